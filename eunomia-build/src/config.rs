@@ -1,0 +1,194 @@
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use eunomia_runtime::{
+    Skeleton,
+    fault::{Fault, Faults, Place},
+    skeleton::object_name,
+};
+
+use crate::{Embed, Error, files, tokens};
+
+/// Generates a module from a build script.
+///
+/// ```no_run
+/// // build.rs
+/// fn main() -> Result<(), eunomia_build::Error> {
+///     eunomia_build::Config::new().skeleton("bpf/bootstrap.json").generate()
+/// }
+/// ```
+///
+/// The module is then included with `include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));`.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    skeleton: Option<PathBuf>,
+    object: Option<PathBuf>,
+    #[cfg(feature = "compile")]
+    source: Option<crate::source::Source>,
+    module: Option<String>,
+    out_dir: Option<PathBuf>,
+    package: Option<PathBuf>,
+}
+
+impl Config {
+    /// Nothing is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a JSON skeleton of any generation.
+    pub fn skeleton(mut self, path: impl AsRef<Path>) -> Self {
+        self.skeleton = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Takes a BPF object: the one that the skeleton describes, or, without a skeleton, one to be described by itself.
+    pub fn object(mut self, path: impl AsRef<Path>) -> Self {
+        self.object = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Compiles a C file (`.bpf.c`) with clang and links it with libbpf's linker.
+    #[cfg(feature = "compile")]
+    pub fn source(mut self, path: impl AsRef<Path>) -> Self {
+        self.compiler().path = path.as_ref().to_owned();
+        self
+    }
+
+    /// The clang to compile with; else `clang` in the search path.
+    #[cfg(feature = "compile")]
+    pub fn clang(mut self, path: impl AsRef<Path>) -> Self {
+        self.compiler().clang = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// One more argument for clang.
+    #[cfg(feature = "compile")]
+    pub fn clang_arg(mut self, arg: impl Into<std::ffi::OsString>) -> Self {
+        self.compiler().args.push(arg.into());
+        self
+    }
+
+    /// One more folder in which clang looks for headers.
+    #[cfg(feature = "compile")]
+    pub fn include(self, dir: impl AsRef<Path>) -> Self {
+        let mut arg = std::ffi::OsString::from("-I");
+        arg.push(dir.as_ref());
+        self.clang_arg(arg)
+    }
+
+    #[cfg(feature = "compile")]
+    fn compiler(&mut self) -> &mut crate::source::Source {
+        self.source.get_or_insert_default()
+    }
+
+    /// The module's name; else the input's file name up to its first dot.
+    pub fn module(mut self, name: impl Into<String>) -> Self {
+        self.module = Some(name.into());
+        self
+    }
+
+    /// The folder for the generated files, else `$OUT_DIR`: `<module>.rs`, and `<module>.bpf.o`, which it includes.
+    pub fn out_dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.out_dir = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Also writes the skeleton as a current package, which needs no clang to be built from again.
+    pub fn package(mut self, path: impl AsRef<Path>) -> Self {
+        self.package = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Reads the input, checks it and writes the module; tells cargo which files it depends on. Where there is no folder for the module
+    /// (no build script, no [`Self::out_dir`]), only the package is written.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with every fault of the input. Nothing has been written then.
+    pub fn generate(&self) -> Result<(), Error> {
+        let input = self.input()?;
+        let out_dir = match (&self.out_dir, env::var_os("OUT_DIR")) {
+            (Some(dir), _) => Some(dir.clone()),
+            (None, Some(dir)) => Some(dir.into()),
+            (None, None) if self.package.is_some() => None,
+            (None, None) => {
+                let what = "there is no folder for the generated module: call `out_dir`, or run from a build script";
+                return Err(Error::Config(what.to_owned()));
+            }
+        };
+        let name = self.module.clone().unwrap_or_else(|| input.name.clone());
+        let object = input.skeleton.object.clone().unwrap_or_default();
+        let package = self.package.as_ref().map(|path| (path, input.skeleton.to_json()));
+        let file_name = format!("{name}.bpf.o");
+        let module = tokens(input.skeleton, &input.file, &name, &Embed::File(file_name.clone()))?;
+        if let Some(dir) = out_dir {
+            files::write(&dir.join(file_name), &object)?;
+            files::write(&dir.join(format!("{name}.rs")), text(module)?.as_bytes())?;
+        }
+        if let Some((path, text)) = package {
+            files::write(path, text.as_bytes())?;
+        }
+        if env::var_os("OUT_DIR").is_some() {
+            for path in input.depends_on {
+                println!("cargo::rerun-if-changed={}", path.display());
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&self) -> Result<Input, Error> {
+        #[cfg(feature = "compile")]
+        if let Some(source) = &self.source {
+            if self.skeleton.is_some() || self.object.is_some() {
+                return Err(Error::Config("`source` makes its own object and skeleton: leave out `object` and `skeleton`".to_owned()));
+            }
+            let compiled = source.compile()?;
+            let (name, file) = (stem(&source.path), source.path.display().to_string());
+            let skeleton = Skeleton::from_object(name.clone(), compiled.object, &file)?;
+            return Ok(Input { skeleton, name, file, depends_on: compiled.depends_on });
+        }
+        match (&self.skeleton, &self.object) {
+            (Some(json), object) => {
+                let file = json.display().to_string();
+                let mut skeleton = Skeleton::from_slice(&files::read(json)?, &file)?;
+                if let Some(object) = object {
+                    skeleton = skeleton.with_object(files::read(object)?);
+                }
+                let depends_on = [Some(json), object.as_ref()].into_iter().flatten().cloned().collect();
+                Ok(Input { skeleton, name: stem(json), file, depends_on })
+            }
+            (None, Some(object)) => {
+                let (name, file) = (stem(object), object.display().to_string());
+                let skeleton = Skeleton::from_object(name.clone(), files::read(object)?, &file)?;
+                Ok(Input { skeleton, name, file, depends_on: vec![object.clone()] })
+            }
+            (None, None) => {
+                let what = "there is no input: call `skeleton`, `object` or `source` (feature `compile`)";
+                Err(Faults::one("eunomia_build::Config", Fault::at(Place::default(), what, "")).into())
+            }
+        }
+    }
+}
+
+struct Input {
+    skeleton: Skeleton,
+    name: String,
+    file: String,
+    depends_on: Vec<PathBuf>,
+}
+
+fn stem(path: &Path) -> String {
+    object_name(&path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+#[cfg(feature = "format")]
+fn text(tokens: proc_macro2::TokenStream) -> Result<String, Error> {
+    Ok(format!("// Generated by eunomia-build; do not edit.\n{}", crate::format(tokens)?))
+}
+
+#[cfg(not(feature = "format"))]
+fn text(tokens: proc_macro2::TokenStream) -> Result<String, Error> {
+    Ok(format!("// Generated by eunomia-build; do not edit.\n{tokens}\n"))
+}

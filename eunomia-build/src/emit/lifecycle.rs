@@ -1,0 +1,218 @@
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use super::doc::Doc;
+use crate::{module::Module, types::literal};
+
+/// `open`, `Open`, `Loaded` and `Attached`.
+pub(super) fn emit(module: &Module<'_>) -> TokenStream {
+    let name = &module.checked.skeleton.name;
+    let streams = module.exports.iter().map(|export| &export.stream.map);
+    let pages = literal(module.checked.perf_pages() as u64);
+    let mutable = (!module.initial.is_empty()).then(|| quote!(mut));
+    let initial = module.initial.iter().map(|value| {
+        let (section, variable, offset) = (&value.section.name, &value.variable.name, literal(value.variable.offset));
+        let bytes = Literal::byte_string(&value.bytes);
+        quote!(object.section(#section)?.write(#variable, #offset, #bytes)?;)
+    });
+    let open_sections = open_sections(module);
+    let loaded_sections = loaded_sections(module);
+    let (open_progs, progs) = programs(module);
+    let maps = maps(module);
+    let poll = poll(module);
+    quote! {
+        /// Opens the object; asks nothing of the kernel.
+        ///
+        /// # Errors
+        /// What libbpf says against the object.
+        pub fn open() -> ::eunomia_runtime::Result<Open> {
+            let #mutable object = ::eunomia_runtime::bpf::Open::new(&::eunomia_runtime::bpf::Spec {
+                name: #name,
+                object: OBJECT,
+                streams: &[#(#streams),*],
+                perf_pages: #pages,
+            })?;
+            #(#initial)*
+            ::core::result::Result::Ok(Open { object })
+        }
+
+        /// The object is open and not yet loaded: variables and programs can be set up.
+        #[derive(::core::fmt::Debug)]
+        pub struct Open {
+            object: ::eunomia_runtime::bpf::Open,
+        }
+
+        impl Open {
+            #open_sections
+            #open_progs
+
+            /// The object below, by names.
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+                &mut self.object
+            }
+
+            /// Loads maps and programs into the kernel.
+            ///
+            /// # Errors
+            /// The kernel's refusal, with the verifier's log.
+            pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
+                ::core::result::Result::Ok(Loaded { object: self.object.load()? })
+            }
+        }
+
+        /// Maps and programs are in the kernel. Dropping it unloads them.
+        #[derive(::core::fmt::Debug)]
+        pub struct Loaded {
+            object: ::eunomia_runtime::bpf::Loaded,
+        }
+
+        impl Loaded {
+            #loaded_sections
+            #maps
+            #progs
+            #poll
+
+            /// The object below, by names.
+            pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+                &self.object
+            }
+
+            /// Attaches every program that is not switched off, as its section says.
+            ///
+            /// # Errors
+            /// The kernel's refusal for the first program that cannot be attached; nothing stays attached.
+            pub fn attach(self) -> ::eunomia_runtime::Result<Attached> {
+                let links = self.object.links()?;
+                ::core::result::Result::Ok(Attached::new(self, links))
+            }
+        }
+
+        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
+    }
+}
+
+fn open_sections(module: &Module<'_>) -> TokenStream {
+    let methods = module.sections.iter().map(|section| {
+        let (ident, method, name) = (&section.ident, &section.method, &section.section.name);
+        let doc = Doc(format!("The variables of the section `{name}`, to be set before loading."));
+        quote! {
+            #doc
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
+            pub fn #method(&mut self) -> ::eunomia_runtime::Result<#ident<'_, ::eunomia_runtime::bpf::ReadWrite>> {
+                #ident::new(&self.object.section(#name)?)
+            }
+        }
+    });
+    methods.collect()
+}
+
+fn loaded_sections(module: &Module<'_>) -> TokenStream {
+    let methods = module.sections.iter().map(|section| {
+        let (ident, method, name) = (&section.ident, &section.method, &section.section.name);
+        let (access, doc) = if section.section.read_only() {
+            (quote!(ReadOnly), Doc(format!("The variables of the section `{name}`, which the kernel has frozen.")))
+        } else {
+            (quote!(ReadWrite), Doc(format!("The variables of the section `{name}`, shared with the programs.")))
+        };
+        quote! {
+            #doc
+            ///
+            /// # Errors
+            /// Where the kernel (before 5.5) cannot map the section.
+            pub fn #method(&self) -> ::eunomia_runtime::Result<#ident<'_, ::eunomia_runtime::bpf::#access>> {
+                #ident::new(&self.object.section(#name)?)
+            }
+        }
+    });
+    methods.collect()
+}
+
+fn maps(module: &Module<'_>) -> Option<TokenStream> {
+    (!module.maps.is_empty()).then(|| {
+        quote! {
+            /// The maps.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
+            pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
+                Maps::new(&self.object)
+            }
+        }
+    })
+}
+
+fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
+    if module.programs.is_empty() {
+        return (None, None);
+    }
+    let open = quote! {
+        /// The programs, to be switched off before loading.
+        pub fn progs(&mut self) -> OpenProgs<'_> {
+            OpenProgs { object: &mut self.object }
+        }
+    };
+    let loaded = quote! {
+        /// The programs.
+        ///
+        /// # Errors
+        /// None for the object that this module was generated for.
+        pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
+            Progs::new(&self.object)
+        }
+    };
+    (Some(open), Some(loaded))
+}
+
+fn poll(module: &Module<'_>) -> Option<TokenStream> {
+    if module.exports.is_empty() {
+        return None;
+    }
+    let arms = module.exports.iter().enumerate().map(|(i, export)| {
+        let (index, variant) = (literal(i as u64), &export.variant);
+        match &export.ty {
+            Some(ty) => quote! {
+                #index => ::eunomia_runtime::__private::with_event(record, |event: &#ty| f(Export::#variant(event))),
+            },
+            None => quote!(#index => ::core::result::Result::Ok(f(Export::#variant(record))),),
+        }
+    });
+    let stats = module.exports.iter().enumerate().map(|(i, export)| {
+        let (index, field) = (literal(i as u64), &export.field);
+        quote!(#field: stats.get(#index).copied().unwrap_or_default(),)
+    });
+    Some(quote! {
+        /// Delivers the records that are there, or waits for the first ones until `timeout` has passed; returns how many came.
+        ///
+        /// The callback gets each record where the kernel wrote it, and may return [`::core::ops::ControlFlow::Break`] to stop.
+        ///
+        /// # Errors
+        /// Where the memory of a ring contradicts itself, or waiting fails. A signal is no error, a short record is counted.
+        pub fn poll<R: ::eunomia_runtime::reader::Outcome>(
+            &mut self,
+            timeout: ::core::time::Duration,
+            mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
+        ) -> ::eunomia_runtime::Result<u64> {
+            self.object.poll(timeout, |index, record| {
+                let outcome = match index {
+                    #(#arms)*
+                    _ => return ::eunomia_runtime::reader::Verdict::Delivered,
+                };
+                ::eunomia_runtime::reader::Verdict::of(outcome)
+            })
+        }
+
+        /// What became of the records of each map since it was loaded.
+        pub fn stats(&self) -> Stats {
+            let stats = self.object.stats();
+            Stats { #(#stats)* }
+        }
+
+        /// A handle that ends polling from any thread.
+        pub fn stop_handle(&self) -> ::eunomia_runtime::reader::Stop {
+            self.object.stop_handle()
+        }
+    })
+}

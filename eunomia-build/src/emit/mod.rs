@@ -1,0 +1,49 @@
+//! Writes a [`Module`] as tokens. Nothing here can fail.
+
+mod doc;
+mod exports;
+mod lifecycle;
+mod maps;
+mod object;
+mod programs;
+mod sections;
+mod types;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use crate::{Embed, module::Module};
+use doc::Doc;
+
+/// The whole module `name`.
+pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenStream {
+    let skeleton = &module.checked.skeleton;
+    let doc = skeleton.doc.as_ref().and_then(|doc| doc.brief.as_deref().or(doc.description.as_deref()));
+    let title = Doc(format!("The BPF object `{}`{}", skeleton.name, doc.map(|doc| format!(": {doc}")).unwrap_or_default()));
+    let object = object::emit(module, embed);
+    let types = types::emit(module);
+    let exports = exports::emit(module);
+    let lifecycle: TokenStream =
+        [lifecycle::emit(module), sections::emit(module), maps::emit(module), programs::emit(module), exports::stats(module)]
+            .into_iter()
+            .collect();
+    quote! {
+        #title
+        #[allow(
+            dead_code,
+            non_camel_case_types,
+            non_snake_case,
+            non_upper_case_globals,
+            unreachable_pub,
+            clippy::all,
+            clippy::pedantic,
+            reason = "generated, with the names of the C source"
+        )]
+        pub mod #name {
+            #object
+            #types
+            #exports
+            ::eunomia_runtime::__lifecycle! { #lifecycle }
+        }
+    }
+}

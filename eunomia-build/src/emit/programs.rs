@@ -1,0 +1,61 @@
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::doc::Doc;
+use crate::module::{Module, Program};
+
+/// `OpenProgs` and `Progs`: a handle for each program, before and after loading.
+pub(super) fn emit(module: &Module<'_>) -> TokenStream {
+    if module.programs.is_empty() {
+        return TokenStream::new();
+    }
+    let each = |emit: fn(&Program<'_>, Doc) -> TokenStream| -> TokenStream {
+        module.programs.iter().map(|program| emit(program, Doc(format!("`{}`, section `{}`", program.name, program.section)))).collect()
+    };
+    let methods = each(|program, doc| {
+        let (field, name) = (&program.field, program.name);
+        quote! {
+            #doc
+            ///
+            /// # Errors
+            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            pub fn #field(&mut self) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
+                self.object.program(#name)
+            }
+        }
+    });
+    let fields = each(|program, doc| {
+        let field = &program.field;
+        quote! {
+            #doc
+            pub #field: ::eunomia_runtime::bpf::Program<'a>,
+        }
+    });
+    let handles = each(|program, _| {
+        let (field, name) = (&program.field, program.name);
+        quote!(#field: loaded.program(#name)?,)
+    });
+    quote! {
+        /// The programs before they are loaded.
+        #[derive(::core::fmt::Debug)]
+        pub struct OpenProgs<'a> {
+            object: &'a mut ::eunomia_runtime::bpf::Open,
+        }
+
+        impl OpenProgs<'_> {
+            #methods
+        }
+
+        /// The programs.
+        #[derive(::core::fmt::Debug)]
+        pub struct Progs<'a> {
+            #fields
+        }
+
+        impl<'a> Progs<'a> {
+            fn new(loaded: &'a ::eunomia_runtime::bpf::Loaded) -> ::eunomia_runtime::Result<Self> {
+                ::core::result::Result::Ok(Self { #handles })
+            }
+        }
+    }
+}

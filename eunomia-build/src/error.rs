@@ -1,0 +1,64 @@
+use std::{fmt, io, path::PathBuf};
+
+use eunomia_runtime::fault::Faults;
+
+/// Why a build failed.
+#[non_exhaustive]
+pub enum Error {
+    /// The skeleton or its object is wrong.
+    Input(Faults),
+    /// A file could not be read or written.
+    File {
+        /// `read` or `write`.
+        tried: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration asks for too little or too much.
+    Config(String),
+    /// clang or the linker failed; the text is theirs.
+    Compile {
+        /// The C file.
+        path: PathBuf,
+        /// What the compiler said.
+        message: String,
+    },
+    /// The generated tokens are no Rust; please report it with the input.
+    Tokens(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(faults) => faults.fmt(f),
+            Self::File { tried, path, source } => write!(f, "cannot {tried} {}: {source}", path.display()),
+            Self::Config(what) => f.write_str(what),
+            Self::Compile { path, message } => write!(f, "cannot compile {}: {message}", path.display()),
+            Self::Tokens(what) => write!(f, "the generated code is no Rust, which is a bug: {what}"),
+        }
+    }
+}
+
+/// The same text as `Display`: it is what a build script whose `main` returns the error prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Self {
+        Self::Input(faults)
+    }
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod emit;
+mod error;
+mod files;
+mod module;
+mod names;
+#[cfg(feature = "format")]
+mod output;
+#[cfg(feature = "compile")]
+mod source;
+mod tokens;
+mod types;
+
+pub use config::Config;
+pub use error::Error;
+pub use eunomia_runtime::{Skeleton, fault::Faults, skeleton::object_name};
+#[cfg(feature = "format")]
+pub use output::format;
+pub use tokens::{Embed, tokens};

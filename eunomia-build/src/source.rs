@@ -1,0 +1,120 @@
+//! Compiles BPF C.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use libbpf_cargo::SkeletonBuilder;
+
+use crate::{Error, files};
+
+/// A C file and how to compile it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) clang: Option<PathBuf>,
+    pub(crate) args: Vec<OsString>,
+}
+
+/// An object, and every file that went into it.
+pub(crate) struct Compiled {
+    pub(crate) object: Vec<u8>,
+    pub(crate) depends_on: Vec<PathBuf>,
+}
+
+impl Source {
+    pub(crate) fn compile(&self) -> Result<Compiled, Error> {
+        let dir = TempDir::new()?;
+        let (object, deps) = (dir.0.join("object.o"), dir.0.join("object.d"));
+        let mut builder = SkeletonBuilder::new();
+        builder.source(&self.path).obj(&object).clang_args(self.all_args(&deps));
+        if let Some(clang) = &self.clang {
+            builder.clang(clang);
+        }
+        builder.build().map_err(|error| {
+            let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+            Error::Compile { path: self.path.clone(), message }
+        })?;
+        let mut depends_on = vec![self.path.clone()];
+        depends_on.extend(dependencies(&String::from_utf8_lossy(&files::read(&deps)?)));
+        Ok(Compiled { object: files::read(&object)?, depends_on })
+    }
+
+    fn all_args(&self, deps: &Path) -> Vec<OsString> {
+        let mut args = self.args.clone();
+        // Linux headers include <asm/types.h>, which Debian keeps in a folder that clang leaves out for the target bpf.
+        let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.to_owned());
+        args.extend(["-idirafter".into(), format!("/usr/include/{arch}-linux-gnu").into()]);
+        // Paths of this machine must not get into BTF line information: equal sources give equal objects.
+        if let Ok(here) = env::current_dir() {
+            let mut map = OsString::from("-ffile-prefix-map=");
+            map.push(here);
+            map.push("=.");
+            args.push(map);
+        }
+        args.extend(["-MD".into(), "-MF".into(), deps.into()]);
+        args
+    }
+}
+
+/// The files of a dependency list as make reads it: `target: a b \` and so on, spaces in names behind a backslash.
+fn dependencies(text: &str) -> Vec<PathBuf> {
+    let list = text.split_once(": ").map_or("", |(_, list)| list).replace("\\\n", " ");
+    let mut files = Vec::new();
+    let mut name = String::new();
+    let mut chars = list.chars().chain(['\n']);
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => name.extend(chars.next()),
+            c if c.is_whitespace() => {
+                if !name.is_empty() {
+                    files.push(PathBuf::from(std::mem::take(&mut name)));
+                }
+            }
+            c => name.push(c),
+        }
+    }
+    // libbpf's own headers are unpacked into a temporary folder that is gone by now.
+    files.retain(|file| file.exists());
+    files
+}
+
+/// A folder of our own that goes with us.
+struct TempDir(PathBuf);
+
+impl TempDir {
+    fn new() -> Result<Self, Error> {
+        let base = env::var_os("OUT_DIR").map_or_else(env::temp_dir, PathBuf::from);
+        for attempt in 0u32.. {
+            let path = base.join(format!("eunomia-{}-{attempt}", std::process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(Error::File { tried: "write", path, source }),
+            }
+        }
+        Err(Error::Config(format!("no free name for a temporary folder in {}", base.display())))
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependency_lists_are_read() {
+        let here = env::current_dir().unwrap();
+        let (a, b) = (here.join("Cargo.toml"), here.join("src/lib.rs"));
+        let text = format!("object.o: {} \\\n  {} /nowhere/gone.h\n", a.display(), b.display());
+        assert_eq!(dependencies(&text), [a, b]);
+    }
+}

@@ -1,0 +1,23 @@
+use eunomia_runtime::{Skeleton, fault::Faults};
+use proc_macro2::TokenStream;
+
+use crate::{emit, module::Module, names};
+
+/// How the object gets into the generated module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Embed {
+    /// As one byte string literal: the module is self-contained.
+    Literal,
+    /// With `include_bytes!` of a file of this name beside the generated one: faster to compile for large objects.
+    File(String),
+}
+
+/// The module `name` for a skeleton; `file` stands for it in messages.
+///
+/// # Errors
+/// Every fault of the skeleton at once: where it disagrees with its object, what cannot be generated yet, names that meet.
+pub fn tokens(skeleton: Skeleton, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
+    let checked = skeleton.check(file)?;
+    let module = Module::decide(&checked, file)?;
+    Ok(emit::module(&module, &names::verbatim(name), embed))
+}

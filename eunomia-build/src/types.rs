@@ -1,0 +1,154 @@
+//! Which C types a module needs, and what they are called in Rust.
+
+use std::collections::BTreeMap;
+
+use eunomia_runtime::{
+    fault::{Fault, Place},
+    object::{Kind, Layouts, TypeId},
+};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use crate::names::{Scope, camel, verbatim};
+
+/// The structs and enums that a module defines, by type id.
+#[derive(Debug)]
+pub(crate) struct Types<'a> {
+    pub(crate) layouts: &'a Layouts,
+    named: BTreeMap<TypeId, Ident>,
+    /// The first type of each C name, so that copies of one declaration become one type.
+    by_name: BTreeMap<String, TypeId>,
+    pub(crate) scope: Scope,
+}
+
+impl<'a> Types<'a> {
+    pub(crate) fn new(layouts: &'a Layouts) -> Self {
+        Self { layouts, named: BTreeMap::new(), by_name: BTreeMap::new(), scope: Scope::new("type", &[]) }
+    }
+
+    /// Adds the type and all that it holds by value. `what` names its user for messages, at `place`.
+    pub(crate) fn need(&mut self, id: TypeId, what: &str, place: &Place, faults: &mut Vec<Fault>) {
+        if let Some(why) = self.layouts.unsupported(id) {
+            faults.push(Fault::at(place.clone(), format!("{what}: {why}"), ""));
+        } else {
+            self.add(id, place, faults);
+        }
+    }
+
+    fn add(&mut self, id: TypeId, place: &Place, faults: &mut Vec<Fault>) {
+        let (id, name) = self.name(id);
+        let ty = self.layouts.btf.get(id);
+        match &ty.kind {
+            Kind::Array { element, .. } => self.add(*element, place, faults),
+            Kind::Struct { .. } | Kind::Enum { .. } if self.named.contains_key(&id) => {}
+            Kind::Struct { .. } | Kind::Enum { .. } if !name.is_empty() => {
+                let first = *self.by_name.entry(name.to_owned()).or_insert(id);
+                if first != id && self.same(first, id) {
+                    let ident = self.named.get(&first).cloned();
+                    self.named.extend(ident.map(|ident| (id, ident)));
+                    return;
+                }
+                let ident = camel(name);
+                self.scope.claim(&ident, &self.layouts.c_name(id), place, faults);
+                self.named.insert(id, ident);
+                match &ty.kind {
+                    Kind::Struct { members, .. } => {
+                        let mut fields = Scope::new("member", &[]);
+                        for member in members {
+                            fields.claim(&verbatim(&member.name), &member.name, place, faults);
+                            self.add(member.ty, place, faults);
+                        }
+                    }
+                    Kind::Enum { values, .. } => {
+                        let mut constants = Scope::new("enum constant", &["name", "known"]);
+                        values.iter().for_each(|(name, _)| constants.claim(&verbatim(name), name, place, faults));
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The type behind modifiers and typedefs, and its name: its own, else that of the last typedef before it.
+    fn name(&self, mut id: TypeId) -> (TypeId, &'a str) {
+        let mut alias = "";
+        loop {
+            let ty = self.layouts.btf.get(id);
+            match ty.kind {
+                Kind::Typedef { to } => (alias, id) = (&ty.name, to),
+                Kind::Modifier { to, .. } => id = to,
+                _ => return (id, if ty.name.is_empty() { alias } else { &ty.name }),
+            }
+        }
+    }
+
+    /// Whether two types of one name are copies of one declaration: equal members of equally spelled types.
+    fn same(&self, a: TypeId, b: TypeId) -> bool {
+        let of = |id| &self.layouts.btf.get(id).kind;
+        let spelled = |id: TypeId| (self.layouts.c_name(id), self.layouts.layout(id));
+        match (of(a), of(b)) {
+            (Kind::Struct { size, members }, Kind::Struct { size: other_size, members: others }) => {
+                size == other_size
+                    && members.len() == others.len()
+                    && members
+                        .iter()
+                        .zip(others)
+                        .all(|(a, b)| (&a.name, a.bit_offset, a.bits) == (&b.name, b.bit_offset, b.bits) && spelled(a.ty) == spelled(b.ty))
+            }
+            (a, b) => a == b,
+        }
+    }
+
+    /// The types to define, each once, in the order of BTF.
+    pub(crate) fn defined(&self) -> impl Iterator<Item = (TypeId, &Ident)> {
+        let mut seen = std::collections::BTreeSet::new();
+        self.named.iter().filter(move |(_, ident)| seen.insert(ident.to_string())).map(|(id, ident)| (*id, ident))
+    }
+
+    /// The Rust type of a C type that was added; `types` leads to the module of the types.
+    pub(crate) fn rust(&self, id: TypeId, types: &TokenStream) -> TokenStream {
+        if let Some(len) = self.layouts.char_array(id) {
+            let len = literal(len.into());
+            return quote!(::eunomia_runtime::sample::CharArray<#len>);
+        }
+        let (id, _) = self.layouts.btf.resolve(id);
+        if let Some(ident) = self.named.get(&id) {
+            return quote!(#types #ident);
+        }
+        match &self.layouts.btf.get(id).kind {
+            Kind::Int { bool: true, size: 1, .. } => quote!(::eunomia_runtime::sample::Bool),
+            Kind::Int { size, signed, .. } | Kind::Enum { size, signed, .. } => integer(*size, *signed),
+            Kind::Float { size: 4 } => quote!(f32),
+            Kind::Float { .. } => quote!(f64),
+            Kind::Pointer { .. } => quote!(::eunomia_runtime::sample::KernelPtr),
+            Kind::Array { element, len } => {
+                let (element, len) = (self.rust(*element, types), literal((*len).into()));
+                quote!([#element; #len])
+            }
+            // `need` has refused everything else.
+            _ => quote!(()),
+        }
+    }
+}
+
+/// The Rust integer of a width in bytes.
+pub(crate) fn integer(size: u32, signed: bool) -> TokenStream {
+    match (size, signed) {
+        (1, false) => quote!(u8),
+        (1, true) => quote!(i8),
+        (2, false) => quote!(u16),
+        (2, true) => quote!(i16),
+        (4, false) => quote!(u32),
+        (4, true) => quote!(i32),
+        (8, false) => quote!(u64),
+        (8, true) => quote!(i64),
+        (_, false) => quote!(u128),
+        (_, true) => quote!(i128),
+    }
+}
+
+/// A number without a type suffix.
+pub(crate) fn literal(number: u64) -> proc_macro2::Literal {
+    proc_macro2::Literal::u64_unsuffixed(number)
+}

@@ -1,0 +1,56 @@
+#![doc = include_str!("../README.md")]
+
+mod input;
+
+use eunomia_build::{Embed, Faults, Skeleton};
+use proc_macro::TokenStream;
+use quote::quote;
+
+use input::{Input, Path};
+
+/// Typed Rust for a JSON skeleton: a module with its types, maps, variables, programs and its life.
+///
+/// ```ignore
+/// eunomia_macros::include_skeleton!("bpf/bootstrap.json");
+/// eunomia_macros::include_skeleton!("$OUT_DIR/x.json", mod = tracer);
+/// eunomia_macros::include_skeleton!("x.skel.json", object = "x.bpf.o", debug = "target/x.rs");
+/// ```
+///
+/// - The path is relative to the package's `Cargo.toml`; `$OUT_DIR/` at its start is the build script's folder. It may name a BPF
+///   object (`.bpf.o`) too, which is then described by itself.
+/// - `mod = name` names the module; else it is the file's name up to the first dot.
+/// - `object = "path"` gives metadata its object.
+/// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this crate).
+///
+/// # Errors
+/// All faults of the skeleton at once, on the path.
+#[proc_macro]
+pub fn include_skeleton(input: TokenStream) -> TokenStream {
+    let input = syn::parse_macro_input!(input as Input);
+    expand(&input).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
+    let refuse = |path: &Path, what: String| syn::Error::new(path.span, what);
+    let file = input.skeleton.text.as_str();
+    let faults = |faults: Faults| refuse(&input.skeleton, faults.to_string());
+    let bytes = input.skeleton.read()?;
+    let name = eunomia_build::object_name(input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref());
+    let mut skeleton =
+        if bytes.starts_with(b"\x7fELF") { Skeleton::from_object(name.clone(), bytes, file) } else { Skeleton::from_slice(&bytes, file) }
+            .map_err(faults)?;
+    if let Some(object) = &input.object {
+        skeleton = skeleton.with_object(object.read()?);
+    }
+    let module = input.module.as_ref().map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
+    let module = eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(faults)?;
+    if let Some(debug) = &input.debug {
+        debug.write(module.clone())?;
+    }
+    // rustc then knows that the expansion depends on the files.
+    let watched = [Some(&input.skeleton), input.object.as_ref()].into_iter().flatten().map(|path| path.file.display().to_string());
+    Ok(quote! {
+        #module
+        #(const _: &[u8] = ::core::include_bytes!(#watched);)*
+    })
+}

@@ -1,0 +1,126 @@
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+
+use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
+
+use super::{
+    Links, Map, Program, Section,
+    attached::attach,
+    section::{self, Access, Memory},
+};
+use crate::{
+    Error, Result,
+    reader::{PerfArray, Reader, Ring, Source, Stats, Stop, Verdict},
+};
+
+/// An object whose maps and programs are in the kernel, with its readers open. Dropping it unloads them.
+#[derive(Debug)]
+pub struct Loaded {
+    reader: Reader,
+    object: Object,
+    name: String,
+}
+
+impl Loaded {
+    pub(super) fn new(object: Object, name: String, streams: &[String], perf_pages: usize) -> Result<Self> {
+        let sources = streams.iter().map(|stream| source(&object, stream, perf_pages)).collect::<Result<_>>()?;
+        Ok(Self { reader: Reader::new(sources)?, object, name })
+    }
+
+    /// The object's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Attaches every program that is not switched off with [`super::OpenProgram::set_autoattach`], as its section says.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] for the first program that cannot be attached. Those attached before it are detached.
+    pub fn links(&self) -> Result<Links> {
+        attach(&self.object)
+    }
+
+    /// A map.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no map of this name.
+    pub fn map(&self, name: &str) -> Result<Map<'_>> {
+        find_map(&self.object, name).map(Map::new)
+    }
+
+    /// A program.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no program of this name.
+    pub fn program(&self, name: &str) -> Result<Program<'_>> {
+        self.object.progs_mut().find(|program| program.name() == name).map(Program::new).ok_or_else(|| Error::NotFound {
+            what: "program",
+            name: name.to_owned(),
+            known: self.object.progs().map(|program| program.name().to_string_lossy().into_owned()).collect(),
+        })
+    }
+
+    /// The variables of an ELF section. Ask for [`super::ReadOnly`] access to `.rodata`, which the kernel has frozen.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no such section, or the kernel (before 5.5) cannot map it; [`Error::Value`] where it
+    /// is read-only and `A` is not.
+    pub fn section<A: Access + 'static>(&self, name: &str) -> Result<Section<'_, A>> {
+        let read_only = name == ".rodata" || name.starts_with(".rodata.");
+        if read_only && std::any::TypeId::of::<A>() != std::any::TypeId::of::<super::ReadOnly>() {
+            let why = "the kernel has frozen the section; set it before the object is loaded".to_owned();
+            return Err(Error::Value { name: name.to_owned(), why });
+        }
+        let maps = || self.object.maps().filter(|map| section::is_of(&map.name().to_string_lossy(), name));
+        maps().find_map(|map| Memory::of_map(map.as_libbpf_object())).map(Section::new).ok_or_else(|| Error::NotFound {
+            what: "mapped section",
+            name: name.to_owned(),
+            known: self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
+        })
+    }
+
+    /// Delivers records with the number of their map, see [`Reader::poll`].
+    ///
+    /// # Errors
+    /// Those of [`Reader::poll`].
+    pub fn poll(&mut self, timeout: Duration, deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+        self.reader.poll(timeout, deliver)
+    }
+
+    /// What became of the records of each map, by its number.
+    pub fn stats(&self) -> Vec<Stats> {
+        self.reader.stats().collect()
+    }
+
+    /// A handle that ends polling from any thread.
+    pub fn stop_handle(&self) -> Stop {
+        self.reader.stop_handle()
+    }
+}
+
+/// Readable when a record may be there: for an event loop of one's own, which then polls with a timeout of zero.
+impl AsFd for Loaded {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+fn find_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
+    object.maps().find(|map| map.name() == name).ok_or_else(|| Error::NotFound {
+        what: "map",
+        name: name.to_owned(),
+        known: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
+    })
+}
+
+fn source(object: &Object, name: &str, perf_pages: usize) -> Result<Source> {
+    let map = find_map(object, name)?;
+    let flags = map.info().map(|info| info.info.map_flags).unwrap_or(0);
+    match map.map_type() {
+        MapType::RingBuf => Ring::new(name, map.as_fd(), map.max_entries(), flags).map(Source::Ring),
+        MapType::PerfEventArray => PerfArray::new(name, map.as_fd(), map.max_entries(), perf_pages).map(Source::Perf),
+        other => Err(Error::Value { name: name.to_owned(), why: format!("a map of type {other:?} delivers no records") }),
+    }
+}

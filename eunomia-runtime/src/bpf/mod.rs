@@ -1,0 +1,23 @@
+//! Open, load, attach: the life of a BPF object, through libbpf.
+//!
+//! These types know names and bytes; generated modules and [`crate::dynamic`] put types over them.
+
+mod attached;
+mod loaded;
+mod map;
+mod messages;
+mod open;
+mod preflight;
+mod program;
+mod refusal;
+mod section;
+
+pub use attached::{Attached, Links};
+pub use loaded::Loaded;
+pub use map::{Array, HashMap, Map};
+pub use open::{Open, OpenProgram, Spec};
+pub use preflight::{Check, Preflight, preflight};
+pub use program::{Program, TestRun};
+pub use section::{Access, ReadOnly, ReadWrite, Section, Variable};
+
+pub(crate) use refusal::refusal;

@@ -1,0 +1,259 @@
+//! Global variables in memory that is shared with the BPF side.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    ptr::NonNull,
+    slice,
+    sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
+};
+
+use libbpf_rs::libbpf_sys;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::{Error, Result};
+
+/// How a section may be accessed.
+pub trait Access: private::Sealed {}
+
+/// Get and set.
+#[derive(Debug, Clone, Copy)]
+pub enum ReadWrite {}
+
+/// Get only: `.rodata` once the object is loaded, when the kernel has frozen it.
+#[derive(Debug, Clone, Copy)]
+pub enum ReadOnly {}
+
+impl Access for ReadWrite {}
+impl Access for ReadOnly {}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for super::ReadWrite {}
+    impl Sealed for super::ReadOnly {}
+}
+
+/// The memory of one section.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Memory {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+impl Memory {
+    /// libbpf's mapping of an internal map, or `None` where it has none.
+    pub(super) fn of_map(map: NonNull<libbpf_sys::bpf_map>) -> Option<Self> {
+        // SAFETY: the pointer comes from a live object of libbpf-rs.
+        if !unsafe { libbpf_sys::bpf_map__is_internal(map.as_ptr()) } {
+            return None;
+        }
+        let mut len: libbpf_sys::size_t = 0;
+        // SAFETY: as above; libbpf writes the size and nothing else.
+        let start = unsafe { libbpf_sys::bpf_map__initial_value(map.as_ptr(), &raw mut len) };
+        Some(Self { start: NonNull::new(start.cast())?, len: usize::try_from(len).ok()? })
+    }
+}
+
+/// Whether libbpf calls the map of the ELF section `section` by this name: custom sections by their own, the standard ones with the
+/// object's name before it.
+pub(super) fn is_of(map: &str, section: &str) -> bool {
+    map == section || map.strip_suffix(section).is_some_and(|prefix| !prefix.contains('.'))
+}
+
+/// The variables of one section, borrowed from the object.
+#[derive(Debug, Clone, Copy)]
+pub struct Section<'a, A> {
+    memory: Memory,
+    borrow: PhantomData<(&'a (), A)>,
+}
+
+impl<'a, A: Access> Section<'a, A> {
+    pub(super) fn new(memory: Memory) -> Self {
+        Self { memory, borrow: PhantomData }
+    }
+
+    /// Bytes of the section.
+    pub fn size(&self) -> usize {
+        self.memory.len
+    }
+
+    /// The variable of type `T` at `offset`, or `None` where it would leave the section or be misaligned.
+    pub fn variable<T>(&self, offset: usize) -> Option<Variable<'a, T, A>> {
+        let inside = offset.checked_add(size_of::<T>()).is_some_and(|end| end <= self.memory.len);
+        if !inside {
+            return None;
+        }
+        // SAFETY: `offset` is inside the section.
+        let at = unsafe { self.memory.start.add(offset) }.cast::<T>();
+        at.is_aligned().then_some(Variable { at, borrow: PhantomData })
+    }
+
+    /// The variable `name` of type `T` at `offset`.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where it would leave the section or be misaligned.
+    pub fn named<T>(&self, name: &str, offset: usize) -> Result<Variable<'a, T, A>> {
+        self.variable(offset).ok_or_else(|| Error::Value {
+            name: name.to_owned(),
+            why: format!("{} bytes at {offset} do not fit into the section of {} bytes", size_of::<T>(), self.memory.len),
+        })
+    }
+
+    /// Bytes of the section as they are now; `None` where they would leave it.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn read(&self, offset: usize, len: usize) -> Option<Vec<u8>> {
+        (0..len).map(|i| Some(self.variable::<u8>(offset.checked_add(i)?)?.get())).collect()
+    }
+}
+
+impl Section<'_, ReadWrite> {
+    /// Writes the bytes of the variable `name` at `offset`.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where they would leave the section; nothing is written then.
+    pub fn write(&self, name: &str, offset: usize, bytes: &[u8]) -> Result<()> {
+        let targets = (offset..).zip(bytes).map(|(at, &byte)| Ok((self.named::<u8>(name, at)?, byte))).collect::<Result<Vec<_>>>()?;
+        targets.into_iter().for_each(|(target, byte)| target.set(byte));
+        Ok(())
+    }
+}
+
+/// One global variable.
+///
+/// The BPF side and other threads may access it at any time, so there are no references to it: values are copied in and out with
+/// relaxed atomic operations, whole for integers of up to 8 bytes, else piece by piece in units of the alignment (a struct that the
+/// BPF side changes meanwhile can be half old, half new).
+pub struct Variable<'a, T, A> {
+    at: NonNull<T>,
+    borrow: PhantomData<(&'a (), A)>,
+}
+
+impl<T: FromBytes + IntoBytes + Immutable, A: Access> Variable<'_, T, A> {
+    /// The value now.
+    pub fn get(&self) -> T {
+        match unit::<T>() {
+            8 => self.copy_out::<AtomicU64>(),
+            4 => self.copy_out::<AtomicU32>(),
+            2 => self.copy_out::<AtomicU16>(),
+            _ => self.copy_out::<AtomicU8>(),
+        }
+    }
+
+    fn copy_out<W: Word>(&self) -> T {
+        let mut value = T::new_zeroed();
+        for (bytes, word) in value.as_mut_bytes().chunks_exact_mut(size_of::<W>()).zip(self.words::<W>()) {
+            word.load_into(bytes);
+        }
+        value
+    }
+
+    /// The variable as words, `W` being the unit of `T` or narrower.
+    fn words<W: Word>(&self) -> &[W] {
+        let len = size_of::<T>() / size_of::<W>();
+        // SAFETY: the words are inside the variable, which is inside the section, and `T` is aligned for `W`. The memory outlives
+        // `self`, which borrows the object. Everyone in this process accesses it through atomics only, so sharing it is sound.
+        unsafe { slice::from_raw_parts(self.at.as_ptr().cast(), len) }
+    }
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> Variable<'_, T, ReadWrite> {
+    /// Sets the value.
+    pub fn set(&self, value: T) {
+        match unit::<T>() {
+            8 => self.copy_in::<AtomicU64>(&value),
+            4 => self.copy_in::<AtomicU32>(&value),
+            2 => self.copy_in::<AtomicU16>(&value),
+            _ => self.copy_in::<AtomicU8>(&value),
+        }
+    }
+
+    fn copy_in<W: Word>(&self, value: &T) {
+        for (bytes, word) in value.as_bytes().chunks_exact(size_of::<W>()).zip(self.words::<W>()) {
+            word.store_from(bytes);
+        }
+    }
+}
+
+/// The widest unit, up to 8 bytes, in which a `T` can be copied: its alignment, which divides its size.
+const fn unit<T>() -> usize {
+    if align_of::<T>() < 8 { align_of::<T>() } else { 8 }
+}
+
+/// An atomic integer seen as bytes.
+trait Word {
+    fn load_into(&self, bytes: &mut [u8]);
+    fn store_from(&self, bytes: &[u8]);
+}
+
+macro_rules! words {
+    ($($atomic:ty: $int:ty),*) => {$(
+        impl Word for $atomic {
+            fn load_into(&self, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&self.load(Ordering::Relaxed).to_ne_bytes());
+            }
+
+            fn store_from(&self, bytes: &[u8]) {
+                if let Ok(bytes) = bytes.try_into() {
+                    self.store(<$int>::from_ne_bytes(bytes), Ordering::Relaxed);
+                }
+            }
+        }
+    )*};
+}
+
+words!(AtomicU8: u8, AtomicU16: u16, AtomicU32: u32, AtomicU64: u64);
+
+impl<T: FromBytes + IntoBytes + Immutable + fmt::Debug, A: Access> fmt::Debug for Variable<'_, T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+// SAFETY: the memory can be accessed from any thread: all access is atomic, and `'a` keeps it alive.
+unsafe impl<T: Send, A> Send for Variable<'_, T, A> {}
+// SAFETY: as above.
+unsafe impl<T: Send, A> Sync for Variable<'_, T, A> {}
+// SAFETY: as above.
+unsafe impl<A> Send for Section<'_, A> {}
+// SAFETY: as above.
+unsafe impl<A> Sync for Section<'_, A> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(memory: &mut [u64]) -> Section<'_, ReadWrite> {
+        let len = size_of_val(memory);
+        Section::new(Memory { start: NonNull::from(memory).cast(), len })
+    }
+
+    #[test]
+    fn values_of_every_width_come_back() {
+        let mut memory = [0u64; 4];
+        let section = section(&mut memory);
+        section.variable::<u64>(8).unwrap().set(0x0123_4567_89ab_cdef);
+        section.variable::<u32>(16).unwrap().set(7);
+        section.variable::<[u16; 3]>(20).unwrap().set([1, 2, 3]);
+        section.variable::<u8>(26).unwrap().set(9);
+        assert_eq!(section.variable::<u64>(8).unwrap().get(), 0x0123_4567_89ab_cdef);
+        assert_eq!(section.variable::<[u8; 11]>(16).unwrap().get(), [7, 0, 0, 0, 1, 0, 2, 0, 3, 0, 9]);
+    }
+
+    #[test]
+    fn nothing_outside_or_misaligned() {
+        let mut memory = [0u64; 2];
+        let section = section(&mut memory);
+        assert!(section.variable::<u64>(8).is_some());
+        assert!(section.variable::<u64>(4).is_none(), "misaligned");
+        assert!(section.variable::<u64>(16).is_none(), "behind the end");
+        assert!(section.variable::<u8>(usize::MAX).is_none(), "overflow");
+    }
+
+    #[test]
+    fn section_maps_are_told_apart() {
+        assert!(is_of("client_b.rodata", ".rodata"));
+        assert!(!is_of("client_b.rodata", ".data"));
+        assert!(is_of(".data.rodata", ".data.rodata"));
+        assert!(!is_of(".data.rodata", ".rodata"));
+    }
+}

@@ -1,0 +1,216 @@
+//! Skeletons that are known only at run time: the same life as a generated module's, with [`Value`]s for types.
+//!
+//! ```no_run
+//! # fn main() -> eunomia_runtime::Result<()> {
+//! let mut open = eunomia_runtime::Skeleton::from_file("bootstrap.json")?.open()?;
+//! open.set("min_duration_ns", "1000000")?;
+//! let mut skel = open.load()?.attach()?;
+//! skel.poll(std::time::Duration::from_millis(100), |event| println!("{}: {}", event.map, event.value))?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Error, Result, Skeleton, bpf,
+    bpf::{Access, ReadOnly, ReadWrite, Section, Spec},
+    fault::{Fault, Faults},
+    object::{Checked, DataSection, Payload, TypeId, Variable},
+    reader::{Outcome, Stats, Stop, Verdict},
+    value::{self, Value},
+};
+
+/// A skeleton that is open and not yet loaded.
+#[derive(Debug)]
+pub struct Open {
+    inner: bpf::Open,
+    checked: Arc<Checked>,
+}
+
+/// A skeleton in the kernel.
+#[derive(Debug)]
+pub struct Loaded {
+    inner: bpf::Loaded,
+    checked: Arc<Checked>,
+}
+
+/// A skeleton whose programs run.
+pub type Attached = bpf::Attached<Loaded>;
+
+/// A record and the map it came through.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// The map.
+    pub map: &'a str,
+    /// What it holds.
+    pub value: Value<'a>,
+}
+
+impl Skeleton {
+    /// Checks the skeleton against its object and opens it. The values that the document gives to variables are set.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with every fault of the skeleton, else as [`bpf::Open::new`].
+    pub fn open(self) -> Result<Open> {
+        let file = self.name.clone();
+        let checked = self.check(&file)?;
+        checked.delivers(&file)?;
+        let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
+        let spec = Spec {
+            name: &checked.skeleton.name,
+            object: checked.skeleton.object.as_deref().unwrap_or_default(),
+            streams: &streams,
+            perf_pages: checked.perf_pages(),
+        };
+        let mut open = Open { inner: bpf::Open::new(&spec)?, checked: Arc::new(checked) };
+        let checked = Arc::clone(&open.checked);
+        for value in checked.initial_values(&file)? {
+            open.inner.section(&value.section.name)?.write(&value.variable.name, offset(value.variable), &value.bytes)?;
+        }
+        Ok(open)
+    }
+}
+
+impl Checked {
+    /// Refuses what the readers cannot deliver, before anything is opened.
+    fn delivers(&self, file: &str) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        let place = self.skeleton.skel_place().key("maps");
+        for (i, map) in self.skeleton.maps.iter().enumerate() {
+            if map.sample.is_some() {
+                let todo = "remove the key, or read the map through its descriptor";
+                faults.push(Fault::at(place.index(i).key("sample"), "sampled maps are not delivered yet", todo));
+            }
+        }
+        for stream in &self.streams {
+            let types: Vec<TypeId> = match &stream.payload {
+                Payload::Type(ty) => vec![*ty],
+                Payload::Custom(fields) => fields.iter().map(|field| field.ty).collect(),
+                Payload::Bytes { .. } => Vec::new(),
+            };
+            let unsupported = types.into_iter().filter_map(|ty| self.layouts.unsupported(ty));
+            faults.extend(unsupported.map(|what| Fault::at(stream.place.clone(), format!("the events of `{}`: {what}", stream.map), "")));
+        }
+        Faults::or(file, faults, Some(()))
+    }
+
+    fn variable(&self, name: &str) -> Result<(&DataSection, &Variable)> {
+        let all = || self.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
+        all().find(|(_, variable)| variable.name == name).ok_or_else(|| Error::NotFound {
+            what: "variable",
+            name: name.to_owned(),
+            known: all().filter(|(_, variable)| !variable.is_dummy()).map(|(_, variable)| variable.name.clone()).collect(),
+        })
+    }
+
+    fn read<A: Access>(&self, section: &Section<'_, A>, variable: &Variable) -> Option<Vec<u8>> {
+        section.read(offset(variable), usize::try_from(self.layouts.layout(variable.ty).size).ok()?)
+    }
+}
+
+fn offset(variable: &Variable) -> usize {
+    usize::try_from(variable.offset).unwrap_or(usize::MAX)
+}
+
+impl Open {
+    /// Sets a variable from text: numbers in decimal, `0x`, `0o` or `0b`, `true` and `false`, names of enum values, text.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] with the variables that there are, [`Error::Value`] with the range of the variable's type.
+    pub fn set(&mut self, variable: &str, text: &str) -> Result<()> {
+        let (section, variable) = self.checked.variable(variable)?;
+        let bytes = value::parse(&self.checked.layouts, variable.ty, text)
+            .map_err(|why| Error::Value { name: format!("variable `{}`", variable.name), why })?;
+        self.inner.section(&section.name)?.write(&variable.name, offset(variable), &bytes)
+    }
+
+    /// The value of a variable as it will be loaded, in its one-line form.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub fn get(&mut self, variable: &str) -> Result<String> {
+        let checked = Arc::clone(&self.checked);
+        let (section, variable) = checked.variable(variable)?;
+        let section: Section<'_, ReadWrite> = self.inner.section(&section.name)?;
+        show(&checked, variable, checked.read(&section, variable))
+    }
+
+    /// The object below: programs can be switched off, maps resized.
+    pub fn object(&mut self) -> &mut bpf::Open {
+        &mut self.inner
+    }
+
+    /// The skeleton and what its object says.
+    pub fn checked(&self) -> &Checked {
+        &self.checked
+    }
+
+    /// Loads maps and programs into the kernel.
+    ///
+    /// # Errors
+    /// As [`bpf::Open::load`].
+    pub fn load(self) -> Result<Loaded> {
+        Ok(Loaded { inner: self.inner.load()?, checked: self.checked })
+    }
+}
+
+impl Loaded {
+    /// Attaches every program that is not switched off.
+    ///
+    /// # Errors
+    /// As [`bpf::Loaded::links`]; nothing stays attached.
+    pub fn attach(self) -> Result<Attached> {
+        let links = self.inner.links()?;
+        Ok(Attached::new(self, links))
+    }
+
+    /// Delivers the events that are there, or waits for the first ones until `timeout` has passed; returns how many came.
+    ///
+    /// # Errors
+    /// As [`crate::reader::Reader::poll`].
+    pub fn poll<R: Outcome>(&mut self, timeout: Duration, mut f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
+        let checked = &*self.checked;
+        self.inner.poll(timeout, |index, record| {
+            let map = checked.streams.get(index).map_or("", |stream| stream.map.as_str());
+            Verdict::of(Value::of_stream(checked, index, record).map(|value| f(Event { map, value })))
+        })
+    }
+
+    /// What became of the records of each map.
+    pub fn stats(&self) -> Vec<(&str, Stats)> {
+        self.checked.streams.iter().map(|stream| stream.map.as_str()).zip(self.inner.stats()).collect()
+    }
+
+    /// A handle that ends polling from any thread.
+    pub fn stop_handle(&self) -> Stop {
+        self.inner.stop_handle()
+    }
+
+    /// The value of a variable now, in its one-line form.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] with the variables that there are, or where the kernel cannot map the section.
+    pub fn get(&self, variable: &str) -> Result<String> {
+        let (section, variable) = self.checked.variable(variable)?;
+        let mapped: Section<'_, ReadOnly> = self.inner.section(&section.name)?;
+        show(&self.checked, variable, self.checked.read(&mapped, variable))
+    }
+
+    /// The object below: its maps and programs.
+    pub fn object(&self) -> &bpf::Loaded {
+        &self.inner
+    }
+
+    /// The skeleton and what its object says.
+    pub fn checked(&self) -> &Checked {
+        &self.checked
+    }
+}
+
+fn show(checked: &Checked, variable: &Variable, bytes: Option<Vec<u8>>) -> Result<String> {
+    let unreadable = |why: String| Error::Value { name: format!("variable `{}`", variable.name), why };
+    let bytes = bytes.ok_or_else(|| unreadable("it does not fit into its section".to_owned()))?;
+    let value = Value::new(&checked.layouts, variable.ty, &bytes).map_err(|short| unreadable(short.to_string()))?;
+    Ok(value.to_string())
+}

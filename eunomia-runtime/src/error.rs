@@ -1,0 +1,116 @@
+//! What can go wrong at run time, as values.
+
+use std::{fmt, io, path::PathBuf};
+
+#[cfg(feature = "dynamic")]
+use crate::fault::Faults;
+
+/// The result of everything that asks the kernel or reads a skeleton.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What was tried, why it failed, and what to do about it.
+#[non_exhaustive]
+pub enum Error {
+    /// The skeleton or its object is wrong, or the two disagree.
+    #[cfg(feature = "dynamic")]
+    Input(Faults),
+    /// A file could not be read or written.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel, or libbpf on its behalf, refused.
+    Kernel(Box<Refusal>),
+    /// There is no map, program, section or variable of this name.
+    NotFound {
+        /// `map`, `program`, `section` or `variable`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A value does not fit its variable, key or entry.
+    Value {
+        /// What it is for.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A refusal of the kernel or of libbpf.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What was tried.
+    pub tried: String,
+    /// The errno.
+    pub source: io::Error,
+    /// What libbpf said while it tried, the verifier's log left out.
+    pub messages: String,
+    /// The verifier's log, where a program was refused.
+    pub verifier_log: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "dynamic")]
+            Self::Input(faults) => faults.fmt(f),
+            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Kernel(refusal) => refusal.fmt(f),
+            Self::NotFound { what, name, known } => {
+                write!(f, "no {what} `{name}`")?;
+                if known.is_empty() { Ok(()) } else { write!(f, "; there are {}", known.join(", ")) }
+            }
+            Self::Value { name, why } => write!(f, "{name}: {why}"),
+        }
+    }
+}
+
+/// The same text as `Display`: it is what a `main` that returns the error prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.tried, self.source)?;
+        for line in self.messages.lines() {
+            write!(f, "\n  {line}")?;
+        }
+        if let Some(log) = &self.verifier_log {
+            f.write_str("\n  the verifier's log:")?;
+            for line in log.lines() {
+                write!(f, "\n    {line}")?;
+            }
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File { source, .. } => Some(source),
+            Self::Kernel(refusal) => Some(&refusal.source),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(feature = "dynamic")]
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Self {
+        Self::Input(faults)
+    }
+}

@@ -1,0 +1,138 @@
+//! What is wrong with a document or an object: every independent fault at once, each with its place.
+
+use std::fmt;
+
+/// One thing that is wrong with the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where in the document.
+    pub place: Place,
+    /// Line and column of that place, both from 1, where the text is known.
+    pub line: Option<(usize, usize)>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it; may be empty.
+    pub todo: String,
+}
+
+/// A path into the JSON document, printed as `bpf_skel.maps[1].name`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place(pub(crate) Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// All faults of one input, never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults {
+    /// The file, or what stands for it in messages.
+    pub file: String,
+    /// The faults in the order of the document.
+    pub faults: Vec<Fault>,
+}
+
+impl Fault {
+    pub(crate) fn new(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self { place, line: None, what: what.into(), todo: todo.into() }
+    }
+
+    /// A fault of the generator, at a place of the document that was read.
+    #[doc(hidden)]
+    pub fn at(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self::new(place, what, todo)
+    }
+}
+
+impl Place {
+    /// The place of a key below this one.
+    pub fn key(&self, key: &str) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Key(key.to_owned()));
+        Self(steps)
+    }
+
+    /// The place of a list item below this one, from 0.
+    pub fn index(&self, index: usize) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Index(index));
+        Self(steps)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) if i == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.place.0.is_empty() {
+            write!(f, "{}: ", self.place)?;
+        }
+        f.write_str(&self.what)?;
+        if !self.todo.is_empty() {
+            write!(f, "; {}", self.todo)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, fault) in self.faults.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            f.write_str(&self.file)?;
+            if let Some((line, column)) = fault.line {
+                write!(f, ":{line}:{column}")?;
+            }
+            write!(f, ": {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl Faults {
+    /// One fault of one file.
+    #[doc(hidden)]
+    pub fn one(file: impl Into<String>, fault: Fault) -> Self {
+        Self { file: file.into(), faults: vec![fault] }
+    }
+
+    /// `value` where nothing was wrong with it, else the faults.
+    pub(crate) fn or<T>(file: &str, faults: Vec<Fault>, value: Option<T>) -> Result<T, Self> {
+        match value {
+            Some(value) if faults.is_empty() => Ok(value),
+            _ => Err(Self { file: file.to_owned(), faults }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_fault() {
+        let place = Place::default().key("bpf_skel").key("maps").index(1).key("name");
+        let mut fault = Fault::new(place, "expected a string, found null", "name the map");
+        fault.line = Some((3, 7));
+        let nowhere = Fault::new(Place::default(), "not JSON", "");
+        let faults = Faults { file: "x.json".into(), faults: vec![fault, nowhere] };
+        assert_eq!(faults.to_string(), "x.json:3:7: bpf_skel.maps[1].name: expected a string, found null; name the map\nx.json: not JSON");
+    }
+}

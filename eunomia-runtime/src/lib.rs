@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "load")]
+pub mod bpf;
+#[cfg(all(feature = "dynamic", feature = "load"))]
+pub mod dynamic;
+mod error;
+#[cfg(feature = "dynamic")]
+pub mod fault;
+#[cfg(feature = "dynamic")]
+pub mod object;
+#[cfg(feature = "load")]
+pub mod reader;
+pub mod sample;
+#[cfg(feature = "dynamic")]
+pub mod skeleton;
+#[cfg(feature = "dynamic")]
+pub mod value;
+
+// Not public API.
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+#[cfg(feature = "load")]
+pub use bpf::preflight;
+pub use error::{Error, Refusal, Result};
+#[cfg(feature = "dynamic")]
+pub use skeleton::Skeleton;

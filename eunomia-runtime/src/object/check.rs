@@ -1,0 +1,162 @@
+//! Holds a skeleton against its object: everything that can be wrong is found here, before anything is generated or loaded.
+
+use super::{
+    btf::Kind,
+    exports::{self, Stream},
+    layout::Layouts,
+    maps::{self, MapDef},
+    sections::{self, DataSection},
+};
+use crate::{
+    fault::{Fault, Faults, Place},
+    skeleton::{Format, Skeleton, model},
+};
+
+/// A skeleton that agrees with its object, and what the object says about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// The document.
+    pub skeleton: Skeleton,
+    /// The object's types, sections and symbols.
+    pub layouts: Layouts,
+    /// The maps that the object declares.
+    pub maps: Vec<MapDef>,
+    /// The data sections, which become maps too.
+    pub sections: Vec<DataSection>,
+    /// Name and section of each program.
+    pub programs: Vec<(String, String)>,
+    /// What is delivered to user space.
+    pub streams: Vec<Stream>,
+}
+
+impl Skeleton {
+    /// Checks the skeleton against its object; `file` stands for it in messages.
+    ///
+    /// # Errors
+    /// Every disagreement at once: a missing or unreadable object, maps, programs and variables that are not in it, export types that
+    /// differ from its BTF.
+    pub fn check(self, file: &str) -> Result<Checked, Faults> {
+        let top = Place::default();
+        let Some(object) = &self.object else {
+            let todo = "give the object beside it, or use the package that the compiler wrote too";
+            return Err(Faults::one(file, Fault::new(top, "the document holds no BPF object", todo)));
+        };
+        let place = match self.format {
+            Format::Package | Format::EarlyV1 => top.key("bpf_object"),
+            Format::Inline => top.key("bpf_skel").key("data"),
+            Format::LegacyV0 => top.key("data"),
+            Format::Metadata | Format::Object => top,
+        };
+        let layouts =
+            Layouts::new(object, self.export_btf.as_deref()).map_err(|(what, todo)| Faults::one(file, Fault::new(place, what, todo)))?;
+
+        let mut faults = Vec::new();
+        let maps = maps::read(&layouts);
+        let sections = sections::read(&layouts, &mut faults);
+        let programs: Vec<_> = layouts.elf.programs().map(|(symbol, section)| (symbol.name.clone(), section.name.clone())).collect();
+        check_maps(&self, &layouts, &maps, &mut faults);
+        check_programs(&self, &programs, &mut faults);
+        check_variables(&self, &sections, &mut faults);
+        let streams = exports::resolve(&self, &layouts, &maps, &mut faults);
+        Faults::or(file, faults, Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }))
+    }
+
+    /// Where `bpf_skel` stands in the document.
+    pub fn skel_place(&self) -> Place {
+        match self.format {
+            Format::Package => Place::default().key("meta").key("bpf_skel"),
+            Format::EarlyV1 if self.object.is_some() => Place::default().key("meta").key("bpf_skel"),
+            Format::LegacyV0 | Format::Object => Place::default(),
+            _ => Place::default().key("bpf_skel"),
+        }
+    }
+
+    /// Where `export_types` stands in the document.
+    pub fn exports_place(&self) -> Place {
+        match self.format {
+            Format::Package | Format::EarlyV1 => Place::default().key("meta").key("export_types"),
+            _ => Place::default().key("export_types"),
+        }
+    }
+}
+
+const STALE: &str = "the document and the object are not of one build; make the package anew";
+
+fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Vec<Fault>) {
+    let place = skeleton.skel_place().key("maps");
+    let internal = |section: &str| {
+        layouts.elf.section(section).is_some()
+            || layouts.btf.iter().any(|(_, ty)| matches!(ty.kind, Kind::Section { .. }) && ty.name == section)
+    };
+    for (i, map) in skeleton.maps.iter().enumerate() {
+        // libbpf names internal maps after the object and the section, custom ones after the section alone.
+        let section = map.name.find('.').map(|dot| &map.name[dot..]);
+        let known = match section {
+            Some(section) => internal(section),
+            None => maps.iter().any(|def| def.name == map.name),
+        };
+        if !known {
+            let names = maps.iter().map(|def| def.name.as_str());
+            faults.push(Fault::new(
+                place.index(i).key("name"),
+                format!("the object has no map `{}`, it has {}", map.name, list(names)),
+                STALE,
+            ));
+        }
+    }
+}
+
+fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &mut Vec<Fault>) {
+    let place = skeleton.skel_place().key("progs");
+    for (i, program) in skeleton.programs.iter().enumerate() {
+        match (programs.iter().find(|(name, _)| *name == program.name), &program.attach) {
+            (None, _) => {
+                let names = programs.iter().map(|(name, _)| name.as_str());
+                faults.push(Fault::new(
+                    place.index(i).key("name"),
+                    format!("the object has no program `{}`, it has {}", program.name, list(names)),
+                    STALE,
+                ));
+            }
+            (Some((name, section)), Some(attach)) if section != attach => faults.push(Fault::new(
+                place.index(i).key("attach"),
+                format!("the program `{name}` is in the section `{section}`, the document says `{attach}`"),
+                STALE,
+            )),
+            _ => {}
+        }
+    }
+}
+
+fn check_variables(skeleton: &Skeleton, sections: &[DataSection], faults: &mut Vec<Fault>) {
+    let place = skeleton.skel_place().key("data_sections");
+    for (i, model::Section { name, variables, .. }) in skeleton.sections.iter().enumerate() {
+        let Some(section) = sections.iter().find(|section| section.name == *name) else {
+            if sections::is_data(name) {
+                let names = sections.iter().map(|section| section.name.as_str());
+                faults.push(Fault::new(
+                    place.index(i).key("name"),
+                    format!("the object has no section `{name}` with variables, it has {}", list(names)),
+                    STALE,
+                ));
+            }
+            continue;
+        };
+        for (j, variable) in variables.iter().enumerate() {
+            if !section.variables.iter().any(|known| known.name == variable.name) {
+                let names = section.variables.iter().map(|variable| variable.name.as_str());
+                faults.push(Fault::new(
+                    place.index(i).key("variables").index(j).key("name"),
+                    format!("the section `{name}` has no variable `{}`, it has {}", variable.name, list(names)),
+                    STALE,
+                ));
+            }
+        }
+    }
+}
+
+/// `a`, `b` and `c`, or none.
+pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

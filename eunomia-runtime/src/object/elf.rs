@@ -1,0 +1,122 @@
+//! The BPF ELF: sections and symbols, through the `elf` crate.
+
+use elf::{
+    ElfBytes,
+    abi::{EM_BPF, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, STB_LOCAL, STT_FUNC, STV_HIDDEN, STV_INTERNAL},
+    endian::AnyEndian,
+    file::Class,
+};
+
+/// What is needed of an ELF file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Elf {
+    /// Sections by index.
+    pub sections: Vec<Section>,
+    /// Symbols that are defined in a section.
+    pub symbols: Vec<Symbol>,
+}
+
+/// An ELF section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Its name.
+    pub name: String,
+    /// Its size in bytes, also where the file holds none of them (`.bss`).
+    pub size: u64,
+    /// Whether it holds instructions.
+    pub executable: bool,
+}
+
+/// A symbol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symbol {
+    /// Its name.
+    pub name: String,
+    /// Index of its section.
+    pub section: usize,
+    /// Bytes from the start of the section.
+    pub offset: u64,
+    /// Whether it is a function.
+    pub function: bool,
+    /// Whether other files and user space can see it.
+    pub visible: bool,
+}
+
+/// What is wrong with a file, and what to do.
+pub(crate) type Refused = (String, &'static str);
+
+impl Elf {
+    /// Reads the tables and returns them with the bytes of `.BTF`.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), Refused> {
+        const COMPILE: &str = "compile it with `clang -g -O2 -target bpf -c`";
+        let broken = |error: elf::ParseError| (format!("broken ELF file: {error}"), "copy or compile the object anew");
+        if !bytes.starts_with(b"\x7fELF") {
+            return Err(("not an ELF file".to_owned(), COMPILE));
+        }
+        let file = ElfBytes::<AnyEndian>::minimal_parse(bytes).map_err(broken)?;
+        if file.ehdr.e_machine != EM_BPF {
+            return Err((format!("the ELF file is for machine {}, not for BPF ({EM_BPF})", file.ehdr.e_machine), COMPILE));
+        }
+        if file.ehdr.endianness != AnyEndian::Little {
+            return Err((
+                "the object is big-endian; only little-endian targets are supported".to_owned(),
+                "compile it with `-target bpfel`",
+            ));
+        }
+        if file.ehdr.class != Class::ELF64 || file.ehdr.e_type != ET_REL {
+            return Err(("the ELF file is not a 64-bit relocatable object".to_owned(), COMPILE));
+        }
+        let (Some(headers), Some(names)) = file.section_headers_with_strtab().map_err(broken)? else {
+            return Err(("the ELF file has no sections".to_owned(), COMPILE));
+        };
+        let mut elf = Self::default();
+        let mut btf = None;
+        for header in headers.iter() {
+            let name = names.get(header.sh_name as usize).map_err(broken)?;
+            if name == ".BTF" {
+                let (data, compression) = file.section_data(&header).map_err(broken)?;
+                if compression.is_some() {
+                    return Err(("the section .BTF is compressed, which libbpf cannot read either".to_owned(), COMPILE));
+                }
+                btf = Some(data);
+            }
+            let flags = header.sh_flags;
+            elf.sections.push(Section {
+                name: name.to_owned(),
+                size: header.sh_size,
+                executable: flags & u64::from(SHF_ALLOC) != 0 && flags & u64::from(SHF_EXECINSTR) != 0,
+            });
+        }
+        if let Some((symbols, names)) = file.symbol_table().map_err(broken)? {
+            for symbol in symbols.iter() {
+                if symbol.st_shndx == 0 || symbol.st_shndx >= SHN_LORESERVE {
+                    continue;
+                }
+                elf.symbols.push(Symbol {
+                    name: names.get(symbol.st_name as usize).map_err(broken)?.to_owned(),
+                    section: usize::from(symbol.st_shndx),
+                    offset: symbol.st_value,
+                    function: symbol.st_symtype() == STT_FUNC,
+                    visible: symbol.st_bind() != STB_LOCAL && !matches!(symbol.st_vis(), STV_HIDDEN | STV_INTERNAL),
+                });
+            }
+        }
+        let Some(btf) = btf else {
+            return Err(("the object has no section .BTF, so the layout of its types is unknown".to_owned(), "compile it with `-g`"));
+        };
+        Ok((elf, btf))
+    }
+
+    /// The section of this name and its index.
+    pub fn section(&self, name: &str) -> Option<(usize, &Section)> {
+        self.sections.iter().enumerate().find(|(_, section)| section.name == name)
+    }
+
+    /// The programs: visible functions in executable sections, each with its section. `.text` holds functions that programs call.
+    pub fn programs(&self) -> impl Iterator<Item = (&Symbol, &Section)> {
+        self.symbols.iter().filter(|symbol| symbol.function).filter_map(|symbol| {
+            let section = self.sections.get(symbol.section)?;
+            (section.executable && section.name != ".text").then_some((symbol, section))
+        })
+    }
+}

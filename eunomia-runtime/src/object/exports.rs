@@ -1,0 +1,235 @@
+//! Which maps deliver records to user space, and of what type.
+
+use super::{
+    btf::{Kind, TypeId},
+    check::list,
+    layout::Layouts,
+    maps::{MapDef, MapKind},
+};
+use crate::{
+    fault::{Fault, Place},
+    skeleton::{
+        Skeleton,
+        model::{CustomMember, Export, ExportConfig},
+    },
+};
+
+/// A map whose records are delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// The map.
+    pub map: String,
+    /// [`MapKind::RINGBUF`] or [`MapKind::PERF_EVENT_ARRAY`].
+    pub kind: MapKind,
+    /// What its records hold.
+    pub payload: Payload,
+    /// Where the document says so.
+    pub place: Place,
+}
+
+/// What a record holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// A type of the object.
+    Type(TypeId),
+    /// Members that the document picks, by offset, without overlap.
+    Custom(Vec<CustomField>),
+    /// Bytes of an unknown type.
+    Bytes {
+        /// Why the type is unknown.
+        why: String,
+    },
+}
+
+/// A member of a custom type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomField {
+    /// Any text.
+    pub name: String,
+    /// Bytes from the start of the record.
+    pub offset: u64,
+    /// Its type.
+    pub ty: TypeId,
+}
+
+/// Resolves every ring buffer and perf event array, in the document's order, then in the object's.
+pub(super) fn resolve(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Vec<Fault>) -> Vec<Stream> {
+    let declared: Vec<Option<TypeId>> = skeleton
+        .exports
+        .iter()
+        .enumerate()
+        .map(|(i, export)| declared_type(skeleton, export, &skeleton.exports_place().index(i), layouts, faults))
+        .collect();
+    let place = skeleton.skel_place().key("maps");
+    let streams = |def: &&MapDef| matches!(def.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY);
+    let listed = skeleton.maps.iter().enumerate().filter_map(|(i, map)| {
+        let def = maps.iter().filter(streams).find(|def| def.name == map.name)?;
+        Some((def, place.index(i), &map.export))
+    });
+    let unlisted = maps.iter().filter(streams).filter(|def| skeleton.maps.iter().all(|map| map.name != def.name));
+    let all: Vec<_> = listed.chain(unlisted.map(|def| (def, place.clone(), &ExportConfig::None))).collect();
+
+    let single = single_mode(&declared, &skeleton.exports, all.len());
+    all.into_iter()
+        .filter_map(|(def, place, config)| {
+            let payload = if skeleton.multiple_exports {
+                multiple_mode(config, &place.key("export_config"), layouts, faults)?
+            } else {
+                single.clone()
+            };
+            Some(Stream { map: def.name.clone(), kind: def.kind, payload, place })
+        })
+        .collect()
+}
+
+/// In single mode the one export type belongs to the one map that delivers. Anything else would be a guess.
+fn single_mode(declared: &[Option<TypeId>], exports: &[Export], streams: usize) -> Payload {
+    let bytes = |why: String| Payload::Bytes { why };
+    match (declared, streams) {
+        ([Some(id)], 1) => Payload::Type(*id),
+        ([], _) => bytes("the document declares no export type".to_owned()),
+        ([_], 1) => bytes("its export type is faulty".to_owned()),
+        ([_], _) => bytes(format!("the document declares one export type, and {streams} maps deliver records")),
+        _ => bytes(format!("the document does not say which of {} it is", list(exports.iter().map(|export| export.name.as_str())))),
+    }
+}
+
+/// In multiple mode each map names its type; `None` where it is not exported.
+fn multiple_mode(config: &ExportConfig, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<Payload> {
+    match config {
+        ExportConfig::None => None,
+        ExportConfig::Default => {
+            faults.push(Fault::new(
+                place.clone(),
+                "`default` is the value type of a sampled map, and a ring buffer or perf event array has none",
+                "name the type: {\"btf_type_id\": N}",
+            ));
+            None
+        }
+        ExportConfig::BtfType(id) => {
+            let id = TypeId(*id);
+            if has_values(layouts, id) {
+                return Some(Payload::Type(id));
+            }
+            faults.push(Fault::new(place.key("btf_type_id"), no_values(layouts, id), "take the id from `bpftool btf dump file <object>`"));
+            None
+        }
+        ExportConfig::Custom(members) => custom(members, &place.key("custom_members"), layouts, faults),
+    }
+}
+
+fn custom(members: &[CustomMember], place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<Payload> {
+    let before = faults.len();
+    let mut fields = Vec::new();
+    for (i, member) in members.iter().enumerate() {
+        let ty = TypeId(member.type_id);
+        if has_values(layouts, ty) {
+            fields.push((i, CustomField { name: member.name.clone(), offset: member.offset.into(), ty }));
+        } else {
+            faults.push(Fault::new(place.index(i).key("btf_type_id"), no_values(layouts, ty), ""));
+        }
+    }
+    if members.is_empty() {
+        faults.push(Fault::new(place.clone(), "the list is empty", "list the members, or use {\"btf_type_id\": N}"));
+    }
+    fields.sort_by_key(|(_, field)| field.offset);
+    for pair in fields.windows(2) {
+        if let [(_, a), (i, b)] = pair
+            && a.offset + layouts.layout(a.ty).size > b.offset
+        {
+            faults.push(Fault::new(place.index(*i).key("offset"), format!("`{}` overlaps `{}`", b.name, a.name), ""));
+        }
+    }
+    if let Some((i, last)) = fields.last()
+        && last.offset + layouts.layout(last.ty).size > MAX_RECORD
+    {
+        faults.push(Fault::new(
+            place.index(*i).key("offset"),
+            format!("`{}` ends behind {MAX_RECORD} bytes, and no record is that long", last.name),
+            "",
+        ));
+    }
+    (faults.len() == before).then(|| Payload::Custom(fields.into_iter().map(|(_, field)| field).collect()))
+}
+
+/// Longer than any event; a ring buffer record may have 2^30 bytes, and nobody copies that.
+const MAX_RECORD: u64 = 1 << 20;
+
+fn has_values(layouts: &Layouts, id: TypeId) -> bool {
+    let (_, ty) = layouts.btf.resolve(id);
+    layouts.btf.contains(id)
+        && layouts.layout(id).size > 0
+        && !matches!(ty.kind, Kind::Variable { .. } | Kind::Section { .. } | Kind::DeclTag)
+}
+
+fn no_values(layouts: &Layouts, id: TypeId) -> String {
+    if layouts.btf.contains(id) {
+        format!("type {} of the object (`{}`) has no values", id.0, layouts.c_name(id))
+    } else {
+        format!("the object has no type {}, its last is {}", id.0, layouts.btf.iter().count() - 1)
+    }
+}
+
+/// The type that an entry of `export_types` means, held against BTF by id, name, size and members.
+fn declared_type(skeleton: &Skeleton, export: &Export, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<TypeId> {
+    const STALE: &str = "the document and the object are not of one build; make the package anew";
+    let before = faults.len();
+    let mut fault = |place: Place, what: String| faults.push(Fault::new(place, what, STALE));
+    let id = match export.type_id {
+        Some(id) if skeleton.export_btf.is_some() => TypeId(id.saturating_add(layouts.export_shift)),
+        Some(id) => TypeId(id),
+        None => layouts.btf.find_struct(&export.name).or_else(|| {
+            fault(place.key("name"), format!("the object has no `struct {}`", export.name));
+            None
+        })?,
+    };
+    let ty = layouts.btf.get(id);
+    let Kind::Struct { size, members } = &ty.kind else {
+        let what = if layouts.btf.contains(id) {
+            format!("type {} of the object is `{}`, not `struct {}`", id.0, layouts.c_name(id), export.name)
+        } else {
+            no_values(layouts, id)
+        };
+        fault(place.key("type_id"), what);
+        return None;
+    };
+    if ty.name != export.name {
+        fault(place.key("name"), format!("type {} of the object is `struct {}`, not `struct {}`", id.0, ty.name, export.name));
+        return None;
+    }
+    if let Some(declared) = export.size
+        && declared != *size
+    {
+        fault(place.key("size"), format!("`struct {}` has {size} bytes in the object, the document says {declared}", ty.name));
+    }
+    for (i, declared) in export.members.iter().flatten().enumerate() {
+        let place = place.key("members").index(i);
+        match members.get(i) {
+            None => fault(place, format!("`struct {}` has {} members in the object, none behind them", ty.name, members.len())),
+            Some(member) if member.name != declared.name => fault(
+                place.key("name"),
+                format!("member {i} of `struct {}` is `{}` in the object, the document says `{}`", ty.name, member.name, declared.name),
+            ),
+            Some(member) if !layouts.is_spelled(member.ty, &declared.ty) => fault(
+                place.key("type"),
+                format!(
+                    "`{}` of `struct {}` is `{}` in the object, the document says `{}`",
+                    member.name,
+                    ty.name,
+                    layouts.c_name(member.ty),
+                    declared.ty
+                ),
+            ),
+            Some(_) => {}
+        }
+    }
+    if let Some(declared) = &export.members
+        && declared.len() < members.len()
+    {
+        fault(
+            place.key("members"),
+            format!("`struct {}` has {} members in the object, the document lists {}", ty.name, members.len(), declared.len()),
+        );
+    }
+    (faults.len() == before).then_some(id)
+}

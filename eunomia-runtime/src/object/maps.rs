@@ -1,0 +1,126 @@
+//! Map definitions as they stand in the section `.maps`: structs whose member types carry the values.
+
+use std::fmt;
+
+use super::{
+    btf::{Kind, TypeId},
+    layout::Layouts,
+};
+
+/// A map that the object declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapDef {
+    /// Its C identifier, which is its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: MapKind,
+    /// Type of the keys, where it is declared by type.
+    pub key: Option<TypeId>,
+    /// Type of the values, where it is declared by type.
+    pub value: Option<TypeId>,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Entries, or bytes of a ring buffer.
+    pub max_entries: u32,
+}
+
+/// `enum bpf_map_type`, `uapi/linux/bpf.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapKind(pub u32);
+
+#[allow(missing_docs, reason = "the kernel's own names")]
+impl MapKind {
+    pub const HASH: Self = Self(1);
+    pub const ARRAY: Self = Self(2);
+    pub const PERF_EVENT_ARRAY: Self = Self(4);
+    pub const LRU_HASH: Self = Self(9);
+    pub const RINGBUF: Self = Self(27);
+
+    const NAMES: [&str; 34] = [
+        "UNSPEC",
+        "HASH",
+        "ARRAY",
+        "PROG_ARRAY",
+        "PERF_EVENT_ARRAY",
+        "PERCPU_HASH",
+        "PERCPU_ARRAY",
+        "STACK_TRACE",
+        "CGROUP_ARRAY",
+        "LRU_HASH",
+        "LRU_PERCPU_HASH",
+        "LPM_TRIE",
+        "ARRAY_OF_MAPS",
+        "HASH_OF_MAPS",
+        "DEVMAP",
+        "SOCKMAP",
+        "CPUMAP",
+        "XSKMAP",
+        "SOCKHASH",
+        "CGROUP_STORAGE",
+        "REUSEPORT_SOCKARRAY",
+        "PERCPU_CGROUP_STORAGE",
+        "QUEUE",
+        "STACK",
+        "SK_STORAGE",
+        "DEVMAP_HASH",
+        "STRUCT_OPS",
+        "RINGBUF",
+        "INODE_STORAGE",
+        "TASK_STORAGE",
+        "BLOOM_FILTER",
+        "USER_RINGBUF",
+        "CGRP_STORAGE",
+        "ARENA",
+    ];
+}
+
+impl fmt::Display for MapKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::NAMES.get(self.0 as usize) {
+            Some(name) => write!(f, "BPF_MAP_TYPE_{name}"),
+            None => write!(f, "map type {}", self.0),
+        }
+    }
+}
+
+/// Every map of the section `.maps`, in the order of BTF.
+pub(super) fn read(layouts: &Layouts) -> Vec<MapDef> {
+    let slots = layouts.btf.iter().find_map(|(_, ty)| match &ty.kind {
+        Kind::Section { variables } if ty.name == ".maps" => Some(variables),
+        _ => None,
+    });
+    let variables = slots.into_iter().flatten().filter_map(|slot| {
+        let variable = layouts.btf.get(slot.variable);
+        match variable.kind {
+            Kind::Variable { ty, .. } => Some((variable.name.as_str(), ty)),
+            _ => None,
+        }
+    });
+    variables.map(|(name, ty)| definition(layouts, name, ty)).collect()
+}
+
+fn definition(layouts: &Layouts, name: &str, ty: TypeId) -> MapDef {
+    let mut map = MapDef { name: name.to_owned(), kind: MapKind(0), key: None, value: None, key_size: 0, value_size: 0, max_entries: 0 };
+    let Kind::Struct { members, .. } = &layouts.btf.resolve(ty).1.kind else { return map };
+    for member in members {
+        let Kind::Pointer { to } = layouts.btf.resolve(member.ty).1.kind else { continue };
+        // `__uint(name, N)` declares `int (*name)[N]`.
+        let number = match layouts.btf.resolve(to).1.kind {
+            Kind::Array { len, .. } => len,
+            _ => 0,
+        };
+        let size = u32::try_from(layouts.layout(to).size).unwrap_or(u32::MAX);
+        match member.name.as_str() {
+            "type" => map.kind = MapKind(number),
+            "max_entries" => map.max_entries = number,
+            "key_size" => map.key_size = number,
+            "value_size" => map.value_size = number,
+            "key" => (map.key, map.key_size) = (Some(to), size),
+            "value" => (map.value, map.value_size) = (Some(to), size),
+            _ => {}
+        }
+    }
+    map
+}

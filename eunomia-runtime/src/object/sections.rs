@@ -1,0 +1,89 @@
+//! Data sections and their variables. Plain objects have zeros for them in BTF, so offsets come from the symbol table and sizes
+//! from the section headers, as libbpf does when it opens an object (`btf_fixup_datasec`).
+
+use std::collections::HashMap;
+
+use super::{
+    btf::{Kind, Linkage, TypeId},
+    layout::Layouts,
+};
+use crate::fault::{Fault, Place};
+
+/// A section that libbpf turns into a map: `.rodata`, `.data`, `.bss`, and custom ones such as `.data.x`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataSection {
+    /// The ELF section.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// The variables that user space can see, by offset.
+    pub variables: Vec<Variable>,
+}
+
+/// A global variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// The C name.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeId,
+    /// Bytes from the start of the section.
+    pub offset: u64,
+}
+
+impl DataSection {
+    /// Whether the BPF side only reads it; user space sets it before the object is loaded.
+    pub fn read_only(&self) -> bool {
+        self.name.starts_with(".rodata")
+    }
+}
+
+impl Variable {
+    /// Whether it exists only to bring a type into BTF: the compiler's `__eunomia_dummy_<T>_ptr`.
+    pub fn is_dummy(&self) -> bool {
+        self.name.starts_with("__eunomia_dummy")
+    }
+}
+
+/// Whether libbpf makes a map of the section.
+pub(super) fn is_data(section: &str) -> bool {
+    [".rodata", ".data", ".bss"].iter().any(|kind| section.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
+/// Reads every data section that BTF describes.
+pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSection> {
+    let symbols: HashMap<(usize, &str), (u64, bool)> =
+        layouts.elf.symbols.iter().map(|symbol| ((symbol.section, symbol.name.as_str()), (symbol.offset, symbol.visible))).collect();
+    let mut sections = Vec::new();
+    for (_, ty) in layouts.btf.iter() {
+        let Kind::Section { variables: slots } = &ty.kind else { continue };
+        if !is_data(&ty.name) {
+            continue;
+        }
+        let Some((index, section)) = layouts.elf.section(&ty.name) else {
+            faults.push(corrupt(format!("BTF describes the section `{}`, which the object does not have", ty.name)));
+            continue;
+        };
+        let mut variables = Vec::new();
+        for slot in slots {
+            let variable = layouts.btf.get(slot.variable);
+            let Kind::Variable { ty: id, linkage: Linkage::Global } = variable.kind else { continue };
+            match symbols.get(&(index, variable.name.as_str())) {
+                // Hidden ones are static for user space.
+                Some((_, false)) => {}
+                Some((offset, true)) if offset.saturating_add(layouts.layout(id).size) <= section.size => {
+                    variables.push(Variable { name: variable.name.clone(), ty: id, offset: *offset });
+                }
+                Some(_) => faults.push(corrupt(format!("the variable `{}` ends behind its section `{}`", variable.name, ty.name))),
+                None => faults.push(corrupt(format!("the variable `{}` of the section `{}` has no symbol", variable.name, ty.name))),
+            }
+        }
+        variables.sort_by_key(|variable| variable.offset);
+        sections.push(DataSection { name: ty.name.clone(), size: section.size, variables });
+    }
+    sections
+}
+
+fn corrupt(what: String) -> Fault {
+    Fault::new(Place::default(), what, "the object is corrupt; compile it anew")
+}

@@ -1,0 +1,27 @@
+//! Not public API: what generated modules name beside the public types. Changes with the generator.
+
+pub use zerocopy;
+
+pub use crate::sample::{Fields, Padding, with_event};
+
+/// The object, aligned as libbpf wants it.
+#[derive(Debug)]
+#[repr(C, align(8))]
+pub struct Aligned<T: ?Sized>(pub T);
+
+/// Expands to its argument where the runtime can load objects, else to nothing: a generated module asks nothing of the user's own
+/// features.
+#[cfg(feature = "load")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __lifecycle {
+    ($($item:item)*) => { $($item)* };
+}
+
+/// Expands to its argument where the runtime can load objects, else to nothing.
+#[cfg(not(feature = "load"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __lifecycle {
+    ($($item:item)*) => {};
+}

@@ -1,0 +1,145 @@
+use std::{borrow::Cow, fmt, hash, str};
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// A C `char[N]` that holds text: the bytes up to the first NUL, or all of them where there is none.
+///
+/// Bytes behind the NUL are stale kernel memory; they take no part in comparison, hashing or output.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(transparent)]
+pub struct CharArray<const N: usize>([u8; N]);
+
+/// The text does not fit into a [`CharArray`] together with its NUL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLong {
+    /// Length of the text in bytes, without the NUL.
+    pub len: usize,
+    /// Bytes that the array has, with the NUL.
+    pub capacity: usize,
+}
+
+impl<const N: usize> CharArray<N> {
+    /// Text followed by NULs.
+    ///
+    /// # Errors
+    /// [`TooLong`] where the text and one NUL need more than `N` bytes: C code that reads the array expects the NUL.
+    pub fn new(text: impl AsRef<[u8]>) -> Result<Self, TooLong> {
+        let text = text.as_ref();
+        let mut array = [0; N];
+        match array.get_mut(..text.len()) {
+            Some(start) if text.len() < N => start.copy_from_slice(text),
+            _ => return Err(TooLong { len: text.len(), capacity: N }),
+        }
+        Ok(Self(array))
+    }
+
+    /// The bytes of the text, without the NUL.
+    pub fn as_bytes(&self) -> &[u8] {
+        until_nul(&self.0)
+    }
+
+    /// The text, where it is UTF-8.
+    ///
+    /// # Errors
+    /// The kernel cuts names at a byte count, so the last character may be incomplete; [`Self::to_string_lossy`] never fails.
+    pub fn as_str(&self) -> Result<&str, str::Utf8Error> {
+        str::from_utf8(self.as_bytes())
+    }
+
+    /// The text, with U+FFFD for what is not UTF-8.
+    pub fn to_string_lossy(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.as_bytes())
+    }
+
+    /// All `N` bytes as they were written.
+    pub const fn raw(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+/// The bytes before the first NUL, or all of them.
+pub(crate) fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or(bytes)
+}
+
+impl<const N: usize> Default for CharArray<N> {
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> PartialEq for CharArray<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<const N: usize> Eq for CharArray<N> {}
+
+impl<const N: usize> PartialEq<str> for CharArray<N> {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<const N: usize> PartialEq<&str> for CharArray<N> {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<const N: usize> hash::Hash for CharArray<N> {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl<const N: usize> fmt::Debug for CharArray<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_string_lossy(), f)
+    }
+}
+
+/// Honours width and alignment, so that `{:<16}` makes a column.
+impl<const N: usize> fmt::Display for CharArray<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.to_string_lossy())
+    }
+}
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of text and a NUL do not fit into char[{}]", self.len, self.capacity)
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_ends_at_nul_or_at_the_end() {
+        let stale = CharArray(*b"sh\0junk!");
+        assert_eq!(stale, "sh");
+        assert_eq!(stale, CharArray::<8>::new("sh").unwrap());
+        assert_eq!(CharArray(*b"12345678").as_str(), Ok("12345678"));
+        assert_eq!(CharArray([]).as_bytes(), b"");
+    }
+
+    #[test]
+    fn not_utf8_never_fails() {
+        let cut = CharArray(*b"caf\xc3\0");
+        assert!(cut.as_str().is_err());
+        assert_eq!(cut.to_string_lossy(), "caf\u{fffd}");
+        assert_eq!(format!("[{:>5}]", CharArray(*b"ab\0")), "[   ab]");
+    }
+
+    #[test]
+    fn new_leaves_room_for_the_nul() {
+        assert_eq!(CharArray::<3>::new("ab").unwrap().raw(), b"ab\0");
+        assert_eq!(CharArray::<2>::new("ab"), Err(TooLong { len: 2, capacity: 2 }));
+        assert_eq!(CharArray::<0>::new(""), Err(TooLong { len: 0, capacity: 0 }));
+    }
+}

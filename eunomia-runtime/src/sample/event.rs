@@ -1,0 +1,105 @@
+use std::fmt;
+
+use zerocopy::{CastError, FromBytes, Immutable, KnownLayout};
+
+/// A generated type that can be read from the bytes of a record.
+///
+/// Implemented by generated code only. The zerocopy bounds are the proof that every byte pattern is a value, so that no cast needs
+/// `unsafe` and no event needs a check beside its length.
+pub trait Event: FromBytes + Immutable + KnownLayout + 'static {
+    /// The type's name in C, for example `struct event`.
+    const C_NAME: &'static str;
+}
+
+/// A record that is shorter than its type; it was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Short {
+    /// Bytes in the record.
+    pub len: usize,
+    /// Bytes that the type needs.
+    pub size: usize,
+}
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the record has {} bytes, its type needs {}", self.len, self.size)
+    }
+}
+
+impl std::error::Error for Short {}
+
+/// Hands the record to `f` as an `E`: in place where its address is aligned for `E`, else from one copy on the stack.
+///
+/// Ring buffer records are 8-aligned, so only types with 16-byte alignment are ever copied; perf records sit at 4 mod 8, so any type
+/// with an 8-byte field is. Bytes behind `E` are ignored: a newer object may append fields, and perf pads.
+///
+/// # Errors
+/// [`Short`] where the record has fewer bytes than `E`; `f` was not called.
+pub fn with_event<E: Event, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
+    let short = Short { len: record.len(), size: size_of::<E>() };
+    match E::ref_from_prefix(record) {
+        Ok((event, _)) => Ok(f(event)),
+        Err(CastError::Alignment(_)) => match E::read_from_prefix(record) {
+            Ok((copy, _)) => Ok(f(&copy)),
+            Err(_) => Err(short),
+        },
+        Err(_) => Err(short),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, FromBytes, Immutable, KnownLayout)]
+    #[repr(C)]
+    struct Pair {
+        a: u64,
+        b: u64,
+    }
+
+    impl Event for Pair {
+        const C_NAME: &'static str = "struct pair";
+    }
+
+    #[repr(C, align(8))]
+    struct Ring([u8; 32]);
+
+    fn ring() -> Ring {
+        let mut ring = Ring([0; 32]);
+        ring.0[8] = 1;
+        ring.0[16] = 2;
+        ring
+    }
+
+    #[test]
+    fn aligned_record_is_not_copied() {
+        let ring = ring();
+        let record = &ring.0[8..];
+        with_event(record, |pair: &Pair| {
+            assert_eq!(pair, &Pair { a: 1, b: 2 });
+            assert_eq!(std::ptr::from_ref(pair).addr(), record.as_ptr().addr());
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn misaligned_record_is_copied_once() {
+        let ring = ring();
+        let record = &ring.0[4..];
+        with_event(record, |pair: &Pair| {
+            assert_eq!(pair, &Pair { a: 1 << 32, b: 2 << 32 });
+            assert_ne!(std::ptr::from_ref(pair).addr(), record.as_ptr().addr());
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn short_record_is_refused_at_any_alignment() {
+        let ring = ring();
+        for start in [8, 12] {
+            let result = with_event(&ring.0[start..start + 15], |_: &Pair| panic!("called"));
+            assert_eq!(result, Err(Short { len: 15, size: 16 }));
+        }
+    }
+}

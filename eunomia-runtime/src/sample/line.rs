@@ -1,0 +1,128 @@
+//! The one-line form of events, the same for generated types and for values read at run time:
+//! `pid=1 comm=sh filename="a b" nested={x=1 y=[1, 2]}`.
+
+use std::fmt::{self, Write as _};
+
+use super::{Bool, CharArray, KernelPtr};
+
+/// A value as it stands behind `name=` in the one-line form.
+pub trait Line {
+    /// Writes the value without a line break.
+    ///
+    /// # Errors
+    /// Those of the formatter.
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+/// Writes text as it is where that is unambiguous, else quoted and escaped, so that no event can forge a field or a line.
+pub(crate) fn write_text(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
+    let text = String::from_utf8_lossy(bytes);
+    let plain = |c: char| !(c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '{' | '}' | '[' | ']' | ','));
+    if !text.is_empty() && text.chars().all(plain) { f.write_str(&text) } else { write!(f, "{text:?}") }
+}
+
+/// Writes bytes of an unknown type in hexadecimal.
+pub(crate) fn write_bytes(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+/// Bytes of an unknown type.
+impl Line for &[u8] {
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_bytes(f, self)
+    }
+}
+
+macro_rules! as_displayed {
+    ($($type:ty)*) => {$(
+        impl Line for $type {
+            fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+    )*};
+}
+
+as_displayed!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 Bool KernelPtr);
+
+impl<const N: usize> Line for CharArray<N> {
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_text(f, self.as_bytes())
+    }
+}
+
+impl<T: Line, const N: usize> Line for [T; N] {
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('[')?;
+        for (i, item) in self.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            item.line(f)?;
+        }
+        f.write_char(']')
+    }
+}
+
+/// Writes the fields of one struct; generated `Display` implementations are chains of [`Fields::field`].
+#[allow(missing_debug_implementations, reason = "a formatter has none")]
+pub struct Fields<'a, 'f> {
+    f: &'a mut fmt::Formatter<'f>,
+    result: fmt::Result,
+    separator: &'static str,
+}
+
+impl<'a, 'f> Fields<'a, 'f> {
+    /// Starts with no field.
+    pub fn new(f: &'a mut fmt::Formatter<'f>) -> Self {
+        Self { f, result: Ok(()), separator: "" }
+    }
+
+    /// Appends ` name=value`.
+    pub fn field(mut self, name: &str, value: &dyn Line) -> Self {
+        self.result = self.result.and_then(|()| {
+            write!(self.f, "{}{name}=", self.separator)?;
+            value.line(self.f)
+        });
+        self.separator = " ";
+        self
+    }
+
+    /// The first error, if there was one.
+    ///
+    /// # Errors
+    /// Those of the formatter.
+    pub fn finish(self) -> fmt::Result {
+        self.result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_forge_a_field() {
+        let written = |bytes: &[u8]| {
+            let mut out = String::new();
+            write_text(&mut out, bytes).unwrap();
+            out
+        };
+        assert_eq!(written(b"kworker/0:1"), "kworker/0:1");
+        assert_eq!(written(b"a pid=0"), r#""a pid=0""#);
+        assert_eq!(written(b"x\nTIME"), r#""x\nTIME""#);
+        assert_eq!(written(b""), r#""""#);
+        assert_eq!(written(b"\xff"), "\u{fffd}");
+    }
+
+    #[test]
+    fn fields_and_arrays() {
+        struct Two;
+        impl fmt::Display for Two {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Fields::new(f).field("a", &[1u8, 2]).field("b", &CharArray::<4>::new("x y").unwrap()).finish()
+            }
+        }
+        assert_eq!(Two.to_string(), r#"a=[1, 2] b="x y""#);
+    }
+}

@@ -1,0 +1,29 @@
+use std::fmt;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// The bytes that C leaves between two fields.
+///
+/// A named field for them keeps the whole struct initialised bytes, so that it can be written to the kernel. What they hold means
+/// nothing: any two are equal.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(transparent)]
+pub struct Padding<const N: usize>([u8; N]);
+
+impl<const N: usize> Default for Padding<N> {
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> PartialEq for Padding<N> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<const N: usize> fmt::Debug for Padding<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
+    }
+}

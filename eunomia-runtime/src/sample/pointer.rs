@@ -1,0 +1,38 @@
+use std::fmt;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// An address in the kernel's or another process's memory: 64 bits on every host, and nothing this process may follow.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub struct KernelPtr(u64);
+
+impl KernelPtr {
+    /// The address.
+    pub const fn addr(self) -> u64 {
+        self.0
+    }
+
+    /// Whether it is the null pointer.
+    pub const fn is_null(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl From<u64> for KernelPtr {
+    fn from(addr: u64) -> Self {
+        Self(addr)
+    }
+}
+
+impl fmt::Debug for KernelPtr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl fmt::Display for KernelPtr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

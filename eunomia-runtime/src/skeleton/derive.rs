@@ -1,0 +1,136 @@
+//! Makes a skeleton from a bare object: what the document's compiler would have written.
+
+use super::model::{Export, ExportConfig, Format, Interpreter, Map, Member, Program, Section, Settings, Skeleton, Variable};
+use crate::{
+    fault::{Fault, Faults, Place},
+    object::{DataSection, Kind, Layouts, TypeId},
+};
+
+impl Skeleton {
+    /// A skeleton of an object; `name` is what libbpf is to call it, `file` stands for it in messages.
+    ///
+    /// Export types are those that the object declares with the compiler's convention, a global
+    /// `const volatile struct T *__eunomia_dummy_T_ptr`.
+    ///
+    /// # Errors
+    /// [`Faults`] where the object cannot be read.
+    pub fn from_object(name: impl Into<String>, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
+        let bare = Self {
+            format: Format::Object,
+            name: name.into(),
+            doc: None,
+            sections: Vec::new(),
+            maps: Vec::new(),
+            programs: Vec::new(),
+            exports: Vec::new(),
+            export_btf: None,
+            multiple_exports: false,
+            settings: Settings::default(),
+            version: None,
+            object: Some(object),
+            other: Default::default(),
+            skel_other: Default::default(),
+            package_other: Default::default(),
+        };
+        let checked = bare.check(file)?;
+        let layouts = &checked.layouts;
+        let mut faults = Vec::new();
+        let mut skeleton = checked.skeleton;
+        let declared = checked.maps.iter().map(|def| plain_map(def.name.clone(), def.name.clone(), false));
+        let internal = checked.sections.iter().map(|section| {
+            let ident: String = section.name.trim_start_matches('.').replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+            plain_map(internal_map_name(&skeleton.name, &section.name), ident, true)
+        });
+        skeleton.maps = declared.chain(internal).collect();
+        skeleton.programs = checked
+            .programs
+            .iter()
+            .map(|(name, section)| Program { name: name.clone(), attach: Some(section.clone()), link: true, other: Default::default() })
+            .collect();
+        skeleton.sections = checked.sections.iter().map(|section| section_of(section, layouts)).collect();
+        let dummies = checked.sections.iter().flat_map(|section| &section.variables).filter(|variable| variable.is_dummy());
+        for dummy in dummies {
+            match pointee(layouts, dummy.ty) {
+                Some(id) => skeleton.exports.push(export_of(layouts, id)),
+                None => faults.push(Fault::new(
+                    Place::default(),
+                    format!("`{}` is `{}`, no pointer to a complete struct", dummy.name, layouts.c_name(dummy.ty)),
+                    "declare the struct before it, with its members",
+                )),
+            }
+        }
+        Faults::or(file, faults, Some(skeleton))
+    }
+}
+
+/// What the document says of an export type, from BTF.
+pub(super) fn export_of(layouts: &Layouts, id: TypeId) -> Export {
+    let ty = layouts.btf.get(id);
+    let members = match &ty.kind {
+        Kind::Struct { members, .. } => members.as_slice(),
+        _ => &[],
+    };
+    let member = |member: &crate::object::Member| Member {
+        name: member.name.clone(),
+        ty: layouts.c_name(layouts.btf.unmodified(member.ty).0),
+        other: Default::default(),
+    };
+    Export {
+        name: ty.name.clone(),
+        members: Some(members.iter().map(member).collect()),
+        size: u32::try_from(layouts.layout(id).size).ok(),
+        type_id: Some(id.0),
+        other: Default::default(),
+    }
+}
+
+fn pointee(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
+    let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
+    let (id, ty) = layouts.btf.resolve(to);
+    (matches!(ty.kind, Kind::Struct { .. }) && !ty.name.is_empty()).then_some(id)
+}
+
+fn plain_map(name: String, ident: String, mmaped: bool) -> Map {
+    Map { name, ident, mmaped, sample: None, export: ExportConfig::None, interpreter: Interpreter::Struct, other: Default::default() }
+}
+
+fn section_of(section: &DataSection, layouts: &Layouts) -> Section {
+    let variable = |variable: &crate::object::Variable| Variable {
+        name: variable.name.clone(),
+        ty: layouts.c_name(layouts.btf.unmodified(variable.ty).0),
+        value: None,
+        description: None,
+        arg: None,
+        other: Default::default(),
+    };
+    Section { name: section.name.clone(), variables: section.variables.iter().map(variable).collect(), other: Default::default() }
+}
+
+/// The name that libbpf gives a section's map (`internal_map_name`): 15 bytes, of which the section takes at least 7; custom sections
+/// go by their own name.
+fn internal_map_name(object: &str, section: &str) -> String {
+    if section.get(1..).is_some_and(|rest| rest.contains('.')) {
+        return section.to_owned();
+    }
+    let prefix = 15usize.saturating_sub(section.len().max(7)).min(object.len());
+    let name = format!("{}{section}", object.get(..prefix).unwrap_or(object));
+    name.replace(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'), "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::internal_map_name;
+
+    #[test]
+    fn internal_maps_are_named_as_libbpf_names_them() {
+        for (object, section, name) in [
+            ("client_bpf", ".rodata", "client_b.rodata"),
+            ("client_bpf", ".bss", "client_b.bss"),
+            ("client_bpf", ".data", "client_b.data"),
+            ("x", ".rodata", "x.rodata"),
+            ("multiple_bpf", ".data.mine", ".data.mine"),
+        ] {
+            assert_eq!(internal_map_name(object, section), name);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The object inside a document: base64 of zlib of the ELF, or base64 of the ELF itself.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use miniz_oxide::{
+    deflate::compress_to_vec_zlib,
+    inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit},
+};
+
+use super::table::Node;
+
+/// No BPF object comes near this; it bounds what a hostile document can make us allocate.
+pub(super) const MAX_OBJECT: usize = 64 << 20;
+
+/// Level of zlib that the format's own compiler uses.
+const LEVEL: u8 = 6;
+
+/// Decodes the object at `node` and holds it against the size at `size`.
+pub(super) fn object(node: &Node<'_>, size: Option<&Node<'_>>) -> Option<Vec<u8>> {
+    let bytes = base64(node);
+    let size = match size {
+        Some(node) if !node.json.is_null() => Some(usize::try_from(node.u64()?).unwrap_or(usize::MAX)),
+        _ => None,
+    };
+    let bytes = bytes?;
+    // The first generation and the README's spelling do not compress.
+    let object = if bytes.starts_with(b"\x7fELF") { bytes } else { inflate(node, &bytes, size)? };
+    match size {
+        Some(size) if size != object.len() => node.fault(
+            format!("the object has {} bytes, the document says {size}", object.len()),
+            "the package is damaged or was edited by hand; make it anew",
+        ),
+        _ => Some(object),
+    }
+}
+
+/// Decodes base64, with the line breaks that old files have in it.
+pub(super) fn base64(node: &Node<'_>) -> Option<Vec<u8>> {
+    let mut text = node.string()?;
+    text.retain(|c| !c.is_ascii_whitespace());
+    STANDARD.decode(&text).map_or_else(|error| node.fault(format!("malformed base64: {error}"), ""), Some)
+}
+
+fn inflate(node: &Node<'_>, bytes: &[u8], size: Option<usize>) -> Option<Vec<u8>> {
+    let limit = size.unwrap_or(MAX_OBJECT).min(MAX_OBJECT);
+    let error = match decompress_to_vec_zlib_with_limit(bytes, limit) {
+        Ok(object) => return Some(object),
+        Err(error) => error,
+    };
+    match error.status {
+        TINFLStatus::HasMoreOutput if limit == MAX_OBJECT => {
+            node.fault(format!("the object inflates to more than {} MiB", MAX_OBJECT >> 20), "this is no BPF object")
+        }
+        TINFLStatus::HasMoreOutput => node.fault(
+            format!("the object inflates to more than the {limit} bytes that the document says"),
+            "the package is damaged or was edited by hand; make it anew",
+        ),
+        TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => {
+            node.fault("the compressed object is truncated", "copy or make the package anew")
+        }
+        TINFLStatus::Adler32Mismatch => node.fault("the compressed object has a wrong checksum", "copy or make the package anew"),
+        _ => node.fault("this is neither an ELF object nor zlib data", ""),
+    }
+}
+
+/// The text of `bpf_object` for an ELF.
+pub(super) fn encode(object: &[u8]) -> String {
+    STANDARD.encode(compress_to_vec_zlib(object, LEVEL))
+}
+
+/// The text of `export_btf`.
+pub(super) fn encode_plain(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}

@@ -1,0 +1,345 @@
+//! Reads every generation of the format into one [`Skeleton`].
+//!
+//! Each `read` function reports all faults below it before it gives up, so that one run shows them all.
+
+use std::cell::RefCell;
+
+use serde_json::Value as Json;
+
+use super::{
+    locate,
+    model::{
+        CmdArg, CustomMember, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Program, Sample, SampleKind, Section, Settings,
+        Skeleton, Variable,
+    },
+    package,
+    table::{Node, Table},
+};
+use crate::fault::{Fault, Faults, Place};
+
+/// Reads a document; `file` stands for it in messages.
+pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Faults> {
+    let json: Json = serde_json::from_str(text).map_err(|error| Faults::one(file, malformed(&error)))?;
+    let faults = RefCell::default();
+    let skeleton = generation(&Node::root(&json, &faults));
+    let mut faults = faults.into_inner();
+    locate::fill_lines(text, &mut faults);
+    Faults::or(file, faults, skeleton)
+}
+
+fn malformed(error: &serde_json::Error) -> Fault {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    let mut fault = Fault::new(
+        Place::default(),
+        format!("malformed JSON: {what}"),
+        if what.starts_with("control character") {
+            "some compilers print a global of anonymous struct type with raw line breaks: name that type in the C source"
+        } else {
+            ""
+        },
+    );
+    fault.line = Some((error.line(), error.column()));
+    fault
+}
+
+fn generation(root: &Node<'_>) -> Option<Skeleton> {
+    let table = root.table()?;
+    if table.has("meta") {
+        let object = table.optional("bpf_object", |node| package::object(node, table.get("bpf_object_size").as_ref()));
+        let meta = table.need("meta").and_then(|node| metadata(&node.table()?));
+        let (object, mut skeleton) = (object?, meta?);
+        if skeleton.format != Format::EarlyV1 {
+            skeleton.format = Format::Package;
+        }
+        skeleton.object = object.or(skeleton.object);
+        skeleton.package_other = table.other();
+        Some(skeleton)
+    } else if table.has("bpf_skel") {
+        metadata(&table)
+    } else if table.has("data") {
+        legacy(&table)
+    } else {
+        root.fault(
+            "this is no skeleton: it has none of the keys `meta` (a package), `bpf_skel` (metadata) and `data` (the first generation)",
+            "give the .json file that the eunomia-bpf compiler or `eunomia_build::Config::package` wrote",
+        )
+    }
+}
+
+fn metadata(table: &Table<'_>) -> Option<Skeleton> {
+    let skel = table.need("bpf_skel").and_then(|node| node.table());
+    let config = table.optional("config", |node| node.table());
+    let exports = table.get("export_types").map_or(Some((Vec::new(), None)), |node| exports(&node));
+    let own_btf = table.optional("export_btf", package::base64);
+    let settings = settings(table, config.as_ref().and_then(Option::as_ref));
+    let multiple = table.optional("enable_multiple_export_types", |node| node.bool());
+    let version = table.optional("eunomia_version", |node| node.string());
+
+    let skel = skel?;
+    let name = skel.need("obj_name").and_then(|node| node.string());
+    let doc = skel.optional("doc", doc);
+    // Compilers write no section list, or null, for an object without globals.
+    let sections = skel.get("data_sections").map_or(Some(Vec::new()), |node| node.list(section));
+    let maps = skel.need("maps").and_then(|node| node.list(map));
+    let programs = skel.need("progs").and_then(|node| node.list(program));
+    let object = skel.optional("data", |node| package::object(node, None));
+
+    let (exports, early_btf) = exports?;
+    let early = early_btf.is_some();
+    let export_btf = early_btf.or(own_btf?);
+    let object = object?;
+    let mut other = table.other();
+    if let Some(config) = config?
+        && !config.other().is_empty()
+    {
+        other.insert("config".to_owned(), Json::Object(config.other()));
+    }
+    Some(Skeleton {
+        format: match (early, &object) {
+            (true, _) => Format::EarlyV1,
+            (false, Some(_)) => Format::Inline,
+            (false, None) => Format::Metadata,
+        },
+        name: name?,
+        doc: doc?,
+        sections: sections?,
+        maps: maps?,
+        programs: programs?,
+        exports,
+        export_btf,
+        multiple_exports: multiple?.unwrap_or(false),
+        settings: settings?,
+        version: version?,
+        object,
+        other,
+        skel_other: skel.other(),
+        package_other: Default::default(),
+    })
+}
+
+/// Settings stand beside `bpf_skel`, in one spelling inside `config`.
+fn settings(table: &Table<'_>, config: Option<&Table<'_>>) -> Option<Settings> {
+    let read = |table: &Table<'_>| {
+        Some(Settings {
+            perf_buffer_pages: table.optional("perf_buffer_pages", |node| node.u64())?,
+            perf_buffer_time_ms: table.optional("perf_buffer_time_ms", |node| node.u64())?,
+            poll_timeout_ms: table.optional("poll_timeout_ms", |node| node.integer("a whole number of milliseconds"))?,
+            debug_verbose: table.optional("debug_verbose", |node| node.bool())?,
+            print_header: table.optional("print_header", |node| node.bool())?,
+        })
+    };
+    let outer = read(table);
+    let inner = config.map_or(Some(Settings::default()), read);
+    let (outer, inner) = (outer?, inner?);
+    Some(Settings {
+        perf_buffer_pages: outer.perf_buffer_pages.or(inner.perf_buffer_pages),
+        perf_buffer_time_ms: outer.perf_buffer_time_ms.or(inner.perf_buffer_time_ms),
+        poll_timeout_ms: outer.poll_timeout_ms.or(inner.poll_timeout_ms),
+        debug_verbose: outer.debug_verbose.or(inner.debug_verbose),
+        print_header: outer.print_header.or(inner.print_header),
+    })
+}
+
+fn doc(node: &Node<'_>) -> Option<Doc> {
+    let table = node.table()?;
+    let text = |key| table.optional(key, |node| node.string());
+    let (version, brief, details, description) = (text("version"), text("brief"), text("details"), text("description"));
+    Some(Doc { version: version?, brief: brief?, details: details?, description: description?, other: table.other() })
+}
+
+fn section(node: &Node<'_>) -> Option<Section> {
+    let table = node.table()?;
+    let name = table.need("name").and_then(|node| node.string());
+    let variables = table.need("variables").and_then(|node| node.list(variable));
+    Some(Section { name: name?, variables: variables?, other: table.other() })
+}
+
+fn variable(node: &Node<'_>) -> Option<Variable> {
+    let table = node.table()?;
+    let name = table.need("name").and_then(|node| node.string());
+    let ty = table.need("type").and_then(|node| node.string());
+    let value = table.optional("value", |node| Some(node.json.clone()));
+    let description = table.optional("description", |node| node.string());
+    let arg = table.optional("cmdarg", cmdarg);
+    Some(Variable { name: name?, ty: ty?, value: value?, description: description?, arg: arg?, other: table.other() })
+}
+
+fn cmdarg(node: &Node<'_>) -> Option<CmdArg> {
+    let table = node.table()?;
+    let default = table.optional("default", |node| Some(node.json.clone()));
+    let text = |key| table.optional(key, |node| node.string());
+    let (long, short, help) = (text("long"), text("short"), text("help"));
+    Some(CmdArg { default: default?, long: long?, short: short?, help: help?, other: table.other() })
+}
+
+fn map(node: &Node<'_>) -> Option<Map> {
+    let table = node.table()?;
+    let name = table.need("name").and_then(|node| node.string());
+    let ident = table.need("ident").and_then(|node| node.string());
+    let mmaped = table.optional("mmaped", |node| node.bool());
+    let sample = table.optional("sample", sample);
+    let export = table.optional("export_config", export_config);
+    // Compilers write the first spelling, other tools the second.
+    let misspelt = table.optional("intepreter", interpreter);
+    let interpreter = table.optional("interpreter", interpreter);
+    Some(Map {
+        name: name?,
+        ident: ident?,
+        mmaped: mmaped?.unwrap_or(false),
+        sample: sample?,
+        export: export?.unwrap_or_default(),
+        interpreter: misspelt?.or(interpreter?).unwrap_or_default(),
+        other: table.other(),
+    })
+}
+
+fn sample(node: &Node<'_>) -> Option<Sample> {
+    let table = node.table()?;
+    let interval = table.need("interval").and_then(|node| node.u64());
+    let kind = table.optional("type", |node| match node.string()?.as_str() {
+        "log2_hist" => Some(SampleKind::Log2Hist),
+        "linear_hist" => Some(SampleKind::LinearHist),
+        "default_kv" => Some(SampleKind::KeyValue),
+        other => node.fault(format!("unknown kind of sample `{other}`"), "use log2_hist, linear_hist or default_kv"),
+    });
+    let unit = table.optional("unit", |node| node.string());
+    let clear_map = table.optional("clear_map", |node| node.bool());
+    Some(Sample {
+        interval: interval?,
+        kind: kind?.unwrap_or_default(),
+        unit: unit?,
+        clear_map: clear_map?.unwrap_or(false),
+        other: table.other(),
+    })
+}
+
+fn export_config(node: &Node<'_>) -> Option<ExportConfig> {
+    const VARIANTS: &str = "use \"no_export\", \"default\", {\"btf_type_id\": N} or {\"custom_members\": [..]}";
+    if let Json::String(text) = node.json {
+        return match text.as_str() {
+            "no_export" => Some(ExportConfig::None),
+            "default" => Some(ExportConfig::Default),
+            other => node.fault(format!("unknown export `{other}`"), VARIANTS),
+        };
+    }
+    let table = node.table()?;
+    if let Some(id) = table.get("btf_type_id") {
+        id.u32().map(ExportConfig::BtfType)
+    } else if let Some(members) = table.get("custom_members") {
+        members.list(custom_member).map(ExportConfig::Custom)
+    } else {
+        node.fault("unknown export", VARIANTS)
+    }
+}
+
+fn custom_member(node: &Node<'_>) -> Option<CustomMember> {
+    let table = node.table()?;
+    let name = table.need("name").and_then(|node| node.string());
+    let offset = table.need("offset").and_then(|node| node.u32());
+    let type_id = table.need("btf_type_id").and_then(|node| node.u32());
+    Some(CustomMember { name: name?, offset: offset?, type_id: type_id?, other: table.other() })
+}
+
+fn interpreter(node: &Node<'_>) -> Option<Interpreter> {
+    if let Json::String(text) = node.json {
+        return match text.as_str() {
+            "default_struct" => Some(Interpreter::Struct),
+            other => node.fault(format!("unknown interpreter `{other}`"), "use \"default_struct\" or {\"stack_trace\": {..}}"),
+        };
+    }
+    let table = node.table()?.need("stack_trace")?.table()?;
+    let fields = table.optional("field_map", |node| node.table().map(|fields| fields.other()));
+    let with_symbols = table.optional("with_symbols", |node| node.bool());
+    Some(Interpreter::StackTrace { fields: fields?.unwrap_or_default(), with_symbols: with_symbols?, other: table.other() })
+}
+
+fn program(node: &Node<'_>) -> Option<Program> {
+    let table = node.table()?;
+    let name = table.need("name").and_then(|node| node.string());
+    let attach = table.optional("attach", |node| node.string());
+    let link = table.optional("link", |node| node.bool());
+    Some(Program { name: name?, attach: attach?, link: link?.unwrap_or(true), other: table.other() })
+}
+
+/// The list of today, or the object of early v1 with its own BTF.
+fn exports(node: &Node<'_>) -> Option<(Vec<Export>, Option<Vec<u8>>)> {
+    if !matches!(node.json, Json::Object(_)) {
+        return node.list(export).map(|exports| (exports, None));
+    }
+    let table = node.table()?;
+    let btf = table.need("export_btf").and_then(|node| package::base64(&node));
+    let structs = table.need("structs").and_then(|node| node.list(early_export));
+    Some((structs?, Some(btf?)))
+}
+
+fn export(node: &Node<'_>) -> Option<Export> {
+    let table = node.table()?;
+    let name = table.need("name").and_then(|node| node.string());
+    let members = table.optional("members", |node| node.list(member));
+    let size = table.optional("size", |node| node.u32());
+    let type_id = table.optional("type_id", |node| node.u32());
+    Some(Export { name: name?, members: members?, size: size?, type_id: type_id?, other: table.other() })
+}
+
+fn early_export(node: &Node<'_>) -> Option<Export> {
+    let table = node.table()?;
+    let name = table.need("name").and_then(|node| node.string());
+    let type_id = table.optional("id", |node| node.u32());
+    Some(Export { name: name?, members: None, size: None, type_id: type_id?, other: table.other() })
+}
+
+fn member(node: &Node<'_>) -> Option<Member> {
+    let table = node.table()?;
+    let name = table.need("name").and_then(|node| node.string());
+    let ty = table.need("type").and_then(|node| node.string());
+    Some(Member { name: name?, ty: ty?, other: table.other() })
+}
+
+/// The first generation: names only, and the object as plain base64.
+fn legacy(table: &Table<'_>) -> Option<Skeleton> {
+    let object = table.need("data").and_then(|node| package::object(&node, table.get("data_sz").as_ref()));
+    let name = table.optional("name", |node| node.string());
+    let maps = table.get("maps").map_or(Some(Vec::new()), |node| node.list(legacy_map));
+    let programs = table.get("progs").map_or(Some(Vec::new()), |node| node.list(program));
+    let maps = maps?;
+    // The object was not opened by the package's name: internal maps carry the real one.
+    let prefix = maps.iter().find_map(|map| map.name.split_once('.').map(|(prefix, _)| prefix.to_owned()));
+    let title = name?;
+    let mut other = table.other();
+    if let Some(title) = &title {
+        other.insert("name".to_owned(), Json::String(title.clone()));
+    }
+    Some(Skeleton {
+        format: Format::LegacyV0,
+        name: prefix.or(title).unwrap_or_else(|| "skeleton".to_owned()),
+        doc: None,
+        sections: Vec::new(),
+        maps,
+        programs: programs?,
+        exports: Vec::new(),
+        export_btf: None,
+        multiple_exports: false,
+        settings: Settings::default(),
+        version: None,
+        object: Some(object?),
+        other,
+        skel_other: Default::default(),
+        package_other: Default::default(),
+    })
+}
+
+fn legacy_map(node: &Node<'_>) -> Option<Map> {
+    let table = node.table()?;
+    let name = table.need("name").and_then(|node| node.string())?;
+    let ident = name.split_once('.').map_or(name.as_str(), |(_, section)| section).to_owned();
+    Some(Map {
+        name,
+        ident,
+        mmaped: false,
+        sample: None,
+        export: ExportConfig::None,
+        interpreter: Interpreter::Struct,
+        other: table.other(),
+    })
+}

@@ -1,0 +1,146 @@
+//! Typed access to a JSON value that knows its place and collects faults instead of stopping at the first.
+
+use std::cell::RefCell;
+
+use serde_json::{Map as JsonMap, Value as Json};
+
+use crate::fault::{Fault, Place};
+
+/// A JSON value and where it stands.
+#[derive(Clone)]
+pub(super) struct Node<'a> {
+    pub(super) json: &'a Json,
+    pub(super) place: Place,
+    faults: &'a RefCell<Vec<Fault>>,
+}
+
+/// A JSON object whose keys are taken one by one; what is left over is unknown to the format.
+pub(super) struct Table<'a> {
+    keys: &'a JsonMap<String, Json>,
+    pub(super) place: Place,
+    taken: RefCell<Vec<&'static str>>,
+    faults: &'a RefCell<Vec<Fault>>,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn root(json: &'a Json, faults: &'a RefCell<Vec<Fault>>) -> Self {
+        Self { json, place: Place::default(), faults }
+    }
+
+    pub(super) fn fault<T>(&self, what: impl Into<String>, todo: impl Into<String>) -> Option<T> {
+        self.faults.borrow_mut().push(Fault::new(self.place.clone(), what, todo));
+        None
+    }
+
+    fn expected<T>(&self, wanted: &str) -> Option<T> {
+        self.fault(format!("expected {wanted}, found {}", kind(self.json)), "")
+    }
+
+    pub(super) fn table(&self) -> Option<Table<'a>> {
+        match self.json {
+            Json::Object(keys) => Some(Table { keys, place: self.place.clone(), taken: RefCell::default(), faults: self.faults }),
+            _ => self.expected("an object"),
+        }
+    }
+
+    pub(super) fn string(&self) -> Option<String> {
+        match self.json {
+            Json::String(text) => Some(text.clone()),
+            _ => self.expected("a string"),
+        }
+    }
+
+    pub(super) fn bool(&self) -> Option<bool> {
+        match self.json {
+            Json::Bool(value) => Some(*value),
+            _ => self.expected("true or false"),
+        }
+    }
+
+    pub(super) fn integer<T: TryFrom<i128>>(&self, wanted: &str) -> Option<T> {
+        let number = match self.json {
+            Json::Number(number) => number.as_u64().map(i128::from).or_else(|| number.as_i64().map(i128::from)),
+            _ => None,
+        };
+        match number.and_then(|number| T::try_from(number).ok()) {
+            Some(number) => Some(number),
+            None => match self.json {
+                Json::Number(number) => self.fault(format!("expected {wanted}, found {number}"), ""),
+                _ => self.expected(wanted),
+            },
+        }
+    }
+
+    pub(super) fn u32(&self) -> Option<u32> {
+        self.integer("a whole number from 0 to 4294967295")
+    }
+
+    pub(super) fn u64(&self) -> Option<u64> {
+        self.integer("a whole number from 0")
+    }
+
+    /// The items of a list; `null` is the empty one, as compilers write it.
+    pub(super) fn items(&self) -> Option<Vec<Self>> {
+        match self.json {
+            Json::Null => Some(Vec::new()),
+            Json::Array(items) => {
+                Some(items.iter().enumerate().map(|(i, json)| Self { json, place: self.place.index(i), faults: self.faults }).collect())
+            }
+            _ => self.expected("a list"),
+        }
+    }
+
+    /// A list read item by item; every bad item is reported.
+    pub(super) fn list<T>(&self, read: impl Fn(&Self) -> Option<T>) -> Option<Vec<T>> {
+        let items = self.items()?;
+        let read: Vec<Option<T>> = items.iter().map(read).collect();
+        read.into_iter().collect()
+    }
+}
+
+impl<'a> Table<'a> {
+    /// The value of a key, if it is there.
+    pub(super) fn get(&self, key: &'static str) -> Option<Node<'a>> {
+        self.taken.borrow_mut().push(key);
+        self.keys.get(key).map(|json| Node { json, place: self.place.key(key), faults: self.faults })
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn need(&self, key: &'static str) -> Option<Node<'a>> {
+        self.get(key).or_else(|| {
+            let place = self.place.key(key);
+            self.faults.borrow_mut().push(Fault::new(place, "the key is missing", ""));
+            None
+        })
+    }
+
+    /// A key that may be missing or `null`: the outer `None` is a fault that has been reported.
+    #[allow(clippy::option_option, reason = "the two kinds of nothing differ: reported and absent")]
+    pub(super) fn optional<T>(&self, key: &'static str, read: impl FnOnce(&Node<'a>) -> Option<T>) -> Option<Option<T>> {
+        match self.get(key) {
+            Some(node) if !node.json.is_null() => read(&node).map(Some),
+            _ => Some(None),
+        }
+    }
+
+    /// Every key that was not asked for.
+    pub(super) fn other(&self) -> JsonMap<String, Json> {
+        let taken = self.taken.borrow();
+        self.keys.iter().filter(|(key, _)| !taken.contains(&key.as_str())).map(|(key, json)| (key.clone(), json.clone())).collect()
+    }
+}
+
+fn kind(json: &Json) -> &'static str {
+    match json {
+        Json::Null => "null",
+        Json::Bool(_) => "a boolean",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a string",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,199 @@
+//! Writes a [`Skeleton`] as the current generation of the format.
+
+use serde_json::{Map as JsonMap, Value as Json, json};
+
+use super::{
+    derive::export_of,
+    model::{
+        CmdArg, CustomMember, Doc, Export, ExportConfig, Interpreter, Map, Member, Other, Program, Sample, SampleKind, Section, Skeleton,
+        Variable,
+    },
+    package,
+};
+use crate::object::{Layouts, TypeId};
+
+impl Skeleton {
+    /// The document as a current package where the skeleton has its object, else as metadata. Keys are sorted and the text ends with
+    /// a line break, so that equal skeletons give equal files.
+    ///
+    /// Nothing that was read is lost: unknown keys stay where they were, and what only older generations have (the BTF of early v1
+    /// exports, `data_sz`, map types, ..) stays as unknown keys.
+    pub fn to_json(&self) -> String {
+        let meta = meta(self);
+        let document = match &self.object {
+            Some(object) => {
+                let mut package = self.package_other.clone();
+                package.insert("bpf_object".to_owned(), package::encode(object).into());
+                package.insert("bpf_object_size".to_owned(), object.len().into());
+                package.insert("meta".to_owned(), meta);
+                Json::Object(package)
+            }
+            None => meta,
+        };
+        // A `Value` whose keys are strings always prints.
+        let mut text = format!("{document:#}");
+        text.push('\n');
+        text
+    }
+}
+
+/// An object under construction: the unknown keys first, then the known ones that have a value.
+struct Keys(JsonMap<String, Json>);
+
+impl Keys {
+    fn over(other: &Other) -> Self {
+        Self(other.clone())
+    }
+
+    fn set(mut self, key: &str, value: impl Into<Json>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+
+    fn maybe(self, key: &str, value: Option<impl Into<Json>>) -> Self {
+        match value {
+            Some(value) => self.set(key, value),
+            None => self,
+        }
+    }
+
+    fn list<T>(self, key: &str, items: &[T], write: impl Fn(&T) -> Json) -> Self {
+        self.set(key, items.iter().map(write).collect::<Vec<_>>())
+    }
+
+    fn done(self) -> Json {
+        Json::Object(self.0)
+    }
+}
+
+fn meta(skeleton: &Skeleton) -> Json {
+    let skel = Keys::over(&skeleton.skel_other)
+        .set("obj_name", skeleton.name.as_str())
+        .maybe("doc", skeleton.doc.as_ref().map(doc))
+        .list("data_sections", &skeleton.sections, section)
+        .list("maps", &skeleton.maps, map)
+        .list("progs", &skeleton.programs, program);
+    let settings = &skeleton.settings;
+    let meta = Keys::over(&skeleton.other)
+        .set("bpf_skel", skel.done())
+        .maybe("perf_buffer_pages", settings.perf_buffer_pages)
+        .maybe("perf_buffer_time_ms", settings.perf_buffer_time_ms)
+        .maybe("poll_timeout_ms", settings.poll_timeout_ms)
+        .maybe("debug_verbose", settings.debug_verbose)
+        .maybe("print_header", settings.print_header)
+        .maybe("eunomia_version", skeleton.version.as_deref())
+        .maybe("enable_multiple_export_types", skeleton.multiple_exports.then_some(true));
+    // The type ids of early v1 mean nothing in the object's BTF, so their own BTF goes along as a key that other readers pass over.
+    let own_btf = skeleton.export_btf.as_deref();
+    let layouts = own_btf.and_then(|btf| Layouts::of_btf(btf).ok());
+    let complete = |export: &Export| match (&layouts, export.type_id) {
+        (Some(layouts), Some(id)) if export.members.is_none() => Export { other: export.other.clone(), ..export_of(layouts, TypeId(id)) },
+        _ => export.clone(),
+    };
+    meta.maybe("export_btf", own_btf.map(package::encode_plain))
+        .list("export_types", &skeleton.exports, |item| export(&complete(item)))
+        .done()
+}
+
+fn doc(doc: &Doc) -> Json {
+    Keys::over(&doc.other)
+        .maybe("version", doc.version.as_deref())
+        .maybe("brief", doc.brief.as_deref())
+        .maybe("details", doc.details.as_deref())
+        .maybe("description", doc.description.as_deref())
+        .done()
+}
+
+fn section(section: &Section) -> Json {
+    Keys::over(&section.other).set("name", section.name.as_str()).list("variables", &section.variables, variable).done()
+}
+
+fn variable(variable: &Variable) -> Json {
+    Keys::over(&variable.other)
+        .set("name", variable.name.as_str())
+        .set("type", variable.ty.as_str())
+        .maybe("value", variable.value.clone())
+        .maybe("description", variable.description.as_deref())
+        .maybe("cmdarg", variable.arg.as_ref().map(cmdarg))
+        .done()
+}
+
+fn cmdarg(arg: &CmdArg) -> Json {
+    Keys::over(&arg.other)
+        .maybe("default", arg.default.clone())
+        .maybe("long", arg.long.as_deref())
+        .maybe("short", arg.short.as_deref())
+        .maybe("help", arg.help.as_deref())
+        .done()
+}
+
+fn map(map: &Map) -> Json {
+    Keys::over(&map.other)
+        .set("name", map.name.as_str())
+        .set("ident", map.ident.as_str())
+        .maybe("mmaped", map.mmaped.then_some(true))
+        .maybe("sample", map.sample.as_ref().map(sample))
+        .maybe("export_config", export_config(&map.export))
+        .maybe("intepreter", interpreter(&map.interpreter))
+        .done()
+}
+
+fn sample(sample: &Sample) -> Json {
+    let kind = match sample.kind {
+        SampleKind::Log2Hist => "log2_hist",
+        SampleKind::LinearHist => "linear_hist",
+        SampleKind::KeyValue => "default_kv",
+    };
+    Keys::over(&sample.other)
+        .set("interval", sample.interval)
+        .set("type", kind)
+        .maybe("unit", sample.unit.as_deref())
+        .set("clear_map", sample.clear_map)
+        .done()
+}
+
+fn export_config(config: &ExportConfig) -> Option<Json> {
+    match config {
+        ExportConfig::None => None,
+        ExportConfig::Default => Some("default".into()),
+        ExportConfig::BtfType(id) => Some(json!({ "btf_type_id": id })),
+        ExportConfig::Custom(members) => Some(json!({ "custom_members": members.iter().map(custom_member).collect::<Vec<_>>() })),
+    }
+}
+
+fn custom_member(member: &CustomMember) -> Json {
+    Keys::over(&member.other).set("name", member.name.as_str()).set("offset", member.offset).set("btf_type_id", member.type_id).done()
+}
+
+fn interpreter(interpreter: &Interpreter) -> Option<Json> {
+    match interpreter {
+        Interpreter::Struct => None,
+        Interpreter::StackTrace { fields, with_symbols, other } => {
+            let trace = Keys::over(other)
+                .maybe("field_map", (!fields.is_empty()).then(|| Json::Object(fields.clone())))
+                .maybe("with_symbols", *with_symbols);
+            Some(json!({ "stack_trace": trace.done() }))
+        }
+    }
+}
+
+fn program(program: &Program) -> Json {
+    Keys::over(&program.other)
+        .set("name", program.name.as_str())
+        .maybe("attach", program.attach.as_deref())
+        .set("link", program.link)
+        .done()
+}
+
+fn export(export: &Export) -> Json {
+    Keys::over(&export.other)
+        .set("name", export.name.as_str())
+        .maybe("members", export.members.as_ref().map(|members| members.iter().map(member).collect::<Vec<_>>()))
+        .maybe("size", export.size)
+        .maybe("type_id", export.type_id)
+        .done()
+}
+
+fn member(member: &Member) -> Json {
+    Keys::over(&member.other).set("name", member.name.as_str()).set("type", member.ty.as_str()).done()
+}

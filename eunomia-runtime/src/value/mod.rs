@@ -1,0 +1,9 @@
+//! Values of types that are known only at run time, read and written through [`crate::object::Layouts`].
+
+mod encode;
+mod json;
+mod text;
+mod view;
+
+pub use encode::{encode, parse};
+pub use view::Value;

@@ -1,0 +1,196 @@
+use std::borrow::Cow;
+
+use crate::{
+    object::{Checked, CustomField, Kind, Layouts, Payload, TypeId},
+    sample::Short,
+};
+
+/// A record or a part of one, borrowed from where it was delivered.
+#[derive(Debug, Clone, Copy)]
+pub struct Value<'a> {
+    pub(super) layouts: &'a Layouts,
+    pub(super) shape: Shape<'a>,
+    /// At least as many as the shape needs.
+    pub(super) bytes: &'a [u8],
+}
+
+/// What the bytes hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape<'a> {
+    Type(TypeId),
+    Custom(&'a [CustomField]),
+    Bytes,
+}
+
+impl<'a> Value<'a> {
+    /// A value of type `ty` at the start of `bytes`.
+    ///
+    /// # Errors
+    /// [`Short`] where there are fewer bytes than the type has.
+    pub fn new(layouts: &'a Layouts, ty: TypeId, bytes: &'a [u8]) -> Result<Self, Short> {
+        Self::of(layouts, Shape::Type(ty), bytes)
+    }
+
+    /// A record of the `index`th stream of a skeleton.
+    ///
+    /// # Errors
+    /// [`Short`] where there are fewer bytes than the stream's type has.
+    pub fn of_stream(checked: &'a Checked, index: usize, bytes: &'a [u8]) -> Result<Self, Short> {
+        let shape = match checked.streams.get(index).map(|stream| &stream.payload) {
+            Some(Payload::Type(ty)) => Shape::Type(*ty),
+            Some(Payload::Custom(fields)) => Shape::Custom(fields),
+            Some(Payload::Bytes { .. }) | None => Shape::Bytes,
+        };
+        Self::of(&checked.layouts, shape, bytes)
+    }
+
+    fn of(layouts: &'a Layouts, shape: Shape<'a>, bytes: &'a [u8]) -> Result<Self, Short> {
+        let size = match shape {
+            Shape::Type(ty) => layouts.layout(ty).size,
+            Shape::Custom(fields) => fields.last().map_or(0, |last| last.offset + layouts.layout(last.ty).size),
+            Shape::Bytes => bytes.len() as u64,
+        };
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let short = Short { len: bytes.len(), size };
+        Ok(Self { layouts, shape, bytes: bytes.get(..size).ok_or(short)? })
+    }
+
+    /// The bytes of the value.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The C type, or `bytes` where it is unknown.
+    pub fn c_type(&self) -> String {
+        match self.shape {
+            Shape::Type(ty) => self.layouts.c_name(ty),
+            Shape::Custom(_) => "custom members".to_owned(),
+            Shape::Bytes => "bytes".to_owned(),
+        }
+    }
+
+    /// The kind behind typedefs and modifiers.
+    pub(super) fn kind(&self) -> Option<&'a Kind> {
+        match self.shape {
+            Shape::Type(ty) => Some(&self.layouts.btf.resolve(ty).1.kind),
+            _ => None,
+        }
+    }
+
+    fn part(&self, ty: TypeId, offset: u64) -> Option<Self> {
+        let bytes = self.bytes.get(usize::try_from(offset).ok()?..)?;
+        Self::of(self.layouts, Shape::Type(ty), bytes).ok()
+    }
+
+    /// The fields of a struct in the order of their offsets; empty for anything else.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, Self)> {
+        let (members, custom) = match (self.shape, self.kind()) {
+            (Shape::Custom(fields), _) => (&[][..], fields),
+            (_, Some(Kind::Struct { members, .. })) => (members.as_slice(), &[][..]),
+            _ => (&[][..], &[][..]),
+        };
+        let this = *self;
+        let members = members.iter().filter_map(move |member| {
+            let value = this.part(member.ty, u64::from(member.bit_offset) / 8)?;
+            Some((member.name.as_str(), value))
+        });
+        members.chain(custom.iter().filter_map(move |field| Some((field.name.as_str(), this.part(field.ty, field.offset)?))))
+    }
+
+    /// The field of a struct by its C name.
+    pub fn field(&self, name: &str) -> Option<Self> {
+        self.fields().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The items of an array; empty for anything else. Text is an array too.
+    pub fn items(&self) -> impl Iterator<Item = Self> {
+        let (element, len) = match self.kind() {
+            Some(Kind::Array { element, len }) => (*element, *len),
+            _ => (TypeId(0), 0),
+        };
+        let stride = self.layouts.layout(element).size;
+        let this = *self;
+        (0..u64::from(len)).filter_map(move |i| this.part(element, i * stride))
+    }
+
+    /// The number, of an integer, enum or pointer that fits.
+    pub fn as_i64(&self) -> Option<i64> {
+        self.as_i128()?.try_into().ok()
+    }
+
+    /// The number, of an integer, enum or pointer that fits.
+    pub fn as_u64(&self) -> Option<u64> {
+        match self.as_i128() {
+            Some(number) => number.try_into().ok(),
+            None => self.as_u128()?.try_into().ok(),
+        }
+    }
+
+    /// The number, of an integer, enum or pointer; not of an unsigned 128-bit one that does not fit.
+    pub fn as_i128(&self) -> Option<i128> {
+        let signed = match self.kind()? {
+            Kind::Int { signed, .. } | Kind::Enum { signed, .. } => *signed,
+            Kind::Pointer { .. } => false,
+            _ => return None,
+        };
+        let raw = self.raw()?;
+        if signed {
+            let unused = 128 - 8 * u32::try_from(self.bytes.len()).ok()?;
+            Some(raw.cast_signed().checked_shl(unused)?.checked_shr(unused)?)
+        } else {
+            raw.try_into().ok()
+        }
+    }
+
+    /// The number of an unsigned integer of any width.
+    pub fn as_u128(&self) -> Option<u128> {
+        match self.kind()? {
+            Kind::Int { signed: false, .. } => self.raw(),
+            _ => self.as_i128()?.try_into().ok(),
+        }
+    }
+
+    /// The bytes as a little-endian number; objects for other hosts are refused when they are read.
+    fn raw(&self) -> Option<u128> {
+        let mut word = [0; 16];
+        word.get_mut(..self.bytes.len())?.copy_from_slice(self.bytes);
+        Some(u128::from_le_bytes(word))
+    }
+
+    /// The truth, of a C `bool`.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.kind()? {
+            Kind::Int { bool: true, .. } => Some(self.raw()? != 0),
+            _ => None,
+        }
+    }
+
+    /// The number, of a `float` or `double`.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self.kind()? {
+            Kind::Float { size: 4 } => Some(f32::from_le_bytes(self.bytes.try_into().ok()?).into()),
+            Kind::Float { size: 8 } => Some(f64::from_le_bytes(self.bytes.try_into().ok()?)),
+            _ => None,
+        }
+    }
+
+    /// The text, of a C `char` array: up to the first NUL, with U+FFFD for what is not UTF-8.
+    pub fn as_text(&self) -> Option<Cow<'a, str>> {
+        self.text_bytes().map(String::from_utf8_lossy)
+    }
+
+    pub(super) fn text_bytes(&self) -> Option<&'a [u8]> {
+        match self.shape {
+            Shape::Type(ty) => self.layouts.char_array(ty).map(|_| crate::sample::until_nul(self.bytes)),
+            _ => None,
+        }
+    }
+
+    /// The name of an enum's value, where it has one.
+    pub fn enum_name(&self) -> Option<&'a str> {
+        match self.shape {
+            Shape::Type(ty) => Layouts::enum_name(self.layouts.btf.resolve(ty).1, self.as_i128()?),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Prints every process start and exit on the machine, straight out of the ring buffer's memory.
+#![forbid(unsafe_code)]
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    ops::ControlFlow,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use jiff::Zoned;
+
+eunomia_macros::include_skeleton!("bpf/bootstrap.json");
+
+use bootstrap::{Export, types::Event};
+
+/// Prints every process start and exit.
+#[derive(Parser)]
+struct Args {
+    /// Report only processes that lived at least this long, in nanoseconds
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    min_duration_ns: u64,
+    /// End after this many seconds
+    #[arg(long, value_name = "S")]
+    duration: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            // Says what is missing where the kernel refuses.
+            eprint!("{}", eunomia_runtime::preflight());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let mut skel = bootstrap::open()?;
+    skel.rodata()?.min_duration_ns.set(args.min_duration_ns);
+    let mut skel = skel.load()?.attach()?;
+
+    let stop = skel.stop_handle();
+    let on_signal = stop.clone();
+    ctrlc::set_handler(move || on_signal.stop())?;
+    let end = args.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+
+    let mut out = io::stdout().lock();
+    writeln!(out, "TIME     PID     PPID    EXIT_CODE DURATION_NS  COMM             FILENAME                         EXIT_EVENT ET")?;
+    while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
+        skel.poll(Duration::from_millis(100), |Export::Rb(event)| match print(&mut out, event) {
+            Ok(()) => ControlFlow::Continue(()),
+            // Nobody reads any more.
+            Err(_) => ControlFlow::Break(()),
+        })?;
+    }
+    eprintln!("{} events, {} lost", skel.stats().rb.received, skel.bss()?.dropped.get());
+    Ok(())
+}
+
+fn print(out: &mut impl Write, event: &Event) -> io::Result<()> {
+    let time = Zoned::now().strftime("%H:%M:%S").to_string();
+    let Event { pid, ppid, exit_code, duration_ns, comm, filename, exit_event, et, .. } = event;
+    writeln!(out, "{time:<8} {pid:<7} {ppid:<7} {exit_code:<9} {duration_ns:<12} {comm:<16} {filename:<32} {:<10} {et}", exit_event.get())
+}
