@@ -29,7 +29,6 @@ pub struct Config {
     source: Option<crate::source::Source>,
     module: Option<String>,
     out_dir: Option<PathBuf>,
-    package: Option<PathBuf>,
 }
 
 impl Config {
@@ -96,45 +95,35 @@ impl Config {
         self
     }
 
-    /// Also writes the skeleton as a current package, which needs no clang to be built from again.
-    pub fn package(mut self, path: impl AsRef<Path>) -> Self {
-        self.package = Some(path.as_ref().to_owned());
-        self
-    }
-
-    /// Reads the input, checks it and writes the module; tells cargo which files it depends on. Where there is no folder for the module
-    /// (no build script, no [`Self::out_dir`]), only the package is written.
+    /// Reads the input, checks it and writes the module; tells cargo which files it depends on.
     ///
     /// # Errors
     /// [`Error::Input`] with every fault of the input. Nothing has been written then.
     pub fn generate(&self) -> Result<(), Error> {
-        let input = self.input()?;
-        let out_dir = match (&self.out_dir, env::var_os("OUT_DIR")) {
-            (Some(dir), _) => Some(dir.clone()),
-            (None, Some(dir)) => Some(dir.into()),
-            (None, None) if self.package.is_some() => None,
-            (None, None) => {
-                let what = "there is no folder for the generated module: call `out_dir`, or run from a build script";
-                return Err(Error::Config(what.to_owned()));
-            }
+        let Some(dir) = self.out_dir.clone().or_else(|| env::var_os("OUT_DIR").map(PathBuf::from)) else {
+            let what = "there is no folder for the generated module: call `out_dir`, or run from a build script";
+            return Err(Error::Config(what.to_owned()));
         };
-        let name = self.module.clone().unwrap_or_else(|| input.name.clone());
+        let input = self.input()?;
+        let name = self.module.as_ref().unwrap_or(&input.name);
         let object = input.skeleton.object.clone().unwrap_or_default();
-        let package = self.package.as_ref().map(|path| (path, input.skeleton.to_json()));
-        let file_name = format!("{name}.bpf.o");
-        let module = tokens(input.skeleton, &input.file, &name, &Embed::File(file_name.clone()))?;
-        if let Some(dir) = out_dir {
-            files::write(&dir.join(file_name), &object)?;
-            files::write(&dir.join(format!("{name}.rs")), text(module)?.as_bytes())?;
-        }
-        if let Some((path, text)) = package {
-            files::write(path, text.as_bytes())?;
-        }
-        if env::var_os("OUT_DIR").is_some() {
-            for path in input.depends_on {
-                println!("cargo::rerun-if-changed={}", path.display());
-            }
-        }
+        let object_file = format!("{name}.bpf.o");
+        let module = text(tokens(input.skeleton, &input.file, name, &Embed::File(object_file.clone()))?)?;
+        files::write(&dir.join(object_file), &object)?;
+        files::write(&dir.join(format!("{name}.rs")), module.as_bytes())?;
+        watch(&input.depends_on);
+        Ok(())
+    }
+
+    /// Reads the input, checks it against its object and writes it as a current package (JSON), which needs no clang to be built from.
+    ///
+    /// # Errors
+    /// As [`Self::generate`].
+    pub fn package(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let input = self.input()?;
+        let text = input.skeleton.clone().check(&input.file)?.skeleton.to_json();
+        files::write(path.as_ref(), text.as_bytes())?;
+        watch(&input.depends_on);
         Ok(())
     }
 
@@ -177,6 +166,13 @@ struct Input {
     name: String,
     file: String,
     depends_on: Vec<PathBuf>,
+}
+
+/// Tells cargo, where it listens, to run the build script again when a file changes.
+fn watch(files: &[PathBuf]) {
+    if env::var_os("OUT_DIR").is_some() {
+        files.iter().for_each(|file| println!("cargo::rerun-if-changed={}", file.display()));
+    }
 }
 
 fn stem(path: &Path) -> String {

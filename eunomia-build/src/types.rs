@@ -16,6 +16,8 @@ use crate::names::{Scope, camel, verbatim};
 pub(crate) struct Types<'a> {
     pub(crate) layouts: &'a Layouts,
     named: BTreeMap<TypeId, Ident>,
+    /// What C calls them; anonymous ones go by the typedef that led to them.
+    c_names: BTreeMap<TypeId, String>,
     /// The first type of each C name, so that copies of one declaration become one type.
     by_name: BTreeMap<String, TypeId>,
     pub(crate) scope: Scope,
@@ -23,7 +25,7 @@ pub(crate) struct Types<'a> {
 
 impl<'a> Types<'a> {
     pub(crate) fn new(layouts: &'a Layouts) -> Self {
-        Self { layouts, named: BTreeMap::new(), by_name: BTreeMap::new(), scope: Scope::new("type", &[]) }
+        Self { layouts, named: BTreeMap::new(), c_names: BTreeMap::new(), by_name: BTreeMap::new(), scope: Scope::new("type", &[]) }
     }
 
     /// Adds the type and all that it holds by value. `what` names its user for messages, at `place`.
@@ -49,8 +51,10 @@ impl<'a> Types<'a> {
                     return;
                 }
                 let ident = camel(name);
-                self.scope.claim(&ident, &self.layouts.c_name(id), place, faults);
+                let c_name = if ty.name.is_empty() { name.to_owned() } else { self.layouts.c_name(id) };
+                self.scope.claim(&ident, &c_name, place, faults);
                 self.named.insert(id, ident);
+                self.c_names.insert(id, c_name);
                 match &ty.kind {
                     Kind::Struct { members, .. } => {
                         let mut fields = Scope::new("member", &[]);
@@ -100,10 +104,9 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// The types to define, each once, in the order of BTF.
-    pub(crate) fn defined(&self) -> impl Iterator<Item = (TypeId, &Ident)> {
-        let mut seen = std::collections::BTreeSet::new();
-        self.named.iter().filter(move |(_, ident)| seen.insert(ident.to_string())).map(|(id, ident)| (*id, ident))
+    /// The types to define, each once, in the order of BTF, with their identifiers and their names in C.
+    pub(crate) fn defined(&self) -> impl Iterator<Item = (TypeId, &Ident, &str)> {
+        self.c_names.iter().filter_map(|(id, c_name)| Some((*id, self.named.get(id)?, c_name.as_str())))
     }
 
     /// The Rust type of a C type that was added; `types` leads to the module of the types.

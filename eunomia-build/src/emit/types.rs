@@ -20,8 +20,8 @@ struct Field<'a> {
 /// `pub mod types`: the user's C types.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let types = &module.types;
-    let defined = types.defined().map(|(id, ident)| match &types.layouts.btf.get(id).kind {
-        Kind::Enum { size, signed, values } => enumeration(types, id, ident, integer(*size, *signed), values),
+    let defined = types.defined().map(|(id, ident, c_name)| match &types.layouts.btf.get(id).kind {
+        Kind::Enum { size, signed, values } => enumeration(ident, c_name, *size, integer(*size, *signed), values),
         Kind::Struct { members, .. } => {
             let fields = members.iter().map(|member| Field {
                 ident: verbatim(&member.name),
@@ -30,7 +30,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 offset: u64::from(member.bit_offset) / 8,
             });
             let layout = types.layouts.layout(id);
-            structure(types, ident, &types.layouts.c_name(id), fields.collect(), layout.size, layout.align)
+            structure(types, ident, c_name, fields.collect(), layout.size, layout.align)
         }
         // Nothing else has a name.
         _ => TokenStream::new(),
@@ -142,9 +142,8 @@ fn padding(fields: &[Field<'_>], from: u64, to: u64) -> TokenStream {
     }
 }
 
-fn enumeration(types: &Types<'_>, id: TypeId, ident: &Ident, repr: TokenStream, values: &[(String, i128)]) -> TokenStream {
-    let doc =
-        Doc(format!("`{}`, {}. Any number can come; see [`Self::known`].", types.layouts.c_name(id), bytes(types.layouts.layout(id).size)));
+fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values: &[(String, i128)]) -> TokenStream {
+    let doc = Doc(format!("`{c_name}`, {}. Any number can come; see [`Self::known`].", bytes(size.into())));
     let mut constants = TokenStream::new();
     let mut arms = TokenStream::new();
     let mut seen = Vec::new();

@@ -1,0 +1,147 @@
+// Producers for the readers, run with BPF_PROG_TEST_RUN: nothing on the system is hooked.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct sample {
+    unsigned long long seq;
+    unsigned long long check;
+    unsigned int producer;
+    unsigned int len;
+    unsigned char payload[40];
+};
+
+struct note {
+    unsigned int code;
+    char text[20];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 64 * 1024);
+} rb SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4096);
+} notes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+    __uint(key_size, 4);
+    __uint(value_size, 4);
+} events SEC(".maps");
+
+const volatile struct sample *__eunomia_dummy_sample_ptr __attribute__((unused));
+const volatile struct note *__eunomia_dummy_note_ptr __attribute__((unused));
+
+unsigned long long sent;
+unsigned long long refused;
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct args {
+    unsigned long long count;
+    unsigned long long start;
+    unsigned long long producer;
+};
+
+static __always_inline void fill(struct sample *sample, struct args *args, unsigned long long i)
+{
+    sample->seq = args->start + i;
+    sample->check = ~sample->seq;
+    sample->producer = args->producer;
+    sample->len = sizeof(*sample);
+    __builtin_memset(sample->payload, (unsigned char)i, sizeof(sample->payload));
+}
+
+#define MAX_COUNT 4096
+
+// Submits `count` samples.
+SEC("raw_tp/produce")
+int produce(struct args *args)
+{
+    unsigned long long i, count = args->count;
+
+    for (i = 0; i < MAX_COUNT && i < count; i++) {
+        struct sample *sample = bpf_ringbuf_reserve(&rb, sizeof(*sample), 0);
+
+        if (!sample) {
+            __sync_fetch_and_add(&refused, 1);
+            continue;
+        }
+        fill(sample, args, i);
+        bpf_ringbuf_submit(sample, 0);
+        __sync_fetch_and_add(&sent, 1);
+    }
+    return 0;
+}
+
+// Of each four records: a sample, a discarded one, one that is too short, one with bytes behind the sample.
+SEC("raw_tp/mixture")
+int mixture(struct args *args)
+{
+    unsigned long long i, count = args->count;
+
+    for (i = 0; i < MAX_COUNT && i < count; i++) {
+        struct sample *sample;
+        unsigned char longer[sizeof(*sample) + 12] = {};
+
+        switch (i % 4) {
+        case 0:
+        case 1:
+            sample = bpf_ringbuf_reserve(&rb, sizeof(*sample), 0);
+            if (!sample) {
+                __sync_fetch_and_add(&refused, 1);
+                break;
+            }
+            fill(sample, args, i);
+            if (i % 4 == 0) {
+                bpf_ringbuf_submit(sample, 0);
+                __sync_fetch_and_add(&sent, 1);
+            } else {
+                bpf_ringbuf_discard(sample, 0);
+            }
+            break;
+        case 2:
+            bpf_ringbuf_output(&rb, longer, sizeof(*sample) - 1, 0);
+            break;
+        default:
+            fill((struct sample *)longer, args, i);
+            if (bpf_ringbuf_output(&rb, longer, sizeof(longer), 0) == 0)
+                __sync_fetch_and_add(&sent, 1);
+        }
+    }
+    return 0;
+}
+
+// Submits one note.
+SEC("raw_tp/annotate")
+int annotate(struct args *args)
+{
+    struct note *note = bpf_ringbuf_reserve(&notes, sizeof(*note), 0);
+
+    if (!note)
+        return 1;
+    __builtin_memset(note, 0, sizeof(*note));
+    note->code = args->start;
+    __builtin_memcpy(note->text, "noted", 6);
+    bpf_ringbuf_submit(note, 0);
+    return 0;
+}
+
+// Writes `count` samples to the perf ring of this CPU.
+SEC("raw_tp/perf")
+int perf(struct args *args)
+{
+    unsigned long long i, count = args->count;
+    struct sample sample = {};
+
+    for (i = 0; i < MAX_COUNT && i < count; i++) {
+        fill(&sample, args, i);
+        if (bpf_perf_event_output(args, &events, BPF_F_CURRENT_CPU, &sample, sizeof(sample)) == 0)
+            __sync_fetch_and_add(&sent, 1);
+        else
+            __sync_fetch_and_add(&refused, 1);
+    }
+    return 0;
+}

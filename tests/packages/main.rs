@@ -1,0 +1,67 @@
+//! The committed packages are what their C sources give: compiled anew with clang 19, they are the same to the byte.
+//!
+//! A package that differs is rewritten and the test fails: look at `git diff` and run it again. `EUNOMIA_CLANG` names another clang,
+//! whose code differs.
+
+use std::{env, fs, path::Path};
+
+use eunomia_build::{Config, Skeleton};
+use eunomia_runtime::{
+    object::Kind,
+    skeleton::model::{ExportConfig, Interpreter},
+};
+
+#[test]
+fn packages_are_current() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut stale = Vec::new();
+    for (folder, name) in [
+        ("tests", "kinds"),
+        ("tests", "names"),
+        ("tests", "refused"),
+        ("tests", "streams"),
+        ("tests", "unsupported"),
+        ("examples/bootstrap", "bootstrap"),
+    ] {
+        // Sources are named relative to the working directory, which thus decides what BTF says of them.
+        env::set_current_dir(workspace.join(folder)).unwrap();
+        let fresh = compile(name);
+        let fresh = if name == "streams" { typed_streams(fresh) } else { fresh };
+        if fs::read_to_string(format!("bpf/{name}.json")).ok().as_ref() != Some(&fresh) {
+            fs::write(format!("bpf/{name}.json"), fresh).unwrap();
+            stale.push(format!("{folder}/bpf/{name}.json"));
+        }
+    }
+    let copy = workspace.join("examples/bootstrap-build/bpf/bootstrap.json");
+    let original = fs::read(workspace.join("examples/bootstrap/bpf/bootstrap.json")).unwrap();
+    if fs::read(&copy).ok().as_ref() != Some(&original) {
+        fs::write(&copy, original).unwrap();
+        stale.push("examples/bootstrap-build/bpf/bootstrap.json".to_owned());
+    }
+    assert!(stale.is_empty(), "rewritten, look at the difference: {stale:?}");
+}
+
+/// The package of `bpf/<name>.bpf.c`.
+fn compile(name: &str) -> String {
+    let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
+    Config::new().source(format!("bpf/{name}.bpf.c")).clang(clang).package(&package).unwrap();
+    fs::read_to_string(package).unwrap()
+}
+
+/// Names the type of each stream, as the format's annotations in the C source would.
+fn typed_streams(package: String) -> String {
+    let mut skeleton = Skeleton::parse(&package, "streams").unwrap();
+    let btf = skeleton.clone().check("streams").unwrap().layouts.btf;
+    let id = |name: &str| btf.iter().find(|(_, ty)| ty.name == name && matches!(ty.kind, Kind::Struct { .. })).unwrap().0.0;
+    skeleton.multiple_exports = true;
+    for map in &mut skeleton.maps {
+        map.export = match map.name.as_str() {
+            "rb" | "events" => ExportConfig::BtfType(id("sample")),
+            "notes" => ExportConfig::BtfType(id("note")),
+            _ => continue,
+        };
+        map.interpreter = Interpreter::Struct;
+    }
+    skeleton.to_json()
+}

@@ -1,0 +1,31 @@
+//! The fixtures as an app would include them, in a crate that denies what an app may deny.
+#![forbid(unsafe_code)]
+#![deny(warnings, missing_docs, clippy::all, clippy::pedantic)]
+
+/// Made by the build script.
+pub mod built {
+    include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));
+    include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
+    include!(concat!(env!("OUT_DIR"), "/names.rs"));
+    include!(concat!(env!("OUT_DIR"), "/refused.rs"));
+    include!(concat!(env!("OUT_DIR"), "/streams.rs"));
+}
+
+/// Made by the macro, where nothing is in scope.
+#[no_implicit_prelude]
+pub mod included {
+    ::eunomia_macros::include_skeleton!("../examples/bootstrap/bpf/bootstrap.json");
+    ::eunomia_macros::include_skeleton!("bpf/kinds.json", debug = "../target/kinds.expanded.rs");
+    ::eunomia_macros::include_skeleton!("bpf/names.json", mod = match);
+    ::eunomia_macros::include_skeleton!("$OUT_DIR/streams.bpf.o", mod = untyped);
+}
+
+/// A committed fixture.
+///
+/// # Panics
+/// Where it is missing.
+#[must_use]
+pub fn fixture(name: &str) -> String {
+    let path = format!("{}/bpf/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).expect("fixtures are committed")
+}
