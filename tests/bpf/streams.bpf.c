@@ -45,33 +45,72 @@ struct args {
     unsigned long long producer;
 };
 
-static __always_inline void fill(struct sample *sample, struct args *args, unsigned long long i)
+// What the body of a loop needs; the context itself may only be read by the program that got it.
+struct loop {
+    struct args args;
+    void *ctx;
+};
+
+static __always_inline void fill(struct sample *sample, struct loop *loop, unsigned long long i)
 {
-    sample->seq = args->start + i;
+    sample->seq = loop->args.start + i;
     sample->check = ~sample->seq;
-    sample->producer = args->producer;
+    sample->producer = loop->args.producer;
     sample->len = sizeof(*sample);
     __builtin_memset(sample->payload, (unsigned char)i, sizeof(sample->payload));
 }
 
-#define MAX_COUNT 4096
+static __always_inline struct sample *reserve(void)
+{
+    struct sample *sample = bpf_ringbuf_reserve(&rb, sizeof(*sample), 0);
+
+    if (!sample)
+        __sync_fetch_and_add(&refused, 1);
+    return sample;
+}
+
+static int produce_one(unsigned int i, struct loop *loop)
+{
+    struct sample *sample = reserve();
+
+    if (!sample)
+        return 0;
+    fill(sample, loop, i);
+    bpf_ringbuf_submit(sample, 0);
+    __sync_fetch_and_add(&sent, 1);
+    return 0;
+}
 
 // Submits `count` samples.
 SEC("raw_tp/produce")
 int produce(struct args *args)
 {
-    unsigned long long i, count = args->count;
+    struct loop loop = { .args = *args };
 
-    for (i = 0; i < MAX_COUNT && i < count; i++) {
-        struct sample *sample = bpf_ringbuf_reserve(&rb, sizeof(*sample), 0);
+    bpf_loop(args->count, produce_one, &loop, 0);
+    return 0;
+}
 
-        if (!sample) {
-            __sync_fetch_and_add(&refused, 1);
-            continue;
-        }
-        fill(sample, args, i);
-        bpf_ringbuf_submit(sample, 0);
-        __sync_fetch_and_add(&sent, 1);
+static int mix_one(unsigned int i, struct loop *loop)
+{
+    unsigned char longer[sizeof(struct sample) + 12] = {};
+    struct sample *sample;
+
+    switch (i % 4) {
+    case 0:
+        return produce_one(i, loop);
+    case 1:
+        sample = reserve();
+        if (sample)
+            bpf_ringbuf_discard(sample, 0);
+        break;
+    case 2:
+        bpf_ringbuf_output(&rb, longer, sizeof(*sample) - 1, 0);
+        break;
+    default:
+        fill((struct sample *)longer, loop, i);
+        if (bpf_ringbuf_output(&rb, longer, sizeof(longer), 0) == 0)
+            __sync_fetch_and_add(&sent, 1);
     }
     return 0;
 }
@@ -80,37 +119,9 @@ int produce(struct args *args)
 SEC("raw_tp/mixture")
 int mixture(struct args *args)
 {
-    unsigned long long i, count = args->count;
+    struct loop loop = { .args = *args };
 
-    for (i = 0; i < MAX_COUNT && i < count; i++) {
-        struct sample *sample;
-        unsigned char longer[sizeof(*sample) + 12] = {};
-
-        switch (i % 4) {
-        case 0:
-        case 1:
-            sample = bpf_ringbuf_reserve(&rb, sizeof(*sample), 0);
-            if (!sample) {
-                __sync_fetch_and_add(&refused, 1);
-                break;
-            }
-            fill(sample, args, i);
-            if (i % 4 == 0) {
-                bpf_ringbuf_submit(sample, 0);
-                __sync_fetch_and_add(&sent, 1);
-            } else {
-                bpf_ringbuf_discard(sample, 0);
-            }
-            break;
-        case 2:
-            bpf_ringbuf_output(&rb, longer, sizeof(*sample) - 1, 0);
-            break;
-        default:
-            fill((struct sample *)longer, args, i);
-            if (bpf_ringbuf_output(&rb, longer, sizeof(longer), 0) == 0)
-                __sync_fetch_and_add(&sent, 1);
-        }
-    }
+    bpf_loop(args->count, mix_one, &loop, 0);
     return 0;
 }
 
@@ -129,19 +140,24 @@ int annotate(struct args *args)
     return 0;
 }
 
+static int output_one(unsigned int i, struct loop *loop)
+{
+    struct sample sample = {};
+
+    fill(&sample, loop, i);
+    if (bpf_perf_event_output(loop->ctx, &events, BPF_F_CURRENT_CPU, &sample, sizeof(sample)) == 0)
+        __sync_fetch_and_add(&sent, 1);
+    else
+        __sync_fetch_and_add(&refused, 1);
+    return 0;
+}
+
 // Writes `count` samples to the perf ring of this CPU.
 SEC("raw_tp/perf")
 int perf(struct args *args)
 {
-    unsigned long long i, count = args->count;
-    struct sample sample = {};
+    struct loop loop = { .args = *args, .ctx = args };
 
-    for (i = 0; i < MAX_COUNT && i < count; i++) {
-        fill(&sample, args, i);
-        if (bpf_perf_event_output(args, &events, BPF_F_CURRENT_CPU, &sample, sizeof(sample)) == 0)
-            __sync_fetch_and_add(&sent, 1);
-        else
-            __sync_fetch_and_add(&refused, 1);
-    }
+    bpf_loop(args->count, output_one, &loop, 0);
     return 0;
 }

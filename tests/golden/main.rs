@@ -4,10 +4,10 @@
 
 use std::{fs, path::Path};
 
-use eunomia_build::{Embed, Skeleton, format, tokens};
+use eunomia_build::{Embed, Skeleton, tokens};
 
 const FIXTURES: [(&str, &str); 5] = [
-    ("bootstrap", "../examples/bootstrap/bpf/bootstrap.json"),
+    ("bootstrap", "bpf/bootstrap.json"),
     ("kinds", "bpf/kinds.json"),
     ("names", "bpf/names.json"),
     ("refused", "bpf/refused.json"),

@@ -11,7 +11,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod streams {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8608]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 9672]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("streams.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -144,18 +144,18 @@ pub mod streams {
         ::core::cmp::PartialEq
     )]
     pub enum Export<'a> {
-        /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
-        Rb(&'a types::Sample),
         /// A record of the map `notes` (BPF_MAP_TYPE_RINGBUF).
         Notes(&'a types::Note),
+        /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
+        Rb(&'a types::Sample),
         /// A record of the map `events` (BPF_MAP_TYPE_PERF_EVENT_ARRAY).
         Events(&'a types::Sample),
     }
     impl ::core::fmt::Display for Export<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
-                Self::Rb(record) => ::core::fmt::Display::fmt(record, f),
                 Self::Notes(record) => ::core::fmt::Display::fmt(record, f),
+                Self::Rb(record) => ::core::fmt::Display::fmt(record, f),
                 Self::Events(record) => ::core::fmt::Display::fmt(record, f),
             }
         }
@@ -170,7 +170,7 @@ pub mod streams {
                 &::eunomia_runtime::bpf::Spec {
                     name: "streams",
                     object: OBJECT,
-                    streams: &["rb", "notes", "events"],
+                    streams: &["notes", "rb", "events"],
                     perf_pages: 64,
                 },
             )?;
@@ -259,13 +259,13 @@ pub mod streams {
                                 0 => {
                                     ::eunomia_runtime::__private::with_event(
                                         record,
-                                        |event: &types::Sample| f(Export::Rb(event)),
+                                        |event: &types::Note| f(Export::Notes(event)),
                                     )
                                 }
                                 1 => {
                                     ::eunomia_runtime::__private::with_event(
                                         record,
-                                        |event: &types::Note| f(Export::Notes(event)),
+                                        |event: &types::Sample| f(Export::Rb(event)),
                                     )
                                 }
                                 2 => {
@@ -284,8 +284,8 @@ pub mod streams {
             pub fn stats(&self) -> Stats {
                 let stats = self.object.stats();
                 Stats {
-                    rb: stats.get(0).copied().unwrap_or_default(),
-                    notes: stats.get(1).copied().unwrap_or_default(),
+                    notes: stats.get(0).copied().unwrap_or_default(),
+                    rb: stats.get(1).copied().unwrap_or_default(),
                     events: stats.get(2).copied().unwrap_or_default(),
                 }
             }
@@ -311,28 +311,28 @@ pub mod streams {
         /// The variables of the section `.bss`, 32 bytes.
         #[derive(::core::fmt::Debug)]
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
-            /// `unsigned long long refused`, offset 0, 8 bytes
-            pub refused: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
-            /// `unsigned long long sent`, offset 8, 8 bytes
+            /// `unsigned long long sent`, offset 16, 8 bytes
             pub sent: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
+            /// `unsigned long long refused`, offset 24, 8 bytes
+            pub refused: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
                 section: &::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    refused: section.named("refused", 0)?,
-                    sent: section.named("sent", 8)?,
+                    sent: section.named("sent", 16)?,
+                    refused: section.named("refused", 24)?,
                 })
             }
         }
         /// The maps.
         #[derive(::core::fmt::Debug)]
         pub struct Maps<'a> {
-            /// `rb`, BPF_MAP_TYPE_RINGBUF, max_entries 65536
-            pub rb: ::eunomia_runtime::bpf::Map<'a>,
             /// `notes`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
             pub notes: ::eunomia_runtime::bpf::Map<'a>,
+            /// `rb`, BPF_MAP_TYPE_RINGBUF, max_entries 65536
+            pub rb: ::eunomia_runtime::bpf::Map<'a>,
             /// `events`, BPF_MAP_TYPE_PERF_EVENT_ARRAY
             pub events: ::eunomia_runtime::bpf::Map<'a>,
         }
@@ -341,8 +341,8 @@ pub mod streams {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    rb: loaded.map("rb")?,
                     notes: loaded.map("notes")?,
+                    rb: loaded.map("rb")?,
                     events: loaded.map("events")?,
                 })
             }
@@ -423,10 +423,10 @@ pub mod streams {
             ::core::cmp::PartialEq
         )]
         pub struct Stats {
-            /// Of the map `rb`.
-            pub rb: ::eunomia_runtime::reader::Stats,
             /// Of the map `notes`.
             pub notes: ::eunomia_runtime::reader::Stats,
+            /// Of the map `rb`.
+            pub rb: ::eunomia_runtime::reader::Stats,
             /// Of the map `events`.
             pub events: ::eunomia_runtime::reader::Stats,
         }

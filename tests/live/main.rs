@@ -1,2 +1,64 @@
-//! x
-fn main() {}
+//! Runs on the kernel of this machine. Nothing is hooked system-wide but for the two tracepoints of the bootstrap object; everything
+//! else is run with `BPF_PROG_TEST_RUN`.
+//!
+//! Where the kernel refuses BPF every test is reported as ignored, by name, after what is missing.
+
+mod bootstrap;
+mod control;
+mod errors;
+mod maps;
+mod perf;
+mod streams;
+mod variables;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The result of a test: any error fails it.
+type Outcome = Result<(), Failed>;
+
+const TESTS: &[(&str, fn() -> Outcome)] = &[
+    ("bootstrap::typed_events_of_a_child", bootstrap::typed_events_of_a_child),
+    ("bootstrap::dynamic_events_of_a_child", bootstrap::dynamic_events_of_a_child),
+    ("bootstrap::detaching_ends_events", bootstrap::detaching_ends_events),
+    ("bootstrap::moves_to_another_thread", bootstrap::moves_to_another_thread),
+    ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
+    ("variables::dynamic_values_reach_the_program_and_come_back", variables::dynamic_values_reach_the_program_and_come_back),
+    ("variables::values_of_the_document_are_set", variables::values_of_the_document_are_set),
+    ("streams::every_field_arrives", streams::every_field_arrives),
+    ("streams::nothing_is_lost_over_many_wraps", streams::nothing_is_lost_over_many_wraps),
+    ("streams::records_are_not_copied", streams::records_are_not_copied),
+    ("streams::discarded_short_and_long_records", streams::discarded_short_and_long_records),
+    ("streams::a_full_ring_refuses_and_goes_on", streams::a_full_ring_refuses_and_goes_on),
+    ("streams::several_maps_in_one_wait", streams::several_maps_in_one_wait),
+    ("streams::unknown_types_are_delivered_as_bytes", streams::unknown_types_are_delivered_as_bytes),
+    ("streams::no_wakeup_is_lost", streams::no_wakeup_is_lost),
+    ("control::stop_ends_a_wait", control::stop_ends_a_wait),
+    ("control::stop_ends_a_ring_that_never_runs_dry", control::stop_ends_a_ring_that_never_runs_dry),
+    ("control::a_callback_may_stop", control::a_callback_may_stop),
+    ("control::a_panic_consumes_one_record", control::a_panic_consumes_one_record),
+    ("control::signals_do_not_end_a_wait", control::signals_do_not_end_a_wait),
+    ("control::an_event_loop_of_ones_own", control::an_event_loop_of_ones_own),
+    ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
+    ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
+    ("maps::hash", maps::hash),
+    ("maps::array", maps::array),
+    ("maps::wrong_types_are_refused", maps::wrong_types_are_refused),
+    ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
+    ("errors::what_libbpf_cannot_attach", errors::what_libbpf_cannot_attach),
+    ("errors::names_that_are_not_there", errors::names_that_are_not_there),
+];
+
+fn main() -> ExitCode {
+    let preflight = eunomia_runtime::preflight();
+    let permitted = preflight.ok();
+    if !permitted {
+        print!("live tests are skipped, this process cannot use BPF:\n{preflight}");
+    }
+    let mut arguments = Arguments::from_args();
+    // Process events, perf rings and signals are shared by all.
+    arguments.test_threads = Some(1);
+    let trials = TESTS.iter().map(|&(name, test)| Trial::test(name, test).with_ignored_flag(!permitted));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}

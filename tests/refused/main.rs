@@ -1,2 +1,47 @@
-//! x
-fn main() {}
+//! Bad input gets a clear error with the file, the JSON path and where known the line, and nothing else.
+//!
+//! Every input is the bootstrap example's package with one thing wrong with it.
+
+mod corrupt;
+mod document;
+mod object;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use eunomia_build::{Embed, Skeleton, tokens};
+use serde_json::Value as Json;
+
+/// The package that is spoilt.
+fn package() -> Json {
+    serde_json::from_str(&std::fs::read_to_string("bpf/bootstrap.json").unwrap()).unwrap()
+}
+
+/// Its object.
+fn elf() -> Vec<u8> {
+    Skeleton::from_file("bpf/bootstrap.json").unwrap().object.unwrap()
+}
+
+/// What the generator says to a document, as the macro and the build script would.
+fn refusal(text: &str) -> String {
+    let result = Skeleton::parse(text, "x.json").and_then(|skeleton| tokens(skeleton, "x.json", "x", &Embed::Literal));
+    result.expect_err("the input is accepted").to_string()
+}
+
+/// What it says to the package after an edit, without the line and column.
+fn edited(edit: impl FnOnce(&mut Json)) -> String {
+    let mut json = package();
+    edit(&mut json);
+    let text = refusal(&json.to_string());
+    let lines = text.lines().map(|line| match line.strip_prefix("x.json:1:") {
+        Some(rest) => format!("x.json:{}", rest.trim_start_matches(|c: char| c.is_ascii_digit())),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n").replace("x.json::", "x.json:")
+}
+
+/// What it says to another object in the package.
+fn with_object(object: &[u8]) -> String {
+    edited(|json| {
+        json["bpf_object"] = STANDARD.encode(miniz_oxide::deflate::compress_to_vec_zlib(object, 1)).into();
+        json["bpf_object_size"] = object.len().into();
+    })
+}

@@ -14,7 +14,7 @@ pub mod built {
 /// Made by the macro, where nothing is in scope.
 #[no_implicit_prelude]
 pub mod included {
-    ::eunomia_macros::include_skeleton!("../examples/bootstrap/bpf/bootstrap.json");
+    ::eunomia_macros::include_skeleton!("bpf/bootstrap.json");
     ::eunomia_macros::include_skeleton!("bpf/kinds.json", debug = "../target/kinds.expanded.rs");
     ::eunomia_macros::include_skeleton!("bpf/names.json", mod = match);
     ::eunomia_macros::include_skeleton!("$OUT_DIR/streams.bpf.o", mod = untyped);

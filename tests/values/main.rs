@@ -60,6 +60,6 @@ fn every_fixture_survives_reading_and_writing() {
         assert_eq!(skeleton.format, Format::Package);
         assert_eq!(skeleton.to_json(), text);
     }
-    let text = fs::read_to_string("../examples/bootstrap/bpf/bootstrap.json").unwrap();
+    let text = fs::read_to_string("bpf/bootstrap.json").unwrap();
     assert_eq!(Skeleton::parse(&text, "bootstrap").unwrap().to_json(), text);
 }

@@ -26,7 +26,7 @@ impl Layouts {
                     return Some(at("bit fields are not supported yet".to_owned()));
                 }
                 if member.name.is_empty() {
-                    return Some(at("anonymous structs and unions are not supported yet".to_owned()));
+                    return no("anonymous structs and unions as members are not supported yet");
                 }
                 let (inner, of) = self.btf.resolve(member.ty);
                 let anonymous = of.name.is_empty() && matches!(of.kind, Kind::Struct { .. });

@@ -133,6 +133,9 @@ impl Drop for Publish<'_> {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 impl AsFd for Ring {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -1,0 +1,28 @@
+.PHONY: demo test bench skeletons
+
+# Builds and runs the bootstrap example for five seconds.
+demo:
+	./setup.sh build
+	cargo build --locked --quiet -p bootstrap
+	./examples/demo.sh
+
+# Everything that CI runs.
+test:
+	./setup.sh test
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	./tests/dependencies.sh
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
+	cargo test --locked --workspace --doc
+	cargo test --locked --workspace --lib --bins --tests
+	./examples/demo.sh
+
+# Prints how long the macro takes, as a ratio to its target.
+bench:
+	cargo bench --locked -p eunomia-tests --bench expand
+	cargo bench --locked --profile dev -p eunomia-tests --bench expand
+
+# Compiles the C sources and rewrites the packages that differ.
+skeletons:
+	./setup.sh test
+	cargo test --locked -p eunomia-tests --test packages || cargo test --locked -p eunomia-tests --test packages

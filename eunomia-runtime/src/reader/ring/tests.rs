@@ -1,0 +1,207 @@
+//! The reader over memory that a test writes, laid out as the kernel lays out a ring.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+use super::*;
+
+const SIZE: usize = 4096;
+
+/// A file with the three parts of a ring. The kernel maps the data twice; here both copies are written.
+struct Fake {
+    memory: Mapping,
+    ring: Ring,
+    page: usize,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let page = page_size();
+        let size = SIZE.max(page);
+        let fd = memfd_create("ring", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&fd, (2 * page + 2 * size) as u64).unwrap();
+        let memory = Mapping::new(fd.as_fd(), 0, 2 * page + 2 * size, true).unwrap();
+        let ring = Ring::new("fake", fd.as_fd(), size as u32, 0).unwrap();
+        Self { memory, ring, page }
+    }
+
+    fn size(&self) -> u64 {
+        self.ring.size
+    }
+
+    fn consumer(&self) -> u64 {
+        self.memory.u64(0).load(Ordering::Relaxed)
+    }
+
+    fn producer(&self) -> u64 {
+        self.memory.u64(self.page).load(Ordering::Relaxed)
+    }
+
+    /// Writes a word at a position, in both copies of the data.
+    fn word(&self, position: u64, value: u32) {
+        let at = (position % self.size()) as usize;
+        for copy in [0, self.size() as usize] {
+            self.memory.u32(2 * self.page + copy + at).store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Reserves and fills a record of `len` bytes whose words all hold `mark`; `flags` go into its header.
+    fn push(&self, len: u32, mark: u32, flags: u32) -> u64 {
+        let start = self.producer();
+        for at in (0..u64::from(len)).step_by(4) {
+            self.word(start + HEADER + at, mark);
+        }
+        self.word(start, len | flags);
+        self.memory.u64(self.page).store(start + (u64::from(len) + HEADER).next_multiple_of(8), Ordering::Release);
+        start
+    }
+
+    /// What is delivered: the length and first word of each record.
+    fn drain(&mut self) -> (Result<Drained>, Vec<(usize, u32)>, Stats) {
+        let mut records = Vec::new();
+        let mut stats = Stats::default();
+        let stop = Stop::new().unwrap();
+        let drained = self.ring.drain(&mut stats, &stop, &mut |record| {
+            records.push((record.len(), record.get(..4).map_or(0, |word| u32::from_ne_bytes(word.try_into().unwrap()))));
+            Verdict::Delivered
+        });
+        (drained, records, stats)
+    }
+}
+
+#[test]
+fn records_of_every_length_across_the_wrap() {
+    let mut fake = Fake::new();
+    let mut mark = 0;
+    for round in 0..500u32 {
+        let lens: Vec<u32> = (0..3).map(|i| (round * 37 + i * 211) % 900).collect();
+        let expected: Vec<_> = lens
+            .iter()
+            .map(|&len| {
+                mark += 1;
+                fake.push(len, mark, 0);
+                (len as usize, if len < 4 { 0 } else { mark })
+            })
+            .collect();
+        let (drained, records, stats) = fake.drain();
+        assert_eq!((drained.unwrap(), &records), (Drained::All, &expected));
+        assert_eq!((stats.received, stats.bytes), (3, lens.iter().map(|&len| u64::from(len)).sum()));
+        assert_eq!(fake.consumer(), fake.producer(), "everything is given back");
+    }
+    assert!(fake.producer() > 50 * fake.size());
+}
+
+#[test]
+fn a_busy_record_holds_back_those_behind_it() {
+    let mut fake = Fake::new();
+    fake.push(16, 1, 0);
+    let busy = fake.push(16, 2, BUSY);
+    fake.push(16, 3, 0);
+    let (drained, records, _) = fake.drain();
+    assert_eq!((drained.unwrap(), records), (Drained::Busy, vec![(16, 1)]));
+    assert_eq!(fake.consumer(), busy);
+    assert!(fake.ring.has_more());
+
+    fake.word(busy, 16);
+    let (drained, records, _) = fake.drain();
+    assert_eq!((drained.unwrap(), records), (Drained::All, vec![(16, 2), (16, 3)]));
+    assert!(!fake.ring.has_more());
+}
+
+#[test]
+fn discarded_records_are_counted_and_passed_over() {
+    let mut fake = Fake::new();
+    fake.push(16, 1, DISCARDED);
+    fake.push(0, 0, 0);
+    fake.push(24, 2, DISCARDED);
+    let (drained, records, stats) = fake.drain();
+    assert_eq!((drained.unwrap(), records), (Drained::All, vec![(0, 0)]));
+    assert_eq!((stats.received, stats.discarded, stats.bytes), (1, 2, 0));
+    assert_eq!(fake.consumer(), fake.producer());
+}
+
+#[test]
+fn a_panic_gives_back_what_was_read() {
+    let mut fake = Fake::new();
+    fake.push(8, 1, 0);
+    let second = fake.push(8, 2, 0);
+    let stop = Stop::new().unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _ = fake.ring.drain(&mut Stats::default(), &stop, &mut |_| -> Verdict { std::panic::resume_unwind(Box::new(())) });
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(fake.consumer(), second);
+    assert_eq!(fake.drain().1, [(8, 2)]);
+}
+
+#[test]
+fn the_position_is_published_in_batches() {
+    let mut fake = Fake::new();
+    for mark in 0..200 {
+        fake.push(8, mark, 0);
+    }
+    let consumer = AssertUnwindSafe(&fake.memory);
+    let mut published = Vec::new();
+    let stop = Stop::new().unwrap();
+    let mut deliver = |_: &[u8]| {
+        published.push(consumer.u64(0).load(Ordering::Relaxed) / 16);
+        Verdict::Delivered
+    };
+    fake.ring.drain(&mut Stats::default(), &stop, &mut deliver).unwrap();
+    // Never behind a record that is being looked at, and never more than a batch before it.
+    assert!(published.iter().enumerate().all(|(i, &position)| position <= i as u64 && i as u64 - position < u64::from(BATCH)));
+    assert_eq!(fake.consumer() / 16, 200);
+}
+
+#[test]
+fn headers_that_lie_are_errors() {
+    for len in [17, 4096, (1 << 30) - 1] {
+        let mut fake = Fake::new();
+        let first = fake.push(16, 1, 0);
+        fake.word(first, len);
+        let (drained, records, _) = fake.drain();
+        assert!(drained.unwrap_err().to_string().contains("another process reads this ring too"));
+        assert_eq!(records, []);
+        assert_eq!(fake.consumer(), first, "nothing is given back that was not read");
+    }
+}
+
+/// Whatever stands in the ring: no access outside it, no endless loop, every byte accounted for.
+#[test]
+fn random_rings() {
+    let mut fake = Fake::new();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state >> 16
+    };
+    let (mut whole, mut broken) = (0, 0);
+    for _ in 0..20_000 {
+        for at in (0..fake.size()).step_by(8) {
+            // Mostly lengths that fit, now and then anything.
+            let header =
+                if random() % 64 == 0 { random() as u32 } else { (random() % 64) as u32 | ((random() % 5 == 0) as u32 * DISCARDED) };
+            if random() % 4 == 0 {
+                fake.word(at, header);
+            }
+        }
+        let start = fake.ring.position;
+        fake.memory.u64(0).store(start, Ordering::Relaxed);
+        let ahead = if random() % 50 == 0 { random() } else { random() % (fake.size() + 1) & !7 };
+        fake.memory.u64(fake.page).store(start.wrapping_add(ahead), Ordering::Relaxed);
+        let (drained, records, stats) = fake.drain();
+        match drained {
+            Ok(Drained::All) => whole += 1,
+            _ => broken += 1,
+        }
+        assert_eq!(stats.received, records.len() as u64);
+        assert_eq!(fake.consumer(), fake.ring.position);
+        let read = fake.ring.position.wrapping_sub(start);
+        assert!(read <= fake.size());
+        assert!(read >= stats.bytes + 8 * (stats.received + stats.discarded));
+    }
+    assert!(whole > 100 && broken > 100, "{whole} {broken}");
+}

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Runs the bootstrap example for five seconds and starts a few processes for it to see.
+set -eu
+
+cd "$(dirname "$0")/.."
+if [ "$(id -u)" -eq 0 ]; then sudo=; else sudo=sudo; fi
+
+(
+    sleep 1
+    /bin/true
+    ls / >/dev/null
+    sh -c 'sleep 0.2; exit 3' || :
+    date >/dev/null
+) &
+status=0
+$sudo target/debug/bootstrap --duration 5 || status=$?
+wait
+exit "$status"

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Installs what the workspace needs beside Rust, git and make, and prepares this machine for BPF.
+#
+#   ./setup.sh build   what building needs: a C compiler and the libraries below libbpf
+#   ./setup.sh test    that, and the clang that our own BPF C is compiled with
+#
+# Uses apt-get, with sudo only when not root. Where it cannot install it prints the list and fails.
+set -eu
+
+case "${1-}" in
+    # libbpf is C and stands on libelf and zlib; pkg-config finds them.
+    build) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev" ;;
+    # The committed objects are the output of this very version.
+    test) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev clang-19" ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
+
+if ! command -v cargo >/dev/null; then
+    echo "setup: cargo is missing: install Rust 1.88 or newer" >&2
+    exit 1
+fi
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
+}
+
+missing=
+for package in $packages; do
+    # Asks for the state of the package itself; names of removed ones stay known to dpkg.
+    if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+        missing="$missing $package"
+    fi
+done
+if [ -n "$missing" ]; then
+    echo "setup: installing$missing"
+    # shellcheck disable=SC2086 # the list is meant to be split
+    if ! { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; }; then
+        echo "setup: cannot install; these Debian packages are needed:$missing" >&2
+        exit 1
+    fi
+fi
+
+# Programs on tracepoints need it; most systems mount it at boot.
+if [ ! -d /sys/kernel/tracing/events ] && [ -d /sys/kernel/tracing ]; then
+    echo "setup: mounting tracefs on /sys/kernel/tracing"
+    as_root mount -t tracefs tracefs /sys/kernel/tracing || echo "setup: cannot mount tracefs; programs on tracepoints will not attach" >&2
+fi

@@ -1,0 +1,51 @@
+use eunomia_runtime::{Error, Skeleton};
+use eunomia_tests::built::{bootstrap, refused, streams};
+
+use super::Outcome;
+
+pub(crate) fn the_verifiers_log_is_in_the_error() -> Outcome {
+    let error = refused::open()?.load().unwrap_err();
+    let Error::Kernel(refusal) = &error else { return Err(error.into()) };
+    assert_eq!(refusal.tried, "load the BPF object `refused`");
+    assert_eq!(refusal.source.raw_os_error(), Some(libc::EACCES));
+    let log = refusal.verifier_log.as_deref().unwrap_or_default();
+    assert!(log.contains("R1 invalid mem access 'scalar'"), "{log}");
+    assert!(refusal.messages.contains("prog 'wild': BPF program load failed"), "{}", refusal.messages);
+    assert!(!refusal.messages.contains("invalid mem access"));
+    assert!(error.to_string().ends_with("hint: the verifier's log ends with the instruction that it refused"), "{error}");
+
+    // Switched off, the program is not looked at.
+    let mut open = refused::open()?;
+    open.progs().wild()?.set_autoload(false);
+    open.load()?.attach()?;
+    Ok(())
+}
+
+pub(crate) fn what_libbpf_cannot_attach() -> Outcome {
+    let mut skeleton = Skeleton::from_file("bpf/bootstrap.json")?;
+    // The tracepoint of this section does not exist on any kernel.
+    let object = skeleton.object.as_mut().unwrap();
+    let section = b"tp/sched/sched_process_exec\0";
+    let at: Vec<usize> = (0..object.len() - section.len()).filter(|&i| object[i..].starts_with(section)).collect();
+    assert!(!at.is_empty());
+    for at in at {
+        object[at..at + section.len()].copy_from_slice(b"tp/sched/sched_process_none\0");
+    }
+    skeleton.programs.clear();
+    let error = skeleton.open()?.load()?.attach().unwrap_err();
+    let Error::Kernel(refusal) = &error else { return Err(error.into()) };
+    assert_eq!(refusal.tried, "attach the program `handle_exec` (tp/sched/sched_process_none)");
+    assert_eq!(refusal.source.raw_os_error(), Some(libc::ENOENT));
+    assert!(refusal.hint.as_deref().unwrap_or_default().starts_with("the tracepoint is not on this kernel"), "{error}");
+    Ok(())
+}
+
+pub(crate) fn names_that_are_not_there() -> Outcome {
+    let mut open = bootstrap::open()?;
+    let error = open.object().program("handle_fork").unwrap_err();
+    assert_eq!(error.to_string(), "no program `handle_fork`; there are handle_exec, handle_exit");
+    let skel = streams::open()?.load()?;
+    let error = skel.object().map("rc").unwrap_err();
+    assert_eq!(error.to_string(), "no map `rc`; there are notes, rb, events, .rodata.str1.1, streams.bss");
+    Ok(())
+}

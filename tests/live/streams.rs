@@ -1,0 +1,248 @@
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use eunomia_runtime::{Skeleton, bpf::Program, object::Payload};
+use eunomia_tests::{
+    built::{
+        kinds,
+        streams::{self, Export, types::Sample},
+    },
+    fixture, included,
+};
+
+use super::Outcome;
+
+/// Loads the producers; nothing is attached.
+pub(crate) fn load() -> eunomia_runtime::Result<streams::Loaded> {
+    streams::open()?.load()
+}
+
+/// Runs a producer of `bpf/streams.bpf.c`.
+pub(crate) fn run(program: &Program<'_>, count: u64, start: u64, producer: u64) -> eunomia_runtime::Result<()> {
+    let mut args = [count, start, producer].map(u64::to_ne_bytes).concat();
+    program.test_run(Some(&mut args), None).map(drop)
+}
+
+/// Whether the fields that a producer computes fit together.
+pub(crate) fn is_whole(sample: &Sample) -> bool {
+    sample.check == !sample.seq && sample.len == size_of::<Sample>() as u32 && sample.payload.iter().all(|&byte| byte == sample.payload[0])
+}
+
+pub(crate) fn every_field_arrives() -> Outcome {
+    const TEXT: &str = "u8=250 i8=-3 u16=65000 i16=-300 u32=4000000000 i32=-70000 u64=18364758544493064720 i64=-1 \
+        u128=170141183460469231731687303715884105738 i128=-1237940039285380274899124224 flag=true flags=[false, true, false] \
+        text=\"with blank\" lines=[\"\", line] f32=1.25 f64=-0.1 color=GREEN level=LOW wide=WIDE_MAX size=LARGE point={x=-1 y=1} \
+        markers=[{id=0 at={x=0 y=0}}, {id=9 at={x=0 y=-9}}] grid=[[0, 0, 0], [0, 0, 12]] \
+        numbers=[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 39] \
+        pointer=0xffff888000000000 self=0x0 function=0x0";
+    let mut skel = kinds::open()?.load()?;
+    // 16-byte alignment (`__int128`) is more than a ring gives: half of these are copied.
+    for _ in 0..3 {
+        skel.progs()?.send.test_run(None, None)?;
+    }
+    let mut texts = Vec::new();
+    skel.poll(Duration::from_secs(5), |kinds::Export::Rb(event)| {
+        assert_eq!(std::ptr::from_ref(event).addr() % 16, 0);
+        texts.push(event.to_string());
+    })?;
+    assert_eq!(texts, [TEXT, TEXT, TEXT]);
+
+    let mut skel = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?.load()?;
+    skel.object().program("send")?.test_run(None, None)?;
+    let mut texts = Vec::new();
+    skel.poll(Duration::from_secs(5), |event| texts.push(event.value.to_string()))?;
+    assert_eq!(texts, [TEXT]);
+    Ok(())
+}
+
+pub(crate) fn nothing_is_lost_over_many_wraps() -> Outcome {
+    let mut skel = load()?;
+    // 64 KiB hold 910 samples of 72 bytes: 700 at a time wrap the ring more than a hundred times, at changing offsets.
+    let mut next = 0;
+    for round in 0..150 {
+        run(&skel.progs()?.produce, 700, round * 700, 3)?;
+        let count = skel.poll(Duration::from_secs(5), |export| {
+            let Export::Rb(sample) = export else { panic!("{export:?}") };
+            assert!(is_whole(sample) && sample.producer == 3);
+            assert_eq!(sample.seq, next);
+            next += 1;
+        })?;
+        assert_eq!(count, 700);
+    }
+    let stats = skel.stats().rb;
+    assert_eq!((stats.received, stats.bytes, stats.discarded, stats.short), (105_000, 105_000 * 64, 0, 0));
+    assert_eq!((skel.bss()?.sent.get(), skel.bss()?.refused.get()), (105_000, 0));
+    Ok(())
+}
+
+pub(crate) fn records_are_not_copied() -> Outcome {
+    let mut skel = load()?;
+    run(&skel.progs()?.produce, 100, 0, 0)?;
+    let mut addresses = Vec::new();
+    skel.poll(Duration::from_secs(5), |export| {
+        let Export::Rb(sample) = export else { panic!("{export:?}") };
+        addresses.push(std::ptr::from_ref(sample).addr());
+    })?;
+    // In place they lie one header and one sample apart.
+    assert!(addresses.windows(2).all(|pair| pair[1] - pair[0] == 8 + size_of::<Sample>()));
+    assert_eq!(addresses.len(), 100);
+    Ok(())
+}
+
+pub(crate) fn discarded_short_and_long_records() -> Outcome {
+    let mut skel = load()?;
+    run(&skel.progs()?.mixture, 400, 0, 0)?;
+    let mut seqs = Vec::new();
+    let count = skel.poll(Duration::from_secs(5), |export| {
+        let Export::Rb(sample) = export else { panic!("{export:?}") };
+        assert!(is_whole(sample));
+        seqs.push(sample.seq);
+    })?;
+    let expected: Vec<u64> = (0..400).filter(|i| i % 4 == 0 || i % 4 == 3).collect();
+    assert_eq!(seqs, expected);
+    let stats = skel.stats().rb;
+    assert_eq!((count, stats.received, stats.discarded, stats.short), (200, 200, 100, 100));
+    Ok(())
+}
+
+pub(crate) fn a_full_ring_refuses_and_goes_on() -> Outcome {
+    let mut skel = load()?;
+    run(&skel.progs()?.produce, 2000, 0, 0)?;
+    let fit = skel.poll(Duration::from_secs(5), |_| ())?;
+    let (sent, refused) = (skel.bss()?.sent.get(), skel.bss()?.refused.get());
+    assert_eq!((fit, refused), (sent, 2000 - sent));
+    assert!((800..1000).contains(&fit), "{fit}");
+    run(&skel.progs()?.produce, 10, 0, 0)?;
+    assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 10);
+    Ok(())
+}
+
+pub(crate) fn several_maps_in_one_wait() -> Outcome {
+    let mut skel = load()?;
+    for round in 0..50 {
+        run(&skel.progs()?.produce, 2, round, 0)?;
+        run(&skel.progs()?.annotate, 1, round, 0)?;
+        let (mut samples, mut notes) = (0, 0);
+        skel.poll(Duration::from_secs(5), |export| match export {
+            Export::Rb(_) => samples += 1,
+            Export::Notes(note) => {
+                assert_eq!((u64::from(note.code), note.text.as_str()), (round, Ok("noted")));
+                notes += 1;
+            }
+            Export::Events(_) => panic!("nothing was sent there"),
+        })?;
+        assert_eq!((samples, notes), (2, 1));
+    }
+    let stats = skel.stats();
+    assert_eq!((stats.rb.received, stats.notes.received, stats.events.received), (100, 50, 0));
+    Ok(())
+}
+
+pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
+    // The bare object declares two types and three maps, so none is known.
+    let mut skel = included::untyped::open()?.load()?;
+    run(&skel.progs()?.annotate, 1, 7, 0)?;
+    let mut bytes = Vec::new();
+    skel.poll(Duration::from_secs(5), |export| {
+        let included::untyped::Export::Notes(note) = export else { panic!("{export:?}") };
+        bytes = note.to_vec();
+    })?;
+    assert_eq!(bytes[..10], *b"\x07\0\0\0noted\0");
+    let checked = Skeleton::from_file(concat!(env!("OUT_DIR"), "/streams.bpf.o"))?.check("streams")?;
+    assert!(checked.streams.iter().all(|stream| matches!(stream.payload, Payload::Bytes { .. })));
+    Ok(())
+}
+
+/// Producers in random bursts against a consumer that waits without a time limit worth the name: one lost wakeup and it hangs.
+pub(crate) fn no_wakeup_is_lost() -> Outcome {
+    let mut skel = load()?;
+    let sent = AtomicU64::new(0);
+    let done = AtomicBool::new(false);
+    let stop = skel.stop_handle();
+    // The producers need the programs while the reader is borrowed for polling: a second handle by descriptor.
+    let produce = skel.progs()?.produce.fd().try_clone_to_owned()?;
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let mut received = 0;
+    thread::scope(|scope| -> Outcome {
+        let producers: Vec<_> = (0..2u64)
+            .map(|id| {
+                let (sent, produce) = (&sent, &produce);
+                scope.spawn(move || {
+                    let mut state = 0x2545_f491_4f6c_dd1d_u64.wrapping_mul(id + 1);
+                    while Instant::now() < deadline {
+                        state ^= state << 13;
+                        state ^= state >> 7;
+                        state ^= state << 17;
+                        let count = 1 + state % 5;
+                        raw_test_run(produce, count, id);
+                        sent.fetch_add(count, Ordering::Relaxed);
+                        if state % 3 == 0 {
+                            thread::sleep(Duration::from_micros(state % 200));
+                        }
+                    }
+                })
+            })
+            .collect();
+        // Ends the wait once everything has arrived, or fails the test where it does not.
+        scope.spawn({
+            let done = &done;
+            move || {
+                producers.into_iter().for_each(|producer| producer.join().unwrap());
+                thread::sleep(Duration::from_secs(1));
+                done.store(true, Ordering::Release);
+                stop.stop();
+            }
+        });
+        let mut longest = Duration::ZERO;
+        while !done.load(Ordering::Acquire) {
+            let start = Instant::now();
+            received += skel.poll(Duration::from_secs(3600), |_| ())?;
+            if !done.load(Ordering::Acquire) {
+                longest = longest.max(start.elapsed());
+            }
+        }
+        assert!(longest < Duration::from_secs(1), "the consumer slept {longest:?} while producers sent");
+        Ok(())
+    })?;
+    let refused = skel.bss()?.refused.get();
+    assert_eq!(received + refused, sent.load(Ordering::Relaxed));
+    assert!(received > 1000, "{received}");
+    Ok(())
+}
+
+/// `BPF_PROG_TEST_RUN` by descriptor.
+fn raw_test_run(program: &impl std::os::fd::AsRawFd, count: u64, producer: u64) {
+    #[repr(C)]
+    #[derive(Default)]
+    struct TestRun {
+        prog_fd: u32,
+        retval: u32,
+        data_size_in: u32,
+        data_size_out: u32,
+        data_in: u64,
+        data_out: u64,
+        repeat: u32,
+        duration: u32,
+        ctx_size_in: u32,
+        ctx_size_out: u32,
+        ctx_in: u64,
+        ctx_out: u64,
+        flags: u32,
+        cpu: u32,
+        batch_size: u32,
+    }
+    const BPF_PROG_TEST_RUN: libc::c_int = 10;
+    let args = [count, 0, producer];
+    let run = TestRun {
+        prog_fd: program.as_raw_fd() as u32,
+        ctx_size_in: size_of_val(&args) as u32,
+        ctx_in: args.as_ptr().addr() as u64,
+        ..TestRun::default()
+    };
+    // SAFETY: attributes and context live through the call.
+    let error = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_TEST_RUN, &raw const run, size_of::<TestRun>()) };
+    assert_eq!(error, 0, "{}", std::io::Error::last_os_error());
+}

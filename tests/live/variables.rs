@@ -1,0 +1,83 @@
+use eunomia_runtime::{
+    Skeleton,
+    sample::{Bool, CharArray},
+};
+use eunomia_tests::{
+    built::kinds::{
+        self,
+        types::{Level, Point},
+    },
+    fixture,
+};
+
+use super::Outcome;
+
+pub(crate) fn typed_values_reach_the_program_and_come_back() -> Outcome {
+    let mut open = kinds::open()?;
+    let rodata = open.rodata()?;
+    // As the C source has them.
+    assert_eq!((rodata.ro_u8.get(), rodata.ro_flag.get(), rodata.ro_level.get()), (200, Bool::TRUE, Level::LOW));
+    assert_eq!((rodata.ro_text.get(), rodata.ro_array.get()), (CharArray::new("hello")?, [1, 2, 3]));
+    rodata.ro_u8.set(100);
+    rodata.ro_flag.set(Bool::FALSE);
+    rodata.ro_level.set(Level::HIGH);
+    rodata.ro_point.set(Point { x: -20, y: 30, ..Point::default() });
+    rodata.ro_array.set([1000, 7, 2000]);
+    rodata.ro_text.set(CharArray::new("Ahoy")?);
+    let data = open.data()?;
+    assert_eq!((data.data_i32.get(), data.data_f32.get(), data.data_u128.get()), (-7, 1.5, 9));
+    data.data_u128.set(u128::MAX);
+    data.data_i32.set(50_000);
+
+    let skel = open.load()?;
+    skel.data_my_sec()?.custom.set(-1);
+    skel.progs()?.sum.test_run(None, None)?;
+    assert_eq!(skel.bss()?.bss_u64.get(), 100 + 7 - 20 + 30 + 1000 + 2000 + 50_000 - 1);
+    assert_eq!(skel.bss()?.bss_text.get(), "Ah");
+    assert_eq!((skel.rodata()?.ro_u8.get(), skel.data()?.data_u128.get()), (100, u128::MAX));
+    Ok(())
+}
+
+pub(crate) fn dynamic_values_reach_the_program_and_come_back() -> Outcome {
+    let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
+    assert_eq!(open.get("ro_point")?, "x=-1 y=2");
+    for (name, text) in [("ro_u8", "0xff"), ("ro_flag", "false"), ("ro_level", "HIGH"), ("data_i32", "-1000"), ("ro_text", "Hi!")] {
+        open.set(name, text)?;
+    }
+    for (name, text, error) in [
+        ("ro_u8", "256", "variable `ro_u8`: `256` is no value of the type `const volatile unsigned char`; expected a number from 0 to 255"),
+        (
+            "ro_level",
+            "MIDDLE",
+            "variable `ro_level`: `MIDDLE` is no value of the type `const volatile enum level`; expected a number or one of LOW, HIGH",
+        ),
+        ("ro_text", "12345678", "variable `ro_text`: 8 bytes of text and a NUL do not fit into `const volatile char[8]`"),
+        ("ro_point", "1", "variable `ro_point`: variables of the type `const volatile struct point` cannot be set from text"),
+    ] {
+        assert_eq!(open.set(name, text).unwrap_err().to_string(), error);
+    }
+    let skel = open.load()?;
+    skel.object().program("sum")?.test_run(None, None)?;
+    let sum: i64 = 255 + 7 - 1 + 2 + 1 + 3 - 1000 + 11;
+    assert_eq!((skel.get("bss_u64")?, skel.get("bss_text")?), (sum.cast_unsigned().to_string(), "Hi".to_owned()));
+    Ok(())
+}
+
+pub(crate) fn values_of_the_document_are_set() -> Outcome {
+    let mut json: serde_json::Value = serde_json::from_str(&fixture("kinds"))?;
+    for section in json["meta"]["bpf_skel"]["data_sections"].as_array_mut().unwrap() {
+        for variable in section["variables"].as_array_mut().unwrap() {
+            match variable["name"].as_str().unwrap() {
+                "ro_u8" => variable["value"] = 7.into(),
+                "ro_array" => variable["value"] = serde_json::json!([5, -6]),
+                "ro_text" => variable["value"] = "value".into(),
+                "data_f32" => variable["value"] = 0.25.into(),
+                _ => {}
+            }
+        }
+    }
+    let mut open = Skeleton::parse(&json.to_string(), "kinds")?.open()?;
+    let shown = ["ro_u8", "ro_array", "ro_text", "data_f32"].map(|name| open.get(name).unwrap());
+    assert_eq!(shown, ["7", "[5, -6, 0]", "value", "0.25"]);
+    Ok(())
+}

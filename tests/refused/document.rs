@@ -1,0 +1,148 @@
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::json;
+
+use super::{edited, elf, package, refusal};
+
+#[test]
+fn malformed_json_has_line_and_column() {
+    assert_eq!(refusal("{\n  \"meta\": {,\n}"), "x.json:2:12: malformed JSON: key must be a string");
+    assert_eq!(refusal(""), "x.json:1:0: malformed JSON: EOF while parsing a value");
+    assert_eq!(
+        refusal("{\"bpf_skel\": {\"type\": \"struct {\n int a; }\"}}"),
+        "x.json:2:0: malformed JSON: control character (\\u0000-\\u001F) found while parsing a string; some compilers print a global of \
+         anonymous struct type with raw line breaks: name that type in the C source"
+    );
+    let deep = "[".repeat(100_000);
+    assert_eq!(refusal(&deep), "x.json:1:128: malformed JSON: recursion limit exceeded");
+}
+
+#[test]
+fn other_documents_are_no_skeletons() {
+    assert_eq!(
+        refusal("{\"name\": \"package\", \"version\": \"1.0.0\"}"),
+        "x.json:1:1: this is no skeleton: it has none of the keys `meta` (a package), `bpf_skel` (metadata) and `data` (the first \
+         generation); give the .json file that the eunomia-bpf compiler or `eunomia_build::Config::package` wrote"
+    );
+    assert_eq!(refusal("[]"), "x.json:1:1: expected an object, found a list");
+}
+
+#[test]
+fn the_line_is_that_of_the_value() {
+    let text = "{\n  \"bpf_skel\": {\n    \"obj_name\": \"x\",\n    \"progs\": [],\n    \"maps\": [\n      {\"name\": \"a\", \"ident\": null}\n    ]\n  }\n}";
+    assert_eq!(refusal(text), "x.json:6:30: bpf_skel.maps[0].ident: expected a string, found null");
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let text = edited(|json| {
+        let skel = &mut json["meta"]["bpf_skel"];
+        skel["maps"][0]["name"] = json!(null);
+        skel["maps"][1]["mmaped"] = json!("yes");
+        skel["progs"][1].as_object_mut().unwrap().remove("name");
+        skel["obj_name"] = json!(7);
+        json["meta"]["export_types"][0]["size"] = json!(-1);
+        json["bpf_object_size"] = json!("large");
+    });
+    assert_eq!(
+        text,
+        "x.json: bpf_object_size: expected a whole number from 0, found a string\n\
+         x.json: meta.export_types[0].size: expected a whole number from 0 to 4294967295, found -1\n\
+         x.json: meta.bpf_skel.obj_name: expected a string, found a number\n\
+         x.json: meta.bpf_skel.maps[0].name: expected a string, found null\n\
+         x.json: meta.bpf_skel.maps[1].mmaped: expected true or false, found a string\n\
+         x.json: meta.bpf_skel.progs[1].name: the key is missing"
+    );
+}
+
+#[test]
+fn missing_keys_and_wrong_types() {
+    let cases: [(&str, fn(&mut serde_json::Value)); 8] = [
+        ("x.json: meta: the key is missing", |json| *json = json!({"bpf_object": "", "data": 1, "meta": null, "x": {}})),
+        ("x.json: meta.bpf_skel: the key is missing", |json| drop(json["meta"].as_object_mut().unwrap().remove("bpf_skel"))),
+        ("x.json: meta.bpf_skel.maps: the key is missing", |json| {
+            drop(json["meta"]["bpf_skel"].as_object_mut().unwrap().remove("maps"));
+        }),
+        ("x.json: meta.bpf_skel.progs: expected a list, found an object", |json| json["meta"]["bpf_skel"]["progs"] = json!({})),
+        ("x.json: meta.bpf_skel.maps[1].sample.interval: the key is missing", |json| {
+            json["meta"]["bpf_skel"]["maps"][1]["sample"] = json!({"type": "log2_hist"});
+        }),
+        ("x.json: meta.bpf_skel.maps[1].sample.type: unknown kind of sample `hist`; use log2_hist, linear_hist or default_kv", |json| {
+            json["meta"]["bpf_skel"]["maps"][1]["sample"] = json!({"type": "hist", "interval": 1})
+        }),
+        (
+            "x.json: meta.bpf_skel.maps[1].export_config: unknown export; use \"no_export\", \"default\", {\"btf_type_id\": N} or \
+             {\"custom_members\": [..]}",
+            |json| json["meta"]["bpf_skel"]["maps"][1]["export_config"] = json!({"type": 1}),
+        ),
+        ("x.json: meta.poll_timeout_ms: expected a whole number of milliseconds, found 1.5", |json| {
+            json["meta"]["poll_timeout_ms"] = json!(1.5);
+        }),
+    ];
+    for (expected, edit) in cases.into_iter().skip(1) {
+        assert_eq!(edited(edit), expected);
+    }
+    assert_eq!(
+        edited(cases[0].1),
+        "x.json: bpf_object: the compressed object is truncated; copy or make the package anew\nx.json: meta: expected an object, found null"
+    );
+}
+
+#[test]
+fn damaged_objects_in_the_document() {
+    let zlib = |json: &serde_json::Value| STANDARD.decode(json["bpf_object"].as_str().unwrap()).unwrap();
+    assert_eq!(edited(|json| json["bpf_object"] = "AAA=B".into()), "x.json: bpf_object: malformed base64: Invalid symbol 61, offset 3.");
+    assert_eq!(
+        edited(|json| json["bpf_object"] = STANDARD.encode(&zlib(json)[..1000]).into()),
+        "x.json: bpf_object: the compressed object is truncated; copy or make the package anew"
+    );
+    assert_eq!(
+        edited(|json| {
+            let mut bytes = zlib(json);
+            *bytes.last_mut().unwrap() ^= 1;
+            json["bpf_object"] = STANDARD.encode(bytes).into();
+        }),
+        "x.json: bpf_object: the compressed object has a wrong checksum; copy or make the package anew"
+    );
+    assert_eq!(
+        edited(|json| json["bpf_object"] = STANDARD.encode("neither").into()),
+        "x.json: bpf_object: this is neither an ELF object nor zlib data"
+    );
+    let len = elf().len();
+    assert_eq!(
+        edited(|json| json["bpf_object_size"] = (len + 1).into()),
+        format!(
+            "x.json: bpf_object: the object has {len} bytes, the document says {}; the package is damaged or was edited by hand; make it anew",
+            len + 1
+        )
+    );
+}
+
+/// A bomb is stopped by the size that the document gives, and by a fixed limit where it gives none or a huge one.
+#[test]
+fn zlib_bombs_are_bounded() {
+    let bomb = STANDARD.encode(miniz_oxide::deflate::compress_to_vec_zlib(&vec![0; 80 << 20], 6));
+    assert!(bomb.len() < 200_000);
+    let say = |size: serde_json::Value| {
+        edited(|json| {
+            json["bpf_object"] = bomb.clone().into();
+            json["bpf_object_size"] = size;
+        })
+    };
+    assert_eq!(
+        say(json!(1000)),
+        "x.json: bpf_object: the object inflates to more than the 1000 bytes that the document says; the package is damaged or was edited \
+         by hand; make it anew"
+    );
+    for size in [json!(null), json!(u64::MAX)] {
+        assert_eq!(say(size), "x.json: bpf_object: the object inflates to more than 64 MiB; this is no BPF object");
+    }
+}
+
+#[test]
+fn metadata_needs_its_object() {
+    let metadata = package()["meta"].to_string();
+    assert_eq!(
+        refusal(&metadata),
+        "x.json: the document holds no BPF object; give the object beside it, or use the package that the compiler wrote too"
+    );
+}

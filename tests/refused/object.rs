@@ -1,0 +1,172 @@
+use eunomia_build::{Embed, Skeleton, tokens};
+use eunomia_tests::fixture;
+use serde_json::json;
+
+use super::{edited, elf, refusal, with_object};
+
+const STALE: &str = "; the document and the object are not of one build; make the package anew";
+
+#[test]
+fn not_a_bpf_elf() {
+    const COMPILE: &str = "; compile it with `clang -g -O2 -target bpf -c`";
+    let object = |edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut object = elf();
+        edit(&mut object);
+        with_object(&object)
+    };
+    assert_eq!(object(&|elf| elf[0] = 0), format!("x.json: meta: not an ELF file{COMPILE}").replace("meta", "bpf_object"));
+    // e_machine: x86-64.
+    assert_eq!(object(&|elf| elf[18] = 62), format!("x.json: bpf_object: the ELF file is for machine 62, not for BPF (247){COMPILE}"));
+    // 32 bits: the header alone is read differently.
+    assert!(object(&|elf| elf[4] = 1).starts_with("x.json: bpf_object: "));
+    // e_type: executable.
+    assert_eq!(object(&|elf| elf[16] = 2), format!("x.json: bpf_object: the ELF file is not a 64-bit relocatable object{COMPILE}"));
+    assert_eq!(
+        object(&|elf| elf.truncate(40)),
+        "x.json: bpf_object: broken ELF file: Could not read bytes in range [0x10, 0x40); copy or compile the object anew"
+    );
+    // A big-endian object begins so; its fields are read accordingly.
+    let mut big = vec![0u8; 64];
+    big[..7].copy_from_slice(b"\x7fELF\x02\x02\x01");
+    (big[17], big[19], big[23]) = (1, 247, 1);
+    assert_eq!(
+        with_object(&big),
+        "x.json: bpf_object: the object is big-endian; only little-endian targets are supported; compile it with `-target bpfel`"
+    );
+    let mut empty = elf()[..64].to_vec();
+    empty[40..48].fill(0);
+    (empty[60], empty[62]) = (0, 0);
+    assert_eq!(with_object(&empty), format!("x.json: bpf_object: the ELF file has no sections{COMPILE}"));
+}
+
+#[test]
+fn no_btf() {
+    let mut object = elf();
+    let at = object.windows(6).position(|window| window == b"\0.BTF\0").unwrap();
+    object[at + 1] = b'_';
+    assert_eq!(
+        with_object(&object),
+        "x.json: bpf_object: the object has no section .BTF, so the layout of its types is unknown; compile it with `-g`"
+    );
+}
+
+#[test]
+fn what_is_not_in_the_object() {
+    let text = edited(|json| {
+        let skel = &mut json["meta"]["bpf_skel"];
+        skel["maps"][0]["name"] = json!("exec_begin");
+        skel["maps"][2]["name"] = json!("bootstra.rodata.extra");
+        skel["progs"][0]["name"] = json!("handle_fork");
+        skel["progs"][1]["attach"] = json!("tp/sched/sched_process_fork");
+        skel["data_sections"][0]["variables"][0]["name"] = json!("max_duration_ns");
+        skel["data_sections"][1]["name"] = json!(".data");
+    });
+    let lines = [
+        "meta.bpf_skel.maps[0].name: the object has no map `exec_begin`, it has `exec_start`, `rb`",
+        "meta.bpf_skel.maps[2].name: the object has no map `bootstra.rodata.extra`, it has `exec_start`, `rb`",
+        "meta.bpf_skel.progs[0].name: the object has no program `handle_fork`, it has `handle_exec`, `handle_exit`",
+        "meta.bpf_skel.progs[1].attach: the program `handle_exit` is in the section `tp/sched/sched_process_exit`, the document says \
+         `tp/sched/sched_process_fork`",
+        "meta.bpf_skel.data_sections[0].variables[0].name: the section `.rodata` has no variable `max_duration_ns`, it has \
+         `min_duration_ns`",
+        "meta.bpf_skel.data_sections[1].name: the object has no section `.data` with variables, it has `.rodata`, `.bss`",
+    ];
+    assert_eq!(text, lines.map(|line| format!("x.json: {line}{STALE}")).join("\n"));
+}
+
+#[test]
+fn export_types_that_disagree_with_btf() {
+    let cases: [(&str, fn(&mut serde_json::Value)); 8] = [
+        ("[0].type_id: the object has no type 9999, its last is 47", |export| export["type_id"] = json!(9999)),
+        ("[0].type_id: type 2 of the object is `int`, not `struct event`", |export| export["type_id"] = json!(2)),
+        ("[0].name: type 38 of the object is `struct event`, not `struct happening`", |export| export["name"] = json!("happening")),
+        ("[0].size: `struct event` has 176 bytes in the object, the document says 168", |export| export["size"] = json!(168)),
+        ("[0].members[1].name: member 1 of `struct event` is `ppid` in the object, the document says `tgid`", |export| {
+            export["members"][1]["name"] = json!("tgid");
+        }),
+        ("[0].members[4].type: `comm` of `struct event` is `char[16]` in the object, the document says `char[32]`", |export| {
+            export["members"][4]["type"] = json!("char[32]");
+        }),
+        ("[0].members: `struct event` has 8 members in the object, the document lists 7", |export| {
+            drop(export["members"].as_array_mut().unwrap().pop());
+        }),
+        ("[0].members[8]: `struct event` has 8 members in the object, none behind them", |export| {
+            export["members"].as_array_mut().unwrap().push(json!({"name": "more", "type": "int"}));
+        }),
+    ];
+    for (expected, edit) in cases {
+        assert_eq!(edited(|json| edit(&mut json["meta"]["export_types"][0])), format!("x.json: meta.export_types{expected}{STALE}"));
+    }
+}
+
+#[test]
+fn exports_in_multiple_mode() {
+    let say = |config: serde_json::Value| {
+        edited(|json| {
+            json["meta"]["enable_multiple_export_types"] = json!(true);
+            json["meta"]["bpf_skel"]["maps"][1]["export_config"] = config;
+        })
+    };
+    let at = "x.json: meta.bpf_skel.maps[1].export_config";
+    assert_eq!(
+        say(json!("default")),
+        format!(
+            "{at}: `default` is the value type of a sampled map, and a ring buffer or perf event array has none; name the type: {{\"btf_type_id\": N}}"
+        )
+    );
+    assert_eq!(
+        say(json!({"btf_type_id": 0})),
+        format!("{at}.btf_type_id: type 0 of the object (`void`) has no values; take the id from `bpftool btf dump file <object>`")
+    );
+    let member = |name: &str, offset: u32, id: u32| json!({"name": name, "offset": offset, "btf_type_id": id});
+    assert_eq!(
+        say(json!({"custom_members": [member("b", 2, 2), member("a", 0, 2), member("c", 12_345_678, 2), member("d", 8, 777)]})),
+        format!(
+            "{at}.custom_members[3].btf_type_id: the object has no type 777, its last is 47\n\
+             {at}.custom_members[0].offset: `b` overlaps `a`\n\
+             {at}.custom_members[2].offset: `c` ends behind 1048576 bytes, and no record is that long"
+        )
+    );
+    assert_eq!(
+        say(json!({"custom_members": [member("odd", 1, 2)]})),
+        "x.json: meta.bpf_skel.maps[1]: the events of `rb`: member `odd` of type `int` stands at 1, which is no multiple of 4"
+    );
+}
+
+#[test]
+fn values_that_do_not_fit() {
+    let say = |value: serde_json::Value| edited(|json| json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["value"] = value);
+    let at = "x.json: meta.bpf_skel.data_sections[0].variables[0].value";
+    let ty = "no value of the type `const volatile unsigned long long`";
+    assert_eq!(say(json!(-1)), format!("{at}: `-1` is {ty}; expected a number from 0 to 18446744073709551615"));
+    assert_eq!(say(json!(1.5)), format!("{at}: `1.5` is {ty}; expected a number from 0 to 18446744073709551615"));
+    assert_eq!(say(json!(true)), format!("{at}: true is {ty}"));
+}
+
+/// Each unsupported type is named, with its place; nothing is generated wrongly or left out.
+#[test]
+fn types_that_are_not_supported_yet() {
+    assert_eq!(
+        refusal(&fixture("unsupported")),
+        "x.json: meta.bpf_skel.data_sections[0]: the variable `either`: `union either`: unions are not supported yet\n\
+         x.json: meta.bpf_skel.data_sections[0]: the variable `bits`: `struct bits`: member `low`: bit fields are not supported yet\n\
+         x.json: meta.bpf_skel.data_sections[0]: the variable `tight`: `struct tight`: packed structs are not supported yet\n\
+         x.json: meta.bpf_skel.data_sections[0]: the variable `holder`: `struct holder`: anonymous structs and unions as members \
+         are not supported yet"
+    );
+}
+
+/// `self` cannot be a raw identifier and becomes `self_`; a variable of that name is there already.
+#[test]
+fn two_names_that_become_one() {
+    let object = Skeleton::parse(&fixture("names"), "names").unwrap().object.unwrap();
+    // Same length: `match` of struct type becomes `self_`.
+    let mut object = object;
+    let at = object.windows(7).position(|window| window == b"\0match\0").unwrap();
+    object[at + 1..at + 6].copy_from_slice(b"self_");
+    let skeleton = Skeleton::from_object("names", object, "names.bpf.o").unwrap();
+    assert_eq!(
+        tokens(skeleton, "names.bpf.o", "names", &Embed::Literal).unwrap_err().to_string(),
+        "names.bpf.o: maps[1]: the member `self_` and `self` both become `self_` in Rust; rename one of them in the C source"
+    );
+}

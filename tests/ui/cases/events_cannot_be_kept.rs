@@ -1,0 +1,11 @@
+//! An event is the kernel's memory; it cannot outlive the callback.
+
+use std::time::Duration;
+
+use eunomia_tests::built::bootstrap;
+
+fn main() {
+    let mut skel = bootstrap::open().unwrap().load().unwrap();
+    let mut kept = Vec::new();
+    skel.poll(Duration::ZERO, |export| kept.push(export)).unwrap();
+}

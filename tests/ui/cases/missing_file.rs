@@ -1,0 +1,3 @@
+eunomia_macros::include_skeleton!("bpf/nowhere.json");
+
+fn main() {}

@@ -1,0 +1,3 @@
+eunomia_macros::include_skeleton!("Cargo.toml");
+
+fn main() {}

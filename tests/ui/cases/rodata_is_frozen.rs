@@ -1,0 +1,8 @@
+//! Once loaded, read-only variables have no setter.
+
+use eunomia_tests::built::bootstrap;
+
+fn main() {
+    let skel = bootstrap::open().unwrap().load().unwrap();
+    skel.rodata().unwrap().min_duration_ns.set(1);
+}

@@ -1,0 +1,3 @@
+eunomia_macros::include_skeleton!("$OUT_DIR/unsupported.json");
+
+fn main() {}
