@@ -10,7 +10,7 @@ use input::{Input, Path};
 
 /// Typed Rust for a JSON skeleton: a module with its types, maps, variables, programs and its life.
 ///
-/// ```ignore
+/// ```text
 /// eunomia_macros::include_skeleton!("bpf/bootstrap.json");
 /// eunomia_macros::include_skeleton!("$OUT_DIR/x.json", mod = tracer);
 /// eunomia_macros::include_skeleton!("x.skel.json", object = "x.bpf.o", debug = "target/x.rs");

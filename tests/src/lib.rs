@@ -29,3 +29,8 @@ pub fn fixture(name: &str) -> String {
     let path = format!("{}/bpf/{name}.json", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).expect("fixtures are committed")
 }
+
+/// The code of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub mod readme {}
