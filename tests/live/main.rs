@@ -18,7 +18,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// The result of a test: any error fails it.
 type Outcome = Result<(), Failed>;
 
-const TESTS: &[(&str, fn() -> Outcome)] = &[
+/// A test and its name.
+type Test = (&'static str, fn() -> Outcome);
+
+const TESTS: &[Test] = &[
     ("bootstrap::typed_events_of_a_child", bootstrap::typed_events_of_a_child),
     ("bootstrap::dynamic_events_of_a_child", bootstrap::dynamic_events_of_a_child),
     ("bootstrap::detaching_ends_events", bootstrap::detaching_ends_events),

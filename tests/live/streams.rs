@@ -179,7 +179,7 @@ pub(crate) fn no_wakeup_is_lost() -> Outcome {
                         let count = 1 + state % 5;
                         raw_test_run(produce, count, id);
                         sent.fetch_add(count, Ordering::Relaxed);
-                        if state % 3 == 0 {
+                        if state.is_multiple_of(3) {
                             thread::sleep(Duration::from_micros(state % 200));
                         }
                     }

@@ -1,7 +1,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::{edited, elf, package, refusal};
+use super::{Case, edited, elf, package, refusal};
 
 #[test]
 fn malformed_json_has_line_and_column() {
@@ -56,7 +56,7 @@ fn every_fault_is_reported_at_once() {
 
 #[test]
 fn missing_keys_and_wrong_types() {
-    let cases: [(&str, fn(&mut serde_json::Value)); 8] = [
+    let cases: [Case; 8] = [
         ("x.json: meta: the key is missing", |json| *json = json!({"bpf_object": "", "data": 1, "meta": null, "x": {}})),
         ("x.json: meta.bpf_skel: the key is missing", |json| drop(json["meta"].as_object_mut().unwrap().remove("bpf_skel"))),
         ("x.json: meta.bpf_skel.maps: the key is missing", |json| {

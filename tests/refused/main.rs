@@ -10,6 +10,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use eunomia_build::{Embed, Skeleton, tokens};
 use serde_json::Value as Json;
 
+/// What is said after an edit of the package.
+type Case = (&'static str, fn(&mut Json));
+
 /// The package that is spoilt.
 fn package() -> Json {
     serde_json::from_str(&std::fs::read_to_string("bpf/bootstrap.json").unwrap()).unwrap()

@@ -2,7 +2,7 @@ use eunomia_build::{Embed, Skeleton, tokens};
 use eunomia_tests::fixture;
 use serde_json::json;
 
-use super::{edited, elf, refusal, with_object};
+use super::{Case, edited, elf, refusal, with_object};
 
 const STALE: &str = "; the document and the object are not of one build; make the package anew";
 
@@ -76,7 +76,7 @@ fn what_is_not_in_the_object() {
 
 #[test]
 fn export_types_that_disagree_with_btf() {
-    let cases: [(&str, fn(&mut serde_json::Value)); 8] = [
+    let cases: [Case; 8] = [
         ("[0].type_id: the object has no type 9999, its last is 47", |export| export["type_id"] = json!(9999)),
         ("[0].type_id: type 2 of the object is `int`, not `struct event`", |export| export["type_id"] = json!(2)),
         ("[0].name: type 38 of the object is `struct event`, not `struct happening`", |export| export["name"] = json!("happening")),

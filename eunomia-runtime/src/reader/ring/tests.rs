@@ -190,7 +190,7 @@ fn random_rings() {
         }
         let start = fake.ring.position;
         fake.memory.u64(0).store(start, Ordering::Relaxed);
-        let ahead = if random() % 50 == 0 { random() } else { random() % (fake.size() + 1) & !7 };
+        let ahead = if random() % 50 == 0 { random() } else { (random() % (fake.size() + 1)) & !7 };
         fake.memory.u64(fake.page).store(start.wrapping_add(ahead), Ordering::Relaxed);
         let (drained, records, stats) = fake.drain();
         match drained {
