@@ -194,8 +194,8 @@ impl Btf {
         self.iter().find(|(_, ty)| ty.name == name && matches!(ty.kind, Kind::Struct { .. })).map(|(id, _)| id)
     }
 
-    /// Appends the types of `other`, which keep their order; returns what to add to their ids.
-    pub fn append(&mut self, other: Self) -> u32 {
+    /// Appends the types of `other`, which keep their order: type 1 of `other` becomes the next one here.
+    pub(super) fn append(&mut self, other: Self) {
         let shift = u32::try_from(self.types.len()).unwrap_or(u32::MAX).saturating_sub(1);
         self.types.extend(other.types.into_iter().skip(1).map(|mut ty| {
             each_id_mut(&mut ty.kind, |id| {
@@ -205,7 +205,6 @@ impl Btf {
             });
             ty
         }));
-        shift
     }
 
     fn check_ids(&self) -> Result<(), BtfError> {

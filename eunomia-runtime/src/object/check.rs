@@ -86,7 +86,7 @@ fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &
     let place = skeleton.skel_place().key("maps");
     let internal = |section: &str| {
         layouts.elf.section(section).is_some()
-            || layouts.btf.iter().any(|(_, ty)| matches!(ty.kind, Kind::Section { .. }) && ty.name == section)
+            || layouts.own_types().any(|(_, ty)| matches!(ty.kind, Kind::Section { .. }) && ty.name == section)
     };
     for (i, map) in skeleton.maps.iter().enumerate() {
         // libbpf names internal maps after the object and the section, custom ones after the section alone.

@@ -176,7 +176,7 @@ fn declared_type(skeleton: &Skeleton, export: &Export, place: &Place, layouts: &
     let before = faults.len();
     let mut fault = |place: Place, what: String| faults.push(Fault::new(place, what, STALE));
     let id = match export.type_id {
-        Some(id) if skeleton.export_btf.is_some() => TypeId(id.saturating_add(layouts.export_shift)),
+        Some(id) if skeleton.export_btf.is_some() => layouts.export_type(id),
         Some(id) => TypeId(id),
         None => layouts.btf.find_struct(&export.name).or_else(|| {
             fault(place.key("name"), format!("the object has no `struct {}`", export.name));

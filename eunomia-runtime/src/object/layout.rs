@@ -23,8 +23,8 @@ pub struct Layouts {
     pub elf: Elf,
     /// Types. Those of [`crate::skeleton::Skeleton::export_btf`] stand behind the object's own.
     pub btf: Btf,
-    /// What to add to a type id of the export BTF.
-    pub(crate) export_shift: u32,
+    /// How many types are the object's own.
+    own: usize,
     layouts: Vec<Layout>,
 }
 
@@ -35,19 +35,31 @@ impl Layouts {
         let refuse = |error: BtfError| (error.to_string(), REBUILD);
         let (elf, btf) = Elf::parse(object)?;
         let mut btf = Btf::parse(btf).map_err(refuse)?;
-        let export_shift = match export_btf {
-            Some(bytes) => btf.append(Btf::parse(bytes).map_err(refuse)?),
-            None => 0,
-        };
+        let own = btf.iter().count();
+        if let Some(bytes) = export_btf {
+            btf.append(Btf::parse(bytes).map_err(refuse)?);
+        }
         let layouts = compute(&btf).map_err(refuse)?;
-        Ok(Self { elf, btf, export_shift, layouts })
+        Ok(Self { elf, btf, own, layouts })
     }
 
     /// Types alone, without an object around them.
     pub(crate) fn of_btf(bytes: &[u8]) -> Result<Self, BtfError> {
         let btf = Btf::parse(bytes)?;
         let layouts = compute(&btf)?;
-        Ok(Self { elf: Elf::default(), btf, export_shift: 0, layouts })
+        Ok(Self { elf: Elf::default(), own: layouts.len(), btf, layouts })
+    }
+
+    /// The object's own types: the only ones that say something of its sections and maps.
+    pub(super) fn own_types(&self) -> impl Iterator<Item = (TypeId, &Type)> {
+        self.btf.iter().take(self.own)
+    }
+
+    /// The id here of a type of the export BTF.
+    pub(super) fn export_type(&self, id: u32) -> TypeId {
+        // `void` is one and the same.
+        let shift = if id == 0 { 0 } else { u32::try_from(self.own).unwrap_or(u32::MAX).saturating_sub(1) };
+        TypeId(shift.saturating_add(id))
     }
 
     /// Layout of a type.

@@ -87,7 +87,7 @@ impl fmt::Display for MapKind {
 
 /// Every map of the section `.maps`, in the order of BTF.
 pub(super) fn read(layouts: &Layouts) -> Vec<MapDef> {
-    let slots = layouts.btf.iter().find_map(|(_, ty)| match &ty.kind {
+    let slots = layouts.own_types().find_map(|(_, ty)| match &ty.kind {
         Kind::Section { variables } if ty.name == ".maps" => Some(variables),
         _ => None,
     });

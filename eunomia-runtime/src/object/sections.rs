@@ -55,7 +55,7 @@ pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSectio
     let symbols: HashMap<(usize, &str), (u64, bool)> =
         layouts.elf.symbols.iter().map(|symbol| ((symbol.section, symbol.name.as_str()), (symbol.offset, symbol.visible))).collect();
     let mut sections = Vec::new();
-    for (_, ty) in layouts.btf.iter() {
+    for (_, ty) in layouts.own_types() {
         let Kind::Section { variables: slots } = &ty.kind else { continue };
         if !is_data(&ty.name) {
             continue;
