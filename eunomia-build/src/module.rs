@@ -1,5 +1,7 @@
 //! What a generated module holds: everything that can be refused is refused here, so that the emitter cannot fail.
 
+use std::collections::HashMap;
+
 use eunomia_runtime::{
     fault::{Fault, Faults, Place},
     object::{Checked, CustomField, DataSection, InitialValue, MapDef, MapKind, Payload, Stream, TypeId, Variable},
@@ -190,12 +192,13 @@ fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faul
 fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Map<'a>> {
     let place = place.key("maps");
     let mut fields = Scope::new("map", &[]);
+    let described: HashMap<&str, usize> = checked.skeleton.maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)).collect();
     checked
         .maps
         .iter()
         .map(|def| {
-            let place = match checked.skeleton.maps.iter().position(|map| map.name == def.name) {
-                Some(index) => place.index(index),
+            let place = match described.get(def.name.as_str()) {
+                Some(index) => place.index(*index),
                 None => place.clone(),
             };
             let field = verbatim(&def.name);

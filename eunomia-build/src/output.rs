@@ -40,17 +40,21 @@ fn take_lifecycles(items: &mut [Item], bodies: &mut Vec<String>) -> Result<(), E
     Ok(())
 }
 
+/// A lifecycle whose items were taken, as the formatter prints it.
+const EMPTY: &str = "::eunomia_runtime::__lifecycle! {}";
+
 /// Puts a body into the first lifecycle that is still empty, indented one step deeper.
 fn put_back(text: &str, body: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2 * body.len());
     let mut body = Some(body);
     for line in text.lines() {
-        match (line.strip_suffix("__lifecycle! {}"), body) {
-            (Some(before), Some(items)) => {
+        match (line.strip_suffix(EMPTY), body) {
+            // Nothing but the macro stands on its line; a comment may end like it.
+            (Some(indent), Some(items)) if indent.trim().is_empty() => {
                 body = None;
-                let indent = &line[..line.len() - line.trim_start().len()];
-                out.push_str(before);
-                out.push_str("__lifecycle! {\n");
+                out.push_str(indent);
+                out.push_str(EMPTY.trim_end_matches('}'));
+                out.push('\n');
                 for line in items.lines() {
                     if !line.is_empty() {
                         out.push_str(indent);

@@ -34,6 +34,9 @@ pub struct Faults {
     pub faults: Vec<Fault>,
 }
 
+/// A document with more faults than this is of another kind, and nobody reads them.
+const SHOWN: usize = 100;
+
 impl Fault {
     pub(crate) fn new(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
         Self { place, line: None, what: what.into(), todo: todo.into() }
@@ -113,11 +116,18 @@ impl Faults {
         Self { file: file.into(), faults: vec![fault] }
     }
 
-    /// `value` where nothing was wrong with it, else the faults.
-    pub(crate) fn or<T>(file: &str, faults: Vec<Fault>, value: Option<T>) -> Result<T, Self> {
+    /// `value` where nothing was wrong with it, else the faults: the first hundred, and how many more there are.
+    pub(crate) fn or<T>(file: &str, mut faults: Vec<Fault>, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if faults.is_empty() => Ok(value),
-            _ => Err(Self { file: file.to_owned(), faults }),
+            _ => {
+                let more = faults.len().saturating_sub(SHOWN);
+                faults.truncate(SHOWN);
+                if more > 0 {
+                    faults.push(Fault::new(Place::default(), format!("and {more} more faults"), ""));
+                }
+                Err(Self { file: file.to_owned(), faults })
+            }
         }
     }
 }

@@ -7,7 +7,8 @@ pub(super) struct Doc(pub(super) String);
 impl ToTokens for Doc {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         for line in self.0.lines() {
-            let line = format!(" {line}");
+            // A carriage return, say, would end the comment for the compiler.
+            let line = format!(" {}", line.replace(char::is_control, " "));
             tokens.extend(quote!(#[doc = #line]));
         }
     }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use eunomia_runtime::object::{Kind, TypeId};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
@@ -132,7 +134,7 @@ fn padding(fields: &[Field<'_>], from: u64, to: u64) -> TokenStream {
         return TokenStream::new();
     }
     let mut name = format!("__pad_{from}");
-    while fields.iter().any(|field| field.name == name) {
+    while fields.iter().any(|field| field.ident == name) {
         name.push('_');
     }
     let (name, len) = (verbatim(&name), literal(to - from));
@@ -146,7 +148,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
     let doc = Doc(format!("`{c_name}`, {}. Any number can come; see [`Self::known`].", bytes(size.into())));
     let mut constants = TokenStream::new();
     let mut arms = TokenStream::new();
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     for (name, value) in values {
         let number = Literal::i128_unsuffixed(*value);
         let ident = verbatim(name);
@@ -155,8 +157,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
             #doc
             pub const #ident: Self = Self(#number);
         });
-        if !seen.contains(value) {
-            seen.push(*value);
+        if seen.insert(*value) {
             arms.extend(quote!(#number => ::core::option::Option::Some(#name),));
         }
     }

@@ -136,12 +136,17 @@ fn kernel_btf() -> Check {
 
 fn tracefs() -> Check {
     let places = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
-    let found = places.into_iter().find(|place| Path::new(place).is_dir());
+    let mounted = places.into_iter().find(|place| Path::new(place).is_dir());
+    let denied = || fs::metadata(places[0]).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
     Check {
         what: "tracefs",
         required: false,
-        ok: found.is_some(),
-        found: found.map_or_else(|| "not mounted".to_owned(), str::to_owned),
+        ok: mounted.is_some(),
+        found: match mounted {
+            Some(place) => place.to_owned(),
+            None if denied() => "not readable by this user".to_owned(),
+            None => "not mounted".to_owned(),
+        },
         todo: "programs on tracepoints need it: mount -t tracefs tracefs /sys/kernel/tracing",
     }
 }

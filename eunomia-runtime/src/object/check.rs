@@ -1,5 +1,7 @@
 //! Holds a skeleton against its object: everything that can be wrong is found here, before anything is generated or loaded.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{
     btf::Kind,
     exports::{self, Stream},
@@ -84,6 +86,7 @@ const STALE: &str = "the document and the object are not of one build; make the 
 
 fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Vec<Fault>) {
     let place = skeleton.skel_place().key("maps");
+    let declared: HashSet<&str> = maps.iter().map(|def| def.name.as_str()).collect();
     let internal = |section: &str| {
         layouts.elf.section(section).is_some()
             || layouts.own_types().any(|(_, ty)| matches!(ty.kind, Kind::Section { .. }) && ty.name == section)
@@ -93,7 +96,7 @@ fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &
         let section = map.name.find('.').map(|dot| &map.name[dot..]);
         let known = match section {
             Some(section) => internal(section),
-            None => maps.iter().any(|def| def.name == map.name),
+            None => declared.contains(map.name.as_str()),
         };
         if !known {
             let names = maps.iter().map(|def| def.name.as_str());
@@ -108,8 +111,9 @@ fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &
 
 fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &mut Vec<Fault>) {
     let place = skeleton.skel_place().key("progs");
+    let sections: HashMap<&str, &str> = programs.iter().map(|(name, section)| (name.as_str(), section.as_str())).collect();
     for (i, program) in skeleton.programs.iter().enumerate() {
-        match (programs.iter().find(|(name, _)| *name == program.name), &program.attach) {
+        match (sections.get_key_value(program.name.as_str()), &program.attach) {
             (None, _) => {
                 let names = programs.iter().map(|(name, _)| name.as_str());
                 faults.push(Fault::new(
@@ -142,8 +146,9 @@ fn check_variables(skeleton: &Skeleton, sections: &[DataSection], faults: &mut V
             }
             continue;
         };
+        let known: HashSet<&str> = section.variables.iter().map(|variable| variable.name.as_str()).collect();
         for (j, variable) in variables.iter().enumerate() {
-            if !section.variables.iter().any(|known| known.name == variable.name) {
+            if !known.contains(variable.name.as_str()) {
                 let names = section.variables.iter().map(|variable| variable.name.as_str());
                 faults.push(Fault::new(
                     place.index(i).key("variables").index(j).key("name"),
@@ -155,8 +160,13 @@ fn check_variables(skeleton: &Skeleton, sections: &[DataSection], faults: &mut V
     }
 }
 
-/// `a`, `b` and `c`, or none.
-pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+/// `a`, `b`, or none; of many the first.
+pub(super) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 16;
+    let shown: Vec<String> = names.by_ref().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    match (shown.is_empty(), names.count()) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
+    }
 }

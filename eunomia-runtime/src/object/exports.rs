@@ -1,5 +1,7 @@
 //! Which maps deliver records to user space, and of what type.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{
     btf::{Kind, TypeId},
     check::list,
@@ -62,11 +64,13 @@ pub(super) fn resolve(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], f
         .collect();
     let place = skeleton.skel_place().key("maps");
     let streams = |def: &&MapDef| matches!(def.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY);
+    let defs: HashMap<&str, &MapDef> = maps.iter().filter(streams).map(|def| (def.name.as_str(), def)).collect();
+    let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();
     let listed = skeleton.maps.iter().enumerate().filter_map(|(i, map)| {
-        let def = maps.iter().filter(streams).find(|def| def.name == map.name)?;
+        let def = *defs.get(map.name.as_str())?;
         Some((def, place.index(i), &map.export))
     });
-    let unlisted = maps.iter().filter(streams).filter(|def| skeleton.maps.iter().all(|map| map.name != def.name));
+    let unlisted = maps.iter().filter(streams).filter(|def| !names.contains(def.name.as_str()));
     let all: Vec<_> = listed.chain(unlisted.map(|def| (def, place.clone(), &ExportConfig::None))).collect();
 
     let single = single_mode(&declared, &skeleton.exports, all.len());

@@ -1,41 +1,45 @@
 //! Which types the generator and the values cover so far.
 
+use std::collections::BTreeSet;
+
 use super::{
-    btf::{Kind, TypeId},
+    btf::{Kind, Member, TypeId},
     layout::Layouts,
 };
 
 impl Layouts {
     /// Why values of the type cannot be given to Rust yet, or `None` where they can: the C type, and what about it.
     pub fn unsupported(&self, id: TypeId) -> Option<String> {
+        self.refuse(id, &mut BTreeSet::new())
+    }
+
+    /// `fine` holds the structs that have been looked at, so that each is looked at once.
+    fn refuse(&self, id: TypeId, fine: &mut BTreeSet<TypeId>) -> Option<String> {
+        let typedef = matches!(self.btf.unmodified(id).1.kind, Kind::Typedef { .. });
         let (id, ty) = self.btf.resolve(id);
         let layout = self.layout(id);
         let no = |what: &str| Some(format!("`{}`: {what}", self.c_name(id)));
         match &ty.kind {
+            Kind::Int { size, bool: true, .. } if *size != 1 => no("truth values of this size are not supported yet"),
             Kind::Int { size, .. } if !matches!(size, 1 | 2 | 4 | 8 | 16) => no("integers of this size do not exist in Rust"),
             Kind::Float { size } if !matches!(size, 4 | 8) => no("floats of this size are not supported yet"),
             Kind::Enum { size, .. } if !matches!(size, 1 | 2 | 4 | 8) => no("enums of this size are not supported yet"),
-            Kind::Int { .. } | Kind::Float { .. } | Kind::Enum { .. } | Kind::Pointer { .. } => None,
+            Kind::Enum { size, signed, values } => {
+                let bits = size * 8 - u32::from(*signed);
+                let fits = |value: i128| value < 1 << bits && value >= if *signed { -(1 << bits) } else { 0 };
+                let (name, _) = values.iter().find(|(_, value)| !fits(*value))?;
+                no(&format!("the constant `{name}` does not fit"))
+            }
+            Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } => None,
             Kind::Array { len: 0, .. } => no("flexible and empty arrays are not supported yet"),
-            Kind::Array { element, .. } => self.unsupported(*element),
+            Kind::Array { .. } if layout.size == 0 => no("arrays of nothing are not supported"),
+            Kind::Array { element, .. } => self.refuse(*element, fine),
             Kind::Union { .. } => no("unions are not supported yet"),
+            Kind::Struct { .. } if ty.name.is_empty() && !typedef => no("structs without a name are not supported yet"),
             Kind::Struct { .. } if layout.packed => no("packed structs are not supported yet"),
-            Kind::Struct { members, .. } => members.iter().find_map(|member| {
-                let at = |what: String| format!("`{}`: member `{}`: {what}", self.c_name(id), member.name);
-                if member.bits.is_some() || member.bit_offset % 8 != 0 {
-                    return Some(at("bit fields are not supported yet".to_owned()));
-                }
-                if member.name.is_empty() {
-                    return no("anonymous structs and unions as members are not supported yet");
-                }
-                let (inner, of) = self.btf.resolve(member.ty);
-                let anonymous = of.name.is_empty() && matches!(of.kind, Kind::Struct { .. });
-                let typedef = matches!(self.btf.unmodified(member.ty).1.kind, Kind::Typedef { .. });
-                if anonymous && !typedef {
-                    return Some(at(format!("`{}` has no name, which is not supported yet", self.c_name(inner))));
-                }
-                self.unsupported(member.ty).map(at)
-            }),
+            Kind::Struct { members, .. } if layout.size == 0 && !members.is_empty() => no("structs of nothing are not supported"),
+            Kind::Struct { .. } if !fine.insert(id) => None,
+            Kind::Struct { members, .. } => self.refuse_members(id, members, fine),
             Kind::Forward => no("the struct is declared, but not defined, in this object"),
             Kind::Void
             | Kind::Function
@@ -44,7 +48,30 @@ impl Layouts {
             | Kind::Modifier { .. }
             | Kind::Variable { .. }
             | Kind::Section { .. }
-            | Kind::DeclTag => no("it has no values"),
+            | Kind::DeclTag => no("it has no values; some compilers write this for `_Atomic`"),
         }
+    }
+
+    fn refuse_members(&self, id: TypeId, members: &[Member], fine: &mut BTreeSet<TypeId>) -> Option<String> {
+        let no = |what: &str| Some(format!("`{}`: {what}", self.c_name(id)));
+        let mut end = 0;
+        for member in members {
+            let at = |what: String| format!("`{}`: member `{}`: {what}", self.c_name(id), member.name);
+            if member.bits.is_some() || !member.bit_offset.is_multiple_of(8) {
+                return Some(at("bit fields are not supported yet".to_owned()));
+            }
+            if member.name.is_empty() {
+                return no("anonymous structs and unions as members are not supported yet");
+            }
+            let start = u64::from(member.bit_offset) / 8;
+            if start < end {
+                return Some(at("it overlaps the member before it".to_owned()));
+            }
+            end = start + self.layout(member.ty).size;
+            if let Some(what) = self.refuse(member.ty, fine) {
+                return Some(at(what));
+            }
+        }
+        None
     }
 }

@@ -81,7 +81,9 @@ impl<'a, 'f> Fields<'a, 'f> {
     /// Appends ` name=value`.
     pub fn field(mut self, name: &str, value: &dyn Line) -> Self {
         self.result = self.result.and_then(|()| {
-            write!(self.f, "{}{name}=", self.separator)?;
+            self.f.write_str(self.separator)?;
+            write_text(self.f, name.as_bytes())?;
+            self.f.write_char('=')?;
             value.line(self.f)
         });
         self.separator = " ";

@@ -212,7 +212,7 @@ pub enum Interpreter {
     /// `{"stack_trace": {..}}`.
     StackTrace {
         /// `field_map` as it stands in the document: which members hold what.
-        fields: Other,
+        fields: Option<Other>,
         /// Whether addresses are resolved to symbols.
         with_symbols: Option<bool>,
         /// Unknown keys.

@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 use super::{
     locate,
     model::{
-        CmdArg, CustomMember, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Program, Sample, SampleKind, Section, Settings,
-        Skeleton, Variable,
+        CmdArg, CustomMember, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Other, Program, Sample, SampleKind, Section,
+        Settings, Skeleton, Variable,
     },
     package,
     table::{Node, Table},
@@ -22,9 +22,10 @@ pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Faults> {
     let json: Json = serde_json::from_str(text).map_err(|error| Faults::one(file, malformed(&error)))?;
     let faults = RefCell::default();
     let skeleton = generation(&Node::root(&json, &faults));
-    let mut faults = faults.into_inner();
-    locate::fill_lines(text, &mut faults);
-    Faults::or(file, faults, skeleton)
+    Faults::or(file, faults.into_inner(), skeleton).map_err(|mut faults| {
+        locate::fill_lines(text, &mut faults.faults);
+        faults
+    })
 }
 
 fn malformed(error: &serde_json::Error) -> Fault {
@@ -118,26 +119,21 @@ fn metadata(table: &Table<'_>) -> Option<Skeleton> {
     })
 }
 
-/// Settings stand beside `bpf_skel`, in one spelling inside `config`.
+/// Settings stand beside `bpf_skel`, in one spelling inside `config`; where both have one the outer counts.
 fn settings(table: &Table<'_>, config: Option<&Table<'_>>) -> Option<Settings> {
-    let read = |table: &Table<'_>| {
-        Some(Settings {
-            perf_buffer_pages: table.optional("perf_buffer_pages", |node| node.u64())?,
-            perf_buffer_time_ms: table.optional("perf_buffer_time_ms", |node| node.u64())?,
-            poll_timeout_ms: table.optional("poll_timeout_ms", |node| node.integer("a whole number of milliseconds"))?,
-            debug_verbose: table.optional("debug_verbose", |node| node.bool())?,
-            print_header: table.optional("print_header", |node| node.bool())?,
-        })
-    };
-    let outer = read(table);
-    let inner = config.map_or(Some(Settings::default()), read);
-    let (outer, inner) = (outer?, inner?);
+    let holder = |key: &'static str| config.filter(|_| !table.has(key)).unwrap_or(table);
+    let number = |key| holder(key).optional(key, |node| node.u64());
+    let truth = |key| holder(key).optional(key, |node| node.bool());
+    let timeout = "poll_timeout_ms";
+    let timeout = holder(timeout).optional(timeout, |node| node.integer("a whole number of milliseconds"));
+    let (pages, time) = (number("perf_buffer_pages"), number("perf_buffer_time_ms"));
+    let (verbose, header) = (truth("debug_verbose"), truth("print_header"));
     Some(Settings {
-        perf_buffer_pages: outer.perf_buffer_pages.or(inner.perf_buffer_pages),
-        perf_buffer_time_ms: outer.perf_buffer_time_ms.or(inner.perf_buffer_time_ms),
-        poll_timeout_ms: outer.poll_timeout_ms.or(inner.poll_timeout_ms),
-        debug_verbose: outer.debug_verbose.or(inner.debug_verbose),
-        print_header: outer.print_header.or(inner.print_header),
+        perf_buffer_pages: pages?,
+        perf_buffer_time_ms: time?,
+        poll_timeout_ms: timeout?,
+        debug_verbose: verbose?,
+        print_header: header?,
     })
 }
 
@@ -181,6 +177,9 @@ fn map(node: &Node<'_>) -> Option<Map> {
     let sample = table.optional("sample", sample);
     let export = table.optional("export_config", export_config);
     // Compilers write the first spelling, other tools the second.
+    if table.has("intepreter") && table.has("interpreter") {
+        node.fault::<()>("`intepreter` and `interpreter` are one key in two spellings, and both are given", "leave one out");
+    }
     let misspelt = table.optional("intepreter", interpreter);
     let interpreter = table.optional("interpreter", interpreter);
     Some(Map {
@@ -224,13 +223,12 @@ fn export_config(node: &Node<'_>) -> Option<ExportConfig> {
         };
     }
     let table = node.table()?;
-    if let Some(id) = table.get("btf_type_id") {
-        id.u32().map(ExportConfig::BtfType)
-    } else if let Some(members) = table.get("custom_members") {
-        members.list(custom_member).map(ExportConfig::Custom)
-    } else {
-        node.fault("unknown export", VARIANTS)
-    }
+    let config = match (table.get("btf_type_id"), table.get("custom_members")) {
+        (Some(id), None) => id.u32().map(ExportConfig::BtfType),
+        (None, Some(members)) => members.list(custom_member).map(ExportConfig::Custom),
+        _ => return node.fault("unknown export", VARIANTS),
+    };
+    if table.other().is_empty() { config } else { node.fault("an export has one key, and this has more", VARIANTS) }
 }
 
 fn custom_member(node: &Node<'_>) -> Option<CustomMember> {
@@ -248,10 +246,15 @@ fn interpreter(node: &Node<'_>) -> Option<Interpreter> {
             other => node.fault(format!("unknown interpreter `{other}`"), "use \"default_struct\" or {\"stack_trace\": {..}}"),
         };
     }
-    let table = node.table()?.need("stack_trace")?.table()?;
+    const VARIANTS: &str = "use \"default_struct\" or {\"stack_trace\": {..}}";
+    let outer = node.table()?;
+    let table = outer.need("stack_trace")?.table()?;
+    if !outer.other().is_empty() {
+        return node.fault("an interpreter has one key, and this has more", VARIANTS);
+    }
     let fields = table.optional("field_map", |node| node.table().map(|fields| fields.other()));
     let with_symbols = table.optional("with_symbols", |node| node.bool());
-    Some(Interpreter::StackTrace { fields: fields?.unwrap_or_default(), with_symbols: with_symbols?, other: table.other() })
+    Some(Interpreter::StackTrace { fields: fields?, with_symbols: with_symbols?, other: table.other() })
 }
 
 fn program(node: &Node<'_>) -> Option<Program> {
@@ -270,6 +273,10 @@ fn exports(node: &Node<'_>) -> Option<(Vec<Export>, Option<Vec<u8>>)> {
     let table = node.table()?;
     let btf = table.need("export_btf").and_then(|node| package::base64(&node));
     let structs = table.need("structs").and_then(|node| node.list(early_export));
+    if !table.other().is_empty() {
+        let keys: Vec<String> = table.other().into_iter().map(|(key, _)| format!("`{key}`")).collect();
+        return node.fault(format!("unknown keys: {}", keys.join(", ")), "an early `export_types` has `export_btf` and `structs`");
+    }
     Some((structs?, Some(btf?)))
 }
 
@@ -286,7 +293,7 @@ fn early_export(node: &Node<'_>) -> Option<Export> {
     let table = node.table()?;
     let name = table.need("name").and_then(|node| node.string());
     let type_id = table.optional("id", |node| node.u32());
-    Some(Export { name: name?, members: None, size: None, type_id: type_id?, other: table.other() })
+    Some(Export { name: name?, members: None, size: None, type_id: type_id?, other: apart("early_v1", table.other()) })
 }
 
 fn member(node: &Node<'_>) -> Option<Member> {
@@ -310,6 +317,7 @@ fn legacy(table: &Table<'_>) -> Option<Skeleton> {
     if let Some(title) = &title {
         other.insert("name".to_owned(), Json::String(title.clone()));
     }
+    let other = apart("legacy_v0", other);
     Some(Skeleton {
         format: Format::LegacyV0,
         name: prefix.or(title).unwrap_or_else(|| "skeleton".to_owned()),
@@ -340,6 +348,15 @@ fn legacy_map(node: &Node<'_>) -> Option<Map> {
         sample: None,
         export: ExportConfig::None,
         interpreter: Interpreter::Struct,
-        other: table.other(),
+        other: apart("legacy_v0", table.other()),
     })
+}
+
+/// Keys of an old generation under one key of their own: in the current format some of their names mean something else.
+fn apart(generation: &str, keys: Other) -> Other {
+    let mut other = Other::new();
+    if !keys.is_empty() {
+        other.insert(generation.to_owned(), Json::Object(keys));
+    }
+    other
 }

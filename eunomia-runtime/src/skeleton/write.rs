@@ -20,15 +20,15 @@ impl Skeleton {
     /// exports, `data_sz`, map types, ..) stays as unknown keys.
     pub fn to_json(&self) -> String {
         let meta = meta(self);
-        let document = match &self.object {
-            Some(object) => {
-                let mut package = self.package_other.clone();
-                package.insert("bpf_object".to_owned(), package::encode(object).into());
-                package.insert("bpf_object_size".to_owned(), object.len().into());
-                package.insert("meta".to_owned(), meta);
-                Json::Object(package)
-            }
-            None => meta,
+        let document = if self.object.is_some() || !self.package_other.is_empty() {
+            let object = self.object.as_deref();
+            Keys::over(&self.package_other)
+                .maybe("bpf_object", object.map(package::encode))
+                .maybe("bpf_object_size", object.map(<[u8]>::len))
+                .set("meta", meta)
+                .done()
+        } else {
+            meta
         };
         // A `Value` whose keys are strings always prints.
         let mut text = format!("{document:#}");
@@ -87,7 +87,9 @@ fn meta(skeleton: &Skeleton) -> Json {
     let own_btf = skeleton.export_btf.as_deref();
     let layouts = own_btf.and_then(|btf| Layouts::of_btf(btf).ok());
     let complete = |export: &Export| match (&layouts, export.type_id) {
-        (Some(layouts), Some(id)) if export.members.is_none() => Export { other: export.other.clone(), ..export_of(layouts, TypeId(id)) },
+        (Some(layouts), Some(id)) if export.members.is_none() => {
+            Export { name: export.name.clone(), other: export.other.clone(), ..export_of(layouts, TypeId(id)) }
+        }
         _ => export.clone(),
     };
     meta.maybe("export_btf", own_btf.map(package::encode_plain))
@@ -169,9 +171,7 @@ fn interpreter(interpreter: &Interpreter) -> Option<Json> {
     match interpreter {
         Interpreter::Struct => None,
         Interpreter::StackTrace { fields, with_symbols, other } => {
-            let trace = Keys::over(other)
-                .maybe("field_map", (!fields.is_empty()).then(|| Json::Object(fields.clone())))
-                .maybe("with_symbols", *with_symbols);
+            let trace = Keys::over(other).maybe("field_map", fields.clone().map(Json::Object)).maybe("with_symbols", *with_symbols);
             Some(json!({ "stack_trace": trace.done() }))
         }
     }

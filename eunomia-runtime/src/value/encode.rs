@@ -4,23 +4,27 @@ use serde_json::Value as Json;
 
 use crate::object::{Kind, Layouts, TypeId};
 
+/// The largest value that can be written down; a variable may be as large as its section, of which a damaged object can say anything.
+const MAX_VALUE: u64 = 1 << 20;
+
 /// The bytes of `value` as a `ty`.
 ///
 /// # Errors
 /// Why the value does not fit, with the range where there is one.
 pub fn encode(layouts: &Layouts, ty: TypeId, value: &Json) -> Result<Vec<u8>, String> {
     let (id, resolved) = layouts.btf.resolve(ty);
+    let size = size_of_value(layouts, id)?;
     let refuse = || Err(format!("{value} is no value of the type `{}`", layouts.c_name(ty)));
     match (&resolved.kind, value) {
         (_, Json::String(text)) => parse(layouts, ty, text),
-        (Kind::Int { bool: true, .. }, Json::Bool(truth)) => Ok(vec![u8::from(*truth)]),
+        (Kind::Int { bool: true, .. }, Json::Bool(truth)) => Ok(truth_of(*truth, size)),
         (Kind::Int { .. } | Kind::Enum { .. } | Kind::Float { .. }, Json::Number(number)) => parse(layouts, ty, &number.to_string()),
         (Kind::Array { element, len }, Json::Array(items)) if items.len() <= *len as usize => {
             let mut bytes = Vec::new();
             for item in items {
                 bytes.extend(encode(layouts, *element, item)?);
             }
-            bytes.resize(usize::try_from(layouts.layout(id).size).map_err(|error| error.to_string())?, 0);
+            bytes.resize(size, 0);
             Ok(bytes)
         }
         _ => refuse(),
@@ -32,7 +36,8 @@ pub fn encode(layouts: &Layouts, ty: TypeId, value: &Json) -> Result<Vec<u8>, St
 /// # Errors
 /// Why the text does not fit, with the range where there is one.
 pub fn parse(layouts: &Layouts, ty: TypeId, text: &str) -> Result<Vec<u8>, String> {
-    let (_, resolved) = layouts.btf.resolve(ty);
+    let (id, resolved) = layouts.btf.resolve(ty);
+    let size = size_of_value(layouts, id)?;
     let name = layouts.c_name(ty);
     let refuse = |wanted: &str| Err(format!("`{text}` is no value of the type `{name}`; expected {wanted}"));
     if let Some(len) = layouts.char_array(ty) {
@@ -46,8 +51,8 @@ pub fn parse(layouts: &Layouts, ty: TypeId, text: &str) -> Result<Vec<u8>, Strin
     }
     match &resolved.kind {
         Kind::Int { bool: true, .. } => match text {
-            "true" | "1" => Ok(vec![1]),
-            "false" | "0" => Ok(vec![0]),
+            "true" | "1" => Ok(truth_of(true, size)),
+            "false" | "0" => Ok(truth_of(false, size)),
             _ => refuse("true or false"),
         },
         Kind::Enum { size, signed, values } => match values.iter().find(|(name, _)| name == text) {
@@ -70,6 +75,23 @@ pub fn parse(layouts: &Layouts, ty: TypeId, text: &str) -> Result<Vec<u8>, Strin
         },
         _ => Err(format!("variables of the type `{name}` cannot be set from text")),
     }
+}
+
+/// Bytes of a type, where a value of it may be written down.
+fn size_of_value(layouts: &Layouts, id: TypeId) -> Result<usize, String> {
+    match layouts.layout(id).size {
+        size @ 0..=MAX_VALUE => usize::try_from(size).map_err(|error| error.to_string()),
+        size => Err(format!("`{}` has {size} bytes, a value may have {MAX_VALUE}", layouts.c_name(id))),
+    }
+}
+
+/// A C `bool`, which is a byte wherever C is compiled today, but an integer of any size in BTF.
+fn truth_of(truth: bool, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    if let Some(first) = bytes.first_mut() {
+        *first = u8::from(truth);
+    }
+    bytes
 }
 
 /// The little-endian bytes of a number that fits.
@@ -99,7 +121,7 @@ fn integer(text: &str, size: u32, signed: bool) -> Option<Vec<u8>> {
 }
 
 fn range(size: u32, signed: bool) -> String {
-    let bits = (size * 8).clamp(8, 128);
+    let bits = size.saturating_mul(8).clamp(8, 128);
     let most = u128::MAX >> (128 - bits + u32::from(signed));
     if signed { format!("from -{} to {most}", most + 1) } else { format!("from 0 to {most}") }
 }

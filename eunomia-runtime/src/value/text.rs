@@ -19,7 +19,9 @@ impl fmt::Display for Value<'_> {
 
 fn write_fields(value: &Value<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (i, (name, value)) in value.fields().enumerate() {
-        write!(f, "{}{name}=", if i > 0 { " " } else { "" })?;
+        f.write_str(if i > 0 { " " } else { "" })?;
+        write_text(f, name.as_bytes())?;
+        f.write_str("=")?;
         write_value(&value, f)?;
     }
     Ok(())

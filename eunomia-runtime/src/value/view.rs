@@ -109,6 +109,8 @@ impl<'a> Value<'a> {
             _ => (TypeId(0), 0),
         };
         let stride = self.layouts.layout(element).size;
+        // Items without a size are not counted out: there could be four billion in no byte at all.
+        let len = if stride == 0 { 0 } else { len };
         let this = *self;
         (0..u64::from(len)).filter_map(move |i| this.part(element, i * stride))
     }
