@@ -14,6 +14,9 @@ pub struct Layout {
     pub align: u64,
     /// Whether a struct's fields stand closer than their alignment asks for.
     pub packed: bool,
+    /// Whether a struct's members follow each other and fill bytes, as those of C do. Only then is a walk through them bounded by the
+    /// size of the struct.
+    pub regular: bool,
 }
 
 /// The object's ELF and BTF with every layout computed.
@@ -64,7 +67,7 @@ impl Layouts {
 
     /// Layout of a type.
     pub fn layout(&self, id: TypeId) -> Layout {
-        self.layouts.get(id.0 as usize).copied().unwrap_or(Layout { size: 0, align: 1, packed: false })
+        self.layouts.get(id.0 as usize).copied().unwrap_or(Layout { size: 0, align: 1, packed: false, regular: true })
     }
 
     /// Length of the text that `id` holds, where it is a C `char` array.
@@ -101,7 +104,8 @@ fn visit(btf: &Btf, id: TypeId, known: &mut [Option<Layout>]) -> Result<Layout, 
     if let Some(layout) = known.get(id.0 as usize).copied().flatten() {
         return Ok(layout);
     }
-    let scalar = |size: u32| Layout { size: size.into(), align: u64::from(size).next_power_of_two().clamp(1, 16), packed: false };
+    let scalar =
+        |size: u32| Layout { size: size.into(), align: u64::from(size).next_power_of_two().clamp(1, 16), packed: false, regular: true };
     let ty = btf.get(id);
     let layout = match &ty.kind {
         Kind::Int { size, .. } | Kind::Float { size } | Kind::Enum { size, .. } => scalar(*size),
@@ -109,12 +113,14 @@ fn visit(btf: &Btf, id: TypeId, known: &mut [Option<Layout>]) -> Result<Layout, 
         Kind::Array { element, len } => {
             let element = visit(btf, *element, known)?;
             let size = element.size.saturating_mul((*len).into());
-            Layout { size, align: element.align, packed: false }
+            Layout { size, align: element.align, packed: false, regular: true }
         }
         Kind::Struct { size, members } | Kind::Union { size, members } => {
             let size = u64::from(*size);
             let mut align = 1;
             let mut packed = false;
+            let mut regular = size > 0 || members.is_empty();
+            let mut last_end = 0;
             for member in members {
                 let of = visit(btf, member.ty, known)?;
                 align = align.max(of.align);
@@ -129,16 +135,18 @@ fn visit(btf: &Btf, id: TypeId, known: &mut [Option<Layout>]) -> Result<Layout, 
                         member.name, id.0, ty.name
                     )));
                 }
+                regular &= start >= last_end;
+                last_end = end;
                 packed |= member.bits.is_none() && start % (of.align * 8) != 0;
             }
             // The rule of libbpf's btf__align_of().
             packed |= size % align != 0;
-            Layout { size, align: if packed { 1 } else { align }, packed }
+            Layout { size, align: if packed { 1 } else { align }, packed, regular }
         }
         Kind::Typedef { to } | Kind::Modifier { to, .. } => visit(btf, *to, known)?,
         Kind::Variable { ty, .. } => visit(btf, *ty, known)?,
         Kind::Void | Kind::Forward | Kind::Function | Kind::Prototype | Kind::Section { .. } | Kind::DeclTag => {
-            Layout { size: 0, align: 1, packed: false }
+            Layout { size: 0, align: 1, packed: false, regular: true }
         }
     };
     if layout.size > u64::from(u32::MAX) {

@@ -37,7 +37,7 @@ impl Layouts {
             Kind::Union { .. } => no("unions are not supported yet"),
             Kind::Struct { .. } if ty.name.is_empty() && !typedef => no("structs without a name are not supported yet"),
             Kind::Struct { .. } if layout.packed => no("packed structs are not supported yet"),
-            Kind::Struct { members, .. } if layout.size == 0 && !members.is_empty() => no("structs of nothing are not supported"),
+            Kind::Struct { .. } if !layout.regular => no("its members overlap or have no size, which C does not do"),
             Kind::Struct { .. } if !fine.insert(id) => None,
             Kind::Struct { members, .. } => self.refuse_members(id, members, fine),
             Kind::Forward => no("the struct is declared, but not defined, in this object"),
@@ -54,7 +54,6 @@ impl Layouts {
 
     fn refuse_members(&self, id: TypeId, members: &[Member], fine: &mut BTreeSet<TypeId>) -> Option<String> {
         let no = |what: &str| Some(format!("`{}`: {what}", self.c_name(id)));
-        let mut end = 0;
         for member in members {
             let at = |what: String| format!("`{}`: member `{}`: {what}", self.c_name(id), member.name);
             if member.bits.is_some() || !member.bit_offset.is_multiple_of(8) {
@@ -63,11 +62,6 @@ impl Layouts {
             if member.name.is_empty() {
                 return no("anonymous structs and unions as members are not supported yet");
             }
-            let start = u64::from(member.bit_offset) / 8;
-            if start < end {
-                return Some(at("it overlaps the member before it".to_owned()));
-            }
-            end = start + self.layout(member.ty).size;
             if let Some(what) = self.refuse(member.ty, fine) {
                 return Some(at(what));
             }

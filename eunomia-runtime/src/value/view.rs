@@ -82,11 +82,11 @@ impl<'a> Value<'a> {
         Self::of(self.layouts, Shape::Type(ty), bytes).ok()
     }
 
-    /// The fields of a struct in the order of their offsets; empty for anything else.
+    /// The fields of a struct in the order of their offsets; empty for anything else, and where they overlap, which C does not do.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Self)> {
         let (members, custom) = match (self.shape, self.kind()) {
             (Shape::Custom(fields), _) => (&[][..], fields),
-            (_, Some(Kind::Struct { members, .. })) => (members.as_slice(), &[][..]),
+            (Shape::Type(ty), Some(Kind::Struct { members, .. })) if self.layouts.layout(ty).regular => (members.as_slice(), &[][..]),
             _ => (&[][..], &[][..]),
         };
         let this = *self;
