@@ -3,7 +3,6 @@
 # Builds and runs the bootstrap example for five seconds.
 demo:
 	./setup.sh build
-	cargo build --locked --quiet -p bootstrap
 	./examples/demo.sh
 
 # Everything that CI runs.
@@ -15,7 +14,6 @@ test:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 	cargo test --locked --workspace --doc
 	cargo test --locked --workspace --lib --bins --tests
-	./examples/demo.sh
 
 # Prints how long the macro takes, as a ratio to its target.
 bench:

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Runs the bootstrap example for five seconds and starts a few processes for it to see.
+# Builds the bootstrap example, runs it for five seconds and starts a few processes for it to see.
 set -eu
 
 cd "$(dirname "$0")/.."
+cargo build --locked --quiet -p bootstrap
 # Without sudo the example runs all the same, and says what the kernel refuses.
 if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then sudo=sudo; else sudo=; fi
 
@@ -14,6 +15,6 @@ if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then sudo=sudo; else sudo
     date >/dev/null
 ) &
 status=0
-$sudo target/debug/bootstrap --duration 5 || status=$?
+$sudo "${CARGO_TARGET_DIR:-target}/debug/bootstrap" --duration 5 || status=$?
 wait
 exit "$status"

@@ -92,3 +92,18 @@ pub(crate) fn moves_to_another_thread() -> Outcome {
     assert!(found.join().unwrap());
     Ok(())
 }
+
+/// What `make demo` shows: the example's own output, with the processes that the script starts.
+pub(crate) fn the_demo_shows_its_own_processes() -> Outcome {
+    let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/demo.sh")).output()?;
+    let (shown, said) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert!(output.status.success(), "{said}");
+    let mut lines = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(lines.next().unwrap_or_default().join(" "), "TIME PID PPID EXIT_CODE DURATION_NS COMM FILENAME EXIT_EVENT ET");
+    let has = |wanted: &[&str]| shown.lines().any(|line| wanted.iter().all(|word| line.split_whitespace().any(|part| part == *word)));
+    assert!(has(&["true", "/bin/true", "false", "EVENT_TYPE__ENTER"]), "{shown}");
+    // The shell that ends with status 3, and lives 0.2 seconds.
+    assert!(has(&["sh", "3", "true", "EVENT_TYPE__EXIT"]), "{shown}");
+    assert!(said.contains(" events, "), "the summary: {said}");
+    Ok(())
+}

@@ -26,6 +26,7 @@ const TESTS: &[Test] = &[
     ("bootstrap::dynamic_events_of_a_child", bootstrap::dynamic_events_of_a_child),
     ("bootstrap::detaching_ends_events", bootstrap::detaching_ends_events),
     ("bootstrap::moves_to_another_thread", bootstrap::moves_to_another_thread),
+    ("bootstrap::the_demo_shows_its_own_processes", bootstrap::the_demo_shows_its_own_processes),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
     ("variables::dynamic_values_reach_the_program_and_come_back", variables::dynamic_values_reach_the_program_and_come_back),
     ("variables::values_of_the_document_are_set", variables::values_of_the_document_are_set),
