@@ -1,10 +1,46 @@
 //! Generates a module for each fixture, beside the ones that the macro makes in `src/lib.rs`.
 
-fn main() -> Result<(), eunomia_build::Error> {
-    for name in ["kinds", "names", "refused", "streams"] {
-        eunomia_build::Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
+use std::{env, error::Error, fs, path::Path};
+
+use eunomia_build::{Config, Skeleton};
+use eunomia_runtime::{
+    object::{Kind, TypeId},
+    skeleton::model::ExportConfig,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for name in ["bootstrap", "kinds", "names", "refused", "streams"] {
+        Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
     }
+    let out = env::var("OUT_DIR")?;
+    let out = Path::new(&out);
     // For the compile-fail tests, which run in a folder of their own.
-    std::fs::copy("bpf/unsupported.json", format!("{}/unsupported.json", std::env::var("OUT_DIR").unwrap())).unwrap();
-    eunomia_build::Config::new().skeleton("bpf/bootstrap.json").generate()
+    fs::copy("bpf/unsupported.json", out.join("unsupported.json"))?;
+    fs::write(out.join("plain.json"), plain()?)?;
+    Ok(Config::new().skeleton(out.join("plain.json")).generate()?)
+}
+
+/// The streams object in multiple mode, with an export type for each map that is no struct.
+fn plain() -> Result<String, Box<dyn Error>> {
+    let checked = Skeleton::from_file("bpf/streams.json")?.check("streams")?;
+    let btf = &checked.layouts.btf;
+    let find = |wanted: &dyn Fn(TypeId, &Kind) -> bool| {
+        let id = btf.iter().find(|(id, ty)| wanted(*id, &ty.kind)).map(|(id, _)| id.0);
+        id.map(ExportConfig::BtfType).ok_or("the object has no such type")
+    };
+    let number = find(&|_, kind| matches!(kind, Kind::Int { size: 8, signed: false, .. }))?;
+    let text = find(&|id, _| checked.layouts.char_array(id) == Some(20))?;
+    let bytes = find(&|_, kind| matches!(kind, Kind::Array { len: 40, .. }))?;
+    let mut skeleton = checked.skeleton.clone();
+    skeleton.name = "plain".to_owned();
+    skeleton.multiple_exports = true;
+    for map in &mut skeleton.maps {
+        match map.name.as_str() {
+            "rb" => map.export = number.clone(),
+            "notes" => map.export = text.clone(),
+            "events" => map.export = bytes.clone(),
+            _ => {}
+        }
+    }
+    Ok(skeleton.to_json())
 }

@@ -82,11 +82,6 @@ pub(crate) struct Export<'a> {
     pub(crate) is_struct: bool,
 }
 
-/// What the generator names at the top of a module.
-const OURS: [&str; 11] = ["Open", "Loaded", "Attached", "Maps", "Progs", "OpenProgs", "Export", "Stats", "OBJECT", "STORAGE", "types"];
-/// The methods of `Open` and `Loaded`.
-const METHODS: [&str; 9] = ["load", "attach", "maps", "progs", "object", "poll", "stats", "stop_handle", "fmt"];
-
 impl<'a> Module<'a> {
     /// Decides everything; `file` stands for the input in messages.
     pub(crate) fn decide(checked: &'a Checked, file: &str) -> Result<Self, Faults> {
@@ -161,8 +156,7 @@ fn custom(fields: &[CustomField], what: &str, place: &Place, types: &mut Types<'
 
 fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Section<'a>> {
     let place = place.key("data_sections");
-    let mut structs = Scope::new("section", &OURS);
-    let mut methods = Scope::new("section", &METHODS);
+    let mut structs = Scope::new("section", &[]);
     let mut sections = Vec::new();
     for section in &checked.sections {
         let place = match checked.skeleton.sections.iter().position(|known| known.name == section.name) {
@@ -183,7 +177,6 @@ fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faul
         let name = names::section(&section.name);
         let (ident, method) = (camel(&name), Ident::new(&name, Span::call_site()));
         structs.claim(&ident, &section.name, &place, faults);
-        methods.claim(&method, &section.name, &place, faults);
         sections.push(Section { ident, method, section, variables });
     }
     sections

@@ -1,6 +1,6 @@
 //! Which C types a module needs, and what they are called in Rust.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eunomia_runtime::{
     fault::{Fault, Place},
@@ -45,7 +45,7 @@ impl<'a> Types<'a> {
             Kind::Struct { .. } | Kind::Enum { .. } if self.named.contains_key(&id) => {}
             Kind::Struct { .. } | Kind::Enum { .. } if !name.is_empty() => {
                 let first = *self.by_name.entry(name.to_owned()).or_insert(id);
-                if first != id && self.same(first, id) {
+                if first != id && self.same(first, id, &mut BTreeSet::new()) {
                     let ident = self.named.get(&first).cloned();
                     self.named.extend(ident.map(|ident| (id, ident)));
                     return;
@@ -87,20 +87,27 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// Whether two types of one name are copies of one declaration: equal members of equally spelled types.
-    fn same(&self, a: TypeId, b: TypeId) -> bool {
-        let of = |id| &self.layouts.btf.get(id).kind;
-        let spelled = |id: TypeId| (self.layouts.c_name(id), self.layouts.layout(id));
-        match (of(a), of(b)) {
+    /// Whether two types are copies of one declaration, down to the members of their members. `seen` holds the pairs that were
+    /// compared, so that each is compared once.
+    fn same(&self, a: TypeId, b: TypeId, seen: &mut BTreeSet<(TypeId, TypeId)>) -> bool {
+        let ((a, first), (b, second)) = (self.layouts.btf.resolve(a), self.layouts.btf.resolve(b));
+        if a == b || !seen.insert((a, b)) {
+            return true;
+        }
+        match (&first.kind, &second.kind) {
             (Kind::Struct { size, members }, Kind::Struct { size: other_size, members: others }) => {
-                size == other_size
-                    && members.len() == others.len()
+                (&first.name, size, members.len()) == (&second.name, other_size, others.len())
                     && members
                         .iter()
                         .zip(others)
-                        .all(|(a, b)| (&a.name, a.bit_offset, a.bits) == (&b.name, b.bit_offset, b.bits) && spelled(a.ty) == spelled(b.ty))
+                        .all(|(a, b)| (&a.name, a.bit_offset, a.bits) == (&b.name, b.bit_offset, b.bits) && self.same(a.ty, b.ty, seen))
             }
-            (a, b) => a == b,
+            (Kind::Array { element, len }, Kind::Array { element: other, len: other_len }) => {
+                len == other_len && self.same(*element, *other, seen)
+            }
+            // What they point to is not part of them.
+            (Kind::Pointer { .. }, Kind::Pointer { .. }) => true,
+            _ => first == second,
         }
     }
 

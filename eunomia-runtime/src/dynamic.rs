@@ -4,7 +4,7 @@
 //! # fn main() -> eunomia_runtime::Result<()> {
 //! let mut open = eunomia_runtime::Skeleton::from_file("bootstrap.json")?.open()?;
 //! open.set("min_duration_ns", "1000000")?;
-//! let mut skel = open.load()?.attach()?;
+//! let skel = open.load()?.attach()?;
 //! skel.poll(std::time::Duration::from_millis(100), |event| println!("{}: {}", event.map, event.value))?;
 //! # Ok(())
 //! # }
@@ -67,6 +67,9 @@ impl Skeleton {
         let checked = Arc::clone(&open.checked);
         for value in checked.initial_values(&file)? {
             open.inner.section(&value.section.name)?.write(&value.variable.name, offset(value.variable), &value.bytes)?;
+        }
+        for program in checked.skeleton.programs.iter().filter(|program| !program.link) {
+            open.inner.program(&program.name)?.set_autoattach(false);
         }
         Ok(open)
     }
@@ -169,12 +172,21 @@ impl Loaded {
     ///
     /// # Errors
     /// As [`crate::reader::Reader::poll`].
-    pub fn poll<R: Outcome>(&mut self, timeout: Duration, mut f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
-        let checked = &*self.checked;
-        self.inner.poll(timeout, |index, record| {
-            let map = checked.streams.get(index).map_or("", |stream| stream.map.as_str());
-            Verdict::of(Value::of_stream(checked, index, record).map(|value| f(Event { map, value })))
-        })
+    pub fn poll<R: Outcome>(&self, timeout: Duration, mut f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
+        self.inner.poll(timeout, |index, record| self.deliver(index, record, &mut f))
+    }
+
+    /// Delivers the events that are there, without waiting and also after a stop: what the programs sent before they were detached.
+    ///
+    /// # Errors
+    /// As [`crate::reader::Reader::poll`].
+    pub fn drain<R: Outcome>(&self, mut f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
+        self.inner.drain(|index, record| self.deliver(index, record, &mut f))
+    }
+
+    fn deliver<R: Outcome>(&self, index: usize, record: &[u8], f: &mut impl FnMut(Event<'_>) -> R) -> Verdict {
+        let map = self.checked.streams.get(index).map_or("", |stream| stream.map.as_str());
+        Verdict::of(Value::of_stream(&self.checked, index, record).map(|value| f(Event { map, value })))
     }
 
     /// What became of the records of each map.
@@ -190,7 +202,8 @@ impl Loaded {
     /// The value of a variable now, in its one-line form.
     ///
     /// # Errors
-    /// [`Error::NotFound`] with the variables that there are, or where the kernel cannot map the section.
+    /// [`Error::NotFound`] with the variables that there are, or where the kernel cannot map the section; [`Error::Value`] where
+    /// values of its type are not supported yet.
     pub fn get(&self, variable: &str) -> Result<String> {
         let (section, variable) = self.checked.variable(variable)?;
         let mapped: Section<'_, ReadOnly> = self.inner.section(&section.name)?;
@@ -210,6 +223,9 @@ impl Loaded {
 
 fn show(checked: &Checked, variable: &Variable, bytes: Option<Vec<u8>>) -> Result<String> {
     let unreadable = |why: String| Error::Value { name: format!("variable `{}`", variable.name), why };
+    if let Some(why) = checked.layouts.unsupported(variable.ty) {
+        return Err(unreadable(why));
+    }
     let bytes = bytes.ok_or_else(|| unreadable("it does not fit into its section".to_owned()))?;
     let value = Value::new(&checked.layouts, variable.ty, &bytes).map_err(|short| unreadable(short.to_string()))?;
     Ok(value.to_string())

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use crate::Refusal;
 #[cfg(feature = "dynamic")]
 use crate::fault::Faults;
 
@@ -41,21 +42,6 @@ pub enum Error {
     },
 }
 
-/// A refusal of the kernel or of libbpf.
-#[derive(Debug)]
-pub struct Refusal {
-    /// What was tried.
-    pub tried: String,
-    /// The errno.
-    pub source: io::Error,
-    /// What libbpf said while it tried, the verifier's log left out.
-    pub messages: String,
-    /// The verifier's log, where a program was refused.
-    pub verifier_log: Option<String>,
-    /// What to do.
-    pub hint: Option<String>,
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -76,25 +62,6 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.tried, self.source)?;
-        for line in self.messages.lines() {
-            write!(f, "\n  {line}")?;
-        }
-        if let Some(log) = &self.verifier_log {
-            f.write_str("\n  the verifier's log:")?;
-            for line in log.lines() {
-                write!(f, "\n    {line}")?;
-            }
-        }
-        if let Some(hint) = &self.hint {
-            write!(f, "\n  hint: {hint}")?;
-        }
-        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod object;
 #[cfg(feature = "load")]
 pub mod reader;
+mod refusal;
 pub mod sample;
 #[cfg(feature = "dynamic")]
 pub mod skeleton;
@@ -24,6 +25,7 @@ pub mod __private;
 
 #[cfg(feature = "load")]
 pub use bpf::preflight;
-pub use error::{Error, Refusal, Result};
+pub use error::{Error, Result};
+pub use refusal::Refusal;
 #[cfg(feature = "dynamic")]
 pub use skeleton::Skeleton;

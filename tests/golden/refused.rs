@@ -6,6 +6,7 @@
     non_snake_case,
     non_upper_case_globals,
     unreachable_pub,
+    rustdoc::all,
     clippy::all,
     clippy::pedantic,
     reason = "generated, with the names of the C source"

@@ -6,6 +6,7 @@
     non_snake_case,
     non_upper_case_globals,
     unreachable_pub,
+    rustdoc::all,
     clippy::all,
     clippy::pedantic,
     reason = "generated, with the names of the C source"
@@ -242,43 +243,55 @@ pub mod streams {
             }
             /// Delivers the records that are there, or waits for the first ones until `timeout` has passed; returns how many came.
             ///
-            /// The callback gets each record where the kernel wrote it, and may return [`::core::ops::ControlFlow::Break`] to stop.
+            /// The callback gets each record where the kernel wrote it (one copy where a record there is not aligned for its type), and may
+            /// return [`::core::ops::ControlFlow::Break`] to end this poll.
             ///
             /// # Errors
             /// Where the memory of a ring contradicts itself, or waiting fails. A signal is no error, a short record is counted.
             pub fn poll<R: ::eunomia_runtime::reader::Outcome>(
-                &mut self,
+                &self,
                 timeout: ::core::time::Duration,
                 mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
             ) -> ::eunomia_runtime::Result<u64> {
-                self.object
-                    .poll(
-                        timeout,
-                        |index, record| {
-                            let outcome = match index {
-                                0 => {
-                                    ::eunomia_runtime::__private::with_event(
-                                        record,
-                                        |event: &types::Note| f(Export::Notes(event)),
-                                    )
-                                }
-                                1 => {
-                                    ::eunomia_runtime::__private::with_event(
-                                        record,
-                                        |event: &types::Sample| f(Export::Rb(event)),
-                                    )
-                                }
-                                2 => {
-                                    ::eunomia_runtime::__private::with_event(
-                                        record,
-                                        |event: &types::Sample| f(Export::Events(event)),
-                                    )
-                                }
-                                _ => return ::eunomia_runtime::reader::Verdict::Delivered,
-                            };
-                            ::eunomia_runtime::reader::Verdict::of(outcome)
-                        },
-                    )
+                self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
+            }
+            /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
+            ///
+            /// # Errors
+            /// Those of [`Self::poll`].
+            pub fn drain<R: ::eunomia_runtime::reader::Outcome>(
+                &self,
+                mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
+            ) -> ::eunomia_runtime::Result<u64> {
+                self.object.drain(|index, record| Self::deliver(index, record, &mut f))
+            }
+            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
+                index: usize,
+                record: &[u8],
+                f: &mut impl ::core::ops::FnMut(Export<'_>) -> R,
+            ) -> ::eunomia_runtime::reader::Verdict {
+                let outcome = match index {
+                    0 => {
+                        ::eunomia_runtime::__private::with_event(
+                            record,
+                            |event: &types::Note| f(Export::Notes(event)),
+                        )
+                    }
+                    1 => {
+                        ::eunomia_runtime::__private::with_event(
+                            record,
+                            |event: &types::Sample| f(Export::Rb(event)),
+                        )
+                    }
+                    2 => {
+                        ::eunomia_runtime::__private::with_event(
+                            record,
+                            |event: &types::Sample| f(Export::Events(event)),
+                        )
+                    }
+                    _ => return ::eunomia_runtime::reader::Verdict::Delivered,
+                };
+                ::eunomia_runtime::reader::Verdict::of(outcome)
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {

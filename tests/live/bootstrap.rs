@@ -19,7 +19,7 @@ fn child() -> u32 {
 }
 
 pub(crate) fn typed_events_of_a_child() -> Outcome {
-    let mut skel = bootstrap::open()?.load()?.attach()?;
+    let skel = bootstrap::open()?.load()?.attach()?;
     let pid = child();
     let parent = std::process::id();
     let mut seen = Vec::new();
@@ -46,7 +46,7 @@ pub(crate) fn typed_events_of_a_child() -> Outcome {
 }
 
 pub(crate) fn dynamic_events_of_a_child() -> Outcome {
-    let mut skel = Skeleton::from_file(JSON)?.open()?.load()?.attach()?;
+    let skel = Skeleton::from_file(JSON)?.open()?.load()?.attach()?;
     let pid = u64::from(child());
     let mut seen = Vec::new();
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -65,7 +65,7 @@ pub(crate) fn dynamic_events_of_a_child() -> Outcome {
 }
 
 pub(crate) fn detaching_ends_events() -> Outcome {
-    let mut loaded = bootstrap::open()?.load()?.attach()?.detach();
+    let loaded = bootstrap::open()?.load()?.attach()?.detach();
     // What came before is still there to be read.
     loaded.poll(Duration::ZERO, |_| ())?;
     let pid = child();
@@ -79,7 +79,7 @@ pub(crate) fn moves_to_another_thread() -> Outcome {
     fn is_static_and_send<T: Send + 'static>(value: T) -> T {
         value
     }
-    let mut skel = is_static_and_send(bootstrap::open()?.load()?.attach()?);
+    let skel = is_static_and_send(bootstrap::open()?.load()?.attach()?);
     let pid = child();
     let found = thread::spawn(move || {
         let mut found = false;

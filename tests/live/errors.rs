@@ -1,5 +1,8 @@
-use eunomia_runtime::{Error, Skeleton};
-use eunomia_tests::built::{bootstrap, refused, streams};
+use eunomia_runtime::{
+    Error, Skeleton,
+    bpf::{Open, ReadWrite, Spec},
+};
+use eunomia_tests::built::{bootstrap, kinds, refused, streams};
 
 use super::Outcome;
 
@@ -47,5 +50,32 @@ pub(crate) fn names_that_are_not_there() -> Outcome {
     let skel = streams::open()?.load()?;
     let error = skel.object().map("rc").unwrap_err();
     assert_eq!(error.to_string(), "no map `rc`; there are notes, rb, events, .rodata.str1.1, streams.bss");
+    Ok(())
+}
+
+/// Each of these would give access to memory that is not there, or not writable.
+pub(crate) fn what_would_reach_wrong_memory() -> Outcome {
+    let mut open = kinds::open()?;
+    let error = open.object().set_max_entries("kinds.bss", 2).unwrap_err();
+    assert_eq!(error.to_string(), "map `kinds.bss`: it is a section of the object and has one entry");
+    let skel = open.load()?;
+    let frozen = skel.object().section::<ReadWrite>(".rodata").unwrap_err();
+    assert_eq!(frozen.to_string(), ".rodata: the kernel has frozen the section; set it before the object is loaded");
+    for name in ["kinds.rodata", "kinds.bss", "markers", "", "."] {
+        let error = skel.object().section::<ReadWrite>(name).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("no mapped section `{name}`; there are ")), "{error}");
+    }
+    let twice = Spec { name: "kinds", object: kinds::OBJECT, streams: &["rb", "rb"], perf_pages: 1 };
+    let error = Open::new(&twice).unwrap_err();
+    assert_eq!(error.to_string(), "map `rb`: it is named twice among those to be read");
+    Ok(())
+}
+
+pub(crate) fn a_program_that_was_not_loaded() -> Outcome {
+    let mut open = kinds::open()?;
+    open.progs().sum()?.set_autoload(false);
+    let skel = open.load()?;
+    let error = skel.progs()?.sum.test_run(None, None).unwrap_err();
+    assert_eq!(error.to_string(), "program `sum`: it was not loaded, so it has no descriptor");
     Ok(())
 }

@@ -37,10 +37,13 @@ const TESTS: &[Test] = &[
     ("streams::a_full_ring_refuses_and_goes_on", streams::a_full_ring_refuses_and_goes_on),
     ("streams::several_maps_in_one_wait", streams::several_maps_in_one_wait),
     ("streams::unknown_types_are_delivered_as_bytes", streams::unknown_types_are_delivered_as_bytes),
+    ("streams::events_that_are_no_structs", streams::events_that_are_no_structs),
     ("streams::no_wakeup_is_lost", streams::no_wakeup_is_lost),
     ("control::stop_ends_a_wait", control::stop_ends_a_wait),
     ("control::stop_ends_a_ring_that_never_runs_dry", control::stop_ends_a_ring_that_never_runs_dry),
-    ("control::a_callback_may_stop", control::a_callback_may_stop),
+    ("control::a_callback_may_end_its_poll", control::a_callback_may_end_its_poll),
+    ("control::a_callback_may_ask_but_not_poll", control::a_callback_may_ask_but_not_poll),
+    ("control::a_damaged_ring_keeps_nobody_from_being_read", control::a_damaged_ring_keeps_nobody_from_being_read),
     ("control::a_panic_consumes_one_record", control::a_panic_consumes_one_record),
     ("control::signals_do_not_end_a_wait", control::signals_do_not_end_a_wait),
     ("control::an_event_loop_of_ones_own", control::an_event_loop_of_ones_own),
@@ -52,6 +55,8 @@ const TESTS: &[Test] = &[
     ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
     ("errors::what_libbpf_cannot_attach", errors::what_libbpf_cannot_attach),
     ("errors::names_that_are_not_there", errors::names_that_are_not_there),
+    ("errors::what_would_reach_wrong_memory", errors::what_would_reach_wrong_memory),
+    ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
 ];
 
 fn main() -> ExitCode {

@@ -8,7 +8,7 @@ use super::{
 };
 
 pub(crate) fn samples_are_aligned_and_complete() -> Outcome {
-    let mut skel = load()?;
+    let skel = load()?;
     // Many rounds, so that records wrap around the end of their ring.
     let mut received = 0;
     for round in 0..60 {
@@ -25,7 +25,7 @@ pub(crate) fn samples_are_aligned_and_complete() -> Outcome {
 }
 
 pub(crate) fn lost_samples_are_counted() -> Outcome {
-    let mut skel = load()?;
+    let skel = load()?;
     // 64 pages hold fewer than 4,000 records of this size; the rest of these is lost, and the kernel says so when there is room again.
     let record = size_of::<Sample>() + 16;
     let sent = 4 * (64 * 4096 / record) as u64;

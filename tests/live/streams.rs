@@ -38,7 +38,7 @@ pub(crate) fn every_field_arrives() -> Outcome {
         markers=[{id=0 at={x=0 y=0}}, {id=9 at={x=0 y=-9}}] grid=[[0, 0, 0], [0, 0, 12]] \
         numbers=[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 39] \
         pointer=0xffff888000000000 self=0x0 function=0x0";
-    let mut skel = kinds::open()?.load()?;
+    let skel = kinds::open()?.load()?;
     // 16-byte alignment (`__int128`) is more than a ring gives: half of these are copied.
     for _ in 0..3 {
         skel.progs()?.send.test_run(None, None)?;
@@ -50,7 +50,7 @@ pub(crate) fn every_field_arrives() -> Outcome {
     })?;
     assert_eq!(texts, [TEXT, TEXT, TEXT]);
 
-    let mut skel = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?.load()?;
+    let skel = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?.load()?;
     skel.object().program("send")?.test_run(None, None)?;
     let mut texts = Vec::new();
     skel.poll(Duration::from_secs(5), |event| texts.push(event.value.to_string()))?;
@@ -59,7 +59,7 @@ pub(crate) fn every_field_arrives() -> Outcome {
 }
 
 pub(crate) fn nothing_is_lost_over_many_wraps() -> Outcome {
-    let mut skel = load()?;
+    let skel = load()?;
     // 64 KiB hold 910 samples of 72 bytes: 700 at a time wrap the ring more than a hundred times, at changing offsets.
     let mut next = 0;
     for round in 0..150 {
@@ -79,7 +79,7 @@ pub(crate) fn nothing_is_lost_over_many_wraps() -> Outcome {
 }
 
 pub(crate) fn records_are_not_copied() -> Outcome {
-    let mut skel = load()?;
+    let skel = load()?;
     run(&skel.progs()?.produce, 100, 0, 0)?;
     let mut addresses = Vec::new();
     skel.poll(Duration::from_secs(5), |export| {
@@ -93,7 +93,7 @@ pub(crate) fn records_are_not_copied() -> Outcome {
 }
 
 pub(crate) fn discarded_short_and_long_records() -> Outcome {
-    let mut skel = load()?;
+    let skel = load()?;
     run(&skel.progs()?.mixture, 400, 0, 0)?;
     let mut seqs = Vec::new();
     let count = skel.poll(Duration::from_secs(5), |export| {
@@ -109,7 +109,7 @@ pub(crate) fn discarded_short_and_long_records() -> Outcome {
 }
 
 pub(crate) fn a_full_ring_refuses_and_goes_on() -> Outcome {
-    let mut skel = load()?;
+    let skel = load()?;
     run(&skel.progs()?.produce, 2000, 0, 0)?;
     let fit = skel.poll(Duration::from_secs(5), |_| ())?;
     let (sent, refused) = (skel.bss()?.sent.get(), skel.bss()?.refused.get());
@@ -121,7 +121,7 @@ pub(crate) fn a_full_ring_refuses_and_goes_on() -> Outcome {
 }
 
 pub(crate) fn several_maps_in_one_wait() -> Outcome {
-    let mut skel = load()?;
+    let skel = load()?;
     for round in 0..50 {
         run(&skel.progs()?.produce, 2, round, 0)?;
         run(&skel.progs()?.annotate, 1, round, 0)?;
@@ -143,7 +143,7 @@ pub(crate) fn several_maps_in_one_wait() -> Outcome {
 
 pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
     // The bare object declares two types and three maps, so none is known.
-    let mut skel = included::untyped::open()?.load()?;
+    let skel = included::untyped::open()?.load()?;
     run(&skel.progs()?.annotate, 1, 7, 0)?;
     let mut bytes = Vec::new();
     skel.poll(Duration::from_secs(5), |export| {
@@ -156,14 +156,46 @@ pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
     Ok(())
 }
 
+pub(crate) fn events_that_are_no_structs() -> Outcome {
+    use eunomia_tests::built::plain::{self, Export};
+
+    let skel = plain::open()?.load()?;
+    let all = |skel: &plain::Loaded| -> eunomia_runtime::Result<()> {
+        run(&skel.progs()?.produce, 1, 77, 0)?;
+        run(&skel.progs()?.annotate, 1, u64::from_ne_bytes(*b"sixteen!"), 0)?;
+        run(&skel.progs()?.perf, 1, u64::from_ne_bytes([9; 8]), 0)
+    };
+    all(&skel)?;
+    let mut typed = Vec::new();
+    skel.poll(Duration::from_secs(5), |export| {
+        match export {
+            Export::Rb(number) => assert_eq!(*number, 77),
+            Export::Notes(text) => assert_eq!(&text.as_bytes()[..4], b"sixt"),
+            Export::Events(bytes) => assert_eq!(bytes[..8], [9; 8]),
+        }
+        typed.push(export.to_string());
+    })?;
+    assert_eq!(typed.len(), 3);
+
+    let path = concat!(env!("OUT_DIR"), "/plain.json");
+    let skel = Skeleton::from_file(path)?.open()?.load()?;
+    run(&skel.object().program("produce")?, 1, 77, 0)?;
+    run(&skel.object().program("annotate")?, 1, u64::from_ne_bytes(*b"sixteen!"), 0)?;
+    run(&skel.object().program("perf")?, 1, u64::from_ne_bytes([9; 8]), 0)?;
+    let mut dynamic = Vec::new();
+    skel.poll(Duration::from_secs(5), |event| dynamic.push(event.value.to_string()))?;
+    assert_eq!(dynamic, typed);
+    Ok(())
+}
+
 /// Producers in random bursts against a consumer that waits without a time limit worth the name: one lost wakeup and it hangs.
 pub(crate) fn no_wakeup_is_lost() -> Outcome {
-    let mut skel = load()?;
+    let skel = load()?;
     let sent = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     let stop = skel.stop_handle();
     // The producers need the programs while the reader is borrowed for polling: a second handle by descriptor.
-    let produce = skel.progs()?.produce.fd().try_clone_to_owned()?;
+    let produce = skel.progs()?.produce.fd()?.try_clone_to_owned()?;
     let deadline = Instant::now() + Duration::from_secs(5);
     let mut received = 0;
     thread::scope(|scope| -> Outcome {

@@ -2,7 +2,7 @@ use eunomia_build::{Embed, Skeleton, tokens};
 use eunomia_tests::fixture;
 use serde_json::json;
 
-use super::{Case, edited, elf, refusal, with_object};
+use super::{Case, edited, elf, package, refusal, with_object};
 
 const STALE: &str = "; the document and the object are not of one build; make the package anew";
 
@@ -153,6 +153,40 @@ fn types_that_are_not_supported_yet() {
          x.json: meta.bpf_skel.data_sections[0]: the variable `tight`: `struct tight`: packed structs are not supported yet\n\
          x.json: meta.bpf_skel.data_sections[0]: the variable `holder`: `struct holder`: anonymous structs and unions as members \
          are not supported yet"
+    );
+}
+
+#[test]
+fn maps_are_listed_once() {
+    assert_eq!(
+        edited(|json| {
+            let maps = json["meta"]["bpf_skel"]["maps"].as_array_mut().unwrap();
+            maps.push(maps[1].clone());
+        }),
+        "x.json: meta.bpf_skel.maps[4].name: the map `rb` is listed before; list each map once"
+    );
+}
+
+#[test]
+fn perf_rings_have_pages() {
+    for pages in [0u64, 65_537] {
+        assert_eq!(
+            edited(|json| json["meta"]["perf_buffer_pages"] = pages.into()),
+            format!("x.json: meta.perf_buffer_pages: expected 1 to 65536 pages on each CPU, found {pages}")
+        );
+    }
+}
+
+/// Documents cannot put code into the docs of a module, which rustdoc would run.
+#[test]
+fn docs_stay_text() {
+    let mut json = package();
+    json["meta"]["bpf_skel"]["doc"] = json!({"brief": "x\n```\nstd::process::abort()\n```\n    indented()"});
+    let module = tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap().to_string();
+    assert!(
+        module.starts_with("# [doc = \" The BPF object `bootstrap`: x ``` std::process::abort() ```     indented()\"]"),
+        "{}",
+        &module[..200]
     );
 }
 

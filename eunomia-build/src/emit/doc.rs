@@ -1,15 +1,13 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-/// A doc comment of generated code, a line of text for each line of comment.
+/// A doc comment of generated code: one line, whatever the text holds. Names and texts of a document must not be able to start a block
+/// of code, which rustdoc would run as a test.
 pub(super) struct Doc(pub(super) String);
 
 impl ToTokens for Doc {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        for line in self.0.lines() {
-            // A carriage return, say, would end the comment for the compiler.
-            let line = format!(" {}", line.replace(char::is_control, " "));
-            tokens.extend(quote!(#[doc = #line]));
-        }
+        let line = format!(" {}", self.0.replace(char::is_control, " ").trim_start());
+        tokens.extend(quote!(#[doc = #line]));
     }
 }

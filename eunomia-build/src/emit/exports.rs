@@ -27,7 +27,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let show = if export.is_struct {
             quote!(::core::fmt::Display::fmt(record, f))
         } else {
-            quote!(::eunomia_runtime::sample::Line::line(record, f))
+            quote!(::eunomia_runtime::sample::Line::line(*record, f))
         };
         quote!(Self::#variant(record) => #show,)
     });

@@ -9,12 +9,17 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let name = &module.checked.skeleton.name;
     let streams = module.exports.iter().map(|export| &export.stream.map);
     let pages = literal(module.checked.perf_pages() as u64);
-    let mutable = (!module.initial.is_empty()).then(|| quote!(mut));
     let initial = module.initial.iter().map(|value| {
         let (section, variable, offset) = (&value.section.name, &value.variable.name, literal(value.variable.offset));
         let bytes = Literal::byte_string(&value.bytes);
         quote!(object.section(#section)?.write(#variable, #offset, #bytes)?;)
     });
+    let unlinked = module.checked.skeleton.programs.iter().filter(|program| !program.link).map(|program| {
+        let name = &program.name;
+        quote!(object.program(#name)?.set_autoattach(false);)
+    });
+    let unlinked: Vec<_> = unlinked.collect();
+    let mutable = (!module.initial.is_empty() || !unlinked.is_empty()).then(|| quote!(mut));
     let open_sections = open_sections(module);
     let loaded_sections = loaded_sections(module);
     let (open_progs, progs) = programs(module);
@@ -33,6 +38,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 perf_pages: #pages,
             })?;
             #(#initial)*
+            #(#unlinked)*
             ::core::result::Result::Ok(Open { object })
         }
 
@@ -186,22 +192,40 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
     Some(quote! {
         /// Delivers the records that are there, or waits for the first ones until `timeout` has passed; returns how many came.
         ///
-        /// The callback gets each record where the kernel wrote it, and may return [`::core::ops::ControlFlow::Break`] to stop.
+        /// The callback gets each record where the kernel wrote it (one copy where a record there is not aligned for its type), and may
+        /// return [`::core::ops::ControlFlow::Break`] to end this poll.
         ///
         /// # Errors
         /// Where the memory of a ring contradicts itself, or waiting fails. A signal is no error, a short record is counted.
         pub fn poll<R: ::eunomia_runtime::reader::Outcome>(
-            &mut self,
+            &self,
             timeout: ::core::time::Duration,
             mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
         ) -> ::eunomia_runtime::Result<u64> {
-            self.object.poll(timeout, |index, record| {
-                let outcome = match index {
-                    #(#arms)*
-                    _ => return ::eunomia_runtime::reader::Verdict::Delivered,
-                };
-                ::eunomia_runtime::reader::Verdict::of(outcome)
-            })
+            self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
+        }
+
+        /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
+        ///
+        /// # Errors
+        /// Those of [`Self::poll`].
+        pub fn drain<R: ::eunomia_runtime::reader::Outcome>(
+            &self,
+            mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
+        ) -> ::eunomia_runtime::Result<u64> {
+            self.object.drain(|index, record| Self::deliver(index, record, &mut f))
+        }
+
+        fn deliver<R: ::eunomia_runtime::reader::Outcome>(
+            index: usize,
+            record: &[u8],
+            f: &mut impl ::core::ops::FnMut(Export<'_>) -> R,
+        ) -> ::eunomia_runtime::reader::Verdict {
+            let outcome = match index {
+                #(#arms)*
+                _ => return ::eunomia_runtime::reader::Verdict::Delivered,
+            };
+            ::eunomia_runtime::reader::Verdict::of(outcome)
         }
 
         /// What became of the records of each map since it was loaded.

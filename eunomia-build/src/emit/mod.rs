@@ -35,6 +35,7 @@ pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenS
             non_snake_case,
             non_upper_case_globals,
             unreachable_pub,
+            rustdoc::all,
             clippy::all,
             clippy::pedantic,
             reason = "generated, with the names of the C source"

@@ -1,5 +1,6 @@
 use std::{
     os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
     time::Duration,
 };
 
@@ -8,25 +9,26 @@ use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
 use super::{
     Links, Map, Program, Section,
     attached::attach,
-    section::{self, Access, Memory},
+    messages::refused,
+    section::{Access, Memory},
 };
 use crate::{
     Error, Result,
-    reader::{PerfArray, Reader, Ring, Source, Stats, Stop, Verdict},
+    reader::{PerfRing, Reader, Ring, Source, Stats, Stop, Verdict},
 };
 
 /// An object whose maps and programs are in the kernel, with its readers open. Dropping it unloads them.
 #[derive(Debug)]
 pub struct Loaded {
     reader: Reader,
-    object: Object,
+    object: Arc<Object>,
     name: String,
 }
 
 impl Loaded {
     pub(super) fn new(object: Object, name: String, streams: &[String], perf_pages: usize) -> Result<Self> {
-        let sources = streams.iter().map(|stream| source(&object, stream, perf_pages)).collect::<Result<_>>()?;
-        Ok(Self { reader: Reader::new(sources)?, object, name })
+        let sources = streams.iter().map(|stream| sources(&object, stream, perf_pages)).collect::<Result<_>>()?;
+        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), name })
     }
 
     /// The object's name.
@@ -67,26 +69,32 @@ impl Loaded {
     /// # Errors
     /// [`Error::NotFound`] where the object has no such section, or the kernel (before 5.5) cannot map it; [`Error::Value`] where it
     /// is read-only and `A` is not.
-    pub fn section<A: Access + 'static>(&self, name: &str) -> Result<Section<'_, A>> {
-        let read_only = name == ".rodata" || name.starts_with(".rodata.");
-        if read_only && std::any::TypeId::of::<A>() != std::any::TypeId::of::<super::ReadOnly>() {
+    pub fn section<A: Access>(&self, name: &str) -> Result<Section<'_, A>> {
+        let Some(memory) = Memory::of_section(self.object.as_libbpf_object(), name) else {
+            let known = self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect();
+            return Err(Error::NotFound { what: "mapped section", name: name.to_owned(), known });
+        };
+        if memory.freezes && A::WRITES {
             let why = "the kernel has frozen the section; set it before the object is loaded".to_owned();
             return Err(Error::Value { name: name.to_owned(), why });
         }
-        let maps = || self.object.maps().filter(|map| section::is_of(&map.name().to_string_lossy(), name));
-        maps().find_map(|map| Memory::of_map(map.as_libbpf_object())).map(Section::new).ok_or_else(|| Error::NotFound {
-            what: "mapped section",
-            name: name.to_owned(),
-            known: self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
-        })
+        Ok(Section::new(memory))
     }
 
     /// Delivers records with the number of their map, see [`Reader::poll`].
     ///
     /// # Errors
     /// Those of [`Reader::poll`].
-    pub fn poll(&mut self, timeout: Duration, deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+    pub fn poll(&self, timeout: Duration, deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
         self.reader.poll(timeout, deliver)
+    }
+
+    /// Delivers what is there, see [`Reader::drain`].
+    ///
+    /// # Errors
+    /// Those of [`Reader::poll`].
+    pub fn drain(&self, deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+        self.reader.drain(deliver)
     }
 
     /// What became of the records of each map, by its number.
@@ -115,12 +123,18 @@ fn find_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
     })
 }
 
-fn source(object: &Object, name: &str, perf_pages: usize) -> Result<Source> {
+/// The rings of the map `name`: one of a ring buffer, one for each CPU of a perf event array.
+fn sources(object: &Object, name: &str, perf_pages: usize) -> Result<Vec<Source>> {
     let map = find_map(object, name)?;
-    let flags = map.info().map(|info| info.info.map_flags).unwrap_or(0);
     match map.map_type() {
-        MapType::RingBuf => Ring::new(name, map.as_fd(), map.max_entries(), flags).map(Source::Ring),
-        MapType::PerfEventArray => PerfArray::new(name, map.as_fd(), map.max_entries(), perf_pages).map(Source::Perf),
+        MapType::RingBuf => {
+            let info = map.info().map_err(|error| refused(format!("ask the kernel about the map `{name}`"), &error, ""))?;
+            Ring::new(name, map.as_fd(), map.max_entries(), info.info.map_flags).map(|ring| vec![Source::Ring(ring)])
+        }
+        MapType::PerfEventArray => {
+            let rings = PerfRing::open_all(name, map.as_fd(), map.max_entries(), perf_pages)?;
+            Ok(rings.into_iter().map(Source::Perf).collect())
+        }
         other => Err(Error::Value { name: name.to_owned(), why: format!("a map of type {other:?} delivers no records") }),
     }
 }

@@ -11,8 +11,7 @@ use std::{
 use libbpf_rs::{MapCore as _, MapType, libbpf_sys};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::refusal::refusal;
-use crate::{Error, Result};
+use crate::{Error, Result, refusal::refusal};
 
 /// A map of any kind.
 #[derive(Debug)]
@@ -130,7 +129,7 @@ pub struct HashMap<'a, K, V> {
 
 impl<K, V> HashMap<'_, K, V>
 where
-    K: FromBytes + IntoBytes + Immutable,
+    K: Copy + FromBytes + IntoBytes + Immutable,
     V: FromBytes + IntoBytes + Immutable,
 {
     /// The value of a key.
@@ -160,35 +159,32 @@ where
     }
 
     /// Every entry, one lookup for each. Keys that go while we read are left out; where the BPF side removes the very key that the walk
-    /// stands on, the kernel starts over and entries can come twice (`htab_map_get_next_key`).
+    /// stands on, the kernel starts over and entries can come twice (`htab_map_get_next_key`). A map that changes faster than it is
+    /// walked ends the walk with an error, after twice as many steps as it has room for.
     pub fn iter(&self) -> impl Iterator<Item = Result<(K, V)>> {
-        let mut last: Option<K> = None;
-        // A walk of a map that changes under it need not end; one with more steps than the map has room for has seen it all.
         let mut steps = self.map.max_entries().saturating_mul(2);
+        let mut next = self.next_key(None);
         std::iter::from_fn(move || {
-            while steps > 0 {
-                steps -= 1;
-                let key = match self.next_key(last.as_ref()) {
-                    Ok(Some(key)) => key,
-                    Ok(None) => break,
-                    Err(error) => {
-                        steps = 0;
-                        return Some(Err(error));
-                    }
+            loop {
+                let key = match std::mem::replace(&mut next, Ok(None)) {
+                    Ok(key) => key?,
+                    Err(error) => return Some(Err(error)),
                 };
                 let value = self.map.lookup(&key);
-                let entry = match value {
-                    Ok(Some(value)) => K::read_from_bytes(key.as_bytes()).ok().map(|key| Ok((key, value))),
-                    Ok(None) => None,
-                    Err(error) => Some(Err(error)),
+                next = match steps.checked_sub(1) {
+                    Some(left) => {
+                        steps = left;
+                        self.next_key(Some(&key))
+                    }
+                    None => Err(Error::Value {
+                        name: self.map.describe(),
+                        why: "it changes faster than it can be walked, entries may be missing".to_owned(),
+                    }),
                 };
-                last = Some(key);
-                if entry.is_some() {
-                    return entry;
+                if let Some(value) = value.transpose() {
+                    return Some(value.map(|value| (key, value)));
                 }
             }
-            steps = 0;
-            None
         })
     }
 

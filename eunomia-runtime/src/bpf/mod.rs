@@ -9,7 +9,6 @@ mod messages;
 mod open;
 mod preflight;
 mod program;
-mod refusal;
 mod section;
 
 pub use attached::{Attached, Links};
@@ -19,5 +18,3 @@ pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};
 pub use section::{Access, ReadOnly, ReadWrite, Section, Variable};
-
-pub(crate) use refusal::refusal;

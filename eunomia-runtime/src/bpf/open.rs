@@ -1,12 +1,11 @@
 use std::ffi::OsStr;
 
-use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut};
+use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, libbpf_sys};
 
 use super::{
     Loaded, ReadWrite, Section,
-    messages::listen,
-    refusal,
-    section::{self, Memory},
+    messages::{listen, refused},
+    section::Memory,
 };
 use crate::{Error, Result};
 
@@ -36,14 +35,18 @@ impl Open {
     /// Opens the object. Asks nothing of the kernel.
     ///
     /// # Errors
-    /// [`Error::Kernel`] with what libbpf says is wrong with the object, [`Error::NotFound`] where it has no such map.
+    /// [`Error::Kernel`] with what libbpf says is wrong with the object, [`Error::NotFound`] where it has no such map,
+    /// [`Error::Value`] where a map is named twice: a record has one reader.
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
         let tried = || format!("open the BPF object `{}`", spec.name);
         let (object, said) = listen(|| ObjectBuilder::default().name(spec.name)?.open_memory(spec.object));
-        let object = object.map_err(|error| refusal::libbpf(tried(), &error, &said))?;
+        let object = object.map_err(|error| refused(tried(), &error, &said))?;
         let streams = spec.streams.iter().map(|&map| map.to_owned()).collect();
         let open = Self { object, name: spec.name.to_owned(), streams, perf_pages: spec.perf_pages };
         open.streams.iter().try_for_each(|map| open.find_map(map))?;
+        if let Some(twice) = open.streams.iter().find(|map| open.streams.iter().filter(|other| other == map).count() > 1) {
+            return Err(Error::Value { name: format!("map `{twice}`"), why: "it is named twice among those to be read".to_owned() });
+        }
         Ok(open)
     }
 
@@ -60,17 +63,11 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`] where the object has no such section.
     pub fn section(&mut self, name: &str) -> Result<Section<'_, ReadWrite>> {
-        let mut known = Vec::new();
-        for map in self.object.maps() {
-            let map_name = map.name().to_string_lossy();
-            if section::is_of(&map_name, name)
-                && let Some(memory) = Memory::of_map(map.as_libbpf_object())
-            {
-                return Ok(Section::new(memory));
-            }
-            known.push(map_name.into_owned());
-        }
-        Err(Error::NotFound { what: "section", name: name.to_owned(), known })
+        Memory::of_section(self.object.as_libbpf_object(), name).map(Section::new).ok_or_else(|| Error::NotFound {
+            what: "section",
+            name: name.to_owned(),
+            known: self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
+        })
     }
 
     /// A program.
@@ -93,13 +90,19 @@ impl Open {
     /// Sets the number of entries of a map, for a ring buffer its bytes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no such map.
+    /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where it is a section of the object, which has one.
     pub fn set_max_entries(&mut self, map: &str, entries: u32) -> Result<()> {
         self.find_map(map)?;
         for mut found in self.object.maps_mut().filter(|found| found.name() == map) {
-            found
-                .set_max_entries(entries)
-                .map_err(|error| refusal::libbpf(format!("set the entries of map `{map}` to {entries}"), &error, ""))?;
+            // SAFETY: the pointer is that of a map of a live object, and the call only reads a flag.
+            if unsafe { libbpf_sys::bpf_map__is_internal(found.as_libbpf_object().as_ptr()) } {
+                // libbpf takes the size of its mapping from the number when it unmaps it.
+                return Err(Error::Value {
+                    name: format!("map `{map}`"),
+                    why: "it is a section of the object and has one entry".to_owned(),
+                });
+            }
+            found.set_max_entries(entries).map_err(|error| refused(format!("set the entries of map `{map}` to {entries}"), &error, ""))?;
         }
         Ok(())
     }
@@ -111,7 +114,7 @@ impl Open {
     pub fn load(self) -> Result<Loaded> {
         let Self { object, name, streams, perf_pages } = self;
         let (object, said) = listen(|| object.load());
-        let object = object.map_err(|error| refusal::libbpf(format!("load the BPF object `{name}`"), &error, &said))?;
+        let object = object.map_err(|error| refused(format!("load the BPF object `{name}`"), &error, &said))?;
         Loaded::new(object, name, &streams, perf_pages)
     }
 }

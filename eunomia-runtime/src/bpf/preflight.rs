@@ -147,6 +147,10 @@ fn tracefs() -> Check {
             None if denied() => "not readable by this user".to_owned(),
             None => "not mounted".to_owned(),
         },
-        todo: "programs on tracepoints need it: mount -t tracefs tracefs /sys/kernel/tracing",
+        todo: if denied() {
+            "programs on tracepoints need it: run as root, or give this user access to /sys/kernel/tracing"
+        } else {
+            "programs on tracepoints need it: mount -t tracefs tracefs /sys/kernel/tracing"
+        },
     }
 }

@@ -6,8 +6,8 @@ use std::{
 
 use libbpf_rs::{ProgramInput, ProgramMut};
 
-use super::{messages::listen, refusal};
-use crate::Result;
+use super::messages::{listen, refused};
+use crate::{Error, Result};
 
 /// A program in the kernel.
 #[derive(Debug)]
@@ -38,8 +38,15 @@ impl<'a> Program<'a> {
     }
 
     /// Its descriptor.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a program that was not loaded ([`super::OpenProgram::set_autoload`]).
+    pub fn fd(&self) -> Result<BorrowedFd<'_>> {
+        if self.0.autoload() {
+            return Ok(self.0.as_fd());
+        }
+        let why = "it was not loaded, so it has no descriptor".to_owned();
+        Err(Error::Value { name: format!("program `{}`", self.0.name().to_string_lossy()), why })
     }
 
     /// Runs the program once with `BPF_PROG_TEST_RUN`: `context` is what its first argument points to, `data` a packet for programs
@@ -48,10 +55,10 @@ impl<'a> Program<'a> {
     /// # Errors
     /// [`crate::Error::Kernel`]; EINVAL or ENOTSUPP (524) where programs of its type cannot be run this way.
     pub fn test_run(&self, context: Option<&mut [u8]>, data: Option<&[u8]>) -> Result<TestRun> {
+        self.fd()?;
         let input = ProgramInput { context_in: context, data_in: data, ..Default::default() };
         let (output, said) = listen(|| self.0.test_run(input));
-        let output =
-            output.map_err(|error| refusal::libbpf(format!("run the program `{}`", self.0.name().to_string_lossy()), &error, &said))?;
+        let output = output.map_err(|error| refused(format!("run the program `{}`", self.0.name().to_string_lossy()), &error, &said))?;
         Ok(TestRun { return_value: output.return_value, duration: output.duration })
     }
 }

@@ -1,6 +1,7 @@
 //! Global variables in memory that is shared with the BPF side.
 
 use std::{
+    ffi::CString,
     fmt,
     marker::PhantomData,
     ptr::NonNull,
@@ -14,7 +15,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use crate::{Error, Result};
 
 /// How a section may be accessed.
-pub trait Access: private::Sealed {}
+pub trait Access: private::Sealed {
+    /// Whether variables can be set.
+    const WRITES: bool;
+}
 
 /// Get and set.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +28,12 @@ pub enum ReadWrite {}
 #[derive(Debug, Clone, Copy)]
 pub enum ReadOnly {}
 
-impl Access for ReadWrite {}
-impl Access for ReadOnly {}
+impl Access for ReadWrite {
+    const WRITES: bool = true;
+}
+impl Access for ReadOnly {
+    const WRITES: bool = false;
+}
 
 mod private {
     pub trait Sealed {}
@@ -38,26 +46,26 @@ mod private {
 pub(super) struct Memory {
     start: NonNull<u8>,
     len: usize,
+    /// Whether libbpf maps it for reading only once the object is loaded: `.rodata` and its kin, and `.kconfig`.
+    pub(super) freezes: bool,
 }
 
 impl Memory {
-    /// libbpf's mapping of an internal map, or `None` where it has none.
-    pub(super) fn of_map(map: NonNull<libbpf_sys::bpf_map>) -> Option<Self> {
-        // SAFETY: the pointer comes from a live object of libbpf-rs.
-        if !unsafe { libbpf_sys::bpf_map__is_internal(map.as_ptr()) } {
-            return None;
-        }
+    /// libbpf's mapping of an ELF section, or `None` where it has none.
+    pub(super) fn of_section(object: NonNull<libbpf_sys::bpf_object>, section: &str) -> Option<Self> {
+        // Names with a dot before them are those of sections; others name maps.
+        let name = CString::new(section).ok().filter(|_| section.starts_with('.'))?;
+        // SAFETY: the object is alive, as its owner's borrow shows, and the name ends with a NUL.
+        let map = unsafe { libbpf_sys::bpf_object__find_map_by_name(object.as_ptr(), name.as_ptr()) };
+        let map = NonNull::new(map)?;
         let mut len: libbpf_sys::size_t = 0;
-        // SAFETY: as above; libbpf writes the size and nothing else.
+        // SAFETY: the map belongs to the live object; libbpf writes the size and nothing else.
         let start = unsafe { libbpf_sys::bpf_map__initial_value(map.as_ptr(), &raw mut len) };
-        Some(Self { start: NonNull::new(start.cast())?, len: usize::try_from(len).ok()? })
+        // SAFETY: as above.
+        let flags = unsafe { libbpf_sys::bpf_map__map_flags(map.as_ptr()) };
+        let freezes = flags & libbpf_sys::BPF_F_RDONLY_PROG != 0;
+        Some(Self { start: NonNull::new(start.cast())?, len: usize::try_from(len).ok()?, freezes })
     }
-}
-
-/// Whether libbpf calls the map of the ELF section `section` by this name: custom sections by their own, the standard ones with the
-/// object's name before it.
-pub(super) fn is_of(map: &str, section: &str) -> bool {
-    map == section || map.strip_suffix(section).is_some_and(|prefix| !prefix.contains('.'))
 }
 
 /// The variables of one section, borrowed from the object.
@@ -99,10 +107,21 @@ impl<'a, A: Access> Section<'a, A> {
         })
     }
 
-    /// Bytes of the section as they are now; `None` where they would leave it.
+    /// Bytes of the section as they are now, in the widest words that they are aligned for; `None` where they would leave it.
     #[cfg(feature = "dynamic")]
-    pub(crate) fn read(&self, offset: usize, len: usize) -> Option<Vec<u8>> {
-        (0..len).map(|i| Some(self.variable::<u8>(offset.checked_add(i)?)?.get())).collect()
+    pub(crate) fn read(&self, mut offset: usize, mut len: usize) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        while len > 0 {
+            let width = [8, 4, 2].into_iter().find(|width| len >= *width && offset.is_multiple_of(*width)).unwrap_or(1);
+            match width {
+                8 => bytes.extend(self.variable::<u64>(offset)?.get().to_ne_bytes()),
+                4 => bytes.extend(self.variable::<u32>(offset)?.get().to_ne_bytes()),
+                2 => bytes.extend(self.variable::<u16>(offset)?.get().to_ne_bytes()),
+                _ => bytes.push(self.variable::<u8>(offset)?.get()),
+            }
+            (offset, len) = (offset + width, len - width);
+        }
+        Some(bytes)
     }
 }
 
@@ -122,7 +141,7 @@ impl Section<'_, ReadWrite> {
 ///
 /// The BPF side and other threads may access it at any time, so there are no references to it: values are copied in and out with
 /// relaxed atomic operations, whole for integers of up to 8 bytes, else piece by piece in units of the alignment (a struct that the
-/// BPF side changes meanwhile can be half old, half new).
+/// BPF side changes meanwhile can be half old, half new). Stays on the thread that holds the object.
 pub struct Variable<'a, T, A> {
     at: NonNull<T>,
     borrow: PhantomData<(&'a (), A)>,
@@ -151,7 +170,8 @@ impl<T: FromBytes + IntoBytes + Immutable, A: Access> Variable<'_, T, A> {
     fn words<W: Word>(&self) -> &[W] {
         let len = size_of::<T>() / size_of::<W>();
         // SAFETY: the words are inside the variable, which is inside the section, and `T` is aligned for `W`. The memory outlives
-        // `self`, which borrows the object. Everyone in this process accesses it through atomics only, so sharing it is sound.
+        // `self`, which borrows the object. Handles stay on one thread (they are not `Send`, nor is a shared object), so that words of
+        // different widths never race in this process; the BPF side is outside of Rust's memory and is met with atomics.
         unsafe { slice::from_raw_parts(self.at.as_ptr().cast(), len) }
     }
 }
@@ -209,22 +229,13 @@ impl<T: FromBytes + IntoBytes + Immutable + fmt::Debug, A: Access> fmt::Debug fo
     }
 }
 
-// SAFETY: the memory can be accessed from any thread: all access is atomic, and `'a` keeps it alive.
-unsafe impl<T: Send, A> Send for Variable<'_, T, A> {}
-// SAFETY: as above.
-unsafe impl<T: Send, A> Sync for Variable<'_, T, A> {}
-// SAFETY: as above.
-unsafe impl<A> Send for Section<'_, A> {}
-// SAFETY: as above.
-unsafe impl<A> Sync for Section<'_, A> {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn section(memory: &mut [u64]) -> Section<'_, ReadWrite> {
         let len = size_of_val(memory);
-        Section::new(Memory { start: NonNull::from(memory).cast(), len })
+        Section::new(Memory { start: NonNull::from(memory).cast(), len, freezes: false })
     }
 
     #[test]
@@ -247,13 +258,5 @@ mod tests {
         assert!(section.variable::<u64>(4).is_none(), "misaligned");
         assert!(section.variable::<u64>(16).is_none(), "behind the end");
         assert!(section.variable::<u8>(usize::MAX).is_none(), "overflow");
-    }
-
-    #[test]
-    fn section_maps_are_told_apart() {
-        assert!(is_of("client_b.rodata", ".rodata"));
-        assert!(!is_of("client_b.rodata", ".data"));
-        assert!(is_of(".data.rodata", ".data.rodata"));
-        assert!(!is_of(".data.rodata", ".rodata"));
     }
 }

@@ -128,6 +128,9 @@ impl std::error::Error for BtfError {}
 /// How deep types may nest by value; C code stays far below it, and it bounds every recursion over them.
 const MAX_DEPTH: u8 = 64;
 
+/// The longest name that the kernel takes (`KSYM_NAME_LEN` with its NUL). Any number of types can share one, and each gets a copy.
+pub(super) const MAX_NAME: usize = 511;
+
 const VOID: &Type = &Type { name: String::new(), kind: Kind::Void };
 
 impl Btf {
@@ -187,11 +190,6 @@ impl Btf {
                 _ => return (id, ty),
             }
         }
-    }
-
-    /// The struct of this name.
-    pub fn find_struct(&self, name: &str) -> Option<TypeId> {
-        self.iter().find(|(_, ty)| ty.name == name && matches!(ty.kind, Kind::Struct { .. })).map(|(id, _)| id)
     }
 
     /// Appends the types of `other`, which keep their order: type 1 of `other` becomes the next one here.
@@ -276,7 +274,10 @@ fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
     let fail = |error: btf_rs::Error| BtfError(format!("type {id}: {error}"));
     let name = |of: &dyn BtfType| match of.get_name_offset() {
         None | Some(0) => Ok(String::new()),
-        Some(_) => raw.resolve_name(of).map_err(fail),
+        Some(_) => {
+            let name = raw.resolve_name(of).map_err(fail)?;
+            if name.len() <= MAX_NAME { Ok(name) } else { Err(BtfError(format!("type {id} has a name of {} bytes", name.len()))) }
+        }
     };
     let to = |of: &dyn BtfType| TypeId(of.get_type_id().unwrap_or(0));
     let size = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);

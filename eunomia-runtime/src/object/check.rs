@@ -87,18 +87,16 @@ const STALE: &str = "the document and the object are not of one build; make the 
 fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Vec<Fault>) {
     let place = skeleton.skel_place().key("maps");
     let declared: HashSet<&str> = maps.iter().map(|def| def.name.as_str()).collect();
-    let internal = |section: &str| {
-        layouts.elf.section(section).is_some()
-            || layouts.own_types().any(|(_, ty)| matches!(ty.kind, Kind::Section { .. }) && ty.name == section)
-    };
+    let of_btf = layouts.own_types().filter(|(_, ty)| matches!(ty.kind, Kind::Section { .. })).map(|(_, ty)| ty.name.as_str());
+    let sections: HashSet<&str> = layouts.elf.sections.iter().map(|section| section.name.as_str()).chain(of_btf).collect();
+    let mut seen = HashSet::new();
     for (i, map) in skeleton.maps.iter().enumerate() {
-        // libbpf names internal maps after the object and the section, custom ones after the section alone.
-        let section = map.name.find('.').map(|dot| &map.name[dot..]);
-        let known = match section {
-            Some(section) => internal(section),
-            None => declared.contains(map.name.as_str()),
-        };
-        if !known {
+        if !seen.insert(map.name.as_str()) {
+            faults.push(Fault::new(place.index(i).key("name"), format!("the map `{}` is listed before", map.name), "list each map once"));
+        }
+        // libbpf names internal maps after the object, which may have dots too, and the section; custom ones after the section alone.
+        let mut dots = map.name.match_indices('.');
+        if !declared.contains(map.name.as_str()) && !dots.any(|(dot, _)| map.name.get(dot..).is_some_and(|end| sections.contains(end))) {
             let names = maps.iter().map(|def| def.name.as_str());
             faults.push(Fault::new(
                 place.index(i).key("name"),
@@ -134,8 +132,9 @@ fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &m
 
 fn check_variables(skeleton: &Skeleton, sections: &[DataSection], faults: &mut Vec<Fault>) {
     let place = skeleton.skel_place().key("data_sections");
+    let by_name: HashMap<&str, &DataSection> = sections.iter().map(|section| (section.name.as_str(), section)).collect();
     for (i, model::Section { name, variables, .. }) in skeleton.sections.iter().enumerate() {
-        let Some(section) = sections.iter().find(|section| section.name == *name) else {
+        let Some(section) = by_name.get(name.as_str()) else {
             if sections::is_data(name) {
                 let names = sections.iter().map(|section| section.name.as_str());
                 faults.push(Fault::new(
@@ -164,9 +163,9 @@ fn check_variables(skeleton: &Skeleton, sections: &[DataSection], faults: &mut V
 pub(super) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 16;
     let shown: Vec<String> = names.by_ref().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    match (shown.is_empty(), names.count()) {
+    match (shown.is_empty(), names.next()) {
         (true, _) => "none".to_owned(),
-        (false, 0) => shown.join(", "),
-        (false, more) => format!("{} and {more} more", shown.join(", ")),
+        (false, None) => shown.join(", "),
+        (false, Some(_)) => format!("{} and more", shown.join(", ")),
     }
 }

@@ -7,6 +7,8 @@ use elf::{
     file::Class,
 };
 
+use super::btf::MAX_NAME;
+
 /// What is needed of an ELF file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Elf {
@@ -45,6 +47,17 @@ pub struct Symbol {
 /// What is wrong with a file, and what to do.
 pub(crate) type Refused = (String, &'static str);
 
+/// Room for what a program attaches to: a path and a symbol.
+const MAX_SECTION_NAME: usize = 8192;
+
+/// A name of at most `max` bytes: any number of records can share one, and each gets a copy.
+fn short(name: &str, max: usize) -> Result<&str, Refused> {
+    if name.len() <= max {
+        return Ok(name);
+    }
+    Err((format!("broken ELF file: a name has {} bytes, more than the {max} that are used", name.len()), "compile the object anew"))
+}
+
 impl Elf {
     /// Reads the tables and returns them with the bytes of `.BTF`.
     pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), Refused> {
@@ -72,7 +85,7 @@ impl Elf {
         let mut elf = Self::default();
         let mut btf = None;
         for header in headers.iter() {
-            let name = names.get(header.sh_name as usize).map_err(broken)?;
+            let name = short(names.get(header.sh_name as usize).map_err(broken)?, MAX_SECTION_NAME)?;
             if name == ".BTF" {
                 let (data, compression) = file.section_data(&header).map_err(broken)?;
                 if compression.is_some() {
@@ -93,7 +106,7 @@ impl Elf {
                     continue;
                 }
                 elf.symbols.push(Symbol {
-                    name: names.get(symbol.st_name as usize).map_err(broken)?.to_owned(),
+                    name: short(names.get(symbol.st_name as usize).map_err(broken)?, MAX_NAME)?.to_owned(),
                     section: usize::from(symbol.st_shndx),
                     offset: symbol.st_value,
                     function: symbol.st_symtype() == STT_FUNC,
@@ -107,12 +120,8 @@ impl Elf {
         Ok((elf, btf))
     }
 
-    /// The section of this name and its index.
-    pub fn section(&self, name: &str) -> Option<(usize, &Section)> {
-        self.sections.iter().enumerate().find(|(_, section)| section.name == name)
-    }
-
-    /// The programs: visible functions in executable sections, each with its section. `.text` holds functions that programs call.
+    /// The programs: functions in executable sections, each with its section; libbpf does not open an
+    /// object with a static one. `.text` holds functions that programs call.
     pub fn programs(&self) -> impl Iterator<Item = (&Symbol, &Section)> {
         self.symbols.iter().filter(|symbol| symbol.function).filter_map(|symbol| {
             let section = self.sections.get(symbol.section)?;

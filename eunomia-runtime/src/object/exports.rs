@@ -56,11 +56,16 @@ pub struct CustomField {
 
 /// Resolves every ring buffer and perf event array, in the document's order, then in the object's.
 pub(super) fn resolve(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Vec<Fault>) -> Vec<Stream> {
+    // The first of each name.
+    let structs = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. }));
+    let mut structs: Vec<(&str, TypeId)> = structs.map(|(id, ty)| (ty.name.as_str(), id)).collect();
+    structs.reverse();
+    let structs: HashMap<&str, TypeId> = structs.into_iter().collect();
     let declared: Vec<Option<TypeId>> = skeleton
         .exports
         .iter()
         .enumerate()
-        .map(|(i, export)| declared_type(skeleton, export, &skeleton.exports_place().index(i), layouts, faults))
+        .map(|(i, export)| declared_type(skeleton, export, &skeleton.exports_place().index(i), layouts, &structs, faults))
         .collect();
     let place = skeleton.skel_place().key("maps");
     let streams = |def: &&MapDef| matches!(def.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY);
@@ -175,14 +180,21 @@ fn no_values(layouts: &Layouts, id: TypeId) -> String {
 }
 
 /// The type that an entry of `export_types` means, held against BTF by id, name, size and members.
-fn declared_type(skeleton: &Skeleton, export: &Export, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<TypeId> {
+fn declared_type(
+    skeleton: &Skeleton,
+    export: &Export,
+    place: &Place,
+    layouts: &Layouts,
+    structs: &HashMap<&str, TypeId>,
+    faults: &mut Vec<Fault>,
+) -> Option<TypeId> {
     const STALE: &str = "the document and the object are not of one build; make the package anew";
     let before = faults.len();
     let mut fault = |place: Place, what: String| faults.push(Fault::new(place, what, STALE));
     let id = match export.type_id {
         Some(id) if skeleton.export_btf.is_some() => layouts.export_type(id),
         Some(id) => TypeId(id),
-        None => layouts.btf.find_struct(&export.name).or_else(|| {
+        None => structs.get(export.name.as_str()).copied().or_else(|| {
             fault(place.key("name"), format!("the object has no `struct {}`", export.name));
             None
         })?,

@@ -54,13 +54,15 @@ pub(super) fn is_data(section: &str) -> bool {
 pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSection> {
     let symbols: HashMap<(usize, &str), (u64, bool)> =
         layouts.elf.symbols.iter().map(|symbol| ((symbol.section, symbol.name.as_str()), (symbol.offset, symbol.visible))).collect();
+    let headers: HashMap<&str, (usize, u64)> =
+        layouts.elf.sections.iter().enumerate().map(|(index, section)| (section.name.as_str(), (index, section.size))).collect();
     let mut sections = Vec::new();
     for (_, ty) in layouts.own_types() {
         let Kind::Section { variables: slots } = &ty.kind else { continue };
         if !is_data(&ty.name) {
             continue;
         }
-        let Some((index, section)) = layouts.elf.section(&ty.name) else {
+        let Some(&(index, size)) = headers.get(ty.name.as_str()) else {
             faults.push(corrupt(format!("BTF describes the section `{}`, which the object does not have", ty.name)));
             continue;
         };
@@ -71,7 +73,7 @@ pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSectio
             match symbols.get(&(index, variable.name.as_str())) {
                 // Hidden ones are static for user space.
                 Some((_, false)) => {}
-                Some((offset, true)) if offset.saturating_add(layouts.layout(id).size) <= section.size => {
+                Some((offset, true)) if offset.saturating_add(layouts.layout(id).size) <= size => {
                     variables.push(Variable { name: variable.name.clone(), ty: id, offset: *offset });
                 }
                 Some(_) => faults.push(corrupt(format!("the variable `{}` ends behind its section `{}`", variable.name, ty.name))),
@@ -79,7 +81,7 @@ pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSectio
             }
         }
         variables.sort_by_key(|variable| variable.offset);
-        sections.push(DataSection { name: ty.name.clone(), size: section.size, variables });
+        sections.push(DataSection { name: ty.name.clone(), size, variables });
     }
     sections
 }

@@ -9,9 +9,10 @@ use std::{
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::{Result, bpf::refusal};
+use crate::{Result, refusal::refusal};
 
-/// Ends polling from any thread: the poll under way returns after the record in hand, later ones at once.
+/// Ends polling from any thread: the poll under way returns after the record in hand, later ones at once. What is left in the buffers
+/// can still be read with `drain`.
 #[derive(Debug, Clone)]
 pub struct Stop(Arc<Control>);
 
@@ -36,7 +37,7 @@ impl Stop {
         let _ = rustix::io::write(&self.0.wake, &1u64.to_ne_bytes());
     }
 
-    /// Whether [`Self::stop`] has been called, or a callback has asked to stop.
+    /// Whether [`Self::stop`] has been called.
     pub fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Acquire)
     }
@@ -48,9 +49,9 @@ impl AsFd for Stop {
     }
 }
 
-/// What a callback may return: nothing, or [`ControlFlow::Break`] to stop polling.
+/// What a callback may return: nothing, or [`ControlFlow::Break`] to end this poll behind the record in hand.
 pub trait Outcome {
-    /// Whether to stop.
+    /// Whether to end the poll.
     fn stops(self) -> bool;
 }
 

@@ -11,8 +11,9 @@ pub use control::{Outcome, Stop};
 pub use stats::Stats;
 pub use wait::Reader;
 
-pub(crate) use perf::PerfArray;
+pub(crate) use perf::PerfRing;
 pub(crate) use ring::Ring;
+pub(crate) use stats::Counters;
 pub(crate) use wait::Source;
 
 use crate::sample::Short;
@@ -22,7 +23,7 @@ use crate::sample::Short;
 pub enum Verdict {
     /// It was delivered.
     Delivered,
-    /// It was delivered, and nothing more is wanted.
+    /// It was delivered, and for now nothing more is wanted.
     Stop,
     /// It was too short for its type and was not delivered.
     Short,
@@ -46,6 +47,6 @@ enum Drained {
     All,
     /// The next record is reserved and not yet committed.
     Busy,
-    /// A verdict or a stop handle asked for it.
+    /// A callback or a stop handle asked for it.
     Stopped,
 }

@@ -9,8 +9,8 @@ use std::{
 use libbpf_rs::libbpf_sys;
 use rustix::param::page_size;
 
-use super::{Drained, Stats, Stop, Verdict, mapping::Mapping};
-use crate::{Error, Result, bpf::refusal};
+use super::{Counters, Drained, Verdict, mapping::Mapping};
+use crate::{Error, Result, refusal::refusal};
 
 /// Offsets of `data_head` and `data_tail` in `struct perf_event_mmap_page`.
 const HEAD: usize = 1024;
@@ -21,39 +21,14 @@ const PERF_RECORD_SAMPLE: u32 = 9;
 const HEADER: usize = 8;
 const RAW: usize = HEADER + 4;
 
-/// A perf event array map with a ring open on every CPU that is online.
+/// The ring of one CPU in a perf event array map.
 #[derive(Debug)]
-pub(crate) struct PerfArray {
-    pub(super) rings: Vec<PerfRing>,
-}
-
-/// The ring of one CPU.
-#[derive(Debug)]
-pub(super) struct PerfRing {
+pub(crate) struct PerfRing {
     fd: OwnedFd,
     memory: Mapping,
     size: u64,
     /// A record that wraps around the end of the ring is put together here.
     wrapped: Vec<u8>,
-}
-
-impl PerfArray {
-    /// Opens the rings of the map `name` with `pages` (a power of two) of data on each CPU.
-    pub(crate) fn new(name: &str, map: BorrowedFd<'_>, cpus: u32, pages: usize) -> Result<Self> {
-        let mut rings = Vec::new();
-        for cpu in 0..cpus {
-            match open(cpu) {
-                // CPUs that are possible but offline have no event.
-                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
-                Err(error) => return Err(refusal(format!("open the perf event of map `{name}` on CPU {cpu}"), error)),
-                Ok(fd) => rings.push(
-                    PerfRing::new(fd, map, cpu, pages)
-                        .map_err(|error| refusal(format!("map the perf ring of map `{name}` on CPU {cpu}"), error))?,
-                ),
-            }
-        }
-        Ok(Self { rings })
-    }
 }
 
 fn open(cpu: u32) -> io::Result<OwnedFd> {
@@ -77,6 +52,25 @@ fn open(cpu: u32) -> io::Result<OwnedFd> {
 }
 
 impl PerfRing {
+    /// Opens the rings of the map `name`, which has room for `entries` CPUs, with `pages` (a power of two) of data each. CPUs that come
+    /// online later have none, and what programs send there is refused to them.
+    pub(crate) fn open_all(name: &str, map: BorrowedFd<'_>, entries: u32, pages: usize) -> Result<Vec<Self>> {
+        let possible = libbpf_rs::num_possible_cpus().map_err(|error| refusal("count the possible CPUs", io::Error::other(error)))?;
+        let mut rings = Vec::new();
+        for cpu in 0..entries.min(u32::try_from(possible).unwrap_or(u32::MAX)) {
+            match open(cpu) {
+                // CPUs that are possible but offline have no event.
+                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+                Err(error) => return Err(refusal(format!("open the perf event of map `{name}` on CPU {cpu}"), error)),
+                Ok(fd) => rings.push(
+                    Self::new(fd, map, cpu, pages)
+                        .map_err(|error| refusal(format!("map the perf ring of map `{name}` on CPU {cpu}"), error))?,
+                ),
+            }
+        }
+        Ok(rings)
+    }
+
     fn new(fd: OwnedFd, map: BorrowedFd<'_>, cpu: u32, pages: usize) -> io::Result<Self> {
         let page = page_size();
         let memory = Mapping::new(fd.as_fd(), 0, page * (1 + pages), true)?;
@@ -99,11 +93,19 @@ impl PerfRing {
     }
 
     /// Hands every record that is there now to `deliver`.
-    pub(super) fn drain(&mut self, stats: &mut Stats, stop: &Stop, deliver: &mut impl FnMut(&[u8]) -> Verdict) -> Result<Drained> {
+    pub(super) fn drain(
+        &mut self,
+        stats: &Counters,
+        stopped: &impl Fn() -> bool,
+        deliver: &mut impl FnMut(&[u8]) -> Verdict,
+    ) -> Result<Drained> {
         let Self { memory, size, wrapped, .. } = self;
         let head = memory.u64(HEAD).load(Ordering::Acquire);
         let mut tail = memory.u64(TAIL).load(Ordering::Relaxed);
         while tail != head {
+            if stopped() {
+                return Ok(Drained::Stopped);
+            }
             let left = head.wrapping_sub(tail);
             let at = data_offset(tail, *size);
             let kind = memory.u32(at).load(Ordering::Relaxed);
@@ -132,7 +134,7 @@ impl PerfRing {
             let verdict = record_verdict(kind, record, stats, deliver);
             tail = publish.tail;
             drop(publish);
-            if verdict == Verdict::Stop || stop.is_stopped() {
+            if verdict == Verdict::Stop {
                 return Ok(Drained::Stopped);
             }
         }
@@ -152,26 +154,21 @@ impl Drop for Publish<'_> {
     }
 }
 
-fn record_verdict(kind: u32, record: &[u8], stats: &mut Stats, deliver: &mut impl FnMut(&[u8]) -> Verdict) -> Verdict {
+fn record_verdict(kind: u32, record: &[u8], stats: &Counters, deliver: &mut impl FnMut(&[u8]) -> Verdict) -> Verdict {
     match kind {
         PERF_RECORD_SAMPLE => {
             let size = record.get(HEADER..RAW).and_then(|word| word.try_into().ok()).map_or(0, u32::from_ne_bytes) as usize;
             let Some(sample) = record.get(RAW..).and_then(|raw| raw.get(..size)) else {
-                stats.short += 1;
+                stats.update(|stats| stats.count(Verdict::Short, 0));
                 return Verdict::Short;
             };
             let verdict = deliver(sample);
-            if verdict == Verdict::Short {
-                stats.short += 1;
-            } else {
-                stats.received += 1;
-                stats.bytes += size as u64;
-            }
+            stats.update(|stats| stats.count(verdict, size as u64));
             verdict
         }
         PERF_RECORD_LOST => {
             let lost = record.get(16..24).and_then(|word| word.try_into().ok()).map_or(0, u64::from_ne_bytes);
-            stats.lost = Some(stats.lost.unwrap_or(0) + lost);
+            stats.update(|stats| stats.lost = Some(stats.lost.unwrap_or(0).saturating_add(lost)));
             Verdict::Delivered
         }
         _ => Verdict::Delivered,

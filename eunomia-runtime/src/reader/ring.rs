@@ -11,15 +11,15 @@ use std::{
 
 use rustix::param::page_size;
 
-use super::{Drained, Stats, Stop, Verdict, mapping::Mapping};
-use crate::{Error, Result, bpf::refusal};
+use super::{Counters, Drained, Verdict, mapping::Mapping};
+use crate::{Error, Result, refusal::refusal};
 
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 const HEADER: u64 = 8;
 /// `BPF_F_RB_OVERWRITE`: the producer overwrites records that are being read.
 const OVERWRITE: u32 = 1 << 19;
-/// Records after which the position is published and a stop request is looked for.
+/// Records after which the position is published.
 const BATCH: u32 = 64;
 
 /// A ring buffer map, mapped.
@@ -68,13 +68,21 @@ impl Ring {
     }
 
     /// Hands every record that is there now to `deliver`; a producer that never pauses cannot keep it from returning.
-    pub(super) fn drain(&mut self, stats: &mut Stats, stop: &Stop, deliver: &mut impl FnMut(&[u8]) -> Verdict) -> Result<Drained> {
+    pub(super) fn drain(
+        &mut self,
+        stats: &Counters,
+        stopped: &impl Fn() -> bool,
+        deliver: &mut impl FnMut(&[u8]) -> Verdict,
+    ) -> Result<Drained> {
         let end = self.producer_position();
         let page = page_size();
         // Publishes on every way out, a panic of the callback included.
         let ring = Publish(self);
         let mut until_publish = BATCH;
         while ring.0.position != end {
+            if stopped() {
+                return Ok(Drained::Stopped);
+            }
             let at = page + (ring.0.position & (ring.0.size - 1)) as usize;
             // Pairs with the release of the kernel's commit: the sample is complete once busy is gone.
             let header = ring.0.producer.u32(at).load(Ordering::Acquire);
@@ -91,29 +99,21 @@ impl Ring {
             let start = at + HEADER as usize;
             ring.0.position = next;
             if header & DISCARDED != 0 {
-                stats.discarded += 1;
+                stats.update(|stats| stats.discarded += 1);
             } else {
                 // SAFETY: the kernel does not write to a committed record before the consumer position is published behind it, which
                 // happens after this reference is gone, and user space has no writable mapping of the data.
                 let sample = unsafe { ring.0.producer.bytes(start, len as usize) };
-                match deliver(sample) {
-                    Verdict::Short => stats.short += 1,
-                    verdict => {
-                        stats.received += 1;
-                        stats.bytes += len;
-                        if verdict == Verdict::Stop {
-                            return Ok(Drained::Stopped);
-                        }
-                    }
+                let verdict = deliver(sample);
+                stats.update(|stats| stats.count(verdict, len));
+                if verdict == Verdict::Stop {
+                    return Ok(Drained::Stopped);
                 }
             }
             until_publish -= 1;
             if until_publish == 0 {
                 until_publish = BATCH;
                 ring.0.publish();
-                if stop.is_stopped() {
-                    return Ok(Drained::Stopped);
-                }
             }
         }
         Ok(Drained::All)

@@ -35,7 +35,7 @@ impl std::error::Error for Short {}
 ///
 /// # Errors
 /// [`Short`] where the record has fewer bytes than `E`; `f` was not called.
-pub fn with_event<E: Event, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
+pub fn with_event<E: FromBytes + Immutable + KnownLayout, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
     let short = Short { len: record.len(), size: size_of::<E>() };
     match E::ref_from_prefix(record) {
         Ok((event, _)) => Ok(f(event)),

@@ -27,7 +27,7 @@ pub(crate) fn write_bytes(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result 
 }
 
 /// Bytes of an unknown type.
-impl Line for &[u8] {
+impl Line for [u8] {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_bytes(f, self)
     }

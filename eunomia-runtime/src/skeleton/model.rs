@@ -227,7 +227,7 @@ pub struct Program {
     pub name: String,
     /// Its ELF section, for example `tp/sched/sched_process_exec`; early documents leave it out.
     pub attach: Option<String>,
-    /// Whether it gets a link; today always true.
+    /// Whether `attach` attaches it; compilers write true.
     pub link: bool,
     /// Parameters such as `ifindex`, `xdpopts`, `tchook`, and unknown keys.
     pub other: Other,

@@ -126,7 +126,7 @@ fn settings(table: &Table<'_>, config: Option<&Table<'_>>) -> Option<Settings> {
     let truth = |key| holder(key).optional(key, |node| node.bool());
     let timeout = "poll_timeout_ms";
     let timeout = holder(timeout).optional(timeout, |node| node.integer("a whole number of milliseconds"));
-    let (pages, time) = (number("perf_buffer_pages"), number("perf_buffer_time_ms"));
+    let (pages, time) = (table.optional("perf_buffer_pages", perf_pages), number("perf_buffer_time_ms"));
     let (verbose, header) = (truth("debug_verbose"), truth("print_header"));
     Some(Settings {
         perf_buffer_pages: pages?,
@@ -335,6 +335,15 @@ fn legacy(table: &Table<'_>) -> Option<Skeleton> {
         skel_other: Default::default(),
         package_other: Default::default(),
     })
+}
+
+/// A perf ring has a power of two of pages; others are rounded up.
+fn perf_pages(node: &Node<'_>) -> Option<u64> {
+    const MAX: u64 = 1 << 16;
+    match node.u64()? {
+        pages @ 1..=MAX => Some(pages),
+        pages => node.fault(format!("expected 1 to {MAX} pages on each CPU, found {pages}"), ""),
+    }
 }
 
 fn legacy_map(node: &Node<'_>) -> Option<Map> {

@@ -4,7 +4,6 @@
 use std::{
     error::Error,
     io::{self, Write},
-    ops::ControlFlow,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut skel = bootstrap::open()?;
     skel.rodata()?.min_duration_ns.set(args.min_duration_ns);
-    let mut skel = skel.load()?.attach()?;
+    let skel = skel.load()?.attach()?;
 
     let stop = skel.stop_handle();
     let on_signal = stop.clone();
@@ -52,10 +51,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     writeln!(out, "TIME     PID     PPID    EXIT_CODE DURATION_NS  COMM             FILENAME                         EXIT_EVENT ET")?;
     while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
-        skel.poll(Duration::from_millis(100), |Export::Rb(event)| match print(&mut out, event) {
-            Ok(()) => ControlFlow::Continue(()),
+        skel.poll(Duration::from_millis(100), |Export::Rb(event)| {
             // Nobody reads any more.
-            Err(_) => ControlFlow::Break(()),
+            if print(&mut out, event).is_err() {
+                stop.stop();
+            }
         })?;
     }
     eprintln!("{} events, {} lost", skel.stats().rb.received, skel.bss()?.dropped.get());

@@ -5,7 +5,6 @@ use std::{
     env,
     error::Error,
     io::{self, Write},
-    ops::ControlFlow,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -34,7 +33,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             variable => open.set(variable, &value)?,
         }
     }
-    let mut skel = open.load()?.attach()?;
+    let skel = open.load()?.attach()?;
     let stop = skel.stop_handle();
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.stop())?;
@@ -46,12 +45,11 @@ fn run() -> Result<(), Box<dyn Error>> {
             let names = event.value.fields().map(|(name, _)| name.to_uppercase());
             let values = event.value.fields().map(|(_, value)| value.to_string());
             let now = Zoned::now().strftime("%H:%M:%S").to_string();
-            // An error means that nobody reads any more.
-            match (!header || row(&mut out, "TIME", names).is_ok()) && row(&mut out, &now, values).is_ok() {
-                true => header = false,
-                false => return ControlFlow::Break(()),
+            if (header && row(&mut out, "TIME", names).is_err()) || row(&mut out, &now, values).is_err() {
+                // Nobody reads any more.
+                stop.stop();
             }
-            ControlFlow::Continue(())
+            header = false;
         })?;
     }
     for (map, stats) in skel.stats() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use eunomia_tests::built::bootstrap;
 
 fn main() {
-    let mut skel = bootstrap::open().unwrap().load().unwrap();
+    let skel = bootstrap::open().unwrap().load().unwrap();
     let mut kept = Vec::new();
     skel.poll(Duration::ZERO, |export| kept.push(export)).unwrap();
 }

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 use super::*;
+use crate::reader::Stats;
 
 const SIZE: usize = 4096;
 
@@ -60,13 +61,12 @@ impl Fake {
     /// What is delivered: the length and first word of each record.
     fn drain(&mut self) -> (Result<Drained>, Vec<(usize, u32)>, Stats) {
         let mut records = Vec::new();
-        let mut stats = Stats::default();
-        let stop = Stop::new().unwrap();
-        let drained = self.ring.drain(&mut stats, &stop, &mut |record| {
+        let stats = Counters::default();
+        let drained = self.ring.drain(&stats, &|| false, &mut |record| {
             records.push((record.len(), record.get(..4).map_or(0, |word| u32::from_ne_bytes(word.try_into().unwrap()))));
             Verdict::Delivered
         });
-        (drained, records, stats)
+        (drained, records, stats.get())
     }
 }
 
@@ -126,9 +126,8 @@ fn a_panic_gives_back_what_was_read() {
     let mut fake = Fake::new();
     fake.push(8, 1, 0);
     let second = fake.push(8, 2, 0);
-    let stop = Stop::new().unwrap();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _ = fake.ring.drain(&mut Stats::default(), &stop, &mut |_| -> Verdict { std::panic::resume_unwind(Box::new(())) });
+        let _ = fake.ring.drain(&Counters::default(), &|| false, &mut |_| -> Verdict { std::panic::resume_unwind(Box::new(())) });
     }));
     assert!(panicked.is_err());
     assert_eq!(fake.consumer(), second);
@@ -143,15 +142,25 @@ fn the_position_is_published_in_batches() {
     }
     let consumer = AssertUnwindSafe(&fake.memory);
     let mut published = Vec::new();
-    let stop = Stop::new().unwrap();
     let mut deliver = |_: &[u8]| {
         published.push(consumer.u64(0).load(Ordering::Relaxed) / 16);
         Verdict::Delivered
     };
-    fake.ring.drain(&mut Stats::default(), &stop, &mut deliver).unwrap();
+    fake.ring.drain(&Counters::default(), &|| false, &mut deliver).unwrap();
     // Never behind a record that is being looked at, and never more than a batch before it.
     assert!(published.iter().enumerate().all(|(i, &position)| position <= i as u64 && i as u64 - position < u64::from(BATCH)));
     assert_eq!(fake.consumer() / 16, 200);
+}
+
+#[test]
+fn a_stop_is_seen_before_each_record() {
+    let mut fake = Fake::new();
+    (0..200).for_each(|mark| _ = fake.push(8, mark, 0));
+    let stats = Counters::default();
+    // The counts are up to date while the callback runs.
+    let drained = fake.ring.drain(&stats, &|| stats.get().received == 3, &mut |_| Verdict::Delivered);
+    assert_eq!((drained.unwrap(), stats.get().received, fake.consumer() / 16), (Drained::Stopped, 3, 3));
+    assert_eq!(fake.drain().1.len(), 197, "the rest is still there");
 }
 
 #[test]

@@ -1,0 +1,85 @@
+use std::{fmt, io};
+
+#[cfg(feature = "load")]
+use crate::Error;
+
+/// A refusal of the kernel or of libbpf.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What was tried.
+    pub tried: String,
+    /// The errno.
+    pub source: io::Error,
+    /// What libbpf said while it tried, the verifier's log left out.
+    pub messages: String,
+    /// The verifier's log, where a program was refused.
+    pub verifier_log: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// An error of a system call.
+#[cfg(feature = "load")]
+pub(crate) fn refusal(tried: impl Into<String>, source: io::Error) -> Error {
+    Refusal::new(tried.into(), source, String::new(), None).into()
+}
+
+#[cfg(feature = "load")]
+impl Refusal {
+    /// Adds a hint where the cause is known.
+    pub(crate) fn new(tried: String, source: io::Error, messages: String, verifier_log: Option<String>) -> Self {
+        let hint = hint(&source, &messages, verifier_log.is_some()).map(str::to_owned);
+        Self { tried, source, messages, verifier_log, hint }
+    }
+}
+
+#[cfg(feature = "load")]
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Kernel(Box::new(refusal))
+    }
+}
+
+#[cfg(feature = "load")]
+fn hint(source: &io::Error, messages: &str, verified: bool) -> Option<&'static str> {
+    let code = source.raw_os_error();
+    if messages.contains("failed to find valid kernel BTF") || messages.contains("failed to load BTF from") {
+        Some("the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF, which distributions set since 2021")
+    } else if messages.contains("tracefs") || (messages.contains("tracepoint") && code == Some(libc::ENOENT)) {
+        Some(
+            "the tracepoint is not on this kernel, or tracefs is not mounted: \
+             `mount -t tracefs tracefs /sys/kernel/tracing`, then look below /sys/kernel/tracing/events",
+        )
+    } else if messages.contains("Permission denied") && messages.contains("RLIMIT_MEMLOCK") || code == Some(libc::ENOMEM) {
+        Some("on kernels before 5.11 BPF memory counts against RLIMIT_MEMLOCK: raise it with `ulimit -l unlimited`")
+    } else {
+        match code? {
+            libc::EPERM => Some(
+                "BPF needs root, or CAP_BPF with CAP_PERFMON (tracing) and CAP_NET_ADMIN (networking); a locked-down kernel refuses \
+                 some programs even then. `eunomia_runtime::preflight()` tells what is missing here",
+            ),
+            libc::EACCES if verified => Some("the verifier's log ends with the instruction that it refused"),
+            libc::EOPNOTSUPP => Some("this kernel or libbpf does not support what the object asks for"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.tried, self.source)?;
+        for line in self.messages.lines() {
+            write!(f, "\n  {line}")?;
+        }
+        if let Some(log) = &self.verifier_log {
+            f.write_str("\n  the verifier's log:")?;
+            for line in log.lines() {
+                write!(f, "\n    {line}")?;
+            }
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
