@@ -1,5 +1,6 @@
 //! The BPF object: what its ELF and its BTF say, and whether a skeleton agrees with them.
 
+mod args;
 mod btf;
 mod check;
 mod elf;
@@ -12,6 +13,7 @@ mod setup;
 mod support;
 
 pub use self::{
+    args::Argument,
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
     check::Checked,
     elf::{Elf, Section, Symbol},
