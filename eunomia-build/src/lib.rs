@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod args;
 mod config;
 mod emit;
 mod error;
