@@ -6,10 +6,11 @@ use std::{
 use eunomia_runtime::{
     Skeleton,
     fault::{Fault, Faults, Place},
+    object::{Checked, Payload},
     skeleton::object_name,
 };
 
-use crate::{Embed, Error, files, tokens};
+use crate::{Embed, Error, files};
 
 /// Generates a module from a build script.
 ///
@@ -28,6 +29,7 @@ pub struct Config {
     #[cfg(feature = "compile")]
     source: Option<crate::source::Source>,
     module: Option<String>,
+    events: Vec<(String, String)>,
     out_dir: Option<PathBuf>,
 }
 
@@ -89,6 +91,13 @@ impl Config {
         self
     }
 
+    /// Says what the records of a ring buffer or perf event array hold, where the document does not: a C type of the object,
+    /// `struct event` for example.
+    pub fn event(mut self, map: impl Into<String>, c_type: impl Into<String>) -> Self {
+        self.events.push((map.into(), c_type.into()));
+        self
+    }
+
     /// The folder for the generated files, else `$OUT_DIR`: `<module>.rs`, and `<module>.bpf.o`, which it includes.
     pub fn out_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.out_dir = Some(dir.as_ref().to_owned());
@@ -108,10 +117,12 @@ impl Config {
         let name = self.module.as_ref().unwrap_or(&input.name);
         let object = input.skeleton.object.clone().unwrap_or_default();
         let object_file = format!("{name}.bpf.o");
-        let module = text(tokens(input.skeleton, &input.file, name, &Embed::File(object_file.clone()))?)?;
+        let checked = input.skeleton.check(&input.file)?;
+        let module = text(crate::tokens::of(&checked, &input.file, name, &Embed::File(object_file.clone()))?)?;
         files::write(&dir.join(object_file), &object)?;
         files::write(&dir.join(format!("{name}.rs")), module.as_bytes())?;
         watch(&input.depends_on);
+        note(&input.file, &checked);
         Ok(())
     }
 
@@ -128,6 +139,14 @@ impl Config {
     }
 
     fn input(&self) -> Result<Input, Error> {
+        let mut input = self.read()?;
+        for (map, c_type) in &self.events {
+            input.skeleton = input.skeleton.with_event(map, c_type);
+        }
+        Ok(input)
+    }
+
+    fn read(&self) -> Result<Input, Error> {
         #[cfg(feature = "compile")]
         if let Some(source) = &self.source {
             if self.skeleton.is_some() || self.object.is_some() {
@@ -172,6 +191,19 @@ struct Input {
 fn watch(files: &[PathBuf]) {
     if env::var_os("OUT_DIR").is_some() {
         files.iter().for_each(|file| println!("cargo::rerun-if-changed={}", file.display()));
+    }
+}
+
+/// Tells cargo's user which records are delivered as bytes.
+fn note(file: &str, checked: &Checked) {
+    if env::var_os("OUT_DIR").is_none() {
+        return;
+    }
+    for stream in &checked.streams {
+        if let Payload::Bytes { why } = &stream.payload {
+            let map = &stream.map;
+            println!("cargo::warning={file}: the records of `{map}` are delivered as bytes: {why}; name their type with `event`");
+        }
     }
 }
 

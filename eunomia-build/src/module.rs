@@ -81,6 +81,8 @@ pub(crate) struct Export<'a> {
     pub(crate) ty: Option<TokenStream>,
     /// Whether the type displays itself as an event.
     pub(crate) is_struct: bool,
+    /// Whether records go on behind the struct.
+    pub(crate) is_flexible: bool,
     /// The struct of the members that the document picks.
     pub(crate) custom: Option<Ident>,
 }
@@ -126,9 +128,11 @@ fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fau
             let variant = variants.claim(camel(&stream.map));
             let field = fields.claim(verbatim(&stream.map));
             let mut custom = None;
+            let mut is_flexible = false;
             let (ty, is_struct) = match &stream.payload {
                 Payload::Type(id) => {
                     types.need(*id, &stream.map, &what, &stream.place, faults);
+                    is_flexible = types.structure(*id).tail(types).is_some();
                     let kind = &checked.layouts.btf.resolve(*id).1.kind;
                     (Some(types.rust(*id, &quote!(types::))), matches!(kind, Kind::Struct { .. } | Kind::Union { .. }))
                 }
@@ -141,7 +145,7 @@ fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fau
                 }
                 Payload::Bytes { .. } => (None, false),
             };
-            Export { variant, field, stream, ty, is_struct, custom }
+            Export { variant, field, stream, ty, is_struct, is_flexible, custom }
         })
         .collect()
 }

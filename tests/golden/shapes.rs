@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod shapes {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5688]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5744]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("shapes.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -563,6 +563,10 @@ pub mod shapes {
         impl ::eunomia_runtime::sample::Event for Shapes {
             const C_NAME: &'static str = "struct shapes";
         }
+        impl ::eunomia_runtime::sample::Flexible for Shapes {
+            type Item = u16;
+            const TAIL: usize = 124;
+        }
         impl ::core::default::Default for Shapes {
             fn default() -> Self {
                 ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
@@ -1029,7 +1033,7 @@ pub mod shapes {
     )]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
-        Rb(&'a types::Shapes),
+        Rb(::eunomia_runtime::sample::Tailed<'a, types::Shapes>),
     }
     impl ::core::fmt::Display for Export<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -1167,10 +1171,10 @@ pub mod shapes {
             ) -> ::eunomia_runtime::reader::Verdict {
                 let outcome = match index {
                     0 => {
-                        ::eunomia_runtime::__private::with_event(
-                            record,
-                            |event: &types::Shapes| f(Export::Rb(event)),
-                        )
+                        ::eunomia_runtime::__private::with_tail::<
+                            types::Shapes,
+                            _,
+                        >(record, |event| f(Export::Rb(event)))
                     }
                     _ => return ::eunomia_runtime::reader::Verdict::Delivered,
                 };

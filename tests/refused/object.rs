@@ -167,6 +167,23 @@ fn perf_rings_have_pages() {
     }
 }
 
+#[test]
+fn events_that_the_application_names() {
+    let named = |map: &str, c_type: &str| {
+        let skeleton = Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(map, c_type);
+        tokens(skeleton, "x.json", "x", &Embed::Literal).unwrap_err().to_string()
+    };
+    assert_eq!(
+        named("exec_start", "struct event"),
+        "x.json: events.exec_start: no map `exec_start` delivers records, those that do are `rb`; name one of them"
+    );
+    assert_eq!(
+        named("rb", "struct evnt"),
+        "x.json: events.rb: the object has no type `struct evnt` with values; write it as C does, `struct event` for example; a type that \
+         only the program's own pointers lead to is not in BTF"
+    );
+}
+
 /// Documents cannot put code into the docs of a module, which rustdoc would run.
 #[test]
 fn docs_stay_text() {

@@ -20,6 +20,7 @@ pub mod included {
     ::eunomia_macros::include_skeleton!("bpf/kinds.json", debug = "../target/kinds.expanded.rs");
     ::eunomia_macros::include_skeleton!("bpf/names.json", mod = match);
     ::eunomia_macros::include_skeleton!("$OUT_DIR/streams.bpf.o", mod = untyped);
+    ::eunomia_macros::include_skeleton!("$OUT_DIR/streams.bpf.o", mod = named, events(notes = "struct note", "events" = "struct sample"));
 }
 
 /// A committed fixture.

@@ -32,6 +32,15 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
     });
     let shown = structure.members.iter().filter_map(|member| Some((member.field.name, value(member)?)));
     let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
+    let flexible = structure.tail(types).map(|(element, offset)| {
+        let (item, offset) = (types.rust(element, &TokenStream::new()), literal(offset));
+        quote! {
+            impl ::eunomia_runtime::sample::Flexible for #ident {
+                type Item = #item;
+                const TAIL: usize = #offset;
+            }
+        }
+    });
     let debug = ident.to_string();
     let debug = debug.trim_start_matches("r#");
     let derives = derives();
@@ -52,6 +61,8 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         impl ::eunomia_runtime::sample::Event for #ident {
             const C_NAME: &'static str = #c_name;
         }
+
+        #flexible
 
         impl ::core::default::Default for #ident {
             fn default() -> Self {

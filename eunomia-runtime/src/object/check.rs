@@ -59,7 +59,7 @@ impl Skeleton {
         check_maps(&self, &layouts, &maps, &mut faults);
         check_programs(&self, &programs, &mut faults);
         check_variables(&self, &sections, &mut faults);
-        let streams = exports::resolve(&self, &layouts, &maps, &mut faults);
+        let streams = exports::resolve(&self, &layouts, &maps, &sections, &mut faults);
         Faults::or(file, faults, Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }))
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod line;
 mod packed;
 mod padding;
 mod pointer;
+mod tailed;
 
 pub use self::bool::Bool;
 #[cfg(feature = "dynamic")]
@@ -18,3 +19,4 @@ pub use line::{Fields, Line};
 pub use packed::Packed;
 pub use padding::Padding;
 pub use pointer::KernelPtr;
+pub use tailed::{Flexible, Tailed, with_tail};

@@ -53,6 +53,14 @@ impl Skeleton {
         })
     }
 
+    /// Says what the records of a ring buffer or perf event array hold, in place of what the document says: a C type of the object as C
+    /// writes it, `struct event` for example.
+    #[must_use]
+    pub fn with_event(mut self, map: impl Into<String>, c_type: impl Into<String>) -> Self {
+        self.events.insert(map.into(), c_type.into());
+        self
+    }
+
     /// Gives metadata its object, in place of one that it may carry.
     #[must_use]
     pub fn with_object(self, object: Vec<u8>) -> Self {

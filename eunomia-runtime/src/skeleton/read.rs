@@ -116,6 +116,7 @@ fn metadata(table: &Table<'_>) -> Option<Skeleton> {
         other,
         skel_other: skel.other(),
         package_other: Default::default(),
+        events: Default::default(),
     })
 }
 
@@ -334,6 +335,7 @@ fn legacy(table: &Table<'_>) -> Option<Skeleton> {
         other,
         skel_other: Default::default(),
         package_other: Default::default(),
+        events: Default::default(),
     })
 }
 
