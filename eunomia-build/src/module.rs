@@ -55,12 +55,13 @@ pub(crate) struct Map<'a> {
     pub(crate) handle: Handle,
 }
 
-/// The kinds of map handles.
+/// What a map offers, by its kind.
 #[derive(Debug)]
-pub(crate) enum Handle {
-    Hash { key: TokenStream, value: TokenStream },
-    Array { value: TokenStream },
-    Untyped,
+pub(crate) struct Handle {
+    /// The type, its lifetime being `'a`.
+    pub(crate) ty: TokenStream,
+    /// The method that makes it of a `Map`, where it is more than that.
+    pub(crate) into: Option<Ident>,
 }
 
 /// A program.
@@ -226,16 +227,45 @@ fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: 
                 }
                 types.rust_or_bytes(id, size.into(), &quote!(types::))
             };
-            let handle = match def.kind {
-                MapKind::HASH | MapKind::LRU_HASH => {
-                    Handle::Hash { key: rust(def.key, "key", def.key_size), value: rust(def.value, "value", def.value_size) }
+            let (key, value) = (def.key_size, def.value_size);
+            let (ty, into) = match def.kind {
+                MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
+                    let (key, value) = (rust(def.key, "key", key), rust(def.value, "value", value));
+                    (quote!(HashMap<'a, #key, #value>), "into_hash_map")
                 }
-                MapKind::ARRAY => Handle::Array { value: rust(def.value, "value", def.value_size) },
-                _ => Handle::Untyped,
+                MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH => {
+                    let (key, value) = (rust(def.key, "key", key), rust(def.value, "value", value));
+                    (quote!(PerCpuHashMap<'a, #key, #value>), "into_per_cpu_hash_map")
+                }
+                MapKind::ARRAY => (one(rust(def.value, "value", value), "Array"), "into_array"),
+                MapKind::PERCPU_ARRAY => (one(rust(def.value, "value", value), "PerCpuArray"), "into_per_cpu_array"),
+                MapKind::QUEUE | MapKind::STACK => (one(rust(def.value, "value", value), "Queue"), "into_queue"),
+                MapKind::BLOOM_FILTER => (one(rust(def.value, "value", value), "BloomFilter"), "into_bloom_filter"),
+                MapKind::TASK_STORAGE | MapKind::INODE_STORAGE | MapKind::SK_STORAGE | MapKind::CGRP_STORAGE => {
+                    (one(rust(def.value, "value", value), "Storage"), "into_storage")
+                }
+                MapKind::STACK_TRACE => (quote!(StackTraces<'a>), "into_stack_traces"),
+                MapKind::PROG_ARRAY
+                | MapKind::ARRAY_OF_MAPS
+                | MapKind::HASH_OF_MAPS
+                | MapKind::CGROUP_ARRAY
+                | MapKind::SOCKMAP
+                | MapKind::SOCKHASH
+                | MapKind::XSKMAP
+                | MapKind::REUSEPORT_SOCKARRAY => (one(rust(def.key, "key", key), "FdMap"), "into_fd_map"),
+                _ => (quote!(Map<'a>), ""),
             };
+            let into = (!into.is_empty()).then(|| Ident::new(into, Span::call_site()));
+            let handle = Handle { ty: quote!(::eunomia_runtime::bpf::#ty), into };
             Map { field, def, handle }
         })
         .collect()
+}
+
+/// A handle with one type in it.
+fn one(ty: TokenStream, handle: &str) -> TokenStream {
+    let handle = Ident::new(handle, Span::call_site());
+    quote!(#handle<'a, #ty>)
 }
 
 fn programs(checked: &Checked) -> Vec<Program<'_>> {

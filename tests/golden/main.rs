@@ -6,9 +6,10 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 6] = [
+const FIXTURES: [(&str, &str); 7] = [
     ("bootstrap", "bpf/bootstrap.json"),
     ("kinds", "bpf/kinds.json"),
+    ("maps", "bpf/maps.json"),
     ("names", "bpf/names.json"),
     ("refused", "bpf/refused.json"),
     ("shapes", "bpf/shapes.json"),

@@ -17,6 +17,7 @@ fn packages_are_current() {
     let mut stale = Vec::new();
     for (folder, name) in [
         ("tests", "kinds"),
+        ("tests", "maps"),
         ("tests", "names"),
         ("tests", "refused"),
         ("tests", "streams"),

@@ -6,6 +6,7 @@
 pub mod built {
     include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));
     include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
+    include!(concat!(env!("OUT_DIR"), "/maps.rs"));
     include!(concat!(env!("OUT_DIR"), "/names.rs"));
     include!(concat!(env!("OUT_DIR"), "/plain.rs"));
     include!(concat!(env!("OUT_DIR"), "/refused.rs"));
