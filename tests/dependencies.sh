@@ -18,8 +18,8 @@ absent() {
 # A proc macro is built in every user's build: no libbpf, no C.
 absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config' -p eunomia-macros --edges normal,build
 absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config' -p eunomia-build --edges normal,build
-# A typed program ships no JSON, base64, zlib, ELF or BTF reader.
-absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p eunomia-runtime --no-default-features --features load --edges normal
+# A typed program ships no JSON, base64, zlib, ELF or BTF reader, and guesses no names.
+absent 'serde_json|base64|miniz_oxide|elf|btf-rs|strsim' -p eunomia-runtime --no-default-features --features load --edges normal
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap-build --edges normal
 # With the macro they stand in the tree of the macro alone, which is no part of the program.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap --edges no-proc-macro,normal

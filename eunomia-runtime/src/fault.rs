@@ -35,7 +35,7 @@ pub struct Faults {
 }
 
 /// A document with more faults than this is of another kind, and nobody reads them.
-const SHOWN: usize = 100;
+pub(crate) const SHOWN: usize = 100;
 
 impl Fault {
     pub(crate) fn new(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
