@@ -23,7 +23,7 @@ pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Faults> {
     let faults = RefCell::default();
     let skeleton = generation(&Node::root(&json, &faults));
     Faults::or(file, faults.into_inner(), skeleton).map_err(|mut faults| {
-        locate::fill_lines(text, &mut faults.faults);
+        faults.faults.iter_mut().for_each(|fault| locate::fill_line(text, fault));
         faults
     })
 }
