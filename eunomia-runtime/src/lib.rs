@@ -16,6 +16,8 @@ pub mod sample;
 #[cfg(feature = "dynamic")]
 pub mod skeleton;
 #[cfg(feature = "dynamic")]
+mod suggestion;
+#[cfg(feature = "dynamic")]
 pub mod value;
 
 // Not public API.

@@ -161,8 +161,11 @@ pub(crate) fn kernel_objects_by_descriptor() -> Outcome {
     maps.outer.insert(&2, maps.second.as_map().fd())?;
     assert_eq!((maps.outer.remove(&1)?, maps.outer.remove(&2)?, maps.outer.remove(&3)?), (true, true, false));
 
-    // SAFETY: the call takes no pointers and gives a new descriptor.
-    let pidfd = unsafe { std::os::fd::OwnedFd::from_raw_fd(libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) as i32) };
+    // SAFETY: the call takes no pointers.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
+    assert!(pidfd >= 0);
+    // SAFETY: the descriptor is new and nobody else's.
+    let pidfd = unsafe { std::os::fd::OwnedFd::from_raw_fd(pidfd as i32) };
     assert_eq!(maps.tasks.get(&pidfd)?, None);
     maps.tasks.insert(&pidfd, &cell(4))?;
     assert_eq!((maps.tasks.get(&pidfd)?, maps.tasks.remove(&pidfd)?, maps.tasks.remove(&pidfd)?), (Some(cell(4)), true, false));

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     btf::{Kind, TypeId},
-    check::list,
+    check::{STALE, list, stale},
     layout::Layouts,
     maps::{MapDef, MapKind},
     sections::DataSection,
@@ -236,17 +236,19 @@ fn declared_type(
     structs: &HashMap<&str, TypeId>,
     faults: &mut Vec<Fault>,
 ) -> Option<TypeId> {
-    const STALE: &str = "the document and the object are not of one build; make the package anew";
     let before = faults.len();
-    let mut fault = |place: Place, what: String| faults.push(Fault::new(place, what, STALE));
     let id = match export.type_id {
         Some(id) if skeleton.export_btf.is_some() => layouts.export_type(id),
         Some(id) => TypeId(id),
         None => structs.get(export.name.as_str()).copied().or_else(|| {
-            fault(place.key("name"), format!("the object has no `struct {}`", export.name));
+            // In the order of BTF, so that of two equally near names it is always the same.
+            let names = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. })).map(|(_, ty)| ty.name.as_str());
+            let todo = stale(&export.name, names, before);
+            faults.push(Fault::new(place.key("name"), format!("the object has no `struct {}`", export.name), todo));
             None
         })?,
     };
+    let mut fault = |place: Place, what: String| faults.push(Fault::new(place, what, STALE));
     let ty = layouts.btf.get(id);
     let (Kind::Struct { size, members } | Kind::Union { size, members }) = &ty.kind else {
         let what = if layouts.btf.contains(id) {

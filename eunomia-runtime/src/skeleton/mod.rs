@@ -1,7 +1,7 @@
 //! The JSON skeleton document: read from every generation of the format, written as the current one.
 
 mod derive;
-mod locate;
+pub(crate) mod locate;
 pub mod model;
 mod package;
 mod read;
