@@ -15,17 +15,15 @@ absent() {
     echo "cargo tree $*: none of $packages"
 }
 
-# A proc macro is built in every user's build: no libbpf, no C.
-absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config' -p eunomia-macros --edges normal,build
-absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config' -p eunomia-build --edges normal,build
-# A typed program ships no JSON, base64, zlib, ELF or BTF reader.
-absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p eunomia-runtime --no-default-features --features load --edges normal
+# A proc macro is built in every user's build: no libbpf, no C, no command line.
+absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap|prettyplease' -p eunomia-macros --edges normal,build
+absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap' -p eunomia-build --edges normal,build
+# A typed program ships no JSON, base64, zlib, ELF or BTF reader, and guesses no names.
+absent 'serde_json|base64|miniz_oxide|elf|btf-rs|strsim' -p eunomia-runtime --no-default-features --features load --edges normal
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap-build --edges normal
 # With the macro they stand in the tree of the macro alone, which is no part of the program.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap --edges no-proc-macro,normal
-# Nobody has a command line who did not ask for it.
-absent 'clap|clap_builder' -p eunomia-macros --edges normal,build
-absent 'clap|clap_builder' -p eunomia-build --edges normal,build
+# Nobody's program has a command line who did not ask for it.
 absent 'clap|clap_builder' -p eunomia-runtime --edges normal
 absent 'clap_derive' -p eunomia-runtime --all-features --edges normal
 # The typed core builds on any system.
@@ -35,7 +33,7 @@ for features in '' load dynamic load,dynamic clap clap,load clap,dynamic; do
     echo "cargo check -p eunomia-runtime --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-runtime --no-default-features --features "$features" --target-dir target/features
 done
-for features in '' format compile; do
+for features in '' format compile cli; do
     echo "cargo check -p eunomia-build --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-build --no-default-features --features "$features" --target-dir target/features
 done

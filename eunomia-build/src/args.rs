@@ -1,13 +1,16 @@
+use std::collections::HashMap;
+
 use eunomia_runtime::{
     args::Scalar,
-    fault::{Fault, Place},
-    object::{self, Checked, TypeId},
+    fault::Fault,
+    object::{self, Checked, TypeId, Variable},
 };
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use crate::{
-    names::{self, Scope, verbatim},
+    module::Section,
+    names::{Scope, verbatim},
     types::{Types, integer},
 };
 
@@ -17,25 +20,29 @@ pub(crate) struct Argument<'a> {
     pub(crate) field: Ident,
     /// The method that returns the variable's section.
     pub(crate) section: Ident,
+    /// The variable's handle there.
+    pub(crate) variable: Ident,
     pub(crate) read: object::Argument<'a>,
 }
 
-pub(crate) fn decide<'a>(checked: &'a Checked, place: &Place, file: &str, faults: &mut Vec<Fault>) -> Vec<Argument<'a>> {
-    let place = place.key("data_sections");
-    let mut fields = Scope::new("argument", &[]);
+/// The options of the variables of `sections`.
+pub(crate) fn decide<'a>(checked: &'a Checked, sections: &[Section<'a>], file: &str, faults: &mut Vec<Fault>) -> Vec<Argument<'a>> {
     let arguments = checked.arguments(file).unwrap_or_else(|more| {
         faults.extend(more.faults);
         Vec::new()
     });
-    arguments
-        .into_iter()
-        .map(|read| {
-            let field = verbatim(&read.variable.name);
-            fields.claim(&field, &read.variable.name, &place, faults);
-            let section = Ident::new(&names::section(&read.section.name), Span::call_site());
-            Argument { field, section, read }
-        })
-        .collect()
+    // Two sections may have variables of one name; the place in memory tells which is meant.
+    let mut handles: HashMap<*const Variable, (&Ident, &Ident)> = HashMap::new();
+    for section in sections {
+        handles.extend(section.variables.iter().map(|(ident, variable)| (std::ptr::from_ref(*variable), (&section.method, ident))));
+    }
+    let mut fields = Scope::default();
+    let arguments = arguments.into_iter().filter_map(|read| {
+        let (section, variable) = handles.get(&std::ptr::from_ref(read.variable)).copied()?;
+        let field = fields.claim(verbatim(&read.variable.name));
+        Some(Argument { field, section: section.clone(), variable: variable.clone(), read })
+    });
+    arguments.collect()
 }
 
 impl Argument<'_> {
@@ -45,6 +52,11 @@ impl Argument<'_> {
 
     pub(crate) fn is_bool(&self) -> bool {
         matches!(self.read.arg.scalar, Scalar::Bool(_))
+    }
+
+    /// Whether the handle is of another type than the field: a `bool`, or a variable that no reference can be to.
+    pub(crate) fn converts(&self, types: &Types<'_>) -> bool {
+        self.is_bool() || !self.read.variable.offset.is_multiple_of(types.align(self.ty()))
     }
 
     /// The default as an expression.

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod config;
 mod emit;
 mod error;
@@ -11,6 +13,7 @@ mod names;
 mod output;
 #[cfg(feature = "compile")]
 mod source;
+mod structure;
 mod tokens;
 mod types;
 

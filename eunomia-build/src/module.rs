@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use eunomia_runtime::{
     fault::{Fault, Faults, Place},
-    object::{Checked, CustomField, DataSection, InitialValue, MapDef, MapKind, Payload, Stream, TypeId, Variable},
+    object::{Checked, CustomField, DataSection, Field, InitialValue, Kind, MapDef, MapKind, Payload, Stream, TypeId, Variable},
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -12,7 +12,8 @@ use quote::quote;
 use crate::{
     args::{self, Argument},
     names::{self, Scope, camel, verbatim},
-    types::{Types, literal},
+    structure::Structure,
+    types::Types,
 };
 
 /// A module that can be emitted.
@@ -34,7 +35,7 @@ pub(crate) struct Module<'a> {
 pub(crate) struct Custom<'a> {
     pub(crate) ident: Ident,
     pub(crate) map: &'a str,
-    pub(crate) fields: &'a [CustomField],
+    pub(crate) structure: Structure<'a>,
 }
 
 /// A data section with variables to show.
@@ -56,12 +57,13 @@ pub(crate) struct Map<'a> {
     pub(crate) handle: Handle,
 }
 
-/// The kinds of map handles.
+/// What a map offers, by its kind.
 #[derive(Debug)]
-pub(crate) enum Handle {
-    Hash { key: TokenStream, value: TokenStream },
-    Array { value: TokenStream },
-    Untyped,
+pub(crate) struct Handle {
+    /// The type, its lifetime being `'a`.
+    pub(crate) ty: TokenStream,
+    /// The method that makes it of a `Map`, where it is more than that.
+    pub(crate) into: Option<Ident>,
 }
 
 /// A program.
@@ -82,6 +84,10 @@ pub(crate) struct Export<'a> {
     pub(crate) ty: Option<TokenStream>,
     /// Whether the type displays itself as an event.
     pub(crate) is_struct: bool,
+    /// Whether records go on behind the struct.
+    pub(crate) is_flexible: bool,
+    /// The struct of the members that the document picks.
+    pub(crate) custom: Option<Ident>,
 }
 
 impl<'a> Module<'a> {
@@ -94,9 +100,11 @@ impl<'a> Module<'a> {
         let exports = exports(checked, &mut types, &mut faults);
         let sections = sections(checked, &place, &mut types, &mut faults);
         let maps = maps(checked, &place, &mut types, &mut faults);
-        let programs = programs(checked, &place, &mut faults);
-        let customs = exports.iter().filter_map(|export| match &export.stream.payload {
-            Payload::Custom(fields) => Some(Custom { ident: export.variant.clone(), map: &export.stream.map, fields }),
+        let programs = programs(checked);
+        let customs = exports.iter().filter_map(|export| match (&export.stream.payload, &export.custom) {
+            (Payload::Custom(fields), Some(ident)) => {
+                Some(Custom { ident: ident.clone(), map: &export.stream.map, structure: custom_structure(&types, fields) })
+            }
             _ => None,
         });
         let customs: Vec<_> = customs.collect();
@@ -104,7 +112,7 @@ impl<'a> Module<'a> {
             faults.extend(more.faults);
             Vec::new()
         });
-        let args = args::decide(checked, &place, file, &mut faults);
+        let args = args::decide(checked, &sections, file, &mut faults);
         if faults.is_empty() {
             Ok(Self { checked, types, customs, sections, maps, programs, exports, initial, args })
         } else {
@@ -114,72 +122,88 @@ impl<'a> Module<'a> {
 }
 
 fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Export<'a>> {
-    let mut variants = Scope::new("map", &[]);
+    let mut variants = Scope::default();
+    let mut fields = Scope::default();
     checked
         .streams
         .iter()
         .map(|stream| {
             let what = format!("the events of `{}`", stream.map);
-            let variant = camel(&stream.map);
-            variants.claim(&variant, &stream.map, &stream.place, faults);
+            let variant = variants.claim(camel(&stream.map));
+            let field = fields.claim(verbatim(&stream.map));
+            let mut custom = None;
+            let mut is_flexible = false;
             let (ty, is_struct) = match &stream.payload {
                 Payload::Type(id) => {
-                    types.need(*id, &what, &stream.place, faults);
-                    let is_struct = matches!(checked.layouts.btf.resolve(*id).1.kind, eunomia_runtime::object::Kind::Struct { .. });
-                    (Some(types.rust(*id, &quote!(types::))), is_struct)
+                    types.need(*id, &stream.map, &what, &stream.place, faults);
+                    is_flexible = types.structure(*id).tail(types).is_some();
+                    let kind = &checked.layouts.btf.resolve(*id).1.kind;
+                    (Some(types.rust(*id, &quote!(types::))), matches!(kind, Kind::Struct { .. } | Kind::Union { .. }))
                 }
                 Payload::Custom(fields) => {
-                    types.scope.claim(&variant, &stream.map, &stream.place, faults);
-                    custom(fields, &what, &stream.place, types, faults);
-                    (Some(quote!(types::#variant)), true)
+                    let ident = types.scope.claim(camel(&stream.map));
+                    custom_members(fields, &ident, &what, &stream.place, types, faults);
+                    let ty = quote!(types::#ident);
+                    custom = Some(ident);
+                    (Some(ty), true)
                 }
                 Payload::Bytes { .. } => (None, false),
             };
-            Export { variant, field: verbatim(&stream.map), stream, ty, is_struct }
+            Export { variant, field, stream, ty, is_struct, is_flexible, custom }
         })
         .collect()
 }
 
-fn custom(fields: &[CustomField], what: &str, place: &Place, types: &mut Types<'_>, faults: &mut Vec<Fault>) {
-    let mut scope = Scope::new("member", &[]);
+/// The document picks the members and names them, so two names that meet are its fault.
+fn custom_members(fields: &[CustomField], ident: &Ident, what: &str, place: &Place, types: &mut Types<'_>, faults: &mut Vec<Fault>) {
+    let mut scope = Scope::default();
     for field in fields {
         let what = format!("{what}: member `{}`", field.name);
-        types.need(field.ty, &what, place, faults);
-        scope.claim(&verbatim(&field.name), &field.name, place, faults);
-        let align = types.layouts.layout(field.ty).align;
-        if field.offset % align != 0 {
-            faults.push(Fault::at(
-                place.clone(),
-                format!("{what} of type `{}` stands at {}, which is no multiple of {align}", types.layouts.c_name(field.ty), field.offset),
-                "",
-            ));
+        types.need(field.ty, &format!("{ident}_{}", field.name), &what, place, faults);
+        let wanted = verbatim(&field.name);
+        if scope.claim(wanted.clone()) != wanted {
+            let what = format!("{what} becomes `{wanted}` in Rust, as another one does");
+            faults.push(Fault::at(place.clone(), what, "rename one of them in the document"));
         }
     }
 }
 
+fn custom_structure<'a>(types: &Types<'_>, fields: &'a [CustomField]) -> Structure<'a> {
+    let fields = fields.iter().map(|field| Field {
+        name: &field.name,
+        ty: Some(field.ty),
+        bit_offset: field.offset * 8,
+        bits: None,
+        size: types.layouts.layout(field.ty).size,
+        declared: (TypeId::default(), 0),
+    });
+    let fields: Vec<_> = fields.collect();
+    let aligns = fields.iter().filter_map(|field| field.ty.map(|ty| types.align(ty)).filter(|align| field.offset().is_multiple_of(*align)));
+    let align = aligns.max().unwrap_or(1);
+    let end = fields.iter().map(Field::end).max().unwrap_or(0);
+    Structure::decide(types, fields, end.next_multiple_of(align), align)
+}
+
 fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Section<'a>> {
     let place = place.key("data_sections");
-    let mut structs = Scope::new("section", &[]);
+    let (mut structs, mut methods) = (Scope::default(), Scope::default());
     let mut sections = Vec::new();
     for section in &checked.sections {
         let place = match checked.skeleton.sections.iter().position(|known| known.name == section.name) {
             Some(index) => place.index(index),
             None => place.clone(),
         };
-        let mut fields = Scope::new("variable", &[]);
+        let mut fields = Scope::default();
         let mut variables = Vec::new();
         for variable in section.variables.iter().filter(|variable| !variable.is_dummy()) {
-            let ident = verbatim(&variable.name);
-            types.need(variable.ty, &format!("the variable `{}`", variable.name), &place, faults);
-            fields.claim(&ident, &variable.name, &place, faults);
-            variables.push((ident, variable));
+            types.need(variable.ty, &variable.name, &format!("the variable `{}`", variable.name), &place, faults);
+            variables.push((fields.claim(verbatim(&variable.name)), variable));
         }
         if variables.is_empty() {
             continue;
         }
         let name = names::section(&section.name);
-        let (ident, method) = (camel(&name), Ident::new(&name, Span::call_site()));
-        structs.claim(&ident, &section.name, &place, faults);
+        let (ident, method) = (structs.claim(camel(&name)), methods.claim(Ident::new(&name, Span::call_site())));
         sections.push(Section { ident, method, section, variables });
     }
     sections
@@ -187,7 +211,7 @@ fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faul
 
 fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Map<'a>> {
     let place = place.key("maps");
-    let mut fields = Scope::new("map", &[]);
+    let mut fields = Scope::default();
     let described: HashMap<&str, usize> = checked.skeleton.maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)).collect();
     checked
         .maps
@@ -197,40 +221,57 @@ fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: 
                 Some(index) => place.index(*index),
                 None => place.clone(),
             };
-            let field = verbatim(&def.name);
-            fields.claim(&field, &def.name, &place, faults);
-            let mut rust = |id: Option<TypeId>, what: &str, size: u32| match id {
-                Some(id) => {
-                    types.need(id, &format!("the {what} of the map `{}`", def.name), &place, faults);
-                    types.rust(id, &quote!(types::))
+            let field = fields.claim(verbatim(&def.name));
+            // `None`: declared by size alone, or of a type that the compiler left out.
+            let mut rust = |id: Option<TypeId>, what: &str, size: u32| {
+                let id = id.filter(|id| checked.layouts.has_values(*id));
+                if let Some(id) = id {
+                    types.need(id, &format!("{}_{what}", def.name), &format!("the {what}s of the map `{}`", def.name), &place, faults);
                 }
-                // Declared by size alone.
-                None => {
-                    let size = literal(size.into());
-                    quote!([u8; #size])
-                }
+                types.rust_or_bytes(id, size.into(), &quote!(types::))
             };
-            let handle = match def.kind {
-                MapKind::HASH | MapKind::LRU_HASH => {
-                    Handle::Hash { key: rust(def.key, "keys", def.key_size), value: rust(def.value, "values", def.value_size) }
+            let (key, value) = (def.key_size, def.value_size);
+            let (ty, into) = match def.kind {
+                MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
+                    let (key, value) = (rust(def.key, "key", key), rust(def.value, "value", value));
+                    (quote!(HashMap<'a, #key, #value>), "into_hash_map")
                 }
-                MapKind::ARRAY => Handle::Array { value: rust(def.value, "values", def.value_size) },
-                _ => Handle::Untyped,
+                MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH => {
+                    let (key, value) = (rust(def.key, "key", key), rust(def.value, "value", value));
+                    (quote!(PerCpuHashMap<'a, #key, #value>), "into_per_cpu_hash_map")
+                }
+                MapKind::ARRAY => (one(rust(def.value, "value", value), "Array"), "into_array"),
+                MapKind::PERCPU_ARRAY => (one(rust(def.value, "value", value), "PerCpuArray"), "into_per_cpu_array"),
+                MapKind::QUEUE | MapKind::STACK => (one(rust(def.value, "value", value), "Queue"), "into_queue"),
+                MapKind::BLOOM_FILTER => (one(rust(def.value, "value", value), "BloomFilter"), "into_bloom_filter"),
+                MapKind::TASK_STORAGE | MapKind::INODE_STORAGE | MapKind::SK_STORAGE | MapKind::CGRP_STORAGE => {
+                    (one(rust(def.value, "value", value), "Storage"), "into_storage")
+                }
+                MapKind::STACK_TRACE => (quote!(StackTraces<'a>), "into_stack_traces"),
+                MapKind::PROG_ARRAY
+                | MapKind::ARRAY_OF_MAPS
+                | MapKind::HASH_OF_MAPS
+                | MapKind::CGROUP_ARRAY
+                | MapKind::SOCKMAP
+                | MapKind::SOCKHASH
+                | MapKind::XSKMAP
+                | MapKind::REUSEPORT_SOCKARRAY => (one(rust(def.key, "key", key), "FdMap"), "into_fd_map"),
+                _ => (quote!(Map<'a>), ""),
             };
+            let into = (!into.is_empty()).then(|| Ident::new(into, Span::call_site()));
+            let handle = Handle { ty: quote!(::eunomia_runtime::bpf::#ty), into };
             Map { field, def, handle }
         })
         .collect()
 }
 
-fn programs<'a>(checked: &'a Checked, place: &Place, faults: &mut Vec<Fault>) -> Vec<Program<'a>> {
-    let mut fields = Scope::new("program", &[]);
-    checked
-        .programs
-        .iter()
-        .map(|(name, section)| {
-            let field = verbatim(name);
-            fields.claim(&field, name, &place.key("progs"), faults);
-            Program { field, name, section }
-        })
-        .collect()
+/// A handle with one type in it.
+fn one(ty: TokenStream, handle: &str) -> TokenStream {
+    let handle = Ident::new(handle, Span::call_site());
+    quote!(#handle<'a, #ty>)
+}
+
+fn programs(checked: &Checked) -> Vec<Program<'_>> {
+    let mut fields = Scope::default();
+    checked.programs.iter().map(|(name, section)| Program { field: fields.claim(verbatim(name)), name, section }).collect()
 }

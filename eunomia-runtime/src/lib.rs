@@ -20,6 +20,8 @@ mod scalar;
 #[cfg(feature = "dynamic")]
 pub mod skeleton;
 #[cfg(feature = "dynamic")]
+mod suggestion;
+#[cfg(feature = "dynamic")]
 pub mod value;
 
 // Not public API.

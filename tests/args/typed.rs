@@ -18,7 +18,8 @@ fn defaults_are_the_documents_else_the_objects() {
     // The object.
     assert_eq!((args.i8, args.u8, args.i16, args.u16, args.u64), (-8, 200, -16, 16, 64));
     assert_eq!((args.i128, args.u128, args.f32, args.f64, args.endless), (-128, 128, 1.5, -0.25, f64::INFINITY));
-    assert_eq!((args.nameless, args.r#match, args.in_data, args.in_bss, args.quiet), (3, 1, 5, 0, false));
+    assert_eq!((args.nameless, args.r#match), (types::Nameless::ANONYMOUS, 1));
+    assert_eq!((args.in_data, args.in_bss, args.quiet), (5, 0, false));
     assert_eq!((args.raw.raw(), args.label.raw()), (&[0xff, 0, b'x', 0], &[0; 8]));
     assert_eq!(Args::try_parse_from(line(&[])).unwrap(), args);
 }
@@ -49,7 +50,7 @@ fn values_become_fields() {
             "on" => expected.on = bytes[0] == 1,
             "quiet" => expected.quiet = bytes[0] == 1,
             "level" => expected.level = types::Level(little(4) as i32),
-            "nameless" => expected.nameless = little(4) as u32,
+            "nameless" => expected.nameless = types::Nameless(little(4) as u32),
             "comm" => expected.comm = CharArray::from(<[u8; 16]>::try_from(bytes).unwrap()),
             "in_bss" => expected.in_bss = little(8) as u64,
             "label" => expected.label = CharArray::from(<[u8; 8]>::try_from(bytes).unwrap()),

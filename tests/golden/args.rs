@@ -73,6 +73,57 @@ pub mod args {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
+        /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
+        #[derive(
+            ::core::clone::Clone,
+            ::core::marker::Copy,
+            ::core::cmp::PartialEq,
+            ::core::cmp::Eq,
+            ::core::cmp::PartialOrd,
+            ::core::cmp::Ord,
+            ::core::hash::Hash,
+            ::core::default::Default,
+            ::eunomia_runtime::__private::zerocopy::FromBytes,
+            ::eunomia_runtime::__private::zerocopy::IntoBytes,
+            ::eunomia_runtime::__private::zerocopy::Immutable,
+            ::eunomia_runtime::__private::zerocopy::KnownLayout
+        )]
+        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
+        #[repr(transparent)]
+        pub struct Nameless(pub u32);
+        impl Nameless {
+            /// `ANONYMOUS` = 3
+            pub const ANONYMOUS: Self = Self(3);
+            /// The name of the constant of this value, the first where several have it.
+            pub fn name(self) -> ::core::option::Option<&'static str> {
+                match self.0 {
+                    3 => ::core::option::Option::Some("ANONYMOUS"),
+                    _ => ::core::option::Option::None,
+                }
+            }
+            /// Whether there is a constant of this value.
+            pub fn known(self) -> bool {
+                self.name().is_some()
+            }
+        }
+        impl ::core::fmt::Display for Nameless {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                match self.name() {
+                    ::core::option::Option::Some(name) => f.pad(name),
+                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
+                }
+            }
+        }
+        impl ::core::fmt::Debug for Nameless {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        impl ::eunomia_runtime::sample::Line for Nameless {
+            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Display::fmt(self, f)
+            }
+        }
         /// `struct pair`, 8 bytes
         #[derive(
             ::core::clone::Clone,
@@ -193,10 +244,10 @@ pub mod args {
         ///
         /// `const volatile enum level level`
         pub level: types::Level,
-        /// Option `--nameless`: Set value of `enum` variable nameless
+        /// Option `--nameless`: Set value of `enum {..}` variable nameless
         ///
-        /// `const volatile enum nameless`
-        pub nameless: u32,
+        /// `const volatile enum {..} nameless`
+        pub nameless: types::Nameless,
         /// Option `-c`, `--comm`: Set value of `const volatile char[16]` variable comm
         ///
         /// `const volatile char comm[16]`
@@ -250,7 +301,7 @@ pub mod args {
                 on: true,
                 quiet: false,
                 level: types::Level(7),
-                nameless: 3,
+                nameless: types::Nameless(3),
                 comm: ::core::convert::From::from(*b"bash\0\0\0\0\0\0\0\0\0\0\0\0"),
                 raw: ::core::convert::From::from(*b"\xFF\0x\0"),
                 r#match: 1,
@@ -366,7 +417,7 @@ pub mod args {
                     )
                     .arg(
                         Arg::new("nameless", Scalar::Unsigned(4))
-                            .help("Set value of `enum` variable nameless")
+                            .help("Set value of `enum {..}` variable nameless")
                             .constants([("ANONYMOUS", 3)])
                             .default("ANONYMOUS"),
                     )
@@ -638,8 +689,8 @@ pub mod args {
             pub quiet: ::eunomia_runtime::bpf::Variable<'a, ::eunomia_runtime::sample::Bool, A>,
             /// `const volatile enum level level`, offset 92, 4 bytes
             pub level: ::eunomia_runtime::bpf::Variable<'a, types::Level, A>,
-            /// `const volatile enum nameless`, offset 96, 4 bytes
-            pub nameless: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
+            /// `const volatile enum {..} nameless`, offset 96, 4 bytes
+            pub nameless: ::eunomia_runtime::bpf::Variable<'a, types::Nameless, A>,
             /// `const volatile char comm[16]`, offset 100, 16 bytes
             pub comm: ::eunomia_runtime::bpf::Variable<
                 'a,

@@ -1002,7 +1002,7 @@ pub mod kinds {
             /// `sized`, BPF_MAP_TYPE_HASH, max_entries 8
             pub sized: ::eunomia_runtime::bpf::HashMap<'a, [u8; 6], [u8; 2]>,
             /// `per_cpu`, BPF_MAP_TYPE_PERCPU_ARRAY, max_entries 1
-            pub per_cpu: ::eunomia_runtime::bpf::Map<'a>,
+            pub per_cpu: ::eunomia_runtime::bpf::PerCpuArray<'a, u64>,
         }
         impl<'a> Maps<'a> {
             fn new(
@@ -1014,7 +1014,7 @@ pub mod kinds {
                     by_color: loaded.map("by_color")?.into_hash_map()?,
                     points: loaded.map("points")?.into_array()?,
                     sized: loaded.map("sized")?.into_hash_map()?,
-                    per_cpu: loaded.map("per_cpu")?,
+                    per_cpu: loaded.map("per_cpu")?.into_per_cpu_array()?,
                 })
             }
         }

@@ -18,10 +18,11 @@ fn packages_are_current() {
     for (folder, name) in [
         ("tests", "args"),
         ("tests", "kinds"),
+        ("tests", "maps"),
         ("tests", "names"),
         ("tests", "refused"),
         ("tests", "streams"),
-        ("tests", "unsupported"),
+        ("tests", "shapes"),
         ("examples/bootstrap", "bootstrap"),
     ] {
         // Sources are named relative to the working directory, which thus decides what BTF says of them.

@@ -112,7 +112,7 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
     // Arguments come section by section.
     let sections = module.args.chunk_by(|a, b| a.section == b.section).filter_map(|arguments| {
         let method = &arguments.first()?.section;
-        let sets = arguments.iter().map(set);
+        let sets = arguments.iter().map(|argument| set(module, argument));
         Some(quote! {
             let section = self.#method()?;
             #(#sets)*
@@ -130,11 +130,11 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
     })
 }
 
-fn set(argument: &Argument<'_>) -> TokenStream {
-    let field = &argument.field;
-    if argument.is_bool() {
-        quote!(section.#field.set(::core::convert::Into::into(args.#field));)
+fn set(module: &Module<'_>, argument: &Argument<'_>) -> TokenStream {
+    let (field, variable) = (&argument.field, &argument.variable);
+    if argument.converts(&module.types) {
+        quote!(section.#variable.set(::core::convert::Into::into(args.#field));)
     } else {
-        quote!(section.#field.set(args.#field);)
+        quote!(section.#variable.set(args.#field);)
     }
 }

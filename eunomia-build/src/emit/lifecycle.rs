@@ -181,6 +181,9 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
     let arms = module.exports.iter().enumerate().map(|(i, export)| {
         let (index, variant) = (literal(i as u64), &export.variant);
         match &export.ty {
+            Some(ty) if export.is_flexible => quote! {
+                #index => ::eunomia_runtime::__private::with_tail::<#ty, _>(record, |event| f(Export::#variant(event))),
+            },
             Some(ty) => quote! {
                 #index => ::eunomia_runtime::__private::with_event(record, |event: &#ty| f(Export::#variant(event))),
             },

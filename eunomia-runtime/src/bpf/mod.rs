@@ -13,7 +13,7 @@ mod section;
 
 pub use attached::{Attached, Links};
 pub use loaded::Loaded;
-pub use map::{Array, HashMap, Map};
+pub use map::{Array, BloomFilter, FdMap, HashMap, Map, PerCpuArray, PerCpuHashMap, Queue, StackTraces, Storage};
 pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};

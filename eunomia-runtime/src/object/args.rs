@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value as Json;
 
-use super::{Checked, DataSection, TypeId, Variable, elf};
+use super::{Checked, DataSection, Kind, TypeId, Variable, elf};
 use crate::{
     args::{Arg, Command, Scalar},
     fault::{Fault, Faults, Place},
@@ -175,7 +175,7 @@ impl Reader<'_> {
         Some((default, arg))
     }
 
-    /// What an option of the variable would say, or `None` where it cannot have one.
+    /// What an option of the variable would say, or `None` where it cannot have one: Rust has no numbers of odd sizes.
     fn expressible(&self, variable: &Variable) -> Option<Scalar> {
         // Without a document nobody has asked for an option, nor could name another.
         let bare = self.checked.skeleton.format == model::Format::Object;
@@ -185,10 +185,15 @@ impl Reader<'_> {
         let layouts = &self.checked.layouts;
         let scalar = scalar(layouts, variable.ty)?;
         let fits = match scalar {
-            Scalar::Text(size) => size <= MAX_TEXT,
-            _ => constants(layouts, variable.ty).count() <= MAX_CONSTANTS,
+            Scalar::Text(size) => (1..=MAX_TEXT).contains(&size),
+            Scalar::Bool(size) => size == 1,
+            Scalar::Float(size) => matches!(size, 4 | 8),
+            Scalar::Signed(16) | Scalar::Unsigned(16) => !matches!(layouts.btf.resolve(variable.ty).1.kind, Kind::Enum { .. }),
+            Scalar::Signed(size) | Scalar::Unsigned(size) => {
+                matches!(size, 1 | 2 | 4 | 8) && constants(layouts, variable.ty).count() <= MAX_CONSTANTS
+            }
         };
-        (fits && layouts.unsupported(variable.ty).is_none()).then_some(scalar)
+        fits.then_some(scalar)
     }
 
     /// The long option, which `prefixed` makes from its plain name.
