@@ -9,13 +9,11 @@ use eunomia_runtime::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for name in ["bootstrap", "kinds", "names", "refused", "streams"] {
+    for name in ["bootstrap", "kinds", "names", "refused", "shapes", "streams"] {
         Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
     }
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
-    // For the compile-fail tests, which run in a folder of their own.
-    fs::copy("bpf/unsupported.json", out.join("unsupported.json"))?;
     fs::write(out.join("plain.json"), plain()?)?;
     Ok(Config::new().skeleton(out.join("plain.json")).generate()?)
 }

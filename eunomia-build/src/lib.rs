@@ -10,6 +10,7 @@ mod names;
 mod output;
 #[cfg(feature = "compile")]
 mod source;
+mod structure;
 mod tokens;
 mod types;
 

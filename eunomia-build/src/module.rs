@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use eunomia_runtime::{
     fault::{Fault, Faults, Place},
-    object::{Checked, CustomField, DataSection, InitialValue, MapDef, MapKind, Payload, Stream, TypeId, Variable},
+    object::{Checked, CustomField, DataSection, Field, InitialValue, Kind, MapDef, MapKind, Payload, Stream, TypeId, Variable},
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use crate::{
     names::{self, Scope, camel, verbatim},
-    types::{Types, literal},
+    structure::Structure,
+    types::Types,
 };
 
 /// A module that can be emitted.
@@ -32,7 +33,7 @@ pub(crate) struct Module<'a> {
 pub(crate) struct Custom<'a> {
     pub(crate) ident: Ident,
     pub(crate) map: &'a str,
-    pub(crate) fields: &'a [CustomField],
+    pub(crate) structure: Structure<'a>,
 }
 
 /// A data section with variables to show.
@@ -80,6 +81,8 @@ pub(crate) struct Export<'a> {
     pub(crate) ty: Option<TokenStream>,
     /// Whether the type displays itself as an event.
     pub(crate) is_struct: bool,
+    /// The struct of the members that the document picks.
+    pub(crate) custom: Option<Ident>,
 }
 
 impl<'a> Module<'a> {
@@ -92,9 +95,11 @@ impl<'a> Module<'a> {
         let exports = exports(checked, &mut types, &mut faults);
         let sections = sections(checked, &place, &mut types, &mut faults);
         let maps = maps(checked, &place, &mut types, &mut faults);
-        let programs = programs(checked, &place, &mut faults);
-        let customs = exports.iter().filter_map(|export| match &export.stream.payload {
-            Payload::Custom(fields) => Some(Custom { ident: export.variant.clone(), map: &export.stream.map, fields }),
+        let programs = programs(checked);
+        let customs = exports.iter().filter_map(|export| match (&export.stream.payload, &export.custom) {
+            (Payload::Custom(fields), Some(ident)) => {
+                Some(Custom { ident: ident.clone(), map: &export.stream.map, structure: custom_structure(&types, fields) })
+            }
             _ => None,
         });
         let customs: Vec<_> = customs.collect();
@@ -111,72 +116,86 @@ impl<'a> Module<'a> {
 }
 
 fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Export<'a>> {
-    let mut variants = Scope::new("map", &[]);
+    let mut variants = Scope::default();
+    let mut fields = Scope::default();
     checked
         .streams
         .iter()
         .map(|stream| {
             let what = format!("the events of `{}`", stream.map);
-            let variant = camel(&stream.map);
-            variants.claim(&variant, &stream.map, &stream.place, faults);
+            let variant = variants.claim(camel(&stream.map));
+            let field = fields.claim(verbatim(&stream.map));
+            let mut custom = None;
             let (ty, is_struct) = match &stream.payload {
                 Payload::Type(id) => {
-                    types.need(*id, &what, &stream.place, faults);
-                    let is_struct = matches!(checked.layouts.btf.resolve(*id).1.kind, eunomia_runtime::object::Kind::Struct { .. });
-                    (Some(types.rust(*id, &quote!(types::))), is_struct)
+                    types.need(*id, &stream.map, &what, &stream.place, faults);
+                    let kind = &checked.layouts.btf.resolve(*id).1.kind;
+                    (Some(types.rust(*id, &quote!(types::))), matches!(kind, Kind::Struct { .. } | Kind::Union { .. }))
                 }
                 Payload::Custom(fields) => {
-                    types.scope.claim(&variant, &stream.map, &stream.place, faults);
-                    custom(fields, &what, &stream.place, types, faults);
-                    (Some(quote!(types::#variant)), true)
+                    let ident = types.scope.claim(camel(&stream.map));
+                    custom_members(fields, &ident, &what, &stream.place, types, faults);
+                    let ty = quote!(types::#ident);
+                    custom = Some(ident);
+                    (Some(ty), true)
                 }
                 Payload::Bytes { .. } => (None, false),
             };
-            Export { variant, field: verbatim(&stream.map), stream, ty, is_struct }
+            Export { variant, field, stream, ty, is_struct, custom }
         })
         .collect()
 }
 
-fn custom(fields: &[CustomField], what: &str, place: &Place, types: &mut Types<'_>, faults: &mut Vec<Fault>) {
-    let mut scope = Scope::new("member", &[]);
+/// The document picks the members and names them, so two names that meet are its fault.
+fn custom_members(fields: &[CustomField], ident: &Ident, what: &str, place: &Place, types: &mut Types<'_>, faults: &mut Vec<Fault>) {
+    let mut scope = Scope::default();
     for field in fields {
         let what = format!("{what}: member `{}`", field.name);
-        types.need(field.ty, &what, place, faults);
-        scope.claim(&verbatim(&field.name), &field.name, place, faults);
-        let align = types.layouts.layout(field.ty).align;
-        if field.offset % align != 0 {
-            faults.push(Fault::at(
-                place.clone(),
-                format!("{what} of type `{}` stands at {}, which is no multiple of {align}", types.layouts.c_name(field.ty), field.offset),
-                "",
-            ));
+        types.need(field.ty, &format!("{ident}_{}", field.name), &what, place, faults);
+        let wanted = verbatim(&field.name);
+        if scope.claim(wanted.clone()) != wanted {
+            let what = format!("{what} becomes `{wanted}` in Rust, as another one does");
+            faults.push(Fault::at(place.clone(), what, "rename one of them in the document"));
         }
     }
 }
 
+fn custom_structure<'a>(types: &Types<'_>, fields: &'a [CustomField]) -> Structure<'a> {
+    let fields = fields.iter().map(|field| Field {
+        name: &field.name,
+        ty: Some(field.ty),
+        bit_offset: field.offset * 8,
+        bits: None,
+        size: types.layouts.layout(field.ty).size,
+        declared: (TypeId::default(), 0),
+    });
+    let fields: Vec<_> = fields.collect();
+    let aligns = fields.iter().filter_map(|field| field.ty.map(|ty| types.align(ty)).filter(|align| field.offset().is_multiple_of(*align)));
+    let align = aligns.max().unwrap_or(1);
+    let end = fields.iter().map(Field::end).max().unwrap_or(0);
+    Structure::decide(types, fields, end.next_multiple_of(align), align)
+}
+
 fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Section<'a>> {
     let place = place.key("data_sections");
-    let mut structs = Scope::new("section", &[]);
+    let (mut structs, mut methods) = (Scope::default(), Scope::default());
     let mut sections = Vec::new();
     for section in &checked.sections {
         let place = match checked.skeleton.sections.iter().position(|known| known.name == section.name) {
             Some(index) => place.index(index),
             None => place.clone(),
         };
-        let mut fields = Scope::new("variable", &[]);
+        let mut fields = Scope::default();
         let mut variables = Vec::new();
         for variable in section.variables.iter().filter(|variable| !variable.is_dummy()) {
-            let ident = verbatim(&variable.name);
-            types.need(variable.ty, &format!("the variable `{}`", variable.name), &place, faults);
-            fields.claim(&ident, &variable.name, &place, faults);
-            variables.push((ident, variable));
+            types.need(variable.ty, &variable.name, &format!("the variable `{}`", variable.name), &place, faults);
+            variables.push((fields.claim(verbatim(&variable.name)), variable));
         }
         if variables.is_empty() {
             continue;
         }
         let name = names::section(&section.name);
-        let (ident, method) = (camel(&name), Ident::new(&name, Span::call_site()));
-        structs.claim(&ident, &section.name, &place, faults);
+        let (ident, method) = (structs.claim(camel(&name)), methods.claim(Ident::new(&name, Span::call_site())));
         sections.push(Section { ident, method, section, variables });
     }
     sections
@@ -184,7 +203,7 @@ fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faul
 
 fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Map<'a>> {
     let place = place.key("maps");
-    let mut fields = Scope::new("map", &[]);
+    let mut fields = Scope::default();
     let described: HashMap<&str, usize> = checked.skeleton.maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)).collect();
     checked
         .maps
@@ -194,24 +213,20 @@ fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: 
                 Some(index) => place.index(*index),
                 None => place.clone(),
             };
-            let field = verbatim(&def.name);
-            fields.claim(&field, &def.name, &place, faults);
-            let mut rust = |id: Option<TypeId>, what: &str, size: u32| match id {
-                Some(id) => {
-                    types.need(id, &format!("the {what} of the map `{}`", def.name), &place, faults);
-                    types.rust(id, &quote!(types::))
+            let field = fields.claim(verbatim(&def.name));
+            // `None`: declared by size alone, or of a type that the compiler left out.
+            let mut rust = |id: Option<TypeId>, what: &str, size: u32| {
+                let id = id.filter(|id| checked.layouts.has_values(*id));
+                if let Some(id) = id {
+                    types.need(id, &format!("{}_{what}", def.name), &format!("the {what}s of the map `{}`", def.name), &place, faults);
                 }
-                // Declared by size alone.
-                None => {
-                    let size = literal(size.into());
-                    quote!([u8; #size])
-                }
+                types.rust_or_bytes(id, size.into(), &quote!(types::))
             };
             let handle = match def.kind {
                 MapKind::HASH | MapKind::LRU_HASH => {
-                    Handle::Hash { key: rust(def.key, "keys", def.key_size), value: rust(def.value, "values", def.value_size) }
+                    Handle::Hash { key: rust(def.key, "key", def.key_size), value: rust(def.value, "value", def.value_size) }
                 }
-                MapKind::ARRAY => Handle::Array { value: rust(def.value, "values", def.value_size) },
+                MapKind::ARRAY => Handle::Array { value: rust(def.value, "value", def.value_size) },
                 _ => Handle::Untyped,
             };
             Map { field, def, handle }
@@ -219,15 +234,7 @@ fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: 
         .collect()
 }
 
-fn programs<'a>(checked: &'a Checked, place: &Place, faults: &mut Vec<Fault>) -> Vec<Program<'a>> {
-    let mut fields = Scope::new("program", &[]);
-    checked
-        .programs
-        .iter()
-        .map(|(name, section)| {
-            let field = verbatim(name);
-            fields.claim(&field, name, &place.key("progs"), faults);
-            Program { field, name, section }
-        })
-        .collect()
+fn programs(checked: &Checked) -> Vec<Program<'_>> {
+    let mut fields = Scope::default();
+    checked.programs.iter().map(|(name, section)| Program { field: fields.claim(verbatim(name)), name, section }).collect()
 }

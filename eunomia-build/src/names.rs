@@ -4,11 +4,13 @@
 //! - Fields, variables, maps, programs and enum constants keep their C names.
 //! - Characters that Rust does not know in identifiers become `_`; a leading digit gets a `_` before it.
 //! - Keywords become raw identifiers; the five that cannot (`self`, `Self`, `super`, `crate`, `_`) get a `_` behind them.
-//! - Two C names of one scope that become one identifier are refused: nothing is renamed silently.
+//! - Types without a name go by their typedef, else by their place: `struct { .. } pos` in `struct event` is `EventPos`.
+//! - Where two C names of one scope become one identifier, all but the first, in the order of the object, get `_2`, `_3`, .. behind it.
+//!
+//! The C name always stands in the docs.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use eunomia_runtime::fault::{Fault, Place};
 use proc_macro2::{Ident, Span};
 
 /// An identifier that keeps its C name.
@@ -59,29 +61,25 @@ const KEYWORDS: [&str; 48] = [
     "try", "gen",
 ];
 
-/// The identifiers of one scope, to find two names that meet.
-#[derive(Debug)]
-pub(crate) struct Scope {
-    what: &'static str,
-    taken: BTreeMap<String, String>,
-}
+/// The identifiers of one scope.
+#[derive(Debug, Default)]
+pub(crate) struct Scope(BTreeSet<String>);
 
 impl Scope {
-    /// A scope of `what`, for messages, in which the identifiers of the generator are taken.
-    pub(crate) fn new(what: &'static str, ours: &[&str]) -> Self {
-        let taken = ours.iter().map(|&ident| (ident.to_owned(), "a name of the generated module".to_owned())).collect();
-        Self { what, taken }
+    /// A scope in which the identifiers of the generator are taken.
+    pub(crate) fn new(ours: &[&str]) -> Self {
+        Self(ours.iter().map(|&ident| ident.to_owned()).collect())
     }
 
-    /// Claims `ident` for the C name `name`.
-    pub(crate) fn claim(&mut self, ident: &Ident, name: &str, place: &Place, faults: &mut Vec<Fault>) {
-        if let Some(other) = self.taken.insert(ident.to_string(), format!("`{name}`")) {
-            faults.push(Fault::at(
-                place.clone(),
-                format!("the {} `{name}` and {other} both become `{ident}` in Rust", self.what),
-                "rename one of them in the C source",
-            ));
+    /// The identifier for one more name: the wanted one, or the first with a number behind it that is free.
+    pub(crate) fn claim(&mut self, wanted: Ident) -> Ident {
+        let text = wanted.to_string();
+        let text = text.trim_start_matches("r#");
+        if self.0.insert(text.to_owned()) {
+            return wanted;
         }
+        let numbered = (2u64..).map(|number| format!("{text}_{number}")).find(|ident| self.0.insert(ident.clone()));
+        numbered.map_or(wanted, |ident| Ident::new(&ident, Span::call_site()))
     }
 }
 
@@ -134,20 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn names_that_meet_are_refused() {
-        let mut scope = Scope::new("type", &["Ours"]);
-        let mut faults = Vec::new();
-        let place = Place::default().key("x");
-        scope.claim(&camel("a_b"), "a_b", &place, &mut faults);
-        scope.claim(&camel("a__b"), "a__b", &place, &mut faults);
-        scope.claim(&camel("ours"), "ours", &place, &mut faults);
-        let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            [
-                "x: the type `a__b` and `a_b` both become `AB` in Rust; rename one of them in the C source",
-                "x: the type `ours` and a name of the generated module both become `Ours` in Rust; rename one of them in the C source",
-            ]
-        );
+    fn names_that_meet_are_numbered() {
+        let mut scope = Scope::new(&["Ours"]);
+        let names = ["a_b", "a__b", "ours", "a_b", "AB_2"].map(|name| scope.claim(camel(name)).to_string());
+        assert_eq!(names, ["AB", "AB_2", "Ours_2", "AB_3", "AB2"]);
+        let names = ["type", "type", "self", "self_"].map(|name| scope.claim(verbatim(name)).to_string());
+        assert_eq!(names, ["r#type", "type_2", "self_", "self__2"]);
     }
 }

@@ -9,66 +9,63 @@ use eunomia_runtime::{
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use crate::names::{Scope, camel, verbatim};
+use crate::names::{Scope, camel};
 
-/// The structs and enums that a module defines, by type id.
+/// The structs, unions and enums that a module defines, by type id.
 #[derive(Debug)]
 pub(crate) struct Types<'a> {
     pub(crate) layouts: &'a Layouts,
     named: BTreeMap<TypeId, Ident>,
-    /// What C calls them; anonymous ones go by the typedef that led to them.
+    /// What C calls them; nameless ones go by the typedef that led to them, or by their place.
     c_names: BTreeMap<TypeId, String>,
-    /// The first type of each C name, so that copies of one declaration become one type.
-    by_name: BTreeMap<String, TypeId>,
+    /// The types of each C name, so that copies of one declaration become one type.
+    by_name: BTreeMap<&'a str, Vec<TypeId>>,
     pub(crate) scope: Scope,
 }
 
 impl<'a> Types<'a> {
     pub(crate) fn new(layouts: &'a Layouts) -> Self {
-        Self { layouts, named: BTreeMap::new(), c_names: BTreeMap::new(), by_name: BTreeMap::new(), scope: Scope::new("type", &[]) }
+        Self { layouts, named: BTreeMap::new(), c_names: BTreeMap::new(), by_name: BTreeMap::new(), scope: Scope::default() }
     }
 
-    /// Adds the type and all that it holds by value. `what` names its user for messages, at `place`.
-    pub(crate) fn need(&mut self, id: TypeId, what: &str, place: &Place, faults: &mut Vec<Fault>) {
-        if let Some(why) = self.layouts.unsupported(id) {
-            faults.push(Fault::at(place.clone(), format!("{what}: {why}"), ""));
+    /// Adds the type and all that it holds by value. A type without a name is called after `user`, whom messages name too.
+    pub(crate) fn need(&mut self, id: TypeId, user: &str, what: &str, place: &Place, faults: &mut Vec<Fault>) {
+        if self.layouts.layout(id).regular {
+            self.add(id, user);
         } else {
-            self.add(id, place, faults);
+            let name = self.layouts.c_name(id);
+            faults.push(Fault::at(
+                place.clone(),
+                format!("{what}: `{name}` has more members than its bytes can hold"),
+                "compile the object anew",
+            ));
         }
     }
 
-    fn add(&mut self, id: TypeId, place: &Place, faults: &mut Vec<Fault>) {
+    fn add(&mut self, id: TypeId, user: &str) {
         let (id, name) = self.name(id);
         let ty = self.layouts.btf.get(id);
         match &ty.kind {
-            Kind::Array { element, .. } => self.add(*element, place, faults),
-            Kind::Struct { .. } | Kind::Enum { .. } if self.named.contains_key(&id) => {}
-            Kind::Struct { .. } | Kind::Enum { .. } if !name.is_empty() => {
-                let first = *self.by_name.entry(name.to_owned()).or_insert(id);
-                if first != id && self.same(first, id, &mut BTreeSet::new()) {
-                    let ident = self.named.get(&first).cloned();
-                    self.named.extend(ident.map(|ident| (id, ident)));
-                    return;
+            Kind::Array { element, .. } => self.add(*element, user),
+            Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { size: 1 | 2 | 4 | 8, .. } if !self.named.contains_key(&id) => {
+                if !name.is_empty() {
+                    let known = self.by_name.get(name).into_iter().flatten().copied();
+                    let same = known.into_iter().find(|other| self.same(*other, id, &mut BTreeSet::new()));
+                    if let Some(ident) = same.and_then(|same| self.named.get(&same)).cloned() {
+                        self.named.insert(id, ident);
+                        return;
+                    }
+                    self.by_name.entry(name).or_default().push(id);
                 }
-                let ident = camel(name);
-                let c_name = if ty.name.is_empty() { name.to_owned() } else { self.layouts.c_name(id) };
-                self.scope.claim(&ident, &c_name, place, faults);
-                self.named.insert(id, ident);
+                let ident = self.scope.claim(camel(if name.is_empty() { user } else { name }));
+                let c_name = if ty.name.is_empty() && !name.is_empty() { name.to_owned() } else { self.layouts.c_name(id) };
                 self.c_names.insert(id, c_name);
-                match &ty.kind {
-                    Kind::Struct { members, .. } => {
-                        let mut fields = Scope::new("member", &[]);
-                        for member in members {
-                            fields.claim(&verbatim(&member.name), &member.name, place, faults);
-                            self.add(member.ty, place, faults);
-                        }
+                for field in self.layouts.fields(id) {
+                    if let Some(member) = field.ty {
+                        self.add(member, &format!("{ident}_{}", field.name));
                     }
-                    Kind::Enum { values, .. } => {
-                        let mut constants = Scope::new("enum constant", &["name", "known"]);
-                        values.iter().for_each(|(name, _)| constants.claim(&verbatim(name), name, place, faults));
-                    }
-                    _ => {}
                 }
+                self.named.insert(id, ident);
             }
             _ => {}
         }
@@ -95,7 +92,8 @@ impl<'a> Types<'a> {
             return true;
         }
         match (&first.kind, &second.kind) {
-            (Kind::Struct { size, members }, Kind::Struct { size: other_size, members: others }) => {
+            (Kind::Struct { size, members }, Kind::Struct { size: other_size, members: others })
+            | (Kind::Union { size, members }, Kind::Union { size: other_size, members: others }) => {
                 (&first.name, size, members.len()) == (&second.name, other_size, others.len())
                     && members
                         .iter()
@@ -128,18 +126,45 @@ impl<'a> Types<'a> {
         }
         match &self.layouts.btf.get(id).kind {
             Kind::Int { bool: true, size: 1, .. } => quote!(::eunomia_runtime::sample::Bool),
-            Kind::Int { size, signed, .. } | Kind::Enum { size, signed, .. } => integer(*size, *signed),
+            Kind::Int { size: size @ (1 | 2 | 4 | 8 | 16), signed, .. } => integer(*size, *signed),
             Kind::Float { size: 4 } => quote!(f32),
-            Kind::Float { .. } => quote!(f64),
+            Kind::Float { size: 8 } => quote!(f64),
             Kind::Pointer { .. } => quote!(::eunomia_runtime::sample::KernelPtr),
             Kind::Array { element, len } => {
                 let (element, len) = (self.rust(*element, types), literal((*len).into()));
                 quote!([#element; #len])
             }
-            // `need` has refused everything else.
-            _ => quote!(()),
+            // Numbers of sizes that Rust has no type for.
+            _ => bytes(self.layouts.layout(id).size),
         }
     }
+
+    /// The Rust type of a variable or member of `size` bytes, whose type is not known where it is `None`.
+    pub(crate) fn rust_or_bytes(&self, id: Option<TypeId>, size: u64, types: &TokenStream) -> TokenStream {
+        match id {
+            Some(id) => self.rust(id, types),
+            None => bytes(size),
+        }
+    }
+
+    /// The alignment of the Rust type of a C type.
+    pub(crate) fn align(&self, id: TypeId) -> u64 {
+        let (id, ty) = self.layouts.btf.resolve(id);
+        match &ty.kind {
+            Kind::Array { element, .. } => self.align(*element),
+            Kind::Int { size: size @ (1 | 2 | 4 | 8 | 16), .. }
+            | Kind::Float { size: size @ (4 | 8) }
+            | Kind::Enum { size: size @ (1 | 2 | 4 | 8), .. } => (*size).into(),
+            Kind::Int { .. } | Kind::Float { .. } | Kind::Enum { .. } => 1,
+            _ => self.layouts.layout(id).align,
+        }
+    }
+}
+
+/// Bytes of an unknown type.
+pub(crate) fn bytes(size: u64) -> TokenStream {
+    let size = literal(size);
+    quote!([u8; #size])
 }
 
 /// The Rust integer of a width in bytes.

@@ -16,7 +16,7 @@ use crate::{
     Error, Result, Skeleton, bpf,
     bpf::{Access, ReadOnly, ReadWrite, Section, Spec},
     fault::{Fault, Faults},
-    object::{Checked, DataSection, Payload, TypeId, Variable},
+    object::{Checked, DataSection, Variable},
     reader::{Outcome, Stats, Stop, Verdict},
     value::{self, Value},
 };
@@ -86,15 +86,6 @@ impl Checked {
                 faults.push(Fault::at(place.index(i).key("sample"), "sampled maps are not delivered yet", todo));
             }
         }
-        for stream in &self.streams {
-            let types: Vec<TypeId> = match &stream.payload {
-                Payload::Type(ty) => vec![*ty],
-                Payload::Custom(fields) => fields.iter().map(|field| field.ty).collect(),
-                Payload::Bytes { .. } => Vec::new(),
-            };
-            let unsupported = types.into_iter().filter_map(|ty| self.layouts.unsupported(ty));
-            faults.extend(unsupported.map(|what| Fault::at(stream.place.clone(), format!("the events of `{}`: {what}", stream.map), "")));
-        }
         Faults::or(file, faults, Some(()))
     }
 
@@ -108,7 +99,7 @@ impl Checked {
     }
 
     fn read<A: Access>(&self, section: &Section<'_, A>, variable: &Variable) -> Option<Vec<u8>> {
-        section.read(offset(variable), usize::try_from(self.layouts.layout(variable.ty).size).ok()?)
+        section.read(offset(variable), usize::try_from(variable.size).ok()?)
     }
 }
 
@@ -202,8 +193,7 @@ impl Loaded {
     /// The value of a variable now, in its one-line form.
     ///
     /// # Errors
-    /// [`Error::NotFound`] with the variables that there are, or where the kernel cannot map the section; [`Error::Value`] where
-    /// values of its type are not supported yet.
+    /// [`Error::NotFound`] with the variables that there are, or where the kernel cannot map the section.
     pub fn get(&self, variable: &str) -> Result<String> {
         let (section, variable) = self.checked.variable(variable)?;
         let mapped: Section<'_, ReadOnly> = self.inner.section(&section.name)?;
@@ -223,10 +213,7 @@ impl Loaded {
 
 fn show(checked: &Checked, variable: &Variable, bytes: Option<Vec<u8>>) -> Result<String> {
     let unreadable = |why: String| Error::Value { name: format!("variable `{}`", variable.name), why };
-    if let Some(why) = checked.layouts.unsupported(variable.ty) {
-        return Err(unreadable(why));
-    }
     let bytes = bytes.ok_or_else(|| unreadable("it does not fit into its section".to_owned()))?;
-    let value = Value::new(&checked.layouts, variable.ty, &bytes).map_err(|short| unreadable(short.to_string()))?;
+    let value = Value::of_variable(&checked.layouts, variable, &bytes).map_err(|short| unreadable(short.to_string()))?;
     Ok(value.to_string())
 }

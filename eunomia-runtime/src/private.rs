@@ -2,7 +2,11 @@
 
 pub use zerocopy;
 
-pub use crate::sample::{Fields, Padding, with_event};
+pub use crate::sample::{
+    Fields, Padding,
+    access::{bits, get, set, set_bits, view, view_mut},
+    with_event,
+};
 
 /// The object, aligned as libbpf wants it.
 #[derive(Debug)]

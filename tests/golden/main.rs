@@ -6,11 +6,12 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 5] = [
+const FIXTURES: [(&str, &str); 6] = [
     ("bootstrap", "bpf/bootstrap.json"),
     ("kinds", "bpf/kinds.json"),
     ("names", "bpf/names.json"),
     ("refused", "bpf/refused.json"),
+    ("shapes", "bpf/shapes.json"),
     ("streams", "bpf/streams.json"),
 ];
 

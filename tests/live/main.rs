@@ -31,6 +31,7 @@ const TESTS: &[Test] = &[
     ("variables::dynamic_values_reach_the_program_and_come_back", variables::dynamic_values_reach_the_program_and_come_back),
     ("variables::values_of_the_document_are_set", variables::values_of_the_document_are_set),
     ("streams::every_field_arrives", streams::every_field_arrives),
+    ("streams::members_of_every_shape_arrive", streams::members_of_every_shape_arrive),
     ("streams::nothing_is_lost_over_many_wraps", streams::nothing_is_lost_over_many_wraps),
     ("streams::records_are_not_copied", streams::records_are_not_copied),
     ("streams::discarded_short_and_long_records", streams::discarded_short_and_long_records),

@@ -58,6 +58,37 @@ pub(crate) fn every_field_arrives() -> Outcome {
     Ok(())
 }
 
+pub(crate) fn members_of_every_shape_arrive() -> Outcome {
+    use eunomia_tests::built::shapes::{self, Export, types::Mode};
+
+    let skel = shapes::open()?.load()?;
+    let data = skel.data()?;
+    assert_eq!((data.address.get().v6()[0], data.tight.get().stamps.get(), data.size.get().height), (127, [3, 4], 4));
+    assert_eq!(data.state.get().name(), Some("BUSY"));
+    skel.progs()?.send.test_run(None, None)?;
+    let mut typed = Vec::new();
+    skel.poll(Duration::from_secs(5), |Export::Rb(event)| {
+        assert_eq!((event.flags.delta(), event.flags.urgent(), event.flags.mode(), event.flags.huge()), (-40, true, Mode::ON, -5));
+        assert_eq!((event.from.v4(), event.tight.number.get(), event.ratio(), event.number()), (0x0102_0304, -77, 1.5, 0x3fc0_0000));
+        assert_eq!((event.kind.name(), event.nested[1].depth, event.last), (Some("SECOND"), 6, 8));
+        typed.push(event.to_string());
+    })?;
+    assert_eq!((typed.len(), skel.bss()?.total.get()), (1, 1));
+
+    let mut key = shapes::types::Address::default();
+    key.set_v4(1);
+    let mut value = shapes::types::HostsValue::default();
+    value.set_hits(0xf_ffff);
+    skel.maps()?.hosts.insert(&key, &value)?;
+    assert_eq!(skel.maps()?.hosts.get(&key)?.map(|value| (value.hits(), value.misses())), Some((0xf_ffff, 0)));
+
+    let skel = Skeleton::parse(&fixture("shapes"), "shapes")?.open()?.load()?;
+    assert_eq!((skel.get("size")?, skel.get("state")?), ("width=3 height=4".to_owned(), "BUSY".to_owned()));
+    skel.object().program("send")?.test_run(None, None)?;
+    skel.poll(Duration::from_secs(5), |event| assert_eq!(event.value.to_string(), typed[0]))?;
+    Ok(())
+}
+
 pub(crate) fn nothing_is_lost_over_many_wraps() -> Outcome {
     let skel = load()?;
     // 64 KiB hold 910 samples of 72 bytes: 700 at a time wrap the ring more than a hundred times, at changing offsets.

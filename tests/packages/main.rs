@@ -20,7 +20,7 @@ fn packages_are_current() {
         ("tests", "names"),
         ("tests", "refused"),
         ("tests", "streams"),
-        ("tests", "unsupported"),
+        ("tests", "shapes"),
         ("examples/bootstrap", "bootstrap"),
     ] {
         // Sources are named relative to the working directory, which thus decides what BTF says of them.

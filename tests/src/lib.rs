@@ -11,6 +11,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/names.rs"));
     include!(concat!(env!("OUT_DIR"), "/plain.rs"));
     include!(concat!(env!("OUT_DIR"), "/refused.rs"));
+    include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
     include!(concat!(env!("OUT_DIR"), "/streams.rs"));
 }
 

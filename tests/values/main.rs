@@ -17,7 +17,7 @@ fn checked(name: &str) -> Checked {
 
 /// The struct that C calls so, by its tag or by a typedef.
 fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
-    let is_struct = |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. });
+    let is_struct = |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
     layouts.btf.iter().map(|(id, _)| id).find(|&id| layouts.c_name(id) == c_name && is_struct(id)).unwrap()
 }
 
@@ -50,11 +50,14 @@ fn typed_and_dynamic_text_agree() {
     agree::<built::streams::types::Sample>(&checked("streams"));
     agree::<built::streams::types::Note>(&checked("streams"));
     agree::<built::names::types::Type>(&checked("names"));
+    agree::<built::shapes::types::Shapes>(&checked("shapes"));
+    agree::<built::shapes::types::Address>(&checked("shapes"));
+    agree::<built::shapes::types::Tight>(&checked("shapes"));
 }
 
 #[test]
 fn every_fixture_survives_reading_and_writing() {
-    for name in ["kinds", "names", "refused", "streams", "unsupported"] {
+    for name in ["kinds", "names", "refused", "streams", "shapes"] {
         let text = fixture(name);
         let skeleton = Skeleton::parse(&text, name).unwrap();
         assert_eq!(skeleton.format, Format::Package);

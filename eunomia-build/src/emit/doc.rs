@@ -11,3 +11,11 @@ impl ToTokens for Doc {
         tokens.extend(quote!(#[doc = #line]));
     }
 }
+
+/// A text with the declaration tags (`btf_decl_tag`) of what it describes.
+pub(super) fn tagged(mut text: String, tags: &[String]) -> String {
+    for tag in tags {
+        text.push_str(&format!("; tagged `{}`", tag.replace('`', "'")));
+    }
+    text
+}

@@ -7,6 +7,7 @@ mod maps;
 mod object;
 mod programs;
 mod sections;
+mod structure;
 mod types;
 
 use proc_macro2::{Ident, TokenStream};

@@ -1,8 +1,14 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::doc::Doc;
-use crate::{module::Module, types::literal};
+use super::{
+    doc::{Doc, tagged},
+    types::bytes,
+};
+use crate::{
+    module::Module,
+    types::{integer, literal},
+};
 
 /// A struct of handles for each data section.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
@@ -11,10 +17,20 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let ident = &section.ident;
         let doc = Doc(format!("The variables of the section `{}`, {} bytes.", section.section.name, section.section.size));
         let fields = section.variables.iter().map(|(ident, variable)| {
-            let ty = module.types.rust(variable.ty, &quote!(types::));
-            let size = layouts.layout(variable.ty).size;
-            let declaration = layouts.c_declaration(&variable.name, variable.ty);
-            let doc = Doc(format!("`{declaration}`, offset {}, {size} byte{}", variable.offset, if size == 1 { "" } else { "s" }));
+            let known = layouts.has_values(variable.ty).then_some(variable.ty);
+            let (ty, align) = match (known, variable.size) {
+                // `_Atomic` in the first place: a number.
+                (None, size @ (1 | 2 | 4 | 8)) => (integer(size as u32, false), size),
+                (known, size) => (module.types.rust_or_bytes(known, size, &quote!(types::)), known.map_or(1, |ty| module.types.align(ty))),
+            };
+            let ty = if variable.offset.is_multiple_of(align) { ty } else { quote!(::eunomia_runtime::sample::Packed<#ty>) };
+            let declaration = match known {
+                Some(ty) => layouts.c_declaration(&variable.name, ty),
+                None => variable.name.clone(),
+            };
+            let untyped = if known.is_none() { "; the compiler left its type out" } else { "" };
+            let text = format!("`{declaration}`, offset {}, {}{untyped}", variable.offset, bytes(variable.size));
+            let doc = Doc(tagged(text, layouts.tags(variable.id, None)));
             quote! {
                 #doc
                 pub #ident: ::eunomia_runtime::bpf::Variable<'a, #ty, A>,

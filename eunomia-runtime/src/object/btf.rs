@@ -69,7 +69,12 @@ pub enum Kind {
     Section {
         variables: Vec<Slot>,
     },
-    DeclTag,
+    /// `__attribute__((btf_decl_tag(..)))`; its text is the name.
+    DeclTag {
+        on: TypeId,
+        /// Which member or parameter, or the whole.
+        component: Option<u32>,
+    },
 }
 
 /// A member of a struct or union.
@@ -307,15 +312,20 @@ fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
         RawType::Union(of) => named(of, Kind::Union { size: size(of.size()), members: members(of)? }),
         RawType::Enum(of) => {
             let signed = of.is_signed();
-            let value = |value: u32| if signed { i128::from(value.cast_signed()) } else { i128::from(value) };
+            let size = size(of.size());
+            let value = |value: u32| {
+                let wide = if signed { i64::from(value.cast_signed()).cast_unsigned() } else { value.into() };
+                fit(wide, size, signed)
+            };
             let values = of.members.iter().map(|member| Ok((name(member)?, value(member.val())))).collect::<Result<_, BtfError>>()?;
-            named(of, Kind::Enum { size: size(of.size()), signed, values })
+            named(of, Kind::Enum { size, signed, values })
         }
         RawType::Enum64(of) => {
             let signed = of.is_signed();
-            let value = |value: u64| if signed { i128::from(value.cast_signed()) } else { i128::from(value) };
+            let size = size(of.size());
+            let value = |value: u64| fit(value, size, signed);
             let values = of.members.iter().map(|member| Ok((name(member)?, value(member.val())))).collect::<Result<_, BtfError>>()?;
-            named(of, Kind::Enum { size: size(of.size()), signed, values })
+            named(of, Kind::Enum { size, signed, values })
         }
         RawType::Fwd(forward) => named(forward, Kind::Forward),
         RawType::Typedef(typedef) => named(typedef, Kind::Typedef { to: to(typedef) }),
@@ -338,9 +348,16 @@ fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
                 section.variables.iter().map(|slot| Slot { variable: to(slot), offset: slot.offset(), size: size(slot.size()) }).collect();
             named(section, Kind::Section { variables })
         }
-        RawType::DeclTag(tag) => named(tag, Kind::DeclTag),
+        RawType::DeclTag(tag) => named(tag, Kind::DeclTag { on: to(tag), component: tag.component_index() }),
         other => Err(BtfError(format!("type {id} is a {}, which is not known here", other.name()))),
     }
+}
+
+/// The value of an enum's constant as a variable of the enum holds it: BTF has 32 or 64 bits for each, whatever the enum's size.
+fn fit(value: u64, size: u32, signed: bool) -> i128 {
+    let unused = 64 - size.clamp(1, 8) * 8;
+    let value = value << unused;
+    if signed { i128::from(value.cast_signed() >> unused) } else { i128::from(value >> unused) }
 }
 
 /// The ids that a type holds by value.
@@ -358,6 +375,7 @@ fn each_id(kind: &Kind, mut f: impl FnMut(TypeId)) {
     match kind {
         Kind::Pointer { to } => f(*to),
         Kind::Section { variables } => variables.iter().for_each(|slot| f(slot.variable)),
+        Kind::DeclTag { on, .. } => f(*on),
         other => each_value_id(other, f),
     }
 }
@@ -369,6 +387,7 @@ fn each_id_mut(kind: &mut Kind, mut f: impl FnMut(&mut TypeId)) {
         Kind::Struct { members, .. } | Kind::Union { members, .. } => members.iter_mut().for_each(|member| f(&mut member.ty)),
         Kind::Variable { ty, .. } => f(ty),
         Kind::Section { variables } => variables.iter_mut().for_each(|slot| f(&mut slot.variable)),
+        Kind::DeclTag { on, .. } => f(on),
         _ => {}
     }
 }

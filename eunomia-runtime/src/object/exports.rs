@@ -168,7 +168,7 @@ fn has_values(layouts: &Layouts, id: TypeId) -> bool {
     let (_, ty) = layouts.btf.resolve(id);
     layouts.btf.contains(id)
         && layouts.layout(id).size > 0
-        && !matches!(ty.kind, Kind::Variable { .. } | Kind::Section { .. } | Kind::DeclTag)
+        && !matches!(ty.kind, Kind::Variable { .. } | Kind::Section { .. } | Kind::DeclTag { .. })
 }
 
 fn no_values(layouts: &Layouts, id: TypeId) -> String {

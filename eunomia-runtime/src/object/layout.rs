@@ -1,23 +1,37 @@
 //! Sizes, alignments and offsets: BTF and the symbol table are the only source of layout.
 
+use std::collections::HashMap;
+
 use super::{
     btf::{Btf, BtfError, Kind, Type, TypeId},
     elf::{Elf, Refused},
 };
 
 /// Size and alignment of a type, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// Size; 0 for `void`, functions and forward declarations.
     pub size: u64,
-    /// Alignment that C gives the type, at least 1.
+    /// Alignment, at least 1: what C gives the type as far as BTF shows it. Types that are packed have 1. Where a struct is longer than
+    /// its members and their alignment explain, it was declared `aligned`.
     pub align: u64,
-    /// Whether a struct's fields stand closer than their alignment asks for.
-    pub packed: bool,
-    /// Whether a struct's members follow each other and fill bytes, as those of C do. Only then is a walk through them bounded by the
-    /// size of the struct.
+    /// Members at any depth, the items of arrays counted.
+    parts: u64,
+    /// Members as C sees them, those of anonymous structs and unions counted.
+    fields: u64,
+    /// Whether the type has no more members than the bytes of a C type can hold. Only then is a walk through them bounded.
     pub regular: bool,
 }
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { size: 0, align: 1, parts: 1, fields: 0, regular: true }
+    }
+}
+
+/// Bounds of [`Layout::regular`]: unions let members share bytes, and the kernel's own stay a factor of a hundred below both.
+const MAX_FIELDS: u64 = 1 << 16;
+const MAX_PARTS_PER_BYTE: u64 = 1024;
 
 /// The object's ELF and BTF with every layout computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +43,8 @@ pub struct Layouts {
     /// How many types are the object's own.
     own: usize,
     layouts: Vec<Layout>,
+    /// Texts of declaration tags, by what they stand on.
+    tags: HashMap<(TypeId, Option<u32>), Vec<String>>,
 }
 
 impl Layouts {
@@ -43,14 +59,14 @@ impl Layouts {
             btf.append(Btf::parse(bytes).map_err(refuse)?);
         }
         let layouts = compute(&btf).map_err(refuse)?;
-        Ok(Self { elf, btf, own, layouts })
+        Ok(Self { elf, tags: tags(&btf), btf, own, layouts })
     }
 
     /// Types alone, without an object around them.
     pub(crate) fn of_btf(bytes: &[u8]) -> Result<Self, BtfError> {
         let btf = Btf::parse(bytes)?;
         let layouts = compute(&btf)?;
-        Ok(Self { elf: Elf::default(), own: layouts.len(), btf, layouts })
+        Ok(Self { elf: Elf::default(), own: layouts.len(), tags: tags(&btf), btf, layouts })
     }
 
     /// The object's own types: the only ones that say something of its sections and maps.
@@ -67,7 +83,12 @@ impl Layouts {
 
     /// Layout of a type.
     pub fn layout(&self, id: TypeId) -> Layout {
-        self.layouts.get(id.0 as usize).copied().unwrap_or(Layout { size: 0, align: 1, packed: false, regular: true })
+        self.layouts.get(id.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// The texts of the declaration tags (`btf_decl_tag`) of a type or variable, or of one of its members.
+    pub fn tags(&self, on: TypeId, member: Option<u32>) -> &[String] {
+        self.tags.get(&(on, member)).map_or(&[], Vec::as_slice)
     }
 
     /// Length of the text that `id` holds, where it is a C `char` array.
@@ -91,63 +112,89 @@ impl Layouts {
     }
 }
 
+fn tags(btf: &Btf) -> HashMap<(TypeId, Option<u32>), Vec<String>> {
+    let mut tags = HashMap::<_, Vec<String>>::new();
+    for (_, ty) in btf.iter() {
+        if let Kind::DeclTag { on, component } = ty.kind {
+            tags.entry((on, component)).or_default().push(ty.name.clone());
+        }
+    }
+    tags
+}
+
 fn compute(btf: &Btf) -> Result<Vec<Layout>, BtfError> {
     let mut layouts = vec![None; btf.iter().count()];
+    let limits = limits(btf);
     for (id, _) in btf.iter() {
-        visit(btf, id, &mut layouts)?;
+        visit(btf, id, &limits, &mut layouts)?;
     }
     Ok(layouts.into_iter().map(Option::unwrap_or_default).collect())
 }
 
+/// The largest alignment that each type can have where it is a member: what its offsets are multiples of.
+fn limits(btf: &Btf) -> Vec<u64> {
+    let mut limits = vec![u64::MAX; btf.iter().count()];
+    for (_, ty) in btf.iter() {
+        let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = &ty.kind else { continue };
+        for member in members.iter().filter(|member| member.bits.is_none() && member.bit_offset > 0) {
+            let mut id = btf.resolve(member.ty).0;
+            while let Kind::Array { element, .. } = btf.get(id).kind {
+                id = btf.resolve(element).0;
+            }
+            if let Some(limit) = limits.get_mut(id.0 as usize) {
+                *limit = (*limit).min(1 << (member.bit_offset / 8).trailing_zeros().min(31));
+            }
+        }
+    }
+    limits
+}
+
 /// Recursion ends: [`Btf::parse`] has bounded the depth of by-value containment.
-fn visit(btf: &Btf, id: TypeId, known: &mut [Option<Layout>]) -> Result<Layout, BtfError> {
+fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) -> Result<Layout, BtfError> {
     if let Some(layout) = known.get(id.0 as usize).copied().flatten() {
         return Ok(layout);
     }
-    let scalar =
-        |size: u32| Layout { size: size.into(), align: u64::from(size).next_power_of_two().clamp(1, 16), packed: false, regular: true };
+    let scalar = |size: u32| Layout { size: size.into(), align: u64::from(size).next_power_of_two().clamp(1, 16), ..Layout::default() };
     let ty = btf.get(id);
     let layout = match &ty.kind {
         Kind::Int { size, .. } | Kind::Float { size } | Kind::Enum { size, .. } => scalar(*size),
         Kind::Pointer { .. } => scalar(8),
         Kind::Array { element, len } => {
-            let element = visit(btf, *element, known)?;
-            let size = element.size.saturating_mul((*len).into());
-            Layout { size, align: element.align, packed: false, regular: true }
+            let element = visit(btf, *element, limits, known)?;
+            let len = u64::from(*len);
+            let parts = element.parts.saturating_mul(len).max(1);
+            Layout { size: element.size.saturating_mul(len), parts, fields: 0, ..element }
         }
         Kind::Struct { size, members } | Kind::Union { size, members } => {
+            let limit = limits.get(id.0 as usize).copied().unwrap_or(1);
             let size = u64::from(*size);
-            let mut align = 1;
-            let mut packed = false;
-            let mut regular = size > 0 || members.is_empty();
-            let mut last_end = 0;
+            let mut layout = Layout { size, parts: 0, ..Layout::default() };
+            let (mut end, mut packed) = (0, false);
             for member in members {
-                let of = visit(btf, member.ty, known)?;
-                align = align.max(of.align);
+                let of = visit(btf, member.ty, limits, known)?;
                 let start = u64::from(member.bit_offset);
-                let end = match member.bits {
-                    Some(bits) => start + u64::from(bits),
-                    None => start.saturating_add(of.size.saturating_mul(8)),
-                };
-                if end > size * 8 {
-                    return Err(BtfError(format!(
-                        "`{}` of type {} (`{}`) ends at bit {end}, the type has {size} bytes",
-                        member.name, id.0, ty.name
-                    )));
+                let bits = member.bits.map_or(of.size.saturating_mul(8), u64::from);
+                if start.saturating_add(bits) > size * 8 {
+                    let end = start.saturating_add(bits);
+                    let what = format!("`{}` of type {} (`{}`) ends at bit {end}, the type has {size} bytes", member.name, id.0, ty.name);
+                    return Err(BtfError(what));
                 }
-                regular &= start >= last_end;
-                last_end = end;
+                end = (start + bits).div_ceil(8).max(end);
+                layout.align = layout.align.max(of.align);
                 packed |= member.bits.is_none() && start % (of.align * 8) != 0;
+                layout.parts = layout.parts.saturating_add(of.parts);
+                layout.fields = layout.fields.saturating_add(if member.name.is_empty() { of.fields.max(1) } else { 1 });
+                layout.regular &= of.regular;
             }
             // The rule of libbpf's btf__align_of().
-            packed |= size % align != 0;
-            Layout { size, align: if packed { 1 } else { align }, packed, regular }
+            packed |= size % layout.align != 0;
+            layout.align = if packed { 1 } else { declared_align(size, end, layout.align, limit) };
+            layout.regular &= layout.fields <= MAX_FIELDS && layout.parts <= MAX_PARTS_PER_BYTE * (size + 1);
+            layout
         }
-        Kind::Typedef { to } | Kind::Modifier { to, .. } => visit(btf, *to, known)?,
-        Kind::Variable { ty, .. } => visit(btf, *ty, known)?,
-        Kind::Void | Kind::Forward | Kind::Function | Kind::Prototype | Kind::Section { .. } | Kind::DeclTag => {
-            Layout { size: 0, align: 1, packed: false, regular: true }
-        }
+        Kind::Typedef { to } | Kind::Modifier { to, .. } => visit(btf, *to, limits, known)?,
+        Kind::Variable { ty, .. } => visit(btf, *ty, limits, known)?,
+        Kind::Void | Kind::Forward | Kind::Function | Kind::Prototype | Kind::Section { .. } | Kind::DeclTag { .. } => Layout::default(),
     };
     if layout.size > u64::from(u32::MAX) {
         return Err(BtfError(format!("type {} (`{}`) is larger than 4 GiB", id.0, ty.name)));
@@ -156,4 +203,30 @@ fn visit(btf: &Btf, id: TypeId, known: &mut [Option<Layout>]) -> Result<Layout, 
         *slot = Some(layout);
     }
     Ok(layout)
+}
+
+/// The alignment of a struct whose members end at `end` and ask for `natural`: where `size` goes beyond what that fills up, the least one
+/// that explains it. BTF has no word for `__attribute__((aligned))`.
+fn declared_align(size: u64, end: u64, natural: u64, limit: u64) -> u64 {
+    if size == 0 || end.next_multiple_of(natural) == size {
+        return natural;
+    }
+    let powers = std::iter::successors(natural.checked_mul(2), |align| align.checked_mul(2));
+    let most = limit.min(1 << size.trailing_zeros());
+    powers.take_while(|align| *align <= most).find(|align| end.next_multiple_of(*align) == size).unwrap_or(natural)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::declared_align;
+
+    #[test]
+    fn alignment_is_read_from_the_size() {
+        assert_eq!(declared_align(4, 4, 4, u64::MAX), 4);
+        assert_eq!(declared_align(64, 4, 4, u64::MAX), 64);
+        assert_eq!(declared_align(64, 36, 4, u64::MAX), 32, "the least that explains it");
+        assert_eq!(declared_align(64, 4, 4, 8), 4, "a member stands at a multiple of 8 only");
+        assert_eq!(declared_align(12, 4, 4, u64::MAX), 4, "unnamed bit fields fill it");
+        assert_eq!(declared_align(0, 0, 1, u64::MAX), 1);
+    }
 }

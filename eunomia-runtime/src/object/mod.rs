@@ -4,18 +4,19 @@ mod btf;
 mod check;
 mod elf;
 mod exports;
+mod fields;
 mod layout;
 mod maps;
 mod names;
 mod sections;
 mod setup;
-mod support;
 
 pub use self::{
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
     check::Checked,
     elf::{Elf, Section, Symbol},
     exports::{CustomField, Payload, Stream},
+    fields::Field,
     layout::{Layout, Layouts},
     maps::{MapDef, MapKind},
     sections::{DataSection, Variable},

@@ -25,10 +25,14 @@ pub struct DataSection {
 pub struct Variable {
     /// The C name.
     pub name: String,
-    /// Its type.
+    /// The variable's own id.
+    pub id: TypeId,
+    /// Its type; one without values where the compiler wrote none (`_Atomic`).
     pub ty: TypeId,
     /// Bytes from the start of the section.
     pub offset: u64,
+    /// Bytes.
+    pub size: u64,
 }
 
 impl DataSection {
@@ -73,10 +77,14 @@ pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSectio
             match symbols.get(&(index, variable.name.as_str())) {
                 // Hidden ones are static for user space.
                 Some((_, false)) => {}
-                Some((offset, true)) if offset.saturating_add(layouts.layout(id).size) <= size => {
-                    variables.push(Variable { name: variable.name.clone(), ty: id, offset: *offset });
+                Some((offset, true)) => {
+                    let own = if layouts.has_values(id) { layouts.layout(id).size } else { slot.size.into() };
+                    if offset.saturating_add(own) <= size {
+                        variables.push(Variable { name: variable.name.clone(), id: slot.variable, ty: id, offset: *offset, size: own });
+                    } else {
+                        faults.push(corrupt(format!("the variable `{}` ends behind its section `{}`", variable.name, ty.name)));
+                    }
                 }
-                Some(_) => faults.push(corrupt(format!("the variable `{}` ends behind its section `{}`", variable.name, ty.name))),
                 None => faults.push(corrupt(format!("the variable `{}` of the section `{}` has no symbol", variable.name, ty.name))),
             }
         }

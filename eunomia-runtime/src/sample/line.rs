@@ -43,7 +43,7 @@ macro_rules! as_displayed {
     )*};
 }
 
-as_displayed!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 Bool KernelPtr);
+as_displayed!(bool u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 Bool KernelPtr);
 
 impl<const N: usize> Line for CharArray<N> {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,11 @@
 //! The typed core: what generated types are made of. It has no dependency on Linux or libbpf.
 
+pub(crate) mod access;
 mod bool;
 mod chars;
 mod event;
 pub(crate) mod line;
+mod packed;
 mod padding;
 mod pointer;
 
@@ -13,5 +15,6 @@ pub(crate) use chars::until_nul;
 pub use chars::{CharArray, TooLong};
 pub use event::{Event, Short, with_event};
 pub use line::{Fields, Line};
+pub use packed::Packed;
 pub use padding::Padding;
 pub use pointer::KernelPtr;

@@ -19,7 +19,7 @@ impl Value<'_> {
             return quote(out, &text);
         }
         match (self.shape, self.kind()) {
-            (Shape::Custom(_), _) | (_, Some(Kind::Struct { .. })) => {
+            (Shape::Custom(_), _) | (_, Some(Kind::Struct { .. } | Kind::Union { .. })) => {
                 out.push('{');
                 for (i, (name, value)) in self.fields().enumerate() {
                     if i > 0 {
@@ -35,7 +35,7 @@ impl Value<'_> {
             (_, Some(Kind::Float { size: 4 })) => {
                 number(out, self.bytes.try_into().map(f32::from_le_bytes).ok(), |number| number.is_finite())
             }
-            (_, Some(Kind::Float { .. })) => number(out, self.as_f64(), |number| number.is_finite()),
+            (_, Some(Kind::Float { size: 8 })) => number(out, self.as_f64(), |number| number.is_finite()),
             (_, Some(Kind::Enum { .. })) => {
                 let value = self.as_i128().unwrap_or_default();
                 quote(out, &format!("{}({value})", self.enum_name().unwrap_or("<UNKNOWN_VARIANT>")));
@@ -44,8 +44,8 @@ impl Value<'_> {
                 let number = self.as_i128().map(|number| number.to_string()).or_else(|| self.as_u128().map(|number| number.to_string()));
                 quote(out, &number.unwrap_or_default());
             }
-            (_, Some(Kind::Int { bool: true, .. })) => out.push_str(if self.as_bool() == Some(true) { "true" } else { "false" }),
-            (_, Some(Kind::Int { .. } | Kind::Pointer { .. })) => number(out, self.as_i128(), |_| true),
+            (_, Some(Kind::Int { bool: true, size: 1, .. })) => out.push_str(if self.as_bool() == Some(true) { "true" } else { "false" }),
+            (_, Some(Kind::Int { size: 1 | 2 | 4 | 8, .. } | Kind::Pointer { .. })) => number(out, self.as_i128(), |_| true),
             _ => list(out, self.bytes.iter(), |out, byte| number(out, Some(byte), |_| true)),
         }
     }

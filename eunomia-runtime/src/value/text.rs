@@ -11,7 +11,7 @@ use crate::{
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.shape, self.kind()) {
-            (Shape::Custom(_), _) | (_, Some(Kind::Struct { .. })) => write_fields(self, f),
+            (Shape::Custom(_), _) | (_, Some(Kind::Struct { .. } | Kind::Union { .. })) => write_fields(self, f),
             _ => write_value(self, f),
         }
     }
@@ -31,9 +31,11 @@ fn write_value(value: &Value<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let Some(text) = value.text_bytes() {
         return write_text(f, text);
     }
-    let Some(kind) = value.kind() else { return write_bytes(f, value.bytes) };
+    let Some(kind) = value.kind() else {
+        return if matches!(value.shape, Shape::Untyped) { write_numbers(f, value.bytes) } else { write_bytes(f, value.bytes) };
+    };
     match kind {
-        Kind::Struct { .. } => {
+        Kind::Struct { .. } | Kind::Union { .. } => {
             f.write_str("{")?;
             write_fields(value, f)?;
             f.write_str("}")
@@ -49,7 +51,7 @@ fn write_value(value: &Value<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Kind::Pointer { .. } => write!(f, "{:#x}", value.as_u64().unwrap_or_default()),
         Kind::Float { size: 4 } => match value.bytes.try_into().map(f32::from_le_bytes) {
             Ok(number) => write!(f, "{number}"),
-            Err(_) => write_bytes(f, value.bytes),
+            Err(_) => write_numbers(f, value.bytes),
         },
         _ => {
             if let Some(name) = value.enum_name() {
@@ -63,8 +65,17 @@ fn write_value(value: &Value<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             } else if let Some(number) = value.as_u128() {
                 write!(f, "{number}")
             } else {
-                write_bytes(f, value.bytes)
+                write_numbers(f, value.bytes)
             }
         }
     }
+}
+
+/// Bytes that no type of Rust stands for, as the array that generated code has for them.
+fn write_numbers(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    f.write_str("[")?;
+    for (i, byte) in bytes.iter().enumerate() {
+        write!(f, "{}{byte}", if i > 0 { ", " } else { "" })?;
+    }
+    f.write_str("]")
 }

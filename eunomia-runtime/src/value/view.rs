@@ -1,8 +1,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    object::{Checked, CustomField, Kind, Layouts, Payload, TypeId},
-    sample::Short,
+    object::{Checked, CustomField, Field, Kind, Layouts, Payload, TypeId, Variable},
+    sample::{Short, access::number},
 };
 
 /// A record or a part of one, borrowed from where it was delivered.
@@ -18,7 +18,16 @@ pub struct Value<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape<'a> {
     Type(TypeId),
+    /// The bytes that a bit field touches.
+    Bits {
+        ty: TypeId,
+        shift: u32,
+        width: u32,
+    },
+    /// A member that the compiler wrote no type for.
+    Untyped,
     Custom(&'a [CustomField]),
+    /// A record of an unknown type.
     Bytes,
 }
 
@@ -29,6 +38,15 @@ impl<'a> Value<'a> {
     /// [`Short`] where there are fewer bytes than the type has.
     pub fn new(layouts: &'a Layouts, ty: TypeId, bytes: &'a [u8]) -> Result<Self, Short> {
         Self::of(layouts, Shape::Type(ty), bytes)
+    }
+
+    /// The value of a variable.
+    ///
+    /// # Errors
+    /// [`Short`] where there are fewer bytes than the variable has.
+    pub fn of_variable(layouts: &'a Layouts, variable: &Variable, bytes: &'a [u8]) -> Result<Self, Short> {
+        let shape = if layouts.has_values(variable.ty) { Shape::Type(variable.ty) } else { Shape::Untyped };
+        Self::of(layouts, shape, bytes)
     }
 
     /// A record of the `index`th stream of a skeleton.
@@ -48,7 +66,7 @@ impl<'a> Value<'a> {
         let size = match shape {
             Shape::Type(ty) => layouts.layout(ty).size,
             Shape::Custom(fields) => fields.last().map_or(0, |last| last.offset + layouts.layout(last.ty).size),
-            Shape::Bytes => bytes.len() as u64,
+            Shape::Bits { .. } | Shape::Untyped | Shape::Bytes => bytes.len() as u64,
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let short = Short { len: bytes.len(), size };
@@ -63,16 +81,16 @@ impl<'a> Value<'a> {
     /// The C type, or `bytes` where it is unknown.
     pub fn c_type(&self) -> String {
         match self.shape {
-            Shape::Type(ty) => self.layouts.c_name(ty),
+            Shape::Type(ty) | Shape::Bits { ty, .. } => self.layouts.c_name(ty),
             Shape::Custom(_) => "custom members".to_owned(),
-            Shape::Bytes => "bytes".to_owned(),
+            Shape::Untyped | Shape::Bytes => "bytes".to_owned(),
         }
     }
 
     /// The kind behind typedefs and modifiers.
     pub(super) fn kind(&self) -> Option<&'a Kind> {
         match self.shape {
-            Shape::Type(ty) => Some(&self.layouts.btf.resolve(ty).1.kind),
+            Shape::Type(ty) | Shape::Bits { ty, .. } => Some(&self.layouts.btf.resolve(ty).1.kind),
             _ => None,
         }
     }
@@ -82,19 +100,27 @@ impl<'a> Value<'a> {
         Self::of(self.layouts, Shape::Type(ty), bytes).ok()
     }
 
-    /// The fields of a struct in the order of their offsets; empty for anything else, and where they overlap, which C does not do.
+    /// The members of a struct or union in the order of their declaration, those of anonymous ones inside among them; empty for
+    /// anything else.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Self)> {
-        let (members, custom) = match (self.shape, self.kind()) {
-            (Shape::Custom(fields), _) => (&[][..], fields),
-            (Shape::Type(ty), Some(Kind::Struct { members, .. })) if self.layouts.layout(ty).regular => (members.as_slice(), &[][..]),
-            _ => (&[][..], &[][..]),
+        let (fields, custom) = match self.shape {
+            Shape::Custom(fields) => (Vec::new(), fields),
+            Shape::Type(ty) => (self.layouts.fields(ty), &[][..]),
+            _ => (Vec::new(), &[][..]),
         };
         let this = *self;
-        let members = members.iter().filter_map(move |member| {
-            let value = this.part(member.ty, u64::from(member.bit_offset) / 8)?;
-            Some((member.name.as_str(), value))
-        });
+        let members = fields.into_iter().filter_map(move |field| Some((field.name, this.member(&field)?)));
         members.chain(custom.iter().filter_map(move |field| Some((field.name.as_str(), this.part(field.ty, field.offset)?))))
+    }
+
+    fn member(&self, field: &Field<'_>) -> Option<Self> {
+        let bytes = self.bytes.get(usize::try_from(field.offset()).ok()?..usize::try_from(field.end()).ok()?)?;
+        let shape = match (field.ty, field.bits) {
+            (None, _) => Shape::Untyped,
+            (Some(ty), None) => Shape::Type(ty),
+            (Some(ty), Some(width)) => Shape::Bits { ty, shift: u32::try_from(field.bit_offset % 8).ok()?, width },
+        };
+        Self::of(self.layouts, shape, bytes).ok()
     }
 
     /// The field of a struct by its C name.
@@ -135,34 +161,32 @@ impl<'a> Value<'a> {
             Kind::Pointer { .. } => false,
             _ => return None,
         };
-        let raw = self.raw()?;
-        if signed {
-            let unused = 128 - 8 * u32::try_from(self.bytes.len()).ok()?;
-            Some(raw.cast_signed().checked_shl(unused)?.checked_shr(unused)?)
-        } else {
-            raw.try_into().ok()
-        }
+        let number = self.number(signed)?;
+        (signed || number >= 0).then_some(number)
     }
 
     /// The number of an unsigned integer of any width.
     pub fn as_u128(&self) -> Option<u128> {
         match self.kind()? {
-            Kind::Int { signed: false, .. } => self.raw(),
+            Kind::Int { signed: false, .. } => Some(self.number(false)?.cast_unsigned()),
             _ => self.as_i128()?.try_into().ok(),
         }
     }
 
-    /// The bytes as a little-endian number; objects for other hosts are refused when they are read.
-    fn raw(&self) -> Option<u128> {
-        let mut word = [0; 16];
-        word.get_mut(..self.bytes.len())?.copy_from_slice(self.bytes);
-        Some(u128::from_le_bytes(word))
+    /// The bits as a number; objects for big-endian hosts are refused when they are read. Numbers that Rust has no type for are none.
+    fn number(&self, signed: bool) -> Option<i128> {
+        let (shift, width) = match self.shape {
+            Shape::Bits { shift, width, .. } if (1..=128).contains(&width) => (shift, width),
+            Shape::Type(_) if matches!(self.bytes.len(), 1 | 2 | 4 | 8 | 16) => (0, 8 * u32::try_from(self.bytes.len()).ok()?),
+            _ => return None,
+        };
+        Some(number(self.bytes, shift, width, signed))
     }
 
     /// The truth, of a C `bool`.
     pub fn as_bool(&self) -> Option<bool> {
         match self.kind()? {
-            Kind::Int { bool: true, .. } => Some(self.raw()? != 0),
+            Kind::Int { bool: true, size: 1, .. } => Some(self.number(false)? != 0),
             _ => None,
         }
     }
@@ -191,7 +215,7 @@ impl<'a> Value<'a> {
     /// The name of an enum's value, where it has one.
     pub fn enum_name(&self) -> Option<&'a str> {
         match self.shape {
-            Shape::Type(ty) => Layouts::enum_name(self.layouts.btf.resolve(ty).1, self.as_i128()?),
+            Shape::Type(ty) | Shape::Bits { ty, .. } => Layouts::enum_name(self.layouts.btf.resolve(ty).1, self.as_i128()?),
             _ => None,
         }
     }

@@ -1,0 +1,204 @@
+//! A struct or union of C as a Rust struct with accessors.
+
+use eunomia_runtime::object::Kind;
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::quote;
+
+use super::{
+    doc::{Doc, tagged},
+    types::{bytes, derives},
+};
+use crate::{
+    structure::{Access, Member, Slot, Structure},
+    types::{Types, integer, literal},
+};
+
+pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[String], structure: &Structure<'_>) -> TokenStream {
+    let doc = Doc(tagged(format!("`{c_name}`, {}", bytes(structure.size)), tags));
+    let slots: TokenStream = structure.slots.iter().map(|slot| field(types, structure, slot)).collect();
+    let accessors: TokenStream = structure.members.iter().map(|member| accessor(types, member)).collect();
+    let accessors = (!accessors.is_empty()).then(|| quote!(impl #ident { #accessors }));
+    let align = literal(structure.align);
+    let repr = if structure.aligned { quote!(#[repr(C, align(#align))]) } else { quote!(#[repr(C)]) };
+    let size = literal(structure.size);
+    let offsets = structure.slots.iter().filter_map(|slot| {
+        let (field, offset) = match slot {
+            Slot::Member(index) => structure.members.get(*index).map(|member| (&member.ident, member.field.offset()))?,
+            Slot::Shared { ident, offset, .. } => (ident, *offset),
+            Slot::Padding { .. } => return None,
+        };
+        let offset = literal(offset);
+        Some(quote!(const _: [(); #offset] = [(); ::core::mem::offset_of!(#ident, #field)];))
+    });
+    let shown = structure.members.iter().filter_map(|member| Some((member.field.name, value(member)?)));
+    let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
+    let debug = ident.to_string();
+    let debug = debug.trim_start_matches("r#");
+    let derives = derives();
+    quote! {
+        #doc
+        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, #derives)]
+        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
+        #repr
+        pub struct #ident { #slots }
+
+        #accessors
+
+        // Against BTF; the compiler names both numbers where they differ.
+        const _: [(); #size] = [(); ::core::mem::size_of::<#ident>()];
+        const _: [(); #align] = [(); ::core::mem::align_of::<#ident>()];
+        #(#offsets)*
+
+        impl ::eunomia_runtime::sample::Event for #ident {
+            const C_NAME: &'static str = #c_name;
+        }
+
+        impl ::core::default::Default for #ident {
+            fn default() -> Self {
+                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+            }
+        }
+
+        impl ::core::fmt::Debug for #ident {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(#debug)#(.field(#names, #values))*.finish()
+            }
+        }
+
+        impl ::core::fmt::Display for #ident {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::Fields::new(f)#(.field(#names, #values))*.finish()
+            }
+        }
+
+        impl ::eunomia_runtime::sample::Line for #ident {
+            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::write!(f, "{{{self}}}")
+            }
+        }
+    }
+}
+
+fn field(types: &Types<'_>, structure: &Structure<'_>, slot: &Slot) -> TokenStream {
+    match slot {
+        Slot::Member(index) => {
+            let Some(member) = structure.members.get(*index) else { return TokenStream::new() };
+            let (ident, ty) = (&member.ident, types.rust_or_bytes(member.field.ty, member.field.size, &TokenStream::new()));
+            let doc = describe(types, member);
+            let ty = if matches!(member.access, Access::Packed) { quote!(::eunomia_runtime::sample::Packed<#ty>) } else { ty };
+            quote! {
+                #doc
+                pub #ident: #ty,
+            }
+        }
+        Slot::Shared { ident, len, .. } => {
+            let ty = crate::types::bytes(*len);
+            quote! {
+                #[doc(hidden)]
+                pub #ident: #ty,
+            }
+        }
+        Slot::Padding { ident, len } => {
+            let len = literal(*len);
+            quote! {
+                #[doc(hidden)]
+                pub #ident: ::eunomia_runtime::__private::Padding<#len>,
+            }
+        }
+    }
+}
+
+/// The C declaration and the place of a member.
+fn describe(types: &Types<'_>, member: &Member<'_>) -> Doc {
+    let field = &member.field;
+    let (declared, index) = field.declared;
+    let tags = types.layouts.tags(declared, Some(index));
+    let (offset, size) = (field.offset(), bytes(field.size));
+    let text = match (field.ty, field.bits) {
+        (None, _) => format!("`{}`, offset {offset}, {size}; the compiler left its type out", field.name),
+        (Some(ty), None) => format!("`{}`, offset {offset}, {size}", types.layouts.c_declaration(field.name, ty)),
+        (Some(ty), Some(bits)) => {
+            let declaration = types.layouts.c_declaration(field.name, ty);
+            format!("`{declaration} : {bits}`, from bit {} of byte {offset} on", field.bit_offset % 8)
+        }
+    };
+    Doc(tagged(text, tags))
+}
+
+/// The member as a reference, for formatting.
+fn value(member: &Member<'_>) -> Option<TokenStream> {
+    let ident = &member.ident;
+    match member.access {
+        Access::Field | Access::Packed => Some(quote!(&self.#ident)),
+        Access::Copy { .. } | Access::Bits { .. } => Some(quote!(&self.#ident())),
+        Access::View { .. } => Some(quote!(self.#ident())),
+        Access::Nothing => None,
+    }
+}
+
+fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
+    let (ident, field) = (&member.ident, &member.field);
+    let ty = types.rust_or_bytes(field.ty, field.size, &TokenStream::new());
+    let doc = describe(types, member);
+    let offset = literal(field.offset());
+    let link = format!(" Changes [`Self::{}`].", ident.to_string().trim_start_matches("r#"));
+    match &member.access {
+        Access::Field | Access::Packed | Access::Nothing => TokenStream::new(),
+        Access::Copy { set } => quote! {
+            #doc
+            pub fn #ident(&self) -> #ty {
+                ::eunomia_runtime::__private::get::<Self, #ty, #offset>(self)
+            }
+
+            #[doc = #link]
+            pub fn #set(&mut self, value: #ty) {
+                ::eunomia_runtime::__private::set::<Self, #ty, #offset>(self, &value);
+            }
+        },
+        Access::View { edit } => quote! {
+            #doc
+            pub fn #ident(&self) -> &#ty {
+                ::eunomia_runtime::__private::view::<Self, #ty, #offset>(self)
+            }
+
+            #[doc = #link]
+            pub fn #edit(&mut self) -> &mut #ty {
+                ::eunomia_runtime::__private::view_mut::<Self, #ty, #offset>(self)
+            }
+        },
+        Access::Bits { set } => {
+            let (at, width) = (literal(field.bit_offset), Literal::u32_unsuffixed(field.bits.unwrap_or_default()));
+            let (outer, signed, wrap, unwrap) = bits(types, member, &ty);
+            let link = format!("{link} Only the lowest {width} bits of the value are kept.");
+            quote! {
+                #doc
+                pub fn #ident(&self) -> #outer {
+                    let bits = ::eunomia_runtime::__private::bits::<Self, #at, #width>(self, #signed);
+                    #wrap
+                }
+
+                #[doc = #link]
+                pub fn #set(&mut self, value: #outer) {
+                    ::eunomia_runtime::__private::set_bits::<Self, #at, #width>(self, #unwrap);
+                }
+            }
+        }
+    }
+}
+
+/// Of a bit field: the type that the accessors take and give, whether it is signed, and how it is made of `bits` and turned into them.
+fn bits(types: &Types<'_>, member: &Member<'_>, ty: &TokenStream) -> (TokenStream, bool, TokenStream, TokenStream) {
+    let kind = member.field.ty.map(|id| &types.layouts.btf.resolve(id).1.kind);
+    match kind {
+        Some(Kind::Int { bool: true, .. }) => (quote!(bool), false, quote!(bits != 0), quote!(::core::convert::From::from(value))),
+        Some(Kind::Enum { size: size @ (1 | 2 | 4 | 8), signed, .. }) => {
+            let repr = integer(*size, *signed);
+            (ty.clone(), *signed, quote!(#ty(bits as #repr)), quote!(value.0 as i128))
+        }
+        Some(Kind::Int { size: size @ (1 | 2 | 4 | 8 | 16), signed, .. }) => {
+            let repr = integer(*size, *signed);
+            (repr.clone(), *signed, quote!(bits as #repr), quote!(value as i128))
+        }
+        _ => (quote!(i128), false, quote!(bits), quote!(value)),
+    }
+}

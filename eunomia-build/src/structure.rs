@@ -1,0 +1,161 @@
+//! How a C struct or union becomes a Rust struct: which members are fields, and what fills the bytes between and below them.
+//!
+//! A member is a field where it has bytes of its own, in a [`eunomia_runtime::sample::Packed`] where it is not aligned there. Bit fields,
+//! and members that share bytes with others, are read and written through methods over bytes that are one hidden field. Thereby
+//! packed structs, unions and anonymous members need no rules of their own.
+
+use std::collections::BTreeMap;
+
+use eunomia_runtime::object::{Field, Kind, TypeId};
+use proc_macro2::Ident;
+
+use crate::{
+    names::{Scope, verbatim},
+    types::Types,
+};
+
+/// A struct that can be emitted.
+#[derive(Debug)]
+pub(crate) struct Structure<'a> {
+    pub(crate) size: u64,
+    pub(crate) align: u64,
+    /// Whether the alignment must be asked for, being more than that of the fields.
+    pub(crate) aligned: bool,
+    /// What the struct consists of: every byte once, in order.
+    pub(crate) slots: Vec<Slot>,
+    /// In the order of their declaration.
+    pub(crate) members: Vec<Member<'a>>,
+}
+
+/// A field of the Rust struct.
+#[derive(Debug)]
+pub(crate) enum Slot {
+    /// A member, by its number.
+    Member(usize),
+    /// Bytes that members share.
+    Shared { ident: Ident, offset: u64, len: u64 },
+    /// Bytes of no member.
+    Padding { ident: Ident, len: u64 },
+}
+
+/// A member of the C struct.
+#[derive(Debug)]
+pub(crate) struct Member<'a> {
+    pub(crate) ident: Ident,
+    pub(crate) field: Field<'a>,
+    pub(crate) access: Access,
+}
+
+/// How Rust gets at a member.
+#[derive(Debug)]
+pub(crate) enum Access {
+    /// A field.
+    Field,
+    /// A field in `Packed`.
+    Packed,
+    /// Methods that copy.
+    Copy { set: Ident },
+    /// Methods that borrow.
+    View { edit: Ident },
+    /// Methods that copy bits.
+    Bits { set: Ident },
+    /// Not at all: an empty array in the middle of other members.
+    Nothing,
+}
+
+impl<'a> Structure<'a> {
+    /// Decides how `fields`, which lie inside `size` bytes, are laid out.
+    pub(crate) fn decide(types: &Types<'_>, fields: Vec<Field<'a>>, size: u64, align: u64) -> Self {
+        let shared = shared(&fields);
+        let mut scope = Scope::default();
+        let mut natural = 1;
+        let idents: Vec<Ident> = fields.iter().map(|field| scope.claim(verbatim(field.name))).collect();
+        let members: Vec<_> = fields
+            .into_iter()
+            .zip(idents)
+            .map(|(field, ident)| {
+                let own = field.ty.map_or(1, |ty| types.align(ty));
+                let fits = align.is_multiple_of(own) && field.offset().is_multiple_of(own);
+                let mut method = |name: String| scope.claim(verbatim(&name));
+                let bare = ident.to_string();
+                let bare = bare.trim_start_matches("r#");
+                let access = match region(&shared, &field) {
+                    Some(_) if field.bits.is_some() => Access::Bits { set: method(format!("set_{bare}")) },
+                    Some(_) if field.size == 0 => Access::Nothing,
+                    Some(_) if fits && !field.ty.is_some_and(|ty| is_scalar(types, ty)) => {
+                        Access::View { edit: method(format!("{bare}_mut")) }
+                    }
+                    Some(_) => Access::Copy { set: method(format!("set_{bare}")) },
+                    None if fits => {
+                        natural = natural.max(own);
+                        Access::Field
+                    }
+                    None => Access::Packed,
+                };
+                Member { ident, field, access }
+            })
+            .collect();
+        let slots = slots(&members, &shared, size, &mut scope);
+        Self { size, align, aligned: natural != align, slots, members }
+    }
+}
+
+/// The bytes, as starts and ends, that belong to bit fields or to more than one member.
+fn shared(fields: &[Field<'_>]) -> BTreeMap<u64, u64> {
+    let mut spans: Vec<_> = fields.iter().map(|field| (field.offset(), field.end(), field.bits.is_some())).collect();
+    spans.sort_unstable();
+    let mut regions = BTreeMap::new();
+    // Spans that overlap, and bit fields that touch, become one.
+    let mut open: Option<(u64, u64, bool)> = None;
+    for (start, end, bits) in spans {
+        match &mut open {
+            Some((_, last, shares)) if start < *last || (start == *last && bits && *shares) => {
+                *last = end.max(*last);
+                *shares = true;
+            }
+            _ => {
+                regions.extend(open.filter(|(_, _, shares)| *shares).map(|(start, end, _)| (start, end)));
+                open = Some((start, end, bits));
+            }
+        }
+    }
+    regions.extend(open.filter(|(_, _, shares)| *shares).map(|(start, end, _)| (start, end)));
+    regions
+}
+
+/// The shared bytes that hold a member.
+fn region(shared: &BTreeMap<u64, u64>, field: &Field<'_>) -> Option<(u64, u64)> {
+    let (&start, &end) = shared.range(..=field.offset()).next_back()?;
+    // One without bytes may stand at the border.
+    let inside = if field.size == 0 { start < field.offset() && field.offset() < end } else { field.offset() < end };
+    inside.then_some((start, end))
+}
+
+fn slots(members: &[Member<'_>], shared: &BTreeMap<u64, u64>, size: u64, scope: &mut Scope) -> Vec<Slot> {
+    let fields = members.iter().enumerate().filter(|(_, member)| matches!(member.access, Access::Field | Access::Packed));
+    let mut parts: Vec<_> = fields.map(|(index, member)| (member.field.offset(), member.field.end(), Some(index))).collect();
+    parts.extend(shared.iter().map(|(start, end)| (*start, *end, None)));
+    parts.sort_by_key(|(start, end, _)| (*start, *end));
+    let mut slots = Vec::new();
+    let mut at = 0;
+    let pad = |slots: &mut Vec<Slot>, scope: &mut Scope, from: u64, to: u64| {
+        if from < to {
+            slots.push(Slot::Padding { ident: scope.claim(verbatim(&format!("__pad_{from}"))), len: to - from });
+        }
+    };
+    for (start, end, member) in parts {
+        pad(&mut slots, scope, at, start);
+        slots.push(match member {
+            Some(index) => Slot::Member(index),
+            None => Slot::Shared { ident: scope.claim(verbatim(&format!("__shared_{start}"))), offset: start, len: end - start },
+        });
+        at = end;
+    }
+    pad(&mut slots, scope, at, size);
+    slots
+}
+
+/// Whether values of the type are handed over as copies.
+fn is_scalar(types: &Types<'_>, ty: TypeId) -> bool {
+    matches!(types.layouts.btf.resolve(ty).1.kind, Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } | Kind::Enum { .. })
+}

@@ -1,0 +1,146 @@
+//! Members that are no fields of the Rust struct: bit fields, and those that share bytes with others. Generated accessors are calls of
+//! these, at constant places that are checked when they are compiled.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Whether a `T` at `offset` lies inside an `S`.
+const fn inside<S, T>(offset: usize) -> bool {
+    size_of::<T>() <= size_of::<S>() && offset <= size_of::<S>() - size_of::<T>()
+}
+
+/// Whether a `T` at `offset` of any `S` is aligned.
+const fn aligned<S, T>(offset: usize) -> bool {
+    align_of::<S>().is_multiple_of(align_of::<T>()) && offset.is_multiple_of(align_of::<T>())
+}
+
+/// A copy of the member at `OFFSET`.
+pub fn get<S, T, const OFFSET: usize>(of: &S) -> T
+where
+    S: IntoBytes + Immutable,
+    T: FromBytes,
+{
+    const { assert!(inside::<S, T>(OFFSET)) };
+    // There are enough bytes, as was just asserted.
+    let bytes = of.as_bytes().get(OFFSET..).unwrap_or_default();
+    T::read_from_prefix(bytes).map_or_else(|_| T::new_zeroed(), |(value, _)| value)
+}
+
+/// Replaces the member at `OFFSET`.
+pub fn set<S, T, const OFFSET: usize>(of: &mut S, value: &T)
+where
+    S: IntoBytes + FromBytes,
+    T: IntoBytes + Immutable,
+{
+    const { assert!(inside::<S, T>(OFFSET)) };
+    if let Some(bytes) = of.as_mut_bytes().get_mut(OFFSET..) {
+        let _ = value.write_to_prefix(bytes);
+    }
+}
+
+/// The member at `OFFSET`, in place.
+pub fn view<S, T, const OFFSET: usize>(of: &S) -> &T
+where
+    S: IntoBytes + Immutable,
+    T: FromBytes + Immutable + KnownLayout,
+{
+    const { assert!(inside::<S, T>(OFFSET) && aligned::<S, T>(OFFSET)) };
+    match of.as_bytes().get(OFFSET..).map(T::ref_from_prefix) {
+        Some(Ok((member, _))) => member,
+        _ => unreachable!("asserted when this was compiled"),
+    }
+}
+
+/// The member at `OFFSET`, in place and to be changed.
+pub fn view_mut<S, T, const OFFSET: usize>(of: &mut S) -> &mut T
+where
+    S: IntoBytes + FromBytes,
+    T: FromBytes + IntoBytes + KnownLayout,
+{
+    const { assert!(inside::<S, T>(OFFSET) && aligned::<S, T>(OFFSET)) };
+    match of.as_mut_bytes().get_mut(OFFSET..).map(T::mut_from_prefix) {
+        Some(Ok((member, _))) => member,
+        _ => unreachable!("asserted when this was compiled"),
+    }
+}
+
+/// The bit field of `WIDTH` bits (1 to 128) from bit `AT` on, sign-extended where it is signed.
+///
+/// Bits are counted from the lowest of the first byte, as little-endian C compilers place them.
+pub fn bits<S, const AT: usize, const WIDTH: u32>(of: &S, signed: bool) -> i128
+where
+    S: IntoBytes + Immutable,
+{
+    const { assert!(0 < WIDTH && WIDTH <= 128 && AT + WIDTH as usize <= 8 * size_of::<S>()) };
+    number(of.as_bytes().get(AT / 8..).unwrap_or_default(), AT as u32 % 8, WIDTH, signed)
+}
+
+/// As [`bits`], at the start of `bytes` behind `shift` bits (less than 8).
+pub(crate) fn number(bytes: &[u8], shift: u32, width: u32, signed: bool) -> i128 {
+    let mut raw = 0u128;
+    let mut at = 0;
+    for &byte in bytes.iter().take((shift + width).div_ceil(8) as usize) {
+        let byte = u128::from(byte);
+        raw |= if at < shift { byte >> shift } else { byte << (at - shift) };
+        at += 8;
+    }
+    let unused = 128 - width;
+    let raw = raw << unused;
+    if signed { raw.cast_signed() >> unused } else { (raw >> unused).cast_signed() }
+}
+
+/// Sets the bit field of `WIDTH` bits from bit `AT` on to the lowest bits of `value`. Bits around it stay as they are.
+pub fn set_bits<S, const AT: usize, const WIDTH: u32>(of: &mut S, value: i128)
+where
+    S: IntoBytes + FromBytes,
+{
+    const { assert!(0 < WIDTH && WIDTH <= 128 && AT + WIDTH as usize <= 8 * size_of::<S>()) };
+    let bytes = of.as_mut_bytes();
+    for bit in 0..WIDTH {
+        let at = AT + bit as usize;
+        if let Some(byte) = bytes.get_mut(at / 8) {
+            let mask = 1 << (at % 8);
+            *byte = if value >> bit & 1 == 1 { *byte | mask } else { *byte & !mask };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bit_fields_at_every_place() {
+        fn check<const AT: usize, const WIDTH: u32>() {
+            for value in [0, 1, -1, i128::MAX, 0x0123_4567_89ab_cdef_1122_3344_5566_7788] {
+                for background in [0u8, 0xff] {
+                    let mut bytes = [background; 24];
+                    set_bits::<_, AT, WIDTH>(&mut bytes, value);
+                    let unused = 128 - WIDTH;
+                    assert_eq!(bits::<_, AT, WIDTH>(&bytes, true), value << unused >> unused, "{AT} {WIDTH}");
+                    assert_eq!(bits::<_, AT, WIDTH>(&bytes, false), ((value << unused).cast_unsigned() >> unused).cast_signed());
+                    let outside = (0..192).filter(|bit| !(AT..AT + WIDTH as usize).contains(bit));
+                    assert!(outside.into_iter().all(|bit| bytes[bit / 8] >> (bit % 8) & 1 == background & 1));
+                }
+            }
+        }
+        check::<0, 1>();
+        check::<3, 5>();
+        check::<7, 2>();
+        check::<5, 33>();
+        check::<38, 7>();
+        check::<1, 64>();
+        check::<56, 70>();
+        check::<0, 128>();
+        check::<63, 128>();
+    }
+
+    #[test]
+    fn members_that_share_bytes() {
+        let mut words = [0u64; 2];
+        set::<_, u32, 12>(&mut words, &0xdead_beef);
+        assert_eq!((get::<_, u32, 12>(&words), words[1]), (0xdead_beef, 0xdead_beef << 32));
+        *view_mut::<_, [u16; 2], 4>(&mut words) = [1, 2];
+        assert_eq!(view::<_, [u16; 2], 4>(&words), &[1, 2]);
+        assert_eq!(get::<[u8; 3], u16, 1>(&[1, 2, 3]), 0x0302);
+    }
+}

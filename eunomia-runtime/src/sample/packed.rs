@@ -1,0 +1,79 @@
+use std::fmt;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::Line;
+
+/// A value at an address that its type is not aligned for: a member of a packed struct, of which there are no references.
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C, packed)]
+pub struct Packed<T>(T);
+
+impl<T: Copy> Packed<T> {
+    /// Puts a value into a packed place.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    pub const fn get(self) -> T {
+        self.0
+    }
+
+    /// Replaces the value.
+    pub const fn set(&mut self, value: T) {
+        self.0 = value;
+    }
+}
+
+impl<T: Copy> From<T> for Packed<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T: Copy + PartialEq> PartialEq for Packed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl<T: Copy + Eq> Eq for Packed<T> {}
+
+impl<T: Copy + fmt::Debug> fmt::Debug for Packed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl<T: Copy + fmt::Display> fmt::Display for Packed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl<T: Copy + Line> Line for Packed<T> {
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().line(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_at_odd_addresses() {
+        #[derive(FromBytes, Immutable, KnownLayout)]
+        #[repr(C)]
+        struct Record {
+            tag: u8,
+            number: Packed<u64>,
+        }
+        assert_eq!((size_of::<Record>(), align_of::<Record>()), (9, 1));
+        let bytes = [7, 1, 0, 0, 0, 0, 0, 0, 128];
+        let record = Record::ref_from_bytes(&bytes).unwrap();
+        assert_eq!((record.tag, record.number.get(), record.number), (7, 1 << 63 | 1, Packed::new(1 << 63 | 1)));
+        assert_eq!(record.number.to_string(), "9223372036854775809");
+    }
+}
