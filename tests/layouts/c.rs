@@ -20,6 +20,13 @@ pub(crate) enum Probe {
 
 /// The whole file.
 pub(crate) fn source(case: &Case) -> String {
+    let probes: Vec<String> = probes(case).iter().map(probe).collect();
+    let probes = probes.join(",\n    ");
+    format!("{}const unsigned long long probes[] __attribute__((section(\"{PROBES}\"))) = {{\n    {probes}\n}};\n", declarations(case))
+}
+
+/// The types and the variable.
+pub(crate) fn declarations(case: &Case) -> String {
     let mut text = format!("// Seed {}, with {:?}.\n", case.seed, case.features);
     for declared in &case.declared {
         match declared {
@@ -41,9 +48,6 @@ pub(crate) fn source(case: &Case) -> String {
     }
     let value = initialiser(case, &Type::Declared(case.top), &case.value);
     writeln!(text, "struct top value __attribute__((section(\".data\"))) = {value};").expect("text grows");
-    let probes: Vec<String> = probes(case).iter().map(probe).collect();
-    writeln!(text, "const unsigned long long probes[] __attribute__((section(\"{PROBES}\"))) = {{\n    {}\n}};", probes.join(",\n    "))
-        .expect("text grows");
     text
 }
 
@@ -163,8 +167,7 @@ fn initialiser(case: &Case, ty: &Type, value: &Value) -> String {
         // A flexible array, of which the type of the items is at hand.
         (_, Value::Items(items)) => list(items.iter().map(|item| initialiser(case, ty, item)).collect()),
         (Type::Declared(index), Value::Members(values)) => {
-            let members = case.record(*index).into_iter().flat_map(|record| &record.members).filter(|member| member.has_value());
-            list(members.zip(values).map(|(member, value)| initialiser(case, &member.ty, value)).collect())
+            list(case.members(*index).zip(values).map(|(member, value)| initialiser(case, &member.ty, value)).collect())
         }
         (Type::Declared(index), Value::Arm(arm, value)) => {
             let member = case.record(*index).map(|record| &record.members[*arm]).expect("an arm is of a union");

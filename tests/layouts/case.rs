@@ -73,6 +73,11 @@ impl Case {
         }
     }
 
+    /// The members of a record that have values.
+    pub(crate) fn members(&self, index: usize) -> impl Iterator<Item = &Member> {
+        self.record(index).into_iter().flat_map(|record| &record.members).filter(|member| member.has_value())
+    }
+
     /// The type behind typedefs.
     pub(crate) fn resolve<'a>(&'a self, ty: &'a Type) -> &'a Type {
         resolve(&self.declared, ty)

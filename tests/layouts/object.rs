@@ -8,6 +8,7 @@ use super::c::PROBES;
 
 #[derive(Debug)]
 pub(crate) struct Object {
+    pub(crate) file: Vec<u8>,
     /// The answers to the probes.
     pub(crate) probes: Vec<u64>,
     /// The bytes of the variable `value`.
@@ -15,19 +16,18 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    pub(crate) fn read(bytes: &[u8]) -> Self {
-        let file = ElfBytes::<LittleEndian>::minimal_parse(bytes).unwrap();
-        let header = file.section_header_by_name(PROBES).unwrap().unwrap();
-        let (probes, _) = file.section_data(&header).unwrap();
-        let (symbols, names) = file.symbol_table().unwrap().unwrap();
+    pub(crate) fn read(file: Vec<u8>) -> Self {
+        let elf = ElfBytes::<LittleEndian>::minimal_parse(&file).unwrap();
+        let header = elf.section_header_by_name(PROBES).unwrap().unwrap();
+        let (probes, _) = elf.section_data(&header).unwrap();
+        let (symbols, names) = elf.symbol_table().unwrap().unwrap();
         let symbol = symbols.iter().find(|symbol| names.get(symbol.st_name as usize).unwrap() == "value").unwrap();
-        let section = file.section_headers().unwrap().get(symbol.st_shndx.into()).unwrap();
-        let (data, _) = file.section_data(&section).unwrap();
+        let section = elf.section_headers().unwrap().get(symbol.st_shndx.into()).unwrap();
+        let (data, _) = elf.section_data(&section).unwrap();
         let start = symbol.st_value as usize;
-        Self {
-            probes: probes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect(),
-            value: data[start..start + symbol.st_size as usize].to_vec(),
-        }
+        let probes = probes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+        let value = data[start..start + symbol.st_size as usize].to_vec();
+        Self { probes, value, file }
     }
 }
 

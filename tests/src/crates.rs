@@ -36,7 +36,7 @@ edition = "2024"
 version = "0.0.0"
 
 [dependencies]
-eunomia-runtime = {{ path = {runtime:?}, default-features = false, features = {features:?} }}
+eunomia-runtime = {{ path = "{runtime}", default-features = false, features = {features:?} }}
 
 [profile.dev]
 debug = 0
@@ -47,7 +47,7 @@ debug = true
 
 [workspace]
 "#,
-            runtime = workspace.join("eunomia-runtime"),
+            runtime = workspace.join("eunomia-runtime").display(),
         );
         written.write("Cargo.toml", manifest);
         // The versions of the workspace; cargo takes out what is not needed.

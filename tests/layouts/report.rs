@@ -1,5 +1,6 @@
-//! Part of the program that reads the cases; `rust.rs` writes the rest.
+//! Part of the programs that the cases are compiled into; `rust.rs` writes the rest.
 
+pub use eunomia_runtime::__private::zerocopy::IntoBytes;
 use eunomia_runtime::sample::{Bool, KernelPtr};
 
 /// Leaves as numbers: floats by their bits, addresses and truth as C has them.
@@ -36,21 +37,23 @@ leaves! {
     KernelPtr: |value: KernelPtr| i128::from(value.addr());
 }
 
-/// What is written for a case: the numbers of its layout, those of its value, its text.
+/// What is found in a case.
 pub struct Report {
     /// Sizes, alignments and offsets.
     pub layout: Vec<Option<usize>>,
     /// The leaves of the value.
     pub leaves: Vec<i128>,
+    /// Whether a value that was made by setting each leaf has the same bytes.
+    pub written: bool,
     /// The value's one line.
     pub line: String,
 }
 
 impl Report {
     /// Prints it for the test.
-    pub fn print(&self, case: &str) {
+    pub fn print(&self) {
         let layout: Vec<String> = self.layout.iter().map(|number| number.map_or("-".to_owned(), |number| number.to_string())).collect();
         let leaves: Vec<String> = self.leaves.iter().map(i128::to_string).collect();
-        println!("{case}|{}|{}|{}", layout.join(" "), leaves.join(" "), self.line);
+        println!("{}|{}|{}|{}", layout.join(" "), leaves.join(" "), self.written, self.line);
     }
 }
