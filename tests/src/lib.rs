@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, clippy::all, clippy::pedantic)]
 
+pub mod crates;
+
 /// Made by the build script.
 pub mod built {
     include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));
