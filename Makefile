@@ -1,4 +1,4 @@
-.PHONY: demo test bench skeletons
+.PHONY: demo test layouts bench skeletons
 
 # Builds and runs the bootstrap example for five seconds.
 demo:
@@ -14,6 +14,11 @@ test:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 	cargo test --locked --workspace --doc
 	cargo test --locked --workspace --lib --bins --tests
+
+# Holds CASES random structs, from SEED on, against the C compiler; `make test` takes 200.
+layouts:
+	./setup.sh test
+	CASES=$(or $(CASES),2000) SEED=$(or $(SEED),1) cargo test --locked -p eunomia-tests --test layouts
 
 # Prints how long the macro takes, as a ratio to its target.
 bench:

@@ -70,6 +70,8 @@ pub(crate) struct Handle {
 #[derive(Debug)]
 pub(crate) struct Program<'a> {
     pub(crate) field: Ident,
+    /// One of `eunomia_runtime::bpf::kind`.
+    pub(crate) kind: Ident,
     pub(crate) name: &'a str,
     pub(crate) section: &'a str,
 }
@@ -271,7 +273,34 @@ fn one(ty: TokenStream, handle: &str) -> TokenStream {
     quote!(#handle<'a, #ty>)
 }
 
+/// What programs of a section can be attached to, by libbpf's names of sections (`section_defs`).
+fn kind(section: &str) -> &'static str {
+    let section = section.trim_start_matches('?');
+    let head = section.split(['/', '+']).next().unwrap_or(section);
+    match head.trim_end_matches(".s") {
+        "xdp" | "xdp.frags" => "Xdp",
+        "tc" | "classifier" | "action" | "tcx" => "Tc",
+        "kprobe" | "kretprobe" => "Kprobe",
+        "uprobe" | "uretprobe" => "Uprobe",
+        "usdt" => "Usdt",
+        "perf_event" => "PerfEvent",
+        "cgroup" | "cgroup_skb" | "sockops" => "Cgroup",
+        "flow_dissector" | "sk_lookup" => "Netns",
+        "iter" => "Iter",
+        _ => "Any",
+    }
+}
+
 fn programs(checked: &Checked) -> Vec<Program<'_>> {
     let mut fields = Scope::default();
-    checked.programs.iter().map(|(name, section)| Program { field: fields.claim(verbatim(name)), name, section }).collect()
+    checked
+        .programs
+        .iter()
+        .map(|(name, section)| Program {
+            field: fields.claim(verbatim(name)),
+            kind: Ident::new(kind(section), Span::call_site()),
+            name,
+            section,
+        })
+        .collect()
 }

@@ -12,6 +12,8 @@ pub mod fault;
 #[cfg(feature = "dynamic")]
 pub mod object;
 #[cfg(feature = "load")]
+mod perf_event;
+#[cfg(feature = "load")]
 pub mod reader;
 mod refusal;
 pub mod sample;

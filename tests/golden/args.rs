@@ -811,14 +811,14 @@ pub mod args {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `add`, section `raw_tp/sys_enter`
-            pub add: ::eunomia_runtime::bpf::Program<'a>,
+            pub add: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    add: loaded.program("add")?,
+                    add: loaded.program("add")?.into_kind()?,
                 })
             }
         }

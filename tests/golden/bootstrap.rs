@@ -475,17 +475,23 @@ pub mod bootstrap {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `handle_exec`, section `tp/sched/sched_process_exec`
-            pub handle_exec: ::eunomia_runtime::bpf::Program<'a>,
+            pub handle_exec: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::Any,
+            >,
             /// `handle_exit`, section `tp/sched/sched_process_exit`
-            pub handle_exit: ::eunomia_runtime::bpf::Program<'a>,
+            pub handle_exit: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::Any,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    handle_exec: loaded.program("handle_exec")?,
-                    handle_exit: loaded.program("handle_exit")?,
+                    handle_exec: loaded.program("handle_exec")?.into_kind()?,
+                    handle_exit: loaded.program("handle_exit")?.into_kind()?,
                 })
             }
         }

@@ -1047,17 +1047,17 @@ pub mod kinds {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `sum`, section `raw_tp/sys_enter`
-            pub sum: ::eunomia_runtime::bpf::Program<'a>,
+            pub sum: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `send`, section `raw_tp/sys_exit`
-            pub send: ::eunomia_runtime::bpf::Program<'a>,
+            pub send: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    sum: loaded.program("sum")?,
-                    send: loaded.program("send")?,
+                    sum: loaded.program("sum")?.into_kind()?,
+                    send: loaded.program("send")?.into_kind()?,
                 })
             }
         }

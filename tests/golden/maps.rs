@@ -387,20 +387,23 @@ pub mod maps {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `run`, section `raw_tp/run`
-            pub run: ::eunomia_runtime::bpf::Program<'a>,
+            pub run: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `tail`, section `raw_tp/tail`
-            pub tail: ::eunomia_runtime::bpf::Program<'a>,
+            pub tail: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `sample`, section `perf_event`
-            pub sample: ::eunomia_runtime::bpf::Program<'a>,
+            pub sample: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::PerfEvent,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    run: loaded.program("run")?,
-                    tail: loaded.program("tail")?,
-                    sample: loaded.program("sample")?,
+                    run: loaded.program("run")?.into_kind()?,
+                    tail: loaded.program("tail")?.into_kind()?,
+                    sample: loaded.program("sample")?.into_kind()?,
                 })
             }
         }

@@ -443,14 +443,14 @@ pub mod names {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `move`, section `raw_tp/x`
-            pub r#move: ::eunomia_runtime::bpf::Program<'a>,
+            pub r#move: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    r#move: loaded.program("move")?,
+                    r#move: loaded.program("move")?.into_kind()?,
                 })
             }
         }

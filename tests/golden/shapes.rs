@@ -1325,14 +1325,14 @@ pub mod shapes {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `send`, section `raw_tp/send`
-            pub send: ::eunomia_runtime::bpf::Program<'a>,
+            pub send: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    send: loaded.program("send")?,
+                    send: loaded.program("send")?.into_kind()?,
                 })
             }
         }

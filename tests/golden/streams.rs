@@ -456,23 +456,23 @@ pub mod streams {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `produce`, section `raw_tp/produce`
-            pub produce: ::eunomia_runtime::bpf::Program<'a>,
+            pub produce: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `mixture`, section `raw_tp/mixture`
-            pub mixture: ::eunomia_runtime::bpf::Program<'a>,
+            pub mixture: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `annotate`, section `raw_tp/annotate`
-            pub annotate: ::eunomia_runtime::bpf::Program<'a>,
+            pub annotate: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `perf`, section `raw_tp/perf`
-            pub perf: ::eunomia_runtime::bpf::Program<'a>,
+            pub perf: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    produce: loaded.program("produce")?,
-                    mixture: loaded.program("mixture")?,
-                    annotate: loaded.program("annotate")?,
-                    perf: loaded.program("perf")?,
+                    produce: loaded.program("produce")?.into_kind()?,
+                    mixture: loaded.program("mixture")?.into_kind()?,
+                    annotate: loaded.program("annotate")?.into_kind()?,
+                    perf: loaded.program("perf")?.into_kind()?,
                 })
             }
         }

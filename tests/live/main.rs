@@ -9,6 +9,7 @@ mod control;
 mod errors;
 mod maps;
 mod perf;
+mod programs;
 mod streams;
 mod variables;
 
@@ -62,6 +63,12 @@ const TESTS: &[Test] = &[
     ("maps::prefixes", maps::prefixes),
     ("maps::kernel_objects_by_descriptor", maps::kernel_objects_by_descriptor),
     ("maps::wrong_types_are_refused", maps::wrong_types_are_refused),
+    ("programs::xdp_on_an_interface", programs::xdp_on_an_interface),
+    ("programs::tcx_on_an_interface", programs::tcx_on_an_interface),
+    ("programs::samples_of_this_process", programs::samples_of_this_process),
+    ("programs::calls_in_this_process", programs::calls_in_this_process),
+    ("programs::a_walk_over_tasks", programs::a_walk_over_tasks),
+    ("programs::each_program_has_its_own_result", programs::each_program_has_its_own_result),
     ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
     ("errors::what_libbpf_cannot_attach", errors::what_libbpf_cannot_attach),
     ("errors::names_that_are_not_there", errors::names_that_are_not_there),

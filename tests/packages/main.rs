@@ -20,6 +20,7 @@ fn packages_are_current() {
         ("tests", "kinds"),
         ("tests", "maps"),
         ("tests", "names"),
+        ("tests", "programs"),
         ("tests", "refused"),
         ("tests", "streams"),
         ("tests", "shapes"),

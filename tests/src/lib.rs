@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, clippy::all, clippy::pedantic)]
 
+pub mod crates;
+
 /// Made by the build script.
 pub mod built {
     include!(concat!(env!("OUT_DIR"), "/args.rs"));
@@ -10,6 +12,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/maps.rs"));
     include!(concat!(env!("OUT_DIR"), "/names.rs"));
     include!(concat!(env!("OUT_DIR"), "/plain.rs"));
+    include!(concat!(env!("OUT_DIR"), "/programs.rs"));
     include!(concat!(env!("OUT_DIR"), "/refused.rs"));
     include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
     include!(concat!(env!("OUT_DIR"), "/streams.rs"));

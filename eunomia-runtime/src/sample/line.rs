@@ -53,8 +53,10 @@ impl<const N: usize> Line for CharArray<N> {
 
 impl<T: Line, const N: usize> Line for [T; N] {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Items without bytes, of which an array can have any number, are not counted.
+        let items = if size_of::<T>() == 0 { &[] } else { self.as_slice() };
         f.write_char('[')?;
-        for (i, item) in self.iter().enumerate() {
+        for (i, item) in items.iter().enumerate() {
             if i > 0 {
                 f.write_str(", ")?;
             }

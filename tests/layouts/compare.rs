@@ -1,0 +1,68 @@
+//! Holds what a program found in a case against C.
+
+use eunomia_runtime::{Skeleton, object::TypeId, value::Value};
+
+use super::{
+    c::{Probe, probes},
+    case::{Case, Feature},
+    leaves,
+    object::Object,
+};
+
+/// Compares the line that the program printed; says what differs first.
+pub(crate) fn compare(case: &Case, object: &Object, report: &str) -> Result<(), String> {
+    let [layout, leaves, written, line] = report.splitn(4, '|').collect::<Vec<_>>()[..] else { return Err(format!("printed {report}")) };
+    compare_layout(case, object, layout)?;
+    compare_leaves(case, leaves)?;
+    if written != "true" {
+        return Err("set leaf by leaf it has other bytes".to_owned());
+    }
+    let dynamic = dynamic(object);
+    if dynamic == line { Ok(()) } else { Err(format!("read by type {line}\nand at run time {dynamic}")) }
+}
+
+fn compare_layout(case: &Case, object: &Object, layout: &str) -> Result<(), String> {
+    let (probes, found) = (probes(case), layout.split(' '));
+    assert_eq!((probes.len(), found.clone().count()), (object.probes.len(), object.probes.len()));
+    for ((probe, expected), found) in probes.iter().zip(&object.probes).zip(found) {
+        let fine = match (probe, found.parse::<u64>()) {
+            // BTF does not say how a type is aligned, only where it stands. So it is no more than C gives, if nothing makes C give less.
+            (Probe::Align { .. }, Ok(_)) if [Feature::Packed, Feature::Pack, Feature::UnusedBits].iter().any(|less| case.has(*less)) => {
+                true
+            }
+            (Probe::Align { .. }, Ok(found)) if case.has(Feature::Aligned) => found <= *expected,
+            (_, Ok(found)) => found == *expected,
+            // What shares its bytes is no field; its value is compared.
+            (_, Err(_)) => case.has(Feature::Unions) || case.has(Feature::Empty) && case.has(Feature::Bits),
+        };
+        if !fine {
+            return Err(format!("{probe:?}: {expected} in C, {found} in Rust"));
+        }
+    }
+    Ok(())
+}
+
+fn compare_leaves(case: &Case, leaves: &str) -> Result<(), String> {
+    let expected = leaves::expected(case);
+    let found: Vec<&str> = leaves.split_whitespace().collect();
+    if expected.len() != found.len() {
+        return Err(format!("{} leaves in C, {} in Rust", expected.len(), found.len()));
+    }
+    for ((path, expected), found) in expected.iter().zip(found) {
+        if let Some(expected) = expected
+            && expected.to_string() != found
+        {
+            return Err(format!("{path}: {expected} in C, {found} in Rust"));
+        }
+    }
+    Ok(())
+}
+
+/// The value's line as it is made at run time.
+fn dynamic(object: &Object) -> String {
+    let skeleton = Skeleton::from_object("case".to_owned(), object.file.clone(), "case").unwrap();
+    let layouts = skeleton.check("case").unwrap().layouts;
+    let id = layouts.btf.iter().map(|(id, _)| id).find(|id: &TypeId| layouts.c_name(*id) == "struct top").unwrap();
+    let size = layouts.layout(id).size as usize;
+    Value::new(&layouts, id, &object.value[..size]).unwrap().to_string()
+}

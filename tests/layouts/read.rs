@@ -1,0 +1,85 @@
+//! The steps that read every leaf of a value.
+
+use std::fmt::Write as _;
+
+use super::{
+    case::Case,
+    model::{Declared, Member, ScalarKind, Type},
+    rust::{Access, Generated},
+};
+
+/// Pushes the leaves of `value` to `leaves`, in the order of [`super::leaves::expected`].
+pub(crate) fn steps(case: &Case, generated: Generated<'_>) -> String {
+    let mut reader = Reader { case, generated, steps: String::new(), variables: 0 };
+    reader.record(case.top, "value");
+    reader.steps
+}
+
+struct Reader<'a> {
+    case: &'a Case,
+    generated: Generated<'a>,
+    steps: String,
+    variables: usize,
+}
+
+impl Reader<'_> {
+    fn step(&mut self, step: &str) {
+        writeln!(self.steps, "        {step}").expect("text grows");
+    }
+
+    fn variable(&mut self) -> String {
+        self.variables += 1;
+        format!("v{}", self.variables)
+    }
+
+    fn record(&mut self, index: usize, of: &str) {
+        let case = self.case;
+        for member in case.members(index) {
+            self.member(member, of);
+        }
+    }
+
+    fn member(&mut self, member: &Member, of: &str) {
+        let Some(name) = &member.name else {
+            // As in C, what it holds is the outer record's own.
+            if let Type::Declared(index) = member.ty {
+                self.record(index, of);
+            }
+            return;
+        };
+        let place = match self.generated.access(name) {
+            Access::Field => format!("{of}.{name}"),
+            Access::Packed => format!("{of}.{name}.get()"),
+            Access::Copy | Access::View => format!("{of}.{name}()"),
+            Access::Nothing => return,
+        };
+        // How long a flexible array is, only the program knows.
+        if !member.flexible {
+            self.value(&member.ty, &place);
+        }
+    }
+
+    fn value(&mut self, ty: &Type, at: &str) {
+        let case = self.case;
+        match case.resolve(ty) {
+            Type::Array(element, _) if matches!(case.resolve(element), Type::Scalar(scalar) if scalar.kind == ScalarKind::Char) => {
+                self.step(&format!("leaves.extend({at}.raw().iter().map(|byte| i128::from(byte.cast_signed())));"));
+            }
+            Type::Array(element, _) => {
+                let item = self.variable();
+                self.step(&format!("for {item} in {at}.iter() {{"));
+                self.value(element, &format!("(*{item})"));
+                self.step("}");
+            }
+            Type::Declared(index) if matches!(case.declared[*index], Declared::Enum(_)) => {
+                self.step(&format!("leaves.push({at}.0.leaf());"));
+            }
+            Type::Declared(index) => {
+                let record = self.variable();
+                self.step(&format!("let {record} = {at};"));
+                self.record(*index, &record);
+            }
+            _ => self.step(&format!("leaves.push({at}.leaf());")),
+        }
+    }
+}
