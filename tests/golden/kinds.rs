@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod kinds {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 10336]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 11240]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("kinds.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -812,6 +812,15 @@ pub mod kinds {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 Bss::new(&self.object.section(".bss")?)
             }
+            /// The variables of the section `.kconfig`, which the kernel has frozen.
+            ///
+            /// # Errors
+            /// Where the kernel (before 5.5) cannot map the section.
+            pub fn kconfig(
+                &self,
+            ) -> ::eunomia_runtime::Result<Kconfig<'_, ::eunomia_runtime::bpf::ReadOnly>> {
+                Kconfig::new(&self.object.section(".kconfig")?)
+            }
             /// The maps.
             ///
             /// # Errors
@@ -966,12 +975,22 @@ pub mod kinds {
                 })
             }
         }
-        /// The variables of the section `.bss`, 40 bytes.
+        /// The variables of the section `.bss`, 56 bytes.
         #[derive(::core::fmt::Debug)]
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `unsigned long long bss_u64`, offset 8, 8 bytes
             pub bss_u64: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
-            /// `char bss_text[16]`, offset 16, 16 bytes
+            /// `unsigned int seen_version`, offset 16, 4 bytes
+            pub seen_version: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
+            /// `int seen_hz`, offset 20, 4 bytes
+            pub seen_hz: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
+            /// `_Bool seen_syscall`, offset 24, 1 byte
+            pub seen_syscall: ::eunomia_runtime::bpf::Variable<
+                'a,
+                ::eunomia_runtime::sample::Bool,
+                A,
+            >,
+            /// `char bss_text[16]`, offset 25, 16 bytes
             pub bss_text: ::eunomia_runtime::bpf::Variable<
                 'a,
                 ::eunomia_runtime::sample::CharArray<16>,
@@ -984,7 +1003,35 @@ pub mod kinds {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     bss_u64: section.named("bss_u64", 8)?,
-                    bss_text: section.named("bss_text", 16)?,
+                    seen_version: section.named("seen_version", 16)?,
+                    seen_hz: section.named("seen_hz", 20)?,
+                    seen_syscall: section.named("seen_syscall", 24)?,
+                    bss_text: section.named("bss_text", 25)?,
+                })
+            }
+        }
+        /// The variables of the section `.kconfig`, 9 bytes.
+        #[derive(::core::fmt::Debug)]
+        pub struct Kconfig<'a, A: ::eunomia_runtime::bpf::Access> {
+            /// `int CONFIG_HZ`, offset 0, 4 bytes
+            pub CONFIG_HZ: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
+            /// `unsigned int LINUX_KERNEL_VERSION`, offset 4, 4 bytes
+            pub LINUX_KERNEL_VERSION: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
+            /// `_Bool CONFIG_BPF_SYSCALL`, offset 8, 1 byte
+            pub CONFIG_BPF_SYSCALL: ::eunomia_runtime::bpf::Variable<
+                'a,
+                ::eunomia_runtime::sample::Bool,
+                A,
+            >,
+        }
+        impl<'a, A: ::eunomia_runtime::bpf::Access> Kconfig<'a, A> {
+            fn new(
+                section: &::eunomia_runtime::bpf::Section<'a, A>,
+            ) -> ::eunomia_runtime::Result<Self> {
+                ::core::result::Result::Ok(Self {
+                    CONFIG_HZ: section.named("CONFIG_HZ", 0)?,
+                    LINUX_KERNEL_VERSION: section.named("LINUX_KERNEL_VERSION", 4)?,
+                    CONFIG_BPF_SYSCALL: section.named("CONFIG_BPF_SYSCALL", 8)?,
                 })
             }
         }

@@ -33,6 +33,8 @@ const TESTS: &[Test] = &[
     ("bootstrap::moves_to_another_thread", bootstrap::moves_to_another_thread),
     ("bootstrap::the_demo_shows_its_own_processes", bootstrap::the_demo_shows_its_own_processes),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
+    ("variables::values_of_the_kernels_configuration", variables::values_of_the_kernels_configuration),
+    ("variables::updates_are_seen_by_programs", variables::updates_are_seen_by_programs),
     ("variables::dynamic_values_reach_the_program_and_come_back", variables::dynamic_values_reach_the_program_and_come_back),
     ("variables::values_of_the_document_are_set", variables::values_of_the_document_are_set),
     ("streams::every_field_arrives", streams::every_field_arrives),

@@ -101,7 +101,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 }
 
 fn open_sections(module: &Module<'_>) -> TokenStream {
-    let methods = module.sections.iter().map(|section| {
+    let settable = module.sections.iter().filter(|section| !section.section.is_kconfig());
+    let methods = settable.map(|section| {
         let (ident, method, name) = (&section.ident, &section.method, &section.section.name);
         let doc = Doc(format!("The variables of the section `{name}`, to be set before loading."));
         quote! {

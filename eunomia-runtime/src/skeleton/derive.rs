@@ -48,7 +48,8 @@ impl Skeleton {
             .iter()
             .map(|(name, section)| Program { name: name.clone(), attach: Some(section.clone()), link: true, other: Default::default() })
             .collect();
-        skeleton.sections = checked.sections.iter().map(|section| section_of(section, layouts)).collect();
+        skeleton.sections =
+            checked.sections.iter().filter(|section| !section.is_kconfig()).map(|section| section_of(section, layouts)).collect();
         let dummies = checked.sections.iter().flat_map(|section| &section.variables).filter(|variable| variable.is_dummy());
         for dummy in dummies {
             match pointee(layouts, dummy.ty) {
