@@ -577,6 +577,18 @@ pub mod kinds {
         ///
         /// `unsigned long long bss_u64`
         pub bss_u64: u64,
+        /// Option `--seen_version`: Set value of `unsigned int` variable seen_version
+        ///
+        /// `unsigned int seen_version`
+        pub seen_version: u32,
+        /// Option `--seen_hz`: Set value of `int` variable seen_hz
+        ///
+        /// `int seen_hz`
+        pub seen_hz: i32,
+        /// Option `--seen_syscall`: Set value of `_Bool` variable seen_syscall
+        ///
+        /// `_Bool seen_syscall`
+        pub seen_syscall: bool,
         /// Option `--bss_text`: Set value of `char[16]` variable bss_text
         ///
         /// `char bss_text[16]`
@@ -594,6 +606,9 @@ pub mod kinds {
                 data_u128: 9,
                 custom: 11,
                 bss_u64: 0,
+                seen_version: 0,
+                seen_hz: 0,
+                seen_syscall: false,
                 bss_text: ::core::convert::From::from(
                     *b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
                 ),
@@ -653,6 +668,21 @@ pub mod kinds {
                             .default("0"),
                     )
                     .arg(
+                        Arg::new("seen_version", Scalar::Unsigned(4))
+                            .help("Set value of `unsigned int` variable seen_version")
+                            .default("0"),
+                    )
+                    .arg(
+                        Arg::new("seen_hz", Scalar::Signed(4))
+                            .help("Set value of `int` variable seen_hz")
+                            .default("0"),
+                    )
+                    .arg(
+                        Arg::new("seen_syscall", Scalar::Bool(1))
+                            .help("Set value of `_Bool` variable seen_syscall")
+                            .default("false"),
+                    )
+                    .arg(
                         Arg::new("bss_text", Scalar::Text(16))
                             .help("Set value of `char[16]` variable bss_text"),
                     )
@@ -667,6 +697,9 @@ pub mod kinds {
                 self.data_u128 = given.value("data_u128").unwrap_or(self.data_u128);
                 self.custom = given.value("custom").unwrap_or(self.custom);
                 self.bss_u64 = given.value("bss_u64").unwrap_or(self.bss_u64);
+                self.seen_version = given.value("seen_version").unwrap_or(self.seen_version);
+                self.seen_hz = given.value("seen_hz").unwrap_or(self.seen_hz);
+                self.seen_syscall = given.flag("seen_syscall").unwrap_or(self.seen_syscall);
                 self.bss_text = given.value("bss_text").unwrap_or(self.bss_text);
             }
         }
@@ -747,6 +780,9 @@ pub mod kinds {
                 section.custom.set(args.custom);
                 let section = self.bss()?;
                 section.bss_u64.set(args.bss_u64);
+                section.seen_version.set(args.seen_version);
+                section.seen_hz.set(args.seen_hz);
+                section.seen_syscall.set(::core::convert::Into::into(args.seen_syscall));
                 section.bss_text.set(args.bss_text);
                 ::core::result::Result::Ok(self)
             }

@@ -1,4 +1,5 @@
 use eunomia_build::Skeleton;
+use eunomia_runtime::skeleton::model::{CmdArg, Section, Variable};
 use eunomia_tests::fixture;
 use serde_json::{Value as Json, json};
 
@@ -121,6 +122,27 @@ fn types_that_no_option_can_say() {
             format!("@{name}.cmdarg: an option cannot set the variable `{name}` of the type `{ty}`{TODO}")
         );
     }
+}
+
+/// libbpf sets those of the kernel's configuration, after everybody else.
+#[test]
+fn variables_that_nobody_can_set() {
+    let mut skeleton = Skeleton::parse(&fixture("kinds"), "kinds").unwrap();
+    let checked = skeleton.clone().check("x").unwrap();
+    assert!(checked.arguments("x").unwrap().iter().all(|argument| !argument.section.is_kconfig()));
+    let section = checked.sections.iter().find(|section| section.is_kconfig()).unwrap();
+    let (name, ty) = (section.variables[0].name.clone(), checked.layouts.c_name(section.variables[0].ty));
+    let arg = Some(CmdArg { short: Some("k".to_owned()), ..CmdArg::default() });
+    let variable = Variable { name: name.clone(), ty: ty.clone(), value: None, description: None, arg, other: Default::default() };
+    let at = skeleton.sections.len();
+    skeleton.sections.push(Section { name: section.name.clone(), variables: vec![variable], other: Default::default() });
+    assert_eq!(
+        skeleton.check("x").unwrap().arguments("x").unwrap_err().to_string(),
+        format!(
+            "x: meta.bpf_skel.data_sections[{at}].variables[0].cmdarg: an option cannot set the variable `{name}` of the type `{ty}`; \
+             remove the key: its value is from the kernel's configuration"
+        )
+    );
 }
 
 /// What is wrong with a value is said once, though it is the option's default too.

@@ -57,7 +57,7 @@ impl Checked {
                     None => (&place, None),
                 };
                 let in_object = || self.value_in_object(header?, variable);
-                let read = reader.argument(variable, known, place, in_object);
+                let read = reader.argument(section, variable, known, place, in_object);
                 arguments.extend(read.map(|(default, arg)| Argument { section, variable, default, arg }));
             }
         }
@@ -111,6 +111,7 @@ impl Reader<'_> {
     /// The default and the option of a variable, which the document describes at `place`.
     fn argument(
         &mut self,
+        section: &DataSection,
         variable: &Variable,
         described: Option<&model::Variable>,
         place: &Place,
@@ -118,10 +119,14 @@ impl Reader<'_> {
     ) -> Option<(Vec<u8>, Arg)> {
         let (layouts, name) = (&self.checked.layouts, &variable.name);
         let cmdarg = described.and_then(|described| described.arg.clone()).unwrap_or_default();
-        let Some(scalar) = self.expressible(variable) else {
+        let Some(scalar) = self.expressible(variable).filter(|_| !section.is_kconfig()) else {
             if cmdarg != model::CmdArg::default() {
                 let what = format!("an option cannot set the variable `{name}` of the type `{}`", layouts.c_name(variable.ty));
-                let todo = "remove the key: options are for numbers, truth values, enums and texts of up to 4095 bytes";
+                let todo = if section.is_kconfig() {
+                    "remove the key: its value is from the kernel's configuration"
+                } else {
+                    "remove the key: options are for numbers, truth values, enums and texts of up to 4095 bytes"
+                };
                 self.faults.push(Fault::new(place.key("cmdarg"), what, todo));
             }
             return None;
