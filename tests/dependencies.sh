@@ -29,7 +29,7 @@ absent 'clap_derive' -p eunomia-runtime --all-features --edges normal
 # The typed core builds on any system.
 absent 'libbpf-rs|libbpf-sys|rustix|libc' -p eunomia-runtime --no-default-features --edges normal
 
-for features in '' load dynamic load,dynamic clap clap,load clap,dynamic; do
+for features in '' load dynamic serde load,dynamic clap clap,load clap,dynamic; do
     echo "cargo check -p eunomia-runtime --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-runtime --no-default-features --features "$features" --target-dir target/features
 done

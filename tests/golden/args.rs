@@ -73,6 +73,17 @@ pub mod args {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Level { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Level { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -124,6 +135,17 @@ pub mod args {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Nameless { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Nameless { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `struct pair`, 8 bytes
         #[derive(
             ::core::clone::Clone,
@@ -170,6 +192,18 @@ pub mod args {
         impl ::eunomia_runtime::sample::Line for Pair {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Pair { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Pair", 2usize) ?
+            .field("a", & self.a) ? .field("b", & self.b) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Pair { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
     }

@@ -32,10 +32,8 @@ impl Value<'_> {
                 out.push('}');
             }
             (_, Some(Kind::Array { .. })) => list(out, self.items(), |out, item| item.write_json(out)),
-            (_, Some(Kind::Float { size: 4 })) => {
-                number(out, self.bytes.try_into().map(f32::from_le_bytes).ok(), |number| number.is_finite())
-            }
-            (_, Some(Kind::Float { size: 8 })) => number(out, self.as_f64(), |number| number.is_finite()),
+            (_, Some(Kind::Float { size: 4 })) => float(out, self.bytes.try_into().map(f32::from_le_bytes).ok()),
+            (_, Some(Kind::Float { size: 8 })) => float(out, self.as_f64()),
             (_, Some(Kind::Enum { .. })) => {
                 let value = self.as_i128().unwrap_or_default();
                 quote(out, &format!("{}({value})", self.enum_name().unwrap_or("<UNKNOWN_VARIANT>")));
@@ -45,8 +43,8 @@ impl Value<'_> {
                 quote(out, &number.unwrap_or_default());
             }
             (_, Some(Kind::Int { bool: true, size: 1, .. })) => out.push_str(if self.as_bool() == Some(true) { "true" } else { "false" }),
-            (_, Some(Kind::Int { size: 1 | 2 | 4 | 8, .. } | Kind::Pointer { .. })) => number(out, self.as_i128(), |_| true),
-            _ => list(out, self.bytes.iter(), |out, byte| number(out, Some(byte), |_| true)),
+            (_, Some(Kind::Int { size: 1 | 2 | 4 | 8, .. } | Kind::Pointer { .. })) => number(out, self.as_i128()),
+            _ => list(out, self.bytes.iter(), |out, byte| number(out, Some(byte))),
         }
     }
 }
@@ -62,13 +60,19 @@ fn list<T>(out: &mut String, items: impl Iterator<Item = T>, write: impl Fn(&mut
     out.push(']');
 }
 
-/// JSON has no infinities and no NaN; they become null.
-fn number<T: std::fmt::Display>(out: &mut String, number: Option<T>, exists: impl Fn(&T) -> bool) {
-    match number.filter(exists) {
+fn number<T: std::fmt::Display>(out: &mut String, number: Option<T>) {
+    match number {
         // Writing to a String cannot fail.
         Some(number) => _ = write!(out, "{number}"),
         None => out.push_str("null"),
     }
+}
+
+/// A number as every serializer of the `serde` feature writes it: where two texts are equally near, the same one. JSON has no infinities
+/// and no NaN; they become null.
+fn float(out: &mut String, number: Option<impl serde_core::Serialize>) {
+    let text = number.and_then(|number| serde_json::to_string(&number).ok());
+    out.push_str(text.as_deref().unwrap_or("null"));
 }
 
 fn quote(out: &mut String, text: &str) {
