@@ -26,7 +26,7 @@ absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap --edges no-proc-m
 # The typed core builds on any system.
 absent 'libbpf-rs|libbpf-sys|rustix|libc' -p eunomia-runtime --no-default-features --edges normal
 
-for features in '' load dynamic load,dynamic; do
+for features in '' load dynamic serde load,dynamic; do
     echo "cargo check -p eunomia-runtime --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-runtime --no-default-features --features "$features" --target-dir target/features
 done

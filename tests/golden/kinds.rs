@@ -69,6 +69,18 @@ pub mod kinds {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Point { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Point", 2usize) ?
+            .field("x", & self.x) ? .field("y", & self.y) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Point { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `marker_t`, 12 bytes
         #[derive(
             ::core::clone::Clone,
@@ -120,6 +132,18 @@ pub mod kinds {
         impl ::eunomia_runtime::sample::Line for MarkerT {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for MarkerT { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "MarkerT", 2usize) ?
+            .field("id", & self.id) ? .field("at", & self.at) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for MarkerT { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `enum color`, 4 bytes. Any number can come; see [`Self::known`].
@@ -178,6 +202,17 @@ pub mod kinds {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Color { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Color { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -230,6 +265,17 @@ pub mod kinds {
         impl ::eunomia_runtime::sample::Line for Level {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Level { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Level { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `struct kinds`, 528 bytes
@@ -414,6 +460,28 @@ pub mod kinds {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Kinds { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Kinds", 27usize) ?
+            .field("u8", & self.u8) ? .field("i8", & self.i8) ? .field("u16", & self.u16)
+            ? .field("i16", & self.i16) ? .field("u32", & self.u32) ? .field("i32", &
+            self.i32) ? .field("u64", & self.u64) ? .field("i64", & self.i64) ?
+            .field("u128", & self.u128) ? .field("i128", & self.i128) ? .field("flag", &
+            self.flag) ? .field("flags", & self.flags) ? .field("text", & self.text) ?
+            .field("lines", & self.lines) ? .field("f32", & self.f32) ? .field("f64", &
+            self.f64) ? .field("color", & self.color) ? .field("level", & self.level) ?
+            .field("wide", & self.wide) ? .field("size", & self.size) ? .field("point", &
+            self.point) ? .field("markers", & self.markers) ? .field("grid", & self.grid)
+            ? .field("numbers", & self.numbers) ? .field("pointer", & self.pointer) ?
+            .field("self", & self.self_) ? .field("function", & self.function) ? .end() }
+            } impl ::eunomia_runtime::__private::Serial for Kinds { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum wide`, 8 bytes. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -463,6 +531,17 @@ pub mod kinds {
         impl ::eunomia_runtime::sample::Line for Wide {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Wide { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Wide { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `size_class_t`, 4 bytes. Any number can come; see [`Self::known`].
@@ -517,6 +596,17 @@ pub mod kinds {
         impl ::eunomia_runtime::sample::Line for SizeClassT {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for SizeClassT { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for SizeClassT { fn serial < S
+            : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
     }

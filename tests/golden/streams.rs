@@ -85,6 +85,20 @@ pub mod streams {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Sample { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Sample", 5usize) ?
+            .field("seq", & self.seq) ? .field("check", & self.check) ?
+            .field("producer", & self.producer) ? .field("len", & self.len) ?
+            .field("payload", & self.payload) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Sample { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `struct note`, 24 bytes
         #[derive(
             ::core::clone::Clone,
@@ -134,6 +148,18 @@ pub mod streams {
         impl ::eunomia_runtime::sample::Line for Note {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Note { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Note", 2usize) ?
+            .field("code", & self.code) ? .field("text", & self.text) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Note { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
     }

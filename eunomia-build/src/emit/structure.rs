@@ -41,6 +41,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
             }
         }
     });
+    let count = names.len();
     let debug = ident.to_string();
     let debug = debug.trim_start_matches("r#");
     let derives = derives();
@@ -85,6 +86,28 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         impl ::eunomia_runtime::sample::Line for #ident {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for #ident {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, #debug, #count)?
+                        #(.field(#names, #values)?)*
+                        .end()
+                }
+            }
+
+            impl ::eunomia_runtime::__private::Serial for #ident {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
     }

@@ -107,6 +107,26 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
                 ::core::fmt::Display::fmt(self, f)
             }
         }
+
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for #ident {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+
+            impl ::eunomia_runtime::__private::Serial for #ident {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
+            }
+        }
     }
 }
 

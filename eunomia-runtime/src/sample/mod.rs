@@ -8,6 +8,8 @@ pub(crate) mod line;
 mod packed;
 mod padding;
 mod pointer;
+#[cfg(feature = "serde")]
+pub(crate) mod serial;
 mod tailed;
 
 pub use self::bool::Bool;
