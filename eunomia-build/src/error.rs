@@ -18,11 +18,18 @@ pub enum Error {
     },
     /// The configuration asks for too little or too much.
     Config(String),
-    /// clang or the linker failed; the text is theirs.
+    /// clang refused the source.
     Compile {
         /// The C file.
         path: PathBuf,
-        /// What the compiler said.
+        /// What clang wrote, as it wrote it.
+        message: String,
+    },
+    /// clang could not be run, or its object could not be linked.
+    Toolchain {
+        /// The C file.
+        path: PathBuf,
+        /// What was tried and why it failed.
         message: String,
     },
     /// The generated tokens are no Rust; please report it with the input.
@@ -35,7 +42,8 @@ impl fmt::Display for Error {
             Self::Input(faults) => faults.fmt(f),
             Self::File { tried, path, source } => write!(f, "cannot {tried} {}: {source}", path.display()),
             Self::Config(what) => f.write_str(what),
-            Self::Compile { path, message } => write!(f, "cannot compile {}: {message}", path.display()),
+            Self::Compile { path, message } => write!(f, "cannot compile {}:\n{}", path.display(), message.trim_end()),
+            Self::Toolchain { path, message } => write!(f, "cannot compile {}: {message}", path.display()),
             Self::Tokens(what) => write!(f, "the generated code is no Rust, which is a bug: {what}"),
         }
     }

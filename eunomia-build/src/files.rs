@@ -1,6 +1,9 @@
 //! Files, with the path in every error.
 
-use std::{fs, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use crate::Error;
 
@@ -8,18 +11,48 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|source| Error::File { tried: "read", path: path.to_owned(), source })
 }
 
-/// Writes a file through a temporary one beside it, so that a failure leaves no half of it; leaves it alone where it is up to date.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    if fs::read(path).is_ok_and(|old| old == bytes) {
-        return Ok(());
+/// Writes files through temporary ones beside them, which take their names once all are complete: a failure leaves no half of a file.
+/// Leaves those alone that are up to date.
+pub(crate) fn write(files: &[(&Path, &[u8])]) -> Result<(), Error> {
+    let stale = files.iter().filter(|(path, bytes)| fs::read(path).ok().as_deref() != Some(*bytes));
+    let staged: Vec<Staged<'_>> = stale.map(|(path, bytes)| Staged::new(path, bytes)).collect::<Result<_, _>>()?;
+    staged.iter().try_for_each(Staged::rename)
+}
+
+/// A complete file that does not have its name yet.
+struct Staged<'a> {
+    path: &'a Path,
+    /// What is replaced: behind links the file itself.
+    target: PathBuf,
+    temporary: PathBuf,
+}
+
+impl<'a> Staged<'a> {
+    fn new(path: &'a Path, bytes: &[u8]) -> Result<Self, Error> {
+        // A terminal, `/dev/null` and the like would be replaced by a file.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(failed(path, io::Error::other("it is not a regular file")));
+        }
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let staged = Self { path, temporary: target.with_file_name(name), target };
+        fs::write(&staged.temporary, bytes).map_err(|source| failed(path, source))?;
+        Ok(staged)
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|source| {
-        // It may not even exist; the first error is the one that counts.
-        let _ = fs::remove_file(&temporary);
-        Error::File { tried: "write", path: path.to_owned(), source }
-    })
+
+    fn rename(&self) -> Result<(), Error> {
+        fs::rename(&self.temporary, &self.target).map_err(|source| failed(self.path, source))
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        // Once renamed it is not there.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> Error {
+    Error::File { tried: "write", path: path.to_owned(), source }
 }

@@ -55,18 +55,21 @@ pub(crate) struct Map<'a> {
     pub(crate) handle: Handle,
 }
 
-/// The kinds of map handles.
+/// What a map offers, by its kind.
 #[derive(Debug)]
-pub(crate) enum Handle {
-    Hash { key: TokenStream, value: TokenStream },
-    Array { value: TokenStream },
-    Untyped,
+pub(crate) struct Handle {
+    /// The type, its lifetime being `'a`.
+    pub(crate) ty: TokenStream,
+    /// The method that makes it of a `Map`, where it is more than that.
+    pub(crate) into: Option<Ident>,
 }
 
 /// A program.
 #[derive(Debug)]
 pub(crate) struct Program<'a> {
     pub(crate) field: Ident,
+    /// One of `eunomia_runtime::bpf::kind`.
+    pub(crate) kind: Ident,
     pub(crate) name: &'a str,
     pub(crate) section: &'a str,
 }
@@ -81,6 +84,8 @@ pub(crate) struct Export<'a> {
     pub(crate) ty: Option<TokenStream>,
     /// Whether the type displays itself as an event.
     pub(crate) is_struct: bool,
+    /// Whether records go on behind the struct.
+    pub(crate) is_flexible: bool,
     /// The struct of the members that the document picks.
     pub(crate) custom: Option<Ident>,
 }
@@ -126,9 +131,11 @@ fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fau
             let variant = variants.claim(camel(&stream.map));
             let field = fields.claim(verbatim(&stream.map));
             let mut custom = None;
+            let mut is_flexible = false;
             let (ty, is_struct) = match &stream.payload {
                 Payload::Type(id) => {
                     types.need(*id, &stream.map, &what, &stream.place, faults);
+                    is_flexible = types.structure(*id).tail(types).is_some();
                     let kind = &checked.layouts.btf.resolve(*id).1.kind;
                     (Some(types.rust(*id, &quote!(types::))), matches!(kind, Kind::Struct { .. } | Kind::Union { .. }))
                 }
@@ -141,7 +148,7 @@ fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fau
                 }
                 Payload::Bytes { .. } => (None, false),
             };
-            Export { variant, field, stream, ty, is_struct, custom }
+            Export { variant, field, stream, ty, is_struct, is_flexible, custom }
         })
         .collect()
 }
@@ -222,19 +229,75 @@ fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: 
                 }
                 types.rust_or_bytes(id, size.into(), &quote!(types::))
             };
-            let handle = match def.kind {
-                MapKind::HASH | MapKind::LRU_HASH => {
-                    Handle::Hash { key: rust(def.key, "key", def.key_size), value: rust(def.value, "value", def.value_size) }
+            let (key, value) = (def.key_size, def.value_size);
+            let (ty, into) = match def.kind {
+                MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
+                    let (key, value) = (rust(def.key, "key", key), rust(def.value, "value", value));
+                    (quote!(HashMap<'a, #key, #value>), "into_hash_map")
                 }
-                MapKind::ARRAY => Handle::Array { value: rust(def.value, "value", def.value_size) },
-                _ => Handle::Untyped,
+                MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH => {
+                    let (key, value) = (rust(def.key, "key", key), rust(def.value, "value", value));
+                    (quote!(PerCpuHashMap<'a, #key, #value>), "into_per_cpu_hash_map")
+                }
+                MapKind::ARRAY => (one(rust(def.value, "value", value), "Array"), "into_array"),
+                MapKind::PERCPU_ARRAY => (one(rust(def.value, "value", value), "PerCpuArray"), "into_per_cpu_array"),
+                MapKind::QUEUE | MapKind::STACK => (one(rust(def.value, "value", value), "Queue"), "into_queue"),
+                MapKind::BLOOM_FILTER => (one(rust(def.value, "value", value), "BloomFilter"), "into_bloom_filter"),
+                MapKind::TASK_STORAGE | MapKind::INODE_STORAGE | MapKind::SK_STORAGE | MapKind::CGRP_STORAGE => {
+                    (one(rust(def.value, "value", value), "Storage"), "into_storage")
+                }
+                MapKind::STACK_TRACE => (quote!(StackTraces<'a>), "into_stack_traces"),
+                MapKind::PROG_ARRAY
+                | MapKind::ARRAY_OF_MAPS
+                | MapKind::HASH_OF_MAPS
+                | MapKind::CGROUP_ARRAY
+                | MapKind::SOCKMAP
+                | MapKind::SOCKHASH
+                | MapKind::XSKMAP
+                | MapKind::REUSEPORT_SOCKARRAY => (one(rust(def.key, "key", key), "FdMap"), "into_fd_map"),
+                _ => (quote!(Map<'a>), ""),
             };
+            let into = (!into.is_empty()).then(|| Ident::new(into, Span::call_site()));
+            let handle = Handle { ty: quote!(::eunomia_runtime::bpf::#ty), into };
             Map { field, def, handle }
         })
         .collect()
 }
 
+/// A handle with one type in it.
+fn one(ty: TokenStream, handle: &str) -> TokenStream {
+    let handle = Ident::new(handle, Span::call_site());
+    quote!(#handle<'a, #ty>)
+}
+
+/// What programs of a section can be attached to, by libbpf's names of sections (`section_defs`).
+fn kind(section: &str) -> &'static str {
+    let section = section.trim_start_matches('?');
+    let head = section.split(['/', '+']).next().unwrap_or(section);
+    match head.trim_end_matches(".s") {
+        "xdp" | "xdp.frags" => "Xdp",
+        "tc" | "classifier" | "action" | "tcx" => "Tc",
+        "kprobe" | "kretprobe" => "Kprobe",
+        "uprobe" | "uretprobe" => "Uprobe",
+        "usdt" => "Usdt",
+        "perf_event" => "PerfEvent",
+        "cgroup" | "cgroup_skb" | "sockops" => "Cgroup",
+        "flow_dissector" | "sk_lookup" => "Netns",
+        "iter" => "Iter",
+        _ => "Any",
+    }
+}
+
 fn programs(checked: &Checked) -> Vec<Program<'_>> {
     let mut fields = Scope::default();
-    checked.programs.iter().map(|(name, section)| Program { field: fields.claim(verbatim(name)), name, section }).collect()
+    checked
+        .programs
+        .iter()
+        .map(|(name, section)| Program {
+            field: fields.claim(verbatim(name)),
+            kind: Ident::new(kind(section), Span::call_site()),
+            name,
+            section,
+        })
+        .collect()
 }

@@ -35,8 +35,13 @@ impl Source {
             builder.clang(clang);
         }
         builder.build().map_err(|error| {
-            let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
-            Error::Compile { path: self.path.clone(), message }
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            let path = self.path.clone();
+            // What clang wrote stands behind the command, and behind that nothing.
+            match causes.as_slice() {
+                [.., command, clang] if command.starts_with("command `") => Error::Compile { path, message: clang.clone() },
+                _ => Error::Toolchain { path, message: causes.join(": ") },
+            }
         })?;
         let mut depends_on = vec![self.path.clone()];
         depends_on.extend(dependencies(&String::from_utf8_lossy(&files::read(&deps)?)));

@@ -100,6 +100,20 @@ impl<'a> Structure<'a> {
     }
 }
 
+impl<'a> Structure<'a> {
+    /// The array without a length that the struct ends with, if it does.
+    pub(crate) fn tail(&self, types: &Types<'_>) -> Option<(TypeId, u64)> {
+        let member = self.members.last().filter(|member| matches!(member.access, Access::Field | Access::Packed))?;
+        let behind_all = self.members.iter().all(|other| other.field.end() <= member.field.offset());
+        match types.layouts.btf.resolve(member.field.ty?).1.kind {
+            Kind::Array { element, len: 0 } if behind_all && types.layouts.layout(element).size > 0 => {
+                Some((element, member.field.offset()))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The bytes, as starts and ends, that belong to bit fields or to more than one member.
 fn shared(fields: &[Field<'_>]) -> BTreeMap<u64, u64> {
     let mut spans: Vec<_> = fields.iter().map(|field| (field.offset(), field.end(), field.bits.is_some())).collect();

@@ -1,4 +1,4 @@
-use eunomia_runtime::{Skeleton, fault::Faults};
+use eunomia_runtime::{Skeleton, fault::Faults, object::Checked};
 use proc_macro2::TokenStream;
 
 use crate::{emit, module::Module, names};
@@ -15,9 +15,12 @@ pub enum Embed {
 /// The module `name` for a skeleton; `file` stands for it in messages.
 ///
 /// # Errors
-/// Every fault of the skeleton at once: where it disagrees with its object, what cannot be generated yet, names that meet.
+/// Every fault of the skeleton at once: where it disagrees with its object, and what no module can be made of.
 pub fn tokens(skeleton: Skeleton, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
-    let checked = skeleton.check(file)?;
-    let module = Module::decide(&checked, file)?;
+    of(&skeleton.check(file)?, file, name, embed)
+}
+
+pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
+    let module = Module::decide(checked, file)?;
     Ok(emit::module(&module, &names::verbatim(name), embed))
 }

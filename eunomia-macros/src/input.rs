@@ -6,15 +6,19 @@ use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
     Error, LitStr, Result, Token,
     ext::IdentExt as _,
+    parenthesized,
     parse::{Parse, ParseStream},
+    punctuated::Punctuated,
 };
 
-/// `"path" [, mod = name] [, object = "path"] [, debug = "path"]`
+/// `"path" [, mod = name] [, object = "path"] [, events(map = "type", ..)] [, debug = "path"]`
 pub(crate) struct Input {
     pub(crate) skeleton: Path,
     pub(crate) module: Option<Ident>,
     pub(crate) object: Option<Path>,
     pub(crate) debug: Option<Path>,
+    /// Maps and the C types of their records.
+    pub(crate) events: Vec<(String, String)>,
 }
 
 /// A file, as the user wrote it and where it is.
@@ -26,25 +30,52 @@ pub(crate) struct Path {
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let mut parsed = Self { skeleton: input.parse()?, module: None, object: None, debug: None };
+        let mut parsed = Self { skeleton: input.parse()?, module: None, object: None, debug: None, events: Vec::new() };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
                 break;
             }
             let option = input.call(Ident::parse_any)?;
+            if option == "events" {
+                let list;
+                parenthesized!(list in input);
+                let pairs = Punctuated::<NamedEvent, Token![,]>::parse_terminated(&list)?;
+                parsed.events.extend(pairs.into_iter().map(|NamedEvent(map, c_type)| (map, c_type)));
+                continue;
+            }
             input.parse::<Token![=]>()?;
             let again = match option.to_string().as_str() {
                 "mod" => parsed.module.replace(input.call(Ident::parse_any)?).is_some(),
                 "object" => parsed.object.replace(input.parse()?).is_some(),
                 "debug" => parsed.debug.replace(input.parse()?).is_some(),
-                other => return Err(Error::new(option.span(), format!("unknown option `{other}`; expected `mod`, `object` or `debug`"))),
+                other => {
+                    return Err(Error::new(
+                        option.span(),
+                        format!("unknown option `{other}`; expected `mod`, `object`, `events` or `debug`"),
+                    ));
+                }
             };
             if again {
                 return Err(Error::new(option.span(), format!("the option `{option}` is given twice")));
             }
         }
         Ok(parsed)
+    }
+}
+
+/// `map = "struct event"`; a map whose name is no identifier is given as a string.
+struct NamedEvent(String, String);
+
+impl Parse for NamedEvent {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let map = if input.peek(LitStr) {
+            input.parse::<LitStr>()?.value()
+        } else {
+            input.call(Ident::parse_any)?.to_string().trim_start_matches("r#").to_owned()
+        };
+        input.parse::<Token![=]>()?;
+        Ok(Self(map, input.parse::<LitStr>()?.value()))
     }
 }
 

@@ -20,6 +20,7 @@ use input::{Input, Path};
 ///   object (`.bpf.o`) too, which is then described by itself.
 /// - `mod = name` names the module; else it is the file's name up to the first dot.
 /// - `object = "path"` gives metadata its object.
+/// - `events(map = "struct event")` says what the records of a map hold, where the document does not.
 /// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this crate).
 ///
 /// # Errors
@@ -41,6 +42,9 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
             .map_err(faults)?;
     if let Some(object) = &input.object {
         skeleton = skeleton.with_object(object.read()?);
+    }
+    for (map, c_type) in &input.events {
+        skeleton = skeleton.with_event(map, c_type);
     }
     let module = input.module.as_ref().map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
     let module = eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(faults)?;

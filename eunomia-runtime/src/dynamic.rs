@@ -114,6 +114,10 @@ impl Open {
     /// [`Error::NotFound`] with the variables that there are, [`Error::Value`] with the range of the variable's type.
     pub fn set(&mut self, variable: &str, text: &str) -> Result<()> {
         let (section, variable) = self.checked.variable(variable)?;
+        if section.is_kconfig() {
+            let why = "it has its value from the kernel's configuration".to_owned();
+            return Err(Error::Value { name: format!("variable `{}`", variable.name), why });
+        }
         let bytes = value::parse(&self.checked.layouts, variable.ty, text)
             .map_err(|why| Error::Value { name: format!("variable `{}`", variable.name), why })?;
         self.inner.section(&section.name)?.write(&variable.name, offset(variable), &bytes)

@@ -4,7 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 use crate::Refusal;
 #[cfg(feature = "dynamic")]
-use crate::fault::Faults;
+use crate::{fault::Faults, suggestion::near};
 
 /// The result of everything that asks the kernel or reads a skeleton.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -51,7 +51,15 @@ impl fmt::Display for Error {
             Self::Kernel(refusal) => refusal.fmt(f),
             Self::NotFound { what, name, known } => {
                 write!(f, "no {what} `{name}`")?;
-                if known.is_empty() { Ok(()) } else { write!(f, "; there are {}", known.join(", ")) }
+                if !known.is_empty() {
+                    write!(f, "; there are {}", known.join(", "))?;
+                }
+                // A typed app has its names from the generator and does not pay for guesses.
+                #[cfg(feature = "dynamic")]
+                if let Some(near) = near(name, known.iter().map(String::as_str)) {
+                    write!(f, "; did you mean `{near}`?")?;
+                }
+                Ok(())
             }
             Self::Value { name, why } => write!(f, "{name}: {why}"),
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::skeleton::locate;
+
 /// One thing that is wrong with the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -35,7 +37,7 @@ pub struct Faults {
 }
 
 /// A document with more faults than this is of another kind, and nobody reads them.
-const SHOWN: usize = 100;
+pub(crate) const SHOWN: usize = 100;
 
 impl Fault {
     pub(crate) fn new(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
@@ -114,6 +116,17 @@ impl Faults {
     #[doc(hidden)]
     pub fn one(file: impl Into<String>, fault: Fault) -> Self {
         Self { file: file.into(), faults: vec![fault] }
+    }
+
+    /// Gives each fault that has a JSON path and no line yet those of the path in the document's text.
+    ///
+    /// [`Skeleton::parse`](crate::Skeleton::parse) has done so; later faults are found when the text is gone.
+    #[must_use]
+    pub fn locate(mut self, text: &str) -> Self {
+        // Each search reads the text from its start.
+        let shown = self.faults.iter_mut().filter(|fault| !fault.place.0.is_empty()).take(SHOWN);
+        shown.for_each(|fault| locate::fill_line(text, fault));
+        self
     }
 
     /// `value` where nothing was wrong with it, else the faults: the first hundred, and how many more there are.

@@ -10,11 +10,15 @@ pub mod fault;
 #[cfg(feature = "dynamic")]
 pub mod object;
 #[cfg(feature = "load")]
+mod perf_event;
+#[cfg(feature = "load")]
 pub mod reader;
 mod refusal;
 pub mod sample;
 #[cfg(feature = "dynamic")]
 pub mod skeleton;
+#[cfg(feature = "dynamic")]
+mod suggestion;
 #[cfg(feature = "dynamic")]
 pub mod value;
 

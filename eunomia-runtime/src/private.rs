@@ -1,12 +1,17 @@
 //! Not public API: what generated modules name beside the public types. Changes with the generator.
 
+#[cfg(feature = "serde")]
+pub use serde_core as serde;
 pub use zerocopy;
 
 pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, view, view_mut},
-    with_event,
+    with_event, with_tail,
 };
+
+#[cfg(feature = "serde")]
+pub use crate::sample::serial::{Record, Serial, serialize_enum};
 
 /// The object, aligned as libbpf wants it.
 #[derive(Debug)]
@@ -27,5 +32,21 @@ macro_rules! __lifecycle {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __lifecycle {
+    ($($item:item)*) => {};
+}
+
+/// Expands to its argument where the runtime knows serde, else to nothing.
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __serde {
+    ($($item:item)*) => { $($item)* };
+}
+
+/// Expands to its argument where the runtime knows serde, else to nothing.
+#[cfg(not(feature = "serde"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __serde {
     ($($item:item)*) => {};
 }

@@ -77,6 +77,15 @@ float data_f32 = 1.5f;
 unsigned __int128 data_u128 = 9;
 int custom SEC(".data.my_sec") = 11;
 
+// Filled from the kernel's configuration; libbpf decides where they stand.
+extern bool CONFIG_BPF_SYSCALL __kconfig __weak;
+extern unsigned int LINUX_KERNEL_VERSION __kconfig;
+extern int CONFIG_HZ __kconfig __weak;
+
+unsigned int seen_version;
+int seen_hz;
+bool seen_syscall;
+
 unsigned long long bss_u64;
 char bss_text[16];
 
@@ -130,6 +139,9 @@ int sum(void *ctx)
 {
     __sync_fetch_and_add(&hidden_from_user_space, 1);
     bss_u64 = ro_u8 + ro_flag + ro_level + ro_point.x + ro_point.y + ro_array[0] + ro_array[2] + data_i32 + custom;
+    seen_version = LINUX_KERNEL_VERSION;
+    seen_hz = CONFIG_HZ;
+    seen_syscall = CONFIG_BPF_SYSCALL;
     bss_text[0] = ro_text[0];
     bss_text[1] = ro_text[1];
     bss_text[2] = '\0';

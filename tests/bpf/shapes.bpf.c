@@ -107,17 +107,16 @@ struct {
     __uint(max_entries, 4096);
 } rb SEC(".maps");
 
+// The struct with three items behind it.
+#define RECORD (__builtin_offsetof(struct shapes, tail) + 3 * sizeof(unsigned short))
+
 SEC("raw_tp/send")
 int send(void *ctx)
 {
-    struct {
-        struct shapes shapes;
-        unsigned short tail[3];
-    } *record = bpf_ringbuf_reserve(&rb, sizeof(*record), 0);
-    if (!record)
+    struct shapes *shapes = bpf_ringbuf_reserve(&rb, RECORD, 0);
+    if (!shapes)
         return 1;
-    __builtin_memset(record, 0, sizeof(*record));
-    struct shapes *shapes = &record->shapes;
+    __builtin_memset(shapes, 0, RECORD);
     shapes->flags.version = 9;
     shapes->flags.delta = -40;
     shapes->flags.urgent = true;
@@ -135,10 +134,10 @@ int send(void *ctx)
     shapes->kind = SECOND;
     shapes->nested[1].depth = 6;
     shapes->last = 8;
-    record->tail[0] = 10;
-    record->tail[2] = 12;
+    shapes->tail[0] = 10;
+    shapes->tail[2] = 12;
     total += 1;
-    bpf_ringbuf_submit(record, 0);
+    bpf_ringbuf_submit(shapes, 0);
     return 0;
 }
 

@@ -104,6 +104,21 @@ pub mod bootstrap {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Event { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Event", 8usize) ?
+            .field("pid", & self.pid) ? .field("ppid", & self.ppid) ? .field("exit_code",
+            & self.exit_code) ? .field("duration_ns", & self.duration_ns) ?
+            .field("comm", & self.comm) ? .field("filename", & self.filename) ?
+            .field("exit_event", & self.exit_event) ? .field("et", & self.et) ? .end() }
+            } impl ::eunomia_runtime::__private::Serial for Event { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum event_type`, 4 bytes. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -156,6 +171,17 @@ pub mod bootstrap {
         impl ::eunomia_runtime::sample::Line for EventType {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for EventType { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for EventType { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
     }
@@ -418,17 +444,23 @@ pub mod bootstrap {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `handle_exec`, section `tp/sched/sched_process_exec`
-            pub handle_exec: ::eunomia_runtime::bpf::Program<'a>,
+            pub handle_exec: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::Any,
+            >,
             /// `handle_exit`, section `tp/sched/sched_process_exit`
-            pub handle_exit: ::eunomia_runtime::bpf::Program<'a>,
+            pub handle_exit: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::Any,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    handle_exec: loaded.program("handle_exec")?,
-                    handle_exit: loaded.program("handle_exit")?,
+                    handle_exec: loaded.program("handle_exec")?.into_kind()?,
+                    handle_exit: loaded.program("handle_exit")?.into_kind()?,
                 })
             }
         }

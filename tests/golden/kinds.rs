@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod kinds {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 10336]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 11240]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("kinds.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -69,6 +69,18 @@ pub mod kinds {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Point { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Point", 2usize) ?
+            .field("x", & self.x) ? .field("y", & self.y) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Point { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `marker_t`, 12 bytes
         #[derive(
             ::core::clone::Clone,
@@ -120,6 +132,18 @@ pub mod kinds {
         impl ::eunomia_runtime::sample::Line for MarkerT {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for MarkerT { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "MarkerT", 2usize) ?
+            .field("id", & self.id) ? .field("at", & self.at) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for MarkerT { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `enum color`, 4 bytes. Any number can come; see [`Self::known`].
@@ -178,6 +202,17 @@ pub mod kinds {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Color { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Color { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -230,6 +265,17 @@ pub mod kinds {
         impl ::eunomia_runtime::sample::Line for Level {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Level { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Level { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `struct kinds`, 528 bytes
@@ -414,6 +460,28 @@ pub mod kinds {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Kinds { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Kinds", 27usize) ?
+            .field("u8", & self.u8) ? .field("i8", & self.i8) ? .field("u16", & self.u16)
+            ? .field("i16", & self.i16) ? .field("u32", & self.u32) ? .field("i32", &
+            self.i32) ? .field("u64", & self.u64) ? .field("i64", & self.i64) ?
+            .field("u128", & self.u128) ? .field("i128", & self.i128) ? .field("flag", &
+            self.flag) ? .field("flags", & self.flags) ? .field("text", & self.text) ?
+            .field("lines", & self.lines) ? .field("f32", & self.f32) ? .field("f64", &
+            self.f64) ? .field("color", & self.color) ? .field("level", & self.level) ?
+            .field("wide", & self.wide) ? .field("size", & self.size) ? .field("point", &
+            self.point) ? .field("markers", & self.markers) ? .field("grid", & self.grid)
+            ? .field("numbers", & self.numbers) ? .field("pointer", & self.pointer) ?
+            .field("self", & self.self_) ? .field("function", & self.function) ? .end() }
+            } impl ::eunomia_runtime::__private::Serial for Kinds { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum wide`, 8 bytes. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -463,6 +531,17 @@ pub mod kinds {
         impl ::eunomia_runtime::sample::Line for Wide {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Wide { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Wide { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `size_class_t`, 4 bytes. Any number can come; see [`Self::known`].
@@ -517,6 +596,17 @@ pub mod kinds {
         impl ::eunomia_runtime::sample::Line for SizeClassT {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for SizeClassT { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for SizeClassT { fn serial < S
+            : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
     }
@@ -657,6 +747,15 @@ pub mod kinds {
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 Bss::new(&self.object.section(".bss")?)
+            }
+            /// The variables of the section `.kconfig`, which the kernel has frozen.
+            ///
+            /// # Errors
+            /// Where the kernel (before 5.5) cannot map the section.
+            pub fn kconfig(
+                &self,
+            ) -> ::eunomia_runtime::Result<Kconfig<'_, ::eunomia_runtime::bpf::ReadOnly>> {
+                Kconfig::new(&self.object.section(".kconfig")?)
             }
             /// The maps.
             ///
@@ -812,12 +911,22 @@ pub mod kinds {
                 })
             }
         }
-        /// The variables of the section `.bss`, 40 bytes.
+        /// The variables of the section `.bss`, 56 bytes.
         #[derive(::core::fmt::Debug)]
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `unsigned long long bss_u64`, offset 8, 8 bytes
             pub bss_u64: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
-            /// `char bss_text[16]`, offset 16, 16 bytes
+            /// `unsigned int seen_version`, offset 16, 4 bytes
+            pub seen_version: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
+            /// `int seen_hz`, offset 20, 4 bytes
+            pub seen_hz: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
+            /// `_Bool seen_syscall`, offset 24, 1 byte
+            pub seen_syscall: ::eunomia_runtime::bpf::Variable<
+                'a,
+                ::eunomia_runtime::sample::Bool,
+                A,
+            >,
+            /// `char bss_text[16]`, offset 25, 16 bytes
             pub bss_text: ::eunomia_runtime::bpf::Variable<
                 'a,
                 ::eunomia_runtime::sample::CharArray<16>,
@@ -830,7 +939,35 @@ pub mod kinds {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     bss_u64: section.named("bss_u64", 8)?,
-                    bss_text: section.named("bss_text", 16)?,
+                    seen_version: section.named("seen_version", 16)?,
+                    seen_hz: section.named("seen_hz", 20)?,
+                    seen_syscall: section.named("seen_syscall", 24)?,
+                    bss_text: section.named("bss_text", 25)?,
+                })
+            }
+        }
+        /// The variables of the section `.kconfig`, 9 bytes.
+        #[derive(::core::fmt::Debug)]
+        pub struct Kconfig<'a, A: ::eunomia_runtime::bpf::Access> {
+            /// `int CONFIG_HZ`, offset 0, 4 bytes
+            pub CONFIG_HZ: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
+            /// `unsigned int LINUX_KERNEL_VERSION`, offset 4, 4 bytes
+            pub LINUX_KERNEL_VERSION: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
+            /// `_Bool CONFIG_BPF_SYSCALL`, offset 8, 1 byte
+            pub CONFIG_BPF_SYSCALL: ::eunomia_runtime::bpf::Variable<
+                'a,
+                ::eunomia_runtime::sample::Bool,
+                A,
+            >,
+        }
+        impl<'a, A: ::eunomia_runtime::bpf::Access> Kconfig<'a, A> {
+            fn new(
+                section: &::eunomia_runtime::bpf::Section<'a, A>,
+            ) -> ::eunomia_runtime::Result<Self> {
+                ::core::result::Result::Ok(Self {
+                    CONFIG_HZ: section.named("CONFIG_HZ", 0)?,
+                    LINUX_KERNEL_VERSION: section.named("LINUX_KERNEL_VERSION", 4)?,
+                    CONFIG_BPF_SYSCALL: section.named("CONFIG_BPF_SYSCALL", 8)?,
                 })
             }
         }
@@ -848,7 +985,7 @@ pub mod kinds {
             /// `sized`, BPF_MAP_TYPE_HASH, max_entries 8
             pub sized: ::eunomia_runtime::bpf::HashMap<'a, [u8; 6], [u8; 2]>,
             /// `per_cpu`, BPF_MAP_TYPE_PERCPU_ARRAY, max_entries 1
-            pub per_cpu: ::eunomia_runtime::bpf::Map<'a>,
+            pub per_cpu: ::eunomia_runtime::bpf::PerCpuArray<'a, u64>,
         }
         impl<'a> Maps<'a> {
             fn new(
@@ -860,7 +997,7 @@ pub mod kinds {
                     by_color: loaded.map("by_color")?.into_hash_map()?,
                     points: loaded.map("points")?.into_array()?,
                     sized: loaded.map("sized")?.into_hash_map()?,
-                    per_cpu: loaded.map("per_cpu")?,
+                    per_cpu: loaded.map("per_cpu")?.into_per_cpu_array()?,
                 })
             }
         }
@@ -893,17 +1030,17 @@ pub mod kinds {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `sum`, section `raw_tp/sys_enter`
-            pub sum: ::eunomia_runtime::bpf::Program<'a>,
+            pub sum: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `send`, section `raw_tp/sys_exit`
-            pub send: ::eunomia_runtime::bpf::Program<'a>,
+            pub send: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    sum: loaded.program("sum")?,
-                    send: loaded.program("send")?,
+                    sum: loaded.program("sum")?.into_kind()?,
+                    send: loaded.program("send")?.into_kind()?,
                 })
             }
         }

@@ -6,10 +6,12 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 6] = [
+const FIXTURES: [(&str, &str); 8] = [
     ("bootstrap", "bpf/bootstrap.json"),
     ("kinds", "bpf/kinds.json"),
+    ("maps", "bpf/maps.json"),
     ("names", "bpf/names.json"),
+    ("programs", "bpf/programs.json"),
     ("refused", "bpf/refused.json"),
     ("shapes", "bpf/shapes.json"),
     ("streams", "bpf/streams.json"),

@@ -85,6 +85,20 @@ pub mod names {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Type { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Type", 5usize) ?
+            .field("self", & self.self_) ? .field("crate", & self.crate_) ?
+            .field("match", & self.r#match) ? .field("Camel", & self.Camel) ?
+            .field("gen", & self.r#gen) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Type { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -137,6 +151,17 @@ pub mod names {
         impl ::eunomia_runtime::sample::Line for Mode {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Mode { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Mode { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
     }
@@ -393,14 +418,14 @@ pub mod names {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `move`, section `raw_tp/x`
-            pub r#move: ::eunomia_runtime::bpf::Program<'a>,
+            pub r#move: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    r#move: loaded.program("move")?,
+                    r#move: loaded.program("move")?.into_kind()?,
                 })
             }
         }

@@ -107,14 +107,14 @@ pub mod refused {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `wild`, section `raw_tp/sys_enter`
-            pub wild: ::eunomia_runtime::bpf::Program<'a>,
+            pub wild: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    wild: loaded.program("wild")?,
+                    wild: loaded.program("wild")?.into_kind()?,
                 })
             }
         }

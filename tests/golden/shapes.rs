@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod shapes {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5688]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5744]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("shapes.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -95,6 +95,18 @@ pub mod shapes {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Address { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Address", 3usize) ?
+            .field("v4", & self.v4()) ? .field("v6", self.v6()) ? .field("local", self
+            .local()) ? .end() } } impl ::eunomia_runtime::__private::Serial for Address
+            { fn serial < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `struct {..}`, 8 bytes
         #[derive(
             ::core::clone::Clone,
@@ -144,6 +156,18 @@ pub mod shapes {
         impl ::eunomia_runtime::sample::Line for AddressLocal {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for AddressLocal { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "AddressLocal", 2usize)
+            ? .field("port", & self.port) ? .field("name", & self.name) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for AddressLocal { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `struct {..}`, 4 bytes
@@ -230,6 +254,18 @@ pub mod shapes {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for HostsValue { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "HostsValue", 2usize) ?
+            .field("hits", & self.hits()) ? .field("misses", & self.misses()) ? .end() }
+            } impl ::eunomia_runtime::__private::Serial for HostsValue { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `struct tight`, 38 bytes
         #[derive(
             ::core::clone::Clone,
@@ -296,6 +332,19 @@ pub mod shapes {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Tight { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Tight", 5usize) ?
+            .field("id", & self.id) ? .field("number", & self.number) ? .field("stamps",
+            & self.stamps) ? .field("address", & self.address) ? .field("tiny", & self
+            .tiny) ? .end() } } impl ::eunomia_runtime::__private::Serial for Tight { fn
+            serial < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum tiny`, 1 byte. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -348,6 +397,17 @@ pub mod shapes {
         impl ::eunomia_runtime::sample::Line for Tiny {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Tiny { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Tiny { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
@@ -404,6 +464,17 @@ pub mod shapes {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for State { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for State { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `struct {..}`, 8 bytes
         #[derive(
             ::core::clone::Clone,
@@ -453,6 +524,18 @@ pub mod shapes {
         impl ::eunomia_runtime::sample::Line for Size {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Size { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Size", 2usize) ?
+            .field("width", & self.width) ? .field("height", & self.height) ? .end() } }
+            impl ::eunomia_runtime::__private::Serial for Size { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `struct shapes`, 128 bytes; tagged `one of each`
@@ -563,6 +646,10 @@ pub mod shapes {
         impl ::eunomia_runtime::sample::Event for Shapes {
             const C_NAME: &'static str = "struct shapes";
         }
+        impl ::eunomia_runtime::sample::Flexible for Shapes {
+            type Item = u16;
+            const TAIL: usize = 124;
+        }
         impl ::core::default::Default for Shapes {
             fn default() -> Self {
                 ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
@@ -613,6 +700,24 @@ pub mod shapes {
         impl ::eunomia_runtime::sample::Line for Shapes {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Shapes { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Shapes", 15usize) ?
+            .field("flags", & self.flags) ? .field("from", & self.from) ? .field("tight",
+            & self.tight) ? .field("inner", & self.inner) ? .field("number", & self
+            .number()) ? .field("ratio", & self.ratio()) ? .field("low", & self.low()) ?
+            .field("high", & self.high()) ? .field("pair", & self.pair()) ?
+            .field("kind", & self.kind) ? .field("nested", & self.nested) ?
+            .field("nothing", & self.nothing) ? .field("counter", & self.counter) ?
+            .field("last", & self.last) ? .field("tail", & self.tail) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Shapes { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `struct flags`, 32 bytes
@@ -780,6 +885,21 @@ pub mod shapes {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Flags { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Flags", 7usize) ?
+            .field("version", & self.version()) ? .field("delta", & self.delta()) ?
+            .field("urgent", & self.urgent()) ? .field("mode", & self.mode()) ?
+            .field("whole", & self.whole) ? .field("wide", & self.wide()) ?
+            .field("huge", & self.huge()) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Flags { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -837,6 +957,17 @@ pub mod shapes {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Mode { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for Mode { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
         #[derive(
             ::core::clone::Clone,
@@ -891,6 +1022,17 @@ pub mod shapes {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for ShapesKind { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+            } } impl ::eunomia_runtime::__private::Serial for ShapesKind { fn serial < S
+            : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `struct {..}`, 4 bytes
         #[derive(
             ::core::clone::Clone,
@@ -935,6 +1077,18 @@ pub mod shapes {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for ShapesNested { fn
+            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
+            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "ShapesNested", 1usize)
+            ? .field("depth", & self.depth) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for ShapesNested { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `struct empty`, 0 bytes
         #[derive(
             ::core::clone::Clone,
@@ -971,6 +1125,17 @@ pub mod shapes {
         impl ::eunomia_runtime::sample::Line for Empty {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Empty { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Empty", 0usize) ?
+            .end() } } impl ::eunomia_runtime::__private::Serial for Empty { fn serial <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
         /// `struct wide`, 64 bytes
@@ -1019,6 +1184,18 @@ pub mod shapes {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Wide { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Wide", 1usize) ?
+            .field("first", & self.first) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Wide { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
     #[derive(
@@ -1029,7 +1206,7 @@ pub mod shapes {
     )]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
-        Rb(&'a types::Shapes),
+        Rb(::eunomia_runtime::sample::Tailed<'a, types::Shapes>),
     }
     impl ::core::fmt::Display for Export<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -1167,10 +1344,10 @@ pub mod shapes {
             ) -> ::eunomia_runtime::reader::Verdict {
                 let outcome = match index {
                     0 => {
-                        ::eunomia_runtime::__private::with_event(
-                            record,
-                            |event: &types::Shapes| f(Export::Rb(event)),
-                        )
+                        ::eunomia_runtime::__private::with_tail::<
+                            types::Shapes,
+                            _,
+                        >(record, |event| f(Export::Rb(event)))
                     }
                     _ => return ::eunomia_runtime::reader::Verdict::Delivered,
                 };
@@ -1282,14 +1459,14 @@ pub mod shapes {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `send`, section `raw_tp/send`
-            pub send: ::eunomia_runtime::bpf::Program<'a>,
+            pub send: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    send: loaded.program("send")?,
+                    send: loaded.program("send")?.into_kind()?,
                 })
             }
         }

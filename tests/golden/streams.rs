@@ -85,6 +85,20 @@ pub mod streams {
                 ::core::write!(f, "{{{self}}}")
             }
         }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Sample { fn serialize
+            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Sample", 5usize) ?
+            .field("seq", & self.seq) ? .field("check", & self.check) ?
+            .field("producer", & self.producer) ? .field("len", & self.len) ?
+            .field("payload", & self.payload) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Sample { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            }
+        }
         /// `struct note`, 24 bytes
         #[derive(
             ::core::clone::Clone,
@@ -134,6 +148,18 @@ pub mod streams {
         impl ::eunomia_runtime::sample::Line for Note {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for Note { fn serialize <
+            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
+            S,) -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::Record::new(serializer, "Note", 2usize) ?
+            .field("code", & self.code) ? .field("text", & self.text) ? .end() } } impl
+            ::eunomia_runtime::__private::Serial for Note { fn serial < S :
+            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
+            -> ::core::result::Result < S::Ok, S::Error > {
+            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
             }
         }
     }
@@ -407,23 +433,23 @@ pub mod streams {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `produce`, section `raw_tp/produce`
-            pub produce: ::eunomia_runtime::bpf::Program<'a>,
+            pub produce: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `mixture`, section `raw_tp/mixture`
-            pub mixture: ::eunomia_runtime::bpf::Program<'a>,
+            pub mixture: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `annotate`, section `raw_tp/annotate`
-            pub annotate: ::eunomia_runtime::bpf::Program<'a>,
+            pub annotate: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
             /// `perf`, section `raw_tp/perf`
-            pub perf: ::eunomia_runtime::bpf::Program<'a>,
+            pub perf: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    produce: loaded.program("produce")?,
-                    mixture: loaded.program("mixture")?,
-                    annotate: loaded.program("annotate")?,
-                    perf: loaded.program("perf")?,
+                    produce: loaded.program("produce")?.into_kind()?,
+                    mixture: loaded.program("mixture")?.into_kind()?,
+                    annotate: loaded.program("annotate")?.into_kind()?,
+                    perf: loaded.program("perf")?.into_kind()?,
                 })
             }
         }

@@ -49,7 +49,7 @@ pub(crate) fn names_that_are_not_there() -> Outcome {
     assert_eq!(error.to_string(), "no program `handle_fork`; there are handle_exec, handle_exit");
     let skel = streams::open()?.load()?;
     let error = skel.object().map("rc").unwrap_err();
-    assert_eq!(error.to_string(), "no map `rc`; there are notes, rb, events, .rodata.str1.1, streams.bss");
+    assert_eq!(error.to_string(), "no map `rc`; there are notes, rb, events, .rodata.str1.1, streams.bss; did you mean `rb`?");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod control;
 mod errors;
 mod maps;
 mod perf;
+mod programs;
 mod streams;
 mod variables;
 
@@ -28,6 +29,8 @@ const TESTS: &[Test] = &[
     ("bootstrap::moves_to_another_thread", bootstrap::moves_to_another_thread),
     ("bootstrap::the_demo_shows_its_own_processes", bootstrap::the_demo_shows_its_own_processes),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
+    ("variables::values_of_the_kernels_configuration", variables::values_of_the_kernels_configuration),
+    ("variables::updates_are_seen_by_programs", variables::updates_are_seen_by_programs),
     ("variables::dynamic_values_reach_the_program_and_come_back", variables::dynamic_values_reach_the_program_and_come_back),
     ("variables::values_of_the_document_are_set", variables::values_of_the_document_are_set),
     ("streams::every_field_arrives", streams::every_field_arrives),
@@ -52,7 +55,18 @@ const TESTS: &[Test] = &[
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("maps::hash", maps::hash),
     ("maps::array", maps::array),
+    ("maps::entries_in_batches", maps::entries_in_batches),
+    ("maps::a_value_for_each_cpu", maps::a_value_for_each_cpu),
+    ("maps::values_without_keys", maps::values_without_keys),
+    ("maps::prefixes", maps::prefixes),
+    ("maps::kernel_objects_by_descriptor", maps::kernel_objects_by_descriptor),
     ("maps::wrong_types_are_refused", maps::wrong_types_are_refused),
+    ("programs::xdp_on_an_interface", programs::xdp_on_an_interface),
+    ("programs::tcx_on_an_interface", programs::tcx_on_an_interface),
+    ("programs::samples_of_this_process", programs::samples_of_this_process),
+    ("programs::calls_in_this_process", programs::calls_in_this_process),
+    ("programs::a_walk_over_tasks", programs::a_walk_over_tasks),
+    ("programs::each_program_has_its_own_result", programs::each_program_has_its_own_result),
     ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
     ("errors::what_libbpf_cannot_attach", errors::what_libbpf_cannot_attach),
     ("errors::names_that_are_not_there", errors::names_that_are_not_there),

@@ -1,7 +1,15 @@
+use std::os::fd::FromRawFd as _;
+
 use eunomia_runtime::Error;
-use eunomia_tests::built::kinds::{
-    self,
-    types::{Color, MarkerT, Point},
+use eunomia_tests::built::{
+    kinds::{
+        self,
+        types::{Color, MarkerT, Point},
+    },
+    maps::{
+        self,
+        types::{Cell, Prefix},
+    },
 };
 
 use super::Outcome;
@@ -56,5 +64,111 @@ pub(crate) fn wrong_types_are_refused() -> Outcome {
     assert_eq!(size.to_string(), "map `markers`: the map has keys of 8 and values of 12 bytes, the types have 4 and 8");
     let kind = map("markers")?.into_array::<u64>().unwrap_err();
     assert_eq!(kind.to_string(), "map `markers`: the map is of type Hash, not [Array]");
+    Ok(())
+}
+
+fn cell(id: u32) -> Cell {
+    Cell { id, ..Cell::default() }
+}
+
+fn cpus() -> usize {
+    let list = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap();
+    1 + list.trim().rsplit(['-', ',']).next().unwrap().parse::<usize>().unwrap()
+}
+
+pub(crate) fn entries_in_batches() -> Outcome {
+    let skel = maps::open()?.load()?;
+    let maps = skel.maps()?;
+    for key in 0..1000 {
+        assert!(maps.hash.insert_new(&key, &cell(key * 2))?);
+    }
+    assert!(!maps.hash.insert_new(&7, &cell(0))?);
+    let sorted = |mut entries: Vec<(u32, Cell)>| {
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        entries
+    };
+    let expected: Vec<_> = (0..1000).map(|key| (key, cell(key * 2))).collect();
+    assert_eq!(sorted(maps.hash.entries()?), expected);
+    assert_eq!(sorted(maps.hash.iter().collect::<Result<_, _>>()?), expected);
+    // Entries may be removed while they are walked.
+    for key in maps.hash.keys() {
+        maps.hash.remove(&key?)?;
+    }
+    assert_eq!(maps.hash.entries()?, []);
+    Ok(())
+}
+
+pub(crate) fn a_value_for_each_cpu() -> Outcome {
+    let skel = maps::open()?.load()?;
+    let maps = skel.maps()?;
+    let values: Vec<_> = (0..cpus() as u32).map(cell).collect();
+    maps.per_cpu.insert(&5, &values)?;
+    assert_eq!((maps.per_cpu.get(&5)?, maps.per_cpu.get(&6)?), (Some(values.clone()), None));
+    assert_eq!(maps.per_cpu.iter().collect::<Result<Vec<_>, _>>()?, [(5, values.clone())]);
+    let wrong = maps.per_cpu.insert(&5, &values[1..]).unwrap_err();
+    assert_eq!(wrong.to_string(), format!("map `per_cpu`: there are {} values for {} CPUs", cpus() - 1, cpus()));
+
+    maps.per_cpu_array.set(1, &values)?;
+    assert_eq!((maps.per_cpu_array.get(1)?, maps.per_cpu_array.get(2)?), (Some(values), None));
+    for _ in 0..10 {
+        skel.progs()?.run.test_run(None, None)?;
+    }
+    let counts = maps.per_cpu_array.get(0)?.unwrap();
+    assert_eq!((counts.len(), counts.iter().map(|cell| cell.id).sum::<u32>()), (cpus(), 10));
+    Ok(())
+}
+
+pub(crate) fn values_without_keys() -> Outcome {
+    let skel = maps::open()?.load()?;
+    let maps = skel.maps()?;
+    for (map, order) in [(&maps.queue, [1, 2]), (&maps.stack, [2, 1])] {
+        assert_eq!(map.pop()?, None);
+        map.push(&cell(1))?;
+        map.push(&cell(2))?;
+        assert_eq!(errno(&map.push(&cell(3)).unwrap_err()), Some(libc::E2BIG));
+        assert_eq!(map.peek()?, Some(cell(order[0])));
+        assert_eq!((map.pop()?, map.pop()?, map.peek()?), (Some(cell(order[0])), Some(cell(order[1])), None));
+    }
+    assert!(!maps.bloom.may_contain(&77)?);
+    maps.bloom.insert(&77)?;
+    assert!(maps.bloom.may_contain(&77)?);
+    Ok(())
+}
+
+pub(crate) fn prefixes() -> Outcome {
+    let skel = maps::open()?.load()?;
+    let trie = skel.maps()?.trie;
+    trie.insert(&Prefix { bits: 8, address: [10, 0, 0, 0] }, &1)?;
+    trie.insert(&Prefix { bits: 16, address: [10, 1, 0, 0] }, &2)?;
+    let longest = |address| trie.get(&Prefix { bits: 32, address });
+    assert_eq!((longest([10, 1, 2, 3])?, longest([10, 2, 2, 3])?, longest([11, 0, 0, 1])?), (Some(2), Some(1), None));
+    assert_eq!(trie.entries()?.len(), 2);
+    Ok(())
+}
+
+pub(crate) fn kernel_objects_by_descriptor() -> Outcome {
+    let skel = maps::open()?.load()?;
+    let (maps, progs) = (skel.maps()?, skel.progs()?);
+    progs.run.test_run(None, None)?;
+    assert_eq!(skel.bss()?.called.get(), 0);
+    maps.calls.insert(&1, progs.tail.fd()?)?;
+    progs.run.test_run(None, None)?;
+    assert_eq!(skel.bss()?.called.get(), 1, "the tail call went through");
+    assert!(maps.calls.remove(&1)?);
+    progs.run.test_run(None, None)?;
+    assert_eq!(skel.bss()?.called.get(), 1);
+
+    maps.outer.insert(&2, maps.second.as_map().fd())?;
+    assert_eq!((maps.outer.remove(&1)?, maps.outer.remove(&2)?, maps.outer.remove(&3)?), (true, true, false));
+
+    // SAFETY: the call takes no pointers.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
+    assert!(pidfd >= 0);
+    // SAFETY: the descriptor is new and nobody else's.
+    let pidfd = unsafe { std::os::fd::OwnedFd::from_raw_fd(pidfd as i32) };
+    assert_eq!(maps.tasks.get(&pidfd)?, None);
+    maps.tasks.insert(&pidfd, &cell(4))?;
+    assert_eq!((maps.tasks.get(&pidfd)?, maps.tasks.remove(&pidfd)?, maps.tasks.remove(&pidfd)?), (Some(cell(4)), true, false));
+    assert_eq!((maps.stacks.get(3)?, maps.stacks.ids().count()), (None, 0));
     Ok(())
 }

@@ -70,6 +70,7 @@ pub(crate) fn members_of_every_shape_arrive() -> Outcome {
     skel.poll(Duration::from_secs(5), |Export::Rb(event)| {
         assert_eq!((event.flags.delta(), event.flags.urgent(), event.flags.mode(), event.flags.huge()), (-40, true, Mode::ON, -5));
         assert_eq!((event.from.v4(), event.tight.number.get(), event.ratio(), event.number()), (0x0102_0304, -77, 1.5, 0x3fc0_0000));
+        assert_eq!((event.tail().collect::<Vec<_>>(), event.tail_bytes().len()), (vec![10, 0, 12], 6));
         assert_eq!((event.kind.name(), event.nested[1].depth, event.last), (Some("SECOND"), 6, 8));
         typed.push(event.to_string());
     })?;
@@ -182,6 +183,14 @@ pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
         bytes = note.to_vec();
     })?;
     assert_eq!(bytes[..10], *b"\x07\0\0\0noted\0");
+    // The application names them.
+    let skel = included::named::open()?.load()?;
+    run(&skel.progs()?.annotate, 1, 7, 0)?;
+    skel.poll(Duration::from_secs(5), |export| {
+        let included::named::Export::Notes(note) = export else { panic!("{export:?}") };
+        assert_eq!((note.code, note.text.as_str()), (7, Ok("noted")));
+    })?;
+    assert_eq!(skel.stats().notes.received, 1);
     let checked = Skeleton::from_file(concat!(env!("OUT_DIR"), "/streams.bpf.o"))?.check("streams")?;
     assert!(checked.streams.iter().all(|stream| matches!(stream.payload, Payload::Bytes { .. })));
     Ok(())

@@ -38,6 +38,30 @@ pub(crate) fn typed_values_reach_the_program_and_come_back() -> Outcome {
     Ok(())
 }
 
+pub(crate) fn values_of_the_kernels_configuration() -> Outcome {
+    let skel = kinds::open()?.load()?;
+    skel.progs()?.sum.test_run(None, None)?;
+    let (ours, bss) = (skel.kconfig()?, skel.bss()?);
+    assert!(ours.LINUX_KERNEL_VERSION.get() >= 5 << 16);
+    assert_eq!(ours.LINUX_KERNEL_VERSION.get(), bss.seen_version.get());
+    assert_eq!((ours.CONFIG_HZ.get(), ours.CONFIG_BPF_SYSCALL.get()), (bss.seen_hz.get(), bss.seen_syscall.get()));
+
+    let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
+    let error = open.set("CONFIG_HZ", "1").unwrap_err();
+    assert_eq!(error.to_string(), "variable `CONFIG_HZ`: it has its value from the kernel's configuration");
+    let skel = open.load()?;
+    assert_eq!(skel.get("LINUX_KERNEL_VERSION")?, ours.LINUX_KERNEL_VERSION.get().to_string());
+    Ok(())
+}
+
+pub(crate) fn updates_are_seen_by_programs() -> Outcome {
+    let skel = kinds::open()?.load()?;
+    assert_eq!(skel.data()?.data_i32.update(|value| value * 10), -7);
+    skel.progs()?.sum.test_run(None, None)?;
+    assert_eq!(skel.bss()?.bss_u64.get().cast_signed(), 200 + 1 - 5 - 1 + 2 + 1 + 3 - 70 + 11);
+    Ok(())
+}
+
 pub(crate) fn dynamic_values_reach_the_program_and_come_back() -> Outcome {
     let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
     assert_eq!(open.get("ro_point")?, "x=-1 y=2");

@@ -17,7 +17,9 @@ fn packages_are_current() {
     let mut stale = Vec::new();
     for (folder, name) in [
         ("tests", "kinds"),
+        ("tests", "maps"),
         ("tests", "names"),
+        ("tests", "programs"),
         ("tests", "refused"),
         ("tests", "streams"),
         ("tests", "shapes"),

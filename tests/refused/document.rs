@@ -56,7 +56,7 @@ fn every_fault_is_reported_at_once() {
 
 #[test]
 fn missing_keys_and_wrong_types() {
-    let cases: [Case; 8] = [
+    let cases: [Case; 12] = [
         ("x.json: meta: the key is missing", |json| *json = json!({"bpf_object": "", "data": 1, "meta": null, "x": {}})),
         ("x.json: meta.bpf_skel: the key is missing", |json| drop(json["meta"].as_object_mut().unwrap().remove("bpf_skel"))),
         ("x.json: meta.bpf_skel.maps: the key is missing", |json| {
@@ -68,6 +68,23 @@ fn missing_keys_and_wrong_types() {
         }),
         ("x.json: meta.bpf_skel.maps[1].sample.type: unknown kind of sample `hist`; use log2_hist, linear_hist or default_kv", |json| {
             json["meta"]["bpf_skel"]["maps"][1]["sample"] = json!({"type": "hist", "interval": 1})
+        }),
+        ("x.json: meta.bpf_skel.maps[1].sample.type: unknown kind of sample `log2_hits`; did you mean `log2_hist`?", |json| {
+            json["meta"]["bpf_skel"]["maps"][1]["sample"] = json!({"type": "log2_hits", "interval": 1})
+        }),
+        ("x.json: meta.bpf_skel.maps[1].export_config: unknown export `no-export`; did you mean `no_export`?", |json| {
+            json["meta"]["bpf_skel"]["maps"][1]["export_config"] = json!("no-export");
+        }),
+        (
+            "x.json: meta.bpf_skel.maps[1].intepreter: unknown interpreter `default`; use \"default_struct\" or {\"stack_trace\": {..}}",
+            |json| {
+                json["meta"]["bpf_skel"]["maps"][1]["intepreter"] = json!("default");
+            },
+        ),
+        ("x.json: meta.bpf_skel.obj_name: the key is missing; did you mean it by `objname`?", |json| {
+            let skel = json["meta"]["bpf_skel"].as_object_mut().unwrap();
+            let name = skel.remove("obj_name").unwrap();
+            skel.insert("objname".to_owned(), name);
         }),
         (
             "x.json: meta.bpf_skel.maps[1].export_config: unknown export; use \"no_export\", \"default\", {\"btf_type_id\": N} or \

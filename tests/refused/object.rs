@@ -57,7 +57,7 @@ fn what_is_not_in_the_object() {
         skel["maps"][2]["name"] = json!("bootstra.rodata.extra");
         skel["progs"][0]["name"] = json!("handle_fork");
         skel["progs"][1]["attach"] = json!("tp/sched/sched_process_fork");
-        skel["data_sections"][0]["variables"][0]["name"] = json!("max_duration_ns");
+        skel["data_sections"][0]["variables"][0]["name"] = json!("longest");
         skel["data_sections"][1]["name"] = json!(".data");
     });
     let lines = [
@@ -66,11 +66,37 @@ fn what_is_not_in_the_object() {
         "meta.bpf_skel.progs[0].name: the object has no program `handle_fork`, it has `handle_exec`, `handle_exit`",
         "meta.bpf_skel.progs[1].attach: the program `handle_exit` is in the section `tp/sched/sched_process_exit`, the document says \
          `tp/sched/sched_process_fork`",
-        "meta.bpf_skel.data_sections[0].variables[0].name: the section `.rodata` has no variable `max_duration_ns`, it has \
-         `min_duration_ns`",
+        "meta.bpf_skel.data_sections[0].variables[0].name: the section `.rodata` has no variable `longest`, it has `min_duration_ns`",
         "meta.bpf_skel.data_sections[1].name: the object has no section `.data` with variables, it has `.rodata`, `.bss`",
     ];
     assert_eq!(text, lines.map(|line| format!("x.json: {line}{STALE}")).join("\n"));
+}
+
+/// A slip of the hand is not taken for an old object.
+#[test]
+fn near_names_are_suggested() {
+    let text = edited(|json| {
+        let skel = &mut json["meta"]["bpf_skel"];
+        skel["maps"][0]["name"] = json!("exec_strat");
+        skel["progs"][0]["name"] = json!("handle_exce");
+        skel["data_sections"][0]["variables"][0]["name"] = json!("max_duration_ns");
+        skel["data_sections"][1]["name"] = json!(".bss.");
+        json["meta"]["export_types"][0].as_object_mut().unwrap().remove("type_id");
+        json["meta"]["export_types"][0]["name"] = json!("evnt");
+    });
+    let lines = [
+        ("meta.bpf_skel.maps[0].name: the object has no map `exec_strat`, it has `exec_start`, `rb`", "exec_start"),
+        ("meta.bpf_skel.progs[0].name: the object has no program `handle_exce`, it has `handle_exec`, `handle_exit`", "handle_exec"),
+        (
+            "meta.bpf_skel.data_sections[0].variables[0].name: the section `.rodata` has no variable `max_duration_ns`, it has \
+             `min_duration_ns`",
+            "min_duration_ns",
+        ),
+        ("meta.bpf_skel.data_sections[1].name: the object has no section `.bss.` with variables, it has `.rodata`, `.bss`", ".bss"),
+        ("meta.export_types[0].name: the object has no `struct evnt`", "event"),
+    ];
+    let lines = lines.map(|(line, near)| format!("x.json: {line}; did you mean `{near}`? Else{}", STALE.trim_start_matches(';')));
+    assert_eq!(text, lines.join("\n"));
 }
 
 #[test]
@@ -165,6 +191,23 @@ fn perf_rings_have_pages() {
             format!("x.json: meta.perf_buffer_pages: expected 1 to 65536 pages on each CPU, found {pages}")
         );
     }
+}
+
+#[test]
+fn events_that_the_application_names() {
+    let named = |map: &str, c_type: &str| {
+        let skeleton = Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(map, c_type);
+        tokens(skeleton, "x.json", "x", &Embed::Literal).unwrap_err().to_string()
+    };
+    assert_eq!(
+        named("exec_start", "struct event"),
+        "x.json: events.exec_start: no map `exec_start` delivers records, those that do are `rb`; name one of them"
+    );
+    assert_eq!(
+        named("rb", "struct evnt"),
+        "x.json: events.rb: the object has no type `struct evnt` with values; write it as C does, `struct event` for example; a type that \
+         only the program's own pointers lead to is not in BTF"
+    );
 }
 
 /// Documents cannot put code into the docs of a module, which rustdoc would run.

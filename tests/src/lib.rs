@@ -8,8 +8,10 @@ pub mod crates;
 pub mod built {
     include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));
     include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
+    include!(concat!(env!("OUT_DIR"), "/maps.rs"));
     include!(concat!(env!("OUT_DIR"), "/names.rs"));
     include!(concat!(env!("OUT_DIR"), "/plain.rs"));
+    include!(concat!(env!("OUT_DIR"), "/programs.rs"));
     include!(concat!(env!("OUT_DIR"), "/refused.rs"));
     include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
     include!(concat!(env!("OUT_DIR"), "/streams.rs"));
@@ -22,6 +24,7 @@ pub mod included {
     ::eunomia_macros::include_skeleton!("bpf/kinds.json", debug = "../target/kinds.expanded.rs");
     ::eunomia_macros::include_skeleton!("bpf/names.json", mod = match);
     ::eunomia_macros::include_skeleton!("$OUT_DIR/streams.bpf.o", mod = untyped);
+    ::eunomia_macros::include_skeleton!("$OUT_DIR/streams.bpf.o", mod = named, events(notes = "struct note", "events" = "struct sample"));
 }
 
 /// A committed fixture.

@@ -10,6 +10,7 @@ use eunomia_runtime::{
     value::Value,
 };
 use eunomia_tests::{built, fixture};
+use serde_core::Serialize;
 
 fn checked(name: &str) -> Checked {
     Skeleton::parse(&fixture(name), name).unwrap().check(name).unwrap()
@@ -22,7 +23,7 @@ fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
 }
 
 /// Reads pseudo-random bytes both ways, as many times as it takes to meet most enum values, bools and texts.
-fn agree<E: Event + Display>(checked: &Checked) {
+fn agree<E: Event + Display + Serialize>(checked: &Checked) {
     let id = struct_id(&checked.layouts, E::C_NAME);
     assert_eq!(checked.layouts.layout(id).size, size_of::<E>() as u64);
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -40,6 +41,8 @@ fn agree<E: Event + Display>(checked: &Checked) {
         assert_eq!(typed.to_string(), value.to_string());
         let json: serde_json::Value = serde_json::from_str(&value.to_json()).unwrap();
         assert_eq!(json.as_object().unwrap().len(), value.fields().count());
+        let serialized = serde_json::to_string(&typed).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&serialized).unwrap(), json);
     }
 }
 
@@ -57,7 +60,7 @@ fn typed_and_dynamic_text_agree() {
 
 #[test]
 fn every_fixture_survives_reading_and_writing() {
-    for name in ["kinds", "names", "refused", "streams", "shapes"] {
+    for name in ["kinds", "maps", "names", "programs", "refused", "streams", "shapes"] {
         let text = fixture(name);
         let skeleton = Skeleton::parse(&text, name).unwrap();
         assert_eq!(skeleton.format, Format::Package);

@@ -16,10 +16,14 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         if let Payload::Bytes { why } = &export.stream.payload {
             doc.0.push_str(&format!(" Its type is not known: {why}."));
         }
-        let ty = export.ty.clone().unwrap_or_else(|| quote!([u8]));
+        let ty = match &export.ty {
+            Some(ty) if export.is_flexible => quote!(::eunomia_runtime::sample::Tailed<'a, #ty>),
+            Some(ty) => quote!(&'a #ty),
+            None => quote!(&'a [u8]),
+        };
         quote! {
             #doc
-            #variant(&'a #ty),
+            #variant(#ty),
         }
     });
     let shown = module.exports.iter().map(|export| {

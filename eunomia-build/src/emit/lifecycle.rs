@@ -99,7 +99,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 }
 
 fn open_sections(module: &Module<'_>) -> TokenStream {
-    let methods = module.sections.iter().map(|section| {
+    let settable = module.sections.iter().filter(|section| !section.section.is_kconfig());
+    let methods = settable.map(|section| {
         let (ident, method, name) = (&section.ident, &section.method, &section.section.name);
         let doc = Doc(format!("The variables of the section `{name}`, to be set before loading."));
         quote! {
@@ -179,6 +180,9 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
     let arms = module.exports.iter().enumerate().map(|(i, export)| {
         let (index, variant) = (literal(i as u64), &export.variant);
         match &export.ty {
+            Some(ty) if export.is_flexible => quote! {
+                #index => ::eunomia_runtime::__private::with_tail::<#ty, _>(record, |event| f(Export::#variant(event))),
+            },
             Some(ty) => quote! {
                 #index => ::eunomia_runtime::__private::with_event(record, |event: &#ty| f(Export::#variant(event))),
             },

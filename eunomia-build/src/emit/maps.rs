@@ -2,7 +2,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::doc::Doc;
-use crate::module::{Handle, Module};
+use crate::module::Module;
 
 /// `Maps`: a handle for each map, by its kind.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
@@ -13,11 +13,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let (field, def) = (&map.field, map.def);
         let entries = if def.max_entries == 0 { String::new() } else { format!(", max_entries {}", def.max_entries) };
         let doc = Doc(format!("`{}`, {}{entries}", def.name, def.kind));
-        let ty = match &map.handle {
-            Handle::Hash { key, value } => quote!(::eunomia_runtime::bpf::HashMap<'a, #key, #value>),
-            Handle::Array { value } => quote!(::eunomia_runtime::bpf::Array<'a, #value>),
-            Handle::Untyped => quote!(::eunomia_runtime::bpf::Map<'a>),
-        };
+        let ty = &map.handle.ty;
         quote! {
             #doc
             pub #field: #ty,
@@ -25,11 +21,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     });
     let handles = module.maps.iter().map(|map| {
         let (field, name) = (&map.field, &map.def.name);
-        match &map.handle {
-            Handle::Hash { .. } => quote!(#field: loaded.map(#name)?.into_hash_map()?,),
-            Handle::Array { .. } => quote!(#field: loaded.map(#name)?.into_array()?,),
-            Handle::Untyped => quote!(#field: loaded.map(#name)?,),
-        }
+        let into = map.handle.into.as_ref().map(|into| quote!(.#into()?));
+        quote!(#field: loaded.map(#name)?#into,)
     });
     quote! {
         /// The maps.

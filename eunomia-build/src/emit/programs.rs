@@ -25,15 +25,15 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         }
     });
     let fields = each(|program, doc| {
-        let field = &program.field;
+        let (field, kind) = (&program.field, &program.kind);
         quote! {
             #doc
-            pub #field: ::eunomia_runtime::bpf::Program<'a>,
+            pub #field: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::#kind>,
         }
     });
     let handles = each(|program, _| {
         let (field, name) = (&program.field, program.name);
-        quote!(#field: loaded.program(#name)?,)
+        quote!(#field: loaded.program(#name)?.into_kind()?,)
     });
     quote! {
         /// The programs before they are loaded.

@@ -32,6 +32,16 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
     });
     let shown = structure.members.iter().filter_map(|member| Some((member.field.name, value(member)?)));
     let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
+    let flexible = structure.tail(types).map(|(element, offset)| {
+        let (item, offset) = (types.rust(element, &TokenStream::new()), literal(offset));
+        quote! {
+            impl ::eunomia_runtime::sample::Flexible for #ident {
+                type Item = #item;
+                const TAIL: usize = #offset;
+            }
+        }
+    });
+    let count = names.len();
     let debug = ident.to_string();
     let debug = debug.trim_start_matches("r#");
     let derives = derives();
@@ -52,6 +62,8 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         impl ::eunomia_runtime::sample::Event for #ident {
             const C_NAME: &'static str = #c_name;
         }
+
+        #flexible
 
         impl ::core::default::Default for #ident {
             fn default() -> Self {
@@ -74,6 +86,28 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         impl ::eunomia_runtime::sample::Line for #ident {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::write!(f, "{{{self}}}")
+            }
+        }
+
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for #ident {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, #debug, #count)?
+                        #(.field(#names, #values)?)*
+                        .end()
+                }
+            }
+
+            impl ::eunomia_runtime::__private::Serial for #ident {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
     }

@@ -8,7 +8,6 @@ use super::{doc::Doc, structure};
 use crate::{
     module::Module,
     names::{Scope, verbatim},
-    structure::Structure,
     types::integer,
 };
 
@@ -17,11 +16,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let types = &module.types;
     let defined = types.defined().map(|(id, ident, c_name)| match &types.layouts.btf.get(id).kind {
         Kind::Enum { size, signed, values } => enumeration(ident, c_name, *size, integer(*size, *signed), values),
-        _ => {
-            let layout = types.layouts.layout(id);
-            let decided = Structure::decide(types, types.layouts.fields(id), layout.size, layout.align);
-            structure::emit(types, ident, c_name, types.layouts.tags(id, None), &decided)
-        }
+        _ => structure::emit(types, ident, c_name, types.layouts.tags(id, None), &types.structure(id)),
     });
     let customs = module.customs.iter().map(|custom| {
         let name = format!("members of the records of `{}`", custom.map);
@@ -110,6 +105,26 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
         impl ::eunomia_runtime::sample::Line for #ident {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
+            }
+        }
+
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for #ident {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+
+            impl ::eunomia_runtime::__private::Serial for #ident {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
     }

@@ -7,8 +7,8 @@ use std::{
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
 
 use super::{
-    Links, Map, Program, Section,
-    attached::attach,
+    Link, Links, Map, Program, Section,
+    link::attach,
     messages::refused,
     section::{Access, Memory},
 };
@@ -41,7 +41,12 @@ impl Loaded {
     /// # Errors
     /// [`Error::Kernel`] for the first program that cannot be attached. Those attached before it are detached.
     pub fn links(&self) -> Result<Links> {
-        attach(&self.object)
+        attach(&self.object).map(|(_, link)| link).collect::<Result<_>>().map(Links)
+    }
+
+    /// As [`Self::links`], with the result of each program by its name; one that cannot be attached keeps none of the others from it.
+    pub fn links_each(&self) -> Vec<(String, Result<Link>)> {
+        attach(&self.object).collect()
     }
 
     /// A map.
@@ -57,10 +62,12 @@ impl Loaded {
     /// # Errors
     /// [`Error::NotFound`] where the object has no program of this name.
     pub fn program(&self, name: &str) -> Result<Program<'_>> {
-        self.object.progs_mut().find(|program| program.name() == name).map(Program::new).ok_or_else(|| Error::NotFound {
-            what: "program",
-            name: name.to_owned(),
-            known: self.object.progs().map(|program| program.name().to_string_lossy().into_owned()).collect(),
+        self.object.progs_mut().find(|program| program.name() == name).map(|program| Program::new(program, &self.object)).ok_or_else(|| {
+            Error::NotFound {
+                what: "program",
+                name: name.to_owned(),
+                known: self.object.progs().map(|program| program.name().to_string_lossy().into_owned()).collect(),
+            }
         })
     }
 

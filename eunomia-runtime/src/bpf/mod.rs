@@ -2,7 +2,9 @@
 //!
 //! These types know names and bytes; generated modules and [`crate::dynamic`] put types over them.
 
-mod attached;
+mod attach;
+pub mod kind;
+mod link;
 mod loaded;
 mod map;
 mod messages;
@@ -11,9 +13,10 @@ mod preflight;
 mod program;
 mod section;
 
-pub use attached::{Attached, Links};
+pub use attach::{Direction, Every, Interface, ProbePoint, Sampling, XdpMode};
+pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
-pub use map::{Array, HashMap, Map};
+pub use map::{Array, BloomFilter, FdMap, HashMap, Map, PerCpuArray, PerCpuHashMap, Queue, StackTraces, Storage};
 pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};

@@ -1,17 +1,27 @@
 use std::{
     ffi::OsStr,
+    marker::PhantomData,
     os::fd::{AsFd as _, BorrowedFd},
+    sync::Arc,
     time::Duration,
 };
 
-use libbpf_rs::{ProgramInput, ProgramMut};
+use libbpf_rs::{Object, ProgramInput, ProgramMut};
 
-use super::messages::{listen, refused};
+use super::{
+    kind::{Any, Kind},
+    link::{Held, Link},
+    messages::{listen, refused},
+};
 use crate::{Error, Result};
 
-/// A program in the kernel.
+/// A program in the kernel. Its kind `K` decides what it can be attached to beside what its section says.
 #[derive(Debug)]
-pub struct Program<'a>(ProgramMut<'a>);
+pub struct Program<'a, K = Any> {
+    program: ProgramMut<'a>,
+    object: &'a Arc<Object>,
+    kind: PhantomData<fn() -> K>,
+}
 
 /// The result of a test run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,19 +32,31 @@ pub struct TestRun {
     pub duration: Duration,
 }
 
-impl<'a> Program<'a> {
-    pub(super) fn new(program: ProgramMut<'a>) -> Self {
-        Self(program)
+impl<'a, K> Program<'a, K> {
+    pub(super) fn new(program: ProgramMut<'a>, object: &'a Arc<Object>) -> Self {
+        Self { program, object, kind: PhantomData }
+    }
+
+    /// The program as one of a kind.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where it is of another.
+    pub fn into_kind<Other: Kind>(self) -> Result<Program<'a, Other>> {
+        let found = self.program.prog_type();
+        if Other::TYPES.is_empty() || Other::TYPES.contains(&found) {
+            return Ok(Program::new(self.program, self.object));
+        }
+        Err(Error::Value { name: self.describe(), why: format!("it is of type {found:?}, not {:?}", Other::TYPES) })
     }
 
     /// The C function.
     pub fn name(&self) -> &OsStr {
-        self.0.name()
+        self.program.name()
     }
 
     /// The ELF section.
     pub fn section(&self) -> &OsStr {
-        self.0.section()
+        self.program.section()
     }
 
     /// Its descriptor.
@@ -42,23 +64,61 @@ impl<'a> Program<'a> {
     /// # Errors
     /// [`Error::Value`] for a program that was not loaded ([`super::OpenProgram::set_autoload`]).
     pub fn fd(&self) -> Result<BorrowedFd<'_>> {
-        if self.0.autoload() {
-            return Ok(self.0.as_fd());
+        if self.program.autoload() {
+            return Ok(self.program.as_fd());
         }
-        let why = "it was not loaded, so it has no descriptor".to_owned();
-        Err(Error::Value { name: format!("program `{}`", self.0.name().to_string_lossy()), why })
+        Err(Error::Value { name: self.describe(), why: "it was not loaded, so it has no descriptor".to_owned() })
+    }
+
+    /// Attaches the program to what its section says.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; EOPNOTSUPP with a hint where the section does not say enough.
+    pub fn attach(&self) -> Result<Link> {
+        let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
+        self.linked(tried, ProgramMut::attach).map_err(explain)
     }
 
     /// Runs the program once with `BPF_PROG_TEST_RUN`: `context` is what its first argument points to, `data` a packet for programs
     /// that take one.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`]; EINVAL or ENOTSUPP (524) where programs of its type cannot be run this way.
+    /// [`Error::Kernel`]; EINVAL or ENOTSUPP (524) where programs of its type cannot be run this way.
     pub fn test_run(&self, context: Option<&mut [u8]>, data: Option<&[u8]>) -> Result<TestRun> {
         self.fd()?;
         let input = ProgramInput { context_in: context, data_in: data, ..Default::default() };
-        let (output, said) = listen(|| self.0.test_run(input));
-        let output = output.map_err(|error| refused(format!("run the program `{}`", self.0.name().to_string_lossy()), &error, &said))?;
+        let (output, said) = listen(|| self.program.test_run(input));
+        let output = output.map_err(|error| refused(format!("run the {}", self.describe()), &error, &said))?;
         Ok(TestRun { return_value: output.return_value, duration: output.duration })
+    }
+
+    pub(super) fn describe(&self) -> String {
+        format!("program `{}`", self.name().to_string_lossy())
+    }
+
+    /// Attaches through libbpf.
+    pub(super) fn linked(&self, tried: String, attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>) -> Result<Link> {
+        self.fd()?;
+        let (link, said) = listen(|| attach(&self.program));
+        link.map(|link| self.held(Held::Libbpf(link))).map_err(|error| refused(tried, &error, &said))
+    }
+
+    pub(super) fn held(&self, held: Held) -> Link {
+        Link::new(held, self.object)
+    }
+}
+
+/// libbpf attaches a section by itself only where it says all there is to say, and says nothing where it does not.
+fn explain(error: Error) -> Error {
+    match error {
+        Error::Kernel(mut refusal) if refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP) && refusal.messages.is_empty() => {
+            refusal.hint = Some(
+                "the section does not say what to attach to (an interface, a cgroup, ..), so this program cannot be attached by \
+                 `attach`; switch it off with `set_autoattach(false)` while open and call `attach_to` of its own handle"
+                    .to_owned(),
+            );
+            Error::Kernel(refusal)
+        }
+        error => error,
     }
 }

@@ -187,6 +187,34 @@ impl<T: FromBytes + IntoBytes + Immutable> Variable<'_, T, ReadWrite> {
         }
     }
 
+    /// Replaces the value by what `f` makes of it, in one atomic step, also against the BPF side: `f` is called again where another
+    /// change came between. Returns the value before.
+    ///
+    /// Compiles for types that are accessed whole only: integers, enums, pointers and the like of up to 8 bytes.
+    pub fn update(&self, mut f: impl FnMut(T) -> T) -> T
+    where
+        T: Copy,
+    {
+        const { assert!(size_of::<T>() == unit::<T>(), "only values that are accessed whole can be updated in one step") };
+        loop {
+            let old = self.get();
+            let new = f(old);
+            let done = match unit::<T>() {
+                8 => self.exchange::<AtomicU64>(&old, &new),
+                4 => self.exchange::<AtomicU32>(&old, &new),
+                2 => self.exchange::<AtomicU16>(&old, &new),
+                _ => self.exchange::<AtomicU8>(&old, &new),
+            };
+            if done {
+                return old;
+            }
+        }
+    }
+
+    fn exchange<W: Word>(&self, old: &T, new: &T) -> bool {
+        self.words::<W>().first().is_some_and(|word| word.exchange(old.as_bytes(), new.as_bytes()))
+    }
+
     fn copy_in<W: Word>(&self, value: &T) {
         for (bytes, word) in value.as_bytes().chunks_exact(size_of::<W>()).zip(self.words::<W>()) {
             word.store_from(bytes);
@@ -203,6 +231,8 @@ const fn unit<T>() -> usize {
 trait Word {
     fn load_into(&self, bytes: &mut [u8]);
     fn store_from(&self, bytes: &[u8]);
+    /// Stores `new` where it finds `old`; whether it did.
+    fn exchange(&self, old: &[u8], new: &[u8]) -> bool;
 }
 
 macro_rules! words {
@@ -216,6 +246,13 @@ macro_rules! words {
                 if let Ok(bytes) = bytes.try_into() {
                     self.store(<$int>::from_ne_bytes(bytes), Ordering::Relaxed);
                 }
+            }
+
+            fn exchange(&self, old: &[u8], new: &[u8]) -> bool {
+                let (Ok(old), Ok(new)) = (old.try_into().map(<$int>::from_ne_bytes), new.try_into().map(<$int>::from_ne_bytes)) else {
+                    return false;
+                };
+                self.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
             }
         }
     )*};
@@ -248,6 +285,28 @@ mod tests {
         section.variable::<u8>(26).unwrap().set(9);
         assert_eq!(section.variable::<u64>(8).unwrap().get(), 0x0123_4567_89ab_cdef);
         assert_eq!(section.variable::<[u8; 11]>(16).unwrap().get(), [7, 0, 0, 0, 1, 0, 2, 0, 3, 0, 9]);
+    }
+
+    #[test]
+    fn updates_are_one_step() {
+        let mut memory = [u64::MAX; 2];
+        let section = section(&mut memory);
+        let counter = section.variable::<u32>(4).unwrap();
+        assert_eq!(counter.update(|value| value.wrapping_add(2)), u32::MAX);
+        // A change that comes between is not lost.
+        let mut calls = 0;
+        let before = counter.update(|value| {
+            calls += 1;
+            if calls == 1 {
+                counter.set(10);
+            }
+            value + 1
+        });
+        assert_eq!((calls, before, counter.get()), (2, 10, 11));
+        assert_eq!(
+            (section.variable::<u32>(0).unwrap().get(), section.variable::<i8>(8).unwrap().update(|value| value + 2)),
+            (u32::MAX, -1)
+        );
     }
 
     #[test]

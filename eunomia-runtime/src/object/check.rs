@@ -10,8 +10,9 @@ use super::{
     sections::{self, DataSection},
 };
 use crate::{
-    fault::{Fault, Faults, Place},
+    fault::{Fault, Faults, Place, SHOWN},
     skeleton::{Format, Skeleton, model},
+    suggestion::near,
 };
 
 /// A skeleton that agrees with its object, and what the object says about it.
@@ -59,7 +60,7 @@ impl Skeleton {
         check_maps(&self, &layouts, &maps, &mut faults);
         check_programs(&self, &programs, &mut faults);
         check_variables(&self, &sections, &mut faults);
-        let streams = exports::resolve(&self, &layouts, &maps, &mut faults);
+        let streams = exports::resolve(&self, &layouts, &maps, &sections, &mut faults);
         Faults::or(file, faults, Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }))
     }
 
@@ -82,7 +83,7 @@ impl Skeleton {
     }
 }
 
-const STALE: &str = "the document and the object are not of one build; make the package anew";
+pub(super) const STALE: &str = "the document and the object are not of one build; make the package anew";
 
 fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Vec<Fault>) {
     let place = skeleton.skel_place().key("maps");
@@ -98,11 +99,7 @@ fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &
         let mut dots = map.name.match_indices('.');
         if !declared.contains(map.name.as_str()) && !dots.any(|(dot, _)| map.name.get(dot..).is_some_and(|end| sections.contains(end))) {
             let names = maps.iter().map(|def| def.name.as_str());
-            faults.push(Fault::new(
-                place.index(i).key("name"),
-                format!("the object has no map `{}`, it has {}", map.name, list(names)),
-                STALE,
-            ));
+            unknown(place.index(i).key("name"), &format!("the object has no map `{}`", map.name), &map.name, names, faults);
         }
     }
 }
@@ -114,11 +111,8 @@ fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &m
         match (sections.get_key_value(program.name.as_str()), &program.attach) {
             (None, _) => {
                 let names = programs.iter().map(|(name, _)| name.as_str());
-                faults.push(Fault::new(
-                    place.index(i).key("name"),
-                    format!("the object has no program `{}`, it has {}", program.name, list(names)),
-                    STALE,
-                ));
+                let what = format!("the object has no program `{}`", program.name);
+                unknown(place.index(i).key("name"), &what, &program.name, names, faults);
             }
             (Some((name, section)), Some(attach)) if section != attach => faults.push(Fault::new(
                 place.index(i).key("attach"),
@@ -137,11 +131,7 @@ fn check_variables(skeleton: &Skeleton, sections: &[DataSection], faults: &mut V
         let Some(section) = by_name.get(name.as_str()) else {
             if sections::is_data(name) {
                 let names = sections.iter().map(|section| section.name.as_str());
-                faults.push(Fault::new(
-                    place.index(i).key("name"),
-                    format!("the object has no section `{name}` with variables, it has {}", list(names)),
-                    STALE,
-                ));
+                unknown(place.index(i).key("name"), &format!("the object has no section `{name}` with variables"), name, names, faults);
             }
             continue;
         };
@@ -149,14 +139,24 @@ fn check_variables(skeleton: &Skeleton, sections: &[DataSection], faults: &mut V
         for (j, variable) in variables.iter().enumerate() {
             if !known.contains(variable.name.as_str()) {
                 let names = section.variables.iter().map(|variable| variable.name.as_str());
-                faults.push(Fault::new(
-                    place.index(i).key("variables").index(j).key("name"),
-                    format!("the section `{name}` has no variable `{}`, it has {}", variable.name, list(names)),
-                    STALE,
-                ));
+                let what = format!("the section `{name}` has no variable `{}`", variable.name);
+                unknown(place.index(i).key("variables").index(j).key("name"), &what, &variable.name, names, faults);
             }
         }
     }
+}
+
+/// Reports that `name` is not among the known names: which those are, and which of them was meant.
+fn unknown<'a>(place: Place, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone, faults: &mut Vec<Fault>) {
+    let todo = stale(name, known.clone(), faults.len());
+    faults.push(Fault::new(place, format!("{what}, it has {}", list(known)), todo));
+}
+
+/// What to do about an unknown name, behind so many other faults.
+pub(super) fn stale<'a>(name: &str, known: impl Iterator<Item = &'a str>, faults: usize) -> String {
+    // Faults that are not shown need no guess, which costs more than they do.
+    let meant = if faults < SHOWN { near(name, known) } else { None };
+    meant.map_or_else(|| STALE.to_owned(), |meant| format!("did you mean `{meant}`? Else {STALE}"))
 }
 
 /// `a`, `b`, or none; of many the first.

@@ -1,12 +1,13 @@
 //! Which maps deliver records to user space, and of what type.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     btf::{Kind, TypeId},
-    check::list,
+    check::{STALE, list, stale},
     layout::Layouts,
     maps::{MapDef, MapKind},
+    sections::DataSection,
 };
 use crate::{
     fault::{Fault, Place},
@@ -55,9 +56,15 @@ pub struct CustomField {
 }
 
 /// Resolves every ring buffer and perf event array, in the document's order, then in the object's.
-pub(super) fn resolve(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Vec<Fault>) -> Vec<Stream> {
+pub(super) fn resolve(
+    skeleton: &Skeleton,
+    layouts: &Layouts,
+    maps: &[MapDef],
+    sections: &[DataSection],
+    faults: &mut Vec<Fault>,
+) -> Vec<Stream> {
     // The first of each name.
-    let structs = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. }));
+    let structs = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }));
     let mut structs: Vec<(&str, TypeId)> = structs.map(|(id, ty)| (ty.name.as_str(), id)).collect();
     structs.reverse();
     let structs: HashMap<&str, TypeId> = structs.into_iter().collect();
@@ -78,10 +85,20 @@ pub(super) fn resolve(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], f
     let unlisted = maps.iter().filter(streams).filter(|def| !names.contains(def.name.as_str()));
     let all: Vec<_> = listed.chain(unlisted.map(|def| (def, place.clone(), &ExportConfig::None))).collect();
 
-    let single = single_mode(&declared, &skeleton.exports, all.len());
+    let single = single_mode(&declared, &skeleton.exports, &dummies(layouts, sections), all.len(), layouts);
+    let unknown = skeleton.events.keys().filter(|map| !defs.contains_key(map.as_str()));
+    faults.extend(unknown.map(|map| {
+        let what = format!(
+            "no map `{map}` delivers records, those that do are {}",
+            list(defs.keys().copied().collect::<BTreeSet<_>>().into_iter())
+        );
+        Fault::new(Place::default().key("events").key(map), what, "name one of them")
+    }));
     all.into_iter()
         .filter_map(|(def, place, config)| {
-            let payload = if skeleton.multiple_exports {
+            let payload = if let Some(c_type) = skeleton.events.get(&def.name) {
+                Payload::Type(named(c_type, &Place::default().key("events").key(&def.name), layouts, faults)?)
+            } else if skeleton.multiple_exports {
                 multiple_mode(config, &place.key("export_config"), layouts, faults)?
             } else {
                 single.clone()
@@ -91,11 +108,42 @@ pub(super) fn resolve(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], f
         .collect()
 }
 
+/// The type that the application names.
+fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<TypeId> {
+    let named = |id: &TypeId| layouts.c_name(*id) == c_type && has_values(layouts, *id);
+    let found = layouts.btf.iter().map(|(id, _)| id).find(named);
+    if found.is_none() {
+        let todo = "write it as C does, `struct event` for example; a type that only the program's own pointers lead to is not in BTF";
+        faults.push(Fault::new(place.clone(), format!("the object has no type `{c_type}` with values"), todo));
+    }
+    found
+}
+
+/// The types that the object declares with the compiler's convention, a global `const volatile struct T *__eunomia_dummy_T_ptr`.
+fn dummies(layouts: &Layouts, sections: &[DataSection]) -> Vec<TypeId> {
+    let variables = sections.iter().flat_map(|section| &section.variables).filter(|variable| variable.is_dummy());
+    variables.filter_map(|variable| pointee(layouts, variable.ty)).collect()
+}
+
+/// The struct or union with a name that a pointer leads to.
+pub(crate) fn pointee(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
+    let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
+    let (id, ty) = layouts.btf.resolve(to);
+    (matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }) && !ty.name.is_empty()).then_some(id)
+}
+
 /// In single mode the one export type belongs to the one map that delivers. Anything else would be a guess.
-fn single_mode(declared: &[Option<TypeId>], exports: &[Export], streams: usize) -> Payload {
+fn single_mode(declared: &[Option<TypeId>], exports: &[Export], dummies: &[TypeId], streams: usize, layouts: &Layouts) -> Payload {
     let bytes = |why: String| Payload::Bytes { why };
+    if let ([], [id], 1) = (declared, dummies, streams) {
+        return Payload::Type(*id);
+    }
     match (declared, streams) {
         ([Some(id)], 1) => Payload::Type(*id),
+        ([], _) if !dummies.is_empty() => {
+            let names: Vec<String> = dummies.iter().map(|id| layouts.c_name(*id)).collect();
+            bytes(format!("the object declares {}, and {streams} maps deliver records", list(names.iter().map(String::as_str))))
+        }
         ([], _) => bytes("the document declares no export type".to_owned()),
         ([_], 1) => bytes("its export type is faulty".to_owned()),
         ([_], _) => bytes(format!("the document declares one export type, and {streams} maps deliver records")),
@@ -188,19 +236,21 @@ fn declared_type(
     structs: &HashMap<&str, TypeId>,
     faults: &mut Vec<Fault>,
 ) -> Option<TypeId> {
-    const STALE: &str = "the document and the object are not of one build; make the package anew";
     let before = faults.len();
-    let mut fault = |place: Place, what: String| faults.push(Fault::new(place, what, STALE));
     let id = match export.type_id {
         Some(id) if skeleton.export_btf.is_some() => layouts.export_type(id),
         Some(id) => TypeId(id),
         None => structs.get(export.name.as_str()).copied().or_else(|| {
-            fault(place.key("name"), format!("the object has no `struct {}`", export.name));
+            // In the order of BTF, so that of two equally near names it is always the same.
+            let names = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. })).map(|(_, ty)| ty.name.as_str());
+            let todo = stale(&export.name, names, before);
+            faults.push(Fault::new(place.key("name"), format!("the object has no `struct {}`", export.name), todo));
             None
         })?,
     };
+    let mut fault = |place: Place, what: String| faults.push(Fault::new(place, what, STALE));
     let ty = layouts.btf.get(id);
-    let Kind::Struct { size, members } = &ty.kind else {
+    let (Kind::Struct { size, members } | Kind::Union { size, members }) = &ty.kind else {
         let what = if layouts.btf.contains(id) {
             format!("type {} of the object is `{}`, not `struct {}`", id.0, layouts.c_name(id), export.name)
         } else {

@@ -30,50 +30,52 @@ pub struct MapDef {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MapKind(pub u32);
 
-#[allow(missing_docs, reason = "the kernel's own names")]
-impl MapKind {
-    pub const HASH: Self = Self(1);
-    pub const ARRAY: Self = Self(2);
-    pub const PERF_EVENT_ARRAY: Self = Self(4);
-    pub const LRU_HASH: Self = Self(9);
-    pub const RINGBUF: Self = Self(27);
+macro_rules! kinds {
+    ($($number:literal $name:ident)*) => {
+        #[allow(missing_docs, reason = "the kernel's own names")]
+        impl MapKind {
+            $(pub const $name: Self = Self($number);)*
 
-    const NAMES: [&str; 34] = [
-        "UNSPEC",
-        "HASH",
-        "ARRAY",
-        "PROG_ARRAY",
-        "PERF_EVENT_ARRAY",
-        "PERCPU_HASH",
-        "PERCPU_ARRAY",
-        "STACK_TRACE",
-        "CGROUP_ARRAY",
-        "LRU_HASH",
-        "LRU_PERCPU_HASH",
-        "LPM_TRIE",
-        "ARRAY_OF_MAPS",
-        "HASH_OF_MAPS",
-        "DEVMAP",
-        "SOCKMAP",
-        "CPUMAP",
-        "XSKMAP",
-        "SOCKHASH",
-        "CGROUP_STORAGE",
-        "REUSEPORT_SOCKARRAY",
-        "PERCPU_CGROUP_STORAGE",
-        "QUEUE",
-        "STACK",
-        "SK_STORAGE",
-        "DEVMAP_HASH",
-        "STRUCT_OPS",
-        "RINGBUF",
-        "INODE_STORAGE",
-        "TASK_STORAGE",
-        "BLOOM_FILTER",
-        "USER_RINGBUF",
-        "CGRP_STORAGE",
-        "ARENA",
-    ];
+            const NAMES: [&str; [$($number),*].len()] = [$(stringify!($name)),*];
+        }
+    };
+}
+
+kinds! {
+    0 UNSPEC
+    1 HASH
+    2 ARRAY
+    3 PROG_ARRAY
+    4 PERF_EVENT_ARRAY
+    5 PERCPU_HASH
+    6 PERCPU_ARRAY
+    7 STACK_TRACE
+    8 CGROUP_ARRAY
+    9 LRU_HASH
+    10 LRU_PERCPU_HASH
+    11 LPM_TRIE
+    12 ARRAY_OF_MAPS
+    13 HASH_OF_MAPS
+    14 DEVMAP
+    15 SOCKMAP
+    16 CPUMAP
+    17 XSKMAP
+    18 SOCKHASH
+    19 CGROUP_STORAGE
+    20 REUSEPORT_SOCKARRAY
+    21 PERCPU_CGROUP_STORAGE
+    22 QUEUE
+    23 STACK
+    24 SK_STORAGE
+    25 DEVMAP_HASH
+    26 STRUCT_OPS
+    27 RINGBUF
+    28 INODE_STORAGE
+    29 TASK_STORAGE
+    30 BLOOM_FILTER
+    31 USER_RINGBUF
+    32 CGRP_STORAGE
+    33 ARENA
 }
 
 impl fmt::Display for MapKind {

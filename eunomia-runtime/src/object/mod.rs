@@ -11,6 +11,7 @@ mod names;
 mod sections;
 mod setup;
 
+pub(crate) use self::exports::pointee;
 pub use self::{
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
     check::Checked,

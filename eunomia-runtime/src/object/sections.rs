@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use super::{
-    btf::{Kind, Linkage, TypeId},
-    layout::Layouts,
+    btf::{Kind, Linkage, Slot, TypeId},
+    layout::{Layout, Layouts},
 };
 use crate::fault::{Fault, Place};
 
@@ -38,7 +38,12 @@ pub struct Variable {
 impl DataSection {
     /// Whether the BPF side only reads it; user space sets it before the object is loaded.
     pub fn read_only(&self) -> bool {
-        self.name.starts_with(".rodata")
+        self.name.starts_with(".rodata") || self.is_kconfig()
+    }
+
+    /// Whether libbpf fills it from the kernel's configuration when it loads the object, so that nobody else can set it.
+    pub fn is_kconfig(&self) -> bool {
+        self.name == KCONFIG
     }
 }
 
@@ -48,6 +53,9 @@ impl Variable {
         self.name.starts_with("__eunomia_dummy")
     }
 }
+
+/// Externs with values from the kernel's configuration.
+const KCONFIG: &str = ".kconfig";
 
 /// Whether libbpf makes a map of the section.
 pub(super) fn is_data(section: &str) -> bool {
@@ -63,6 +71,10 @@ pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSectio
     let mut sections = Vec::new();
     for (_, ty) in layouts.own_types() {
         let Kind::Section { variables: slots } = &ty.kind else { continue };
+        if ty.name == KCONFIG {
+            sections.push(kconfig(layouts, slots));
+            continue;
+        }
         if !is_data(&ty.name) {
             continue;
         }
@@ -92,6 +104,25 @@ pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSectio
         sections.push(DataSection { name: ty.name.clone(), size, variables });
     }
     sections
+}
+
+/// The section exists in libbpf alone, which places the externs by falling alignment, rising size, and name (`cmp_externs`).
+fn kconfig(layouts: &Layouts, slots: &[Slot]) -> DataSection {
+    let externs = slots.iter().filter_map(|slot| {
+        let variable = layouts.btf.get(slot.variable);
+        let Kind::Variable { ty, linkage: Linkage::Extern } = variable.kind else { return None };
+        Some((slot.variable, variable.name.as_str(), ty, layouts.layout(ty)))
+    });
+    let mut externs: Vec<_> = externs.collect();
+    externs.sort_by_key(|(_, name, _, layout)| (std::cmp::Reverse(layout.align), layout.size, *name));
+    let mut size = 0u64;
+    let place = |(id, name, ty, layout): (TypeId, &str, TypeId, Layout)| {
+        let offset = size.next_multiple_of(layout.align);
+        size = offset.saturating_add(layout.size);
+        Variable { name: name.to_owned(), id, ty, offset, size: layout.size }
+    };
+    let variables = externs.into_iter().map(place).collect();
+    DataSection { name: KCONFIG.to_owned(), size, variables }
 }
 
 fn corrupt(what: String) -> Fault {

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     sync::atomic::{Ordering, fence},
 };
 
@@ -10,7 +10,7 @@ use libbpf_rs::libbpf_sys;
 use rustix::param::page_size;
 
 use super::{Counters, Drained, Verdict, mapping::Mapping};
-use crate::{Error, Result, refusal::refusal};
+use crate::{Error, Result, perf_event, refusal::refusal};
 
 /// Offsets of `data_head` and `data_tail` in `struct perf_event_mmap_page`.
 const HEAD: usize = 1024;
@@ -34,21 +34,13 @@ pub(crate) struct PerfRing {
 fn open(cpu: u32) -> io::Result<OwnedFd> {
     let mut attr = libbpf_sys::perf_event_attr {
         type_: libbpf_sys::PERF_TYPE_SOFTWARE,
-        size: size_of::<libbpf_sys::perf_event_attr>() as u32,
         config: u64::from(libbpf_sys::PERF_COUNT_SW_BPF_OUTPUT),
         sample_type: u64::from(libbpf_sys::PERF_SAMPLE_RAW),
         ..Default::default()
     };
     attr.__bindgen_anon_1.sample_period = 1;
     attr.__bindgen_anon_2.wakeup_events = 1;
-    let (any_process, no_group): (libc::pid_t, libc::c_int) = (-1, -1);
-    // SAFETY: the attributes live through the call, which only reads them.
-    let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attr, any_process, cpu, no_group, PERF_FLAG_FD_CLOEXEC) };
-    match libc::c_int::try_from(fd) {
-        // SAFETY: the descriptor is new and nobody else's.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(io::Error::last_os_error()),
-    }
+    perf_event::open(attr, -1, cpu.cast_signed())
 }
 
 impl PerfRing {
@@ -180,7 +172,6 @@ fn data_offset(position: u64, size: u64) -> usize {
 }
 
 const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
-const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
 
 impl AsFd for PerfRing {
     fn as_fd(&self) -> BorrowedFd<'_> {

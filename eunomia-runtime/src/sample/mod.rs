@@ -8,6 +8,9 @@ pub(crate) mod line;
 mod packed;
 mod padding;
 mod pointer;
+#[cfg(feature = "serde")]
+pub(crate) mod serial;
+mod tailed;
 
 pub use self::bool::Bool;
 #[cfg(feature = "dynamic")]
@@ -18,3 +21,4 @@ pub use line::{Fields, Line};
 pub use packed::Packed;
 pub use padding::Padding;
 pub use pointer::KernelPtr;
+pub use tailed::{Flexible, Tailed, with_tail};

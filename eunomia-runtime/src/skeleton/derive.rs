@@ -3,7 +3,7 @@
 use super::model::{Export, ExportConfig, Format, Interpreter, Map, Member, Program, Section, Settings, Skeleton, Variable};
 use crate::{
     fault::{Fault, Faults, Place},
-    object::{DataSection, Kind, Layouts, TypeId},
+    object::{DataSection, Kind, Layouts, TypeId, pointee},
 };
 
 impl Skeleton {
@@ -31,6 +31,7 @@ impl Skeleton {
             other: Default::default(),
             skel_other: Default::default(),
             package_other: Default::default(),
+            events: Default::default(),
         };
         let checked = bare.check(file)?;
         let layouts = &checked.layouts;
@@ -47,14 +48,15 @@ impl Skeleton {
             .iter()
             .map(|(name, section)| Program { name: name.clone(), attach: Some(section.clone()), link: true, other: Default::default() })
             .collect();
-        skeleton.sections = checked.sections.iter().map(|section| section_of(section, layouts)).collect();
+        skeleton.sections =
+            checked.sections.iter().filter(|section| !section.is_kconfig()).map(|section| section_of(section, layouts)).collect();
         let dummies = checked.sections.iter().flat_map(|section| &section.variables).filter(|variable| variable.is_dummy());
         for dummy in dummies {
             match pointee(layouts, dummy.ty) {
                 Some(id) => skeleton.exports.push(export_of(layouts, id)),
                 None => faults.push(Fault::new(
                     Place::default(),
-                    format!("`{}` is `{}`, no pointer to a complete struct", dummy.name, layouts.c_name(dummy.ty)),
+                    format!("`{}` is `{}`, no pointer to a complete struct or union", dummy.name, layouts.c_name(dummy.ty)),
                     "declare the struct before it, with its members",
                 )),
             }
@@ -67,7 +69,7 @@ impl Skeleton {
 pub(super) fn export_of(layouts: &Layouts, id: TypeId) -> Export {
     let ty = layouts.btf.get(id);
     let members = match &ty.kind {
-        Kind::Struct { members, .. } => members.as_slice(),
+        Kind::Struct { members, .. } | Kind::Union { members, .. } => members.as_slice(),
         _ => &[],
     };
     let member = |member: &crate::object::Member| Member {
@@ -82,12 +84,6 @@ pub(super) fn export_of(layouts: &Layouts, id: TypeId) -> Export {
         type_id: Some(id.0),
         other: Default::default(),
     }
-}
-
-fn pointee(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
-    let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
-    let (id, ty) = layouts.btf.resolve(to);
-    (matches!(ty.kind, Kind::Struct { .. }) && !ty.name.is_empty()).then_some(id)
 }
 
 fn plain_map(name: String, ident: String, mmaped: bool) -> Map {

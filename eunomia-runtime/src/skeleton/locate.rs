@@ -5,15 +5,13 @@
 
 use crate::fault::{Fault, Step};
 
-/// Gives each fault that has none the position of its place, or of the nearest place above it that is in the text.
-pub(super) fn fill_lines(text: &str, faults: &mut [Fault]) {
-    for fault in faults {
-        if fault.line.is_none() {
-            let offset = offset(text.as_bytes(), &fault.place.0);
-            let before = text.get(..offset).unwrap_or(text);
-            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-            fault.line = Some((before.matches('\n').count() + 1, before.len() - line_start + 1));
-        }
+/// Gives a fault that has none the position of its place, or of the nearest place above it that is in the text.
+pub(crate) fn fill_line(text: &str, fault: &mut Fault) {
+    if fault.line.is_none() {
+        let offset = offset(text.as_bytes(), &fault.place.0);
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        fault.line = Some((before.matches('\n').count() + 1, before.len() - line_start + 1));
     }
 }
 
@@ -109,7 +107,7 @@ mod tests {
             Fault::new(place.index(2).key("missing"), "", ""),
             Fault::new(Place::default().key("a\"}"), "", ""),
         ];
-        fill_lines(text, &mut faults);
+        faults.iter_mut().for_each(|fault| fill_line(text, fault));
         assert_eq!(faults.map(|fault| fault.line.unwrap()), [(2, 11), (2, 21), (3, 24), (3, 5), (1, 11)]);
     }
 }

@@ -1,7 +1,7 @@
 //! The JSON skeleton document: read from every generation of the format, written as the current one.
 
 mod derive;
-mod locate;
+pub(crate) mod locate;
 pub mod model;
 mod package;
 mod read;
@@ -51,6 +51,14 @@ impl Skeleton {
         } else {
             Self::from_slice(&bytes, &file)?
         })
+    }
+
+    /// Says what the records of a ring buffer or perf event array hold, in place of what the document says: a C type of the object as C
+    /// writes it, `struct event` for example.
+    #[must_use]
+    pub fn with_event(mut self, map: impl Into<String>, c_type: impl Into<String>) -> Self {
+        self.events.insert(map.into(), c_type.into());
+        self
     }
 
     /// Gives metadata its object, in place of one that it may carry.

@@ -1,5 +1,7 @@
 //! What a skeleton document says, the same for every generation of the format. Nothing is inferred here.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map as JsonMap, Value as Json};
 
 /// Keys of an object that the format does not define; kept so that nothing is lost when the document is written back.
@@ -38,6 +40,9 @@ pub struct Skeleton {
     pub skel_other: Other,
     /// Unknown keys beside `bpf_object`.
     pub package_other: Other,
+    /// What the records of maps hold where the application says so ([`Skeleton::with_event`]): the C type by the map. No part of the
+    /// document.
+    pub events: BTreeMap<String, String>,
 }
 
 /// The generation of a document.

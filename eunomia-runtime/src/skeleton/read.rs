@@ -23,7 +23,7 @@ pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Faults> {
     let faults = RefCell::default();
     let skeleton = generation(&Node::root(&json, &faults));
     Faults::or(file, faults.into_inner(), skeleton).map_err(|mut faults| {
-        locate::fill_lines(text, &mut faults.faults);
+        faults.faults.iter_mut().for_each(|fault| locate::fill_line(text, fault));
         faults
     })
 }
@@ -116,6 +116,7 @@ fn metadata(table: &Table<'_>) -> Option<Skeleton> {
         other,
         skel_other: skel.other(),
         package_other: Default::default(),
+        events: Default::default(),
     })
 }
 
@@ -200,7 +201,10 @@ fn sample(node: &Node<'_>) -> Option<Sample> {
         "log2_hist" => Some(SampleKind::Log2Hist),
         "linear_hist" => Some(SampleKind::LinearHist),
         "default_kv" => Some(SampleKind::KeyValue),
-        other => node.fault(format!("unknown kind of sample `{other}`"), "use log2_hist, linear_hist or default_kv"),
+        other => {
+            let known = ["log2_hist", "linear_hist", "default_kv"];
+            node.unknown("kind of sample", other, &known, "use log2_hist, linear_hist or default_kv")
+        }
     });
     let unit = table.optional("unit", |node| node.string());
     let clear_map = table.optional("clear_map", |node| node.bool());
@@ -219,7 +223,7 @@ fn export_config(node: &Node<'_>) -> Option<ExportConfig> {
         return match text.as_str() {
             "no_export" => Some(ExportConfig::None),
             "default" => Some(ExportConfig::Default),
-            other => node.fault(format!("unknown export `{other}`"), VARIANTS),
+            other => node.unknown("export", other, &["no_export", "default"], VARIANTS),
         };
     }
     let table = node.table()?;
@@ -240,13 +244,13 @@ fn custom_member(node: &Node<'_>) -> Option<CustomMember> {
 }
 
 fn interpreter(node: &Node<'_>) -> Option<Interpreter> {
+    const VARIANTS: &str = "use \"default_struct\" or {\"stack_trace\": {..}}";
     if let Json::String(text) = node.json {
         return match text.as_str() {
             "default_struct" => Some(Interpreter::Struct),
-            other => node.fault(format!("unknown interpreter `{other}`"), "use \"default_struct\" or {\"stack_trace\": {..}}"),
+            other => node.unknown("interpreter", other, &["default_struct"], VARIANTS),
         };
     }
-    const VARIANTS: &str = "use \"default_struct\" or {\"stack_trace\": {..}}";
     let outer = node.table()?;
     let table = outer.need("stack_trace")?.table()?;
     if !outer.other().is_empty() {
@@ -334,6 +338,7 @@ fn legacy(table: &Table<'_>) -> Option<Skeleton> {
         other,
         skel_other: Default::default(),
         package_other: Default::default(),
+        events: Default::default(),
     })
 }
 

@@ -4,7 +4,10 @@ use std::cell::RefCell;
 
 use serde_json::{Map as JsonMap, Value as Json};
 
-use crate::fault::{Fault, Place};
+use crate::{
+    fault::{Fault, Place},
+    suggestion::near,
+};
 
 /// A JSON value and where it stands.
 #[derive(Clone)]
@@ -30,6 +33,12 @@ impl<'a> Node<'a> {
     pub(super) fn fault<T>(&self, what: impl Into<String>, todo: impl Into<String>) -> Option<T> {
         self.faults.borrow_mut().push(Fault::new(self.place.clone(), what, todo));
         None
+    }
+
+    /// A word that is none of the known ones, which `todo` lists.
+    pub(super) fn unknown<T>(&self, what: &str, word: &str, known: &[&str], todo: &str) -> Option<T> {
+        let todo = near(word, known.iter().copied()).map_or_else(|| todo.to_owned(), |meant| format!("did you mean `{meant}`?"));
+        self.fault(format!("unknown {what} `{word}`"), todo)
     }
 
     fn expected<T>(&self, wanted: &str) -> Option<T> {
@@ -112,8 +121,9 @@ impl<'a> Table<'a> {
     /// The value of a key that must be there.
     pub(super) fn need(&self, key: &'static str) -> Option<Node<'a>> {
         self.get(key).or_else(|| {
-            let place = self.place.key(key);
-            self.faults.borrow_mut().push(Fault::new(place, "the key is missing", ""));
+            let misspelt = near(key, self.keys.keys().map(String::as_str));
+            let todo = misspelt.map_or_else(String::new, |misspelt| format!("did you mean it by `{misspelt}`?"));
+            self.faults.borrow_mut().push(Fault::new(self.place.key(key), "the key is missing", todo));
             None
         })
     }

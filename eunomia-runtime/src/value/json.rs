@@ -33,9 +33,9 @@ impl Value<'_> {
             }
             (_, Some(Kind::Array { .. })) => list(out, self.items(), |out, item| item.write_json(out)),
             (_, Some(Kind::Float { size: 4 })) => {
-                number(out, self.bytes.try_into().map(f32::from_le_bytes).ok(), |number| number.is_finite())
+                float(out, self.bytes.try_into().map(f32::from_le_bytes).ok().filter(|number| number.is_finite()))
             }
-            (_, Some(Kind::Float { size: 8 })) => number(out, self.as_f64(), |number| number.is_finite()),
+            (_, Some(Kind::Float { size: 8 })) => float(out, self.as_f64().filter(|number| number.is_finite())),
             (_, Some(Kind::Enum { .. })) => {
                 let value = self.as_i128().unwrap_or_default();
                 quote(out, &format!("{}({value})", self.enum_name().unwrap_or("<UNKNOWN_VARIANT>")));
@@ -45,8 +45,8 @@ impl Value<'_> {
                 quote(out, &number.unwrap_or_default());
             }
             (_, Some(Kind::Int { bool: true, size: 1, .. })) => out.push_str(if self.as_bool() == Some(true) { "true" } else { "false" }),
-            (_, Some(Kind::Int { size: 1 | 2 | 4 | 8, .. } | Kind::Pointer { .. })) => number(out, self.as_i128(), |_| true),
-            _ => list(out, self.bytes.iter(), |out, byte| number(out, Some(byte), |_| true)),
+            (_, Some(Kind::Int { size: 1 | 2 | 4 | 8, .. } | Kind::Pointer { .. })) => number(out, self.as_i128()),
+            _ => list(out, self.bytes.iter(), |out, byte| number(out, Some(byte))),
         }
     }
 }
@@ -62,11 +62,18 @@ fn list<T>(out: &mut String, items: impl Iterator<Item = T>, write: impl Fn(&mut
     out.push(']');
 }
 
-/// JSON has no infinities and no NaN; they become null.
-fn number<T: std::fmt::Display>(out: &mut String, number: Option<T>, exists: impl Fn(&T) -> bool) {
-    match number.filter(exists) {
+fn number<T: std::fmt::Display>(out: &mut String, number: Option<T>) {
+    match number {
         // Writing to a String cannot fail.
         Some(number) => _ = write!(out, "{number}"),
+        None => out.push_str("null"),
+    }
+}
+
+/// A number that stays one with a fraction. JSON has no infinities and no NaN; they are `None` here and become null.
+fn float<T: std::fmt::Debug>(out: &mut String, number: Option<T>) {
+    match number {
+        Some(number) => _ = write!(out, "{number:?}"),
         None => out.push_str("null"),
     }
 }

@@ -1,0 +1,22 @@
+//! `cargo eunomia build`.
+
+use std::io::Write;
+
+use super::{Failure, args::Build, output};
+use crate::{Config, files};
+
+pub(super) fn run(args: &Build, out: &mut dyn Write) -> Result<(), Failure> {
+    let file = args.output()?;
+    let mut config = Config::new().source(&args.source);
+    if let Some(clang) = &args.clang {
+        config = config.clang(clang);
+    }
+    for arg in &args.clang_args {
+        config = config.clang_arg(arg);
+    }
+    let (text, _) = config.packed()?;
+    match file {
+        Some(file) => Ok(files::write(&[(&file, text.as_bytes())])?),
+        None => Ok(output::print(out, text.as_bytes())?),
+    }
+}

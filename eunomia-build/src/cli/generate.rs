@@ -1,0 +1,40 @@
+//! `cargo eunomia gen`.
+
+use std::{
+    io::{Read, Write},
+    path::Path,
+};
+
+use super::{Failure, args::Gen, input::Input, output};
+use crate::{Embed, Error, config::text, files, tokens};
+
+pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
+    let file = args.output()?;
+    let Input { skeleton, name, document } = Input::read(&args.input, args.object.as_deref(), stdin)?;
+    let name = args.module.as_ref().unwrap_or(&name);
+    let object = skeleton.object.clone().unwrap_or_default();
+    let module = |embed| -> Result<String, Failure> {
+        Ok(text(tokens(skeleton, &document.file, name, &embed).map_err(|faults| document.faults(faults))?)?)
+    };
+    let Some(file) = file else {
+        return Ok(output::print(out, module(Embed::Literal)?.as_bytes())?);
+    };
+    // Named after the file and not the module, of which other files beside it may have one of this name.
+    let object_file = file.with_extension("bpf.o");
+    let module = module(Embed::File(utf8_name(&object_file)?))?;
+    let files = [(object_file.as_path(), object.as_slice()), (file, module.as_bytes())];
+    if !args.check {
+        return Ok(files::write(&files)?);
+    }
+    match output::stale(&files, &document.file)? {
+        stale if stale.is_empty() => Ok(()),
+        stale => Err(Failure::Stale(stale)),
+    }
+}
+
+/// The name that the module's source includes the object by.
+fn utf8_name(path: &Path) -> Result<String, Error> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.map(str::to_owned)
+        .ok_or_else(|| Error::Config(format!("{}: a name in Rust source must be UTF-8; give another `-o`", path.display())))
+}

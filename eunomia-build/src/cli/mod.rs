@@ -1,0 +1,96 @@
+//! The command `cargo eunomia`: generates modules, checks skeletons and compiles BPF C outside of a build.
+//!
+//! ```no_run
+//! use std::{env, io};
+//!
+//! let exit = eunomia_build::cli::run(env::args_os(), &mut io::stdin(), &mut io::stdout(), &mut io::stderr());
+//! std::process::exit(exit as i32);
+//! ```
+
+mod args;
+mod build;
+mod check;
+mod generate;
+mod input;
+mod output;
+
+use std::{
+    ffi::OsString,
+    io::{Read, Write},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use eunomia_runtime::fault::Faults;
+
+use crate::Error;
+use args::{Args, Command};
+
+/// How the command ended; as a number it is the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// It did what was asked for.
+    Done = 0,
+    /// The input has faults, an output differs (`--check`), or a file cannot be read or written.
+    Refused = 1,
+    /// The command line is wrong.
+    Usage = 2,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why the command did not do what was asked for.
+enum Failure {
+    /// The command line is wrong.
+    Usage(clap::Error),
+    /// One line for each output that is not what the input gives.
+    Stale(Vec<String>),
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Error(Error::Input(faults))
+    }
+}
+
+/// Runs the command with the arguments of a process, the program's name first. `cargo eunomia` puts the word `eunomia` before the others.
+///
+/// What was asked for goes to `out`, what is wrong to `err`. A closed pipe behind `out` is no error.
+pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    if args.get(1).is_some_and(|word| word == "eunomia") {
+        args.remove(1);
+    }
+    let done = match Args::try_parse_from(args) {
+        Ok(Args { command: Command::Gen(args) }) => generate::run(&args, input, out),
+        Ok(Args { command: Command::Check(args) }) => check::run(&args, input, out),
+        Ok(Args { command: Command::Build(args) }) => build::run(&args, out),
+        // `--help` and `--version`.
+        Err(asked) if !asked.use_stderr() => output::print(out, asked.to_string().as_bytes()).map_err(Failure::Error),
+        Err(wrong) => Err(Failure::Usage(wrong)),
+    };
+    let (exit, text) = match done {
+        Ok(()) => return Exit::Done,
+        Err(Failure::Usage(error)) => (Exit::Usage, error.to_string()),
+        Err(Failure::Stale(files)) => (Exit::Refused, files.join("\n")),
+        // Editors find the places in it by clang's own format.
+        Err(Failure::Error(Error::Compile { message, .. })) => (Exit::Refused, message),
+        Err(Failure::Error(error @ Error::Toolchain { .. })) => (Exit::Refused, format!("{error}; `--clang` names the clang to run")),
+        Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
+    };
+    // There is nobody left to tell.
+    let _ = writeln!(err, "{}", text.trim_end());
+    exit
+}

@@ -1,0 +1,45 @@
+//! Where results go, and whether they are there already.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::Error;
+
+/// Writes to standard output. Who closed the pipe behind it has read enough.
+pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Error> {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::File { tried: "write", path: PathBuf::from("<stdout>"), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One line for each file that does not hold these bytes.
+pub(super) fn stale(files: &[(&Path, &[u8])], input: &str) -> Result<Vec<String>, Error> {
+    let mut stale = Vec::new();
+    for (path, bytes) in files {
+        let file = path.display();
+        match fs::read(path) {
+            Ok(found) if found == *bytes => {}
+            Ok(found) => {
+                let same = found.iter().zip(*bytes).take_while(|(a, b)| a == b);
+                let line = 1 + same.filter(|(byte, _)| **byte == b'\n').count();
+                let at = if is_text(bytes) { format!("{file}:{line}") } else { file.to_string() };
+                stale.push(format!("{at}: differs from what {input} gives; run the command without `--check`"));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                stale.push(format!("{file}: does not exist; run the command without `--check`"));
+            }
+            Err(source) => return Err(Error::File { tried: "read", path: path.to_path_buf(), source }),
+        }
+    }
+    Ok(stale)
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok()
+}

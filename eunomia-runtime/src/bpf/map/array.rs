@@ -1,0 +1,59 @@
+use std::marker::PhantomData;
+
+use libbpf_rs::{MapType, libbpf_sys};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::Map;
+use crate::Result;
+
+/// An array in the kernel; all its entries always exist.
+#[derive(Debug)]
+pub struct Array<'a, V> {
+    map: Map<'a>,
+    types: PhantomData<fn() -> V>,
+}
+
+impl<'a> Map<'a> {
+    /// The map as an array of `V`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Value`] where the map is no array or has values of another size.
+    pub fn into_array<V>(self) -> Result<Array<'a, V>> {
+        let map = self.expect(&[MapType::Array], Some(size_of::<u32>()), Some(size_of::<V>()))?;
+        Ok(Array { map, types: PhantomData })
+    }
+}
+
+impl<'a, V: FromBytes + IntoBytes + Immutable> Array<'a, V> {
+    /// The value of an entry; `None` behind the end.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`].
+    pub fn get(&self, index: u32) -> Result<Option<V>> {
+        self.map.lookup(&index)
+    }
+
+    /// Sets an entry.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`]; E2BIG behind the end.
+    pub fn set(&self, index: u32, value: &V) -> Result<()> {
+        self.map.update(&index, value, libbpf_sys::BPF_ANY)
+    }
+
+    /// Every value in order, one lookup for each.
+    pub fn iter(&self) -> impl Iterator<Item = Result<V>> {
+        (0..self.len()).filter_map(|index| self.get(index).transpose())
+    }
+
+    /// The number of entries.
+    #[allow(clippy::len_without_is_empty, reason = "the kernel makes no empty arrays")]
+    pub fn len(&self) -> u32 {
+        self.map.max_entries()
+    }
+
+    /// The map without types.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.map
+    }
+}

@@ -1,0 +1,144 @@
+//! Maps with a value for each CPU. The kernel hands over all of a key at once, each rounded up to 8 bytes, for every CPU that is possible
+//! (not only those that are online).
+
+use std::{ffi::c_void, marker::PhantomData, ptr};
+
+use libbpf_rs::{MapType, libbpf_sys};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::Map;
+use crate::{Error, Result};
+
+/// A hash table with a value for each CPU.
+#[derive(Debug)]
+pub struct PerCpuHashMap<'a, K, V> {
+    map: Map<'a>,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+/// An array with a value for each CPU.
+#[derive(Debug)]
+pub struct PerCpuArray<'a, V> {
+    map: Map<'a>,
+    types: PhantomData<fn() -> V>,
+}
+
+impl<'a> Map<'a> {
+    /// The map as a hash table with a `V` for each CPU.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where the map is no such table or has keys or values of another size.
+    pub fn into_per_cpu_hash_map<K, V>(self) -> Result<PerCpuHashMap<'a, K, V>> {
+        let map = self.expect(&[MapType::PercpuHash, MapType::LruPercpuHash], Some(size_of::<K>()), Some(size_of::<V>()))?;
+        Ok(PerCpuHashMap { map, types: PhantomData })
+    }
+
+    /// The map as an array with a `V` for each CPU.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where the map is no such array or has values of another size.
+    pub fn into_per_cpu_array<V>(self) -> Result<PerCpuArray<'a, V>> {
+        let map = self.expect(&[MapType::PercpuArray], Some(size_of::<u32>()), Some(size_of::<V>()))?;
+        Ok(PerCpuArray { map, types: PhantomData })
+    }
+
+    fn lookup_per_cpu<V: FromBytes>(&self, key: *const c_void) -> Result<Option<Vec<V>>> {
+        let stride = size_of::<V>().next_multiple_of(8);
+        let mut bytes = vec![0; stride * cpus()?];
+        if !self.lookup_bytes(key, &mut bytes)? {
+            return Ok(None);
+        }
+        let values = bytes.chunks_exact(stride.max(1)).filter_map(|chunk| V::read_from_prefix(chunk).ok());
+        Ok(Some(values.map(|(value, _)| value).collect()))
+    }
+
+    fn update_per_cpu<V: IntoBytes + Immutable>(&self, key: *const c_void, values: &[V]) -> Result<()> {
+        let cpus = cpus()?;
+        if values.len() != cpus {
+            let why = format!("there are {} values for {cpus} CPUs", values.len());
+            return Err(Error::Value { name: self.describe(), why });
+        }
+        let mut bytes = Vec::new();
+        for value in values {
+            bytes.extend(value.as_bytes());
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+        }
+        self.update_bytes(key, &bytes, libbpf_sys::BPF_ANY)
+    }
+}
+
+fn cpus() -> Result<usize> {
+    libbpf_rs::num_possible_cpus().map_err(|error| crate::refusal::refusal("count the possible CPUs", std::io::Error::other(error)))
+}
+
+impl<'a, K, V> PerCpuHashMap<'a, K, V>
+where
+    K: Copy + FromBytes + IntoBytes + Immutable,
+    V: FromBytes + IntoBytes + Immutable,
+{
+    /// The values of a key, one for each possible CPU.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn get(&self, key: &K) -> Result<Option<Vec<V>>> {
+        self.map.lookup_per_cpu(ptr::from_ref(key).cast())
+    }
+
+    /// Sets the values of a key, one for each possible CPU.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where there are more or fewer; [`Error::Kernel`]; E2BIG where the map is full.
+    pub fn insert(&self, key: &K, values: &[V]) -> Result<()> {
+        self.map.update_per_cpu(ptr::from_ref(key).cast(), values)
+    }
+
+    /// Removes a key; whether it was there.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn remove(&self, key: &K) -> Result<bool> {
+        self.map.delete(key)
+    }
+
+    /// Every entry, one lookup for each, by a walk as in [`super::HashMap::keys`].
+    pub fn iter(&self) -> impl Iterator<Item = Result<(K, Vec<V>)>> {
+        self.map.walk().filter_map(|key: Result<K>| match key {
+            Ok(key) => Some(self.get(&key).transpose()?.map(|values| (key, values))),
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    /// The map without types.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.map
+    }
+}
+
+impl<'a, V: FromBytes + IntoBytes + Immutable> PerCpuArray<'a, V> {
+    /// The values of an entry, one for each possible CPU; `None` behind the end.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn get(&self, index: u32) -> Result<Option<Vec<V>>> {
+        self.map.lookup_per_cpu((&raw const index).cast())
+    }
+
+    /// Sets the values of an entry, one for each possible CPU.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where there are more or fewer; [`Error::Kernel`]; E2BIG behind the end.
+    pub fn set(&self, index: u32, values: &[V]) -> Result<()> {
+        self.map.update_per_cpu((&raw const index).cast(), values)
+    }
+
+    /// The number of entries.
+    #[allow(clippy::len_without_is_empty, reason = "the kernel makes no empty arrays")]
+    pub fn len(&self) -> u32 {
+        self.map.max_entries()
+    }
+
+    /// The map without types.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.map
+    }
+}

@@ -1,0 +1,56 @@
+use std::ptr;
+
+use libbpf_rs::MapType;
+use zerocopy::IntoBytes as _;
+
+use super::Map;
+use crate::Result;
+
+/// Stack traces by the numbers that `bpf_get_stackid` gives.
+#[derive(Debug)]
+pub struct StackTraces<'a>(Map<'a>);
+
+impl<'a> Map<'a> {
+    /// The map as stack traces of instruction addresses.
+    ///
+    /// # Errors
+    /// [`crate::Error::Value`] where the map holds none, or no addresses (`BPF_F_STACK_BUILD_ID`).
+    pub fn into_stack_traces(self) -> Result<StackTraces<'a>> {
+        self.expect(&[MapType::StackTrace], Some(size_of::<u32>()), None).map(StackTraces)
+    }
+}
+
+impl<'a> StackTraces<'a> {
+    /// The addresses of a trace, the innermost first; `None` where there is no such trace.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`].
+    pub fn get(&self, id: u32) -> Result<Option<Vec<u64>>> {
+        let mut addresses = vec![0u64; (self.0.value_size() as usize).div_ceil(8)];
+        if !self.0.lookup_bytes(ptr::from_ref(&id).cast(), addresses.as_mut_bytes())? {
+            return Ok(None);
+        }
+        // The kernel fills what a trace does not need with zeros.
+        let end = addresses.iter().position(|address| *address == 0).unwrap_or(addresses.len());
+        addresses.truncate(end);
+        Ok(Some(addresses))
+    }
+
+    /// Forgets a trace; whether it was there.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`].
+    pub fn remove(&self, id: u32) -> Result<bool> {
+        self.0.delete(&id)
+    }
+
+    /// The numbers of the traces, by a walk as in [`super::HashMap::keys`].
+    pub fn ids(&self) -> impl Iterator<Item = Result<u32>> {
+        self.0.walk()
+    }
+
+    /// The map without types.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.0
+    }
+}

@@ -1,0 +1,80 @@
+// A map of every kind that has a handle of its own.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct cell {
+    unsigned int id;
+    unsigned short small;
+};
+
+struct prefix {
+    unsigned int bits;
+    unsigned char address[4];
+};
+
+#define map(name, kind, entries, ...) \
+    struct { \
+        __uint(type, BPF_MAP_TYPE_##kind); \
+        __uint(max_entries, entries); \
+        __VA_ARGS__ \
+    } name SEC(".maps")
+
+map(hash, HASH, 1000, __type(key, unsigned int); __type(value, struct cell););
+map(lru, LRU_HASH, 64, __type(key, unsigned int); __type(value, struct cell););
+map(per_cpu, PERCPU_HASH, 8, __type(key, unsigned int); __type(value, struct cell););
+map(per_cpu_array, PERCPU_ARRAY, 2, __type(key, unsigned int); __type(value, struct cell););
+map(array, ARRAY, 3, __type(key, unsigned int); __type(value, struct cell););
+map(queue, QUEUE, 2, __type(value, struct cell););
+map(stack, STACK, 2, __type(value, struct cell););
+map(bloom, BLOOM_FILTER, 100, __type(value, unsigned long long););
+map(trie, LPM_TRIE, 8, __type(key, struct prefix); __type(value, unsigned int); __uint(map_flags, BPF_F_NO_PREALLOC););
+map(stacks, STACK_TRACE, 16, __type(key, unsigned int); __uint(value_size, 20 * sizeof(unsigned long long)););
+map(calls, PROG_ARRAY, 2, __type(key, unsigned int); __type(value, unsigned int););
+map(cgroups, CGROUP_ARRAY, 1, __type(key, unsigned int); __type(value, unsigned int););
+map(sockets, SOCKMAP, 1, __type(key, unsigned int); __type(value, unsigned long long););
+map(tasks, TASK_STORAGE, 0, __type(key, int); __type(value, struct cell); __uint(map_flags, BPF_F_NO_PREALLOC););
+
+struct inner {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, unsigned int);
+    __type(value, unsigned int);
+} first SEC(".maps"), second SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+    __uint(max_entries, 4);
+    __type(key, unsigned int);
+    __array(values, struct inner);
+} outer SEC(".maps") = {.values = {[1] = &first}};
+
+int stack_id;
+unsigned int called;
+
+// Leaves a value of the CPU that it runs on, and a stack trace.
+SEC("raw_tp/run")
+int run(void *ctx)
+{
+    unsigned int zero = 0;
+    struct cell *cell = bpf_map_lookup_elem(&per_cpu_array, &zero);
+    if (cell)
+        cell->id += 1;
+    bpf_tail_call(ctx, &calls, 1);
+    return 0;
+}
+
+SEC("raw_tp/tail")
+int tail(void *ctx)
+{
+    called += 1;
+    return 0;
+}
+
+SEC("perf_event")
+int sample(void *ctx)
+{
+    stack_id = bpf_get_stackid(ctx, &stacks, 0);
+    return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

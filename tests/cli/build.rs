@@ -1,0 +1,69 @@
+use std::fs;
+
+use eunomia_tests::fixture;
+
+use super::{clang, folder, names, printed, refused};
+
+const SOURCE: &str = "\
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include \"shape.h\"
+struct shape shape = { .sides = SIDES };
+";
+
+#[test]
+fn a_source_becomes_its_package() {
+    let (folder, path) = folder("build");
+    let package = format!("{path}/names.json");
+    assert_eq!(printed(&["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", &package]), "");
+    assert!(fs::read_to_string(&package).unwrap() == fixture("names"), "it differs from the committed package");
+    assert!(printed(&["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", "-"]) == fixture("names"));
+    assert_eq!(names(&folder), ["names.json"]);
+}
+
+#[test]
+fn arguments_reach_clang_and_its_errors_are_its_own() {
+    let (folder, path) = folder("build-args");
+    fs::create_dir(folder.join("include")).unwrap();
+    fs::write(folder.join("include/shape.h"), "struct shape { int sides; long area; };\n").unwrap();
+    fs::write(folder.join("shape.bpf.c"), SOURCE).unwrap();
+    let (source, package, clang) = (format!("{path}/shape.bpf.c"), format!("{path}/shape.json"), clang());
+    let include = format!("--clang-arg=-I{path}/include");
+    let build = ["build", &source, "--clang", &clang, "-o", &package, &include, "--clang-arg", "-DSIDES=3"];
+    assert_eq!(
+        refused(&build[..7]),
+        format!(
+            "{source}:4:33: error: use of undeclared identifier 'SIDES'\n    4 | struct shape shape = {{ .sides = SIDES }};\n      \
+             |                                 ^\n1 error generated.\n"
+        )
+    );
+    assert_eq!(names(&folder), ["include", "shape.bpf.c"]);
+    assert_eq!(printed(&build), "");
+    assert_eq!(names(&folder), ["include", "shape.bpf.c", "shape.json"]);
+    assert_eq!(printed(&["check", &package]), format!("{package}: object shape; maps: none; programs: none; exports: none\n"));
+}
+
+#[test]
+fn what_stands_in_the_way() {
+    let (folder, path) = folder("build-refusals");
+    let package = format!("{path}/x.json");
+    assert_eq!(
+        refused(&["build", "bpf/names.bpf.c", "--clang", "no-such-clang", "-o", &package]),
+        "cannot compile bpf/names.bpf.c: failed to build `bpf/names.bpf.c`: failed to compile `bpf/names.bpf.c`: \
+         failed to execute `no-such-clang`: No such file or directory (os error 2); `--clang` names the clang to run\n"
+    );
+    let clang = clang();
+    let missing = refused(&["build", "bpf/none.bpf.c", "--clang", &clang, "-o", &package]);
+    assert_eq!(missing, format!("{clang}: error: no such file or directory: 'bpf/none.bpf.c'\n{clang}: error: no input files\n"));
+    // It compiles, and cannot be described.
+    let source = folder.join("static.bpf.c");
+    fs::write(&source, "struct event; const volatile struct event *__eunomia_dummy_event_ptr;\n").unwrap();
+    assert_eq!(
+        refused(&["build", source.to_str().unwrap(), "--clang", &clang, "-o", &package]),
+        format!(
+            "{path}/static.bpf.c: `__eunomia_dummy_event_ptr` is `const volatile struct event *`, no pointer to a complete struct or \
+             union; declare the struct before it, with its members\n"
+        )
+    );
+    assert_eq!(names(&folder), ["static.bpf.c"]);
+}

@@ -1,0 +1,109 @@
+use std::fs;
+
+use eunomia_build::{Skeleton, cli::Exit};
+use eunomia_tests::fixture;
+
+use super::{Ran, disagreeing, disagreements, folder, printed, refused, run, run_with};
+
+#[test]
+fn a_sound_skeleton_is_summed_up_on_one_line() {
+    assert_eq!(
+        printed(&["check", "bpf/bootstrap.json"]),
+        "bpf/bootstrap.json: object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n"
+    );
+    // Several types, and one that is no struct.
+    assert_eq!(
+        printed(&["check", "bpf/streams.json"]),
+        "bpf/streams.json: object streams; maps: notes, rb, events; programs: produce, mixture, annotate, perf; \
+         exports: notes (struct note), rb (struct sample), events (struct sample)\n"
+    );
+}
+
+#[test]
+fn exports_without_a_type_say_why() {
+    let (folder, path) = folder("check-why");
+    let mut skeleton = Skeleton::from_file("bpf/streams.json").unwrap();
+    skeleton.multiple_exports = false;
+    skeleton.exports.clear();
+    fs::write(folder.join("x.json"), skeleton.to_json()).unwrap();
+    let why = "(bytes: the object declares `struct sample`, `struct note`, and 3 maps deliver records)";
+    let printed_all = printed(&["check", &format!("{path}/x.json")]);
+    assert!(printed_all.ends_with(&format!("; exports: notes {why}, rb {why}, events {why}\n")), "{printed_all}");
+    let object = Skeleton::from_file("bpf/bootstrap.json").unwrap().object.unwrap();
+    let all = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit";
+    // Members that the document picks.
+    let config = r#""export_config": {"custom_members": [{"name": "comm", "offset": 32, "btf_type_id": 2}]}, "ident": "rb""#;
+    let text = fixture("bootstrap")
+        .replace("\"meta\": {", "\"meta\": {\"enable_multiple_export_types\": true,")
+        .replace("\"ident\": \"rb\"", config);
+    fs::write(folder.join("custom.json"), text).unwrap();
+    assert_eq!(printed(&["check", &format!("{path}/custom.json")]), format!("{path}/custom.json: {all}; exports: rb (custom: int comm)\n"));
+    // The types of a bare object are those that its dummy variables declare.
+    fs::write(folder.join("bootstrap.bpf.o"), object).unwrap();
+    assert_eq!(
+        printed(&["check", &format!("{path}/bootstrap.bpf.o")]),
+        format!("{path}/bootstrap.bpf.o: {all}; exports: rb (struct event)\n")
+    );
+}
+
+#[test]
+fn every_fault_has_its_path_and_line() {
+    let (folder, _) = folder("check-faults");
+    let [metadata, object] = disagreeing(&folder);
+    assert_eq!(refused(&["check", &metadata, "--object", &object]), disagreements(&metadata));
+    assert_eq!(
+        refused(&["check", &metadata]),
+        format!(
+            "{metadata}: the document holds no BPF object; give the object beside it, or use the package that the compiler wrote too\n"
+        )
+    );
+    assert_eq!(refused(&["check", "bpf/names.bpf.c"]), "bpf/names.bpf.c:1:1: malformed JSON: expected value\n");
+    assert_eq!(refused(&["check", "none.json"]), "cannot read none.json: No such file or directory (os error 2)\n");
+}
+
+/// A value that does not fit its variable is found as it is before loading.
+#[test]
+fn values_are_checked() {
+    let (folder, path) = folder("check-values");
+    let text = fixture("bootstrap").replace("\"name\": \"min_duration_ns\",", "\"name\": \"min_duration_ns\", \"value\": -5,");
+    fs::write(folder.join("x.json"), &text).unwrap();
+    let line = 1 + text.lines().position(|line| line.contains("-5")).unwrap();
+    let column = 1 + text.lines().find_map(|line| line.find("-5")).unwrap();
+    assert_eq!(
+        refused(&["check", &format!("{path}/x.json")]),
+        format!(
+            "{path}/x.json:{line}:{column}: meta.bpf_skel.data_sections[0].variables[0].value: `-5` is no value of the type \
+             `const volatile unsigned long long`; expected a number from 0 to 18446744073709551615\n"
+        )
+    );
+}
+
+/// What is wrong with an object that was given beside the document is said of its own file.
+#[test]
+fn the_object_is_told_from_the_document() {
+    assert_eq!(
+        refused(&["check", "bpf/bootstrap.json", "--object", "bpf/names.json"]),
+        "bpf/names.json: not an ELF file; compile it with `clang -g -O2 -target bpf -c`\n"
+    );
+    let (folder, path) = folder("check-object");
+    let [_, object] = disagreeing(&folder);
+    let Ran { exit, err, .. } = run(&["check", &object, "--object", &object]);
+    assert_eq!(exit, Exit::Usage);
+    assert!(err.starts_with("error: `--object` completes a skeleton, and the input is an object itself\n"), "{err}");
+    // The document's own object does not count then.
+    assert!(refused(&["check", "bpf/names.json", "--object", &object]).starts_with("bpf/names.json:"));
+    assert!(printed(&["check", "bpf/bootstrap.json", "--object", &object]).starts_with("bpf/bootstrap.json: object bootstrap;"));
+    assert_eq!(
+        refused(&["check", "bpf/bootstrap.json", "--object", &format!("{path}/none.o")]),
+        format!("cannot read {path}/none.o: No such file or directory (os error 2)\n")
+    );
+}
+
+#[test]
+fn standard_input_is_read() {
+    let Ran { exit, out, err } = run_with(&["check", "-"], fixture("bootstrap").as_bytes());
+    assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    assert!(out.starts_with("<stdin>: object bootstrap; "), "{out}");
+    let Ran { exit, out, err } = run_with(&["check", "-"], b"{\n\"bpf_skel\": 7}");
+    assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Refused, "", "<stdin>:2:13: bpf_skel: expected an object, found a number\n"));
+}

@@ -1,0 +1,78 @@
+use std::fs;
+
+use eunomia_build::cli::Exit;
+
+use super::{Ran, printed, run};
+
+/// The help texts as they were reviewed. A file that differs is rewritten and the test fails: look at `git diff` and run it again.
+#[test]
+fn help_is_the_reviewed_text() {
+    let mut differ = Vec::new();
+    for (words, name) in
+        [(&["--help"][..], "eunomia"), (&["gen", "--help"], "gen"), (&["check", "-h"], "check"), (&["help", "build"], "build")]
+    {
+        let (text, path) = (printed(words), format!("cli/help/{name}.txt"));
+        if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+            fs::write(&path, text).unwrap();
+            differ.push(path);
+        }
+    }
+    assert!(differ.is_empty(), "rewritten, look at the difference: {differ:?}");
+    assert_eq!(printed(&["--version"]), format!("cargo-eunomia {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_wrong_command_line_is_explained() {
+    let cases: [(&[&str], &str); 9] = [
+        (
+            &["check"],
+            "error: the following required arguments were not provided:\n  <INPUT>\n\nUsage: cargo eunomia check <INPUT>\n\n\
+             For more information, try '--help'.\n",
+        ),
+        (
+            &["chekc", "x.json"],
+            "error: unrecognized subcommand 'chekc'\n\n  tip: a similar subcommand exists: 'check'\n\nUsage: cargo eunomia <COMMAND>\n\n\
+             For more information, try '--help'.\n",
+        ),
+        (
+            &["gen", "x.json", "--modul", "x"],
+            "error: unexpected argument '--modul' found\n\n  tip: a similar argument exists: '--module'\n\n\
+             Usage: cargo eunomia gen --module <NAME> <INPUT>\n\nFor more information, try '--help'.\n",
+        ),
+        (
+            &["gen", "x.json", "--check"],
+            "error: the following required arguments were not provided:\n  --output <FILE>\n\n\
+             Usage: cargo eunomia gen --output <FILE> --check <INPUT>\n\nFor more information, try '--help'.\n",
+        ),
+        (
+            &["gen", "x.json", "--check", "-o", "-"],
+            "error: `--check` compares with a file, and `-` is standard output\n\nUsage: cargo eunomia <COMMAND>\n\n\
+             For more information, try '--help'.\n",
+        ),
+        (
+            &["gen", "-"],
+            "error: the following required arguments were not provided:\n  --module <NAME>\n\n\
+             Usage: cargo eunomia gen --module <NAME> <INPUT>\n\nFor more information, try '--help'.\n",
+        ),
+        (
+            &["gen", "x.json", "--module", "my-tool"],
+            "error: invalid value 'my-tool' for '--module <NAME>': this is no Rust identifier\n\nFor more information, try '--help'.\n",
+        ),
+        (
+            &["gen", "x.json", "--module", "self"],
+            "error: invalid value 'self' for '--module <NAME>': this is no Rust identifier\n\nFor more information, try '--help'.\n",
+        ),
+        (
+            &["build", "bpf/.c"],
+            "error: the source has no name to name the skeleton after: give `-o FILE.json`\n\nUsage: cargo eunomia <COMMAND>\n\n\
+             For more information, try '--help'.\n",
+        ),
+    ];
+    for (words, expected) in cases {
+        let Ran { exit, out, err } = run(words);
+        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Usage, "", expected), "{words:?}");
+    }
+    // Without a command it says what there is, as an error.
+    let Ran { exit, out, err } = run(&[]);
+    assert_eq!((exit, out.as_str(), err), (Exit::Usage, "", printed(&["--help"])));
+}

@@ -1,0 +1,111 @@
+//! `cargo eunomia`: its texts, its exit codes and the files that it writes.
+//!
+//! The command is a function of the library, which is run here; `process.rs` builds and runs the program itself.
+
+mod build;
+mod check;
+mod generate;
+mod help;
+mod process;
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use eunomia_build::cli::{self, Exit};
+
+/// What a command did.
+struct Ran {
+    exit: Exit,
+    out: String,
+    err: String,
+}
+
+/// Runs `cargo eunomia` with the words of a line, and bytes on standard input.
+fn run_with(words: &[&str], stdin: &[u8]) -> Ran {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let args = ["cargo-eunomia", "eunomia"].iter().chain(words).map(OsString::from);
+    let exit = cli::run(args, &mut &*stdin, &mut out, &mut err);
+    Ran { exit, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+}
+
+fn run(words: &[&str]) -> Ran {
+    run_with(words, b"")
+}
+
+/// What a successful command printed.
+fn printed(words: &[&str]) -> String {
+    let Ran { exit, out, err } = run(words);
+    assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    out
+}
+
+/// What a command said that found faults, and that it printed nothing else.
+fn refused(words: &[&str]) -> String {
+    let Ran { exit, out, err } = run(words);
+    assert_eq!((exit, out.as_str()), (Exit::Refused, ""));
+    err
+}
+
+/// An empty folder of a test's own, as a path and as text.
+fn folder(name: &str) -> (PathBuf, String) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let text = folder.to_str().unwrap().to_owned();
+    (folder, text)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The clang of the tests.
+fn clang() -> String {
+    env::var("EUNOMIA_CLANG").unwrap_or_else(|_| "clang-19".to_owned())
+}
+
+/// Writes the bootstrap example's object and metadata that disagrees with it, and returns their paths.
+fn disagreeing(folder: &Path) -> [String; 2] {
+    let object = eunomia_build::Skeleton::from_file("bpf/bootstrap.json").unwrap().object.unwrap();
+    let metadata = r#"{
+  "bpf_skel": {
+    "obj_name": "bootstrap",
+    "maps": [
+      { "ident": "exec_start", "name": "exec_strat" }, { "name": "pids", "ident": "pids" }
+    ],
+    "progs": [{ "name": "handle_exec", "attach": "kprobe/execve" }],
+    "data_sections": [
+      { "name": ".rodata",
+        "variables": [{ "type": "unsigned long long", "name": "max_duration_ns" }] }
+    ]
+  },
+  "export_types": [{ "name": "event",
+                     "size": 168 }]
+}
+"#;
+    let paths = ["x.skel.json", "x.bpf.o"].map(|name| folder.join(name));
+    fs::write(&paths[0], metadata).unwrap();
+    fs::write(&paths[1], object).unwrap();
+    paths.map(|path| path.to_str().unwrap().to_owned())
+}
+
+/// The faults of [`disagreeing`].
+fn disagreements(file: &str) -> String {
+    const STALE: &str = "the document and the object are not of one build; make the package anew";
+    format!(
+        "{file}:5:40: bpf_skel.maps[0].name: the object has no map `exec_strat`, it has `exec_start`, `rb`; did you mean `exec_start`? \
+         Else {STALE}\n\
+         {file}:5:66: bpf_skel.maps[1].name: the object has no map `pids`, it has `exec_start`, `rb`; {STALE}\n\
+         {file}:7:50: bpf_skel.progs[0].attach: the program `handle_exec` is in the section `tp/sched/sched_process_exec`, the document \
+         says `kprobe/execve`; {STALE}\n\
+         {file}:10:63: bpf_skel.data_sections[0].variables[0].name: the section `.rodata` has no variable `max_duration_ns`, it has \
+         `min_duration_ns`; did you mean `min_duration_ns`? Else {STALE}\n\
+         {file}:14:30: export_types[0].size: `struct event` has 176 bytes in the object, the document says 168; {STALE}\n"
+    )
+}

@@ -1,0 +1,137 @@
+//! Programs that are attached by hand. Interfaces are those of a network namespace of the test's own; probes and samples are of its own
+//! process.
+
+use std::{
+    io::Read as _,
+    thread,
+    time::{Duration, Instant},
+};
+
+use eunomia_runtime::{
+    Error,
+    bpf::{Direction, Every, ProbePoint, Sampling, XdpMode},
+};
+use eunomia_tests::built::programs;
+
+use super::Outcome;
+
+fn errno(error: &Error) -> Option<i32> {
+    match error {
+        Error::Kernel(refusal) => refusal.source.raw_os_error(),
+        _ => None,
+    }
+}
+
+/// Runs `f` on a thread with a network namespace of its own, in which `lo` is the only interface.
+fn apart(f: impl FnOnce() -> Outcome + Send) -> Outcome {
+    let result = thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // SAFETY: the call takes no pointers and changes this thread alone.
+            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+            f()
+        });
+        thread.join()
+    });
+    result.map_err(|_| "the thread panicked")?
+}
+
+pub(crate) fn xdp_on_an_interface() -> Outcome {
+    apart(|| {
+        let skel = programs::open()?.load()?;
+        let program = skel.progs()?.drop_none;
+        let link = program.attach_to("lo", XdpMode::Generic)?;
+        let taken = program.attach_to("lo", XdpMode::Generic).unwrap_err();
+        assert_eq!(errno(&taken), Some(libc::EBUSY), "{taken}");
+        drop(link);
+        drop(program.attach_to(1, XdpMode::Best)?);
+        let missing = program.attach_to("none", XdpMode::Best).unwrap_err();
+        assert_eq!(missing.to_string(), "find the interface `none`: No such device (os error 19)");
+        Ok(())
+    })
+}
+
+pub(crate) fn tcx_on_an_interface() -> Outcome {
+    apart(|| {
+        let skel = programs::open()?.load()?;
+        let program = skel.progs()?.pass;
+        let link = program.attach_to("lo", Direction::Ingress)?;
+        let other = program.attach_to("lo", Direction::Egress)?;
+        // One program stands in a direction once.
+        let twice = program.attach_to("lo", Direction::Ingress).unwrap_err();
+        assert_eq!(errno(&twice), Some(libc::EEXIST), "{twice}");
+        drop((link, other));
+        drop(program.attach_to("lo", Direction::Ingress)?);
+        Ok(())
+    })
+}
+
+fn work(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+pub(crate) fn samples_of_this_process() -> Outcome {
+    let skel = programs::open()?.load()?;
+    let sampling = Sampling { pid: Some(std::process::id()), ..Sampling::cpu_clock(Every::Frequency(1000)) };
+    let links = skel.progs()?.on_sample.attach_to(&sampling)?;
+    work(Duration::from_millis(300));
+    drop(links);
+    let samples = skel.bss()?.samples.get();
+    assert!(samples > 10, "{samples}");
+    work(Duration::from_millis(50));
+    assert_eq!(skel.bss()?.samples.get(), samples, "detached");
+    let wrong = skel.progs()?.on_sample.attach_to(&Sampling { kind: 4242, ..sampling }).unwrap_err();
+    assert!(wrong.to_string().starts_with("attach the program `on_sample` to the perf event 4242:0 on CPU 0: "), "{wrong}");
+    Ok(())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn eunomia_live_probed(number: u64) -> u64 {
+    std::hint::black_box(number)
+}
+
+pub(crate) fn calls_in_this_process() -> Outcome {
+    let skel = programs::open()?.load()?;
+    let program = skel.progs()?.on_call;
+    let place = ProbePoint::Function("eunomia_live_probed");
+    let link = program.attach_to("/proc/self/exe", &place, Some(std::process::id()), 42)?;
+    (0..5).for_each(|number| _ = eunomia_live_probed(number));
+    assert_eq!((skel.bss()?.calls.get(), skel.bss()?.cookie.get()), (5, 42));
+    drop(link);
+    eunomia_live_probed(0);
+    assert_eq!(skel.bss()?.calls.get(), 5, "detached");
+    let missing = program.attach_to("/proc/self/exe", &ProbePoint::Function("eunomia_not_there"), None, 0).unwrap_err();
+    assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
+    Ok(())
+}
+
+pub(crate) fn a_walk_over_tasks() -> Outcome {
+    let skel = programs::open()?.load()?;
+    skel.bss()?.wanted_tgid.set(std::process::id().cast_signed());
+    let mut text = String::new();
+    skel.progs()?.list.walk()?.read_to_string(&mut text)?;
+    assert_eq!(text, format!("pid {}\n", std::process::id()));
+    Ok(())
+}
+
+pub(crate) fn each_program_has_its_own_result() -> Outcome {
+    let skel = programs::open()?.load()?;
+    let results: Vec<_> =
+        skel.object().links_each().into_iter().map(|(name, link)| (name, link.err().map(|error| errno(&error)))).collect();
+    let expected = [
+        ("drop_none", Some(Some(libc::EOPNOTSUPP))),
+        ("pass", Some(Some(libc::EOPNOTSUPP))),
+        ("on_sample", Some(Some(libc::EOPNOTSUPP))),
+        ("on_call", Some(Some(libc::EOPNOTSUPP))),
+        ("list", None),
+        ("tested", Some(Some(libc::ENOENT))),
+    ];
+    assert_eq!(results, expected.map(|(name, error)| (name.to_owned(), error)));
+    let wrong = skel.object().program("tested")?.into_kind::<eunomia_runtime::bpf::kind::Xdp>().unwrap_err();
+    assert_eq!(wrong.to_string(), "program `tested`: it is of type RawTracepoint, not [Xdp]");
+    assert_eq!(skel.progs()?.tested.test_run(None, None)?.return_value, 7);
+    Ok(())
+}
