@@ -1,4 +1,4 @@
-.PHONY: demo test layouts bench skeletons
+.PHONY: demo test layouts vmlinux bench skeletons
 
 # Builds and runs the bootstrap example for five seconds.
 demo:
@@ -19,6 +19,11 @@ test:
 layouts:
 	./setup.sh test
 	CASES=$(or $(CASES),2000) SEED=$(or $(SEED),1) cargo test --locked -p eunomia-tests --test layouts
+
+# Takes every struct and union of this machine's kernel through the generator and compiles them; `make test` takes a few hundred.
+vmlinux:
+	./setup.sh test
+	TYPES=$(or $(TYPES),all) cargo test --locked --release -p eunomia-tests --test vmlinux
 
 # Prints how long the macro takes, as a ratio to its target.
 bench:

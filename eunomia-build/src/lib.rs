@@ -22,4 +22,6 @@ pub use error::Error;
 pub use eunomia_runtime::{Skeleton, fault::Faults, skeleton::object_name};
 #[cfg(feature = "format")]
 pub use output::format;
+#[doc(hidden)]
+pub use tokens::definitions;
 pub use tokens::{Embed, tokens};

@@ -1,7 +1,11 @@
-use eunomia_runtime::{Skeleton, fault::Faults, object::Checked};
+use eunomia_runtime::{
+    Skeleton,
+    fault::{Faults, Place},
+    object::{Checked, Layouts, TypeId},
+};
 use proc_macro2::TokenStream;
 
-use crate::{emit, module::Module, names};
+use crate::{emit, module::Module, names, types::Types};
 
 /// How the object gets into the generated module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,4 +27,19 @@ pub fn tokens(skeleton: Skeleton, file: &str, name: &str, embed: &Embed) -> Resu
 pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
     let module = Module::decide(checked, file)?;
     Ok(emit::module(&module, &names::verbatim(name), embed))
+}
+
+/// The definitions of some types and of all that they hold by value, without an object around them. Not public API: with it the tests
+/// take every type of the kernel through the generator.
+///
+/// # Errors
+/// The types that have no Rust.
+#[doc(hidden)]
+pub fn definitions(layouts: &Layouts, ids: impl IntoIterator<Item = TypeId>) -> Result<TokenStream, Faults> {
+    let mut types = Types::new(layouts);
+    let mut faults = Vec::new();
+    for id in ids {
+        types.need(id, "nameless", &format!("type {}", id.0), &Place::default(), &mut faults);
+    }
+    if faults.is_empty() { Ok(emit::definitions(&types)) } else { Err(Faults { file: "BTF".to_owned(), faults }) }
 }

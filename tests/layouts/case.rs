@@ -20,6 +20,9 @@ pub(crate) enum Feature {
     Empty,
 }
 
+/// Items of a flexible array.
+pub(crate) const FLEXIBLE: u32 = 3;
+
 const FEATURES: [Feature; 10] = [
     Feature::Bits,
     Feature::UnusedBits,
@@ -290,7 +293,7 @@ impl Maker {
         }
         let mut values = Vec::new();
         for (ty, bits, flexible) in &members {
-            values.push(if *flexible { self.items(ty, 3) } else { self.value(ty, *bits) });
+            values.push(if *flexible { self.items(ty, FLEXIBLE) } else { self.value(ty, *bits) });
         }
         Value::Members(values)
     }

@@ -23,8 +23,11 @@ fn members(case: &Case, index: usize, value: Option<&Value>, path: &str, leaves:
             _ => None,
         };
         let path = member.name.as_ref().map_or(path.to_owned(), |name| format!("{path}.{name}"));
-        if !member.flexible {
-            parts(case, &member.ty, value, &path, leaves);
+        match value {
+            Some(Value::Items(items)) if member.flexible => {
+                items.iter().for_each(|item| parts(case, &member.ty, Some(item), &path, leaves));
+            }
+            _ => parts(case, &member.ty, value, &path, leaves),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    case::Case,
+    case::{Case, FLEXIBLE},
     model::{Declared, Member, ScalarKind, Type},
     rust::{Access, Generated},
 };
@@ -47,16 +47,20 @@ impl Reader<'_> {
             }
             return;
         };
+        if member.flexible {
+            let item = self.variable();
+            self.step(&format!("for {item} in {of}.tail().take({FLEXIBLE}) {{"));
+            self.value(&member.ty, &item);
+            self.step("}");
+            return;
+        }
         let place = match self.generated.access(name) {
             Access::Field => format!("{of}.{name}"),
             Access::Packed => format!("{of}.{name}.get()"),
             Access::Copy | Access::View => format!("{of}.{name}()"),
             Access::Nothing => return,
         };
-        // How long a flexible array is, only the program knows.
-        if !member.flexible {
-            self.value(&member.ty, &place);
-        }
+        self.value(&member.ty, &place);
     }
 
     fn value(&mut self, ty: &Type, at: &str) {

@@ -50,9 +50,11 @@ impl Generated<'_> {
         let layout: Vec<String> = probes(case).iter().map(|probe| self.layout(case, probe)).collect();
         let (read, write) = (read::steps(case, self), write::steps(case, self));
         // Items of a flexible array, which are not copied, start in the padding at the end of the struct.
-        let end = match case.members(case.top).last() {
-            Some(Member { flexible: true, name: Some(name), .. }) => format!("::std::mem::offset_of!(types::Top, {name})"),
-            _ => "size_of::<types::Top>()".to_owned(),
+        let (end, with, of) = match case.members(case.top).last() {
+            Some(Member { flexible: true, name: Some(name), .. }) => {
+                (format!("::std::mem::offset_of!(types::Top, {name})"), "with_tail", "eunomia_runtime::sample::Tailed<'_, types::Top>")
+            }
+            _ => ("size_of::<types::Top>()".to_owned(), "with_event", "&types::Top"),
         };
         format!(
             "mod {name}_case {{
@@ -64,7 +66,7 @@ impl Generated<'_> {
     static VALUE: &[u8] = include_bytes!(\"{name}.value\");
 
     #[allow(unused)]
-    fn read(value: &types::Top) -> Vec<i128> {{
+    fn read(value: {of}) -> Vec<i128> {{
         let mut leaves = Vec::new();
 {read}        leaves
     }}
@@ -76,10 +78,10 @@ impl Generated<'_> {
     }}
 
     pub fn report() -> Report {{
-        eunomia_runtime::sample::with_event(VALUE, |value: &types::Top| Report {{
+        eunomia_runtime::sample::{with}(VALUE, |value: {of}| Report {{
             layout: vec![{}],
             leaves: read(value),
-            written: write(value).as_bytes()[..{end}] == value.as_bytes()[..{end}],
+            written: write(&value).as_bytes()[..{end}] == value.as_bytes()[..{end}],
             line: value.to_string(),
         }})
         .unwrap()

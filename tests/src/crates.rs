@@ -1,7 +1,9 @@
 //! Crates that a test writes, compiles with the workspace's own dependencies and runs.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -71,6 +73,18 @@ debug = true
         fs::write(path, text).expect("the folder is ours");
     }
 
+    /// Adds a library, of which a package can have any number only as examples. What is public in it is compiled to the end, which
+    /// evaluates the asserts inside of methods.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn library(&self, name: &str, text: &str) {
+        self.write(&format!("examples/{name}.rs"), text);
+        let mut manifest = fs::read_to_string(self.path("Cargo.toml")).expect("it was written");
+        let _ = writeln!(manifest, "\n[[example]]\nname = \"{name}\"\ncrate-type = [\"lib\"]");
+        self.write("Cargo.toml", manifest);
+    }
+
     /// Compiles all of it.
     ///
     /// # Errors
@@ -81,7 +95,9 @@ debug = true
     pub fn build(&self) -> Result<(), String> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--offline", "--keep-going", "--manifest-path"]).arg(self.path("Cargo.toml"));
+        command
+            .args(["build", "--bins", "--examples", "--quiet", "--offline", "--keep-going", "--manifest-path"])
+            .arg(self.path("Cargo.toml"));
         let output = command.env("CARGO_TARGET_DIR", &self.target).output().expect("cargo runs");
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }

@@ -16,6 +16,7 @@ use quote::quote;
 
 use crate::{Embed, module::Module};
 use doc::Doc;
+pub(crate) use types::definitions;
 
 /// The whole module `name`.
 pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenStream {

@@ -8,21 +8,17 @@ use super::{doc::Doc, structure};
 use crate::{
     module::Module,
     names::{Scope, verbatim},
-    types::integer,
+    types::{Types, integer},
 };
 
 /// `pub mod types`: the user's C types.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let types = &module.types;
-    let defined = types.defined().map(|(id, ident, c_name)| match &types.layouts.btf.get(id).kind {
-        Kind::Enum { size, signed, values } => enumeration(ident, c_name, *size, integer(*size, *signed), values),
-        _ => structure::emit(types, ident, c_name, types.layouts.tags(id, None), &types.structure(id)),
-    });
     let customs = module.customs.iter().map(|custom| {
         let name = format!("members of the records of `{}`", custom.map);
         structure::emit(types, &custom.ident, &name, &[], &custom.structure)
     });
-    let all: TokenStream = defined.chain(customs).collect();
+    let all: TokenStream = [definitions(types)].into_iter().chain(customs).collect();
     if all.is_empty() {
         return all;
     }
@@ -32,6 +28,15 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             #all
         }
     }
+}
+
+/// The types that were needed.
+pub(crate) fn definitions(types: &Types<'_>) -> TokenStream {
+    let defined = types.defined().map(|(id, ident, c_name)| match &types.layouts.btf.get(id).kind {
+        Kind::Enum { size, signed, values } => enumeration(ident, c_name, *size, integer(*size, *signed), values),
+        _ => structure::emit(types, ident, c_name, types.layouts.tags(id, None), &types.structure(id)),
+    });
+    defined.collect()
 }
 
 fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values: &[(String, i128)]) -> TokenStream {

@@ -62,8 +62,11 @@ impl Layouts {
         Ok(Self { elf, tags: tags(&btf), btf, own, layouts })
     }
 
-    /// Types alone, without an object around them.
-    pub(crate) fn of_btf(bytes: &[u8]) -> Result<Self, BtfError> {
+    /// Types alone, without an object around them, such as the kernel's own.
+    ///
+    /// # Errors
+    /// Those of [`Btf::parse`], and where a member does not lie in its struct.
+    pub fn of_btf(bytes: &[u8]) -> Result<Self, BtfError> {
         let btf = Btf::parse(bytes)?;
         let layouts = compute(&btf)?;
         Ok(Self { elf: Elf::default(), own: layouts.len(), tags: tags(&btf), btf, layouts })

@@ -1,0 +1,4 @@
+// The file name is no identifier either.
+#include "hazard.h"
+
+int variable;
