@@ -25,8 +25,9 @@ vmlinux:
 	./setup.sh test
 	TYPES=$(or $(TYPES),all) cargo test --locked --release -p eunomia-tests --test vmlinux
 
-# Prints how long the macro takes, as a ratio to its target.
+# Prints how long the macro takes, as a ratio to its target, and rustc for generated modules, as a ratio to libbpf-cargo's.
 bench:
+	cargo bench --locked -p eunomia-tests --bench compile
 	cargo bench --locked -p eunomia-tests --bench expand
 	cargo bench --locked --profile dev -p eunomia-tests --bench expand
 

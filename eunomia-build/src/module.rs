@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use eunomia_runtime::{
     fault::{Fault, Faults, Place},
-    object::{Checked, CustomField, DataSection, Field, InitialValue, Kind, MapDef, MapKind, Payload, Stream, TypeId, Variable},
+    object::{Checked, CustomField, DataSection, Field, InitialValue, Kind, MapDef, MapKind, Payload, Stream, Target, TypeId, Variable},
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -27,6 +27,7 @@ pub(crate) struct Module<'a> {
     pub(crate) programs: Vec<Program<'a>>,
     pub(crate) exports: Vec<Export<'a>>,
     pub(crate) initial: Vec<InitialValue<'a>>,
+    pub(crate) targets: Vec<Target<'a>>,
     pub(crate) args: Vec<Argument<'a>>,
 }
 
@@ -110,13 +111,17 @@ impl<'a> Module<'a> {
             _ => None,
         });
         let customs: Vec<_> = customs.collect();
+        let targets = checked.targets(file).unwrap_or_else(|more| {
+            faults.extend(more.faults);
+            Vec::new()
+        });
         let initial = checked.initial_values(file).unwrap_or_else(|more| {
             faults.extend(more.faults);
             Vec::new()
         });
         let args = args::decide(checked, &sections, file, &mut faults);
         if faults.is_empty() {
-            Ok(Self { checked, types, customs, sections, maps, programs, exports, initial, args })
+            Ok(Self { checked, types, customs, sections, maps, programs, exports, initial, targets, args })
         } else {
             Err(Faults { file: file.to_owned(), faults })
         }

@@ -14,9 +14,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Error, Result, Skeleton, bpf,
-    bpf::{Access, ReadOnly, ReadWrite, Section, Spec},
+    bpf::{Access, Direction, ReadOnly, ReadWrite, Section, Spec, Target},
     fault::{Fault, Faults},
-    object::{Checked, DataSection, Variable},
+    object::{Checked, DataSection, Hook, Variable},
     reader::{Outcome, Stats, Stop, Verdict},
     value::{self, Value},
 };
@@ -67,6 +67,15 @@ impl Skeleton {
         let checked = Arc::clone(&open.checked);
         for value in checked.initial_values(&file)? {
             open.inner.section(&value.section.name)?.write(&value.variable.name, offset(value.variable), &value.bytes)?;
+        }
+        for target in checked.targets(&file)? {
+            let interface = target.interface;
+            let to = match target.hook {
+                Hook::Xdp(flags) => Target::Xdp { interface, flags },
+                Hook::Ingress => Target::Tc { interface, direction: Direction::Ingress },
+                Hook::Egress => Target::Tc { interface, direction: Direction::Egress },
+            };
+            open.inner.set_target(target.program, to)?;
         }
         for program in checked.skeleton.programs.iter().filter(|program| !program.link) {
             open.inner.program(&program.name)?.set_autoattach(false);

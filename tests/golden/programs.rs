@@ -87,7 +87,7 @@ pub mod programs {
         /// # Errors
         /// What libbpf says against the object.
         pub fn open() -> ::eunomia_runtime::Result<Open> {
-            let object = ::eunomia_runtime::bpf::Open::new(
+            let mut object = ::eunomia_runtime::bpf::Open::new(
                 &::eunomia_runtime::bpf::Spec {
                     name: "programs",
                     object: OBJECT,
@@ -95,6 +95,22 @@ pub mod programs {
                     perf_pages: 64,
                 },
             )?;
+            object
+                .set_target(
+                    "drop_none",
+                    ::eunomia_runtime::bpf::Target::Xdp {
+                        interface: 1,
+                        flags: 2,
+                    },
+                )?;
+            object
+                .set_target(
+                    "pass",
+                    ::eunomia_runtime::bpf::Target::Tc {
+                        interface: 1,
+                        direction: ::eunomia_runtime::bpf::Direction::Egress,
+                    },
+                )?;
             ::core::result::Result::Ok(Open { object })
         }
         /// The object is open and not yet loaded: variables and programs can be set up.

@@ -8,10 +8,10 @@ use std::{
 };
 
 use eunomia_runtime::{
-    Error,
-    bpf::{Direction, Every, ProbePoint, Sampling, XdpMode},
+    Error, Skeleton,
+    bpf::{self, Direction, Every, Link, ProbePoint, Sampling, XdpMode},
 };
-use eunomia_tests::built::programs;
+use eunomia_tests::{built::programs, fixture};
 
 use super::Outcome;
 
@@ -117,20 +117,40 @@ pub(crate) fn a_walk_over_tasks() -> Outcome {
     Ok(())
 }
 
+fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Vec<(String, Option<Option<i32>>)>) {
+    let mut links = Vec::new();
+    let results =
+        loaded.links_each().into_iter().map(|(name, link)| (name, link.map(|link| links.push(link)).err().map(|error| errno(&error))));
+    let results = results.collect();
+    (links, results)
+}
+
 pub(crate) fn each_program_has_its_own_result() -> Outcome {
-    let skel = programs::open()?.load()?;
-    let results: Vec<_> =
-        skel.object().links_each().into_iter().map(|(name, link)| (name, link.err().map(|error| errno(&error)))).collect();
+    // The document says that the first two go to interface 1, which is `lo` here.
     let expected = [
-        ("drop_none", Some(Some(libc::EOPNOTSUPP))),
-        ("pass", Some(Some(libc::EOPNOTSUPP))),
+        ("drop_none", None),
+        ("pass", None),
         ("on_sample", Some(Some(libc::EOPNOTSUPP))),
         ("on_call", Some(Some(libc::EOPNOTSUPP))),
         ("list", None),
         ("tested", Some(Some(libc::ENOENT))),
     ];
-    assert_eq!(results, expected.map(|(name, error)| (name.to_owned(), error)));
-    let wrong = skel.object().program("tested")?.into_kind::<eunomia_runtime::bpf::kind::Xdp>().unwrap_err();
+    let expected = expected.map(|(name, error)| (name.to_owned(), error));
+    apart(|| {
+        let skel = programs::open()?.load()?;
+        let (links, found) = results(skel.object());
+        assert_eq!(found, expected);
+        let taken = skel.progs()?.drop_none.attach_to("lo", XdpMode::Generic).unwrap_err();
+        assert_eq!(errno(&taken), Some(libc::EBUSY), "{taken}");
+        drop(links);
+        drop(skel.progs()?.drop_none.attach_to("lo", XdpMode::Generic)?);
+
+        let skel = Skeleton::parse(&fixture("programs"), "programs")?.open()?.load()?;
+        assert_eq!(results(skel.object()).1, expected);
+        Ok(())
+    })?;
+    let skel = programs::open()?.load()?;
+    let wrong = skel.object().program("tested")?.into_kind::<bpf::kind::Xdp>().unwrap_err();
     assert_eq!(wrong.to_string(), "program `tested`: it is of type RawTracepoint, not [Xdp]");
     assert_eq!(skel.progs()?.tested.test_run(None, None)?.return_value, 7);
     Ok(())

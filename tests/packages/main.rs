@@ -31,6 +31,7 @@ fn packages_are_current() {
         let fresh = compile(name);
         let fresh = match name {
             "args" => with_options(fresh),
+            "programs" => with_targets(fresh),
             "bootstrap" => with_threshold(fresh),
             "streams" => typed_streams(fresh),
             _ => fresh,
@@ -55,6 +56,23 @@ fn compile(name: &str) -> String {
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
     Config::new().source(format!("bpf/{name}.bpf.c")).clang(clang).package(&package).unwrap();
     fs::read_to_string(package).unwrap()
+}
+
+/// Says what programs are attached to whose sections do not, as the format's annotations in the C source would.
+fn with_targets(package: String) -> String {
+    let mut skeleton = Skeleton::parse(&package, "programs").unwrap();
+    for program in &mut skeleton.programs {
+        let keys = match program.name.as_str() {
+            // XDP_FLAGS_SKB_MODE
+            "drop_none" => serde_json::json!({"ifindex": 1, "flags": 2, "xdpopts": {"old_prog_fd": 0}}),
+            "pass" => {
+                serde_json::json!({"tchook": {"ifindex": 1, "attach_point": "BPF_TC_EGRESS"}, "tcopts": {"handle": 1, "priority": 1}})
+            }
+            _ => continue,
+        };
+        program.other.extend(keys.as_object().unwrap().clone());
+    }
+    skeleton.to_json()
 }
 
 /// Names the type of each stream, as the format's annotations in the C source would.

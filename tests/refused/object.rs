@@ -210,6 +210,28 @@ fn events_that_the_application_names() {
     );
 }
 
+#[test]
+fn targets_of_programs() {
+    let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("programs")).unwrap();
+    let programs = json["meta"]["bpf_skel"]["progs"].as_array_mut().unwrap();
+    programs[0]["ifindex"] = json!("lo");
+    programs[0]["flags"] = json!(-1);
+    programs[0]["xdpopts"]["old_prog_fd"] = json!(3);
+    programs[1]["tchook"]["attach_point"] = json!("BPF_TC_CUSTOM");
+    let at = "x.json: meta.bpf_skel.progs";
+    assert_eq!(
+        tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap_err().to_string(),
+        format!(
+            "{at}[0].flags: expected a whole number from 0 to 4294967295, found -1\n\
+             {at}[0].xdpopts.old_prog_fd: 3 is a descriptor of another process, which means nothing here; remove the key; no program is \
+             replaced\n\
+             {at}[0].ifindex: expected a whole number from 1 to 4294967295, found \"lo\"\n\
+             {at}[1].tchook.attach_point: expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"; attach the program by its handle for anything \
+             else"
+        )
+    );
+}
+
 /// Documents cannot put code into the docs of a module, which rustdoc would run.
 #[test]
 fn docs_stay_text() {

@@ -1,3 +1,4 @@
+use eunomia_runtime::object::Hook;
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
@@ -14,12 +15,29 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let bytes = Literal::byte_string(&value.bytes);
         quote!(object.section(#section)?.write(#variable, #offset, #bytes)?;)
     });
+    let targets = module.targets.iter().map(|target| {
+        let (program, interface) = (target.program, Literal::u32_unsuffixed(target.interface));
+        let direction = |name: &str| {
+            let name = proc_macro2::Ident::new(name, proc_macro2::Span::call_site());
+            quote!(::eunomia_runtime::bpf::Target::Tc { interface: #interface, direction: ::eunomia_runtime::bpf::Direction::#name })
+        };
+        let target = match target.hook {
+            Hook::Xdp(flags) => {
+                let flags = Literal::u32_unsuffixed(flags);
+                quote!(::eunomia_runtime::bpf::Target::Xdp { interface: #interface, flags: #flags })
+            }
+            Hook::Ingress => direction("Ingress"),
+            Hook::Egress => direction("Egress"),
+        };
+        quote!(object.set_target(#program, #target)?;)
+    });
+    let targets: Vec<_> = targets.collect();
     let unlinked = module.checked.skeleton.programs.iter().filter(|program| !program.link).map(|program| {
         let name = &program.name;
         quote!(object.program(#name)?.set_autoattach(false);)
     });
     let unlinked: Vec<_> = unlinked.collect();
-    let mutable = (!module.initial.is_empty() || !unlinked.is_empty()).then(|| quote!(mut));
+    let mutable = (!module.initial.is_empty() || !unlinked.is_empty() || !targets.is_empty()).then(|| quote!(mut));
     let open_sections = open_sections(module);
     let open_args = args::open(module);
     let loaded_sections = loaded_sections(module);
@@ -39,6 +57,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 perf_pages: #pages,
             })?;
             #(#initial)*
+            #(#targets)*
             #(#unlinked)*
             ::core::result::Result::Ok(Open { object })
         }

@@ -77,7 +77,54 @@ pub enum Direction {
     Egress,
 }
 
+impl Direction {
+    const fn attach_type(self) -> libbpf_sys::bpf_attach_type {
+        match self {
+            Self::Ingress => libbpf_sys::BPF_TCX_INGRESS,
+            Self::Egress => libbpf_sys::BPF_TCX_EGRESS,
+        }
+    }
+}
+
+/// What `attach` attaches a program to whose section does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// An XDP program on an interface.
+    Xdp {
+        /// The interface's number.
+        interface: u32,
+        /// `XDP_FLAGS_*`; only those of the mode count, as no program ever takes the place of another.
+        flags: u32,
+    },
+    /// A tc program on an interface, through tcx.
+    Tc {
+        /// The interface's number.
+        interface: u32,
+        /// Which packets it sees.
+        direction: Direction,
+    },
+}
+
 impl<K> Program<'_, K> {
+    /// Attaches the program to a target of `attach`.
+    pub(super) fn attach_target(&self, target: Target) -> Result<Link> {
+        match target {
+            Target::Xdp { interface, flags } => {
+                let flags = flags & libbpf_sys::XDP_FLAGS_MODES;
+                self.link_to(
+                    self.tried(&format!("the interface {interface} with the flags {flags:#x}")),
+                    interface,
+                    libbpf_sys::BPF_XDP,
+                    flags,
+                )
+            }
+            Target::Tc { interface, direction } => {
+                let tried = self.tried(&format!("{direction:?} of the interface {interface}"));
+                self.link_to(tried, interface, direction.attach_type(), 0)
+            }
+        }
+    }
+
     /// Makes a link of the kernel's own.
     fn link_to(&self, tried: String, target: u32, attach_type: libbpf_sys::bpf_attach_type, flags: u32) -> Result<Link> {
         let opts = libbpf_sys::bpf_link_create_opts {
@@ -124,11 +171,8 @@ impl Program<'_, Tc> {
     /// [`Error::Kernel`]; EINVAL before 6.6.
     pub fn attach_to(&self, interface: impl Into<Interface>, direction: Direction) -> Result<Link> {
         let interface = interface.into();
-        let attach_type = match direction {
-            Direction::Ingress => libbpf_sys::BPF_TCX_INGRESS,
-            Direction::Egress => libbpf_sys::BPF_TCX_EGRESS,
-        };
-        self.link_to(self.tried(&format!("{direction:?} of the interface {interface:?}")), interface.index()?, attach_type, 0)
+        let tried = self.tried(&format!("{direction:?} of the interface {interface:?}"));
+        self.link_to(tried, interface.index()?, direction.attach_type(), 0)
     }
 }
 

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     ffi::CString,
     io,
     ops::Deref,
@@ -10,7 +11,7 @@ use std::{
 use libbpf_rs::{AsRawLibbpf as _, Object, libbpf_sys};
 
 use super::{
-    Program,
+    Program, Target,
     kind::Any,
     messages::{listen, refused},
 };
@@ -109,12 +110,23 @@ impl<L> Deref for Attached<L> {
     }
 }
 
-/// Attaches what is to be attached as its section says, each program with its own result.
-pub(super) fn attach(object: &Arc<Object>) -> impl Iterator<Item = (String, Result<Link>)> {
+/// Attaches what is to be attached, as its target or its section says, each program with its own result.
+pub(super) fn attach<'a>(
+    object: &'a Arc<Object>,
+    targets: &'a BTreeMap<String, Target>,
+) -> impl Iterator<Item = (String, Result<Link>)> + 'a {
     object.progs_mut().filter_map(move |program| {
         // SAFETY: the pointer is that of a program of a live object, and the call only reads a flag.
         let wanted = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
         let name = program.name().to_string_lossy().into_owned();
-        (wanted && program.autoload()).then(|| (name, Program::<Any>::new(program, object).attach()))
+        if !wanted || !program.autoload() {
+            return None;
+        }
+        let program = Program::<Any>::new(program, object);
+        let link = match targets.get(&name) {
+            Some(target) => program.attach_target(*target),
+            None => program.attach(),
+        };
+        Some((name, link))
     })
 }

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
     time::Duration,
@@ -7,7 +8,7 @@ use std::{
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
 
 use super::{
-    Link, Links, Map, Program, Section,
+    Link, Links, Map, Program, Section, Target,
     link::attach,
     messages::refused,
     section::{Access, Memory},
@@ -23,12 +24,19 @@ pub struct Loaded {
     reader: Reader,
     object: Arc<Object>,
     name: String,
+    targets: BTreeMap<String, Target>,
 }
 
 impl Loaded {
-    pub(super) fn new(object: Object, name: String, streams: &[String], perf_pages: usize) -> Result<Self> {
+    pub(super) fn new(
+        object: Object,
+        name: String,
+        streams: &[String],
+        perf_pages: usize,
+        targets: BTreeMap<String, Target>,
+    ) -> Result<Self> {
         let sources = streams.iter().map(|stream| sources(&object, stream, perf_pages)).collect::<Result<_>>()?;
-        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), name })
+        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), name, targets })
     }
 
     /// The object's name.
@@ -36,17 +44,18 @@ impl Loaded {
         &self.name
     }
 
-    /// Attaches every program that is not switched off with [`super::OpenProgram::set_autoattach`], as its section says.
+    /// Attaches every program that is not switched off with [`super::OpenProgram::set_autoattach`], as its section
+    /// says, or to its target ([`super::Open::set_target`]).
     ///
     /// # Errors
     /// [`Error::Kernel`] for the first program that cannot be attached. Those attached before it are detached.
     pub fn links(&self) -> Result<Links> {
-        attach(&self.object).map(|(_, link)| link).collect::<Result<_>>().map(Links)
+        attach(&self.object, &self.targets).map(|(_, link)| link).collect::<Result<_>>().map(Links)
     }
 
     /// As [`Self::links`], with the result of each program by its name; one that cannot be attached keeps none of the others from it.
     pub fn links_each(&self) -> Vec<(String, Result<Link>)> {
-        attach(&self.object).collect()
+        attach(&self.object, &self.targets).collect()
     }
 
     /// A map.

@@ -13,7 +13,7 @@ mod preflight;
 mod program;
 mod section;
 
-pub use attach::{Direction, Every, Interface, ProbePoint, Sampling, XdpMode};
+pub use attach::{Direction, Every, Interface, ProbePoint, Sampling, Target, XdpMode};
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
 pub use map::{Array, BloomFilter, FdMap, HashMap, Map, PerCpuArray, PerCpuHashMap, Queue, StackTraces, Storage};

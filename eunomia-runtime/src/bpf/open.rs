@@ -1,9 +1,9 @@
-use std::ffi::OsStr;
+use std::{collections::BTreeMap, ffi::OsStr};
 
 use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, libbpf_sys};
 
 use super::{
-    Loaded, ReadWrite, Section,
+    Loaded, ReadWrite, Section, Target,
     messages::{listen, refused},
     section::Memory,
 };
@@ -29,6 +29,7 @@ pub struct Open {
     name: String,
     streams: Vec<String>,
     perf_pages: usize,
+    targets: BTreeMap<String, Target>,
 }
 
 impl Open {
@@ -42,7 +43,7 @@ impl Open {
         let (object, said) = listen(|| ObjectBuilder::default().name(spec.name)?.open_memory(spec.object));
         let object = object.map_err(|error| refused(tried(), &error, &said))?;
         let streams = spec.streams.iter().map(|&map| map.to_owned()).collect();
-        let open = Self { object, name: spec.name.to_owned(), streams, perf_pages: spec.perf_pages };
+        let open = Self { object, name: spec.name.to_owned(), streams, perf_pages: spec.perf_pages, targets: BTreeMap::new() };
         open.streams.iter().try_for_each(|map| open.find_map(map))?;
         if let Some(twice) = open.streams.iter().find(|map| open.streams.iter().filter(|other| other == map).count() > 1) {
             return Err(Error::Value { name: format!("map `{twice}`"), why: "it is named twice among those to be read".to_owned() });
@@ -82,6 +83,16 @@ impl Open {
         }
     }
 
+    /// Says what `attach` is to attach a program to whose section does not say it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no program of this name.
+    pub fn set_target(&mut self, program: &str, target: Target) -> Result<()> {
+        self.program(program)?;
+        self.targets.insert(program.to_owned(), target);
+        Ok(())
+    }
+
     /// The names of the programs.
     pub fn programs(&self) -> Vec<String> {
         self.object.progs().map(|program| program.name().to_string_lossy().into_owned()).collect()
@@ -112,10 +123,10 @@ impl Open {
     /// # Errors
     /// [`Error::Kernel`] with the verifier's log where a program was refused. Everything that was loaded before is unloaded.
     pub fn load(self) -> Result<Loaded> {
-        let Self { object, name, streams, perf_pages } = self;
+        let Self { object, name, streams, perf_pages, targets } = self;
         let (object, said) = listen(|| object.load());
         let object = object.map_err(|error| refused(format!("load the BPF object `{name}`"), &error, &said))?;
-        Loaded::new(object, name, &streams, perf_pages)
+        Loaded::new(object, name, &streams, perf_pages, targets)
     }
 }
 

@@ -11,6 +11,7 @@ mod maps;
 mod names;
 mod sections;
 mod setup;
+mod targets;
 
 pub(crate) use self::exports::pointee;
 pub use self::{
@@ -24,4 +25,5 @@ pub use self::{
     maps::{MapDef, MapKind},
     sections::{DataSection, Variable},
     setup::InitialValue,
+    targets::{Hook, Target},
 };

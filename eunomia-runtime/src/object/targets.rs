@@ -1,0 +1,99 @@
+//! Where the document says that programs are to be attached: what it has beside a program for sections that do not say it.
+
+use serde_json::Value as Json;
+
+use super::Checked;
+use crate::{
+    fault::{Fault, Faults, Place},
+    skeleton::model::Program,
+};
+
+/// What a program is attached to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The program.
+    pub program: &'a str,
+    /// Number of the interface.
+    pub interface: u32,
+    /// Which of its hooks.
+    pub hook: Hook,
+}
+
+/// A hook of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// XDP, with flags (`XDP_FLAGS_*`).
+    Xdp(u32),
+    /// Packets that enter.
+    Ingress,
+    /// Packets that leave.
+    Egress,
+}
+
+impl Checked {
+    /// The targets that the document gives: `ifindex` and `flags` of an XDP program, `tchook` of a tc program. `tcopts` has no meaning
+    /// for tcx, which is what tc programs are attached through.
+    ///
+    /// # Errors
+    /// Every value of a wrong type or range.
+    pub fn targets(&self, file: &str) -> Result<Vec<Target<'_>>, Faults> {
+        let place = self.skeleton.skel_place().key("progs");
+        let mut faults = Vec::new();
+        let targets = self.skeleton.programs.iter().enumerate().filter_map(|(i, program)| {
+            let section = self.programs.iter().find(|(name, _)| *name == program.name).map_or("", |(_, section)| section.as_str());
+            let mut reader = Reader { place: place.index(i), faults: &mut faults };
+            match section.trim_start_matches('?').split(['/', '.']).next()? {
+                "xdp" => reader.xdp(program),
+                "tc" | "tcx" | "classifier" | "action" => reader.tc(program),
+                _ => None,
+            }
+        });
+        let targets = targets.collect();
+        Faults::or(file, faults, Some(targets))
+    }
+}
+
+struct Reader<'f> {
+    place: Place,
+    faults: &'f mut Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn xdp<'a>(&mut self, program: &'a Program) -> Option<Target<'a>> {
+        let interface = program.other.get("ifindex")?;
+        let place = self.place.clone();
+        let flags = program.other.get("flags").map_or(Some(0), |flags| self.number(flags, &place.key("flags"), 0));
+        if let Some(old) = program.other.get("xdpopts").and_then(|options| options.get("old_prog_fd"))
+            && old.as_i64() != Some(0)
+        {
+            let what = format!("{old} is a descriptor of another process, which means nothing here");
+            self.faults.push(Fault::new(place.key("xdpopts").key("old_prog_fd"), what, "remove the key; no program is replaced"));
+        }
+        let interface = self.number(interface, &place.key("ifindex"), 1)?;
+        Some(Target { program: &program.name, interface, hook: Hook::Xdp(flags?) })
+    }
+
+    fn tc<'a>(&mut self, program: &'a Program) -> Option<Target<'a>> {
+        let hook = program.other.get("tchook")?;
+        let place = self.place.key("tchook");
+        let interface = hook.get("ifindex").map_or(Some(1), |interface| self.number(interface, &place.key("ifindex"), 1));
+        let hook = match hook.get("attach_point").map_or(Some("BPF_TC_INGRESS"), Json::as_str) {
+            Some("BPF_TC_INGRESS") => Hook::Ingress,
+            Some("BPF_TC_EGRESS") => Hook::Egress,
+            _ => {
+                let what = "expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"";
+                self.faults.push(Fault::new(place.key("attach_point"), what, "attach the program by its handle for anything else"));
+                return None;
+            }
+        };
+        Some(Target { program: &program.name, interface: interface?, hook })
+    }
+
+    fn number(&mut self, json: &Json, place: &Place, least: u32) -> Option<u32> {
+        let number = json.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number >= least);
+        if number.is_none() {
+            self.faults.push(Fault::new(place.clone(), format!("expected a whole number from {least} to 4294967295, found {json}"), ""));
+        }
+        number
+    }
+}
