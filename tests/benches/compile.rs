@@ -21,7 +21,7 @@ fn main() {
     );
     let (ours_empty, peer_empty) = (check(&ours, "fn main() {}\n"), check(&peer, "fn main() {}\n"));
     let mut ratios = Vec::new();
-    for name in ["bootstrap", "kinds", "maps", "streams"] {
+    for name in ["bootstrap", "kinds", "maps"] {
         let object = ours.path(&format!("{name}.bpf.o"));
         fs::write(&object, Skeleton::from_file(format!("bpf/{name}.json")).unwrap().object.unwrap()).unwrap();
         Config::new().object(&object).module("m").out_dir(ours.path("src")).generate().unwrap();

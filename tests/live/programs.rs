@@ -117,7 +117,10 @@ pub(crate) fn a_walk_over_tasks() -> Outcome {
     Ok(())
 }
 
-fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Vec<(String, Option<Option<i32>>)>) {
+/// Each program, and the errno of what refused it.
+type Results = Vec<(String, Option<Option<i32>>)>;
+
+fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Results) {
     let mut links = Vec::new();
     let results =
         loaded.links_each().into_iter().map(|(name, link)| (name, link.map(|link| links.push(link)).err().map(|error| errno(&error))));
