@@ -23,14 +23,47 @@ absent 'serde_json|base64|miniz_oxide|elf|btf-rs|strsim' -p eunomia-runtime --no
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap-build --edges normal
 # With the macro they stand in the tree of the macro alone, which is no part of the program.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap --edges no-proc-macro,normal
+# Nobody's program has a command line who did not ask for it.
+absent 'clap|clap_builder' -p eunomia-runtime --edges normal
+absent 'clap_derive' -p eunomia-runtime --all-features --edges normal
 # The typed core builds on any system.
 absent 'libbpf-rs|libbpf-sys|rustix|libc' -p eunomia-runtime --no-default-features --edges normal
 
-for features in '' load dynamic serde load,dynamic; do
+for features in '' load dynamic serde load,dynamic clap clap,load clap,dynamic; do
     echo "cargo check -p eunomia-runtime --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-runtime --no-default-features --features "$features" --target-dir target/features
 done
 for features in '' format compile cli; do
     echo "cargo check -p eunomia-build --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-build --no-default-features --features "$features" --target-dir target/features
+done
+
+# A generated module compiles whatever the runtime is built with, in an app that has nothing else.
+app=target/app
+mkdir -p "$app/src"
+cp Cargo.lock "$app"
+cat >"$app/Cargo.toml" <<'EOF'
+[package]
+name = "app"
+edition = "2024"
+
+[workspace]
+
+[dependencies]
+eunomia-macros = { path = "../../eunomia-macros" }
+eunomia-runtime = { path = "../../eunomia-runtime", default-features = false }
+
+[features]
+clap = ["eunomia-runtime/clap"]
+load = ["eunomia-runtime/load"]
+EOF
+cat >"$app/src/lib.rs" <<'EOF'
+//! An app.
+#![forbid(unsafe_code)]
+#![deny(warnings, missing_docs)]
+eunomia_macros::include_skeleton!("../../tests/bpf/args.json");
+EOF
+for features in '' load clap clap,load; do
+    echo "cargo check of a generated module, features '$features' of the runtime"
+    cargo check --quiet --manifest-path "$app/Cargo.toml" --features "$features" --target-dir target/features
 done

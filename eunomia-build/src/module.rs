@@ -10,6 +10,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use crate::{
+    args::{self, Argument},
     names::{self, Scope, camel, verbatim},
     structure::Structure,
     types::Types,
@@ -26,6 +27,7 @@ pub(crate) struct Module<'a> {
     pub(crate) programs: Vec<Program<'a>>,
     pub(crate) exports: Vec<Export<'a>>,
     pub(crate) initial: Vec<InitialValue<'a>>,
+    pub(crate) args: Vec<Argument<'a>>,
 }
 
 /// A struct of members that the document picks.
@@ -112,8 +114,9 @@ impl<'a> Module<'a> {
             faults.extend(more.faults);
             Vec::new()
         });
+        let args = args::decide(checked, &sections, file, &mut faults);
         if faults.is_empty() {
-            Ok(Self { checked, types, customs, sections, maps, programs, exports, initial })
+            Ok(Self { checked, types, customs, sections, maps, programs, exports, initial, args })
         } else {
             Err(Faults { file: file.to_owned(), faults })
         }

@@ -134,6 +134,35 @@ impl Open {
         show(&checked, variable, checked.read(&section, variable))
     }
 
+    /// The options of the variables as a program that clap parses; the app can add its own, which must have other names.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with every option of the document that cannot be.
+    #[cfg(feature = "clap")]
+    pub fn command(&self) -> Result<clap::Command> {
+        let checked = &self.checked;
+        Ok(checked.command(&checked.arguments(&checked.skeleton.name)?).to_clap())
+    }
+
+    /// Sets every variable that has an option: to the value that was given to [`Self::command`], else to the option's default.
+    ///
+    /// # Errors
+    /// As [`Self::command`]; [`Error::Value`] where the matches are those of another skeleton.
+    #[cfg(feature = "clap")]
+    pub fn args(mut self, matches: &clap::ArgMatches) -> Result<Self> {
+        let given = crate::args::Given::of(matches);
+        for argument in self.checked.arguments(&self.checked.skeleton.name)? {
+            let (section, variable) = (argument.section, argument.variable);
+            let bytes = given.bytes(&argument.arg.long).unwrap_or(&argument.default);
+            if bytes.len() != argument.default.len() {
+                let why = format!("{} bytes were given for it, by the command of another skeleton", bytes.len());
+                return Err(Error::Value { name: format!("variable `{}`", variable.name), why });
+            }
+            self.inner.section(&section.name)?.write(&variable.name, offset(variable), bytes)?;
+        }
+        Ok(self)
+    }
+
     /// The object below: programs can be switched off, maps resized.
     pub fn object(&mut self) -> &mut bpf::Open {
         &mut self.inner

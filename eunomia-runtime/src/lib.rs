@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(any(feature = "clap", feature = "dynamic"))]
+pub mod args;
 #[cfg(feature = "load")]
 pub mod bpf;
 #[cfg(all(feature = "dynamic", feature = "load"))]
@@ -15,6 +17,8 @@ mod perf_event;
 pub mod reader;
 mod refusal;
 pub mod sample;
+#[cfg(any(feature = "clap", feature = "dynamic"))]
+mod scalar;
 #[cfg(feature = "dynamic")]
 pub mod skeleton;
 #[cfg(feature = "dynamic")]

@@ -1,5 +1,7 @@
 //! Not public API: what generated modules name beside the public types. Changes with the generator.
 
+#[cfg(feature = "clap")]
+pub use clap;
 #[cfg(feature = "serde")]
 pub use serde_core as serde;
 pub use zerocopy;
@@ -33,6 +35,81 @@ macro_rules! __lifecycle {
 #[macro_export]
 macro_rules! __lifecycle {
     ($($item:item)*) => {};
+}
+
+/// Expands to what makes a struct the arguments of a module where the runtime has clap, else to nothing.
+#[cfg(feature = "clap")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __args {
+    (impl ::eunomia_runtime::args::Args for $args:ident { $($item:item)* }) => {
+        impl $crate::args::Args for $args { $($item)* }
+
+        impl $args {
+            /// Reads the command line of this process; prints the help or what is wrong, and exits, where there is nothing to run with.
+            pub fn parse() -> Self {
+                <Self as $crate::__private::clap::Parser>::parse()
+            }
+
+            /// Reads a command line, its first item being the name of the program.
+            ///
+            /// # Errors
+            /// What is wrong with it, or the help or version that was asked for; its `exit` prints it.
+            pub fn try_parse_from<I, T>(line: I) -> ::core::result::Result<Self, $crate::__private::clap::Error>
+            where
+                I: ::core::iter::IntoIterator<Item = T>,
+                T: ::core::convert::Into<::std::ffi::OsString> + ::core::clone::Clone,
+            {
+                <Self as $crate::__private::clap::Parser>::try_parse_from(line)
+            }
+        }
+
+        impl $crate::__private::clap::Parser for $args {}
+
+        impl $crate::__private::clap::CommandFactory for $args {
+            fn command() -> $crate::__private::clap::Command {
+                <Self as $crate::args::Args>::describe().to_clap()
+            }
+
+            fn command_for_update() -> $crate::__private::clap::Command {
+                <Self as $crate::args::Args>::describe().to_clap()
+            }
+        }
+
+        impl $crate::__private::clap::Args for $args {
+            fn augment_args(command: $crate::__private::clap::Command) -> $crate::__private::clap::Command {
+                <Self as $crate::args::Args>::describe().add_to(command)
+            }
+
+            fn augment_args_for_update(command: $crate::__private::clap::Command) -> $crate::__private::clap::Command {
+                <Self as $crate::args::Args>::describe().add_to(command)
+            }
+        }
+
+        impl $crate::__private::clap::FromArgMatches for $args {
+            fn from_arg_matches(
+                matches: &$crate::__private::clap::ArgMatches,
+            ) -> ::core::result::Result<Self, $crate::__private::clap::Error> {
+                ::core::result::Result::Ok(<Self as $crate::args::Args>::of(matches))
+            }
+
+            fn update_from_arg_matches(
+                &mut self,
+                matches: &$crate::__private::clap::ArgMatches,
+            ) -> ::core::result::Result<(), $crate::__private::clap::Error> {
+                <Self as $crate::args::Args>::update(self, &$crate::args::Given::of(matches));
+                ::core::result::Result::Ok(())
+            }
+        }
+    };
+}
+
+/// Expands to what makes a struct the arguments of a module where the runtime has clap, else to nothing.
+#[cfg(not(feature = "clap"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __args {
+    ($($any:tt)*) => {};
 }
 
 /// Expands to its argument where the runtime knows serde, else to nothing.

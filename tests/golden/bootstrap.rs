@@ -203,6 +203,52 @@ pub mod bootstrap {
             }
         }
     }
+    /// What the command line can set; by default as the skeleton says.
+    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    pub struct Args {
+        /// Option `--min_duration_ns`: Report only processes that lived at least this long, in nanoseconds
+        ///
+        /// `const volatile unsigned long long min_duration_ns`
+        pub min_duration_ns: u64,
+        /// Option `--dropped`: Set value of `unsigned long long` variable dropped
+        ///
+        /// `unsigned long long dropped`
+        pub dropped: u64,
+    }
+    impl ::core::default::Default for Args {
+        fn default() -> Self {
+            Self {
+                min_duration_ns: 0,
+                dropped: 0,
+            }
+        }
+    }
+    ::eunomia_runtime::__args! {
+        impl ::eunomia_runtime::args::Args for Args {
+            fn describe() -> ::eunomia_runtime::args::Command {
+                use ::eunomia_runtime::args::{Arg, Command, Scalar};
+                Command::new("bootstrap")
+                    .arg(
+                        Arg::new("min_duration_ns", Scalar::Unsigned(8))
+                            .help(
+                                "Report only processes that lived at least this long, in nanoseconds",
+                            )
+                            .default("0"),
+                    )
+                    .arg(
+                        Arg::new("dropped", Scalar::Unsigned(8))
+                            .help("Set value of `unsigned long long` variable dropped")
+                            .default("0"),
+                    )
+            }
+            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
+                self.min_duration_ns = given
+                    .value("min_duration_ns")
+                    .unwrap_or(self.min_duration_ns);
+                self.dropped = given.value("dropped").unwrap_or(self.dropped);
+            }
+        }
+    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -242,6 +288,17 @@ pub mod bootstrap {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 Bss::new(&self.object.section(".bss")?)
+            }
+            /// Sets every variable that `args` has, and none but these.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let section = self.rodata()?;
+                section.min_duration_ns.set(args.min_duration_ns);
+                let section = self.bss()?;
+                section.dropped.set(args.dropped);
+                ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {

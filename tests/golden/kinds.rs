@@ -628,6 +628,172 @@ pub mod kinds {
             }
         }
     }
+    /// What the command line can set; by default as the skeleton says.
+    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    pub struct Args {
+        /// Option `--ro_u8`: Set value of `unsigned char` variable ro_u8
+        ///
+        /// `const volatile unsigned char ro_u8`
+        pub ro_u8: u8,
+        /// Option `--disable-ro_flag`: Set value of `_Bool` variable ro_flag
+        ///
+        /// `const volatile _Bool ro_flag`
+        pub ro_flag: bool,
+        /// Option `--ro_text`: Set value of `const volatile char[8]` variable ro_text
+        ///
+        /// `const volatile char ro_text[8]`
+        pub ro_text: ::eunomia_runtime::sample::CharArray<8>,
+        /// Option `--ro_level`: Set value of `enum level` variable ro_level
+        ///
+        /// `const volatile enum level ro_level`
+        pub ro_level: types::Level,
+        /// Option `--data_i32`: Set value of `int` variable data_i32
+        ///
+        /// `int data_i32`
+        pub data_i32: i32,
+        /// Option `--data_f32`: Set value of `float` variable data_f32
+        ///
+        /// `float data_f32`
+        pub data_f32: f32,
+        /// Option `--data_u128`: Set value of `unsigned __int128` variable data_u128
+        ///
+        /// `unsigned __int128 data_u128`
+        pub data_u128: u128,
+        /// Option `--custom`: Set value of `int` variable custom
+        ///
+        /// `int custom`
+        pub custom: i32,
+        /// Option `--bss_u64`: Set value of `unsigned long long` variable bss_u64
+        ///
+        /// `unsigned long long bss_u64`
+        pub bss_u64: u64,
+        /// Option `--seen_version`: Set value of `unsigned int` variable seen_version
+        ///
+        /// `unsigned int seen_version`
+        pub seen_version: u32,
+        /// Option `--seen_hz`: Set value of `int` variable seen_hz
+        ///
+        /// `int seen_hz`
+        pub seen_hz: i32,
+        /// Option `--seen_syscall`: Set value of `_Bool` variable seen_syscall
+        ///
+        /// `_Bool seen_syscall`
+        pub seen_syscall: bool,
+        /// Option `--bss_text`: Set value of `char[16]` variable bss_text
+        ///
+        /// `char bss_text[16]`
+        pub bss_text: ::eunomia_runtime::sample::CharArray<16>,
+    }
+    impl ::core::default::Default for Args {
+        fn default() -> Self {
+            Self {
+                ro_u8: 200,
+                ro_flag: true,
+                ro_text: ::core::convert::From::from(*b"hello\0\0\0"),
+                ro_level: types::Level(-5),
+                data_i32: -7,
+                data_f32: 1.5,
+                data_u128: 9,
+                custom: 11,
+                bss_u64: 0,
+                seen_version: 0,
+                seen_hz: 0,
+                seen_syscall: false,
+                bss_text: ::core::convert::From::from(
+                    *b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+                ),
+            }
+        }
+    }
+    ::eunomia_runtime::__args! {
+        impl ::eunomia_runtime::args::Args for Args {
+            fn describe() -> ::eunomia_runtime::args::Command {
+                use ::eunomia_runtime::args::{Arg, Command, Scalar};
+                Command::new("kinds")
+                    .arg(
+                        Arg::new("ro_u8", Scalar::Unsigned(1))
+                            .help("Set value of `unsigned char` variable ro_u8")
+                            .default("200"),
+                    )
+                    .arg(
+                        Arg::new("ro_flag", Scalar::Bool(1))
+                            .long("disable-ro_flag")
+                            .help("Set value of `_Bool` variable ro_flag")
+                            .default("true"),
+                    )
+                    .arg(
+                        Arg::new("ro_text", Scalar::Text(8))
+                            .help("Set value of `const volatile char[8]` variable ro_text")
+                            .default("hello"),
+                    )
+                    .arg(
+                        Arg::new("ro_level", Scalar::Signed(4))
+                            .help("Set value of `enum level` variable ro_level")
+                            .constants([("LOW", -5), ("HIGH", 7)])
+                            .default("LOW"),
+                    )
+                    .arg(
+                        Arg::new("data_i32", Scalar::Signed(4))
+                            .help("Set value of `int` variable data_i32")
+                            .default("-7"),
+                    )
+                    .arg(
+                        Arg::new("data_f32", Scalar::Float(4))
+                            .help("Set value of `float` variable data_f32")
+                            .default("1.5"),
+                    )
+                    .arg(
+                        Arg::new("data_u128", Scalar::Unsigned(16))
+                            .help("Set value of `unsigned __int128` variable data_u128")
+                            .default("9"),
+                    )
+                    .arg(
+                        Arg::new("custom", Scalar::Signed(4))
+                            .help("Set value of `int` variable custom")
+                            .default("11"),
+                    )
+                    .arg(
+                        Arg::new("bss_u64", Scalar::Unsigned(8))
+                            .help("Set value of `unsigned long long` variable bss_u64")
+                            .default("0"),
+                    )
+                    .arg(
+                        Arg::new("seen_version", Scalar::Unsigned(4))
+                            .help("Set value of `unsigned int` variable seen_version")
+                            .default("0"),
+                    )
+                    .arg(
+                        Arg::new("seen_hz", Scalar::Signed(4))
+                            .help("Set value of `int` variable seen_hz")
+                            .default("0"),
+                    )
+                    .arg(
+                        Arg::new("seen_syscall", Scalar::Bool(1))
+                            .help("Set value of `_Bool` variable seen_syscall")
+                            .default("false"),
+                    )
+                    .arg(
+                        Arg::new("bss_text", Scalar::Text(16))
+                            .help("Set value of `char[16]` variable bss_text"),
+                    )
+            }
+            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
+                self.ro_u8 = given.value("ro_u8").unwrap_or(self.ro_u8);
+                self.ro_flag = given.flag("disable-ro_flag").unwrap_or(self.ro_flag);
+                self.ro_text = given.value("ro_text").unwrap_or(self.ro_text);
+                self.ro_level = given.value("ro_level").unwrap_or(self.ro_level);
+                self.data_i32 = given.value("data_i32").unwrap_or(self.data_i32);
+                self.data_f32 = given.value("data_f32").unwrap_or(self.data_f32);
+                self.data_u128 = given.value("data_u128").unwrap_or(self.data_u128);
+                self.custom = given.value("custom").unwrap_or(self.custom);
+                self.bss_u64 = given.value("bss_u64").unwrap_or(self.bss_u64);
+                self.seen_version = given.value("seen_version").unwrap_or(self.seen_version);
+                self.seen_hz = given.value("seen_hz").unwrap_or(self.seen_hz);
+                self.seen_syscall = given.flag("seen_syscall").unwrap_or(self.seen_syscall);
+                self.bss_text = given.value("bss_text").unwrap_or(self.bss_text);
+            }
+        }
+    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -685,6 +851,30 @@ pub mod kinds {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 Bss::new(&self.object.section(".bss")?)
+            }
+            /// Sets every variable that `args` has, and none but these.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let section = self.rodata()?;
+                section.ro_u8.set(args.ro_u8);
+                section.ro_flag.set(::core::convert::Into::into(args.ro_flag));
+                section.ro_text.set(args.ro_text);
+                section.ro_level.set(args.ro_level);
+                let section = self.data()?;
+                section.data_i32.set(args.data_i32);
+                section.data_f32.set(args.data_f32);
+                section.data_u128.set(args.data_u128);
+                let section = self.data_my_sec()?;
+                section.custom.set(args.custom);
+                let section = self.bss()?;
+                section.bss_u64.set(args.bss_u64);
+                section.seen_version.set(args.seen_version);
+                section.seen_hz.set(args.seen_hz);
+                section.seen_syscall.set(::core::convert::Into::into(args.seen_syscall));
+                section.bss_text.set(args.bss_text);
+                ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {

@@ -148,6 +148,45 @@ pub mod maps {
             }
         }
     }
+    /// What the command line can set; by default as the skeleton says.
+    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    pub struct Args {
+        /// Option `--called`: Set value of `unsigned int` variable called
+        ///
+        /// `unsigned int called`
+        pub called: u32,
+        /// Option `--stack_id`: Set value of `int` variable stack_id
+        ///
+        /// `int stack_id`
+        pub stack_id: i32,
+    }
+    impl ::core::default::Default for Args {
+        fn default() -> Self {
+            Self { called: 0, stack_id: 0 }
+        }
+    }
+    ::eunomia_runtime::__args! {
+        impl ::eunomia_runtime::args::Args for Args {
+            fn describe() -> ::eunomia_runtime::args::Command {
+                use ::eunomia_runtime::args::{Arg, Command, Scalar};
+                Command::new("maps")
+                    .arg(
+                        Arg::new("called", Scalar::Unsigned(4))
+                            .help("Set value of `unsigned int` variable called")
+                            .default("0"),
+                    )
+                    .arg(
+                        Arg::new("stack_id", Scalar::Signed(4))
+                            .help("Set value of `int` variable stack_id")
+                            .default("0"),
+                    )
+            }
+            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
+                self.called = given.value("called").unwrap_or(self.called);
+                self.stack_id = given.value("stack_id").unwrap_or(self.stack_id);
+            }
+        }
+    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -178,6 +217,16 @@ pub mod maps {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 Bss::new(&self.object.section(".bss")?)
+            }
+            /// Sets every variable that `args` has, and none but these.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let section = self.bss()?;
+                section.called.set(args.called);
+                section.stack_id.set(args.stack_id);
+                ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {

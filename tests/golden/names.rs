@@ -183,6 +183,45 @@ pub mod names {
             }
         }
     }
+    /// What the command line can set; by default as the skeleton says.
+    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    pub struct Args {
+        /// Option `--await`: Set value of `int` variable await
+        ///
+        /// `int await`
+        pub r#await: i32,
+        /// Option `--loop`: Set value of `int` variable loop
+        ///
+        /// `int loop`
+        pub r#loop: i32,
+    }
+    impl ::core::default::Default for Args {
+        fn default() -> Self {
+            Self { r#await: 3, r#loop: 0 }
+        }
+    }
+    ::eunomia_runtime::__args! {
+        impl ::eunomia_runtime::args::Args for Args {
+            fn describe() -> ::eunomia_runtime::args::Command {
+                use ::eunomia_runtime::args::{Arg, Command, Scalar};
+                Command::new("names")
+                    .arg(
+                        Arg::new("await", Scalar::Signed(4))
+                            .help("Set value of `int` variable await")
+                            .default("3"),
+                    )
+                    .arg(
+                        Arg::new("loop", Scalar::Signed(4))
+                            .help("Set value of `int` variable loop")
+                            .default("0"),
+                    )
+            }
+            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
+                self.r#await = given.value("await").unwrap_or(self.r#await);
+                self.r#loop = given.value("loop").unwrap_or(self.r#loop);
+            }
+        }
+    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -222,6 +261,17 @@ pub mod names {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 Bss::new(&self.object.section(".bss")?)
+            }
+            /// Sets every variable that `args` has, and none but these.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let section = self.data()?;
+                section.r#await.set(args.r#await);
+                let section = self.bss()?;
+                section.r#loop.set(args.r#loop);
+                ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {

@@ -1215,6 +1215,36 @@ pub mod shapes {
             }
         }
     }
+    /// What the command line can set; by default as the skeleton says.
+    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    pub struct Args {
+        /// Option `--state`: Set value of `enum {..}` variable state
+        ///
+        /// `enum {..} state`
+        pub state: types::State,
+    }
+    impl ::core::default::Default for Args {
+        fn default() -> Self {
+            Self { state: types::State(1) }
+        }
+    }
+    ::eunomia_runtime::__args! {
+        impl ::eunomia_runtime::args::Args for Args {
+            fn describe() -> ::eunomia_runtime::args::Command {
+                use ::eunomia_runtime::args::{Arg, Command, Scalar};
+                Command::new("shapes")
+                    .arg(
+                        Arg::new("state", Scalar::Unsigned(4))
+                            .help("Set value of `enum {..}` variable state")
+                            .constants([("IDLE", 0), ("BUSY", 1)])
+                            .default("BUSY"),
+                    )
+            }
+            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
+                self.state = given.value("state").unwrap_or(self.state);
+            }
+        }
+    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -1254,6 +1284,15 @@ pub mod shapes {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 Bss::new(&self.object.section(".bss")?)
+            }
+            /// Sets every variable that `args` has, and none but these.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let section = self.data()?;
+                section.state.set(args.state);
+                ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {

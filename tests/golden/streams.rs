@@ -187,6 +187,45 @@ pub mod streams {
             }
         }
     }
+    /// What the command line can set; by default as the skeleton says.
+    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    pub struct Args {
+        /// Option `--sent`: Set value of `unsigned long long` variable sent
+        ///
+        /// `unsigned long long sent`
+        pub sent: u64,
+        /// Option `--refused`: Set value of `unsigned long long` variable refused
+        ///
+        /// `unsigned long long refused`
+        pub refused: u64,
+    }
+    impl ::core::default::Default for Args {
+        fn default() -> Self {
+            Self { sent: 0, refused: 0 }
+        }
+    }
+    ::eunomia_runtime::__args! {
+        impl ::eunomia_runtime::args::Args for Args {
+            fn describe() -> ::eunomia_runtime::args::Command {
+                use ::eunomia_runtime::args::{Arg, Command, Scalar};
+                Command::new("streams")
+                    .arg(
+                        Arg::new("sent", Scalar::Unsigned(8))
+                            .help("Set value of `unsigned long long` variable sent")
+                            .default("0"),
+                    )
+                    .arg(
+                        Arg::new("refused", Scalar::Unsigned(8))
+                            .help("Set value of `unsigned long long` variable refused")
+                            .default("0"),
+                    )
+            }
+            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
+                self.sent = given.value("sent").unwrap_or(self.sent);
+                self.refused = given.value("refused").unwrap_or(self.refused);
+            }
+        }
+    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -217,6 +256,16 @@ pub mod streams {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 Bss::new(&self.object.section(".bss")?)
+            }
+            /// Sets every variable that `args` has, and none but these.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let section = self.bss()?;
+                section.sent.set(args.sent);
+                section.refused.set(args.refused);
+                ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {

@@ -3,6 +3,7 @@
 //!
 //! Where the kernel refuses BPF every test is reported as ignored, by name, after what is missing.
 
+mod args;
 mod bootstrap;
 mod control;
 mod errors;
@@ -23,6 +24,9 @@ type Outcome = Result<(), Failed>;
 type Test = (&'static str, fn() -> Outcome);
 
 const TESTS: &[Test] = &[
+    ("args::typed_arguments_reach_the_program", args::typed_arguments_reach_the_program),
+    ("args::dynamic_arguments_reach_the_program", args::dynamic_arguments_reach_the_program),
+    ("args::arguments_of_another_skeleton_are_refused", args::arguments_of_another_skeleton_are_refused),
     ("bootstrap::typed_events_of_a_child", bootstrap::typed_events_of_a_child),
     ("bootstrap::dynamic_events_of_a_child", bootstrap::dynamic_events_of_a_child),
     ("bootstrap::detaching_ends_events", bootstrap::detaching_ends_events),

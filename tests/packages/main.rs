@@ -8,7 +8,7 @@ use std::{env, fs, path::Path};
 use eunomia_build::{Config, Skeleton};
 use eunomia_runtime::{
     object::Kind,
-    skeleton::model::{ExportConfig, Interpreter},
+    skeleton::model::{CmdArg, Doc, ExportConfig, Interpreter},
 };
 
 #[test]
@@ -16,6 +16,7 @@ fn packages_are_current() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut stale = Vec::new();
     for (folder, name) in [
+        ("tests", "args"),
         ("tests", "kinds"),
         ("tests", "maps"),
         ("tests", "names"),
@@ -28,7 +29,12 @@ fn packages_are_current() {
         // Sources are named relative to the working directory, which thus decides what BTF says of them.
         env::set_current_dir(workspace.join(folder)).unwrap();
         let fresh = compile(name);
-        let fresh = if name == "streams" { typed_streams(fresh) } else { fresh };
+        let fresh = match name {
+            "args" => with_options(fresh),
+            "bootstrap" => with_threshold(fresh),
+            "streams" => typed_streams(fresh),
+            _ => fresh,
+        };
         if fs::read_to_string(format!("bpf/{name}.json")).ok().as_ref() != Some(&fresh) {
             fs::write(format!("bpf/{name}.json"), fresh).unwrap();
             stale.push(format!("{folder}/bpf/{name}.json"));
@@ -64,6 +70,50 @@ fn typed_streams(package: String) -> String {
             _ => continue,
         };
         map.interpreter = Interpreter::Struct;
+    }
+    skeleton.to_json()
+}
+
+/// Describes options, as the format's annotations in the C source would.
+fn with_options(package: String) -> String {
+    let mut skeleton = Skeleton::parse(&package, "args").unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    skeleton.doc = Some(Doc {
+        version: text("1.2.3"),
+        brief: text("Adds up what the command line says."),
+        details: text("Values are decimal, 0x, 0o or 0b."),
+        ..Doc::default()
+    });
+    let rodata = skeleton.sections.iter_mut().find(|section| section.name == ".rodata").unwrap();
+    for variable in &mut rodata.variables {
+        let arg = |default: serde_json::Value, long, short, help| {
+            let default = (!default.is_null()).then_some(default);
+            Some(CmdArg { default, long, short, help, ..CmdArg::default() })
+        };
+        match variable.name.as_str() {
+            "i32" => variable.arg = arg(12345.into(), text("cv1"), text("1"), text("This is a help message for i32")),
+            "u32" => variable.arg = arg("0xfffffff0".into(), None, text("u"), None),
+            "i64" => variable.value = Some((-7).into()),
+            "i128" => variable.description = text("Described, not helped"),
+            "off" => variable.arg = arg(false.into(), None, None, None),
+            "on" => variable.arg = arg(true.into(), text("switch"), text("s"), None),
+            "quiet" => variable.arg = arg(().into(), None, text("q"), text("Say less")),
+            "level" => variable.arg = arg("HIGH".into(), text("log-level"), None, None),
+            "comm" => variable.arg = arg("bash".into(), None, text("c"), None),
+            _ => {}
+        }
+    }
+    skeleton.to_json()
+}
+
+/// Describes the example's option.
+fn with_threshold(package: String) -> String {
+    let mut skeleton = Skeleton::parse(&package, "bootstrap").unwrap();
+    for variable in skeleton.sections.iter_mut().flat_map(|section| &mut section.variables) {
+        if variable.name == "min_duration_ns" {
+            let help = Some("Report only processes that lived at least this long, in nanoseconds".to_owned());
+            variable.arg = Some(CmdArg { help, ..CmdArg::default() });
+        }
     }
     skeleton.to_json()
 }

@@ -2,6 +2,7 @@
 //!
 //! Every input is the bootstrap example's package with one thing wrong with it.
 
+mod args;
 mod corrupt;
 mod document;
 mod object;

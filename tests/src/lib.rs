@@ -6,6 +6,7 @@ pub mod crates;
 
 /// Made by the build script.
 pub mod built {
+    include!(concat!(env!("OUT_DIR"), "/args.rs"));
     include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));
     include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
     include!(concat!(env!("OUT_DIR"), "/maps.rs"));
@@ -20,6 +21,7 @@ pub mod built {
 /// Made by the macro, where nothing is in scope.
 #[no_implicit_prelude]
 pub mod included {
+    ::eunomia_macros::include_skeleton!("bpf/args.json");
     ::eunomia_macros::include_skeleton!("bpf/bootstrap.json");
     ::eunomia_macros::include_skeleton!("bpf/kinds.json", debug = "../target/kinds.expanded.rs");
     ::eunomia_macros::include_skeleton!("bpf/names.json", mod = match);

@@ -1,7 +1,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::doc::Doc;
+use super::{args, doc::Doc};
 use crate::{module::Module, types::literal};
 
 /// `open`, `Open`, `Loaded` and `Attached`.
@@ -21,6 +21,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let unlinked: Vec<_> = unlinked.collect();
     let mutable = (!module.initial.is_empty() || !unlinked.is_empty()).then(|| quote!(mut));
     let open_sections = open_sections(module);
+    let open_args = args::open(module);
     let loaded_sections = loaded_sections(module);
     let (open_progs, progs) = programs(module);
     let maps = maps(module);
@@ -50,6 +51,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
         impl Open {
             #open_sections
+            #open_args
             #open_progs
 
             /// The object below, by names.

@@ -1,5 +1,6 @@
 //! Writes a [`Module`] as tokens. Nothing here can fail.
 
+mod args;
 mod doc;
 mod exports;
 mod lifecycle;
@@ -25,6 +26,7 @@ pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenS
     let object = object::emit(module, embed);
     let types = types::emit(module);
     let exports = exports::emit(module);
+    let args = args::emit(module);
     let lifecycle: TokenStream =
         [lifecycle::emit(module), sections::emit(module), maps::emit(module), programs::emit(module), exports::stats(module)]
             .into_iter()
@@ -46,6 +48,7 @@ pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenS
             #object
             #types
             #exports
+            #args
             ::eunomia_runtime::__lifecycle! { #lifecycle }
         }
     }

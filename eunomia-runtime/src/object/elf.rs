@@ -2,7 +2,7 @@
 
 use elf::{
     ElfBytes,
-    abi::{EM_BPF, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, STB_LOCAL, STT_FUNC, STV_HIDDEN, STV_INTERNAL},
+    abi::{EM_BPF, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS, STB_LOCAL, STT_FUNC, STV_HIDDEN, STV_INTERNAL},
     endian::AnyEndian,
     file::Class,
 };
@@ -25,6 +25,8 @@ pub struct Section {
     pub name: String,
     /// Its size in bytes, also where the file holds none of them (`.bss`).
     pub size: u64,
+    /// Where its bytes stand in the file; `None` where the file holds none of them, and they are zero.
+    pub offset: Option<u64>,
     /// Whether it holds instructions.
     pub executable: bool,
 }
@@ -97,6 +99,7 @@ impl Elf {
             elf.sections.push(Section {
                 name: name.to_owned(),
                 size: header.sh_size,
+                offset: (header.sh_type != SHT_NOBITS).then_some(header.sh_offset),
                 executable: flags & u64::from(SHF_ALLOC) != 0 && flags & u64::from(SHF_EXECINSTR) != 0,
             });
         }

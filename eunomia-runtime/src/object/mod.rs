@@ -1,5 +1,6 @@
 //! The BPF object: what its ELF and its BTF say, and whether a skeleton agrees with them.
 
+mod args;
 mod btf;
 mod check;
 mod elf;
@@ -13,6 +14,7 @@ mod setup;
 
 pub(crate) use self::exports::pointee;
 pub use self::{
+    args::Argument,
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
     check::Checked,
     elf::{Elf, Section, Symbol},

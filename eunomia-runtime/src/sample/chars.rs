@@ -62,6 +62,13 @@ pub(crate) fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|&byte| byte == 0).next().unwrap_or(bytes)
 }
 
+/// The bytes as C has them, text or not.
+impl<const N: usize> From<[u8; N]> for CharArray<N> {
+    fn from(bytes: [u8; N]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl<const N: usize> Default for CharArray<N> {
     fn default() -> Self {
         Self([0; N])

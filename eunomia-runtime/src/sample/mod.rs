@@ -13,7 +13,7 @@ pub(crate) mod serial;
 mod tailed;
 
 pub use self::bool::Bool;
-#[cfg(feature = "dynamic")]
+#[cfg(any(feature = "clap", feature = "dynamic"))]
 pub(crate) use chars::until_nul;
 pub use chars::{CharArray, TooLong};
 pub use event::{Event, Short, with_event};

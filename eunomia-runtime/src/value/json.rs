@@ -32,10 +32,8 @@ impl Value<'_> {
                 out.push('}');
             }
             (_, Some(Kind::Array { .. })) => list(out, self.items(), |out, item| item.write_json(out)),
-            (_, Some(Kind::Float { size: 4 })) => {
-                float(out, self.bytes.try_into().map(f32::from_le_bytes).ok().filter(|number| number.is_finite()))
-            }
-            (_, Some(Kind::Float { size: 8 })) => float(out, self.as_f64().filter(|number| number.is_finite())),
+            (_, Some(Kind::Float { size: 4 })) => float(out, self.bytes.try_into().map(f32::from_le_bytes).ok()),
+            (_, Some(Kind::Float { size: 8 })) => float(out, self.as_f64()),
             (_, Some(Kind::Enum { .. })) => {
                 let value = self.as_i128().unwrap_or_default();
                 quote(out, &format!("{}({value})", self.enum_name().unwrap_or("<UNKNOWN_VARIANT>")));
@@ -70,12 +68,11 @@ fn number<T: std::fmt::Display>(out: &mut String, number: Option<T>) {
     }
 }
 
-/// A number that stays one with a fraction. JSON has no infinities and no NaN; they are `None` here and become null.
-fn float<T: std::fmt::Debug>(out: &mut String, number: Option<T>) {
-    match number {
-        Some(number) => _ = write!(out, "{number:?}"),
-        None => out.push_str("null"),
-    }
+/// A number as every serializer of the `serde` feature writes it: where two texts are equally near, the same one. JSON has no infinities
+/// and no NaN; they become null.
+fn float(out: &mut String, number: Option<impl serde_core::Serialize>) {
+    let text = number.and_then(|number| serde_json::to_string(&number).ok());
+    out.push_str(text.as_deref().unwrap_or("null"));
 }
 
 fn quote(out: &mut String, text: &str) {

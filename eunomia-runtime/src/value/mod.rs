@@ -5,5 +5,6 @@ mod json;
 mod text;
 mod view;
 
+pub(crate) use encode::{constants, scalar};
 pub use encode::{encode, parse};
 pub use view::Value;

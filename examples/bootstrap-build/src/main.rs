@@ -17,17 +17,17 @@ use bootstrap::{Export, types::Event};
 
 /// Prints every process start and exit.
 #[derive(Parser)]
-struct Args {
-    /// Report only processes that lived at least this long, in nanoseconds
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    min_duration_ns: u64,
+struct Options {
+    /// Those of the skeleton's variables.
+    #[command(flatten)]
+    args: bootstrap::Args,
     /// End after this many seconds
     #[arg(long, value_name = "S")]
     duration: Option<u64>,
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -38,15 +38,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let mut skel = bootstrap::open()?;
-    skel.rodata()?.min_duration_ns.set(args.min_duration_ns);
-    let skel = skel.load()?.attach()?;
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let skel = bootstrap::open()?.args(&options.args)?.load()?.attach()?;
 
     let stop = skel.stop_handle();
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.stop())?;
-    let end = args.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
     let mut out = io::stdout().lock();
     writeln!(out, "TIME     PID     PPID    EXIT_CODE DURATION_NS  COMM             FILENAME                         EXIT_EVENT ET")?;

@@ -1,19 +1,34 @@
-//! Runs any skeleton: `dynamic FILE [--duration SECONDS] [--VARIABLE VALUE]..`, FILE being a JSON skeleton or a `.bpf.o`.
+//! Runs any skeleton: `dynamic [--duration S] FILE [--VARIABLE VALUE]..`; `dynamic FILE -- --help` says which variables it has.
 #![forbid(unsafe_code)]
 
 use std::{
-    env,
     error::Error,
+    ffi::OsString,
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
+use clap::Parser;
 use eunomia_runtime::Skeleton;
 use jiff::Zoned;
 
+/// Runs any skeleton and prints its events.
+#[derive(Parser)]
+struct Options {
+    /// End after this many seconds
+    #[arg(long, value_name = "S")]
+    duration: Option<u64>,
+    /// A JSON skeleton or a `.bpf.o`
+    file: PathBuf,
+    /// Options of the skeleton's variables; `-- --help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
 fn main() -> ExitCode {
-    run().map_or_else(
+    run(Options::parse()).map_or_else(
         |error| {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -22,21 +37,15 @@ fn main() -> ExitCode {
     )
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    let mut args = env::args().skip(1);
-    let mut open = Skeleton::from_file(args.next().ok_or("usage: dynamic FILE [--duration SECONDS] [--VARIABLE VALUE]..")?)?.open()?;
-    let mut end = None;
-    while let Some(option) = args.next() {
-        let value = args.next().ok_or_else(|| format!("{option} needs a value"))?;
-        match option.trim_start_matches("--").replace('-', "_").as_str() {
-            "duration" => end = Some(Instant::now() + Duration::from_secs(value.parse()?)),
-            variable => open.set(variable, &value)?,
-        }
-    }
-    let skel = open.load()?.attach()?;
+fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let open = Skeleton::from_file(options.file)?.open()?;
+    let args = open.command()?.no_binary_name(true).get_matches_from(options.args);
+    let skel = open.args(&args)?.load()?.attach()?;
     let stop = skel.stop_handle();
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.stop())?;
+
+    let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
     let mut out = io::stdout().lock();
     let mut header = true;

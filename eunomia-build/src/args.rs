@@ -1,0 +1,98 @@
+use std::collections::HashMap;
+
+use eunomia_runtime::{
+    args::Scalar,
+    fault::Fault,
+    object::{self, Checked, TypeId, Variable},
+};
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::quote;
+
+use crate::{
+    module::Section,
+    names::{Scope, verbatim},
+    types::{Types, integer},
+};
+
+/// A field of `Args`.
+#[derive(Debug)]
+pub(crate) struct Argument<'a> {
+    pub(crate) field: Ident,
+    /// The method that returns the variable's section.
+    pub(crate) section: Ident,
+    /// The variable's handle there.
+    pub(crate) variable: Ident,
+    pub(crate) read: object::Argument<'a>,
+}
+
+/// The options of the variables of `sections`.
+pub(crate) fn decide<'a>(checked: &'a Checked, sections: &[Section<'a>], file: &str, faults: &mut Vec<Fault>) -> Vec<Argument<'a>> {
+    let arguments = checked.arguments(file).unwrap_or_else(|more| {
+        faults.extend(more.faults);
+        Vec::new()
+    });
+    // Two sections may have variables of one name; the place in memory tells which is meant.
+    let mut handles: HashMap<*const Variable, (&Ident, &Ident)> = HashMap::new();
+    for section in sections {
+        handles.extend(section.variables.iter().map(|(ident, variable)| (std::ptr::from_ref(*variable), (&section.method, ident))));
+    }
+    let mut fields = Scope::default();
+    let arguments = arguments.into_iter().filter_map(|read| {
+        let (section, variable) = handles.get(&std::ptr::from_ref(read.variable)).copied()?;
+        let field = fields.claim(verbatim(&read.variable.name));
+        Some(Argument { field, section: section.clone(), variable: variable.clone(), read })
+    });
+    arguments.collect()
+}
+
+impl Argument<'_> {
+    pub(crate) fn ty(&self) -> TypeId {
+        self.read.variable.ty
+    }
+
+    pub(crate) fn is_bool(&self) -> bool {
+        matches!(self.read.arg.scalar, Scalar::Bool(_))
+    }
+
+    /// Whether the handle is of another type than the field: a `bool`, or a variable that no reference can be to.
+    pub(crate) fn converts(&self, types: &Types<'_>) -> bool {
+        self.is_bool() || !self.read.variable.offset.is_multiple_of(types.align(self.ty()))
+    }
+
+    /// The default as an expression.
+    pub(crate) fn default(&self, types: &Types<'_>) -> TokenStream {
+        let (arg, bytes) = (&self.read.arg, self.read.default.as_slice());
+        match arg.scalar {
+            Scalar::Bool(_) => {
+                let on = bytes.iter().any(|&byte| byte != 0);
+                quote!(#on)
+            }
+            Scalar::Signed(size) | Scalar::Unsigned(size) => {
+                // Decimal text is a literal of Rust.
+                let number: TokenStream = arg.scalar.text(bytes, std::iter::empty()).parse().unwrap_or_default();
+                let ty = types.rust(self.ty(), &quote!(types::));
+                let named = ty.to_string() != integer(size, matches!(arg.scalar, Scalar::Signed(_))).to_string();
+                if named { quote!(#ty(#number)) } else { number }
+            }
+            Scalar::Float(4) => {
+                let number = bytes.try_into().map_or(0.0, f32::from_le_bytes);
+                let bits = Literal::u32_unsuffixed(number.to_bits());
+                finite(number.is_finite(), &format!("{number:?}")).unwrap_or_else(|| quote!(f32::from_bits(#bits)))
+            }
+            Scalar::Float(_) => {
+                let number = bytes.try_into().map_or(0.0, f64::from_le_bytes);
+                let bits = Literal::u64_unsuffixed(number.to_bits());
+                finite(number.is_finite(), &format!("{number:?}")).unwrap_or_else(|| quote!(f64::from_bits(#bits)))
+            }
+            Scalar::Text(_) => {
+                let bytes = Literal::byte_string(bytes);
+                quote!(::core::convert::From::from(*#bytes))
+            }
+        }
+    }
+}
+
+/// The literal of a float; infinities and what is no number have none.
+fn finite(finite: bool, debug: &str) -> Option<TokenStream> {
+    finite.then(|| debug.parse().ok()).flatten()
+}

@@ -1,0 +1,140 @@
+use eunomia_runtime::args::{Arg, Scalar};
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use super::doc::Doc;
+use crate::{args::Argument, module::Module, types::literal};
+
+/// `Args`: a field for each variable that the command line can set, and the options as the runtime knows them.
+pub(super) fn emit(module: &Module<'_>) -> TokenStream {
+    if module.args.is_empty() {
+        return TokenStream::new();
+    }
+    let layouts = &module.checked.layouts;
+    let fields = module.args.iter().map(|argument| {
+        let (field, arg) = (&argument.field, &argument.read.arg);
+        let short = arg.short.map(|short| format!("`-{short}`, ")).unwrap_or_default();
+        let doc = Doc(format!("Option {short}`--{}`: {}", arg.long, arg.help));
+        let declaration = Doc(format!("`{}`", layouts.c_declaration(&argument.read.variable.name, argument.ty())));
+        let ty = if argument.is_bool() { quote!(bool) } else { module.types.rust(argument.ty(), &quote!(types::)) };
+        quote! {
+            #doc
+            ///
+            #declaration
+            pub #field: #ty,
+        }
+    });
+    let defaults = module.args.iter().map(|argument| {
+        let (field, default) = (&argument.field, argument.default(&module.types));
+        quote!(#field: #default,)
+    });
+    let updates = module.args.iter().map(|argument| {
+        let (field, long) = (&argument.field, &argument.read.arg.long);
+        if argument.is_bool() {
+            quote!(self.#field = given.flag(#long).unwrap_or(self.#field);)
+        } else {
+            quote!(self.#field = given.value(#long).unwrap_or(self.#field);)
+        }
+    });
+    let command = command(module);
+    quote! {
+        /// What the command line can set; by default as the skeleton says.
+        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+        pub struct Args {
+            #(#fields)*
+        }
+
+        impl ::core::default::Default for Args {
+            fn default() -> Self {
+                Self { #(#defaults)* }
+            }
+        }
+
+        ::eunomia_runtime::__args! {
+            impl ::eunomia_runtime::args::Args for Args {
+                fn describe() -> ::eunomia_runtime::args::Command {
+                    #command
+                }
+
+                fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
+                    #(#updates)*
+                }
+            }
+        }
+    }
+}
+
+fn command(module: &Module<'_>) -> TokenStream {
+    let arguments: Vec<_> = module.args.iter().map(|argument| argument.read.clone()).collect();
+    let command = module.checked.command(&arguments);
+    let name = &command.name;
+    let version = command.version.iter().map(|version| quote!(.version(#version)));
+    let about = command.about.iter().map(|about| quote!(.about(#about)));
+    let after_help = command.after_help.iter().map(|after_help| quote!(.after_help(#after_help)));
+    let args = module.args.iter().map(|argument| {
+        let arg = arg(&argument.read.arg);
+        quote!(.arg(#arg))
+    });
+    quote! {
+        use ::eunomia_runtime::args::{Arg, Command, Scalar};
+        Command::new(#name)#(#version)*#(#about)*#(#after_help)*#(#args)*
+    }
+}
+
+fn arg(arg: &Arg) -> TokenStream {
+    let Arg { variable, long, short, help, scalar, constants, default } = arg;
+    let (kind, size) = match *scalar {
+        Scalar::Bool(size) => (quote!(Bool), size),
+        Scalar::Signed(size) => (quote!(Signed), size),
+        Scalar::Unsigned(size) => (quote!(Unsigned), size),
+        Scalar::Float(size) => (quote!(Float), size),
+        Scalar::Text(size) => (quote!(Text), size),
+    };
+    let size = literal(size.into());
+    let long = (long != variable).then(|| quote!(.long(#long)));
+    let short = short.map(|short| quote!(.short(#short)));
+    let constants = (!constants.is_empty()).then(|| {
+        let constants = constants.iter().map(|(name, value)| {
+            let value = Literal::i128_unsuffixed(*value);
+            quote!((#name, #value))
+        });
+        quote!(.constants([#(#constants),*]))
+    });
+    let default = default.iter().map(|default| quote!(.default(#default)));
+    quote!(Arg::new(#variable, Scalar::#kind(#size))#long #short .help(#help)#constants #(#default)*)
+}
+
+/// The method of `Open` that sets the variables.
+pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
+    if module.args.is_empty() {
+        return None;
+    }
+    // Arguments come section by section.
+    let sections = module.args.chunk_by(|a, b| a.section == b.section).filter_map(|arguments| {
+        let method = &arguments.first()?.section;
+        let sets = arguments.iter().map(|argument| set(module, argument));
+        Some(quote! {
+            let section = self.#method()?;
+            #(#sets)*
+        })
+    });
+    Some(quote! {
+        /// Sets every variable that `args` has, and none but these.
+        ///
+        /// # Errors
+        /// None for the object that this module was generated for.
+        pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+            #(#sections)*
+            ::core::result::Result::Ok(self)
+        }
+    })
+}
+
+fn set(module: &Module<'_>, argument: &Argument<'_>) -> TokenStream {
+    let (field, variable) = (&argument.field, &argument.variable);
+    if argument.converts(&module.types) {
+        quote!(section.#variable.set(::core::convert::Into::into(args.#field));)
+    } else {
+        quote!(section.#variable.set(args.#field);)
+    }
+}

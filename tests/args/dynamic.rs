@@ -1,0 +1,60 @@
+use eunomia_runtime::{Skeleton, args::Given, object::Checked};
+use eunomia_tests::fixture;
+
+use super::{HELP, REFUSALS, VALUES, first_line, line};
+
+fn checked() -> Checked {
+    Skeleton::parse(&fixture("args"), "args").unwrap().check("args").unwrap()
+}
+
+fn command(checked: &Checked) -> clap::Command {
+    checked.command(&checked.arguments("args").unwrap()).to_clap()
+}
+
+#[test]
+fn values_become_bytes() {
+    let checked = checked();
+    for (words, variable, bytes) in VALUES {
+        let matches = command(&checked).try_get_matches_from(line(words)).unwrap();
+        let given = Given::of(&matches);
+        let arguments = checked.arguments("args").unwrap();
+        let (these, others): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.variable.name == variable);
+        assert_eq!(given.bytes(&these[0].arg.long), Some(bytes), "{words:?}");
+        let others = others.iter().filter(|argument| given.bytes(&argument.arg.long).is_some()).count();
+        assert_eq!(others, usize::from(words == ["-qs"]), "defaults are not given");
+        assert_eq!(given.bytes("no-such-option"), None);
+    }
+}
+
+#[test]
+fn refusals_and_help_are_those_of_the_generated_args() {
+    let checked = checked();
+    for (words, text) in REFUSALS {
+        assert_eq!(first_line(&command(&checked).try_get_matches_from(line(words)).unwrap_err()), text);
+    }
+    command(&checked).debug_assert();
+    assert_eq!(command(&checked).render_help().to_string(), HELP);
+}
+
+/// The generated description is the one that is made at run time.
+#[test]
+fn both_are_one_description() {
+    use eunomia_runtime::args::Args as _;
+    let checked = checked();
+    assert_eq!(eunomia_tests::built::args::Args::describe(), checked.command(&checked.arguments("args").unwrap()));
+}
+
+/// A document cannot move the terminal's cursor.
+#[test]
+fn help_is_plain_text() {
+    let mut skeleton = Skeleton::parse(&fixture("args"), "args").unwrap();
+    let escape = "\u{1b}[31mred\u{7}";
+    skeleton.doc.as_mut().unwrap().details = Some(escape.to_owned());
+    let variables = &mut skeleton.sections[0].variables;
+    variables[0].description = Some(escape.to_owned());
+    variables.iter_mut().find(|variable| variable.name == "comm").unwrap().arg.as_mut().unwrap().default = Some(escape.into());
+    let checked = skeleton.check("args").unwrap();
+    let help = command(&checked).render_help().to_string();
+    assert!(help.contains(" [31mred "), "{help}");
+    assert!(!help.contains(|c: char| c.is_control() && c != '\n'));
+}

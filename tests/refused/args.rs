@@ -1,0 +1,181 @@
+use eunomia_build::Skeleton;
+use eunomia_runtime::skeleton::model::{CmdArg, Section, Variable};
+use eunomia_tests::fixture;
+use serde_json::{Value as Json, json};
+
+use super::refusal;
+
+/// What is said to the package with an option for each kind of variable, after an edit of its variables; `@NAME` stands for the place of
+/// a variable.
+fn edited(edit: impl FnOnce(&mut dyn FnMut(&str, Json))) -> String {
+    let mut json: Json = serde_json::from_str(&fixture("args")).unwrap();
+    let mut places = Vec::new();
+    edit(&mut |name, cmdarg| {
+        let sections = json["meta"]["bpf_skel"]["data_sections"].as_array_mut().unwrap();
+        for (i, section) in sections.iter_mut().enumerate() {
+            for (j, variable) in section["variables"].as_array_mut().unwrap().iter_mut().enumerate() {
+                if variable["name"] == name {
+                    variable["cmdarg"] = cmdarg.clone();
+                    places.push((format!("meta.bpf_skel.data_sections[{i}].variables[{j}]"), format!("@{name}")));
+                }
+            }
+        }
+    });
+    let mut text = refusal(&json.to_string());
+    for (place, name) in places {
+        text = text.replace(&format!("{place}."), &format!("{name}."));
+    }
+    let lines = text.lines().map(|line| line.split_once(": ").map_or(line, |(_, line)| line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What is said to one `cmdarg`.
+fn say(variable: &str, cmdarg: Json) -> String {
+    edited(|set| set(variable, cmdarg))
+}
+
+#[test]
+fn defaults_that_do_not_fit() {
+    let ty = "is no value of the type `const volatile";
+    assert_eq!(
+        say("u8", json!({"default": 256})),
+        format!("@u8.cmdarg.default: `256` {ty} unsigned char`; expected a number from 0 to 255")
+    );
+    assert_eq!(say("u8", json!({"default": -1})), format!("@u8.cmdarg.default: `-1` {ty} unsigned char`; expected a number from 0 to 255"));
+    assert_eq!(say("i8", json!({"default": true})), "@i8.cmdarg.default: true is no value of the type `const volatile signed char`");
+    assert_eq!(say("off", json!({"default": 2})), format!("@off.cmdarg.default: `2` {ty} _Bool`; expected true or false"));
+    assert_eq!(
+        say("level", json!({"default": "MIDDLE"})),
+        format!("@level.cmdarg.default: `MIDDLE` {ty} enum level`; expected a number or one of LOW, HIGH")
+    );
+    assert_eq!(say("label", json!({"default": "12345678"})), "@label.cmdarg.default: 8 bytes of text and a NUL do not fit into `char[8]`");
+}
+
+#[test]
+fn names_that_no_option_can_have() {
+    for short in ["", "ab", "-", "=", " ", "\u{7}"] {
+        assert_eq!(
+            say("u8", json!({"short": short})),
+            format!("@u8.cmdarg.short: {short:?} cannot be a short option; give one letter or digit")
+        );
+    }
+    for long in ["", "--u8", "a b", "a=b", "a\n"] {
+        assert_eq!(
+            say("u8", json!({"long": long})),
+            format!(
+                "@u8.cmdarg.long: {long:?} cannot be the name of an option; name another in `cmdarg.long`, without the dashes before it"
+            )
+        );
+    }
+}
+
+#[test]
+fn names_that_meet() {
+    assert_eq!(
+        edited(|set| {
+            set("u8", json!({"long": "i8", "short": "q"}));
+            set("u64", json!({"long": "i16"}));
+        }),
+        "@u8.cmdarg.long: the option `--i8` of the variable `u8` belongs to the variable `i8`; name another in `cmdarg.long`\n\
+         @u64.cmdarg.long: the option `--i16` of the variable `u64` belongs to the variable `i16`; name another in `cmdarg.long`\n\
+         @quiet.cmdarg.short: the option `-q` of the variable `quiet` belongs to the variable `u8`; name another in `cmdarg.short`"
+            .replace("@quiet", "meta.bpf_skel.data_sections[0].variables[15]")
+    );
+    // The one that comes later is told, by the name that it has without the document's help.
+    assert_eq!(
+        say("i8", json!({"long": "u8"})),
+        "meta.bpf_skel.data_sections[0].variables[1].name: the option `--u8` of the variable `u8` belongs to the variable `i8`; name \
+         another in `cmdarg.long`"
+    );
+    // Switches are named after what they do.
+    assert_eq!(
+        say("u8", json!({"long": "enable-off"})),
+        "meta.bpf_skel.data_sections[0].variables[13].name: the option `--enable-off` of the variable `off` belongs to the variable \
+         `u8`; name another in `cmdarg.long`"
+    );
+}
+
+#[test]
+fn names_of_every_program() {
+    for (key, name, option) in [
+        ("long", "help", "--help"),
+        ("long", "version", "--version"),
+        ("long", "verbose", "--verbose"),
+        ("short", "h", "-h"),
+        ("short", "V", "-V"),
+    ] {
+        assert_eq!(
+            say("u8", json!({ key: name })),
+            format!(
+                "@u8.cmdarg.{key}: the option `{option}` of the variable `u8` belongs to every program; name another in `cmdarg.{key}`"
+            )
+        );
+    }
+}
+
+#[test]
+fn types_that_no_option_can_say() {
+    const TODO: &str = "; remove the key: options are for numbers, truth values, enums and texts of up to 4095 bytes";
+    for (name, ty) in [("pair", "struct pair"), ("numbers", "int[4]"), ("buffer", "char[5000]")] {
+        assert_eq!(
+            say(name, json!({"long": "x"})),
+            format!("@{name}.cmdarg: an option cannot set the variable `{name}` of the type `{ty}`{TODO}")
+        );
+    }
+}
+
+/// libbpf sets those of the kernel's configuration, after everybody else.
+#[test]
+fn variables_that_nobody_can_set() {
+    let mut skeleton = Skeleton::parse(&fixture("kinds"), "kinds").unwrap();
+    let checked = skeleton.clone().check("x").unwrap();
+    assert!(checked.arguments("x").unwrap().iter().all(|argument| !argument.section.is_kconfig()));
+    let section = checked.sections.iter().find(|section| section.is_kconfig()).unwrap();
+    let (name, ty) = (section.variables[0].name.clone(), checked.layouts.c_name(section.variables[0].ty));
+    let arg = Some(CmdArg { short: Some("k".to_owned()), ..CmdArg::default() });
+    let variable = Variable { name: name.clone(), ty: ty.clone(), value: None, description: None, arg, other: Default::default() };
+    let at = skeleton.sections.len();
+    skeleton.sections.push(Section { name: section.name.clone(), variables: vec![variable], other: Default::default() });
+    assert_eq!(
+        skeleton.check("x").unwrap().arguments("x").unwrap_err().to_string(),
+        format!(
+            "x: meta.bpf_skel.data_sections[{at}].variables[0].cmdarg: an option cannot set the variable `{name}` of the type `{ty}`; \
+             remove the key: its value is from the kernel's configuration"
+        )
+    );
+}
+
+/// What is wrong with a value is said once, though it is the option's default too.
+#[test]
+fn a_bad_value_is_one_fault() {
+    let mut json: Json = serde_json::from_str(&fixture("args")).unwrap();
+    json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["value"] = json!(1000);
+    assert_eq!(refusal(&json.to_string()).lines().count(), 1);
+}
+
+/// In a document another name can be given; in a bare object the variable has no option.
+#[test]
+fn a_variable_that_is_named_as_an_option_of_every_program() {
+    let mut skeleton = Skeleton::parse(&fixture("args"), "args").unwrap();
+    let mut object = skeleton.object.take().unwrap();
+    for at in 0..object.len() - 9 {
+        if &object[at..at + 9] == b"\0in_data\0" {
+            object[at + 1..at + 8].copy_from_slice(b"verbose");
+        }
+    }
+    let options = |skeleton: Skeleton| {
+        let checked = skeleton.check("x").unwrap();
+        checked.arguments("x").map(|arguments| arguments.iter().map(|argument| argument.arg.long.to_string()).collect::<Vec<_>>())
+    };
+    let at = skeleton.sections.iter().position(|section| section.name == ".data").unwrap();
+    skeleton.sections[at].variables[0].name = "verbose".to_owned();
+    assert_eq!(
+        options(skeleton.clone().with_object(object.clone())).unwrap_err().to_string(),
+        format!(
+            "x: meta.bpf_skel.data_sections[{at}].variables[0].name: the option `--verbose` of the variable `verbose` belongs to every \
+             program; name another in `cmdarg.long`"
+        )
+    );
+    let bare = options(Skeleton::from_object("args", object, "x").unwrap()).unwrap();
+    assert!(bare.contains(&"in_bss".to_owned()) && !bare.contains(&"verbose".to_owned()));
+}
