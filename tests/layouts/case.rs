@@ -50,10 +50,10 @@ pub(crate) struct Case {
 impl Case {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let mut features = match random.below(4) {
+        let mut features = match random.below(6) {
             0 => Vec::new(),
             1 => vec![random.pick(&FEATURES)],
-            _ => FEATURES.into_iter().filter(|_| random.percent(40)).collect(),
+            _ => FEATURES.into_iter().filter(|_| random.percent(50)).collect(),
         };
         if features.contains(&Feature::UnusedBits) && !features.contains(&Feature::Bits) {
             features.push(Feature::Bits);
@@ -152,7 +152,7 @@ impl Maker {
         if self.now(Feature::Bits, 50) {
             return self.bit_field();
         }
-        if depth > 0 && self.now(Feature::Anonymous, 25) {
+        if depth > 0 && self.now(Feature::Anonymous, 35) {
             let union = self.now(Feature::Unions, 50);
             let record = self.record(union, Name::Nameless, depth - 1);
             return Member::new(None, Type::Declared(record));
