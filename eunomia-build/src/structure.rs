@@ -59,8 +59,6 @@ pub(crate) enum Access {
     View { edit: Ident },
     /// Methods that copy bits.
     Bits { set: Ident },
-    /// Not at all: an empty array in the middle of other members.
-    Nothing,
 }
 
 impl<'a> Structure<'a> {
@@ -81,7 +79,6 @@ impl<'a> Structure<'a> {
                 let bare = bare.trim_start_matches("r#");
                 let access = match region(&shared, &field) {
                     Some(_) if field.bits.is_some() => Access::Bits { set: method(format!("set_{bare}")) },
-                    Some(_) if field.size == 0 => Access::Nothing,
                     Some(_) if fits && !field.ty.is_some_and(|ty| is_scalar(types, ty)) => {
                         Access::View { edit: method(format!("{bare}_mut")) }
                     }

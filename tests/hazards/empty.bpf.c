@@ -10,6 +10,7 @@ struct gap { u64 a; u8 b; u16 items[]; };
 struct kernel { u32 count; struct { struct {} __empty; u32 items[]; }; };
 struct grid { int a; int none[3][0]; char text[0]; };
 union either { int a; int none[0]; struct em e; };
+struct between { union { struct { u8 a; int none[0]; struct em e; long nothing[3][0]; u8 b; }; u32 c; u64 d; }; };
 
 struct holder holder;
 struct only_empty only_empty;
@@ -19,6 +20,7 @@ struct gap gap;
 struct kernel kernel;
 struct grid grid;
 union either either;
+struct between between;
 struct em em;
 int none[0];
 u8 behind = 1;

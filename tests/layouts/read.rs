@@ -58,7 +58,6 @@ impl Reader<'_> {
             Access::Field => format!("{of}.{name}"),
             Access::Packed => format!("{of}.{name}.get()"),
             Access::Copy | Access::View => format!("{of}.{name}()"),
-            Access::Nothing => return,
         };
         self.value(&member.ty, &place);
     }

@@ -20,8 +20,6 @@ pub(crate) enum Access {
     Copy,
     /// `m()` and `m_mut()`.
     View,
-    /// Nothing to read: an empty array between members that share bytes.
-    Nothing,
 }
 
 /// The text of a generated module. How a member is given depends on what it shares its bytes with, which is the generator's business,
@@ -41,7 +39,7 @@ impl Generated<'_> {
         } else if has(format!(" pub fn {member}_mut(")) {
             Access::View
         } else {
-            Access::Nothing
+            panic!("the generated code has no `{member}`")
         }
     }
 

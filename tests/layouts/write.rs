@@ -61,7 +61,6 @@ impl Writer<'_> {
                 self.step(&format!("{to}.set_{name}({inner_to});"));
             }
             Access::View => self.value(&member.ty, &format!("(*{to}.{name}_mut())"), &format!("(*{from}.{name}())")),
-            Access::Nothing => {}
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         let offset = literal(offset);
         Some(quote!(const _: [(); #offset] = [(); ::core::mem::offset_of!(#ident, #field)];))
     });
-    let shown = structure.members.iter().filter_map(|member| Some((member.field.name, value(member)?)));
+    let shown = structure.members.iter().map(|member| (member.field.name, value(member)));
     let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
     let flexible = structure.tail(types).map(|(element, offset)| {
         let (item, offset) = (types.rust(element, &TokenStream::new()), literal(offset));
@@ -160,13 +160,12 @@ fn describe(types: &Types<'_>, member: &Member<'_>) -> Doc {
 }
 
 /// The member as a reference, for formatting.
-fn value(member: &Member<'_>) -> Option<TokenStream> {
+fn value(member: &Member<'_>) -> TokenStream {
     let ident = &member.ident;
     match member.access {
-        Access::Field | Access::Packed => Some(quote!(&self.#ident)),
-        Access::Copy { .. } | Access::Bits { .. } => Some(quote!(&self.#ident())),
-        Access::View { .. } => Some(quote!(self.#ident())),
-        Access::Nothing => None,
+        Access::Field | Access::Packed => quote!(&self.#ident),
+        Access::Copy { .. } | Access::Bits { .. } => quote!(&self.#ident()),
+        Access::View { .. } => quote!(self.#ident()),
     }
 }
 
@@ -177,7 +176,7 @@ fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
     let offset = literal(field.offset());
     let link = format!(" Changes [`Self::{}`].", ident.to_string().trim_start_matches("r#"));
     match &member.access {
-        Access::Field | Access::Packed | Access::Nothing => TokenStream::new(),
+        Access::Field | Access::Packed => TokenStream::new(),
         Access::Copy { set } => quote! {
             #doc
             pub fn #ident(&self) -> #ty {
