@@ -90,6 +90,12 @@ fn sources_are_compiled_and_their_headers_known() {
     let text = fs::read_to_string(dir.join("shape.rs")).unwrap();
     assert!(text.contains("pub struct Shape") && text.contains("/// `int sides`, offset 0, 4 bytes"));
 
+    // clang writes some other type for the items of `_Atomic` arrays; where that shows in the size, the variable is bytes.
+    fs::write(dir.join("many.bpf.c"), "char first; _Atomic(unsigned long long) many[3];\n").unwrap();
+    Config::new().source(dir.join("many.bpf.c")).clang(&clang).out_dir(&dir).generate().unwrap();
+    let text = fs::read_to_string(dir.join("many.rs")).unwrap();
+    assert!(text.contains("/// `many`, offset 8, 24 bytes; the compiler left its type out"), "{text}");
+
     let error = config.generate().unwrap_err();
     assert!(matches!(error, Error::Compile { .. }));
     assert!(error.to_string().contains("use of undeclared identifier 'SIDES'"), "{error}");

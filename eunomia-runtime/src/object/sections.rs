@@ -90,9 +90,10 @@ pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSectio
                 // Hidden ones are static for user space.
                 Some((_, false)) => {}
                 Some((offset, true)) => {
-                    let own = if layouts.has_values(id) { layouts.layout(id).size } else { slot.size.into() };
+                    let known = if is_whole(layouts, id, slot.size) { id } else { TypeId::default() };
+                    let own = if layouts.has_values(known) { layouts.layout(known).size } else { slot.size.into() };
                     if offset.saturating_add(own) <= size {
-                        variables.push(Variable { name: variable.name.clone(), id: slot.variable, ty: id, offset: *offset, size: own });
+                        variables.push(Variable { name: variable.name.clone(), id: slot.variable, ty: known, offset: *offset, size: own });
                     } else {
                         faults.push(corrupt(format!("the variable `{}` ends behind its section `{}`", variable.name, ty.name)));
                     }
@@ -104,6 +105,14 @@ pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSectio
         sections.push(DataSection { name: ty.name.clone(), size, variables });
     }
     sections
+}
+
+/// Whether the type accounts for the variable's bytes. More than a struct has are its flexible tail; for anything else the type is not
+/// the variable's: clang writes some other one for the items of `_Atomic` arrays.
+fn is_whole(layouts: &Layouts, id: TypeId, size: u32) -> bool {
+    let own = layouts.layout(id).size;
+    let size = u64::from(size);
+    size == own || size == 0 || (size > own && matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. }))
 }
 
 /// The section exists in libbpf alone, which places the externs by falling alignment, rising size, and name (`cmp_externs`).
