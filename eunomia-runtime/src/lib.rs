@@ -4,6 +4,8 @@
 pub mod args;
 #[cfg(feature = "load")]
 pub mod bpf;
+#[cfg(feature = "load")]
+mod cpus;
 #[cfg(all(feature = "dynamic", feature = "load"))]
 pub mod dynamic;
 mod error;

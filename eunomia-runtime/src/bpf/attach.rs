@@ -14,7 +14,7 @@ use super::{
     kind::{Cgroup, Iter, Kprobe, Netns, PerfEvent, Tc, Uprobe, Usdt, Xdp},
     link::{Held, Link, Links},
 };
-use crate::{Error, Result, perf_event, refusal::refusal};
+use crate::{Error, Result, cpus, perf_event, refusal::refusal};
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,12 +277,8 @@ impl Program<'_, PerfEvent> {
     /// [`Error::Kernel`] for the first CPU that refuses; nothing stays attached.
     pub fn attach_to(&self, sampling: &Sampling) -> Result<Links> {
         let cpus = match sampling.cpu {
-            Some(cpu) => cpu..cpu + 1,
-            None => {
-                let possible = libbpf_rs::num_possible_cpus();
-                let possible = possible.map_err(|error| refusal("count the possible CPUs", io::Error::other(error)))?;
-                0..u32::try_from(possible).unwrap_or(u32::MAX)
-            }
+            Some(cpu) => cpu..=cpu,
+            None => 0..=cpus::possible()?.saturating_sub(1),
         };
         let mut attr = libbpf_sys::perf_event_attr { type_: sampling.kind, config: sampling.config, ..Default::default() };
         match sampling.every {

@@ -10,7 +10,7 @@ use libbpf_rs::libbpf_sys;
 use rustix::param::page_size;
 
 use super::{Counters, Drained, Verdict, mapping::Mapping};
-use crate::{Error, Result, perf_event, refusal::refusal};
+use crate::{Error, Result, cpus, perf_event, refusal::refusal};
 
 /// Offsets of `data_head` and `data_tail` in `struct perf_event_mmap_page`.
 const HEAD: usize = 1024;
@@ -47,9 +47,8 @@ impl PerfRing {
     /// Opens the rings of the map `name`, which has room for `entries` CPUs, with `pages` (a power of two) of data each. CPUs that come
     /// online later have none, and what programs send there is refused to them.
     pub(crate) fn open_all(name: &str, map: BorrowedFd<'_>, entries: u32, pages: usize) -> Result<Vec<Self>> {
-        let possible = libbpf_rs::num_possible_cpus().map_err(|error| refusal("count the possible CPUs", io::Error::other(error)))?;
         let mut rings = Vec::new();
-        for cpu in 0..entries.min(u32::try_from(possible).unwrap_or(u32::MAX)) {
+        for cpu in 0..entries.min(cpus::possible()?) {
             match open(cpu) {
                 // CPUs that are possible but offline have no event.
                 Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}

@@ -7,7 +7,7 @@ use libbpf_rs::{MapType, libbpf_sys};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Map;
-use crate::{Error, Result};
+use crate::{Error, Result, cpus};
 
 /// A hash table with a value for each CPU.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl<'a> Map<'a> {
 
     fn lookup_per_cpu<V: FromBytes>(&self, key: *const c_void) -> Result<Option<Vec<V>>> {
         let stride = size_of::<V>().next_multiple_of(8);
-        let mut bytes = vec![0; stride * cpus()?];
+        let mut bytes = vec![0; stride * cpus::possible()? as usize];
         if !self.lookup_bytes(key, &mut bytes)? {
             return Ok(None);
         }
@@ -53,7 +53,7 @@ impl<'a> Map<'a> {
     }
 
     fn update_per_cpu<V: IntoBytes + Immutable>(&self, key: *const c_void, values: &[V]) -> Result<()> {
-        let cpus = cpus()?;
+        let cpus = cpus::possible()? as usize;
         if values.len() != cpus {
             let why = format!("there are {} values for {cpus} CPUs", values.len());
             return Err(Error::Value { name: self.describe(), why });
@@ -65,10 +65,6 @@ impl<'a> Map<'a> {
         }
         self.update_bytes(key, &bytes, libbpf_sys::BPF_ANY)
     }
-}
-
-fn cpus() -> Result<usize> {
-    libbpf_rs::num_possible_cpus().map_err(|error| crate::refusal::refusal("count the possible CPUs", std::io::Error::other(error)))
 }
 
 impl<'a, K, V> PerCpuHashMap<'a, K, V>
