@@ -1,3 +1,5 @@
+use crate::sample::access;
+
 /// A type whose values can be written as one piece of text: on a command line, in a document, in a call of `set`. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scalar {
@@ -54,7 +56,8 @@ impl Scalar {
         match self {
             Self::Bool(_) => bytes.iter().any(|&byte| byte != 0).to_string(),
             Self::Signed(_) | Self::Unsigned(_) => {
-                let (unsigned, signed) = (number(bytes), matches!(self, Self::Signed(_)).then(|| sign_extended(bytes)));
+                let (unsigned, signed) =
+                    (number(bytes, false).cast_unsigned(), matches!(self, Self::Signed(_)).then(|| number(bytes, true)));
                 let value = signed.or_else(|| i128::try_from(unsigned).ok());
                 match (constants.find(|(_, constant)| Some(*constant) == value), signed) {
                     (Some((name, _)), _) => name.to_owned(),
@@ -115,14 +118,12 @@ fn expected(constants: Vec<&str>, size: u32, signed: bool) -> String {
     if signed { format!("a number from -{} to {most}", most + 1) } else { format!("a number from 0 to {most}") }
 }
 
-fn number(bytes: &[u8]) -> u128 {
-    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u128::from(byte))
-}
-
-fn sign_extended(bytes: &[u8]) -> i128 {
-    let above = 128usize.saturating_sub(bytes.len() * 8);
-    // No bytes: nothing to extend.
-    u32::try_from(above).ok().and_then(|above| number(bytes).checked_shl(above)).map_or(0, |high| high.cast_signed() >> above)
+/// The number of little-endian bytes, of which no type has more than 16.
+fn number(bytes: &[u8], signed: bool) -> i128 {
+    match bytes.len() {
+        0 => 0,
+        len => access::number(bytes, 0, 8 * len.min(16) as u32, signed),
+    }
 }
 
 #[cfg(test)]

@@ -63,11 +63,15 @@ pub(super) fn resolve(
     sections: &[DataSection],
     faults: &mut Vec<Fault>,
 ) -> Vec<Stream> {
-    // The first of each name.
-    let structs = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }));
-    let mut structs: Vec<(&str, TypeId)> = structs.map(|(id, ty)| (ty.name.as_str(), id)).collect();
-    structs.reverse();
-    let structs: HashMap<&str, TypeId> = structs.into_iter().collect();
+    // The first struct of each name that is asked for.
+    let asked = skeleton.exports.iter().filter(|export| export.type_id.is_none()).map(|export| export.name.as_str());
+    let asked: HashSet<&str> = asked.collect();
+    let mut structs = HashMap::new();
+    for (id, ty) in layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. })) {
+        if asked.contains(ty.name.as_str()) {
+            structs.entry(ty.name.as_str()).or_insert(id);
+        }
+    }
     let declared: Vec<Option<TypeId>> = skeleton
         .exports
         .iter()
@@ -135,18 +139,15 @@ pub(crate) fn pointee(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
 /// In single mode the one export type belongs to the one map that delivers. Anything else would be a guess.
 fn single_mode(declared: &[Option<TypeId>], exports: &[Export], dummies: &[TypeId], streams: usize, layouts: &Layouts) -> Payload {
     let bytes = |why: String| Payload::Bytes { why };
-    if let ([], [id], 1) = (declared, dummies, streams) {
-        return Payload::Type(*id);
-    }
-    match (declared, streams) {
-        ([Some(id)], 1) => Payload::Type(*id),
-        ([], _) if !dummies.is_empty() => {
+    match (declared, dummies, streams) {
+        ([Some(id)], _, 1) | ([], [id], 1) => Payload::Type(*id),
+        ([], [], _) => bytes("the document declares no export type".to_owned()),
+        ([], ..) => {
             let names: Vec<String> = dummies.iter().map(|id| layouts.c_name(*id)).collect();
             bytes(format!("the object declares {}, and {streams} maps deliver records", list(names.iter().map(String::as_str))))
         }
-        ([], _) => bytes("the document declares no export type".to_owned()),
-        ([_], 1) => bytes("its export type is faulty".to_owned()),
-        ([_], _) => bytes(format!("the document declares one export type, and {streams} maps deliver records")),
+        ([_], _, 1) => bytes("its export type is faulty".to_owned()),
+        ([_], ..) => bytes(format!("the document declares one export type, and {streams} maps deliver records")),
         _ => bytes(format!("the document does not say which of {} it is", list(exports.iter().map(|export| export.name.as_str())))),
     }
 }
