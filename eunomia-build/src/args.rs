@@ -9,7 +9,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use crate::{
-    module::Section,
+    module::{Section, or_none},
     names::{Scope, verbatim},
     types::{Types, integer},
 };
@@ -27,10 +27,7 @@ pub(crate) struct Argument<'a> {
 
 /// The options of the variables of `sections`.
 pub(crate) fn decide<'a>(checked: &'a Checked, sections: &[Section<'a>], file: &str, faults: &mut Vec<Fault>) -> Vec<Argument<'a>> {
-    let arguments = checked.arguments(file).unwrap_or_else(|more| {
-        faults.extend(more.faults);
-        Vec::new()
-    });
+    let arguments = or_none(checked.arguments(file), faults);
     // Two sections may have variables of one name; the place in memory tells which is meant.
     let mut handles: HashMap<*const Variable, (&Ident, &Ident)> = HashMap::new();
     for section in sections {

@@ -115,11 +115,11 @@ impl Config {
         };
         let input = self.input()?;
         let name = self.module.as_ref().unwrap_or(&input.name);
-        let object = input.skeleton.object.clone().unwrap_or_default();
         let object_file = format!("{name}.bpf.o");
         let checked = input.skeleton.check(&input.file)?;
         let module = text(crate::tokens::of(&checked, &input.file, name, &Embed::File(object_file.clone()))?)?;
-        files::write(&[(&dir.join(object_file), &object), (&dir.join(format!("{name}.rs")), module.as_bytes())])?;
+        let object = checked.skeleton.object.as_deref().unwrap_or_default();
+        files::write(&[(&dir.join(object_file), object), (&dir.join(format!("{name}.rs")), module.as_bytes())])?;
         watch(&input.depends_on);
         note(&input.file, &checked);
         Ok(())

@@ -111,14 +111,8 @@ impl<'a> Module<'a> {
             _ => None,
         });
         let customs: Vec<_> = customs.collect();
-        let targets = checked.targets(file).unwrap_or_else(|more| {
-            faults.extend(more.faults);
-            Vec::new()
-        });
-        let initial = checked.initial_values(file).unwrap_or_else(|more| {
-            faults.extend(more.faults);
-            Vec::new()
-        });
+        let targets = or_none(checked.targets(file), &mut faults);
+        let initial = or_none(checked.initial_values(file), &mut faults);
         let args = args::decide(checked, &sections, file, &mut faults);
         if faults.is_empty() {
             Ok(Self { checked, types, customs, sections, maps, programs, exports, initial, targets, args })
@@ -126,6 +120,14 @@ impl<'a> Module<'a> {
             Err(Faults { file: file.to_owned(), faults })
         }
     }
+}
+
+/// What was read, or nothing and the faults.
+pub(crate) fn or_none<T>(read: Result<Vec<T>, Faults>, faults: &mut Vec<Fault>) -> Vec<T> {
+    read.unwrap_or_else(|more| {
+        faults.extend(more.faults);
+        Vec::new()
+    })
 }
 
 fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Export<'a>> {

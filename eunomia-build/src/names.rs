@@ -18,6 +18,12 @@ pub(crate) fn verbatim(name: &str) -> Ident {
     escape(&sanitize(name))
 }
 
+/// The text of an identifier, a keyword's without what makes it one.
+pub(crate) fn plain(ident: &Ident) -> String {
+    let text = ident.to_string();
+    text.strip_prefix("r#").map(str::to_owned).unwrap_or(text)
+}
+
 /// An identifier in UpperCamelCase: each part between underscores starts with a capital.
 pub(crate) fn camel(name: &str) -> Ident {
     let name = sanitize(name);
@@ -73,9 +79,8 @@ impl Scope {
 
     /// The identifier for one more name: the wanted one, or the first with a number behind it that is free.
     pub(crate) fn claim(&mut self, wanted: Ident) -> Ident {
-        let text = wanted.to_string();
-        let text = text.trim_start_matches("r#");
-        if self.0.insert(text.to_owned()) {
+        let text = plain(&wanted);
+        if self.0.insert(text.clone()) {
             return wanted;
         }
         let numbered = (2u64..).map(|number| format!("{text}_{number}")).find(|ident| self.0.insert(ident.clone()));

@@ -10,7 +10,7 @@ use eunomia_runtime::object::{Field, Kind, TypeId};
 use proc_macro2::Ident;
 
 use crate::{
-    names::{Scope, verbatim},
+    names::{Scope, plain, verbatim},
     types::Types,
 };
 
@@ -75,19 +75,18 @@ impl<'a> Structure<'a> {
                 let own = field.ty.map_or(1, |ty| types.align(ty));
                 let fits = align.is_multiple_of(own) && field.offset().is_multiple_of(own);
                 let mut method = |name: String| scope.claim(verbatim(&name));
-                let bare = ident.to_string();
-                let bare = bare.trim_start_matches("r#");
-                let access = match region(&shared, &field) {
-                    Some(_) if field.bits.is_some() => Access::Bits { set: method(format!("set_{bare}")) },
-                    Some(_) if fits && !field.ty.is_some_and(|ty| is_scalar(types, ty)) => {
+                let bare = plain(&ident);
+                let access = match is_shared(&shared, &field) {
+                    true if field.bits.is_some() => Access::Bits { set: method(format!("set_{bare}")) },
+                    true if fits && !field.ty.is_some_and(|ty| is_scalar(types, ty)) => {
                         Access::View { edit: method(format!("{bare}_mut")) }
                     }
-                    Some(_) => Access::Copy { set: method(format!("set_{bare}")) },
-                    None if fits => {
+                    true => Access::Copy { set: method(format!("set_{bare}")) },
+                    false if fits => {
                         natural = natural.max(own);
                         Access::Field
                     }
-                    None => Access::Packed,
+                    false => Access::Packed,
                 };
                 Member { ident, field, access }
             })
@@ -95,9 +94,7 @@ impl<'a> Structure<'a> {
         let slots = slots(&members, &shared, size, &mut scope);
         Self { size, align, aligned: natural != align, slots, members }
     }
-}
 
-impl<'a> Structure<'a> {
     /// The array without a length that the struct ends with, if it does.
     pub(crate) fn tail(&self, types: &Types<'_>) -> Option<(TypeId, u64)> {
         let member = self.members.last().filter(|member| matches!(member.access, Access::Field | Access::Packed))?;
@@ -116,6 +113,9 @@ fn shared(fields: &[Field<'_>]) -> BTreeMap<u64, u64> {
     let mut spans: Vec<_> = fields.iter().map(|field| (field.offset(), field.end(), field.bits.is_some())).collect();
     spans.sort_unstable();
     let mut regions = BTreeMap::new();
+    let close = |open: Option<(u64, u64, bool)>, regions: &mut BTreeMap<u64, u64>| {
+        regions.extend(open.filter(|(_, _, shares)| *shares).map(|(start, end, _)| (start, end)));
+    };
     // Spans that overlap, and bit fields that touch, become one.
     let mut open: Option<(u64, u64, bool)> = None;
     for (start, end, bits) in spans {
@@ -124,22 +124,18 @@ fn shared(fields: &[Field<'_>]) -> BTreeMap<u64, u64> {
                 *last = end.max(*last);
                 *shares = true;
             }
-            _ => {
-                regions.extend(open.filter(|(_, _, shares)| *shares).map(|(start, end, _)| (start, end)));
-                open = Some((start, end, bits));
-            }
+            _ => close(open.replace((start, end, bits)), &mut regions),
         }
     }
-    regions.extend(open.filter(|(_, _, shares)| *shares).map(|(start, end, _)| (start, end)));
+    close(open, &mut regions);
     regions
 }
 
-/// The shared bytes that hold a member.
-fn region(shared: &BTreeMap<u64, u64>, field: &Field<'_>) -> Option<(u64, u64)> {
-    let (&start, &end) = shared.range(..=field.offset()).next_back()?;
+/// Whether a member lies in shared bytes.
+fn is_shared(shared: &BTreeMap<u64, u64>, field: &Field<'_>) -> bool {
+    let region = shared.range(..=field.offset()).next_back();
     // One without bytes may stand at the border.
-    let inside = if field.size == 0 { start < field.offset() && field.offset() < end } else { field.offset() < end };
-    inside.then_some((start, end))
+    region.is_some_and(|(&start, &end)| field.offset() < end && (field.size > 0 || start < field.offset()))
 }
 
 fn slots(members: &[Member<'_>], shared: &BTreeMap<u64, u64>, size: u64, scope: &mut Scope) -> Vec<Slot> {

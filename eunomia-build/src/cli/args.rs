@@ -8,7 +8,7 @@ use std::{
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 use super::Failure;
-use crate::names::verbatim;
+use crate::names::{plain, verbatim};
 
 /// Typed Rust for eBPF skeletons
 #[derive(Parser)]
@@ -114,11 +114,7 @@ pub(super) fn usage(kind: ErrorKind, what: &str) -> Failure {
 fn identifier(name: &str) -> Result<String, String> {
     let bare = name.strip_prefix("r#").unwrap_or(name);
     // Keywords become raw identifiers; everything else must stay as it is.
-    if verbatim(bare).to_string().trim_start_matches("r#") == bare {
-        Ok(bare.to_owned())
-    } else {
-        Err("this is no Rust identifier".to_owned())
-    }
+    if plain(&verbatim(bare)) == bare { Ok(bare.to_owned()) } else { Err("this is no Rust identifier".to_owned()) }
 }
 
 const AFTER: &str = "\

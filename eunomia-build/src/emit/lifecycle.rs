@@ -1,5 +1,5 @@
 use eunomia_runtime::object::Hook;
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 
 use super::{args, doc::Doc};
@@ -18,7 +18,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let targets = module.targets.iter().map(|target| {
         let (program, interface) = (target.program, Literal::u32_unsuffixed(target.interface));
         let direction = |name: &str| {
-            let name = proc_macro2::Ident::new(name, proc_macro2::Span::call_site());
+            let name = Ident::new(name, Span::call_site());
             quote!(::eunomia_runtime::bpf::Target::Tc { interface: #interface, direction: ::eunomia_runtime::bpf::Direction::#name })
         };
         let target = match target.hook {
@@ -31,13 +31,12 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         };
         quote!(object.set_target(#program, #target)?;)
     });
-    let targets: Vec<_> = targets.collect();
     let unlinked = module.checked.skeleton.programs.iter().filter(|program| !program.link).map(|program| {
         let name = &program.name;
         quote!(object.program(#name)?.set_autoattach(false);)
     });
-    let unlinked: Vec<_> = unlinked.collect();
-    let mutable = (!module.initial.is_empty() || !unlinked.is_empty() || !targets.is_empty()).then(|| quote!(mut));
+    let setup: Vec<TokenStream> = initial.chain(targets).chain(unlinked).collect();
+    let mutable = (!setup.is_empty()).then(|| quote!(mut));
     let open_sections = open_sections(module);
     let open_args = args::open(module);
     let loaded_sections = loaded_sections(module);
@@ -56,9 +55,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 streams: &[#(#streams),*],
                 perf_pages: #pages,
             })?;
-            #(#initial)*
-            #(#targets)*
-            #(#unlinked)*
+            #(#setup)*
             ::core::result::Result::Ok(Open { object })
         }
 

@@ -6,9 +6,10 @@ use quote::quote;
 
 use super::{
     doc::{Doc, tagged},
-    types::{bytes, derives},
+    types::{bytes, derives, serde},
 };
 use crate::{
+    names::plain,
     structure::{Access, Member, Slot, Structure},
     types::{Types, integer, literal},
 };
@@ -42,9 +43,16 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         }
     });
     let count = names.len();
-    let debug = ident.to_string();
-    let debug = debug.trim_start_matches("r#");
+    let debug = plain(ident);
     let derives = derives();
+    let serde = serde(
+        ident,
+        &quote! {
+            ::eunomia_runtime::__private::Record::new(serializer, #debug, #count)?
+                #(.field(#names, #values)?)*
+                .end()
+        },
+    );
     quote! {
         #doc
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, #derives)]
@@ -89,27 +97,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
             }
         }
 
-        ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for #ident {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::Record::new(serializer, #debug, #count)?
-                        #(.field(#names, #values)?)*
-                        .end()
-                }
-            }
-
-            impl ::eunomia_runtime::__private::Serial for #ident {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
-        }
+        #serde
     }
 }
 
@@ -174,7 +162,7 @@ fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
     let ty = types.rust_or_bytes(field.ty, field.size, &TokenStream::new());
     let doc = describe(types, member);
     let offset = literal(field.offset());
-    let link = format!(" Changes [`Self::{}`].", ident.to_string().trim_start_matches("r#"));
+    let link = format!(" Changes [`Self::{}`].", plain(ident));
     match &member.access {
         Access::Field | Access::Packed => TokenStream::new(),
         Access::Copy { set } => quote! {

@@ -58,6 +58,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
         }
     }
     let derives = derives();
+    let serde = serde(ident, &quote!(::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)));
     quote! {
         #doc
         #[derive(
@@ -113,13 +114,20 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
             }
         }
 
+        #serde
+    }
+}
+
+/// The type for serde, `serialize` being what `Serialize` does with `self` and `serializer`.
+pub(super) fn serde(ident: &Ident, serialize: &TokenStream) -> TokenStream {
+    quote! {
         ::eunomia_runtime::__serde! {
             impl ::eunomia_runtime::__private::serde::Serialize for #ident {
                 fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
                     &self,
                     serializer: S,
                 ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                    #serialize
                 }
             }
 
