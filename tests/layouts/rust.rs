@@ -56,20 +56,20 @@ impl Generated<'_> {
         };
         format!(
             "mod {name}_case {{
-    #[allow(unused)]
+    #[allow(unused, reason = \"a struct may have nothing to read or set\")]
     use super::report::{{IntoBytes as _, Leaf as _, Report}};
     include!(\"{name}.rs\");
     use {name}::types;
 
     static VALUE: &[u8] = include_bytes!(\"{name}.value\");
 
-    #[allow(unused)]
+    #[allow(unused, reason = \"a struct may have nothing to read or set\")]
     fn read(value: {of}) -> Vec<i128> {{
         let mut leaves = Vec::new();
 {read}        leaves
     }}
 
-    #[allow(unused)]
+    #[allow(unused, reason = \"a struct may have nothing to read or set\")]
     fn write(value: &types::Top) -> types::Top {{
         let mut copy = types::Top::default();
 {write}        copy

@@ -15,6 +15,7 @@ mod variables;
 
 use std::process::ExitCode;
 
+use eunomia_runtime::Error;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The result of a test: any error fails it.
@@ -77,6 +78,14 @@ const TESTS: &[Test] = &[
     ("errors::what_would_reach_wrong_memory", errors::what_would_reach_wrong_memory),
     ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
 ];
+
+/// The errno of a refusal.
+fn errno(error: &Error) -> Option<i32> {
+    match error {
+        Error::Kernel(refusal) => refusal.source.raw_os_error(),
+        _ => None,
+    }
+}
 
 fn main() -> ExitCode {
     let preflight = eunomia_runtime::preflight();

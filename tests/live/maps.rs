@@ -1,6 +1,5 @@
 use std::os::fd::FromRawFd as _;
 
-use eunomia_runtime::Error;
 use eunomia_tests::built::{
     kinds::{
         self,
@@ -12,17 +11,10 @@ use eunomia_tests::built::{
     },
 };
 
-use super::Outcome;
+use super::{Outcome, errno};
 
 fn point(x: i16, y: i32) -> Point {
     Point { x, y, ..Point::default() }
-}
-
-fn errno(error: &Error) -> Option<i32> {
-    match error {
-        Error::Kernel(refusal) => refusal.source.raw_os_error(),
-        _ => None,
-    }
 }
 
 pub(crate) fn hash() -> Outcome {

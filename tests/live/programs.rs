@@ -8,19 +8,12 @@ use std::{
 };
 
 use eunomia_runtime::{
-    Error, Skeleton,
+    Skeleton,
     bpf::{self, Direction, Every, Link, ProbePoint, Sampling, XdpMode},
 };
 use eunomia_tests::{built::programs, fixture};
 
-use super::Outcome;
-
-fn errno(error: &Error) -> Option<i32> {
-    match error {
-        Error::Kernel(refusal) => refusal.source.raw_os_error(),
-        _ => None,
-    }
-}
+use super::{Outcome, errno};
 
 /// Runs `f` on a thread with a network namespace of its own, in which `lo` is the only interface.
 fn apart(f: impl FnOnce() -> Outcome + Send) -> Outcome {
