@@ -13,15 +13,11 @@ pub fn format(tokens: TokenStream) -> Result<String, Error> {
     let mut file: File = syn::parse2(tokens).map_err(|error| Error::Tokens(error.to_string()))?;
     let mut bodies = Vec::new();
     take_bodies(&mut file.items, &mut bodies)?;
-    let mut text = prettyplease::unparse(&file);
-    for (name, body) in bodies {
-        text = put_back(&text, &format!("::eunomia_runtime::{name}! {{}}"), &body);
-    }
-    Ok(text)
+    Ok(put_back(&prettyplease::unparse(&file), bodies))
 }
 
-/// The macros whose arguments are items that stand there or not.
-const CONDITIONS: [&str; 2] = ["__args", "__lifecycle"];
+/// The macros whose arguments are items.
+const OF_ITEMS: [&str; 4] = ["__args", "__lifecycle", "__serde", "plain"];
 
 /// The formatter leaves the arguments of macros as they are; so items in them are formatted apart.
 fn take_bodies(items: &mut [Item], bodies: &mut Vec<(&'static str, String)>) -> Result<(), Error> {
@@ -34,7 +30,7 @@ fn take_bodies(items: &mut [Item], bodies: &mut Vec<(&'static str, String)>) -> 
             }
             Item::Macro(call) => {
                 let last = call.mac.path.segments.last();
-                let Some(name) = CONDITIONS.into_iter().find(|name| last.is_some_and(|last| last.ident == name)) else { continue };
+                let Some(name) = OF_ITEMS.into_iter().find(|name| last.is_some_and(|last| last.ident == name)) else { continue };
                 let tokens = std::mem::take(&mut call.mac.tokens);
                 let body: File = syn::parse2(tokens).map_err(|error| Error::Tokens(error.to_string()))?;
                 bodies.push((name, prettyplease::unparse(&body)));
@@ -45,34 +41,26 @@ fn take_bodies(items: &mut [Item], bodies: &mut Vec<(&'static str, String)>) -> 
     Ok(())
 }
 
-/// Puts a body into the first call that the formatter printed as `empty`, indented one step deeper.
-fn put_back(text: &str, empty: &str, body: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2 * body.len());
-    let mut body = Some(body);
+/// Puts the bodies into the calls that the formatter printed without, in their order, indented one step deeper.
+fn put_back(text: &str, bodies: Vec<(&str, String)>) -> String {
+    let mut out = String::with_capacity(2 * text.len());
+    let mut bodies = bodies.into_iter().map(|(name, body)| (format!("::eunomia_runtime::{name}! {{}}"), body)).peekable();
     for line in text.lines() {
-        match (line.strip_suffix(empty), body) {
-            // Nothing but the macro stands on its line; a comment may end like it.
-            (Some(indent), Some(items)) if indent.trim().is_empty() => {
-                body = None;
-                out.push_str(indent);
-                out.push_str(empty.trim_end_matches('}'));
-                out.push('\n');
-                for line in items.lines() {
-                    if !line.is_empty() {
-                        out.push_str(indent);
-                        out.push_str("    ");
-                        out.push_str(line);
-                    }
-                    out.push('\n');
-                }
-                out.push_str(indent);
-                out.push_str("}\n");
+        // Nothing but the macro stands on its line; a comment may end like it.
+        let called = bodies.next_if(|(call, _)| line.strip_suffix(call).is_some_and(|indent| indent.trim().is_empty()));
+        let Some((call, body)) = called else {
+            out.extend([line, "\n"]);
+            continue;
+        };
+        let indent = line.strip_suffix(&call).unwrap_or_default();
+        out.extend([line.trim_end_matches('}'), "\n"]);
+        for line in body.lines() {
+            if !line.is_empty() {
+                out.extend([indent, "    ", line]);
             }
-            _ => {
-                out.push_str(line);
-                out.push('\n');
-            }
+            out.push('\n');
         }
+        out.extend([indent, "}\n"]);
     }
     out
 }

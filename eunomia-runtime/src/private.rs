@@ -4,11 +4,11 @@
 pub use clap;
 #[cfg(feature = "serde")]
 pub use serde_core as serde;
-pub use zerocopy;
 
 pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, view, view_mut},
+    line::{braced, constant},
     with_event, with_tail,
 };
 

@@ -19,39 +19,32 @@ pub mod bootstrap {
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
-        /// `struct event`, 176 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Event {
-            /// `int pid`, offset 0, 4 bytes
-            pub pid: i32,
-            /// `int ppid`, offset 4, 4 bytes
-            pub ppid: i32,
-            /// `unsigned int exit_code`, offset 8, 4 bytes
-            pub exit_code: u32,
-            #[doc(hidden)]
-            pub __pad_12: ::eunomia_runtime::__private::Padding<4>,
-            /// `unsigned long long duration_ns`, offset 16, 8 bytes
-            pub duration_ns: u64,
-            /// `char comm[16]`, offset 24, 16 bytes
-            pub comm: ::eunomia_runtime::sample::CharArray<16>,
-            /// `char filename[127]`, offset 40, 127 bytes
-            pub filename: ::eunomia_runtime::sample::CharArray<127>,
-            /// `_Bool exit_event`, offset 167, 1 byte
-            pub exit_event: ::eunomia_runtime::sample::Bool,
-            /// `enum event_type et`, offset 168, 4 bytes
-            pub et: EventType,
-            #[doc(hidden)]
-            pub __pad_172: ::eunomia_runtime::__private::Padding<4>,
+        ::eunomia_runtime::plain! {
+            /// `struct event`, 176 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Event {
+                /// `int pid`, offset 0, 4 bytes
+                pub pid: i32,
+                /// `int ppid`, offset 4, 4 bytes
+                pub ppid: i32,
+                /// `unsigned int exit_code`, offset 8, 4 bytes
+                pub exit_code: u32,
+                #[doc(hidden)]
+                pub __pad_12: ::eunomia_runtime::__private::Padding<4>,
+                /// `unsigned long long duration_ns`, offset 16, 8 bytes
+                pub duration_ns: u64,
+                /// `char comm[16]`, offset 24, 16 bytes
+                pub comm: ::eunomia_runtime::sample::CharArray<16>,
+                /// `char filename[127]`, offset 40, 127 bytes
+                pub filename: ::eunomia_runtime::sample::CharArray<127>,
+                /// `_Bool exit_event`, offset 167, 1 byte
+                pub exit_event: ::eunomia_runtime::sample::Bool,
+                /// `enum event_type et`, offset 168, 4 bytes
+                pub et: EventType,
+                #[doc(hidden)]
+                pub __pad_172: ::eunomia_runtime::__private::Padding<4>,
+            }
         }
         const _: [(); 176] = [(); ::core::mem::size_of::<Event>()];
         const _: [(); 8] = [(); ::core::mem::align_of::<Event>()];
@@ -68,7 +61,7 @@ pub mod bootstrap {
         }
         impl ::core::default::Default for Event {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Event {
@@ -101,42 +94,51 @@ pub mod bootstrap {
         }
         impl ::eunomia_runtime::sample::Line for Event {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Event { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Event", 8usize) ?
-            .field("pid", & self.pid) ? .field("ppid", & self.ppid) ? .field("exit_code",
-            & self.exit_code) ? .field("duration_ns", & self.duration_ns) ?
-            .field("comm", & self.comm) ? .field("filename", & self.filename) ?
-            .field("exit_event", & self.exit_event) ? .field("et", & self.et) ? .end() }
-            } impl ::eunomia_runtime::__private::Serial for Event { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Event {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Event", 8usize)?
+                        .field("pid", &self.pid)?
+                        .field("ppid", &self.ppid)?
+                        .field("exit_code", &self.exit_code)?
+                        .field("duration_ns", &self.duration_ns)?
+                        .field("comm", &self.comm)?
+                        .field("filename", &self.filename)?
+                        .field("exit_event", &self.exit_event)?
+                        .field("et", &self.et)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Event {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `enum event_type`, 4 bytes. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct EventType(pub u32);
+        ::eunomia_runtime::plain! {
+            /// `enum event_type`, 4 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct EventType(pub u32);
+        }
         impl EventType {
             /// `EVENT_TYPE__ENTER` = 0
             pub const EVENT_TYPE__ENTER: Self = Self(0);
@@ -157,10 +159,7 @@ pub mod bootstrap {
         }
         impl ::core::fmt::Display for EventType {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for EventType {
@@ -174,14 +173,21 @@ pub mod bootstrap {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for EventType { fn
-            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for EventType { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for EventType {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for EventType {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
     }

@@ -19,25 +19,18 @@ pub mod kinds {
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
-        /// `struct point`, 8 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Point {
-            /// `short x`, offset 0, 2 bytes
-            pub x: i16,
-            #[doc(hidden)]
-            pub __pad_2: ::eunomia_runtime::__private::Padding<2>,
-            /// `int y`, offset 4, 4 bytes
-            pub y: i32,
+        ::eunomia_runtime::plain! {
+            /// `struct point`, 8 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Point {
+                /// `short x`, offset 0, 2 bytes
+                pub x: i16,
+                #[doc(hidden)]
+                pub __pad_2: ::eunomia_runtime::__private::Padding<2>,
+                /// `int y`, offset 4, 4 bytes
+                pub y: i32,
+            }
         }
         const _: [(); 8] = [(); ::core::mem::size_of::<Point>()];
         const _: [(); 4] = [(); ::core::mem::align_of::<Point>()];
@@ -48,7 +41,7 @@ pub mod kinds {
         }
         impl ::core::default::Default for Point {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Point {
@@ -66,40 +59,42 @@ pub mod kinds {
         }
         impl ::eunomia_runtime::sample::Line for Point {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Point { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Point", 2usize) ?
-            .field("x", & self.x) ? .field("y", & self.y) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for Point { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Point {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Point", 2usize)?
+                        .field("x", &self.x)?
+                        .field("y", &self.y)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Point {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `marker_t`, 12 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct MarkerT {
-            /// `unsigned char id`, offset 0, 1 byte
-            pub id: u8,
-            #[doc(hidden)]
-            pub __pad_1: ::eunomia_runtime::__private::Padding<3>,
-            /// `struct point at`, offset 4, 8 bytes
-            pub at: Point,
+        ::eunomia_runtime::plain! {
+            /// `marker_t`, 12 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct MarkerT {
+                /// `unsigned char id`, offset 0, 1 byte
+                pub id: u8,
+                #[doc(hidden)]
+                pub __pad_1: ::eunomia_runtime::__private::Padding<3>,
+                /// `struct point at`, offset 4, 8 bytes
+                pub at: Point,
+            }
         }
         const _: [(); 12] = [(); ::core::mem::size_of::<MarkerT>()];
         const _: [(); 4] = [(); ::core::mem::align_of::<MarkerT>()];
@@ -110,7 +105,7 @@ pub mod kinds {
         }
         impl ::core::default::Default for MarkerT {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for MarkerT {
@@ -131,39 +126,45 @@ pub mod kinds {
         }
         impl ::eunomia_runtime::sample::Line for MarkerT {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for MarkerT { fn
-            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "MarkerT", 2usize) ?
-            .field("id", & self.id) ? .field("at", & self.at) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for MarkerT { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for MarkerT {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "MarkerT", 2usize)?
+                        .field("id", &self.id)?
+                        .field("at", &self.at)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for MarkerT {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `enum color`, 4 bytes. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct Color(pub u32);
+        ::eunomia_runtime::plain! {
+            /// `enum color`, 4 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct Color(pub u32);
+        }
         impl Color {
             /// `RED` = 1
             pub const RED: Self = Self(1);
@@ -186,10 +187,7 @@ pub mod kinds {
         }
         impl ::core::fmt::Display for Color {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Color {
@@ -203,34 +201,38 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Color { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for Color { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Color {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Color {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct Level(pub i32);
+        ::eunomia_runtime::plain! {
+            /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct Level(pub i32);
+        }
         impl Level {
             /// `LOW` = -5
             pub const LOW: Self = Self(-5);
@@ -251,10 +253,7 @@ pub mod kinds {
         }
         impl ::core::fmt::Display for Level {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Level {
@@ -268,89 +267,89 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Level { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for Level { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Level {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Level {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct kinds`, 528 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Kinds {
-            /// `unsigned char u8`, offset 0, 1 byte
-            pub u8: u8,
-            /// `signed char i8`, offset 1, 1 byte
-            pub i8: i8,
-            /// `unsigned short u16`, offset 2, 2 bytes
-            pub u16: u16,
-            /// `short i16`, offset 4, 2 bytes
-            pub i16: i16,
-            #[doc(hidden)]
-            pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
-            /// `unsigned int u32`, offset 8, 4 bytes
-            pub u32: u32,
-            /// `int i32`, offset 12, 4 bytes
-            pub i32: i32,
-            /// `unsigned long long u64`, offset 16, 8 bytes
-            pub u64: u64,
-            /// `long long i64`, offset 24, 8 bytes
-            pub i64: i64,
-            /// `unsigned __int128 u128`, offset 32, 16 bytes
-            pub u128: u128,
-            /// `__int128 i128`, offset 48, 16 bytes
-            pub i128: i128,
-            /// `_Bool flag`, offset 64, 1 byte
-            pub flag: ::eunomia_runtime::sample::Bool,
-            /// `_Bool flags[3]`, offset 65, 3 bytes
-            pub flags: [::eunomia_runtime::sample::Bool; 3],
-            /// `char text[10]`, offset 68, 10 bytes
-            pub text: ::eunomia_runtime::sample::CharArray<10>,
-            /// `char lines[2][6]`, offset 78, 12 bytes
-            pub lines: [::eunomia_runtime::sample::CharArray<6>; 2],
-            #[doc(hidden)]
-            pub __pad_90: ::eunomia_runtime::__private::Padding<2>,
-            /// `float f32`, offset 92, 4 bytes
-            pub f32: f32,
-            /// `double f64`, offset 96, 8 bytes
-            pub f64: f64,
-            /// `enum color color`, offset 104, 4 bytes
-            pub color: Color,
-            /// `enum level level`, offset 108, 4 bytes
-            pub level: Level,
-            /// `enum wide wide`, offset 112, 8 bytes
-            pub wide: Wide,
-            /// `size_class_t size`, offset 120, 4 bytes
-            pub size: SizeClassT,
-            /// `struct point point`, offset 124, 8 bytes
-            pub point: Point,
-            /// `marker_t markers[2]`, offset 132, 24 bytes
-            pub markers: [MarkerT; 2],
-            /// `int grid[2][3]`, offset 156, 24 bytes
-            pub grid: [[i32; 3]; 2],
-            #[doc(hidden)]
-            pub __pad_180: ::eunomia_runtime::__private::Padding<4>,
-            /// `unsigned long long numbers[40]`, offset 184, 320 bytes
-            pub numbers: [u64; 40],
-            /// `void *pointer`, offset 504, 8 bytes
-            pub pointer: ::eunomia_runtime::sample::KernelPtr,
-            /// `struct kinds *self`, offset 512, 8 bytes
-            pub self_: ::eunomia_runtime::sample::KernelPtr,
-            /// `void () *function`, offset 520, 8 bytes
-            pub function: ::eunomia_runtime::sample::KernelPtr,
+        ::eunomia_runtime::plain! {
+            /// `struct kinds`, 528 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Kinds {
+                /// `unsigned char u8`, offset 0, 1 byte
+                pub u8: u8,
+                /// `signed char i8`, offset 1, 1 byte
+                pub i8: i8,
+                /// `unsigned short u16`, offset 2, 2 bytes
+                pub u16: u16,
+                /// `short i16`, offset 4, 2 bytes
+                pub i16: i16,
+                #[doc(hidden)]
+                pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
+                /// `unsigned int u32`, offset 8, 4 bytes
+                pub u32: u32,
+                /// `int i32`, offset 12, 4 bytes
+                pub i32: i32,
+                /// `unsigned long long u64`, offset 16, 8 bytes
+                pub u64: u64,
+                /// `long long i64`, offset 24, 8 bytes
+                pub i64: i64,
+                /// `unsigned __int128 u128`, offset 32, 16 bytes
+                pub u128: u128,
+                /// `__int128 i128`, offset 48, 16 bytes
+                pub i128: i128,
+                /// `_Bool flag`, offset 64, 1 byte
+                pub flag: ::eunomia_runtime::sample::Bool,
+                /// `_Bool flags[3]`, offset 65, 3 bytes
+                pub flags: [::eunomia_runtime::sample::Bool; 3],
+                /// `char text[10]`, offset 68, 10 bytes
+                pub text: ::eunomia_runtime::sample::CharArray<10>,
+                /// `char lines[2][6]`, offset 78, 12 bytes
+                pub lines: [::eunomia_runtime::sample::CharArray<6>; 2],
+                #[doc(hidden)]
+                pub __pad_90: ::eunomia_runtime::__private::Padding<2>,
+                /// `float f32`, offset 92, 4 bytes
+                pub f32: f32,
+                /// `double f64`, offset 96, 8 bytes
+                pub f64: f64,
+                /// `enum color color`, offset 104, 4 bytes
+                pub color: Color,
+                /// `enum level level`, offset 108, 4 bytes
+                pub level: Level,
+                /// `enum wide wide`, offset 112, 8 bytes
+                pub wide: Wide,
+                /// `size_class_t size`, offset 120, 4 bytes
+                pub size: SizeClassT,
+                /// `struct point point`, offset 124, 8 bytes
+                pub point: Point,
+                /// `marker_t markers[2]`, offset 132, 24 bytes
+                pub markers: [MarkerT; 2],
+                /// `int grid[2][3]`, offset 156, 24 bytes
+                pub grid: [[i32; 3]; 2],
+                #[doc(hidden)]
+                pub __pad_180: ::eunomia_runtime::__private::Padding<4>,
+                /// `unsigned long long numbers[40]`, offset 184, 320 bytes
+                pub numbers: [u64; 40],
+                /// `void *pointer`, offset 504, 8 bytes
+                pub pointer: ::eunomia_runtime::sample::KernelPtr,
+                /// `struct kinds *self`, offset 512, 8 bytes
+                pub self_: ::eunomia_runtime::sample::KernelPtr,
+                /// `void () *function`, offset 520, 8 bytes
+                pub function: ::eunomia_runtime::sample::KernelPtr,
+            }
         }
         const _: [(); 528] = [(); ::core::mem::size_of::<Kinds>()];
         const _: [(); 16] = [(); ::core::mem::align_of::<Kinds>()];
@@ -386,7 +385,7 @@ pub mod kinds {
         }
         impl ::core::default::Default for Kinds {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Kinds {
@@ -457,49 +456,70 @@ pub mod kinds {
         }
         impl ::eunomia_runtime::sample::Line for Kinds {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Kinds { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Kinds", 27usize) ?
-            .field("u8", & self.u8) ? .field("i8", & self.i8) ? .field("u16", & self.u16)
-            ? .field("i16", & self.i16) ? .field("u32", & self.u32) ? .field("i32", &
-            self.i32) ? .field("u64", & self.u64) ? .field("i64", & self.i64) ?
-            .field("u128", & self.u128) ? .field("i128", & self.i128) ? .field("flag", &
-            self.flag) ? .field("flags", & self.flags) ? .field("text", & self.text) ?
-            .field("lines", & self.lines) ? .field("f32", & self.f32) ? .field("f64", &
-            self.f64) ? .field("color", & self.color) ? .field("level", & self.level) ?
-            .field("wide", & self.wide) ? .field("size", & self.size) ? .field("point", &
-            self.point) ? .field("markers", & self.markers) ? .field("grid", & self.grid)
-            ? .field("numbers", & self.numbers) ? .field("pointer", & self.pointer) ?
-            .field("self", & self.self_) ? .field("function", & self.function) ? .end() }
-            } impl ::eunomia_runtime::__private::Serial for Kinds { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Kinds {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Kinds", 27usize)?
+                        .field("u8", &self.u8)?
+                        .field("i8", &self.i8)?
+                        .field("u16", &self.u16)?
+                        .field("i16", &self.i16)?
+                        .field("u32", &self.u32)?
+                        .field("i32", &self.i32)?
+                        .field("u64", &self.u64)?
+                        .field("i64", &self.i64)?
+                        .field("u128", &self.u128)?
+                        .field("i128", &self.i128)?
+                        .field("flag", &self.flag)?
+                        .field("flags", &self.flags)?
+                        .field("text", &self.text)?
+                        .field("lines", &self.lines)?
+                        .field("f32", &self.f32)?
+                        .field("f64", &self.f64)?
+                        .field("color", &self.color)?
+                        .field("level", &self.level)?
+                        .field("wide", &self.wide)?
+                        .field("size", &self.size)?
+                        .field("point", &self.point)?
+                        .field("markers", &self.markers)?
+                        .field("grid", &self.grid)?
+                        .field("numbers", &self.numbers)?
+                        .field("pointer", &self.pointer)?
+                        .field("self", &self.self_)?
+                        .field("function", &self.function)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Kinds {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `enum wide`, 8 bytes. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct Wide(pub u64);
+        ::eunomia_runtime::plain! {
+            /// `enum wide`, 8 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct Wide(pub u64);
+        }
         impl Wide {
             /// `WIDE_MAX` = 18446744073709551615
             pub const WIDE_MAX: Self = Self(18446744073709551615);
@@ -517,10 +537,7 @@ pub mod kinds {
         }
         impl ::core::fmt::Display for Wide {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Wide {
@@ -534,34 +551,38 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Wide { fn serialize <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for Wide { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Wide {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Wide {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `size_class_t`, 4 bytes. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct SizeClassT(pub u32);
+        ::eunomia_runtime::plain! {
+            /// `size_class_t`, 4 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct SizeClassT(pub u32);
+        }
         impl SizeClassT {
             /// `SMALL` = 0
             pub const SMALL: Self = Self(0);
@@ -582,10 +603,7 @@ pub mod kinds {
         }
         impl ::core::fmt::Display for SizeClassT {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for SizeClassT {
@@ -599,14 +617,21 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for SizeClassT { fn
-            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for SizeClassT { fn serial < S
-            : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for SizeClassT {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for SizeClassT {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
     }

@@ -19,25 +19,18 @@ pub mod maps {
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
-        /// `struct cell`, 8 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Cell {
-            /// `unsigned int id`, offset 0, 4 bytes
-            pub id: u32,
-            /// `unsigned short small`, offset 4, 2 bytes
-            pub small: u16,
-            #[doc(hidden)]
-            pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
+        ::eunomia_runtime::plain! {
+            /// `struct cell`, 8 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Cell {
+                /// `unsigned int id`, offset 0, 4 bytes
+                pub id: u32,
+                /// `unsigned short small`, offset 4, 2 bytes
+                pub small: u16,
+                #[doc(hidden)]
+                pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
+            }
         }
         const _: [(); 8] = [(); ::core::mem::size_of::<Cell>()];
         const _: [(); 4] = [(); ::core::mem::align_of::<Cell>()];
@@ -48,7 +41,7 @@ pub mod maps {
         }
         impl ::core::default::Default for Cell {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Cell {
@@ -69,38 +62,40 @@ pub mod maps {
         }
         impl ::eunomia_runtime::sample::Line for Cell {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Cell { fn serialize <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Cell", 2usize) ?
-            .field("id", & self.id) ? .field("small", & self.small) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for Cell { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Cell {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Cell", 2usize)?
+                        .field("id", &self.id)?
+                        .field("small", &self.small)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Cell {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct prefix`, 8 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Prefix {
-            /// `unsigned int bits`, offset 0, 4 bytes
-            pub bits: u32,
-            /// `unsigned char address[4]`, offset 4, 4 bytes
-            pub address: [u8; 4],
+        ::eunomia_runtime::plain! {
+            /// `struct prefix`, 8 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Prefix {
+                /// `unsigned int bits`, offset 0, 4 bytes
+                pub bits: u32,
+                /// `unsigned char address[4]`, offset 4, 4 bytes
+                pub address: [u8; 4],
+            }
         }
         const _: [(); 8] = [(); ::core::mem::size_of::<Prefix>()];
         const _: [(); 4] = [(); ::core::mem::align_of::<Prefix>()];
@@ -111,7 +106,7 @@ pub mod maps {
         }
         impl ::core::default::Default for Prefix {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Prefix {
@@ -132,19 +127,28 @@ pub mod maps {
         }
         impl ::eunomia_runtime::sample::Line for Prefix {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Prefix { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Prefix", 2usize) ?
-            .field("bits", & self.bits) ? .field("address", & self.address) ? .end() } }
-            impl ::eunomia_runtime::__private::Serial for Prefix { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Prefix {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Prefix", 2usize)?
+                        .field("bits", &self.bits)?
+                        .field("address", &self.address)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Prefix {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
     }

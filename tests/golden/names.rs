@@ -19,29 +19,22 @@ pub mod names {
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
-        /// `struct type`, 20 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Type {
-            /// `int self`, offset 0, 4 bytes
-            pub self_: i32,
-            /// `int crate`, offset 4, 4 bytes
-            pub crate_: i32,
-            /// `int match`, offset 8, 4 bytes
-            pub r#match: i32,
-            /// `int Camel`, offset 12, 4 bytes
-            pub Camel: i32,
-            /// `enum mode gen`, offset 16, 4 bytes
-            pub r#gen: Mode,
+        ::eunomia_runtime::plain! {
+            /// `struct type`, 20 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Type {
+                /// `int self`, offset 0, 4 bytes
+                pub self_: i32,
+                /// `int crate`, offset 4, 4 bytes
+                pub crate_: i32,
+                /// `int match`, offset 8, 4 bytes
+                pub r#match: i32,
+                /// `int Camel`, offset 12, 4 bytes
+                pub Camel: i32,
+                /// `enum mode gen`, offset 16, 4 bytes
+                pub r#gen: Mode,
+            }
         }
         const _: [(); 20] = [(); ::core::mem::size_of::<Type>()];
         const _: [(); 4] = [(); ::core::mem::align_of::<Type>()];
@@ -55,7 +48,7 @@ pub mod names {
         }
         impl ::core::default::Default for Type {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Type {
@@ -82,41 +75,48 @@ pub mod names {
         }
         impl ::eunomia_runtime::sample::Line for Type {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Type { fn serialize <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Type", 5usize) ?
-            .field("self", & self.self_) ? .field("crate", & self.crate_) ?
-            .field("match", & self.r#match) ? .field("Camel", & self.Camel) ?
-            .field("gen", & self.r#gen) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for Type { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Type {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Type", 5usize)?
+                        .field("self", &self.self_)?
+                        .field("crate", &self.crate_)?
+                        .field("match", &self.r#match)?
+                        .field("Camel", &self.Camel)?
+                        .field("gen", &self.r#gen)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Type {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct Mode(pub u32);
+        ::eunomia_runtime::plain! {
+            /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct Mode(pub u32);
+        }
         impl Mode {
             /// `fn` = 1
             pub const r#fn: Self = Self(1);
@@ -137,10 +137,7 @@ pub mod names {
         }
         impl ::core::fmt::Display for Mode {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Mode {
@@ -154,14 +151,21 @@ pub mod names {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Mode { fn serialize <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for Mode { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Mode {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Mode {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
     }

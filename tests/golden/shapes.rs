@@ -19,21 +19,14 @@ pub mod shapes {
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
-        /// `union address`, 16 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C, align(4))]
-        pub struct Address {
-            #[doc(hidden)]
-            pub __shared_0: [u8; 16],
+        ::eunomia_runtime::plain! {
+            /// `union address`, 16 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C, align(4))]
+            pub struct Address {
+                #[doc(hidden)]
+                pub __shared_0: [u8; 16],
+            }
         }
         impl Address {
             /// `unsigned int v4`, offset 0, 4 bytes
@@ -69,7 +62,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for Address {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Address {
@@ -92,38 +85,41 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for Address {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Address { fn
-            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Address", 3usize) ?
-            .field("v4", & self.v4()) ? .field("v6", self.v6()) ? .field("local", self
-            .local()) ? .end() } } impl ::eunomia_runtime::__private::Serial for Address
-            { fn serial < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Address {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Address", 3usize)?
+                        .field("v4", &self.v4())?
+                        .field("v6", self.v6())?
+                        .field("local", self.local())?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Address {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct {..}`, 8 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct AddressLocal {
-            /// `unsigned short port`, offset 0, 2 bytes
-            pub port: u16,
-            /// `char name[6]`, offset 2, 6 bytes
-            pub name: ::eunomia_runtime::sample::CharArray<6>,
+        ::eunomia_runtime::plain! {
+            /// `struct {..}`, 8 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct AddressLocal {
+                /// `unsigned short port`, offset 0, 2 bytes
+                pub port: u16,
+                /// `char name[6]`, offset 2, 6 bytes
+                pub name: ::eunomia_runtime::sample::CharArray<6>,
+            }
         }
         const _: [(); 8] = [(); ::core::mem::size_of::<AddressLocal>()];
         const _: [(); 2] = [(); ::core::mem::align_of::<AddressLocal>()];
@@ -134,7 +130,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for AddressLocal {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for AddressLocal {
@@ -155,36 +151,38 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for AddressLocal {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for AddressLocal { fn
-            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "AddressLocal", 2usize)
-            ? .field("port", & self.port) ? .field("name", & self.name) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for AddressLocal { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for AddressLocal {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "AddressLocal", 2usize)?
+                        .field("port", &self.port)?
+                        .field("name", &self.name)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for AddressLocal {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct {..}`, 4 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C, align(4))]
-        pub struct HostsValue {
-            #[doc(hidden)]
-            pub __shared_0: [u8; 4],
+        ::eunomia_runtime::plain! {
+            /// `struct {..}`, 4 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C, align(4))]
+            pub struct HostsValue {
+                #[doc(hidden)]
+                pub __shared_0: [u8; 4],
+            }
         }
         impl HostsValue {
             /// `unsigned int hits : 20`, from bit 0 of byte 0 on
@@ -230,7 +228,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for HostsValue {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for HostsValue {
@@ -251,44 +249,46 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for HostsValue {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for HostsValue { fn
-            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "HostsValue", 2usize) ?
-            .field("hits", & self.hits()) ? .field("misses", & self.misses()) ? .end() }
-            } impl ::eunomia_runtime::__private::Serial for HostsValue { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for HostsValue {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "HostsValue", 2usize)?
+                        .field("hits", &self.hits())?
+                        .field("misses", &self.misses())?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for HostsValue {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct tight`, 38 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Tight {
-            /// `char id`, offset 0, 1 byte
-            pub id: i8,
-            /// `int number`, offset 1, 4 bytes
-            pub number: ::eunomia_runtime::sample::Packed<i32>,
-            /// `long long stamps[2]`, offset 5, 16 bytes
-            pub stamps: ::eunomia_runtime::sample::Packed<[i64; 2]>,
-            /// `union address address`, offset 21, 16 bytes
-            pub address: ::eunomia_runtime::sample::Packed<Address>,
-            /// `enum tiny tiny`, offset 37, 1 byte
-            pub tiny: Tiny,
+        ::eunomia_runtime::plain! {
+            /// `struct tight`, 38 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Tight {
+                /// `char id`, offset 0, 1 byte
+                pub id: i8,
+                /// `int number`, offset 1, 4 bytes
+                pub number: ::eunomia_runtime::sample::Packed<i32>,
+                /// `long long stamps[2]`, offset 5, 16 bytes
+                pub stamps: ::eunomia_runtime::sample::Packed<[i64; 2]>,
+                /// `union address address`, offset 21, 16 bytes
+                pub address: ::eunomia_runtime::sample::Packed<Address>,
+                /// `enum tiny tiny`, offset 37, 1 byte
+                pub tiny: Tiny,
+            }
         }
         const _: [(); 38] = [(); ::core::mem::size_of::<Tight>()];
         const _: [(); 1] = [(); ::core::mem::align_of::<Tight>()];
@@ -302,7 +302,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for Tight {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Tight {
@@ -329,40 +329,48 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for Tight {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Tight { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Tight", 5usize) ?
-            .field("id", & self.id) ? .field("number", & self.number) ? .field("stamps",
-            & self.stamps) ? .field("address", & self.address) ? .field("tiny", & self
-            .tiny) ? .end() } } impl ::eunomia_runtime::__private::Serial for Tight { fn
-            serial < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Tight {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Tight", 5usize)?
+                        .field("id", &self.id)?
+                        .field("number", &self.number)?
+                        .field("stamps", &self.stamps)?
+                        .field("address", &self.address)?
+                        .field("tiny", &self.tiny)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Tight {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `enum tiny`, 1 byte. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct Tiny(pub i8);
+        ::eunomia_runtime::plain! {
+            /// `enum tiny`, 1 byte. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct Tiny(pub i8);
+        }
         impl Tiny {
             /// `TINY` = -1
             pub const TINY: Self = Self(-1);
@@ -383,10 +391,7 @@ pub mod shapes {
         }
         impl ::core::fmt::Display for Tiny {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Tiny {
@@ -400,34 +405,38 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Tiny { fn serialize <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for Tiny { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Tiny {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Tiny {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct State(pub u32);
+        ::eunomia_runtime::plain! {
+            /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct State(pub u32);
+        }
         impl State {
             /// `IDLE` = 0
             pub const IDLE: Self = Self(0);
@@ -448,10 +457,7 @@ pub mod shapes {
         }
         impl ::core::fmt::Display for State {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for State {
@@ -465,33 +471,33 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for State { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for State { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for State {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for State {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct {..}`, 8 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Size {
-            /// `int width`, offset 0, 4 bytes
-            pub width: i32,
-            /// `int height`, offset 4, 4 bytes
-            pub height: i32,
+        ::eunomia_runtime::plain! {
+            /// `struct {..}`, 8 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Size {
+                /// `int width`, offset 0, 4 bytes
+                pub width: i32,
+                /// `int height`, offset 4, 4 bytes
+                pub height: i32,
+            }
         }
         const _: [(); 8] = [(); ::core::mem::size_of::<Size>()];
         const _: [(); 4] = [(); ::core::mem::align_of::<Size>()];
@@ -502,7 +508,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for Size {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Size {
@@ -523,62 +529,64 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for Size {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Size { fn serialize <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Size", 2usize) ?
-            .field("width", & self.width) ? .field("height", & self.height) ? .end() } }
-            impl ::eunomia_runtime::__private::Serial for Size { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Size {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Size", 2usize)?
+                        .field("width", &self.width)?
+                        .field("height", &self.height)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Size {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct shapes`, 128 bytes; tagged `one of each`
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Shapes {
-            /// `struct flags flags`, offset 0, 32 bytes
-            pub flags: Flags,
-            /// `union address from`, offset 32, 16 bytes
-            pub from: Address,
-            /// `struct tight tight`, offset 48, 38 bytes
-            pub tight: Tight,
-            #[doc(hidden)]
-            pub __pad_86: ::eunomia_runtime::__private::Padding<2>,
-            /// `int inner`, offset 88, 4 bytes
-            pub inner: i32,
-            #[doc(hidden)]
-            pub __pad_92: ::eunomia_runtime::__private::Padding<4>,
-            #[doc(hidden)]
-            pub __shared_96: [u8; 8],
-            /// `enum {..} kind`, offset 104, 4 bytes
-            pub kind: ShapesKind,
-            /// `struct {..} nested[2]`, offset 108, 8 bytes
-            pub nested: [ShapesNested; 2],
-            /// `struct empty nothing`, offset 116, 0 bytes
-            pub nothing: Empty,
-            /// `counter`, offset 116, 4 bytes; the compiler left its type out
-            pub counter: [u8; 4],
-            /// `int last`, offset 120, 4 bytes; tagged `checked by the reader`
-            pub last: i32,
-            /// `unsigned short tail[0]`, offset 124, 0 bytes
-            pub tail: [u16; 0],
-            #[doc(hidden)]
-            pub __pad_124: ::eunomia_runtime::__private::Padding<4>,
+        ::eunomia_runtime::plain! {
+            /// `struct shapes`, 128 bytes; tagged `one of each`
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Shapes {
+                /// `struct flags flags`, offset 0, 32 bytes
+                pub flags: Flags,
+                /// `union address from`, offset 32, 16 bytes
+                pub from: Address,
+                /// `struct tight tight`, offset 48, 38 bytes
+                pub tight: Tight,
+                #[doc(hidden)]
+                pub __pad_86: ::eunomia_runtime::__private::Padding<2>,
+                /// `int inner`, offset 88, 4 bytes
+                pub inner: i32,
+                #[doc(hidden)]
+                pub __pad_92: ::eunomia_runtime::__private::Padding<4>,
+                #[doc(hidden)]
+                pub __shared_96: [u8; 8],
+                /// `enum {..} kind`, offset 104, 4 bytes
+                pub kind: ShapesKind,
+                /// `struct {..} nested[2]`, offset 108, 8 bytes
+                pub nested: [ShapesNested; 2],
+                /// `struct empty nothing`, offset 116, 0 bytes
+                pub nothing: Empty,
+                /// `counter`, offset 116, 4 bytes; the compiler left its type out
+                pub counter: [u8; 4],
+                /// `int last`, offset 120, 4 bytes; tagged `checked by the reader`
+                pub last: i32,
+                /// `unsigned short tail[0]`, offset 124, 0 bytes
+                pub tail: [u16; 0],
+                #[doc(hidden)]
+                pub __pad_124: ::eunomia_runtime::__private::Padding<4>,
+            }
         }
         impl Shapes {
             /// `int number`, offset 96, 4 bytes
@@ -652,7 +660,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for Shapes {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Shapes {
@@ -699,54 +707,63 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for Shapes {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Shapes { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Shapes", 15usize) ?
-            .field("flags", & self.flags) ? .field("from", & self.from) ? .field("tight",
-            & self.tight) ? .field("inner", & self.inner) ? .field("number", & self
-            .number()) ? .field("ratio", & self.ratio()) ? .field("low", & self.low()) ?
-            .field("high", & self.high()) ? .field("pair", & self.pair()) ?
-            .field("kind", & self.kind) ? .field("nested", & self.nested) ?
-            .field("nothing", & self.nothing) ? .field("counter", & self.counter) ?
-            .field("last", & self.last) ? .field("tail", & self.tail) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for Shapes { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Shapes {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Shapes", 15usize)?
+                        .field("flags", &self.flags)?
+                        .field("from", &self.from)?
+                        .field("tight", &self.tight)?
+                        .field("inner", &self.inner)?
+                        .field("number", &self.number())?
+                        .field("ratio", &self.ratio())?
+                        .field("low", &self.low())?
+                        .field("high", &self.high())?
+                        .field("pair", &self.pair())?
+                        .field("kind", &self.kind)?
+                        .field("nested", &self.nested)?
+                        .field("nothing", &self.nothing)?
+                        .field("counter", &self.counter)?
+                        .field("last", &self.last)?
+                        .field("tail", &self.tail)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Shapes {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct flags`, 32 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C, align(16))]
-        pub struct Flags {
-            #[doc(hidden)]
-            pub __shared_0: [u8; 3],
-            /// `unsigned char whole`, offset 3, 1 byte
-            pub whole: u8,
-            #[doc(hidden)]
-            pub __pad_4: ::eunomia_runtime::__private::Padding<4>,
-            #[doc(hidden)]
-            pub __shared_8: [u8; 5],
-            #[doc(hidden)]
-            pub __pad_13: ::eunomia_runtime::__private::Padding<3>,
-            #[doc(hidden)]
-            pub __shared_16: [u8; 9],
-            #[doc(hidden)]
-            pub __pad_25: ::eunomia_runtime::__private::Padding<7>,
+        ::eunomia_runtime::plain! {
+            /// `struct flags`, 32 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C, align(16))]
+            pub struct Flags {
+                #[doc(hidden)]
+                pub __shared_0: [u8; 3],
+                /// `unsigned char whole`, offset 3, 1 byte
+                pub whole: u8,
+                #[doc(hidden)]
+                pub __pad_4: ::eunomia_runtime::__private::Padding<4>,
+                #[doc(hidden)]
+                pub __shared_8: [u8; 5],
+                #[doc(hidden)]
+                pub __pad_13: ::eunomia_runtime::__private::Padding<3>,
+                #[doc(hidden)]
+                pub __shared_16: [u8; 9],
+                #[doc(hidden)]
+                pub __pad_25: ::eunomia_runtime::__private::Padding<7>,
+            }
         }
         impl Flags {
             /// `unsigned int version : 4`, from bit 0 of byte 0 on
@@ -851,7 +868,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for Flags {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Flags {
@@ -882,42 +899,50 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for Flags {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Flags { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Flags", 7usize) ?
-            .field("version", & self.version()) ? .field("delta", & self.delta()) ?
-            .field("urgent", & self.urgent()) ? .field("mode", & self.mode()) ?
-            .field("whole", & self.whole) ? .field("wide", & self.wide()) ?
-            .field("huge", & self.huge()) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for Flags { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Flags {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Flags", 7usize)?
+                        .field("version", &self.version())?
+                        .field("delta", &self.delta())?
+                        .field("urgent", &self.urgent())?
+                        .field("mode", &self.mode())?
+                        .field("whole", &self.whole)?
+                        .field("wide", &self.wide())?
+                        .field("huge", &self.huge())?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Flags {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct Mode(pub i32);
+        ::eunomia_runtime::plain! {
+            /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct Mode(pub i32);
+        }
         impl Mode {
             /// `OFF` = 0
             pub const OFF: Self = Self(0);
@@ -941,10 +966,7 @@ pub mod shapes {
         }
         impl ::core::fmt::Display for Mode {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Mode {
@@ -958,34 +980,38 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Mode { fn serialize <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for Mode { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Mode {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Mode {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct ShapesKind(pub u32);
+        ::eunomia_runtime::plain! {
+            /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct ShapesKind(pub u32);
+        }
         impl ShapesKind {
             /// `FIRST` = 1
             pub const FIRST: Self = Self(1);
@@ -1006,10 +1032,7 @@ pub mod shapes {
         }
         impl ::core::fmt::Display for ShapesKind {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for ShapesKind {
@@ -1023,31 +1046,31 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for ShapesKind { fn
-            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-            } } impl ::eunomia_runtime::__private::Serial for ShapesKind { fn serial < S
-            : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for ShapesKind {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for ShapesKind {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct {..}`, 4 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct ShapesNested {
-            /// `int depth`, offset 0, 4 bytes
-            pub depth: i32,
+        ::eunomia_runtime::plain! {
+            /// `struct {..}`, 4 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct ShapesNested {
+                /// `int depth`, offset 0, 4 bytes
+                pub depth: i32,
+            }
         }
         const _: [(); 4] = [(); ::core::mem::size_of::<ShapesNested>()];
         const _: [(); 4] = [(); ::core::mem::align_of::<ShapesNested>()];
@@ -1057,7 +1080,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for ShapesNested {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for ShapesNested {
@@ -1074,34 +1097,35 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for ShapesNested {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for ShapesNested { fn
-            serialize < S : ::eunomia_runtime::__private::serde::Serializer > (& self,
-            serializer : S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "ShapesNested", 1usize)
-            ? .field("depth", & self.depth) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for ShapesNested { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for ShapesNested {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "ShapesNested", 1usize)?
+                        .field("depth", &self.depth)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for ShapesNested {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct empty`, 0 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Empty {}
+        ::eunomia_runtime::plain! {
+            /// `struct empty`, 0 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Empty {}
+        }
         const _: [(); 0] = [(); ::core::mem::size_of::<Empty>()];
         const _: [(); 1] = [(); ::core::mem::align_of::<Empty>()];
         impl ::eunomia_runtime::sample::Event for Empty {
@@ -1109,7 +1133,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for Empty {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Empty {
@@ -1124,37 +1148,37 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for Empty {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Empty { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Empty", 0usize) ?
-            .end() } } impl ::eunomia_runtime::__private::Serial for Empty { fn serial <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Empty {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Empty", 0usize)?.end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Empty {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct wide`, 64 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C, align(64))]
-        pub struct Wide {
-            /// `int first`, offset 0, 4 bytes
-            pub first: i32,
-            #[doc(hidden)]
-            pub __pad_4: ::eunomia_runtime::__private::Padding<60>,
+        ::eunomia_runtime::plain! {
+            /// `struct wide`, 64 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C, align(64))]
+            pub struct Wide {
+                /// `int first`, offset 0, 4 bytes
+                pub first: i32,
+                #[doc(hidden)]
+                pub __pad_4: ::eunomia_runtime::__private::Padding<60>,
+            }
         }
         const _: [(); 64] = [(); ::core::mem::size_of::<Wide>()];
         const _: [(); 64] = [(); ::core::mem::align_of::<Wide>()];
@@ -1164,7 +1188,7 @@ pub mod shapes {
         }
         impl ::core::default::Default for Wide {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Wide {
@@ -1181,19 +1205,27 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for Wide {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Wide { fn serialize <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Wide", 1usize) ?
-            .field("first", & self.first) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for Wide { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Wide {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Wide", 1usize)?
+                        .field("first", &self.first)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Wide {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
     }

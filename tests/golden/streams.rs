@@ -19,29 +19,22 @@ pub mod streams {
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
-        /// `struct sample`, 64 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Sample {
-            /// `unsigned long long seq`, offset 0, 8 bytes
-            pub seq: u64,
-            /// `unsigned long long check`, offset 8, 8 bytes
-            pub check: u64,
-            /// `unsigned int producer`, offset 16, 4 bytes
-            pub producer: u32,
-            /// `unsigned int len`, offset 20, 4 bytes
-            pub len: u32,
-            /// `unsigned char payload[40]`, offset 24, 40 bytes
-            pub payload: [u8; 40],
+        ::eunomia_runtime::plain! {
+            /// `struct sample`, 64 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Sample {
+                /// `unsigned long long seq`, offset 0, 8 bytes
+                pub seq: u64,
+                /// `unsigned long long check`, offset 8, 8 bytes
+                pub check: u64,
+                /// `unsigned int producer`, offset 16, 4 bytes
+                pub producer: u32,
+                /// `unsigned int len`, offset 20, 4 bytes
+                pub len: u32,
+                /// `unsigned char payload[40]`, offset 24, 40 bytes
+                pub payload: [u8; 40],
+            }
         }
         const _: [(); 64] = [(); ::core::mem::size_of::<Sample>()];
         const _: [(); 8] = [(); ::core::mem::align_of::<Sample>()];
@@ -55,7 +48,7 @@ pub mod streams {
         }
         impl ::core::default::Default for Sample {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Sample {
@@ -82,40 +75,43 @@ pub mod streams {
         }
         impl ::eunomia_runtime::sample::Line for Sample {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Sample { fn serialize
-            < S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Sample", 5usize) ?
-            .field("seq", & self.seq) ? .field("check", & self.check) ?
-            .field("producer", & self.producer) ? .field("len", & self.len) ?
-            .field("payload", & self.payload) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for Sample { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Sample {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Sample", 5usize)?
+                        .field("seq", &self.seq)?
+                        .field("check", &self.check)?
+                        .field("producer", &self.producer)?
+                        .field("len", &self.len)?
+                        .field("payload", &self.payload)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Sample {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
-        /// `struct note`, 24 bytes
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::eunomia_runtime::__private::zerocopy::FromBytes,
-            ::eunomia_runtime::__private::zerocopy::IntoBytes,
-            ::eunomia_runtime::__private::zerocopy::Immutable,
-            ::eunomia_runtime::__private::zerocopy::KnownLayout
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(C)]
-        pub struct Note {
-            /// `unsigned int code`, offset 0, 4 bytes
-            pub code: u32,
-            /// `char text[20]`, offset 4, 20 bytes
-            pub text: ::eunomia_runtime::sample::CharArray<20>,
+        ::eunomia_runtime::plain! {
+            /// `struct note`, 24 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Note {
+                /// `unsigned int code`, offset 0, 4 bytes
+                pub code: u32,
+                /// `char text[20]`, offset 4, 20 bytes
+                pub text: ::eunomia_runtime::sample::CharArray<20>,
+            }
         }
         const _: [(); 24] = [(); ::core::mem::size_of::<Note>()];
         const _: [(); 4] = [(); ::core::mem::align_of::<Note>()];
@@ -126,7 +122,7 @@ pub mod streams {
         }
         impl ::core::default::Default for Note {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::core::fmt::Debug for Note {
@@ -147,19 +143,28 @@ pub mod streams {
         }
         impl ::eunomia_runtime::sample::Line for Note {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Note { fn serialize <
-            S : ::eunomia_runtime::__private::serde::Serializer > (& self, serializer :
-            S,) -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::Record::new(serializer, "Note", 2usize) ?
-            .field("code", & self.code) ? .field("text", & self.text) ? .end() } } impl
-            ::eunomia_runtime::__private::Serial for Note { fn serial < S :
-            ::eunomia_runtime::__private::serde::Serializer > (& self, serializer : S,)
-            -> ::core::result::Result < S::Ok, S::Error > {
-            ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer) }
+            impl ::eunomia_runtime::__private::serde::Serialize for Note {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Note", 2usize)?
+                        .field("code", &self.code)?
+                        .field("text", &self.text)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for Note {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
             }
         }
     }

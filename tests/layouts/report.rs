@@ -1,6 +1,6 @@
 //! Part of the programs that the cases are compiled into; `rust.rs` writes the rest.
 
-pub use eunomia_runtime::__private::zerocopy::IntoBytes;
+pub use eunomia_runtime::sample::Plain;
 use eunomia_runtime::sample::{Bool, KernelPtr};
 
 /// Leaves as numbers: floats by their bits, addresses and truth as C has them.

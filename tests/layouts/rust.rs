@@ -57,7 +57,7 @@ impl Generated<'_> {
         format!(
             "mod {name}_case {{
     #[allow(unused, reason = \"a struct may have nothing to read or set\")]
-    use super::report::{{IntoBytes as _, Leaf as _, Report}};
+    use super::report::{{Plain as _, Leaf as _, Report}};
     include!(\"{name}.rs\");
     use {name}::types;
 
@@ -79,7 +79,7 @@ impl Generated<'_> {
         eunomia_runtime::sample::{with}(VALUE, |value: {of}| Report {{
             layout: vec![{}],
             leaves: read(value),
-            written: write(&value).as_bytes()[..{end}] == value.as_bytes()[..{end}],
+            written: write(&value).bytes()[..{end}] == value.bytes()[..{end}],
             line: value.to_string(),
         }})
         .unwrap()

@@ -36,7 +36,7 @@ fn agree<E: Event + Display + Serialize>(checked: &Checked) {
             // Small numbers are enum values and lengths of text; whole bytes are everything else.
             *byte = if round % 2 == 0 { (state % 4) as u8 } else { (state >> 32) as u8 };
         }
-        let typed = E::read_from_bytes(&bytes).unwrap();
+        let typed = E::read(&bytes).unwrap();
         let value = Value::new(&checked.layouts, id, &bytes).unwrap();
         assert_eq!(typed.to_string(), value.to_string());
         let json: serde_json::Value = serde_json::from_str(&value.to_json()).unwrap();

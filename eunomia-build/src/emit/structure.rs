@@ -6,7 +6,7 @@ use quote::quote;
 
 use super::{
     doc::{Doc, tagged},
-    types::{bytes, derives, serde},
+    types::{bytes, serde},
 };
 use crate::{
     names::plain,
@@ -44,7 +44,6 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
     });
     let count = names.len();
     let debug = plain(ident);
-    let derives = derives();
     let serde = serde(
         ident,
         &quote! {
@@ -54,11 +53,12 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         },
     );
     quote! {
-        #doc
-        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, #derives)]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #repr
-        pub struct #ident { #slots }
+        ::eunomia_runtime::plain! {
+            #doc
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #repr
+            pub struct #ident { #slots }
+        }
 
         #accessors
 
@@ -75,7 +75,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
 
         impl ::core::default::Default for #ident {
             fn default() -> Self {
-                ::eunomia_runtime::__private::zerocopy::FromZeros::new_zeroed()
+                ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
 
@@ -93,7 +93,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
 
         impl ::eunomia_runtime::sample::Line for #ident {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::write!(f, "{{{self}}}")
+                ::eunomia_runtime::__private::braced(self, f)
             }
         }
 

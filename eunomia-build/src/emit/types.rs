@@ -57,24 +57,23 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
             arms.extend(quote!(#number => ::core::option::Option::Some(#name),));
         }
     }
-    let derives = derives();
     let serde = serde(ident, &quote!(::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)));
     quote! {
-        #doc
-        #[derive(
-            ::core::clone::Clone,
-            ::core::marker::Copy,
-            ::core::cmp::PartialEq,
-            ::core::cmp::Eq,
-            ::core::cmp::PartialOrd,
-            ::core::cmp::Ord,
-            ::core::hash::Hash,
-            ::core::default::Default,
-            #derives
-        )]
-        #[zerocopy(crate = "::eunomia_runtime::__private::zerocopy")]
-        #[repr(transparent)]
-        pub struct #ident(pub #repr);
+        ::eunomia_runtime::plain! {
+            #doc
+            #[derive(
+                ::core::clone::Clone,
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::cmp::Eq,
+                ::core::cmp::PartialOrd,
+                ::core::cmp::Ord,
+                ::core::hash::Hash,
+                ::core::default::Default,
+            )]
+            #[repr(transparent)]
+            pub struct #ident(pub #repr);
+        }
 
         impl #ident {
             #constants
@@ -95,10 +94,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
 
         impl ::core::fmt::Display for #ident {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self.name() {
-                    ::core::option::Option::Some(name) => f.pad(name),
-                    ::core::option::Option::None => ::core::fmt::Display::fmt(&self.0, f),
-                }
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
 
@@ -140,15 +136,6 @@ pub(super) fn serde(ident: &Ident, serialize: &TokenStream) -> TokenStream {
                 }
             }
         }
-    }
-}
-
-pub(super) fn derives() -> TokenStream {
-    quote! {
-        ::eunomia_runtime::__private::zerocopy::FromBytes,
-        ::eunomia_runtime::__private::zerocopy::IntoBytes,
-        ::eunomia_runtime::__private::zerocopy::Immutable,
-        ::eunomia_runtime::__private::zerocopy::KnownLayout
     }
 }
 

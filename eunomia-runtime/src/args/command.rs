@@ -5,9 +5,9 @@ use clap::{
     builder::{BoolValueParser, PossibleValue, TypedValueParser},
     parser::ValueSource,
 };
-use zerocopy::FromBytes;
 
 use super::{Arg, Command, Scalar};
+use crate::sample::Plain;
 
 /// The arguments of a generated module: a struct with a field for each option.
 ///
@@ -54,8 +54,8 @@ impl<'a> Given<'a> {
     }
 
     /// The value of a long option, where one was given.
-    pub fn value<T: FromBytes>(&self, long: &str) -> Option<T> {
-        T::read_from_bytes(self.bytes(long)?).ok()
+    pub fn value<T: Plain>(&self, long: &str) -> Option<T> {
+        self.bytes(long).filter(|bytes| bytes.len() == size_of::<T>()).and_then(T::read)
     }
 }
 

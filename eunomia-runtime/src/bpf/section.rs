@@ -10,9 +10,8 @@ use std::{
 };
 
 use libbpf_rs::libbpf_sys;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::{Error, Result};
+use crate::{Error, Result, sample::Plain};
 
 /// How a section may be accessed.
 pub trait Access: private::Sealed {
@@ -147,7 +146,7 @@ pub struct Variable<'a, T, A> {
     borrow: PhantomData<(&'a (), A)>,
 }
 
-impl<T: FromBytes + IntoBytes + Immutable, A: Access> Variable<'_, T, A> {
+impl<T: Plain, A: Access> Variable<'_, T, A> {
     /// The value now.
     pub fn get(&self) -> T {
         match unit::<T>() {
@@ -159,8 +158,8 @@ impl<T: FromBytes + IntoBytes + Immutable, A: Access> Variable<'_, T, A> {
     }
 
     fn copy_out<W: Word>(&self) -> T {
-        let mut value = T::new_zeroed();
-        for (bytes, word) in value.as_mut_bytes().chunks_exact_mut(size_of::<W>()).zip(self.words::<W>()) {
+        let mut value = T::zeroed();
+        for (bytes, word) in value.bytes_mut().chunks_exact_mut(size_of::<W>()).zip(self.words::<W>()) {
             word.load_into(bytes);
         }
         value
@@ -176,7 +175,7 @@ impl<T: FromBytes + IntoBytes + Immutable, A: Access> Variable<'_, T, A> {
     }
 }
 
-impl<T: FromBytes + IntoBytes + Immutable> Variable<'_, T, ReadWrite> {
+impl<T: Plain> Variable<'_, T, ReadWrite> {
     /// Sets the value.
     pub fn set(&self, value: T) {
         match unit::<T>() {
@@ -212,11 +211,11 @@ impl<T: FromBytes + IntoBytes + Immutable> Variable<'_, T, ReadWrite> {
     }
 
     fn exchange<W: Word>(&self, old: &T, new: &T) -> bool {
-        self.words::<W>().first().is_some_and(|word| word.exchange(old.as_bytes(), new.as_bytes()))
+        self.words::<W>().first().is_some_and(|word| word.exchange(old.bytes(), new.bytes()))
     }
 
     fn copy_in<W: Word>(&self, value: &T) {
-        for (bytes, word) in value.as_bytes().chunks_exact(size_of::<W>()).zip(self.words::<W>()) {
+        for (bytes, word) in value.bytes().chunks_exact(size_of::<W>()).zip(self.words::<W>()) {
             word.store_from(bytes);
         }
     }
@@ -260,7 +259,7 @@ macro_rules! words {
 
 words!(AtomicU8: u8, AtomicU16: u16, AtomicU32: u32, AtomicU64: u64);
 
-impl<T: FromBytes + IntoBytes + Immutable + fmt::Debug, A: Access> fmt::Debug for Variable<'_, T, A> {
+impl<T: Plain + fmt::Debug, A: Access> fmt::Debug for Variable<'_, T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.get().fmt(f)
     }

@@ -1,7 +1,7 @@
 //! Members that are no fields of the Rust struct: bit fields, and those that share bytes with others. Generated accessors are calls of
 //! these, at constant places that are checked when they are compiled.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use super::Plain;
 
 /// Whether a `T` at `offset` lies inside an `S`.
 const fn inside<S, T>(offset: usize) -> bool {
@@ -16,36 +16,35 @@ const fn aligned<S, T>(offset: usize) -> bool {
 /// A copy of the member at `OFFSET`.
 pub fn get<S, T, const OFFSET: usize>(of: &S) -> T
 where
-    S: IntoBytes + Immutable,
-    T: FromBytes,
+    S: Plain,
+    T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET)) };
     // There are enough bytes, as was just asserted.
-    let bytes = of.as_bytes().get(OFFSET..).unwrap_or_default();
-    T::read_from_prefix(bytes).map_or_else(|_| T::new_zeroed(), |(value, _)| value)
+    of.bytes().get(OFFSET..).and_then(T::read).unwrap_or_else(T::zeroed)
 }
 
 /// Replaces the member at `OFFSET`.
 pub fn set<S, T, const OFFSET: usize>(of: &mut S, value: &T)
 where
-    S: IntoBytes + FromBytes,
-    T: IntoBytes + Immutable,
+    S: Plain,
+    T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET)) };
-    if let Some(bytes) = of.as_mut_bytes().get_mut(OFFSET..) {
-        let _ = value.write_to_prefix(bytes);
+    if let Some(bytes) = of.bytes_mut().get_mut(OFFSET..OFFSET + size_of::<T>()) {
+        bytes.copy_from_slice(value.bytes());
     }
 }
 
 /// The member at `OFFSET`, in place.
 pub fn view<S, T, const OFFSET: usize>(of: &S) -> &T
 where
-    S: IntoBytes + Immutable,
-    T: FromBytes + Immutable + KnownLayout,
+    S: Plain,
+    T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET) && aligned::<S, T>(OFFSET)) };
-    match of.as_bytes().get(OFFSET..).map(T::ref_from_prefix) {
-        Some(Ok((member, _))) => member,
+    match of.bytes().get(OFFSET..).and_then(T::of_bytes) {
+        Some(member) => member,
         _ => unreachable!("asserted when this was compiled"),
     }
 }
@@ -53,12 +52,12 @@ where
 /// The member at `OFFSET`, in place and to be changed.
 pub fn view_mut<S, T, const OFFSET: usize>(of: &mut S) -> &mut T
 where
-    S: IntoBytes + FromBytes,
-    T: FromBytes + IntoBytes + KnownLayout,
+    S: Plain,
+    T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET) && aligned::<S, T>(OFFSET)) };
-    match of.as_mut_bytes().get_mut(OFFSET..).map(T::mut_from_prefix) {
-        Some(Ok((member, _))) => member,
+    match of.bytes_mut().get_mut(OFFSET..).and_then(T::of_bytes_mut) {
+        Some(member) => member,
         _ => unreachable!("asserted when this was compiled"),
     }
 }
@@ -68,10 +67,10 @@ where
 /// Bits are counted from the lowest of the first byte, as little-endian C compilers place them.
 pub fn bits<S, const AT: usize, const WIDTH: u32>(of: &S, signed: bool) -> i128
 where
-    S: IntoBytes + Immutable,
+    S: Plain,
 {
     const { assert!(0 < WIDTH && WIDTH <= 128 && AT + WIDTH as usize <= 8 * size_of::<S>()) };
-    number(of.as_bytes().get(AT / 8..).unwrap_or_default(), AT as u32 % 8, WIDTH, signed)
+    number(of.bytes().get(AT / 8..).unwrap_or_default(), AT as u32 % 8, WIDTH, signed)
 }
 
 /// As [`bits`], at the start of `bytes` behind `shift` bits (less than 8).
@@ -91,10 +90,10 @@ pub(crate) fn number(bytes: &[u8], shift: u32, width: u32, signed: bool) -> i128
 /// Sets the bit field of `WIDTH` bits from bit `AT` on to the lowest bits of `value`. Bits around it stay as they are.
 pub fn set_bits<S, const AT: usize, const WIDTH: u32>(of: &mut S, value: i128)
 where
-    S: IntoBytes + FromBytes,
+    S: Plain,
 {
     const { assert!(0 < WIDTH && WIDTH <= 128 && AT + WIDTH as usize <= 8 * size_of::<S>()) };
-    let bytes = of.as_mut_bytes();
+    let bytes = of.bytes_mut();
     for bit in 0..WIDTH {
         let at = AT + bit as usize;
         if let Some(byte) = bytes.get_mut(at / 8) {

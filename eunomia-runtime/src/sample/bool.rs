@@ -1,11 +1,9 @@
 use std::fmt;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
 /// A C `bool` as the kernel wrote it: one byte, zero is false, anything else is true.
 ///
 /// Rust's own `bool` has only two valid bytes, so a reference to it must not be made from foreign memory.
-#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Clone, Copy, Default)]
 #[repr(transparent)]
 pub struct Bool(u8);
 
@@ -62,11 +60,12 @@ impl fmt::Display for Bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Plain;
 
     #[test]
     fn every_byte_is_a_value() {
         let bytes = [0u8, 1, 2, 255];
-        let bools = <[Bool; 4]>::ref_from_bytes(&bytes).unwrap();
+        let bools = <[Bool; 4]>::of_bytes(&bytes).unwrap();
         assert_eq!(bools.map(Bool::get), [false, true, true, true]);
         assert_eq!(bools[2], Bool::TRUE, "2 and 1 are both true");
         assert_eq!(bools[3], true);

@@ -1,11 +1,9 @@
 use std::{borrow::Cow, fmt, hash, str};
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
 /// A C `char[N]` that holds text: the bytes up to the first NUL, or all of them where there is none.
 ///
 /// Bytes behind the NUL are stale kernel memory; they take no part in comparison, hashing or output.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct CharArray<const N: usize>([u8; N]);
 

@@ -1,12 +1,11 @@
 use std::fmt;
 
-use zerocopy::{CastError, FromBytes, Immutable, KnownLayout};
+use super::Plain;
 
 /// A generated type that can be read from the bytes of a record.
 ///
-/// Implemented by generated code only. The zerocopy bounds are the proof that every byte pattern is a value, so that no cast needs
-/// `unsafe` and no event needs a check beside its length.
-pub trait Event: FromBytes + Immutable + KnownLayout + 'static {
+/// Implemented by generated code only. That it is [`Plain`] is why no event needs a check beside its length.
+pub trait Event: Plain {
     /// The type's name in C, for example `struct event`.
     const C_NAME: &'static str;
 }
@@ -35,15 +34,13 @@ impl std::error::Error for Short {}
 ///
 /// # Errors
 /// [`Short`] where the record has fewer bytes than `E`; `f` was not called.
-pub fn with_event<E: FromBytes + Immutable + KnownLayout, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
-    let short = Short { len: record.len(), size: size_of::<E>() };
-    match E::ref_from_prefix(record) {
-        Ok((event, _)) => Ok(f(event)),
-        Err(CastError::Alignment(_)) => match E::read_from_prefix(record) {
-            Ok((copy, _)) => Ok(f(&copy)),
-            Err(_) => Err(short),
-        },
-        Err(_) => Err(short),
+pub fn with_event<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
+    if let Some(event) = E::of_bytes(record) {
+        return Ok(f(event));
+    }
+    match E::read(record) {
+        Some(copy) => Ok(f(&copy)),
+        None => Err(Short { len: record.len(), size: size_of::<E>() }),
     }
 }
 
@@ -51,11 +48,13 @@ pub fn with_event<E: FromBytes + Immutable + KnownLayout, R>(record: &[u8], f: i
 mod tests {
     use super::*;
 
-    #[derive(Debug, PartialEq, FromBytes, Immutable, KnownLayout)]
-    #[repr(C)]
-    struct Pair {
-        a: u64,
-        b: u64,
+    crate::plain! {
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        #[repr(C)]
+        struct Pair {
+            a: u64,
+            b: u64,
+        }
     }
 
     impl Event for Pair {

@@ -26,6 +26,19 @@ pub(crate) fn write_bytes(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result 
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
+/// Writes a struct inside of another.
+pub fn braced(value: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{{{value}}}")
+}
+
+/// Writes the constant of an enum by its name, or a number that has none.
+pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match name {
+        Some(name) => f.pad(name),
+        None => number.fmt(f),
+    }
+}
+
 /// Bytes of an unknown type.
 impl Line for [u8] {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ mod event;
 pub(crate) mod line;
 mod packed;
 mod padding;
+mod plain;
 mod pointer;
 #[cfg(feature = "serde")]
 pub(crate) mod serial;
@@ -20,5 +21,6 @@ pub use event::{Event, Short, with_event};
 pub use line::{Fields, Line};
 pub use packed::Packed;
 pub use padding::Padding;
+pub use plain::Plain;
 pub use pointer::KernelPtr;
 pub use tailed::{Flexible, Tailed, with_tail};

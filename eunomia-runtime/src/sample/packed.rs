@@ -1,11 +1,9 @@
 use std::fmt;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
 use super::Line;
 
 /// A value at an address that its type is not aligned for: a member of a packed struct, of which there are no references.
-#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Clone, Copy, Default)]
 #[repr(C, packed)]
 pub struct Packed<T>(T);
 
@@ -61,18 +59,21 @@ impl<T: Copy + Line> Line for Packed<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Plain;
 
     #[test]
     fn values_at_odd_addresses() {
-        #[derive(FromBytes, Immutable, KnownLayout)]
-        #[repr(C)]
-        struct Record {
-            tag: u8,
-            number: Packed<u64>,
+        crate::plain! {
+            #[derive(Clone, Copy)]
+            #[repr(C)]
+            struct Record {
+                tag: u8,
+                number: Packed<u64>,
+            }
         }
         assert_eq!((size_of::<Record>(), align_of::<Record>()), (9, 1));
         let bytes = [7, 1, 0, 0, 0, 0, 0, 0, 128];
-        let record = Record::ref_from_bytes(&bytes).unwrap();
+        let record = Record::of_bytes(&bytes).unwrap();
         assert_eq!((record.tag, record.number.get(), record.number), (7, 1 << 63 | 1, Packed::new(1 << 63 | 1)));
         assert_eq!(record.number.to_string(), "9223372036854775809");
     }

@@ -1,12 +1,10 @@
 use std::fmt;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
 /// The bytes that C leaves between two fields.
 ///
 /// A named field for them keeps the whole struct initialised bytes, so that it can be written to the kernel. What they hold means
 /// nothing: any two are equal.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Padding<const N: usize>([u8; N]);
 

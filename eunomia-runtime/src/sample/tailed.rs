@@ -1,13 +1,11 @@
 use std::{fmt, ops::Deref};
 
-use zerocopy::{FromBytes, FromZeros as _};
-
-use super::{Event, Line, Short, with_event};
+use super::{Event, Line, Plain, Short, with_event};
 
 /// A generated type whose last member is an array without a length: a record goes on behind the struct.
 pub trait Flexible: Event {
     /// What the array holds.
-    type Item: FromBytes;
+    type Item: Plain;
     /// Bytes from the start of the struct to the array.
     const TAIL: usize;
 }
@@ -31,7 +29,7 @@ impl<'a, E: Flexible> Tailed<'a, E> {
         let size = size_of::<E::Item>();
         // Items without a size would be endless.
         let items = if size == 0 { &[] } else { self.tail };
-        items.chunks_exact(size.max(1)).map(|item| E::Item::read_from_bytes(item).unwrap_or_else(|_| E::Item::new_zeroed()))
+        items.chunks_exact(size.max(1)).map(|item| E::Item::read(item).unwrap_or_else(E::Item::zeroed))
     }
 }
 
@@ -65,15 +63,15 @@ pub fn with_tail<E: Flexible, R>(record: &[u8], f: impl FnOnce(Tailed<'_, E>) ->
 
 #[cfg(test)]
 mod tests {
-    use zerocopy::{Immutable, KnownLayout};
-
     use super::*;
 
-    #[derive(Debug, FromBytes, Immutable, KnownLayout)]
-    #[repr(C)]
-    struct Counted {
-        len: u32,
-        items: [u16; 0],
+    crate::plain! {
+        #[derive(Debug, Clone, Copy)]
+        #[repr(C)]
+        struct Counted {
+            len: u32,
+            items: [u16; 0],
+        }
     }
 
     impl Event for Counted {

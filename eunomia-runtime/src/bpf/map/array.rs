@@ -1,10 +1,9 @@
 use std::marker::PhantomData;
 
 use libbpf_rs::{MapType, libbpf_sys};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Map;
-use crate::Result;
+use crate::{Result, sample::Plain};
 
 /// An array in the kernel; all its entries always exist.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ impl<'a> Map<'a> {
     }
 }
 
-impl<'a, V: FromBytes + IntoBytes + Immutable> Array<'a, V> {
+impl<'a, V: Plain> Array<'a, V> {
     /// The value of an entry; `None` behind the end.
     ///
     /// # Errors

@@ -7,10 +7,9 @@ use std::{
 };
 
 use libbpf_rs::{MapType, libbpf_sys};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Map;
-use crate::Result;
+use crate::{Result, sample::Plain};
 
 /// A map from keys to kernel objects, which are given by their descriptors: programs to be tail-called, inner maps, cgroups, sockets.
 /// The map holds the object from then on, the descriptor may be closed.
@@ -59,7 +58,7 @@ impl<'a> Map<'a> {
     }
 }
 
-impl<'a, K: Copy + FromBytes + IntoBytes + Immutable> FdMap<'a, K> {
+impl<'a, K: Plain> FdMap<'a, K> {
     /// Puts the object of a descriptor under a key.
     ///
     /// # Errors
@@ -85,7 +84,7 @@ impl<'a, K: Copy + FromBytes + IntoBytes + Immutable> FdMap<'a, K> {
     }
 }
 
-impl<'a, V: FromBytes + IntoBytes + Immutable> Storage<'a, V> {
+impl<'a, V: Plain> Storage<'a, V> {
     /// The value of an object.
     ///
     /// # Errors

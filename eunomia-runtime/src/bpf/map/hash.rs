@@ -1,10 +1,9 @@
 use std::{marker::PhantomData, os::fd::AsRawFd as _, ptr};
 
 use libbpf_rs::{MapType, libbpf_sys};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Map;
-use crate::{Error, Result};
+use crate::{Error, Result, sample::Plain};
 
 /// A table from keys to values in the kernel: a hash table, also one that forgets its least recently used entries, or a trie of
 /// prefixes (`BPF_MAP_TYPE_LPM_TRIE`, whose keys start with the length of their prefix in bits).
@@ -29,8 +28,8 @@ impl<'a> Map<'a> {
 
 impl<'a, K, V> HashMap<'a, K, V>
 where
-    K: Copy + FromBytes + IntoBytes + Immutable,
-    V: FromBytes + IntoBytes + Immutable,
+    K: Plain,
+    V: Plain,
 {
     /// The value of a key.
     ///
@@ -127,6 +126,6 @@ where
     }
 }
 
-fn new_vec<T: FromBytes>(len: usize) -> Vec<T> {
-    std::iter::repeat_with(T::new_zeroed).take(len).collect()
+fn new_vec<T: Plain>(len: usize) -> Vec<T> {
+    std::iter::repeat_with(T::zeroed).take(len).collect()
 }

@@ -15,9 +15,8 @@ use std::{
 };
 
 use libbpf_rs::{MapCore as _, MapType, libbpf_sys};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::{Error, Result, refusal::refusal};
+use crate::{Error, Result, refusal::refusal, sample::Plain};
 
 pub use array::Array;
 pub use fds::{FdMap, Storage};
@@ -89,9 +88,9 @@ impl<'a> Map<'a> {
     }
 
     /// The value of `key`; the types were held against the map's sizes when its typed handle was made.
-    fn lookup<K: IntoBytes + Immutable, V: FromBytes + IntoBytes>(&self, key: &K) -> Result<Option<V>> {
-        let mut value = V::new_zeroed();
-        let found = self.lookup_bytes(ptr::from_ref(key).cast(), value.as_mut_bytes())?;
+    fn lookup<K: Plain, V: Plain>(&self, key: &K) -> Result<Option<V>> {
+        let mut value = V::zeroed();
+        let found = self.lookup_bytes(ptr::from_ref(key).cast(), value.bytes_mut())?;
         Ok(found.then_some(value))
     }
 
@@ -102,8 +101,8 @@ impl<'a> Map<'a> {
         self.found(error, "look up a key in")
     }
 
-    fn update<K: IntoBytes + Immutable, V: IntoBytes + Immutable>(&self, key: &K, value: &V, flags: u32) -> Result<()> {
-        self.update_bytes(ptr::from_ref(key).cast(), value.as_bytes(), flags)
+    fn update<K: Plain, V: Plain>(&self, key: &K, value: &V, flags: u32) -> Result<()> {
+        self.update_bytes(ptr::from_ref(key).cast(), value.bytes(), flags)
     }
 
     /// Writes the value of the key at `key`, which has the map's size, or is null for a kind without keys.
@@ -113,15 +112,15 @@ impl<'a> Map<'a> {
         if error < 0 { Err(self.refused(error, "write to")) } else { Ok(()) }
     }
 
-    fn delete<K: IntoBytes + Immutable>(&self, key: &K) -> Result<bool> {
+    fn delete<K: Plain>(&self, key: &K) -> Result<bool> {
         // SAFETY: the key has the map's size and lives through the call, which only reads it.
         let error = unsafe { libbpf_sys::bpf_map_delete_elem(self.fd().as_raw_fd(), ptr::from_ref(key).cast()) };
         self.found(error, "remove a key from")
     }
 
     /// The key behind `last`, or the first.
-    fn next_key<K: FromBytes + IntoBytes>(&self, last: Option<&K>) -> Result<Option<K>> {
-        let mut next = K::new_zeroed();
+    fn next_key<K: Plain>(&self, last: Option<&K>) -> Result<Option<K>> {
+        let mut next = K::zeroed();
         let last = last.map_or(ptr::null(), |last| ptr::from_ref(last).cast());
         let (fd, next_at) = (self.fd().as_raw_fd(), (&raw mut next).cast());
         // SAFETY: both keys have the map's size and live through the call; null asks for the first.
@@ -132,7 +131,7 @@ impl<'a> Map<'a> {
     /// Every key. Those that go while we read are left out; where the BPF side removes the very key that the walk stands on, the kernel
     /// starts over and keys can come twice (`htab_map_get_next_key`). A map that changes faster than it is walked ends the walk with an
     /// error, after twice as many steps as it has room for.
-    fn walk<K: Copy + FromBytes + IntoBytes>(&self) -> impl Iterator<Item = Result<K>> {
+    fn walk<K: Plain>(&self) -> impl Iterator<Item = Result<K>> {
         let mut steps = self.max_entries().saturating_mul(2);
         let mut next = self.next_key(None);
         std::iter::from_fn(move || {

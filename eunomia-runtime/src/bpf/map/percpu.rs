@@ -4,10 +4,9 @@
 use std::{ffi::c_void, marker::PhantomData, ptr};
 
 use libbpf_rs::{MapType, libbpf_sys};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Map;
-use crate::{Error, Result, cpus};
+use crate::{Error, Result, cpus, sample::Plain};
 
 /// A hash table with a value for each CPU.
 #[derive(Debug)]
@@ -42,17 +41,17 @@ impl<'a> Map<'a> {
         Ok(PerCpuArray { map, types: PhantomData })
     }
 
-    fn lookup_per_cpu<V: FromBytes>(&self, key: *const c_void) -> Result<Option<Vec<V>>> {
+    fn lookup_per_cpu<V: Plain>(&self, key: *const c_void) -> Result<Option<Vec<V>>> {
         let stride = size_of::<V>().next_multiple_of(8);
         let mut bytes = vec![0; stride * cpus::possible()? as usize];
         if !self.lookup_bytes(key, &mut bytes)? {
             return Ok(None);
         }
-        let values = bytes.chunks_exact(stride.max(1)).filter_map(|chunk| V::read_from_prefix(chunk).ok());
-        Ok(Some(values.map(|(value, _)| value).collect()))
+        let values = bytes.chunks_exact(stride.max(1)).filter_map(V::read);
+        Ok(Some(values.collect()))
     }
 
-    fn update_per_cpu<V: IntoBytes + Immutable>(&self, key: *const c_void, values: &[V]) -> Result<()> {
+    fn update_per_cpu<V: Plain>(&self, key: *const c_void, values: &[V]) -> Result<()> {
         let cpus = cpus::possible()? as usize;
         if values.len() != cpus {
             let why = format!("there are {} values for {cpus} CPUs", values.len());
@@ -60,7 +59,7 @@ impl<'a> Map<'a> {
         }
         let mut bytes = Vec::new();
         for value in values {
-            bytes.extend(value.as_bytes());
+            bytes.extend(value.bytes());
             bytes.resize(bytes.len().next_multiple_of(8), 0);
         }
         self.update_bytes(key, &bytes, libbpf_sys::BPF_ANY)
@@ -69,8 +68,8 @@ impl<'a> Map<'a> {
 
 impl<'a, K, V> PerCpuHashMap<'a, K, V>
 where
-    K: Copy + FromBytes + IntoBytes + Immutable,
-    V: FromBytes + IntoBytes + Immutable,
+    K: Plain,
+    V: Plain,
 {
     /// The values of a key, one for each possible CPU.
     ///
@@ -110,7 +109,7 @@ where
     }
 }
 
-impl<'a, V: FromBytes + IntoBytes + Immutable> PerCpuArray<'a, V> {
+impl<'a, V: Plain> PerCpuArray<'a, V> {
     /// The values of an entry, one for each possible CPU; `None` behind the end.
     ///
     /// # Errors

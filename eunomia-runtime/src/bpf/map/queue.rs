@@ -3,10 +3,9 @@
 use std::{marker::PhantomData, os::fd::AsRawFd as _, ptr};
 
 use libbpf_rs::{MapType, libbpf_sys};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Map;
-use crate::Result;
+use crate::{Result, sample::Plain};
 
 /// A queue (`BPF_MAP_TYPE_QUEUE`, first in, first out) or a stack (`BPF_MAP_TYPE_STACK`, last in, first out).
 #[derive(Debug)]
@@ -42,13 +41,13 @@ impl<'a> Map<'a> {
     }
 }
 
-impl<'a, V: FromBytes + IntoBytes + Immutable> Queue<'a, V> {
+impl<'a, V: Plain> Queue<'a, V> {
     /// Adds a value.
     ///
     /// # Errors
     /// [`crate::Error::Kernel`]; E2BIG where the map is full.
     pub fn push(&self, value: &V) -> Result<()> {
-        self.map.update_bytes(ptr::null(), value.as_bytes(), libbpf_sys::BPF_ANY)
+        self.map.update_bytes(ptr::null(), value.bytes(), libbpf_sys::BPF_ANY)
     }
 
     /// Takes the next value.
@@ -56,7 +55,7 @@ impl<'a, V: FromBytes + IntoBytes + Immutable> Queue<'a, V> {
     /// # Errors
     /// [`crate::Error::Kernel`].
     pub fn pop(&self) -> Result<Option<V>> {
-        let mut value = V::new_zeroed();
+        let mut value = V::zeroed();
         let (fd, value_at) = (self.map.fd().as_raw_fd(), (&raw mut value).cast());
         // SAFETY: the map has no keys, the value has its size and lives through the call.
         let error = unsafe { libbpf_sys::bpf_map_lookup_and_delete_elem(fd, ptr::null(), value_at) };
@@ -68,8 +67,8 @@ impl<'a, V: FromBytes + IntoBytes + Immutable> Queue<'a, V> {
     /// # Errors
     /// [`crate::Error::Kernel`].
     pub fn peek(&self) -> Result<Option<V>> {
-        let mut value = V::new_zeroed();
-        let found = self.map.lookup_bytes(ptr::null(), value.as_mut_bytes())?;
+        let mut value = V::zeroed();
+        let found = self.map.lookup_bytes(ptr::null(), value.bytes_mut())?;
         Ok(found.then_some(value))
     }
 
@@ -79,13 +78,13 @@ impl<'a, V: FromBytes + IntoBytes + Immutable> Queue<'a, V> {
     }
 }
 
-impl<'a, V: FromBytes + IntoBytes + Immutable> BloomFilter<'a, V> {
+impl<'a, V: Plain> BloomFilter<'a, V> {
     /// Adds a value.
     ///
     /// # Errors
     /// [`crate::Error::Kernel`].
     pub fn insert(&self, value: &V) -> Result<()> {
-        self.map.update_bytes(ptr::null(), value.as_bytes(), libbpf_sys::BPF_ANY)
+        self.map.update_bytes(ptr::null(), value.bytes(), libbpf_sys::BPF_ANY)
     }
 
     /// Whether the value may have been added; where it says no, it was not.
@@ -94,7 +93,7 @@ impl<'a, V: FromBytes + IntoBytes + Immutable> BloomFilter<'a, V> {
     /// [`crate::Error::Kernel`].
     pub fn may_contain(&self, value: &V) -> Result<bool> {
         // The kernel reads the value that it looks for from the place of the result.
-        let mut bytes = value.as_bytes().to_vec();
+        let mut bytes = value.bytes().to_vec();
         self.map.lookup_bytes(ptr::null(), &mut bytes)
     }
 

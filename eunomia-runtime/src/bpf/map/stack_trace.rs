@@ -1,10 +1,9 @@
 use std::ptr;
 
 use libbpf_rs::MapType;
-use zerocopy::IntoBytes as _;
 
 use super::Map;
-use crate::Result;
+use crate::{Result, sample::Plain};
 
 /// Stack traces by the numbers that `bpf_get_stackid` gives.
 #[derive(Debug)]
@@ -26,14 +25,13 @@ impl<'a> StackTraces<'a> {
     /// # Errors
     /// [`crate::Error::Kernel`].
     pub fn get(&self, id: u32) -> Result<Option<Vec<u64>>> {
-        let mut addresses = vec![0u64; (self.0.value_size() as usize).div_ceil(8)];
-        if !self.0.lookup_bytes(ptr::from_ref(&id).cast(), addresses.as_mut_bytes())? {
+        let mut bytes = vec![0; self.0.value_size() as usize];
+        if !self.0.lookup_bytes(ptr::from_ref(&id).cast(), &mut bytes)? {
             return Ok(None);
         }
         // The kernel fills what a trace does not need with zeros.
-        let end = addresses.iter().position(|address| *address == 0).unwrap_or(addresses.len());
-        addresses.truncate(end);
-        Ok(Some(addresses))
+        let addresses = bytes.chunks_exact(size_of::<u64>()).filter_map(u64::read);
+        Ok(Some(addresses.take_while(|address| *address != 0).collect()))
     }
 
     /// Forgets a trace; whether it was there.

@@ -1,0 +1,133 @@
+use std::{ptr, slice};
+
+use super::{Bool, CharArray, KernelPtr, Packed, Padding};
+
+/// A type that is its bytes: any bytes of its size are a value, and any value is that many initialised bytes.
+///
+/// The structs of generated modules have it through [`plain!`](crate::plain), which checks it; with it, records are read where the
+/// kernel wrote them, and values are handed to the kernel.
+///
+/// # Safety
+/// Every byte pattern of the type's size is a value of it, no byte of a value is padding, and nothing in it can change behind a shared
+/// reference.
+pub unsafe trait Plain: Copy + 'static {
+    /// The value of zeroes.
+    fn zeroed() -> Self {
+        // SAFETY: zeroes are a value of every plain type.
+        unsafe { std::mem::zeroed() }
+    }
+
+    /// The value at the start of `bytes`, where there are enough of them.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.get(..size_of::<Self>())?;
+        // SAFETY: there are as many bytes as the type has, at any address, and any bytes are a value.
+        Some(unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
+    }
+
+    /// The start of `bytes` in place, where there are enough of them and they are aligned for the type.
+    fn of_bytes(bytes: &[u8]) -> Option<&Self> {
+        let at = bytes.get(..size_of::<Self>())?.as_ptr().cast::<Self>();
+        // SAFETY: there are as many bytes as the type has, aligned for it, borrowed as the result is, and any bytes are a value.
+        at.is_aligned().then(|| unsafe { &*at })
+    }
+
+    /// As [`Self::of_bytes`], to be changed.
+    fn of_bytes_mut(bytes: &mut [u8]) -> Option<&mut Self> {
+        let at = bytes.get_mut(..size_of::<Self>())?.as_mut_ptr().cast::<Self>();
+        // SAFETY: as for `of_bytes`, borrowed alone; whatever value is written, its bytes are initialised.
+        at.is_aligned().then(|| unsafe { &mut *at })
+    }
+
+    /// The bytes of the value.
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: all bytes of a plain value are initialised, and do not change while it is borrowed.
+        unsafe { slice::from_raw_parts(ptr::from_ref(self).cast(), size_of::<Self>()) }
+    }
+
+    /// The bytes of the value, to be changed.
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: all bytes of a plain value are initialised, borrowed alone here, and any others are a value, too.
+        unsafe { slice::from_raw_parts_mut(ptr::from_mut(self).cast(), size_of::<Self>()) }
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty)*) => {$(
+        // SAFETY: any bytes are a number, and a number has no padding.
+        unsafe impl Plain for $number {}
+    )*};
+}
+
+numbers!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64);
+
+// SAFETY: there are no bytes.
+unsafe impl Plain for () {}
+// SAFETY: an array is its items, one after the other.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+// SAFETY: a transparent `u8`.
+unsafe impl Plain for Bool {}
+// SAFETY: transparent bytes.
+unsafe impl<const N: usize> Plain for CharArray<N> {}
+// SAFETY: transparent bytes.
+unsafe impl<const N: usize> Plain for Padding<N> {}
+// SAFETY: a transparent `u64`.
+unsafe impl Plain for KernelPtr {}
+// SAFETY: a `T` at any address.
+unsafe impl<T: Plain> Plain for Packed<T> {}
+
+/// Declares a struct that is [`Plain`](crate::sample::Plain): all its fields are, and there is no padding between or behind them.
+///
+/// ```
+/// eunomia_runtime::plain! {
+///     /// What the kernel looks an entry up by.
+///     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///     #[repr(C)]
+///     pub struct Key {
+///         pub pid: u32,
+///         pub cpu: u32,
+///     }
+/// }
+/// use eunomia_runtime::sample::Plain;
+/// assert_eq!(Key::read(&[1, 0, 0, 0, 2, 0, 0, 0]), Some(Key { pid: 1, cpu: 2 }));
+/// ```
+///
+/// A `bool` has bytes that are no value, and the struct here would have padding; neither compiles:
+///
+/// ```compile_fail
+/// eunomia_runtime::plain! {
+///     #[derive(Clone, Copy)]
+///     #[repr(C)]
+///     pub struct Flag { pub set: bool }
+/// }
+/// ```
+/// ```compile_fail
+/// eunomia_runtime::plain! {
+///     #[derive(Clone, Copy)]
+///     #[repr(C)]
+///     pub struct Padded { pub short: u16, pub long: u32 }
+/// }
+/// ```
+#[macro_export]
+macro_rules! plain {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$about:meta])* $access:vis $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        $vis struct $name { $($(#[$about])* $access $field: $type,)* }
+        $crate::plain!(unsafe $name: $($type,)*);
+    };
+    ($(#[$meta:meta])* $vis:vis struct $name:ident($($access:vis $type:ty),* $(,)?);) => {
+        $(#[$meta])*
+        $vis struct $name($($access $type,)*);
+        $crate::plain!(unsafe $name: $($type,)*);
+    };
+    // Unsafe, since it believes that these are the types of the fields.
+    (unsafe $name:ident: $($type:ty,)*) => {
+        const _: () = {
+            const fn size<T: $crate::sample::Plain>() -> ::core::primitive::usize {
+                ::core::mem::size_of::<T>()
+            }
+            ::core::assert!(::core::mem::size_of::<$name>() == 0 $(+ size::<$type>())*, "there is padding");
+        };
+        // SAFETY: the fields are plain, and all bytes are theirs.
+        unsafe impl $crate::sample::Plain for $name {}
+    };
+}
