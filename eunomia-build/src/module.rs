@@ -63,8 +63,8 @@ pub(crate) struct Map<'a> {
 pub(crate) struct Handle {
     /// The type, its lifetime being `'a`.
     pub(crate) ty: TokenStream,
-    /// The method that makes it of a `Map`, where it is more than that.
-    pub(crate) into: Option<Ident>,
+    /// How it is made of `loaded`.
+    pub(crate) made: TokenStream,
 }
 
 /// A program.
@@ -102,7 +102,7 @@ impl<'a> Module<'a> {
 
         let exports = exports(checked, &mut types, &mut faults);
         let sections = sections(checked, &place, &mut types, &mut faults);
-        let maps = maps(checked, &place, &mut types, &mut faults);
+        let maps = maps(checked, &exports, &place, &mut types, &mut faults);
         let programs = programs(checked);
         let customs = exports.iter().filter_map(|export| match (&export.stream.payload, &export.custom) {
             (Payload::Custom(fields), Some(ident)) => {
@@ -218,7 +218,7 @@ fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faul
     sections
 }
 
-fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Map<'a>> {
+fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Map<'a>> {
     let place = place.key("maps");
     let mut fields = Scope::default();
     let described: HashMap<&str, usize> = checked.skeleton.maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)).collect();
@@ -239,6 +239,9 @@ fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: 
                 }
                 types.rust_or_bytes(id, size.into(), &quote!(types::))
             };
+            if let Some(export) = exports.iter().find(|export| export.stream.map == def.name) {
+                return Map { field, def, handle: stream(export, def) };
+            }
             let (key, value) = (def.key_size, def.value_size);
             let (ty, into) = match def.kind {
                 MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
@@ -268,10 +271,21 @@ fn maps<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: 
                 _ => (quote!(Map<'a>), ""),
             };
             let into = (!into.is_empty()).then(|| Ident::new(into, Span::call_site()));
-            let handle = Handle { ty: quote!(::eunomia_runtime::bpf::#ty), into };
+            let (name, into) = (&def.name, into.map(|into| quote!(.#into()?)));
+            let handle = Handle { ty: quote!(::eunomia_runtime::bpf::#ty), made: quote!(loaded.map(#name)?#into) };
             Map { field, def, handle }
         })
         .collect()
+}
+
+/// The handle of a map that delivers records.
+fn stream(export: &Export<'_>, def: &MapDef) -> Handle {
+    let (handle, method) =
+        if def.kind == MapKind::RINGBUF { ("RingBuffer", "ring_buffer") } else { ("PerfEventArray", "perf_event_array") };
+    let (handle, method) = (Ident::new(handle, Span::call_site()), Ident::new(method, Span::call_site()));
+    let record = export.ty.clone().unwrap_or_else(|| quote!([u8]));
+    let name = &def.name;
+    Handle { ty: quote!(::eunomia_runtime::bpf::#handle<'a, #record>), made: quote!(loaded.#method(#name)?) }
 }
 
 /// A handle with one type in it.

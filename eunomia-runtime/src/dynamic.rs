@@ -17,7 +17,7 @@ use crate::{
     bpf::{Access, Direction, ReadOnly, ReadWrite, Section, Spec, Target},
     fault::{Fault, Faults},
     object::{Checked, DataSection, Hook, Variable},
-    reader::{Outcome, Stats, Stop, Verdict},
+    reader::{Control, Outcome, Stats, Verdict, Waiting},
     value::{self, Value},
 };
 
@@ -227,9 +227,14 @@ impl Loaded {
         self.checked.streams.iter().map(|stream| stream.map.as_str()).zip(self.inner.stats()).collect()
     }
 
-    /// A handle that ends polling from any thread.
-    pub fn stop_handle(&self) -> Stop {
-        self.inner.stop_handle()
+    /// A handle that pauses, resumes and ends polling from any thread.
+    pub fn control(&self) -> Control {
+        self.inner.control()
+    }
+
+    /// How polls wait for records from now on.
+    pub fn set_waiting(&self, waiting: Waiting) {
+        self.inner.set_waiting(waiting);
     }
 
     /// The value of a variable now, in its one-line form.

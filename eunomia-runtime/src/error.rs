@@ -40,6 +40,13 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// Callbacks returned errors. All records of this poll were delivered.
+    Callback {
+        /// How many did.
+        count: u64,
+        /// What the first one said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 impl fmt::Display for Error {
@@ -62,6 +69,8 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::Value { name, why } => write!(f, "{name}: {why}"),
+            Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {source}"),
+            Self::Callback { count, source } => write!(f, "the callback failed on {count} records; on the first: {source}"),
         }
     }
 }
@@ -78,6 +87,7 @@ impl std::error::Error for Error {
         match self {
             Self::File { source, .. } => Some(source),
             Self::Kernel(refusal) => Some(&refusal.source),
+            Self::Callback { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -378,6 +378,17 @@ pub mod bootstrap {
             ) -> ::eunomia_runtime::Result<u64> {
                 self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
             }
+            /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
+            /// their handles.
+            ///
+            /// # Errors
+            /// Where waiting fails.
+            pub fn wait(
+                &self,
+                timeout: ::core::time::Duration,
+            ) -> ::eunomia_runtime::Result<bool> {
+                self.object.wait(timeout)
+            }
             /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
             ///
             /// # Errors
@@ -411,9 +422,13 @@ pub mod bootstrap {
                     rb: stats.get(0).copied().unwrap_or_default(),
                 }
             }
-            /// A handle that ends polling from any thread.
-            pub fn stop_handle(&self) -> ::eunomia_runtime::reader::Stop {
-                self.object.stop_handle()
+            /// A handle that pauses, resumes and ends polling from any thread.
+            pub fn control(&self) -> ::eunomia_runtime::reader::Control {
+                self.object.control()
+            }
+            /// How polls wait for records from now on.
+            pub fn set_waiting(&self, waiting: ::eunomia_runtime::reader::Waiting) {
+                self.object.set_waiting(waiting);
             }
             /// The object below, by names.
             pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
@@ -466,7 +481,7 @@ pub mod bootstrap {
             /// `exec_start`, BPF_MAP_TYPE_HASH, max_entries 8192
             pub exec_start: ::eunomia_runtime::bpf::HashMap<'a, i32, u64>,
             /// `rb`, BPF_MAP_TYPE_RINGBUF, max_entries 262144
-            pub rb: ::eunomia_runtime::bpf::Map<'a>,
+            pub rb: ::eunomia_runtime::bpf::RingBuffer<'a, types::Event>,
         }
         impl<'a> Maps<'a> {
             fn new(
@@ -474,7 +489,7 @@ pub mod bootstrap {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     exec_start: loaded.map("exec_start")?.into_hash_map()?,
-                    rb: loaded.map("rb")?,
+                    rb: loaded.ring_buffer("rb")?,
                 })
             }
         }

@@ -1000,6 +1000,17 @@ pub mod kinds {
             ) -> ::eunomia_runtime::Result<u64> {
                 self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
             }
+            /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
+            /// their handles.
+            ///
+            /// # Errors
+            /// Where waiting fails.
+            pub fn wait(
+                &self,
+                timeout: ::core::time::Duration,
+            ) -> ::eunomia_runtime::Result<bool> {
+                self.object.wait(timeout)
+            }
             /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
             ///
             /// # Errors
@@ -1033,9 +1044,13 @@ pub mod kinds {
                     rb: stats.get(0).copied().unwrap_or_default(),
                 }
             }
-            /// A handle that ends polling from any thread.
-            pub fn stop_handle(&self) -> ::eunomia_runtime::reader::Stop {
-                self.object.stop_handle()
+            /// A handle that pauses, resumes and ends polling from any thread.
+            pub fn control(&self) -> ::eunomia_runtime::reader::Control {
+                self.object.control()
+            }
+            /// How polls wait for records from now on.
+            pub fn set_waiting(&self, waiting: ::eunomia_runtime::reader::Waiting) {
+                self.object.set_waiting(waiting);
             }
             /// The object below, by names.
             pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
@@ -1190,7 +1205,7 @@ pub mod kinds {
         #[derive(::core::fmt::Debug)]
         pub struct Maps<'a> {
             /// `rb`, BPF_MAP_TYPE_RINGBUF, max_entries 65536
-            pub rb: ::eunomia_runtime::bpf::Map<'a>,
+            pub rb: ::eunomia_runtime::bpf::RingBuffer<'a, types::Kinds>,
             /// `markers`, BPF_MAP_TYPE_HASH, max_entries 4
             pub markers: ::eunomia_runtime::bpf::HashMap<'a, types::Point, types::MarkerT>,
             /// `by_color`, BPF_MAP_TYPE_LRU_HASH, max_entries 16
@@ -1207,7 +1222,7 @@ pub mod kinds {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    rb: loaded.map("rb")?,
+                    rb: loaded.ring_buffer("rb")?,
                     markers: loaded.map("markers")?.into_hash_map()?,
                     by_color: loaded.map("by_color")?.into_hash_map()?,
                     points: loaded.map("points")?.into_array()?,

@@ -349,6 +349,17 @@ pub mod names {
             ) -> ::eunomia_runtime::Result<u64> {
                 self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
             }
+            /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
+            /// their handles.
+            ///
+            /// # Errors
+            /// Where waiting fails.
+            pub fn wait(
+                &self,
+                timeout: ::core::time::Duration,
+            ) -> ::eunomia_runtime::Result<bool> {
+                self.object.wait(timeout)
+            }
             /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
             ///
             /// # Errors
@@ -382,9 +393,13 @@ pub mod names {
                     r#use: stats.get(0).copied().unwrap_or_default(),
                 }
             }
-            /// A handle that ends polling from any thread.
-            pub fn stop_handle(&self) -> ::eunomia_runtime::reader::Stop {
-                self.object.stop_handle()
+            /// A handle that pauses, resumes and ends polling from any thread.
+            pub fn control(&self) -> ::eunomia_runtime::reader::Control {
+                self.object.control()
+            }
+            /// How polls wait for records from now on.
+            pub fn set_waiting(&self, waiting: ::eunomia_runtime::reader::Waiting) {
+                self.object.set_waiting(waiting);
             }
             /// The object below, by names.
             pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
@@ -440,7 +455,7 @@ pub mod names {
             /// `impl`, BPF_MAP_TYPE_HASH, max_entries 1
             pub r#impl: ::eunomia_runtime::bpf::HashMap<'a, types::Type, types::Mode>,
             /// `use`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
-            pub r#use: ::eunomia_runtime::bpf::Map<'a>,
+            pub r#use: ::eunomia_runtime::bpf::RingBuffer<'a, types::Type>,
         }
         impl<'a> Maps<'a> {
             fn new(
@@ -448,7 +463,7 @@ pub mod names {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     r#impl: loaded.map("impl")?.into_hash_map()?,
-                    r#use: loaded.map("use")?,
+                    r#use: loaded.ring_buffer("use")?,
                 })
             }
         }

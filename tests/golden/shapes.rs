@@ -1398,6 +1398,17 @@ pub mod shapes {
             ) -> ::eunomia_runtime::Result<u64> {
                 self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
             }
+            /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
+            /// their handles.
+            ///
+            /// # Errors
+            /// Where waiting fails.
+            pub fn wait(
+                &self,
+                timeout: ::core::time::Duration,
+            ) -> ::eunomia_runtime::Result<bool> {
+                self.object.wait(timeout)
+            }
             /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
             ///
             /// # Errors
@@ -1431,9 +1442,13 @@ pub mod shapes {
                     rb: stats.get(0).copied().unwrap_or_default(),
                 }
             }
-            /// A handle that ends polling from any thread.
-            pub fn stop_handle(&self) -> ::eunomia_runtime::reader::Stop {
-                self.object.stop_handle()
+            /// A handle that pauses, resumes and ends polling from any thread.
+            pub fn control(&self) -> ::eunomia_runtime::reader::Control {
+                self.object.control()
+            }
+            /// How polls wait for records from now on.
+            pub fn set_waiting(&self, waiting: ::eunomia_runtime::reader::Waiting) {
+                self.object.set_waiting(waiting);
             }
             /// The object below, by names.
             pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
@@ -1496,7 +1511,7 @@ pub mod shapes {
         #[derive(::core::fmt::Debug)]
         pub struct Maps<'a> {
             /// `rb`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
-            pub rb: ::eunomia_runtime::bpf::Map<'a>,
+            pub rb: ::eunomia_runtime::bpf::RingBuffer<'a, types::Shapes>,
             /// `hosts`, BPF_MAP_TYPE_HASH, max_entries 4
             pub hosts: ::eunomia_runtime::bpf::HashMap<'a, types::Address, types::HostsValue>,
         }
@@ -1505,7 +1520,7 @@ pub mod shapes {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    rb: loaded.map("rb")?,
+                    rb: loaded.ring_buffer("rb")?,
                     hosts: loaded.map("hosts")?.into_hash_map()?,
                 })
             }

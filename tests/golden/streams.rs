@@ -335,6 +335,17 @@ pub mod streams {
             ) -> ::eunomia_runtime::Result<u64> {
                 self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
             }
+            /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
+            /// their handles.
+            ///
+            /// # Errors
+            /// Where waiting fails.
+            pub fn wait(
+                &self,
+                timeout: ::core::time::Duration,
+            ) -> ::eunomia_runtime::Result<bool> {
+                self.object.wait(timeout)
+            }
             /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
             ///
             /// # Errors
@@ -382,9 +393,13 @@ pub mod streams {
                     events: stats.get(2).copied().unwrap_or_default(),
                 }
             }
-            /// A handle that ends polling from any thread.
-            pub fn stop_handle(&self) -> ::eunomia_runtime::reader::Stop {
-                self.object.stop_handle()
+            /// A handle that pauses, resumes and ends polling from any thread.
+            pub fn control(&self) -> ::eunomia_runtime::reader::Control {
+                self.object.control()
+            }
+            /// How polls wait for records from now on.
+            pub fn set_waiting(&self, waiting: ::eunomia_runtime::reader::Waiting) {
+                self.object.set_waiting(waiting);
             }
             /// The object below, by names.
             pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
@@ -423,20 +438,20 @@ pub mod streams {
         #[derive(::core::fmt::Debug)]
         pub struct Maps<'a> {
             /// `notes`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
-            pub notes: ::eunomia_runtime::bpf::Map<'a>,
+            pub notes: ::eunomia_runtime::bpf::RingBuffer<'a, types::Note>,
             /// `rb`, BPF_MAP_TYPE_RINGBUF, max_entries 65536
-            pub rb: ::eunomia_runtime::bpf::Map<'a>,
+            pub rb: ::eunomia_runtime::bpf::RingBuffer<'a, types::Sample>,
             /// `events`, BPF_MAP_TYPE_PERF_EVENT_ARRAY
-            pub events: ::eunomia_runtime::bpf::Map<'a>,
+            pub events: ::eunomia_runtime::bpf::PerfEventArray<'a, types::Sample>,
         }
         impl<'a> Maps<'a> {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    notes: loaded.map("notes")?,
-                    rb: loaded.map("rb")?,
-                    events: loaded.map("events")?,
+                    notes: loaded.ring_buffer("notes")?,
+                    rb: loaded.ring_buffer("rb")?,
+                    events: loaded.perf_event_array("events")?,
                 })
             }
         }

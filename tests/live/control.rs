@@ -16,7 +16,7 @@ use super::{
 
 pub(crate) fn stop_ends_a_wait() -> Outcome {
     let skel = load()?;
-    let stop = skel.stop_handle();
+    let stop = skel.control();
     let start = Instant::now();
     let stopper = thread::spawn(move || {
         thread::sleep(Duration::from_millis(100));
@@ -28,13 +28,13 @@ pub(crate) fn stop_ends_a_wait() -> Outcome {
     // For good, and at once.
     run(&skel.progs()?.produce, 1, 0, 0)?;
     assert_eq!(skel.poll(Duration::from_secs(3600), |_| ())?, 0);
-    assert!(skel.stop_handle().is_stopped());
+    assert!(skel.control().is_stopped());
     Ok(())
 }
 
 pub(crate) fn stop_ends_a_ring_that_never_runs_dry() -> Outcome {
     let skel = load()?;
-    let stop = skel.stop_handle();
+    let stop = skel.control();
     let mut polls = 0;
     while !stop.is_stopped() {
         run(&skel.progs()?.produce, 900, 0, 0)?;
@@ -47,11 +47,13 @@ pub(crate) fn stop_ends_a_ring_that_never_runs_dry() -> Outcome {
         })?;
         polls += 1;
         assert_eq!(delivered, count);
-        assert!(polls <= 3 || count == 100, "the record in hand is the last: {count}");
+        if polls > 3 {
+            assert!((100..116).contains(&count), "{count}");
+            // The rest is there for those who want it.
+            assert_eq!(skel.drain(|_| ())?, 900 - count);
+        }
     }
     assert_eq!(polls, 4);
-    // The rest is there for those who want it.
-    assert_eq!(skel.drain(|_| ())?, 800);
     Ok(())
 }
 
@@ -78,14 +80,14 @@ pub(crate) fn a_callback_may_ask_but_not_poll() -> Outcome {
         seen.push((skel.stats().rb.received, skel.bss().unwrap().sent.get()));
         skel.maps().unwrap();
     })?;
-    assert_eq!(seen, [(0, 3), (1, 3), (2, 3)]);
+    assert_eq!((seen, skel.stats().rb.received), (vec![(0, 3); 3], 3), "counted when the read ends");
     Ok(())
 }
 
 /// Another reader of the same ring takes records away and lets the kernel write over them.
 pub(crate) fn a_damaged_ring_keeps_nobody_from_being_read() -> Outcome {
     let skel = load()?;
-    let ring = skel.maps()?.rb.fd().as_raw_fd();
+    let ring = skel.maps()?.rb.as_map().fd().as_raw_fd();
     // SAFETY: a new mapping of the consumer's page, at an address that the kernel chooses.
     let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, ring, 0) };
     assert_ne!(page, libc::MAP_FAILED);

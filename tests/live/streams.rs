@@ -233,7 +233,7 @@ pub(crate) fn no_wakeup_is_lost() -> Outcome {
     let skel = load()?;
     let sent = AtomicU64::new(0);
     let done = AtomicBool::new(false);
-    let stop = skel.stop_handle();
+    let stop = skel.control();
     // The producers need the programs while the reader is borrowed for polling: a second handle by descriptor.
     let produce = skel.progs()?.produce.fd()?.try_clone_to_owned()?;
     let deadline = Instant::now() + Duration::from_secs(5);

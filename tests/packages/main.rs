@@ -17,6 +17,7 @@ fn packages_are_current() {
     let mut stale = Vec::new();
     for (folder, name) in [
         ("tests", "args"),
+        ("tests", "flood"),
         ("tests", "kinds"),
         ("tests", "maps"),
         ("tests", "names"),

@@ -23,6 +23,10 @@ pub mod built {
 pub mod included {
     ::eunomia_macros::include_skeleton!("bpf/args.json");
     ::eunomia_macros::include_skeleton!("bpf/bootstrap.json");
+    ::eunomia_macros::include_skeleton!(
+        "bpf/flood.json",
+        events(smalls = "struct small", middles = "struct middle", larges = "struct large", "events" = "struct large")
+    );
     ::eunomia_macros::include_skeleton!("bpf/kinds.json", debug = "../target/kinds.expanded.rs");
     ::eunomia_macros::include_skeleton!("bpf/names.json", mod = match);
     ::eunomia_macros::include_skeleton!("$OUT_DIR/streams.bpf.o", mod = untyped);

@@ -227,6 +227,15 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
             self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
         }
 
+        /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
+        /// their handles.
+        ///
+        /// # Errors
+        /// Where waiting fails.
+        pub fn wait(&self, timeout: ::core::time::Duration) -> ::eunomia_runtime::Result<bool> {
+            self.object.wait(timeout)
+        }
+
         /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
         ///
         /// # Errors
@@ -256,9 +265,14 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
             Stats { #(#stats)* }
         }
 
-        /// A handle that ends polling from any thread.
-        pub fn stop_handle(&self) -> ::eunomia_runtime::reader::Stop {
-            self.object.stop_handle()
+        /// A handle that pauses, resumes and ends polling from any thread.
+        pub fn control(&self) -> ::eunomia_runtime::reader::Control {
+            self.object.control()
+        }
+
+        /// How polls wait for records from now on.
+        pub fn set_waiting(&self, waiting: ::eunomia_runtime::reader::Waiting) {
+            self.object.set_waiting(waiting);
         }
     })
 }

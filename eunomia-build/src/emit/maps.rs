@@ -20,9 +20,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         }
     });
     let handles = module.maps.iter().map(|map| {
-        let (field, name) = (&map.field, &map.def.name);
-        let into = map.handle.into.as_ref().map(|into| quote!(.#into()?));
-        quote!(#field: loaded.map(#name)?#into,)
+        let (field, made) = (&map.field, &map.handle.made);
+        quote!(#field: #made,)
     });
     quote! {
         /// The maps.

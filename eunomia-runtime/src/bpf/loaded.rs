@@ -8,14 +8,14 @@ use std::{
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
 
 use super::{
-    Link, Links, Map, Program, Section, Target,
+    Link, Links, Map, PerfEventArray, Program, RingBuffer, Section, Target,
     link::attach,
     messages::refused,
     section::{Access, Memory},
 };
 use crate::{
     Error, Result,
-    reader::{PerfRing, Reader, Ring, Source, Stats, Stop, Verdict},
+    reader::{Control, PerfArray, PerfBuffer, Reader, Ring, Source, Stats, Verdict, Waiting},
 };
 
 /// An object whose maps and programs are in the kernel, with its readers open. Dropping it unloads them.
@@ -24,6 +24,7 @@ pub struct Loaded {
     reader: Reader,
     object: Arc<Object>,
     name: String,
+    streams: Vec<String>,
     targets: BTreeMap<String, Target>,
 }
 
@@ -31,12 +32,12 @@ impl Loaded {
     pub(super) fn new(
         object: Object,
         name: String,
-        streams: &[String],
-        perf_pages: usize,
+        streams: Vec<String>,
+        perf: PerfBuffer,
         targets: BTreeMap<String, Target>,
     ) -> Result<Self> {
-        let sources = streams.iter().map(|stream| sources(&object, stream, perf_pages)).collect::<Result<_>>()?;
-        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), name, targets })
+        let sources = streams.iter().map(|stream| source(&object, stream, perf)).collect::<Result<_>>()?;
+        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), name, streams, targets })
     }
 
     /// The object's name.
@@ -64,6 +65,27 @@ impl Loaded {
     /// [`Error::NotFound`] where the object has no map of this name.
     pub fn map(&self, name: &str) -> Result<Map<'_>> {
         find_map(&self.object, name).map(Map::new)
+    }
+
+    /// A ring buffer whose records are delivered, by itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where no map of this name was named as a stream when the object was opened.
+    pub fn ring_buffer<E: ?Sized>(&self, name: &str) -> Result<RingBuffer<'_, E>> {
+        Ok(RingBuffer::new(self.map(name)?, &self.reader, self.stream(name)?))
+    }
+
+    /// A perf event array whose records are delivered, by itself.
+    ///
+    /// # Errors
+    /// As [`Self::ring_buffer`].
+    pub fn perf_event_array<E: ?Sized>(&self, name: &str) -> Result<PerfEventArray<'_, E>> {
+        Ok(PerfEventArray::new(self.map(name)?, &self.reader, self.stream(name)?))
+    }
+
+    fn stream(&self, name: &str) -> Result<usize> {
+        let found = self.streams.iter().position(|stream| stream == name);
+        found.ok_or_else(|| Error::NotFound { what: "stream", name: name.to_owned(), known: self.streams.clone() })
     }
 
     /// A program.
@@ -105,6 +127,14 @@ impl Loaded {
         self.reader.poll(timeout, deliver)
     }
 
+    /// Waits until there are records to read, see [`Reader::wait`].
+    ///
+    /// # Errors
+    /// Those of [`Reader::wait`].
+    pub fn wait(&self, timeout: Duration) -> Result<bool> {
+        self.reader.wait(timeout)
+    }
+
     /// Delivers what is there, see [`Reader::drain`].
     ///
     /// # Errors
@@ -118,9 +148,14 @@ impl Loaded {
         self.reader.stats().collect()
     }
 
-    /// A handle that ends polling from any thread.
-    pub fn stop_handle(&self) -> Stop {
-        self.reader.stop_handle()
+    /// A handle that pauses, resumes and ends polling from any thread.
+    pub fn control(&self) -> Control {
+        self.reader.control()
+    }
+
+    /// How polls wait for records from now on.
+    pub fn set_waiting(&self, waiting: Waiting) {
+        self.reader.set_waiting(waiting);
     }
 }
 
@@ -139,18 +174,15 @@ fn find_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
     })
 }
 
-/// The rings of the map `name`: one of a ring buffer, one for each CPU of a perf event array.
-fn sources(object: &Object, name: &str, perf_pages: usize) -> Result<Vec<Source>> {
+/// The reader of the map `name`.
+fn source(object: &Object, name: &str, perf: PerfBuffer) -> Result<Source> {
     let map = find_map(object, name)?;
     match map.map_type() {
         MapType::RingBuf => {
             let info = map.info().map_err(|error| refused(format!("ask the kernel about the map `{name}`"), &error, ""))?;
-            Ring::new(name, map.as_fd(), map.max_entries(), info.info.map_flags).map(|ring| vec![Source::Ring(ring)])
+            Ring::new(name, map.as_fd(), map.max_entries(), info.info.map_flags).map(Source::Ring)
         }
-        MapType::PerfEventArray => {
-            let rings = PerfRing::open_all(name, map.as_fd(), map.max_entries(), perf_pages)?;
-            Ok(rings.into_iter().map(Source::Perf).collect())
-        }
+        MapType::PerfEventArray => PerfArray::open(name, map.as_fd(), map.max_entries(), perf).map(Source::Perf),
         other => Err(Error::Value { name: name.to_owned(), why: format!("a map of type {other:?} delivers no records") }),
     }
 }

@@ -16,7 +16,9 @@ mod section;
 pub use attach::{Direction, Every, Interface, ProbePoint, Sampling, Target, XdpMode};
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
-pub use map::{Array, BloomFilter, FdMap, HashMap, Map, PerCpuArray, PerCpuHashMap, Queue, StackTraces, Storage};
+pub use map::{
+    Array, BloomFilter, FdMap, HashMap, Map, PerCpuArray, PerCpuHashMap, PerfEventArray, Queue, RingBuffer, StackTraces, Storage,
+};
 pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};

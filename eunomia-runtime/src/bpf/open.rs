@@ -7,7 +7,7 @@ use super::{
     messages::{listen, refused},
     section::Memory,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, reader::PerfBuffer};
 
 /// What an object is, for those who open it.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub struct Spec<'a> {
     pub object: &'a [u8],
     /// The maps whose records are delivered, in the order in which [`Loaded::poll`] numbers them.
     pub streams: &'a [&'a str],
-    /// Pages of a perf ring on each CPU, a power of two.
+    /// Pages of a perf ring on each CPU, a power of two; see [`Open::set_perf_buffer`].
     pub perf_pages: usize,
 }
 
@@ -28,7 +28,7 @@ pub struct Open {
     object: OpenObject,
     name: String,
     streams: Vec<String>,
-    perf_pages: usize,
+    perf: PerfBuffer,
     targets: BTreeMap<String, Target>,
 }
 
@@ -43,7 +43,8 @@ impl Open {
         let (object, said) = listen(|| ObjectBuilder::default().name(spec.name)?.open_memory(spec.object));
         let object = object.map_err(|error| refused(tried(), &error, &said))?;
         let streams = spec.streams.iter().map(|&map| map.to_owned()).collect();
-        let open = Self { object, name: spec.name.to_owned(), streams, perf_pages: spec.perf_pages, targets: BTreeMap::new() };
+        let perf = PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() };
+        let open = Self { object, name: spec.name.to_owned(), streams, perf, targets: BTreeMap::new() };
         open.streams.iter().try_for_each(|map| open.find_map(map))?;
         if let Some(twice) = open.streams.iter().find(|map| open.streams.iter().filter(|other| other == map).count() > 1) {
             return Err(Error::Value { name: format!("map `{twice}`"), why: "it is named twice among those to be read".to_owned() });
@@ -118,15 +119,25 @@ impl Open {
         Ok(())
     }
 
+    /// How the rings of perf event arrays are set up: their size, and when the kernel wakes the reader.
+    pub fn set_perf_buffer(&mut self, buffer: PerfBuffer) {
+        self.perf = buffer;
+    }
+
+    /// How the rings of perf event arrays are set up.
+    pub fn perf_buffer(&self) -> PerfBuffer {
+        self.perf
+    }
+
     /// Loads maps and programs into the kernel and opens the readers, so that no record is missed once programs are attached.
     ///
     /// # Errors
     /// [`Error::Kernel`] with the verifier's log where a program was refused. Everything that was loaded before is unloaded.
     pub fn load(self) -> Result<Loaded> {
-        let Self { object, name, streams, perf_pages, targets } = self;
+        let Self { object, name, streams, perf, targets } = self;
         let (object, said) = listen(|| object.load());
         let object = object.map_err(|error| refused(format!("load the BPF object `{name}`"), &error, &said))?;
-        Loaded::new(object, name, &streams, perf_pages, targets)
+        Loaded::new(object, name, streams, perf, targets)
     }
 }
 

@@ -1,5 +1,6 @@
 use std::{
     ffi::c_void,
+    marker::PhantomData,
     os::fd::BorrowedFd,
     ptr::{self, NonNull},
     slice,
@@ -34,6 +35,7 @@ impl Mapping {
     }
 
     /// The word at `offset`, which must be a multiple of 4 inside the mapping.
+    #[inline]
     pub(super) fn u32(&self, offset: usize) -> &AtomicU32 {
         let at = self.at(offset, 4, 4).cast().as_ptr();
         // SAFETY: `at` is inside the mapping and aligned to 4 (checked by `at`), lives as long as `self`, and the kernel and this
@@ -42,6 +44,7 @@ impl Mapping {
     }
 
     /// The double word at `offset`, which must be a multiple of 8 inside the mapping.
+    #[inline]
     pub(super) fn u64(&self, offset: usize) -> &AtomicU64 {
         let at = self.at(offset, 8, 8).cast().as_ptr();
         // SAFETY: as in `u32`, with 8 bytes.
@@ -52,10 +55,20 @@ impl Mapping {
     ///
     /// # Safety
     /// Nobody may write to them while the reference lives.
+    #[inline]
     pub(super) unsafe fn bytes(&self, offset: usize, len: usize) -> &[u8] {
         let at = self.at(offset, len, 1).as_ptr();
         // SAFETY: the range is inside the mapping (checked by `at`), mapped memory is initialised, and the caller excludes writers.
         unsafe { slice::from_raw_parts(at, len) }
+    }
+
+    /// The `len` bytes from `offset` on, to be walked through: checked here once.
+    ///
+    /// # Panics
+    /// Where they leave the mapping or are misaligned to 8, as `at`.
+    #[inline]
+    pub(super) fn walk(&self, offset: usize, len: usize) -> Walk<'_> {
+        Walk { at: self.at(offset, len, 8), left: len, mapping: PhantomData }
     }
 
     /// The address of `len` bytes at `offset`.
@@ -63,10 +76,86 @@ impl Mapping {
     /// # Panics
     /// Where they leave the mapping or are misaligned. Callers compute both from sizes that they have checked; this is the net below
     /// every access that the `unsafe` blocks of this file rely on.
+    #[inline]
     fn at(&self, offset: usize, len: usize, align: usize) -> NonNull<u8> {
         assert!(offset.is_multiple_of(align) && offset <= self.len && len <= self.len - offset);
         // SAFETY: `offset` is at most the length of the mapping.
         unsafe { self.start.add(offset) }
+    }
+}
+
+/// A part of a mapping, taken piece by piece. It starts at a multiple of 8, and so do the pieces.
+#[derive(Debug, Clone)]
+pub(super) struct Walk<'a> {
+    at: NonNull<u8>,
+    left: usize,
+    mapping: PhantomData<&'a Mapping>,
+}
+
+/// 8 or more bytes of a mapping, aligned to 8.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spot<'a> {
+    at: NonNull<u8>,
+    len: usize,
+    mapping: PhantomData<&'a Mapping>,
+}
+
+impl<'a> Walk<'a> {
+    /// The first word, if there is one.
+    #[inline]
+    pub(super) fn word(&self) -> Option<&'a AtomicU32> {
+        (self.left >= 8).then(|| Spot { at: self.at, len: 8, mapping: PhantomData }.word())
+    }
+
+    /// The next `len` bytes, a multiple of 8 and not 0, if there are as many.
+    #[inline]
+    pub(super) fn take(&mut self, len: usize) -> Option<Spot<'a>> {
+        debug_assert!(len.is_multiple_of(8) && len > 0);
+        self.left = self.left.checked_sub(len)?;
+        let at = self.at;
+        // SAFETY: there were as many bytes left from `at` on, so this is inside the mapping or its end.
+        self.at = unsafe { at.add(len) };
+        Some(Spot { at, len, mapping: PhantomData })
+    }
+
+    /// What is left, in pieces of `len` bytes (as in `take`).
+    #[inline]
+    pub(super) fn pieces(mut self, len: usize) -> impl Iterator<Item = Spot<'a>> + Clone {
+        std::iter::from_fn(move || self.take(len))
+    }
+}
+
+impl<'a> Spot<'a> {
+    /// The first word.
+    #[inline]
+    pub(super) fn word(self) -> &'a AtomicU32 {
+        // SAFETY: the spot has 8 bytes, is aligned to 8, and is inside the mapping, which lives as long; the kernel and this process
+        // access the word atomically.
+        unsafe { AtomicU32::from_ptr(self.at.cast().as_ptr()) }
+    }
+
+    /// All of it as values of `T`, as many whole ones as it holds.
+    ///
+    /// # Safety
+    /// Any bytes are a `T`, its alignment is 8 at most, and nobody may write to them while the reference lives.
+    #[inline]
+    pub(super) unsafe fn slice<T>(self) -> &'a [T] {
+        let count = self.len / size_of::<T>().max(1);
+        // SAFETY: as many values fit into the spot, which is aligned to 8; the rest is the caller's.
+        unsafe { slice::from_raw_parts(self.at.cast().as_ptr(), count) }
+    }
+
+    /// The bytes behind the first 8, `len` at most.
+    ///
+    /// # Safety
+    /// Nobody may write to them while the reference lives.
+    #[inline]
+    pub(super) unsafe fn behind(self, len: usize) -> &'a [u8] {
+        let len = len.min(self.len - 8);
+        // SAFETY: a spot has at least 8 bytes.
+        let start = unsafe { self.at.add(8) };
+        // SAFETY: the range is inside the spot, mapped memory is initialised, and the caller excludes writers.
+        unsafe { slice::from_raw_parts(start.as_ptr(), len) }
     }
 }
 

@@ -4,12 +4,13 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     sync::atomic::{Ordering, fence},
+    time::{Duration, Instant},
 };
 
 use libbpf_rs::libbpf_sys;
 use rustix::param::page_size;
 
-use super::{Counters, Drained, Verdict, mapping::Mapping};
+use super::{Counters, Drained, Fate, Stats, mapping::Mapping};
 use crate::{Error, Result, cpus, perf_event, refusal::refusal};
 
 /// Offsets of `data_head` and `data_tail` in `struct perf_event_mmap_page`.
@@ -21,17 +22,140 @@ const PERF_RECORD_SAMPLE: u32 = 9;
 const HEADER: usize = 8;
 const RAW: usize = HEADER + 4;
 
+/// How the rings of a perf event array are set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerfBuffer {
+    /// Pages of data on each CPU, a power of two.
+    pub pages: usize,
+    /// Bytes in a ring after which the kernel wakes the reader; `None` is a quarter of it. A wakeup costs the producer more than a
+    /// microsecond, so one for each record (1) is for few records that must come at once.
+    pub watermark: Option<u32>,
+    /// The longest time that records below the watermark wait for a reader that sleeps. A reader in a burst
+    /// ([`Waiting::Adaptive`](super::Waiting)) looks for them by itself.
+    pub flush: Duration,
+}
+
+impl Default for PerfBuffer {
+    /// 64 pages, 10 milliseconds.
+    fn default() -> Self {
+        Self { pages: 64, watermark: None, flush: Duration::from_millis(10) }
+    }
+}
+
+/// A perf event array map: a ring for each CPU that is online.
+#[derive(Debug)]
+pub(crate) struct PerfArray {
+    name: String,
+    map: OwnedFd,
+    buffer: PerfBuffer,
+    rings: Vec<PerfRing>,
+    /// CPUs without a ring: they are offline.
+    missing: Vec<u32>,
+    /// When these are tried again.
+    again: Instant,
+}
+
 /// The ring of one CPU in a perf event array map.
 #[derive(Debug)]
-pub(crate) struct PerfRing {
+struct PerfRing {
+    cpu: u32,
     fd: OwnedFd,
     memory: Mapping,
     size: u64,
     /// A record that wraps around the end of the ring is put together here.
     wrapped: Vec<u8>,
+    /// The CPU went offline: what is in the ring is all that comes.
+    retired: bool,
 }
 
-fn open(cpu: u32) -> io::Result<OwnedFd> {
+/// How often CPUs that were offline are looked at.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl PerfArray {
+    /// Opens the rings of the map `name`, which has room for `entries` CPUs.
+    pub(crate) fn open(name: &str, map: BorrowedFd<'_>, entries: u32, buffer: PerfBuffer) -> Result<Self> {
+        let map = map.try_clone_to_owned().map_err(|error| refusal(format!("keep the map `{name}`"), error))?;
+        let missing = (0..entries.min(cpus::possible()?)).collect();
+        let mut array = Self { name: name.to_owned(), map, buffer, rings: Vec::new(), missing, again: Instant::now() };
+        array.open_missing()?;
+        Ok(array)
+    }
+
+    /// The rings, each with its CPU.
+    pub(super) fn rings(&self) -> impl Iterator<Item = (u32, BorrowedFd<'_>)> {
+        self.rings.iter().map(|ring| (ring.cpu, ring.fd.as_fd()))
+    }
+
+    /// How long records may wait for a reader that sleeps.
+    pub(super) fn flush(&self) -> Duration {
+        self.buffer.flush
+    }
+
+    /// Opens rings on CPUs that came online, once in a while, and hands them to `add`.
+    pub(super) fn reopen(&mut self, add: impl Fn(u32, BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+        if self.missing.is_empty() || self.again.elapsed() < RETRY {
+            return Ok(());
+        }
+        self.again = Instant::now();
+        let known = self.rings.len();
+        self.open_missing()?;
+        self.rings.iter().skip(known).try_for_each(|ring| add(ring.cpu, ring.fd.as_fd()))
+    }
+
+    fn open_missing(&mut self) -> Result<()> {
+        for cpu in std::mem::take(&mut self.missing) {
+            match open(cpu, self.buffer) {
+                // Possible and offline.
+                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => self.missing.push(cpu),
+                Err(error) => return Err(refusal(format!("open the perf event of map `{}` on CPU {cpu}", self.name), error)),
+                Ok(fd) => self.rings.push(
+                    PerfRing::new(fd, self.map.as_fd(), cpu, self.buffer.pages)
+                        .map_err(|error| refusal(format!("map the perf ring of map `{}` on CPU {cpu}", self.name), error))?,
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    /// The CPU went offline.
+    pub(super) fn retire(&mut self, cpu: u32) {
+        self.rings.iter_mut().filter(|ring| ring.cpu == cpu).for_each(|ring| ring.retired = true);
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.rings.iter().any(|ring| ring.retired || ring.memory.u64(HEAD).load(Ordering::Acquire) != ring.tail())
+    }
+
+    /// Hands every record that is there now to `deliver`. A ring that is damaged is dropped and keeps none of the others from being
+    /// read.
+    pub(super) fn drain(
+        &mut self,
+        stats: &Counters,
+        running: &impl Fn() -> bool,
+        deliver: &mut impl FnMut(&[u8]) -> Fate,
+    ) -> Result<Drained> {
+        let mut result = Ok(Drained::All);
+        let mut index = 0;
+        while let Some(ring) = self.rings.get_mut(index) {
+            match ring.drain(stats, running, deliver) {
+                Ok(Drained::All) if ring.retired => {
+                    self.missing.push(ring.cpu);
+                    self.rings.remove(index);
+                }
+                Ok(Drained::All) => index += 1,
+                Ok(drained) => return result.and(Ok(drained)),
+                Err(error) => {
+                    self.rings.remove(index);
+                    result = result.and(Err(error));
+                }
+            }
+        }
+        result
+    }
+}
+
+fn open(cpu: u32, buffer: PerfBuffer) -> io::Result<OwnedFd> {
     let mut attr = libbpf_sys::perf_event_attr {
         type_: libbpf_sys::PERF_TYPE_SOFTWARE,
         config: u64::from(libbpf_sys::PERF_COUNT_SW_BPF_OUTPUT),
@@ -39,29 +163,13 @@ fn open(cpu: u32) -> io::Result<OwnedFd> {
         ..Default::default()
     };
     attr.__bindgen_anon_1.sample_period = 1;
-    attr.__bindgen_anon_2.wakeup_events = 1;
+    attr.set_watermark(1);
+    let quarter = u32::try_from(buffer.pages.saturating_mul(page_size()) / 4).unwrap_or(u32::MAX);
+    attr.__bindgen_anon_2.wakeup_watermark = buffer.watermark.unwrap_or(quarter).max(1);
     perf_event::open(attr, -1, cpu.cast_signed())
 }
 
 impl PerfRing {
-    /// Opens the rings of the map `name`, which has room for `entries` CPUs, with `pages` (a power of two) of data each. CPUs that come
-    /// online later have none, and what programs send there is refused to them.
-    pub(crate) fn open_all(name: &str, map: BorrowedFd<'_>, entries: u32, pages: usize) -> Result<Vec<Self>> {
-        let mut rings = Vec::new();
-        for cpu in 0..entries.min(cpus::possible()?) {
-            match open(cpu) {
-                // CPUs that are possible but offline have no event.
-                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
-                Err(error) => return Err(refusal(format!("open the perf event of map `{name}` on CPU {cpu}"), error)),
-                Ok(fd) => rings.push(
-                    Self::new(fd, map, cpu, pages)
-                        .map_err(|error| refusal(format!("map the perf ring of map `{name}` on CPU {cpu}"), error))?,
-                ),
-            }
-        }
-        Ok(rings)
-    }
-
     fn new(fd: OwnedFd, map: BorrowedFd<'_>, cpu: u32, pages: usize) -> io::Result<Self> {
         let page = page_size();
         let memory = Mapping::new(fd.as_fd(), 0, page * (1 + pages), true)?;
@@ -75,37 +183,31 @@ impl PerfRing {
         if error < 0 {
             return Err(io::Error::from_raw_os_error(-error));
         }
-        Ok(Self { fd, memory, size: (page * pages) as u64, wrapped: Vec::new() })
+        Ok(Self { cpu, fd, memory, size: (page * pages) as u64, wrapped: Vec::new(), retired: false })
     }
 
-    pub(super) fn has_more(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.memory.u64(HEAD).load(Ordering::Acquire) != self.memory.u64(TAIL).load(Ordering::Relaxed)
+    fn tail(&self) -> u64 {
+        self.memory.u64(TAIL).load(Ordering::Relaxed)
     }
 
-    /// Hands every record that is there now to `deliver`.
-    pub(super) fn drain(
-        &mut self,
-        stats: &Counters,
-        stopped: &impl Fn() -> bool,
-        deliver: &mut impl FnMut(&[u8]) -> Verdict,
-    ) -> Result<Drained> {
+    fn drain(&mut self, stats: &Counters, running: &impl Fn() -> bool, deliver: &mut impl FnMut(&[u8]) -> Fate) -> Result<Drained> {
+        let tail = self.tail();
         let Self { memory, size, wrapped, .. } = self;
         let head = memory.u64(HEAD).load(Ordering::Acquire);
-        let mut tail = memory.u64(TAIL).load(Ordering::Relaxed);
-        while tail != head {
-            if stopped() {
+        let mut read = Read { memory, stats, start: tail, tail, found: Stats::default() };
+        while read.tail != head {
+            if !running() {
                 return Ok(Drained::Stopped);
             }
-            let left = head.wrapping_sub(tail);
-            let at = data_offset(tail, *size);
+            let left = head.wrapping_sub(read.tail);
+            let at = data_offset(read.tail, *size);
             let kind = memory.u32(at).load(Ordering::Relaxed);
             // The record's size is the upper half of the second word.
             let len = (memory.u32(at + 4).load(Ordering::Relaxed) >> 16) as usize;
             if len < HEADER || len as u64 > left || left > *size {
                 return Err(Error::Value {
                     name: "perf ring".to_owned(),
-                    why: format!("the record at {tail} has {len} bytes where {left} are left: the ring's memory is damaged"),
+                    why: format!("the record at {} has {len} bytes where {left} are left: the ring's memory is damaged", read.tail),
                 });
             }
             let end = at + len;
@@ -121,11 +223,9 @@ impl PerfRing {
                 wrapped.extend_from_slice(unsafe { memory.bytes(page_size(), end - limit) });
                 wrapped.as_slice()
             };
-            let publish = Publish { memory, tail: tail.wrapping_add(len as u64) };
-            let verdict = record_verdict(kind, record, stats, deliver);
-            tail = publish.tail;
-            drop(publish);
-            if verdict == Verdict::Stop {
+            // Taken before the callback sees it: one that it panics on must not be met again.
+            read.tail = read.tail.wrapping_add(len as u64);
+            if read.record(kind, record, deliver) == Fate::Stop {
                 return Ok(Drained::Stopped);
             }
         }
@@ -133,36 +233,45 @@ impl PerfRing {
     }
 }
 
-/// Publishes the tail behind one record, also where the callback panics.
-struct Publish<'a> {
+/// A read under way: gives back what was read and counts it on every way out, a panic of the callback included. The ring has room for
+/// what comes meanwhile, as it is emptied at once.
+struct Read<'a> {
     memory: &'a Mapping,
+    stats: &'a Counters,
+    start: u64,
     tail: u64,
+    found: Stats,
 }
 
-impl Drop for Publish<'_> {
-    fn drop(&mut self) {
-        self.memory.u64(TAIL).store(self.tail, Ordering::Release);
+impl Read<'_> {
+    fn record(&mut self, kind: u32, record: &[u8], deliver: &mut impl FnMut(&[u8]) -> Fate) -> Fate {
+        match kind {
+            PERF_RECORD_SAMPLE => {
+                let size = record.get(HEADER..RAW).and_then(|word| word.try_into().ok()).map_or(0, u32::from_ne_bytes) as usize;
+                let fate = match record.get(RAW..).and_then(|raw| raw.get(..size)) {
+                    Some(sample) => deliver(sample),
+                    None => Fate::Short,
+                };
+                self.found.count(fate, size as u64);
+                fate
+            }
+            PERF_RECORD_LOST => {
+                let lost = record.get(16..24).and_then(|word| word.try_into().ok()).map_or(0, u64::from_ne_bytes);
+                self.found.lost = Some(self.found.lost.unwrap_or(0).saturating_add(lost));
+                Fate::Delivered
+            }
+            _ => Fate::Delivered,
+        }
     }
 }
 
-fn record_verdict(kind: u32, record: &[u8], stats: &Counters, deliver: &mut impl FnMut(&[u8]) -> Verdict) -> Verdict {
-    match kind {
-        PERF_RECORD_SAMPLE => {
-            let size = record.get(HEADER..RAW).and_then(|word| word.try_into().ok()).map_or(0, u32::from_ne_bytes) as usize;
-            let Some(sample) = record.get(RAW..).and_then(|raw| raw.get(..size)) else {
-                stats.update(|stats| stats.count(Verdict::Short, 0));
-                return Verdict::Short;
-            };
-            let verdict = deliver(sample);
-            stats.update(|stats| stats.count(verdict, size as u64));
-            verdict
+impl Drop for Read<'_> {
+    fn drop(&mut self) {
+        if self.tail != self.start {
+            self.memory.u64(TAIL).store(self.tail, Ordering::Release);
+            self.found.drains = 1;
+            self.stats.update(|stats| stats.add(&self.found));
         }
-        PERF_RECORD_LOST => {
-            let lost = record.get(16..24).and_then(|word| word.try_into().ok()).map_or(0, u64::from_ne_bytes);
-            stats.update(|stats| stats.lost = Some(stats.lost.unwrap_or(0).saturating_add(lost)));
-            Verdict::Delivered
-        }
-        _ => Verdict::Delivered,
     }
 }
 
@@ -171,9 +280,3 @@ fn data_offset(position: u64, size: u64) -> usize {
 }
 
 const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
-
-impl AsFd for PerfRing {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}

@@ -5,22 +5,29 @@
 //! length with two flags: busy (reserved, not committed) and discarded.
 
 use std::{
+    cell::Cell,
+    ops::Deref,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::atomic::{Ordering, fence},
 };
 
 use rustix::param::page_size;
 
-use super::{Counters, Drained, Verdict, mapping::Mapping};
-use crate::{Error, Result, refusal::refusal};
+use super::{
+    Counters, Drained, Fate, Stats,
+    mapping::{Mapping, Spot, Walk},
+};
+use crate::{Error, Result, refusal::refusal, sample::Plain};
 
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
-const HEADER: u64 = 8;
+const HEADER: usize = 8;
 /// `BPF_F_RB_OVERWRITE`: the producer overwrites records that are being read.
 const OVERWRITE: u32 = 1 << 19;
 /// Records after which the position is published.
 const BATCH: u32 = 64;
+/// Records between two looks at the control handle.
+const GROUP: u32 = 16;
 
 /// A ring buffer map, mapped.
 #[derive(Debug)]
@@ -29,9 +36,13 @@ pub(crate) struct Ring {
     consumer: Mapping,
     /// The page with the producer position, then the data twice.
     producer: Mapping,
+    /// Where the data starts there.
+    data: usize,
     size: u64,
     /// Where the next record starts; ahead of the published position inside a batch.
-    position: u64,
+    position: Cell<u64>,
+    /// The last record.
+    like: Cell<Head>,
 }
 
 impl Ring {
@@ -51,7 +62,7 @@ impl Ring {
         let consumer = Mapping::new(map, 0, page, true).map_err(|errno| refusal(tried(), errno.into()))?;
         let producer = Mapping::new(map, page as u64, page + 2 * data, false).map_err(|errno| refusal(tried(), errno.into()))?;
         let position = consumer.u64(0).load(Ordering::Acquire);
-        Ok(Self { fd, consumer, producer, size: u64::from(size), position })
+        Ok(Self { fd, consumer, producer, data: page, size: u64::from(size), position: Cell::new(position), like: Cell::new(Head::new(0)) })
     }
 
     /// Whether there is a record behind the last one read, committed or not.
@@ -60,76 +71,296 @@ impl Ring {
     /// one sees our position and wakes us (`ringbuf_commit` notifies where the consumer has caught up).
     pub(super) fn has_more(&self) -> bool {
         fence(Ordering::SeqCst);
-        self.producer_position() != self.position
+        self.producer_position() != self.position()
     }
 
-    fn producer_position(&self) -> u64 {
+    /// Whether the next record is there to be read, or the ring's memory contradicts itself.
+    pub(super) fn is_ready(&self) -> bool {
+        let position = self.position();
+        match self.walk(position, self.producer_position()).and_then(|mut walk| next(&mut walk, position)) {
+            Ok(Next::Record(..)) | Err(_) => true,
+            Ok(Next::Busy | Next::End) => false,
+        }
+    }
+
+    #[inline]
+    pub(super) fn producer_position(&self) -> u64 {
         self.producer.u64(0).load(Ordering::Acquire)
     }
 
-    /// Hands every record that is there now to `deliver`; a producer that never pauses cannot keep it from returning.
-    pub(super) fn drain(
-        &mut self,
-        stats: &Counters,
-        stopped: &impl Fn() -> bool,
-        deliver: &mut impl FnMut(&[u8]) -> Verdict,
-    ) -> Result<Drained> {
-        let end = self.producer_position();
-        let page = page_size();
-        // Publishes on every way out, a panic of the callback included.
-        let ring = Publish(self);
-        let mut until_publish = BATCH;
-        while ring.0.position != end {
-            if stopped() {
-                return Ok(Drained::Stopped);
-            }
-            let at = page + (ring.0.position & (ring.0.size - 1)) as usize;
-            // Pairs with the release of the kernel's commit: the sample is complete once busy is gone.
-            let header = ring.0.producer.u32(at).load(Ordering::Acquire);
-            if header & BUSY != 0 {
-                return Ok(Drained::Busy);
-            }
-            let len = u64::from(header & !(BUSY | DISCARDED));
-            let next = ring.0.position.wrapping_add((len + HEADER).next_multiple_of(8));
-            let left = end.wrapping_sub(ring.0.position);
-            if next.wrapping_sub(ring.0.position) > left || left > ring.0.size {
-                return Err(corrupt(ring.0.position, len, left));
-            }
-            // The record is consumed whatever happens in the callback: a callback that panics on it must not meet it again.
-            let start = at + HEADER as usize;
-            ring.0.position = next;
-            if header & DISCARDED != 0 {
-                stats.update(|stats| stats.discarded += 1);
-            } else {
-                // SAFETY: the kernel does not write to a committed record before the consumer position is published behind it, which
-                // happens after this reference is gone, and user space has no writable mapping of the data.
-                let sample = unsafe { ring.0.producer.bytes(start, len as usize) };
-                let verdict = deliver(sample);
-                stats.update(|stats| stats.count(verdict, len));
-                if verdict == Verdict::Stop {
-                    return Ok(Drained::Stopped);
-                }
-            }
-            until_publish -= 1;
-            if until_publish == 0 {
-                until_publish = BATCH;
-                ring.0.publish();
-            }
-        }
-        Ok(Drained::All)
+    /// Where the next record starts.
+    pub(super) fn position(&self) -> u64 {
+        self.position.get()
+    }
+
+    /// Everything before `position` was read.
+    #[inline]
+    pub(super) fn publish_to(&self, position: u64) {
+        self.position.set(position);
+        self.publish(position);
     }
 
     /// Gives everything before the position back to the producer.
-    fn publish(&self) {
-        self.consumer.u64(0).store(self.position, Ordering::Release);
+    #[inline]
+    fn publish(&self, position: u64) {
+        self.consumer.u64(0).store(position, Ordering::Release);
+    }
+
+    /// The records from `position` up to `end`.
+    #[inline]
+    pub(super) fn walk(&self, position: u64, end: u64) -> Result<Walk<'_>> {
+        let left = end.wrapping_sub(position);
+        if left > self.size {
+            return Err(corrupt(position, left));
+        }
+        Ok(self.producer.walk(self.data + (position & (self.size - 1)) as usize, left as usize))
+    }
+
+    /// Hands every record that is there now to `deliver`; a producer that never pauses cannot keep it from returning.
+    ///
+    /// A ring mostly holds records of one length. Once some in a row had the same, the next ones are taken to be like them, and one
+    /// comparison of the header says whether they are: the address of a record does not wait for the header before it to be read.
+    #[inline]
+    pub(super) fn drain(&self, stats: &Counters, running: &impl Fn() -> bool, mut deliver: impl FnMut(&[u8]) -> Fate) -> Result<Drained> {
+        let end = self.producer_position();
+        let mut read = Read::new(self, stats);
+        let mut walk = self.walk(read.position, end)?;
+        // The last read may have ended among many of one length.
+        let mut alike = STEADY;
+        loop {
+            if alike >= STEADY {
+                if let Some(stopped) = read.alike(end, running, &mut deliver)? {
+                    return Ok(stopped);
+                }
+                // The next record is busy, discarded, or of another length.
+                walk = self.walk(read.position, end)?;
+                alike = 0;
+            }
+            if !running() {
+                return Ok(Drained::Stopped);
+            }
+            read.give_back();
+            let position = read.position;
+            let (spot, head) = match next(&mut walk, position)? {
+                Next::Record(spot, head) => (spot, head),
+                Next::Busy => return Ok(Drained::Busy),
+                Next::End => return Ok(Drained::All),
+            };
+            read.advance(1, head.stride);
+            if head.discarded {
+                read.found.discarded += 1;
+                continue;
+            }
+            alike = if read.like.len == head.len { alike + 1 } else { 0 };
+            read.like = head;
+            // SAFETY: nobody writes to a committed record before the consumer position is published behind it, which `give_back` does
+            // after this reference is gone; user space has no writable mapping of the data.
+            let fate = deliver(unsafe { spot.behind(head.len as usize) });
+            read.found.count(fate, head.len.into());
+            if fate == Fate::Stop {
+                return Ok(Drained::Stopped);
+            }
+        }
+    }
+
+    /// As [`Self::drain`], in slices of records that are of `E`'s size; a longer record stands in a slice of its own.
+    #[inline]
+    pub(super) fn runs<E: Plain>(
+        &self,
+        stats: &Counters,
+        running: &impl Fn() -> bool,
+        mut deliver: impl FnMut(&[Record<E>]) -> Fate,
+    ) -> Result<Drained> {
+        const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes: read this type one by one") };
+        let like = Head::new(size_of::<E>() as u32);
+        let end = self.producer_position();
+        let mut read = Read::new(self, stats);
+        loop {
+            if !running() {
+                return Ok(Drained::Stopped);
+            }
+            read.give_back();
+            let mut walk = self.walk(read.position, end)?;
+            let pieces = walk.clone().pieces(like.stride);
+            let (mut count, mut len) = (count(pieces, like, GROUP), like.len);
+            let mut start = walk.clone();
+            if count > 0 {
+                read.advance(count, count as usize * like.stride);
+            } else {
+                let position = read.position;
+                let head = match next(&mut walk, position)? {
+                    Next::Record(_, head) => head,
+                    Next::Busy => return Ok(Drained::Busy),
+                    Next::End => return Ok(Drained::All),
+                };
+                read.advance(1, head.stride);
+                if head.discarded {
+                    read.found.discarded += 1;
+                    continue;
+                }
+                if head.len < len {
+                    read.found.short += 1;
+                    continue;
+                }
+                (count, len) = (1, head.len);
+            }
+            let Some(all) = start.take(count as usize * like.stride) else { continue };
+            // SAFETY: these records are committed and as long as `E` at least, and nobody writes to them before their position is
+            // published, as in `drain`. Headers are numbers, and any bytes are an `E`.
+            let run = unsafe { all.slice::<Record<E>>() };
+            let fate = deliver(run);
+            read.found.received += u64::from(count);
+            read.found.bytes += u64::from(count) * u64::from(len);
+            read.found.failed += u64::from(fate == Fate::Failed);
+            if fate == Fate::Stop {
+                return Ok(Drained::Stopped);
+            }
+        }
     }
 }
 
-struct Publish<'a>(&'a mut Ring);
+/// A record as it stands in a ring buffer: its header, then the event. Derefs to the event.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(8))]
+pub struct Record<E> {
+    header: [u32; 2],
+    event: E,
+}
 
-impl Drop for Publish<'_> {
+impl<E> Deref for Record<E> {
+    type Target = E;
+
+    #[inline]
+    fn deref(&self) -> &E {
+        &self.event
+    }
+}
+
+/// Records of one length after which the next is expected to have it, too.
+const STEADY: u32 = 16;
+
+/// What a header says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    /// Bytes of the sample.
+    pub(super) len: u32,
+    pub(super) discarded: bool,
+    /// Bytes of the record, its header and padding included.
+    pub(super) stride: usize,
+}
+
+impl Head {
+    #[inline]
+    fn new(len: u32) -> Self {
+        // `next_multiple_of` divides; this stands between the header of one record and the address of the next.
+        Self { len, discarded: false, stride: (len as usize + HEADER + 7) & !7 }
+    }
+}
+
+/// The next record of a walk.
+pub(super) enum Next<'a> {
+    Record(Spot<'a>, Head),
+    /// It is reserved and not yet committed.
+    Busy,
+    End,
+}
+
+/// Takes the next record, which starts at `position`.
+#[inline]
+pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
+    let Some(word) = walk.word() else { return Ok(Next::End) };
+    // Pairs with the release of the kernel's commit: the sample is complete once busy is gone.
+    let header = word.load(Ordering::Acquire);
+    let head = match header & (BUSY | DISCARDED) {
+        0 => Head::new(header),
+        DISCARDED => Head { discarded: true, ..Head::new(header & !DISCARDED) },
+        _ => return Ok(Next::Busy),
+    };
+    match walk.take(head.stride) {
+        Some(spot) => Ok(Next::Record(spot, head)),
+        None => Err(corrupt(position, head.len.into())),
+    }
+}
+
+/// How many of the pieces, up to `most`, are committed records like this one.
+#[inline]
+fn count<'a>(pieces: impl Iterator<Item = Spot<'a>>, like: Head, most: u32) -> u32 {
+    // Ordered as in `next`; a header that equals a length is neither busy nor discarded.
+    pieces.take(most as usize).take_while(|spot| spot.word().load(Ordering::Acquire) == like.len).count() as u32
+}
+
+/// A read under way: gives back what was read and counts it on every way out, a panic of the callback included.
+struct Read<'a> {
+    ring: &'a Ring,
+    stats: &'a Counters,
+    /// Behind the records that were taken. The callback's record is among them: one that it panics on must not be met again.
+    position: u64,
+    /// Records that the producer does not know of.
+    unpublished: u32,
+    like: Head,
+    found: Stats,
+}
+
+impl<'a> Read<'a> {
+    #[inline]
+    fn new(ring: &'a Ring, stats: &'a Counters) -> Self {
+        Self { ring, stats, position: ring.position.get(), unpublished: 0, like: ring.like.get(), found: Stats::default() }
+    }
+
+    /// Reads records for as long as they are like the last ones.
+    #[inline]
+    fn alike(&mut self, end: u64, running: &impl Fn() -> bool, deliver: &mut impl FnMut(&[u8]) -> Fate) -> Result<Option<Drained>> {
+        let like = self.like;
+        loop {
+            self.give_back();
+            let pieces = self.ring.walk(self.position, end)?.pieces(like.stride);
+            // One pass over the headers and one over the samples: without the ordered loads of the first, the callback's own numbers
+            // can stay in registers.
+            let count = count(pieces.clone(), like, GROUP);
+            if count == 0 {
+                return Ok(None);
+            }
+            if !running() {
+                return Ok(Some(Drained::Stopped));
+            }
+            for spot in pieces.take(count as usize) {
+                self.advance(1, like.stride);
+                // SAFETY: as in `drain`.
+                let fate = deliver(unsafe { spot.behind(like.len as usize) });
+                self.found.count(fate, like.len.into());
+                if fate == Fate::Stop {
+                    return Ok(Some(Drained::Stopped));
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, records: u32, bytes: usize) {
+        self.unpublished += records;
+        self.position = self.position.wrapping_add(bytes as u64);
+    }
+
+    /// Gives back what was read, where it is enough; no reference to it is left.
+    #[inline]
+    fn give_back(&mut self) {
+        if self.unpublished >= BATCH {
+            self.unpublished = 0;
+            self.ring.publish(self.position);
+        }
+    }
+}
+
+impl Drop for Read<'_> {
+    // Inlined, so that what a read counts can stay in registers.
+    #[inline]
     fn drop(&mut self) {
-        self.0.publish();
+        self.ring.like.set(self.like);
+        if self.position != self.ring.position.get() {
+            self.ring.publish_to(self.position);
+            self.found.drains = 1;
+            self.stats.update(|stats| stats.add(&self.found));
+        }
     }
 }
 
@@ -142,11 +373,12 @@ impl AsFd for Ring {
     }
 }
 
-fn corrupt(position: u64, len: u64, left: u64) -> Error {
+#[cold]
+fn corrupt(position: u64, len: u64) -> Error {
     Error::Value {
         name: "ring buffer".to_owned(),
         why: format!(
-            "the header at position {position} tells of {len} bytes where {left} are left: another process reads this ring too, or its memory is damaged"
+            "at position {position} there would be {len} bytes, more than are left: another process reads this ring too, or its memory is damaged"
         ),
     }
 }

@@ -1,11 +1,13 @@
 use std::cell::Cell;
 
-use super::Verdict;
+use super::Fate;
 
 /// What became of the records of one map since it was loaded.
+///
+/// Counted when a read of the map ends; a callback that asks meanwhile may miss the records of this read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Delivered to the callback.
+    /// Delivered to the callback, those it failed on included.
     pub received: u64,
     /// Bytes of the delivered records.
     pub bytes: u64,
@@ -13,19 +15,43 @@ pub struct Stats {
     pub discarded: u64,
     /// Shorter than their type, and not delivered.
     pub short: u64,
-    /// Lost because the buffer was full. `None` for a ring buffer: the kernel keeps no count, the program sees the failed
-    /// reservation (`bpf_ringbuf_reserve` returns NULL) and is the only one that can count it.
+    /// Records that the callback returned an error for.
+    pub failed: u64,
+    /// Lost because the buffer was full. Of a perf event array the kernel counts them. Of a ring buffer it does not: the program sees
+    /// the failed reservation (`bpf_ringbuf_reserve` returns NULL), and `None` means that it does not count, either.
     pub lost: Option<u64>,
+    /// Waits that this map ended.
+    pub wakeups: u64,
+    /// Reads that found something.
+    pub drains: u64,
 }
 
 impl Stats {
     /// Counts a record of `len` bytes.
-    pub(super) fn count(&mut self, verdict: Verdict, len: u64) {
-        if verdict == Verdict::Short {
+    #[inline]
+    pub(super) fn count(&mut self, fate: Fate, len: u64) {
+        if fate == Fate::Short {
             self.short += 1;
         } else {
             self.received += 1;
             self.bytes += len;
+            self.failed += u64::from(fate == Fate::Failed);
+        }
+    }
+
+    /// Adds what one read of the map found.
+    #[inline]
+    pub(super) fn add(&mut self, read: &Self) {
+        let Self { received, bytes, discarded, short, failed, lost, wakeups, drains } = *read;
+        self.received += received;
+        self.bytes += bytes;
+        self.discarded += discarded;
+        self.short += short;
+        self.failed += failed;
+        self.wakeups += wakeups;
+        self.drains += drains;
+        if let Some(lost) = lost {
+            self.lost = Some(self.lost.unwrap_or(0).saturating_add(lost));
         }
     }
 }
@@ -35,10 +61,12 @@ impl Stats {
 pub(crate) struct Counters(Cell<Stats>);
 
 impl Counters {
+    #[inline]
     pub(super) fn get(&self) -> Stats {
         self.0.get()
     }
 
+    #[inline]
     pub(super) fn update(&self, change: impl FnOnce(&mut Stats)) {
         let mut stats = self.0.get();
         change(&mut stats);

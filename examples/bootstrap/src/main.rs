@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let skel = bootstrap::open()?.args(&options.args)?.load()?.attach()?;
 
-    let stop = skel.stop_handle();
+    let stop = skel.control();
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.stop())?;
     let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));

@@ -6,6 +6,7 @@ mod hash;
 mod percpu;
 mod queue;
 mod stack_trace;
+mod stream;
 
 use std::{
     ffi::{OsStr, c_void},
@@ -24,6 +25,7 @@ pub use hash::HashMap;
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
 pub use stack_trace::StackTraces;
+pub use stream::{PerfEventArray, RingBuffer};
 
 /// A map of any kind.
 #[derive(Debug)]

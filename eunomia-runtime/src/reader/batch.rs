@@ -1,0 +1,104 @@
+use std::{
+    cell::{Cell, RefMut},
+    fmt,
+    marker::PhantomData,
+};
+
+use super::{
+    Counters, Fate, Ring, Stats,
+    ring::{Next, next},
+};
+use crate::{Result, sample::Plain};
+
+/// The records that were there when it was made, to iterate over: `for event in &batch`.
+///
+/// Events are borrowed from the ring. Those that were taken are given back to the producers when the batch is dropped; the others stay
+/// for the next one.
+pub struct Batch<'a, E> {
+    ring: RefMut<'a, Ring>,
+    stats: &'a Counters,
+    end: u64,
+    position: Cell<u64>,
+    found: Cell<Stats>,
+    types: PhantomData<fn() -> E>,
+}
+
+impl<'a, E: Plain> Batch<'a, E> {
+    pub(super) fn new(ring: RefMut<'a, Ring>, stats: &'a Counters) -> Result<Self> {
+        const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes: read this type with `for_each`") };
+        let (end, position) = (ring.producer_position(), ring.position());
+        // A ring that is damaged says so here; behind it, iteration ends.
+        next(&mut ring.walk(position, end)?, position)?;
+        Ok(Self { ring, stats, end, position: Cell::new(position), found: Cell::default(), types: PhantomData })
+    }
+
+    /// The events that were not yet taken.
+    pub fn iter(&self) -> Events<'_, 'a, E> {
+        Events(self)
+    }
+
+    fn next(&self) -> Option<&E> {
+        let position = self.position.get();
+        let mut walk = self.ring.walk(position, self.end).ok()?;
+        loop {
+            let position = self.position.get();
+            let Ok(Next::Record(spot, head)) = next(&mut walk, position) else { return None };
+            self.position.set(position.wrapping_add(head.stride as u64));
+            let mut found = self.found.get();
+            let event = if head.discarded {
+                found.discarded += 1;
+                None
+            } else {
+                // SAFETY: nobody writes to a committed record before the position behind it is published, which is when the batch is
+                // dropped, which the reference borrows.
+                let event = E::of_bytes(unsafe { spot.behind(head.len as usize) });
+                found.count(if event.is_some() { Fate::Delivered } else { Fate::Short }, head.len.into());
+                event
+            };
+            self.found.set(found);
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+}
+
+impl<E> Drop for Batch<'_, E> {
+    fn drop(&mut self) {
+        let position = self.position.get();
+        if position != self.ring.position() {
+            self.ring.publish_to(position);
+            let mut found = self.found.get();
+            found.drains = 1;
+            self.stats.update(|stats| stats.add(&found));
+        }
+    }
+}
+
+impl<E> fmt::Debug for Batch<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left = self.end.wrapping_sub(self.position.get());
+        f.debug_struct("Batch").field("bytes_left", &left).finish_non_exhaustive()
+    }
+}
+
+/// Iterator over the events of a [`Batch`].
+#[derive(Debug)]
+pub struct Events<'b, 'a, E>(&'b Batch<'a, E>);
+
+impl<'b, E: Plain> Iterator for Events<'b, '_, E> {
+    type Item = &'b E;
+
+    fn next(&mut self) -> Option<&'b E> {
+        self.0.next()
+    }
+}
+
+impl<'b, 'a, E: Plain> IntoIterator for &'b Batch<'a, E> {
+    type Item = &'b E;
+    type IntoIter = Events<'b, 'a, E>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

@@ -1,0 +1,403 @@
+//! One wait over all maps.
+
+use std::{
+    cell::{Cell, RefCell, RefMut},
+    hint,
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::epoll::{self, CreateFlags, EventData, EventFlags},
+    io::Errno,
+};
+
+use super::{
+    Batch, Control, Counters, Drained, Fate, Outcome, PerfArray, Record, Ring, Stats, Verdict, Waiting, control::timespec, waiting::Burst,
+};
+use crate::{Error, Result, refusal::refusal, sample::Plain};
+
+/// Reads every map that delivers records, in one wait.
+#[derive(Debug)]
+pub struct Reader {
+    epoll: OwnedFd,
+    /// By the number of the map. Borrowed while a callback runs, which may still ask for counts, maps and variables.
+    sources: RefCell<Vec<Source>>,
+    /// By the number of the map.
+    stats: Vec<Counters>,
+    control: Control,
+    waiting: Cell<Waiting>,
+    burst: Cell<Burst>,
+}
+
+/// A map that delivers records.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Ring(Ring),
+    Perf(PerfArray),
+    /// Its memory contradicted itself.
+    Damaged,
+}
+
+impl Source {
+    /// Whether a record is there to be read.
+    fn is_ready(&self) -> bool {
+        match self {
+            Self::Ring(ring) => ring.is_ready(),
+            Self::Perf(array) => array.has_more(),
+            Self::Damaged => false,
+        }
+    }
+
+    /// Whether a record came in, committed or not, after the map was drained; every position is published by then.
+    fn has_more(&self) -> bool {
+        match self {
+            Self::Ring(ring) => ring.has_more(),
+            Self::Perf(array) => array.has_more(),
+            Self::Damaged => false,
+        }
+    }
+}
+
+/// The longest sleep on a record that its producer holds uncommitted. A busy record makes its ring readable for epoll although there
+/// is nothing to read, so waiting there would spin.
+const MAX_BUSY_SLEEP: Duration = Duration::from_millis(1);
+
+/// The longest single wait: kernels before 5.11 count it in milliseconds in an `int`. The caller waits again.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What epoll tells apart: the control handle, else a map and, of a perf event array, a CPU.
+const CONTROL: u64 = u64::MAX;
+
+impl Reader {
+    /// Reads these maps.
+    pub(crate) fn new(sources: Vec<Source>) -> Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(tried)?;
+        let control = Control::new()?;
+        let stats: Vec<_> = sources.iter().map(|_| Counters::default()).collect();
+        let add = |fd: BorrowedFd<'_>, data| epoll::add(&epoll, fd, EventData::new_u64(data), EventFlags::IN).map_err(tried);
+        add(control.as_fd(), CONTROL)?;
+        for (map, (source, stats)) in sources.iter().zip(&stats).enumerate() {
+            match source {
+                Source::Ring(ring) => add(ring.as_fd(), data(map, 0))?,
+                Source::Perf(array) => {
+                    array.rings().try_for_each(|(cpu, fd)| add(fd, data(map, cpu)))?;
+                    stats.update(|stats| stats.lost = Some(0));
+                }
+                Source::Damaged => {}
+            }
+        }
+        let (sources, waiting, burst) = (RefCell::new(sources), Cell::default(), Cell::default());
+        Ok(Self { epoll, sources, stats, control, waiting, burst })
+    }
+
+    /// A handle that pauses and ends polling.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// How polls wait from now on.
+    pub fn set_waiting(&self, waiting: Waiting) {
+        self.waiting.set(waiting);
+    }
+
+    /// What became of the records of each map, in the order of the maps. Callbacks may ask too.
+    pub fn stats(&self) -> impl Iterator<Item = Stats> {
+        self.stats.iter().map(Counters::get)
+    }
+
+    /// Delivers the records that are there, or waits for the first ones until `timeout` has passed.
+    ///
+    /// Returns how many records were delivered; 0 where none came in time or polling was stopped. A signal does not end the wait.
+    ///
+    /// # Errors
+    /// Where epoll fails, or a callback polls the reader that called it. Where a ring's memory contradicts itself, after the other
+    /// rings were read; this one is not read again. [`Error::Callback`] where a callback failed, after all records were delivered.
+    pub fn poll(&self, timeout: Duration, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+        let deadline = Instant::now().checked_add(timeout);
+        while self.ready(deadline)? {
+            let before = self.received();
+            let drained = self.read(None, &|| self.control.is_running(), &mut deliver)?;
+            let delivered = self.received() - before;
+            if delivered > 0 || (drained == Drained::Stopped && !self.control.is_paused()) {
+                return Ok(delivered);
+            }
+        }
+        Ok(0)
+    }
+
+    /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one.
+    ///
+    /// # Errors
+    /// Where epoll fails, or a callback waits for the reader that called it.
+    pub fn wait(&self, timeout: Duration) -> Result<bool> {
+        self.ready(Instant::now().checked_add(timeout))
+    }
+
+    fn ready(&self, deadline: Option<Instant>) -> Result<bool> {
+        let left = || deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut busy_sleep = Duration::from_micros(20);
+        while !self.control.is_stopped() {
+            if self.control.is_paused() {
+                let left = left();
+                if left.is_zero() {
+                    break;
+                }
+                self.control.wait(left.min(MAX_WAIT))?;
+                continue;
+            }
+            let pause = self.burst.get().pause(self.waiting.get());
+            if !pause.is_zero() {
+                thread::sleep(pause.min(left()));
+            }
+            if self.any(Source::is_ready)? {
+                return Ok(true);
+            }
+            let left = left();
+            if left.is_zero() {
+                break;
+            }
+            if self.any(Source::has_more)? {
+                // Reserved, and not yet committed.
+                thread::sleep(left.min(busy_sleep));
+                busy_sleep = (busy_sleep * 2).min(MAX_BUSY_SLEEP);
+            } else {
+                self.idle(left)?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits for the kernel, or a while, where there are no records.
+    fn idle(&self, left: Duration) -> Result<()> {
+        let waiting = self.waiting.get();
+        if waiting == Waiting::Busy {
+            hint::spin_loop();
+            return Ok(());
+        }
+        let mut burst = self.burst.get();
+        let window = burst.goes_on(waiting);
+        self.burst.set(burst);
+        match window {
+            Some(window) => thread::sleep(window.min(left)),
+            None => self.epoll_wait(left)?,
+        }
+        Ok(())
+    }
+
+    /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
+    ///
+    /// # Errors
+    /// As [`Self::poll`].
+    pub fn drain(&self, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+        let before = self.received();
+        self.read(None, &|| true, &mut deliver)?;
+        Ok(self.received() - before)
+    }
+
+    fn received(&self) -> u64 {
+        self.stats().map(|stats| stats.received).sum()
+    }
+
+    /// Delivers the records that are there in one map; nothing where polling is paused or was stopped.
+    ///
+    /// # Errors
+    /// As [`Self::poll`].
+    #[inline]
+    pub fn read_one(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
+        let before = self.received();
+        self.read(Some(map), &|| self.control.is_running(), &mut |_, record| deliver(record))?;
+        Ok(self.received() - before)
+    }
+
+    /// As [`Self::read_one`], of a ring buffer.
+    ///
+    /// # Errors
+    /// As [`Self::poll`]; [`Error::NotFound`] where the map is no ring buffer.
+    #[inline]
+    pub fn read_ring(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
+        self.with_ring(map, |ring, stats, failure| ring.drain(stats, &|| self.control.is_running(), |record| failure.fate(deliver(record))))
+    }
+
+    /// As [`Self::read_ring`], in slices of records.
+    ///
+    /// # Errors
+    /// As [`Self::read_ring`].
+    #[inline]
+    pub fn read_runs<E: Plain, R: Outcome>(&self, map: usize, mut f: impl FnMut(&[Record<E>]) -> R) -> Result<u64> {
+        self.with_ring(map, |ring, stats, failure| {
+            ring.runs(stats, &|| self.control.is_running(), |run| failure.fate(Verdict::of(Ok(f(run)))))
+        })
+    }
+
+    #[inline]
+    fn with_ring(&self, map: usize, read: impl FnOnce(&mut Ring, &Counters, &mut Failure) -> Result<Drained>) -> Result<u64> {
+        let (mut ring, stats) = self.ring(map)?;
+        let before = stats.get().received;
+        let mut failure = Failure::default();
+        let drained = read(&mut ring, stats, &mut failure);
+        let delivered = stats.get().received - before;
+        if delivered > 0 {
+            self.feed();
+        }
+        drained?;
+        failure.result().map(|()| delivered)
+    }
+
+    /// The records that are there in a ring buffer, to iterate over.
+    ///
+    /// # Errors
+    /// As [`Self::read_runs`].
+    pub fn batch<E: Plain>(&self, map: usize) -> Result<Batch<'_, E>> {
+        let (ring, stats) = self.ring(map)?;
+        self.feed();
+        Batch::new(ring, stats)
+    }
+
+    fn ring(&self, map: usize) -> Result<(RefMut<'_, Ring>, &Counters)> {
+        let sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
+        let ring = RefMut::filter_map(sources, |sources| match sources.get_mut(map) {
+            Some(Source::Ring(ring)) => Some(ring),
+            _ => None,
+        });
+        let not_found = || Error::NotFound { what: "ring buffer", name: format!("number {map}"), known: Vec::new() };
+        Ok((ring.map_err(|_| not_found())?, self.stats.get(map).ok_or_else(not_found)?))
+    }
+
+    /// Reads every map once, or one of them. One that is damaged keeps nobody from being read: it is dropped, and its error returned at the end.
+    #[inline]
+    fn read(&self, only: Option<usize>, running: &impl Fn() -> bool, deliver: &mut impl FnMut(usize, &[u8]) -> Verdict) -> Result<Drained> {
+        let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
+        let mut result = Ok(Drained::All);
+        let mut failure = Failure::default();
+        let before = self.received();
+        for (map, (source, stats)) in
+            sources.iter_mut().zip(&self.stats).enumerate().filter(|(map, _)| only.is_none_or(|only| only == *map))
+        {
+            let mut deliver = |record: &[u8]| failure.fate(deliver(map, record));
+            let drained = match source {
+                Source::Ring(ring) => ring.drain(stats, running, deliver),
+                Source::Perf(array) => array.drain(stats, running, &mut deliver),
+                Source::Damaged => Ok(Drained::All),
+            };
+            match drained {
+                Ok(Drained::All) => {}
+                Ok(Drained::Busy) => result = result.and(drained),
+                Ok(Drained::Stopped) => {
+                    result = result.and(drained);
+                    break;
+                }
+                Err(error) => {
+                    if let Source::Ring(ring) = source {
+                        // Fails only for a descriptor that is not there, which is what is wanted.
+                        let _ = epoll::delete(&self.epoll, ring.as_fd());
+                        *source = Source::Damaged;
+                    }
+                    result = result.and(Err(error));
+                }
+            }
+        }
+        if self.received() != before {
+            self.feed();
+        }
+        result.and_then(|drained| failure.result().map(|()| drained))
+    }
+
+    /// Records were delivered.
+    fn feed(&self) {
+        let mut burst = self.burst.get();
+        burst.feed(self.waiting.get());
+        self.burst.set(burst);
+    }
+
+    fn any(&self, is: impl Fn(&Source) -> bool) -> Result<bool> {
+        Ok(self.sources.try_borrow().map_err(|_| reentered())?.iter().any(is))
+    }
+
+    fn epoll_wait(&self, left: Duration) -> Result<()> {
+        let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
+        let mut limit = left.min(MAX_WAIT);
+        for (map, source) in sources.iter_mut().enumerate() {
+            if let Source::Perf(array) = source {
+                limit = limit.min(array.flush());
+                array.reopen(|cpu, fd| epoll::add(&self.epoll, fd, EventData::new_u64(data(map, cpu)), EventFlags::IN).map_err(tried))?;
+            }
+        }
+        let mut events = [const { MaybeUninit::uninit() }; 16];
+        let events = match epoll::wait(&self.epoll, &mut events, Some(&timespec(limit))) {
+            Ok((events, _)) => events,
+            // A signal: the caller looks at the time that is left and waits again.
+            Err(Errno::INTR) => return Ok(()),
+            Err(errno) => return Err(tried(errno)),
+        };
+        for event in events {
+            let (data, flags) = (event.data.u64(), event.flags);
+            if data == CONTROL {
+                self.control.acknowledge();
+                continue;
+            }
+            let (map, cpu) = ((data >> 32) as usize, data as u32);
+            if let Some(stats) = self.stats.get(map) {
+                stats.update(|stats| stats.wakeups += 1);
+            }
+            // The CPU of a perf ring went offline: the descriptor would be readable for ever.
+            if flags.intersects(EventFlags::HUP | EventFlags::ERR)
+                && let Some(Source::Perf(array)) = sources.get_mut(map)
+            {
+                array.retire(cpu);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Of callbacks in one read: the first cause, and how many there were.
+#[derive(Default)]
+struct Failure {
+    first: Option<super::Cause>,
+    count: u64,
+}
+
+impl Failure {
+    #[inline]
+    fn fate(&mut self, verdict: Verdict) -> Fate {
+        match verdict {
+            Verdict::Delivered => Fate::Delivered,
+            Verdict::Stop => Fate::Stop,
+            Verdict::Short => Fate::Short,
+            Verdict::Failed(cause) => self.add(cause),
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, cause: super::Cause) -> Fate {
+        self.first.get_or_insert(cause);
+        self.count += 1;
+        Fate::Failed
+    }
+
+    fn result(self) -> Result<()> {
+        self.first.map_or(Ok(()), |first| Err(Error::Callback { count: self.count, source: first }))
+    }
+}
+
+fn data(map: usize, cpu: u32) -> u64 {
+    (map as u64) << 32 | u64::from(cpu)
+}
+
+fn tried(errno: Errno) -> Error {
+    refusal("wait on the maps with epoll", errno.into())
+}
+
+fn reentered() -> Error {
+    Error::Value { name: "poll".to_owned(), why: "it was called from a callback of the same reader".to_owned() }
+}
+
+/// Readable when a record may be there: for an event loop of one's own, which then polls with a timeout of zero.
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}

@@ -1,0 +1,109 @@
+//! Readers side by side. Each has an object of its own, so that none takes another's records.
+
+#![allow(dead_code, reason = "each bench uses a part")]
+
+pub(crate) mod peers;
+
+use std::{fmt, time::Instant};
+
+use eunomia_tests::included::flood::{self, Loaded};
+
+/// Records of one kind in a ring of one size.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    /// The map.
+    pub(crate) map: &'static str,
+    /// The program that fills it.
+    pub(crate) program: &'static str,
+    /// Bytes of the ring.
+    pub(crate) ring: u32,
+}
+
+/// The fewest and the most that a bpf_loop does.
+pub(crate) const FULL: u64 = 8 << 20;
+
+/// How many records there were, and the sum of their first fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) count: u64,
+    pub(crate) sum: u64,
+}
+
+impl Read {
+    pub(crate) fn add(&mut self, seq: u64) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(seq);
+    }
+}
+
+/// A reader of a ring.
+pub(crate) trait Reader {
+    /// Fills the ring.
+    fn fill(&mut self, count: u64);
+    /// What was sent since the object was loaded.
+    fn sent(&self) -> Read;
+    /// Reads what is there.
+    fn drain(&mut self) -> Read;
+}
+
+/// The loaded object with its ring of this size.
+pub(crate) fn load(case: Case) -> Loaded {
+    let mut open = flood::open().unwrap();
+    open.object().set_max_entries(case.map, case.ring).unwrap();
+    open.load().unwrap()
+}
+
+pub(crate) fn sent(skel: &Loaded) -> Read {
+    let bss = skel.bss().unwrap();
+    Read { count: bss.sent.get(), sum: bss.sum.get() }
+}
+
+pub(crate) fn fill(skel: &Loaded, program: &str, count: u64) {
+    skel.object().program(program).unwrap().test_run(Some(&mut count.to_ne_bytes()), None).unwrap();
+}
+
+/// Nanoseconds for each record of a drain: the median of some of a full ring.
+///
+/// # Panics
+/// Where a reader does not find what was sent.
+pub(crate) fn drains(readers: &mut [Box<dyn Reader>], rounds: usize) -> Vec<f64> {
+    let mut times = vec![Vec::new(); readers.len()];
+    for round in 0..rounds {
+        for (reader, times) in readers.iter_mut().zip(&mut times) {
+            let before = reader.sent();
+            reader.fill(FULL);
+            let after = reader.sent();
+            let start = Instant::now();
+            let read = reader.drain();
+            let time = start.elapsed();
+            assert_eq!(read, Read { count: after.count - before.count, sum: after.sum.wrapping_sub(before.sum) });
+            // The first ones meet cold caches and page faults.
+            if round >= 2 {
+                times.push(time.as_secs_f64() * 1e9 / read.count as f64);
+            }
+        }
+    }
+    times.into_iter().map(median).collect()
+}
+
+pub(crate) fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of.get(of.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Lines for scripts, printed behind the table.
+#[derive(Default)]
+pub(crate) struct Ratios(Vec<String>);
+
+impl Ratios {
+    pub(crate) fn add(&mut self, name: impl fmt::Display, value: f64) {
+        self.0.push(format!("ratio {name}={value:.2}"));
+    }
+}
+
+impl Drop for Ratios {
+    fn drop(&mut self) {
+        println!();
+        self.0.iter().for_each(|line| println!("{line}"));
+    }
+}
