@@ -10,6 +10,7 @@ mod errors;
 mod maps;
 mod perf;
 mod programs;
+mod readers;
 mod streams;
 mod variables;
 
@@ -56,6 +57,12 @@ const TESTS: &[Test] = &[
     ("control::a_panic_consumes_one_record", control::a_panic_consumes_one_record),
     ("control::signals_do_not_end_a_wait", control::signals_do_not_end_a_wait),
     ("control::an_event_loop_of_ones_own", control::an_event_loop_of_ones_own),
+    ("readers::runs_hold_every_record", readers::runs_hold_every_record),
+    ("readers::batches_give_back_what_was_taken", readers::batches_give_back_what_was_taken),
+    ("readers::maps_one_by_one", readers::maps_one_by_one),
+    ("readers::errors_of_callbacks_lose_nothing", readers::errors_of_callbacks_lose_nothing),
+    ("readers::a_pause_keeps_records", readers::a_pause_keeps_records),
+    ("readers::perf_samples_do_not_wait_for_others", readers::perf_samples_do_not_wait_for_others),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("maps::hash", maps::hash),

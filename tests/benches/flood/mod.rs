@@ -4,9 +4,19 @@
 
 pub(crate) mod peers;
 
-use std::{fmt, time::Instant};
+use std::{
+    fmt,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
 use eunomia_tests::included::flood::{self, Loaded};
+use libbpf_rs::libbpf_sys;
 
 /// Records of one kind in a ring of one size.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +94,56 @@ pub(crate) fn drains(readers: &mut [Box<dyn Reader>], rounds: usize) -> Vec<f64>
         }
     }
     times.into_iter().map(median).collect()
+}
+
+/// A thread that runs a program over and over, `count` records each time, until it is dropped.
+pub(crate) struct Producer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Producer {
+    pub(crate) fn start(program: OwnedFd, count: u64) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                run(program.as_fd(), count);
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+/// Runs a program once; returns the nanoseconds that the kernel measured.
+pub(crate) fn run(program: BorrowedFd<'_>, count: u64) -> u32 {
+    let mut args = count.to_ne_bytes();
+    let mut opts = libbpf_sys::bpf_test_run_opts {
+        sz: size_of::<libbpf_sys::bpf_test_run_opts>() as libbpf_sys::size_t,
+        ctx_in: args.as_mut_ptr().cast(),
+        ctx_size_in: args.len() as u32,
+        ..Default::default()
+    };
+    // SAFETY: the options and the arguments live through the call.
+    let error = unsafe { libbpf_sys::bpf_prog_test_run_opts(program.as_raw_fd(), &raw mut opts) };
+    assert_eq!(error, 0);
+    opts.duration
+}
+
+/// CPU time of the calling thread.
+pub(crate) fn cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time lives through the call.
+    let error = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(error, 0);
+    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
 pub(crate) fn median(mut of: Vec<f64>) -> f64 {

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     ptr,
     rc::Rc,
     slice,
@@ -51,6 +51,12 @@ impl Peer {
         program.test_run(ProgramInput { context_in: Some(&mut args), ..ProgramInput::default() }).unwrap();
     }
 
+    /// The program's descriptor, for a thread of its own.
+    pub(crate) fn program(&self) -> OwnedFd {
+        let program = self.object.progs().find(|program| program.name() == self.case.program).unwrap();
+        program.as_fd().try_clone_to_owned().unwrap()
+    }
+
     pub(crate) fn sent(&self) -> Read {
         let bss = self.object.maps().find(|map| map.name().to_string_lossy().ends_with(".bss")).unwrap();
         let bytes = bss.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).unwrap().unwrap();
@@ -85,6 +91,10 @@ impl LibbpfRs {
             })
             .unwrap();
         Self { ring: builder.build().unwrap(), read, peer }
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Waits for records and reads them.

@@ -1,0 +1,99 @@
+//! A producer on one core, a reader on the other: how many events come through, and what the reader needs for it.
+
+mod flood;
+
+use std::time::{Duration, Instant};
+
+use eunomia_runtime::reader::Waiting;
+use eunomia_tests::included::flood::Export;
+use flood::{Case, Producer, Ratios, Read, cpu_time, load, median, peers::LibbpfRs, sent};
+
+const CASE: Case = Case { map: "larges", program: "stream_large", ring: 16 << 20 };
+const TIME: Duration = Duration::from_secs(2);
+const ROUNDS: usize = 5;
+const WAIT: Duration = Duration::from_millis(100);
+
+/// What one run measured.
+struct Run {
+    /// Million events in a second.
+    rate: f64,
+    /// Of one CPU.
+    cpu_percent: f64,
+    /// Of what the ring took.
+    lost: u64,
+    wakeups: u64,
+}
+
+fn main() {
+    let mut ratios = Ratios::default();
+    let ways: [(&str, fn() -> Run); 4] = [
+        ("ours", || ours(Waiting::default())),
+        ("ours, epoll", || ours(Waiting::Epoll)),
+        ("ours, busy", || ours(Waiting::Busy)),
+        ("libbpf-rs poll", libbpf_rs),
+    ];
+    let mut runs: Vec<Vec<Run>> = ways.iter().map(|_| Vec::new()).collect();
+    for _ in 0..ROUNDS {
+        for ((_, run), runs) in ways.iter().zip(&mut runs) {
+            runs.push(run());
+        }
+    }
+    println!("168 B           M events/s    CPU %   lost  wakeups/s");
+    let of = |runs: &[Run], what: fn(&Run) -> f64| median(runs.iter().map(what).collect());
+    for ((name, _), runs) in ways.iter().zip(&runs) {
+        let lost: u64 = runs.iter().map(|run| run.lost).sum();
+        let wakeups = of(runs, |run| run.wakeups as f64 / TIME.as_secs_f64());
+        println!("{name:<16}{:>10.2}{:>9.1}{lost:>7}{wakeups:>11.0}", of(runs, |run| run.rate), of(runs, |run| run.cpu_percent));
+    }
+    ratios.add("concurrent_168B_vs_libbpf_rs", of(&runs[0], |run| run.rate) / of(&runs[3], |run| run.rate));
+    ratios.add("concurrent_168B_cpu_percent", of(&runs[0], |run| run.cpu_percent));
+    ratios.add("concurrent_168B_lost", runs[0].iter().map(|run| run.lost).sum::<u64>() as f64);
+}
+
+fn ours(waiting: Waiting) -> Run {
+    let skel = load(CASE);
+    skel.set_waiting(waiting);
+    let program = skel.object().program(CASE.program).unwrap().fd().unwrap().try_clone_to_owned().unwrap();
+    let mut read = Read::default();
+    let mut take = |export: Export<'_>| {
+        if let Export::Larges(event) = export {
+            read.add(event.seq);
+        }
+    };
+    let (start, cpu) = (Instant::now(), cpu_time());
+    let producer = Producer::start(program, 100_000);
+    while start.elapsed() < TIME {
+        skel.poll(WAIT, &mut take).unwrap();
+    }
+    let (time, cpu) = (start.elapsed(), cpu_time() - cpu);
+    let wakeups = skel.stats().larges.wakeups;
+    let count = skel.stats().larges.received;
+    drop(producer);
+    skel.drain(&mut take).unwrap();
+    run(time, cpu, count, sent(&skel), read, wakeups)
+}
+
+fn libbpf_rs() -> Run {
+    let ring = LibbpfRs::new(CASE);
+    let (start, cpu) = (Instant::now(), cpu_time());
+    let producer = Producer::start(ring.peer().program(), 100_000);
+    while start.elapsed() < TIME {
+        ring.poll(WAIT);
+    }
+    let (time, cpu) = (start.elapsed(), cpu_time() - cpu);
+    let count = ring.read().count;
+    drop(producer);
+    ring.poll(Duration::ZERO);
+    run(time, cpu, count, ring.peer().sent(), ring.read(), 0)
+}
+
+/// `count` came in the time, `read` to the end.
+fn run(time: Duration, cpu: Duration, count: u64, sent: Read, read: Read, wakeups: u64) -> Run {
+    assert_eq!(read.sum, sent.sum);
+    Run {
+        rate: count as f64 / time.as_secs_f64() / 1e6,
+        cpu_percent: 100.0 * cpu.as_secs_f64() / time.as_secs_f64(),
+        lost: sent.count - read.count,
+        wakeups,
+    }
+}

@@ -1,0 +1,154 @@
+//! The ways to read and to wait.
+
+use std::{
+    io,
+    ops::ControlFlow,
+    thread,
+    time::{Duration, Instant},
+};
+
+use eunomia_runtime::{
+    Error,
+    reader::{PerfBuffer, Waiting},
+};
+use eunomia_tests::built::streams::{self, Export, types::Sample};
+
+use super::{
+    Outcome,
+    streams::{is_whole, load, run},
+};
+
+const WAIT: Duration = Duration::from_secs(5);
+
+/// What is delivered of `mixture`: whole records and longer ones.
+fn expected() -> Vec<u64> {
+    (0..400).filter(|i| i % 4 == 0 || i % 4 == 3).collect()
+}
+
+pub(crate) fn runs_hold_every_record() -> Outcome {
+    let skel = load()?;
+    let rb = skel.maps()?.rb;
+    let mut next = 0;
+    for round in 0..150 {
+        run(&skel.progs()?.produce, 700, round * 700, 3)?;
+        let mut slices = 0;
+        let count = rb.for_runs(|records| {
+            slices += 1;
+            for sample in records {
+                assert!(is_whole(sample) && sample.seq == next);
+                next += 1;
+            }
+        })?;
+        assert_eq!(count, 700);
+        assert!(slices < 100, "{slices}");
+    }
+    run(&skel.progs()?.mixture, 400, 0, 0)?;
+    let mut seqs = Vec::new();
+    rb.for_runs(|records| seqs.extend(records.iter().map(|sample| sample.seq)))?;
+    assert_eq!(seqs, expected());
+    let stats = rb.stats();
+    assert_eq!((stats.received, stats.discarded, stats.short, stats.drains), (105_200, 100, 100, 151));
+    Ok(())
+}
+
+pub(crate) fn batches_give_back_what_was_taken() -> Outcome {
+    let skel = load()?;
+    let rb = skel.maps()?.rb;
+    run(&skel.progs()?.mixture, 400, 0, 0)?;
+    let mut seqs: Vec<u64> = rb.batch()?.iter().take(7).map(|sample| sample.seq).collect();
+    assert_eq!(rb.stats().received, 7);
+    let batch = rb.batch()?;
+    // The events outlive the iterator, and nothing else reads while they live.
+    let rest: Vec<&Sample> = batch.iter().collect();
+    assert!(skel.poll(Duration::ZERO, |_| ()).is_err());
+    seqs.extend(rest.iter().map(|sample| sample.seq));
+    drop(batch);
+    assert_eq!(seqs, expected());
+    let stats = rb.stats();
+    assert_eq!((stats.received, stats.discarded, stats.short), (200, 100, 100));
+    assert_eq!(rb.batch()?.iter().count(), 0);
+    Ok(())
+}
+
+pub(crate) fn maps_one_by_one() -> Outcome {
+    let skel = load()?;
+    let maps = skel.maps()?;
+    assert!(!skel.wait(Duration::from_millis(1))?);
+    run(&skel.progs()?.produce, 3, 0, 0)?;
+    run(&skel.progs()?.annotate, 1, 0, 0)?;
+    run(&skel.progs()?.annotate, 1, 1, 0)?;
+    run(&skel.progs()?.perf, 4, 0, 0)?;
+    assert!(skel.wait(WAIT)?);
+    assert_eq!(maps.notes.for_each(|note| assert_eq!(note.text.as_str(), Ok("noted")))?, 2);
+    assert_eq!(maps.events.for_each(|sample| assert!(is_whole(sample)))?, 4);
+    assert!(skel.wait(WAIT)?, "the other one is still full");
+    assert_eq!(maps.rb.for_each(|sample| if sample.seq == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })?, 2);
+    assert_eq!(maps.rb.for_each(|_| ())?, 1);
+    assert!(!skel.wait(Duration::from_millis(1))?);
+    Ok(())
+}
+
+pub(crate) fn errors_of_callbacks_lose_nothing() -> Outcome {
+    let skel = load()?;
+    run(&skel.progs()?.produce, 100, 0, 0)?;
+    let mut seen = 0;
+    let error = skel
+        .poll(WAIT, |export| {
+            let Export::Rb(sample) = export else { panic!("{export:?}") };
+            seen += 1;
+            if sample.seq % 10 == 5 { Err(io::Error::other(format!("no room for {}", sample.seq))) } else { Ok(()) }
+        })
+        .unwrap_err();
+    assert_eq!(error.to_string(), "the callback failed on 10 records; on the first: no room for 5");
+    assert!(matches!(error, Error::Callback { count: 10, .. }));
+    let stats = skel.stats().rb;
+    assert_eq!((seen, stats.received, stats.failed), (100, 100, 10));
+    assert_eq!(skel.poll(Duration::ZERO, |_| ())?, 0);
+    Ok(())
+}
+
+pub(crate) fn a_pause_keeps_records() -> Outcome {
+    let skel = load()?;
+    let control = skel.control();
+    control.pause();
+    assert!(control.is_paused());
+    run(&skel.progs()?.produce, 10, 0, 0)?;
+    assert_eq!((skel.poll(Duration::from_millis(20), |_| ())?, skel.maps()?.rb.for_each(|_| ())?), (0, 0));
+    let resumer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(50));
+        control.resume();
+        control
+    });
+    assert_eq!(skel.poll(Duration::from_secs(3600), |_| ())?, 10);
+    let control = resumer.join().unwrap();
+
+    // A pause that a callback asks for takes hold within the group of records that are looked at together.
+    run(&skel.progs()?.produce, 500, 0, 0)?;
+    let first = skel.poll(WAIT, |_| control.pause())?;
+    assert!((1..=32).contains(&first), "{first}");
+    control.resume();
+    assert_eq!(skel.poll(WAIT, |_| ())?, 500 - first);
+    control.stop();
+    control.resume();
+    assert!(control.is_stopped(), "a stop is for good");
+    Ok(())
+}
+
+/// What is below the watermark is delivered to a reader that sleeps, too.
+pub(crate) fn perf_samples_do_not_wait_for_others() -> Outcome {
+    let mut open = streams::open()?;
+    let buffer = PerfBuffer { pages: 8, flush: Duration::from_millis(20), ..PerfBuffer::default() };
+    open.object().set_perf_buffer(buffer);
+    let skel = open.load()?;
+    skel.set_waiting(Waiting::Epoll);
+    let produce = skel.progs()?.perf.fd()?.try_clone_to_owned()?;
+    let producer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        super::streams::raw_test_run(&produce, 1, 0);
+    });
+    let start = Instant::now();
+    assert_eq!(skel.poll(Duration::from_secs(60), |_| ())?, 1);
+    assert!(start.elapsed() < Duration::from_secs(30));
+    producer.join().unwrap();
+    Ok(())
+}
