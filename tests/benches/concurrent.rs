@@ -24,9 +24,12 @@ struct Run {
     wakeups: u64,
 }
 
+/// A reader, by its name.
+type Way = (&'static str, fn() -> Run);
+
 fn main() {
     let mut ratios = Ratios::default();
-    let ways: [(&str, fn() -> Run); 4] = [
+    let ways: [Way; 4] = [
         ("ours", || ours(Waiting::default())),
         ("ours, epoll", || ours(Waiting::Epoll)),
         ("ours, busy", || ours(Waiting::Busy)),
