@@ -10,14 +10,18 @@
 //! # }
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    os::fd::{AsFd as _, BorrowedFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     Error, Result, Skeleton, bpf,
     bpf::{Access, Direction, ReadOnly, ReadWrite, Section, Spec, Target},
     fault::{Fault, Faults},
     object::{Checked, DataSection, Hook, Variable},
-    reader::{Control, Outcome, Stats, Verdict, Waiting},
+    reader::{Control, Outcome, Records, Stats, Verdict, Waiting},
     value::{self, Value},
 };
 
@@ -188,6 +192,22 @@ impl Open {
     /// As [`bpf::Open::load`].
     pub fn load(self) -> Result<Loaded> {
         Ok(Loaded { inner: self.inner.load()?, checked: self.checked })
+    }
+}
+
+impl Records for Loaded {
+    type Event<'a> = Event<'a>;
+
+    fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
+        Self::poll(self, timeout, f)
+    }
+
+    fn control(&self) -> Control {
+        Self::control(self)
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
     }
 }
 

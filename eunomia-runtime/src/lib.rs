@@ -25,6 +25,8 @@ mod scalar;
 pub mod skeleton;
 #[cfg(feature = "dynamic")]
 mod suggestion;
+#[cfg(all(feature = "load", feature = "tokio"))]
+pub mod tokio;
 #[cfg(feature = "dynamic")]
 pub mod value;
 

@@ -12,6 +12,7 @@ mod perf;
 mod programs;
 mod readers;
 mod streams;
+mod tokio;
 mod variables;
 
 use std::process::ExitCode;
@@ -63,6 +64,8 @@ const TESTS: &[Test] = &[
     ("readers::errors_of_callbacks_lose_nothing", readers::errors_of_callbacks_lose_nothing),
     ("readers::a_pause_keeps_records", readers::a_pause_keeps_records),
     ("readers::perf_samples_do_not_wait_for_others", readers::perf_samples_do_not_wait_for_others),
+    ("tokio::batches_survive_cancellation", tokio::batches_survive_cancellation),
+    ("tokio::a_stream_ends_when_it_is_stopped", tokio::a_stream_ends_when_it_is_stopped),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("maps::hash", maps::hash),

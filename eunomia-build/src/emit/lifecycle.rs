@@ -42,7 +42,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let loaded_sections = loaded_sections(module);
     let (open_progs, progs) = programs(module);
     let maps = maps(module);
-    let poll = poll(module);
+    let (poll, records) = (poll(module), records(module));
     quote! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -110,6 +110,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 ::core::result::Result::Ok(Attached::new(self, links))
             }
         }
+
+        #records
 
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
@@ -189,6 +191,33 @@ fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
         }
     };
     (Some(open), Some(loaded))
+}
+
+/// For code that works with the events of any module.
+fn records(module: &Module<'_>) -> Option<TokenStream> {
+    (!module.exports.is_empty()).then(|| {
+        quote! {
+            impl ::eunomia_runtime::reader::Records for Loaded {
+                type Event<'a> = Export<'a>;
+
+                fn poll<R: ::eunomia_runtime::reader::Outcome>(
+                    &self,
+                    timeout: ::core::time::Duration,
+                    f: impl ::core::ops::FnMut(Export<'_>) -> R,
+                ) -> ::eunomia_runtime::Result<u64> {
+                    Self::poll(self, timeout, f)
+                }
+
+                fn control(&self) -> ::eunomia_runtime::reader::Control {
+                    Self::control(self)
+                }
+
+                fn descriptor(&self) -> ::std::os::fd::BorrowedFd<'_> {
+                    ::std::os::fd::AsFd::as_fd(&self.object)
+                }
+            }
+        }
+    })
 }
 
 fn poll(module: &Module<'_>) -> Option<TokenStream> {

@@ -3,9 +3,10 @@ use std::{
     ffi::CString,
     io,
     ops::Deref,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use libbpf_rs::{AsRawLibbpf as _, Object, libbpf_sys};
@@ -15,7 +16,11 @@ use super::{
     kind::Any,
     messages::{listen, refused},
 };
-use crate::{Error, Result, refusal::refusal};
+use crate::{
+    Error, Result,
+    reader::{Control, Outcome, Records},
+    refusal::refusal,
+};
 
 /// What holds one program attached. Dropping it detaches, unless it was pinned.
 #[derive(Debug)]
@@ -107,6 +112,22 @@ impl<L> Deref for Attached<L> {
 
     fn deref(&self) -> &L {
         &self.loaded
+    }
+}
+
+impl<L: Records> Records for Attached<L> {
+    type Event<'a> = L::Event<'a>;
+
+    fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(L::Event<'_>) -> R) -> Result<u64> {
+        self.loaded.poll(timeout, f)
+    }
+
+    fn control(&self) -> Control {
+        self.loaded.control()
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.loaded.descriptor()
     }
 }
 

@@ -6,6 +6,7 @@ mod mapping;
 mod perf;
 #[expect(clippy::module_inception, reason = "the noun of the room")]
 mod reader;
+mod records;
 mod ring;
 mod stats;
 mod waiting;
@@ -14,6 +15,7 @@ pub use batch::{Batch, Events};
 pub use control::{Cause, Control, Outcome};
 pub use perf::PerfBuffer;
 pub use reader::Reader;
+pub use records::Records;
 pub use ring::Record;
 pub use stats::Stats;
 pub use waiting::Waiting;

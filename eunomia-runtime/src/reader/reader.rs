@@ -155,11 +155,16 @@ impl Reader {
             if self.any(Source::is_ready)? {
                 return Ok(true);
             }
+            // The last look, behind a barrier: whoever waits now, here or in an event loop of their own, is woken for what comes later.
+            let more = self.any(Source::has_more)?;
+            if more && self.any(Source::is_ready)? {
+                return Ok(true);
+            }
             let left = left();
             if left.is_zero() {
                 break;
             }
-            if self.any(Source::has_more)? {
+            if more {
                 // Reserved, and not yet committed.
                 thread::sleep(left.min(busy_sleep));
                 busy_sleep = (busy_sleep * 2).min(MAX_BUSY_SLEEP);

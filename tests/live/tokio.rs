@@ -1,0 +1,94 @@
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    thread,
+    time::{Duration, Instant},
+};
+
+use eunomia_runtime::{reader::Waiting, tokio::Async};
+use eunomia_tests::built::streams::Export;
+use futures_core::Stream;
+use tokio::runtime::Builder;
+
+use super::{
+    Outcome,
+    streams::{load, raw_test_run},
+};
+
+/// Bursts from two threads against a task that is cancelled all the time.
+pub(crate) fn batches_survive_cancellation() -> Outcome {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let skel = load()?;
+    skel.set_waiting(Waiting::Epoll);
+    let program = skel.progs()?.produce.fd()?.try_clone_to_owned()?;
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let producers: Vec<_> = (0..2)
+        .map(|id| {
+            let program = program.try_clone().unwrap();
+            thread::spawn(move || {
+                while Instant::now() < deadline {
+                    raw_test_run(&program, 1 + id, id);
+                    thread::sleep(Duration::from_micros(50));
+                }
+            })
+        })
+        .collect();
+    let mut received = 0;
+    let (mut cancelled, mut batches) = (0, 0);
+    runtime.block_on(async {
+        let mut skel = Async::new(skel)?;
+        while !producers.iter().all(thread::JoinHandle::is_finished) {
+            let mut count = 0;
+            match tokio::time::timeout(Duration::from_millis(1), skel.next_batch(|_| count += 1)).await {
+                Ok(batch) => {
+                    assert_eq!(batch?, count);
+                    batches += 1;
+                }
+                Err(_) => cancelled += 1,
+            }
+            received += count;
+            if batches % 16 == 0 {
+                // Once in a while nothing is ready at once.
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        received += skel.drain(|_| ())?;
+        let bss = skel.bss()?;
+        assert_eq!(received, bss.sent.get());
+        assert!(bss.refused.get() == 0 && batches > 10, "{batches} {cancelled}");
+        let control = skel.control();
+        control.stop();
+        assert_eq!(skel.next_batch(|_| ()).await?, 0);
+        Ok::<_, eunomia_runtime::Error>(())
+    })?;
+    producers.into_iter().for_each(|producer| producer.join().unwrap());
+    Ok(())
+}
+
+pub(crate) fn a_stream_ends_when_it_is_stopped() -> Outcome {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let skel = load()?;
+    let (program, control) = (skel.progs()?.produce.fd()?.try_clone_to_owned()?, skel.control());
+    runtime.block_on(async {
+        let mut events = Async::new(skel)?.into_stream(|export| match export {
+            Export::Rb(sample) => sample.seq,
+            other => panic!("{other:?}"),
+        });
+        let producer = thread::spawn(move || {
+            for _ in 0..3 {
+                thread::sleep(Duration::from_millis(20));
+                raw_test_run(&program, 5, 0);
+            }
+        });
+        let mut seqs = Vec::new();
+        while let Some(seq) = poll_fn(|context| Pin::new(&mut events).poll_next(context)).await {
+            seqs.push(seq?);
+            if seqs.len() == 15 {
+                control.stop();
+            }
+        }
+        assert_eq!(seqs, [0, 1, 2, 3, 4].repeat(3));
+        producer.join().unwrap();
+        Ok(())
+    })
+}
