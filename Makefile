@@ -25,8 +25,13 @@ vmlinux:
 	./setup.sh test
 	TYPES=$(or $(TYPES),all) cargo test --locked --release -p eunomia-tests --test vmlinux
 
-# Prints how long the macro takes, as a ratio to its target, and rustc for generated modules, as a ratio to libbpf-cargo's.
+# The readers beside those of libbpf-rs and aya, the macro beside its target, and rustc for generated modules beside libbpf-cargo's. The
+# last lines of each are `ratio NAME=VALUE`; needs root, and a machine that does nothing else.
 bench:
+	cargo bench --locked -p eunomia-tests --bench ring
+	cargo bench --locked -p eunomia-tests --bench concurrent
+	cargo bench --locked -p eunomia-tests --bench perf
+	cargo bench --locked -p eunomia-tests --bench load
 	cargo bench --locked -p eunomia-tests --bench compile
 	cargo bench --locked -p eunomia-tests --bench expand
 	cargo bench --locked --profile dev -p eunomia-tests --bench expand
