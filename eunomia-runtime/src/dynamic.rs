@@ -110,10 +110,6 @@ impl Checked {
             known: all().filter(|(_, variable)| !variable.is_dummy()).map(|(_, variable)| variable.name.clone()).collect(),
         })
     }
-
-    fn read<A: Access>(&self, section: &Section<'_, A>, variable: &Variable) -> Option<Vec<u8>> {
-        section.read(offset(variable), usize::try_from(variable.size).ok()?)
-    }
 }
 
 fn offset(variable: &Variable) -> usize {
@@ -144,7 +140,7 @@ impl Open {
         let checked = Arc::clone(&self.checked);
         let (section, variable) = checked.variable(variable)?;
         let section: Section<'_, ReadWrite> = self.inner.section(&section.name)?;
-        show(&checked, variable, checked.read(&section, variable))
+        show(&checked, variable, &section)
     }
 
     /// The options of the variables as a program that clap parses; the app can add its own, which must have other names.
@@ -260,11 +256,11 @@ impl Loaded {
     /// The value of a variable now, in its one-line form.
     ///
     /// # Errors
-    /// [`Error::NotFound`] with the variables that there are, or where the kernel cannot map the section.
+    /// [`Error::NotFound`] with the variables that there are, [`Error::Kernel`] as for [`bpf::Variable::get`].
     pub fn get(&self, variable: &str) -> Result<String> {
         let (section, variable) = self.checked.variable(variable)?;
-        let mapped: Section<'_, ReadOnly> = self.inner.section(&section.name)?;
-        show(&self.checked, variable, self.checked.read(&mapped, variable))
+        let section: Section<'_, ReadOnly> = self.inner.section(&section.name)?;
+        show(&self.checked, variable, &section)
     }
 
     /// The object below: its maps and programs.
@@ -278,9 +274,9 @@ impl Loaded {
     }
 }
 
-fn show(checked: &Checked, variable: &Variable, bytes: Option<Vec<u8>>) -> Result<String> {
-    let unreadable = |why: String| Error::Value { name: format!("variable `{}`", variable.name), why };
-    let bytes = bytes.ok_or_else(|| unreadable("it does not fit into its section".to_owned()))?;
-    let value = Value::of_variable(&checked.layouts, variable, &bytes).map_err(|short| unreadable(short.to_string()))?;
+fn show<A: Access>(checked: &Checked, variable: &Variable, section: &Section<'_, A>) -> Result<String> {
+    let bytes = section.read(&variable.name, offset(variable), usize::try_from(variable.size).unwrap_or(usize::MAX))?;
+    let value = Value::of_variable(&checked.layouts, variable, &bytes)
+        .map_err(|short| Error::Value { name: format!("variable `{}`", variable.name), why: short.to_string() })?;
     Ok(value.to_string())
 }

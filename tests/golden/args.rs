@@ -559,7 +559,7 @@ pub mod args {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Rodata::new(&self.object.section(".rodata")?)
+                Rodata::new(self.object.section(".rodata")?)
             }
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -568,7 +568,7 @@ pub mod args {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(&self.object.section(".data")?)
+                Data::new(self.object.section(".data")?)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -577,7 +577,7 @@ pub mod args {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
@@ -585,34 +585,34 @@ pub mod args {
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let section = self.rodata()?;
-                section.i8.set(args.i8);
-                section.u8.set(args.u8);
-                section.i16.set(args.i16);
-                section.u16.set(args.u16);
-                section.i32.set(args.i32);
-                section.u32.set(args.u32);
-                section.i64.set(args.i64);
-                section.u64.set(args.u64);
-                section.i128.set(args.i128);
-                section.u128.set(args.u128);
-                section.f32.set(args.f32);
-                section.f64.set(args.f64);
-                section.endless.set(args.endless);
-                section.off.set(::core::convert::Into::into(args.off));
-                section.on.set(::core::convert::Into::into(args.on));
-                section.quiet.set(::core::convert::Into::into(args.quiet));
-                section.level.set(args.level);
-                section.nameless.set(args.nameless);
-                section.comm.set(args.comm);
-                section.raw.set(args.raw);
-                section.r#match.set(args.r#match);
+                section.i8.set(args.i8)?;
+                section.u8.set(args.u8)?;
+                section.i16.set(args.i16)?;
+                section.u16.set(args.u16)?;
+                section.i32.set(args.i32)?;
+                section.u32.set(args.u32)?;
+                section.i64.set(args.i64)?;
+                section.u64.set(args.u64)?;
+                section.i128.set(args.i128)?;
+                section.u128.set(args.u128)?;
+                section.f32.set(args.f32)?;
+                section.f64.set(args.f64)?;
+                section.endless.set(args.endless)?;
+                section.off.set(::core::convert::Into::into(args.off))?;
+                section.on.set(::core::convert::Into::into(args.on))?;
+                section.quiet.set(::core::convert::Into::into(args.quiet))?;
+                section.level.set(args.level)?;
+                section.nameless.set(args.nameless)?;
+                section.comm.set(args.comm)?;
+                section.raw.set(args.raw)?;
+                section.r#match.set(args.r#match)?;
                 let section = self.data()?;
-                section.in_data.set(args.in_data);
+                section.in_data.set(args.in_data)?;
                 let section = self.bss()?;
-                section.in_bss.set(args.in_bss);
-                section.sum.set(args.sum);
-                section.first.set(args.first);
-                section.label.set(args.label);
+                section.in_bss.set(args.in_bss)?;
+                section.sum.set(args.sum)?;
+                section.first.set(args.first)?;
+                section.label.set(args.label)?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -644,29 +644,29 @@ pub mod args {
             /// The variables of the section `.rodata`, which the kernel has frozen.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                Rodata::new(&self.object.section(".rodata")?)
+                Rodata::new(self.object.section(".rodata")?)
             }
             /// The variables of the section `.data`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(&self.object.section(".data")?)
+                Data::new(self.object.section(".data")?)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// The programs.
             ///
@@ -746,30 +746,31 @@ pub mod args {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<124>(".rodata")?;
                 ::core::result::Result::Ok(Self {
-                    i8: section.named("i8", 0)?,
-                    u8: section.named("u8", 1)?,
-                    i16: section.named("i16", 2)?,
-                    u16: section.named("u16", 4)?,
-                    i32: section.named("i32", 8)?,
-                    u32: section.named("u32", 12)?,
-                    i64: section.named("i64", 16)?,
-                    u64: section.named("u64", 24)?,
-                    i128: section.named("i128", 32)?,
-                    u128: section.named("u128", 48)?,
-                    f32: section.named("f32", 64)?,
-                    f64: section.named("f64", 72)?,
-                    endless: section.named("endless", 80)?,
-                    off: section.named("off", 88)?,
-                    on: section.named("on", 89)?,
-                    quiet: section.named("quiet", 90)?,
-                    level: section.named("level", 92)?,
-                    nameless: section.named("nameless", 96)?,
-                    comm: section.named("comm", 100)?,
-                    raw: section.named("raw", 116)?,
-                    r#match: section.named("match", 120)?,
+                    i8: section.at::<_, 0>(),
+                    u8: section.at::<_, 1>(),
+                    i16: section.at::<_, 2>(),
+                    u16: section.at::<_, 4>(),
+                    i32: section.at::<_, 8>(),
+                    u32: section.at::<_, 12>(),
+                    i64: section.at::<_, 16>(),
+                    u64: section.at::<_, 24>(),
+                    i128: section.at::<_, 32>(),
+                    u128: section.at::<_, 48>(),
+                    f32: section.at::<_, 64>(),
+                    f64: section.at::<_, 72>(),
+                    endless: section.at::<_, 80>(),
+                    off: section.at::<_, 88>(),
+                    on: section.at::<_, 89>(),
+                    quiet: section.at::<_, 90>(),
+                    level: section.at::<_, 92>(),
+                    nameless: section.at::<_, 96>(),
+                    comm: section.at::<_, 100>(),
+                    raw: section.at::<_, 116>(),
+                    r#match: section.at::<_, 120>(),
                 })
             }
         }
@@ -781,10 +782,11 @@ pub mod args {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<4>(".data")?;
                 ::core::result::Result::Ok(Self {
-                    in_data: section.named("in_data", 0)?,
+                    in_data: section.at::<_, 0>(),
                 })
             }
         }
@@ -816,16 +818,17 @@ pub mod args {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<5052>(".bss")?;
                 ::core::result::Result::Ok(Self {
-                    in_bss: section.named("in_bss", 0)?,
-                    sum: section.named("sum", 8)?,
-                    first: section.named("first", 16)?,
-                    label: section.named("label", 17)?,
-                    pair: section.named("pair", 28)?,
-                    numbers: section.named("numbers", 36)?,
-                    buffer: section.named("buffer", 52)?,
+                    in_bss: section.at::<_, 0>(),
+                    sum: section.at::<_, 8>(),
+                    first: section.at::<_, 16>(),
+                    label: section.at::<_, 17>(),
+                    pair: section.at::<_, 28>(),
+                    numbers: section.at::<_, 36>(),
+                    buffer: section.at::<_, 52>(),
                 })
             }
         }

@@ -284,7 +284,7 @@ pub mod bootstrap {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Rodata::new(&self.object.section(".rodata")?)
+                Rodata::new(self.object.section(".rodata")?)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -293,7 +293,7 @@ pub mod bootstrap {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
@@ -301,9 +301,9 @@ pub mod bootstrap {
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let section = self.rodata()?;
-                section.min_duration_ns.set(args.min_duration_ns);
+                section.min_duration_ns.set(args.min_duration_ns)?;
                 let section = self.bss()?;
-                section.dropped.set(args.dropped);
+                section.dropped.set(args.dropped)?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -335,20 +335,20 @@ pub mod bootstrap {
             /// The variables of the section `.rodata`, which the kernel has frozen.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                Rodata::new(&self.object.section(".rodata")?)
+                Rodata::new(self.object.section(".rodata")?)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// The maps.
             ///
@@ -453,10 +453,11 @@ pub mod bootstrap {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<8>(".rodata")?;
                 ::core::result::Result::Ok(Self {
-                    min_duration_ns: section.named("min_duration_ns", 0)?,
+                    min_duration_ns: section.at::<_, 0>(),
                 })
             }
         }
@@ -468,10 +469,11 @@ pub mod bootstrap {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<16>(".bss")?;
                 ::core::result::Result::Ok(Self {
-                    dropped: section.named("dropped", 0)?,
+                    dropped: section.at::<_, 0>(),
                 })
             }
         }

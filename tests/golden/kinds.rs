@@ -848,7 +848,7 @@ pub mod kinds {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Rodata::new(&self.object.section(".rodata")?)
+                Rodata::new(self.object.section(".rodata")?)
             }
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -857,7 +857,7 @@ pub mod kinds {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(&self.object.section(".data")?)
+                Data::new(self.object.section(".data")?)
             }
             /// The variables of the section `.data.my_sec`, to be set before loading.
             ///
@@ -866,7 +866,7 @@ pub mod kinds {
             pub fn data_my_sec(
                 &mut self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                DataMySec::new(&self.object.section(".data.my_sec")?)
+                DataMySec::new(self.object.section(".data.my_sec")?)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -875,7 +875,7 @@ pub mod kinds {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
@@ -883,22 +883,22 @@ pub mod kinds {
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let section = self.rodata()?;
-                section.ro_u8.set(args.ro_u8);
-                section.ro_flag.set(::core::convert::Into::into(args.ro_flag));
-                section.ro_text.set(args.ro_text);
-                section.ro_level.set(args.ro_level);
+                section.ro_u8.set(args.ro_u8)?;
+                section.ro_flag.set(::core::convert::Into::into(args.ro_flag))?;
+                section.ro_text.set(args.ro_text)?;
+                section.ro_level.set(args.ro_level)?;
                 let section = self.data()?;
-                section.data_i32.set(args.data_i32);
-                section.data_f32.set(args.data_f32);
-                section.data_u128.set(args.data_u128);
+                section.data_i32.set(args.data_i32)?;
+                section.data_f32.set(args.data_f32)?;
+                section.data_u128.set(args.data_u128)?;
                 let section = self.data_my_sec()?;
-                section.custom.set(args.custom);
+                section.custom.set(args.custom)?;
                 let section = self.bss()?;
-                section.bss_u64.set(args.bss_u64);
-                section.seen_version.set(args.seen_version);
-                section.seen_hz.set(args.seen_hz);
-                section.seen_syscall.set(::core::convert::Into::into(args.seen_syscall));
-                section.bss_text.set(args.bss_text);
+                section.bss_u64.set(args.bss_u64)?;
+                section.seen_version.set(args.seen_version)?;
+                section.seen_hz.set(args.seen_hz)?;
+                section.seen_syscall.set(::core::convert::Into::into(args.seen_syscall))?;
+                section.bss_text.set(args.bss_text)?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -930,47 +930,47 @@ pub mod kinds {
             /// The variables of the section `.rodata`, which the kernel has frozen.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                Rodata::new(&self.object.section(".rodata")?)
+                Rodata::new(self.object.section(".rodata")?)
             }
             /// The variables of the section `.data`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(&self.object.section(".data")?)
+                Data::new(self.object.section(".data")?)
             }
             /// The variables of the section `.data.my_sec`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn data_my_sec(
                 &self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                DataMySec::new(&self.object.section(".data.my_sec")?)
+                DataMySec::new(self.object.section(".data.my_sec")?)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// The variables of the section `.kconfig`, which the kernel has frozen.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn kconfig(
                 &self,
             ) -> ::eunomia_runtime::Result<Kconfig<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                Kconfig::new(&self.object.section(".kconfig")?)
+                Kconfig::new(self.object.section(".kconfig")?)
             }
             /// The maps.
             ///
@@ -1093,15 +1093,16 @@ pub mod kinds {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<36>(".rodata")?;
                 ::core::result::Result::Ok(Self {
-                    ro_u8: section.named("ro_u8", 0)?,
-                    ro_flag: section.named("ro_flag", 1)?,
-                    ro_text: section.named("ro_text", 2)?,
-                    ro_level: section.named("ro_level", 12)?,
-                    ro_point: section.named("ro_point", 16)?,
-                    ro_array: section.named("ro_array", 24)?,
+                    ro_u8: section.at::<_, 0>(),
+                    ro_flag: section.at::<_, 1>(),
+                    ro_text: section.at::<_, 2>(),
+                    ro_level: section.at::<_, 12>(),
+                    ro_point: section.at::<_, 16>(),
+                    ro_array: section.at::<_, 24>(),
                 })
             }
         }
@@ -1117,12 +1118,13 @@ pub mod kinds {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<32>(".data")?;
                 ::core::result::Result::Ok(Self {
-                    data_i32: section.named("data_i32", 0)?,
-                    data_f32: section.named("data_f32", 4)?,
-                    data_u128: section.named("data_u128", 16)?,
+                    data_i32: section.at::<_, 0>(),
+                    data_f32: section.at::<_, 4>(),
+                    data_u128: section.at::<_, 16>(),
                 })
             }
         }
@@ -1134,10 +1136,11 @@ pub mod kinds {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> DataMySec<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<4>(".data.my_sec")?;
                 ::core::result::Result::Ok(Self {
-                    custom: section.named("custom", 0)?,
+                    custom: section.at::<_, 0>(),
                 })
             }
         }
@@ -1165,14 +1168,15 @@ pub mod kinds {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<56>(".bss")?;
                 ::core::result::Result::Ok(Self {
-                    bss_u64: section.named("bss_u64", 8)?,
-                    seen_version: section.named("seen_version", 16)?,
-                    seen_hz: section.named("seen_hz", 20)?,
-                    seen_syscall: section.named("seen_syscall", 24)?,
-                    bss_text: section.named("bss_text", 25)?,
+                    bss_u64: section.at::<_, 8>(),
+                    seen_version: section.at::<_, 16>(),
+                    seen_hz: section.at::<_, 20>(),
+                    seen_syscall: section.at::<_, 24>(),
+                    bss_text: section.at::<_, 25>(),
                 })
             }
         }
@@ -1192,12 +1196,13 @@ pub mod kinds {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Kconfig<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<9>(".kconfig")?;
                 ::core::result::Result::Ok(Self {
-                    CONFIG_HZ: section.named("CONFIG_HZ", 0)?,
-                    LINUX_KERNEL_VERSION: section.named("LINUX_KERNEL_VERSION", 4)?,
-                    CONFIG_BPF_SYSCALL: section.named("CONFIG_BPF_SYSCALL", 8)?,
+                    CONFIG_HZ: section.at::<_, 0>(),
+                    LINUX_KERNEL_VERSION: section.at::<_, 4>(),
+                    CONFIG_BPF_SYSCALL: section.at::<_, 8>(),
                 })
             }
         }

@@ -220,7 +220,7 @@ pub mod maps {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
@@ -228,8 +228,8 @@ pub mod maps {
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let section = self.bss()?;
-                section.called.set(args.called);
-                section.stack_id.set(args.stack_id);
+                section.called.set(args.called)?;
+                section.stack_id.set(args.stack_id)?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -261,11 +261,11 @@ pub mod maps {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// The maps.
             ///
@@ -306,11 +306,12 @@ pub mod maps {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<8>(".bss")?;
                 ::core::result::Result::Ok(Self {
-                    called: section.named("called", 0)?,
-                    stack_id: section.named("stack_id", 4)?,
+                    called: section.at::<_, 0>(),
+                    stack_id: section.at::<_, 4>(),
                 })
             }
         }

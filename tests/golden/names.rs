@@ -255,7 +255,7 @@ pub mod names {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(&self.object.section(".data")?)
+                Data::new(self.object.section(".data")?)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -264,7 +264,7 @@ pub mod names {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
@@ -272,9 +272,9 @@ pub mod names {
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let section = self.data()?;
-                section.r#await.set(args.r#await);
+                section.r#await.set(args.r#await)?;
                 let section = self.bss()?;
-                section.r#loop.set(args.r#loop);
+                section.r#loop.set(args.r#loop)?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -306,20 +306,20 @@ pub mod names {
             /// The variables of the section `.data`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(&self.object.section(".data")?)
+                Data::new(self.object.section(".data")?)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// The maps.
             ///
@@ -424,10 +424,11 @@ pub mod names {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<4>(".data")?;
                 ::core::result::Result::Ok(Self {
-                    r#await: section.named("await", 0)?,
+                    r#await: section.at::<_, 0>(),
                 })
             }
         }
@@ -441,11 +442,12 @@ pub mod names {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<32>(".bss")?;
                 ::core::result::Result::Ok(Self {
-                    r#loop: section.named("loop", 0)?,
-                    super_: section.named("super", 4)?,
+                    r#loop: section.at::<_, 0>(),
+                    super_: section.at::<_, 4>(),
                 })
             }
         }

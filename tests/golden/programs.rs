@@ -126,7 +126,7 @@ pub mod programs {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
@@ -134,10 +134,10 @@ pub mod programs {
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let section = self.bss()?;
-                section.samples.set(args.samples);
-                section.calls.set(args.calls);
-                section.cookie.set(args.cookie);
-                section.wanted_tgid.set(args.wanted_tgid);
+                section.samples.set(args.samples)?;
+                section.calls.set(args.calls)?;
+                section.cookie.set(args.cookie)?;
+                section.wanted_tgid.set(args.wanted_tgid)?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -169,11 +169,11 @@ pub mod programs {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// The programs.
             ///
@@ -211,13 +211,14 @@ pub mod programs {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<28>(".bss")?;
                 ::core::result::Result::Ok(Self {
-                    samples: section.named("samples", 0)?,
-                    calls: section.named("calls", 8)?,
-                    cookie: section.named("cookie", 16)?,
-                    wanted_tgid: section.named("wanted_tgid", 24)?,
+                    samples: section.at::<_, 0>(),
+                    calls: section.at::<_, 8>(),
+                    cookie: section.at::<_, 16>(),
+                    wanted_tgid: section.at::<_, 24>(),
                 })
             }
         }

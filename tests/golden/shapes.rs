@@ -1306,7 +1306,7 @@ pub mod shapes {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(&self.object.section(".data")?)
+                Data::new(self.object.section(".data")?)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -1315,7 +1315,7 @@ pub mod shapes {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
@@ -1323,7 +1323,7 @@ pub mod shapes {
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let section = self.data()?;
-                section.state.set(args.state);
+                section.state.set(args.state)?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -1355,20 +1355,20 @@ pub mod shapes {
             /// The variables of the section `.data`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(&self.object.section(".data")?)
+                Data::new(self.object.section(".data")?)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// The maps.
             ///
@@ -1479,13 +1479,14 @@ pub mod shapes {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<68>(".data")?;
                 ::core::result::Result::Ok(Self {
-                    address: section.named("address", 0)?,
-                    tight: section.named("tight", 16)?,
-                    state: section.named("state", 56)?,
-                    size: section.named("size", 60)?,
+                    address: section.at::<_, 0>(),
+                    tight: section.at::<_, 16>(),
+                    state: section.at::<_, 56>(),
+                    size: section.at::<_, 60>(),
                 })
             }
         }
@@ -1499,11 +1500,12 @@ pub mod shapes {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<128>(".bss")?;
                 ::core::result::Result::Ok(Self {
-                    total: section.named("total", 0)?,
-                    aligned_to_64: section.named("aligned_to_64", 64)?,
+                    total: section.at::<_, 0>(),
+                    aligned_to_64: section.at::<_, 64>(),
                 })
             }
         }

@@ -260,7 +260,7 @@ pub mod streams {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
@@ -268,8 +268,8 @@ pub mod streams {
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let section = self.bss()?;
-                section.sent.set(args.sent);
-                section.refused.set(args.refused);
+                section.sent.set(args.sent)?;
+                section.refused.set(args.refused)?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -301,11 +301,11 @@ pub mod streams {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.5) cannot map the section.
+            /// Where the kernel (before 5.2) has no global variables.
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(&self.object.section(".bss")?)
+                Bss::new(self.object.section(".bss")?)
             }
             /// The maps.
             ///
@@ -426,11 +426,12 @@ pub mod streams {
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
-                section: &::eunomia_runtime::bpf::Section<'a, A>,
+                section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
+                let section = section.sized::<32>(".bss")?;
                 ::core::result::Result::Ok(Self {
-                    sent: section.named("sent", 16)?,
-                    refused: section.named("refused", 24)?,
+                    sent: section.at::<_, 16>(),
+                    refused: section.at::<_, 24>(),
                 })
             }
         }

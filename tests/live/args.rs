@@ -43,10 +43,10 @@ pub(crate) fn typed_arguments_reach_the_program() -> Outcome {
     let skel = args::open()?.args(&args)?.load()?;
     run(skel.object())?;
     let rodata = skel.rodata()?;
-    assert_eq!((rodata.comm.get().as_str(), rodata.raw.get().raw()), (Ok("zsh"), &[0xff, 0, b'x', 0]));
-    assert_eq!((rodata.f32.get(), rodata.f64.get(), rodata.endless.get()), (1.5, -0.25, f64::INFINITY));
-    assert_eq!((rodata.off.get(), rodata.on.get(), rodata.quiet.get()), (true.into(), false.into(), false.into()));
-    assert_eq!((skel.bss()?.sum.get(), skel.bss()?.first.get()), (sum(), b'z'.cast_signed()));
+    assert_eq!((rodata.comm.get()?.as_str(), rodata.raw.get()?.raw()), (Ok("zsh"), &[0xff, 0, b'x', 0]));
+    assert_eq!((rodata.f32.get()?, rodata.f64.get()?, rodata.endless.get()?), (1.5, -0.25, f64::INFINITY));
+    assert_eq!((rodata.off.get()?, rodata.on.get()?, rodata.quiet.get()?), (true.into(), false.into(), false.into()));
+    assert_eq!((skel.bss()?.sum.get()?, skel.bss()?.first.get()?), (sum(), b'z'.cast_signed()));
     Ok(())
 }
 

@@ -142,13 +142,13 @@ pub(crate) fn kernel_objects_by_descriptor() -> Outcome {
     let skel = maps::open()?.load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     progs.run.test_run(None, None)?;
-    assert_eq!(skel.bss()?.called.get(), 0);
+    assert_eq!(skel.bss()?.called.get()?, 0);
     maps.calls.insert(&1, progs.tail.fd()?)?;
     progs.run.test_run(None, None)?;
-    assert_eq!(skel.bss()?.called.get(), 1, "the tail call went through");
+    assert_eq!(skel.bss()?.called.get()?, 1, "the tail call went through");
     assert!(maps.calls.remove(&1)?);
     progs.run.test_run(None, None)?;
-    assert_eq!(skel.bss()?.called.get(), 1);
+    assert_eq!(skel.bss()?.called.get()?, 1);
 
     maps.outer.insert(&2, maps.second.as_map().fd())?;
     assert_eq!((maps.outer.remove(&1)?, maps.outer.remove(&2)?, maps.outer.remove(&3)?), (true, true, false));

@@ -39,7 +39,7 @@ pub(crate) fn lost_samples_are_counted() -> Outcome {
     run(&skel.progs()?.perf, 1, 0, 0)?;
     received += skel.poll(Duration::from_secs(5), |_| ())?;
     let stats = skel.stats().events;
-    let refused = skel.bss()?.refused.get();
+    let refused = skel.bss()?.refused.get()?;
     assert!(refused > 0 && refused < sent);
     assert_eq!((stats.received, stats.lost), (received, Some(refused)));
     assert_eq!(received + refused, sent + 1);

@@ -71,10 +71,10 @@ pub(crate) fn samples_of_this_process() -> Outcome {
     let links = skel.progs()?.on_sample.attach_to(&sampling)?;
     work(Duration::from_millis(300));
     drop(links);
-    let samples = skel.bss()?.samples.get();
+    let samples = skel.bss()?.samples.get()?;
     assert!(samples > 10, "{samples}");
     work(Duration::from_millis(50));
-    assert_eq!(skel.bss()?.samples.get(), samples, "detached");
+    assert_eq!(skel.bss()?.samples.get()?, samples, "detached");
     let wrong = skel.progs()?.on_sample.attach_to(&Sampling { kind: 4242, ..sampling }).unwrap_err();
     assert!(wrong.to_string().starts_with("attach the program `on_sample` to the perf event 4242:0 on CPU 0: "), "{wrong}");
     Ok(())
@@ -92,10 +92,10 @@ pub(crate) fn calls_in_this_process() -> Outcome {
     let place = ProbePoint::Function("eunomia_live_probed");
     let link = program.attach_to("/proc/self/exe", &place, Some(std::process::id()), 42)?;
     (0..5).for_each(|number| _ = eunomia_live_probed(number));
-    assert_eq!((skel.bss()?.calls.get(), skel.bss()?.cookie.get()), (5, 42));
+    assert_eq!((skel.bss()?.calls.get()?, skel.bss()?.cookie.get()?), (5, 42));
     drop(link);
     eunomia_live_probed(0);
-    assert_eq!(skel.bss()?.calls.get(), 5, "detached");
+    assert_eq!(skel.bss()?.calls.get()?, 5, "detached");
     let missing = program.attach_to("/proc/self/exe", &ProbePoint::Function("eunomia_not_there"), None, 0).unwrap_err();
     assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
     Ok(())
@@ -103,7 +103,7 @@ pub(crate) fn calls_in_this_process() -> Outcome {
 
 pub(crate) fn a_walk_over_tasks() -> Outcome {
     let skel = programs::open()?.load()?;
-    skel.bss()?.wanted_tgid.set(std::process::id().cast_signed());
+    skel.bss()?.wanted_tgid.set(std::process::id().cast_signed())?;
     let mut text = String::new();
     skel.progs()?.list.walk()?.read_to_string(&mut text)?;
     assert_eq!(text, format!("pid {}\n", std::process::id()));

@@ -63,8 +63,8 @@ pub(crate) fn members_of_every_shape_arrive() -> Outcome {
 
     let skel = shapes::open()?.load()?;
     let data = skel.data()?;
-    assert_eq!((data.address.get().v6()[0], data.tight.get().stamps.get(), data.size.get().height), (127, [3, 4], 4));
-    assert_eq!(data.state.get().name(), Some("BUSY"));
+    assert_eq!((data.address.get()?.v6()[0], data.tight.get()?.stamps.get(), data.size.get()?.height), (127, [3, 4], 4));
+    assert_eq!(data.state.get()?.name(), Some("BUSY"));
     skel.progs()?.send.test_run(None, None)?;
     let mut typed = Vec::new();
     skel.poll(Duration::from_secs(5), |Export::Rb(event)| {
@@ -74,7 +74,7 @@ pub(crate) fn members_of_every_shape_arrive() -> Outcome {
         assert_eq!((event.kind.name(), event.nested[1].depth, event.last), (Some("SECOND"), 6, 8));
         typed.push(event.to_string());
     })?;
-    assert_eq!((typed.len(), skel.bss()?.total.get()), (1, 1));
+    assert_eq!((typed.len(), skel.bss()?.total.get()?), (1, 1));
 
     let mut key = shapes::types::Address::default();
     key.set_v4(1);
@@ -106,7 +106,7 @@ pub(crate) fn nothing_is_lost_over_many_wraps() -> Outcome {
     }
     let stats = skel.stats().rb;
     assert_eq!((stats.received, stats.bytes, stats.discarded, stats.short), (105_000, 105_000 * 64, 0, 0));
-    assert_eq!((skel.bss()?.sent.get(), skel.bss()?.refused.get()), (105_000, 0));
+    assert_eq!((skel.bss()?.sent.get()?, skel.bss()?.refused.get()?), (105_000, 0));
     Ok(())
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn a_full_ring_refuses_and_goes_on() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 2000, 0, 0)?;
     let fit = skel.poll(Duration::from_secs(5), |_| ())?;
-    let (sent, refused) = (skel.bss()?.sent.get(), skel.bss()?.refused.get());
+    let (sent, refused) = (skel.bss()?.sent.get()?, skel.bss()?.refused.get()?);
     assert_eq!((fit, refused), (sent, 2000 - sent));
     assert!((800..1000).contains(&fit), "{fit}");
     run(&skel.progs()?.produce, 10, 0, 0)?;
@@ -288,7 +288,7 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
         assert!(longest < Duration::from_secs(1), "{waiting:?}: the consumer slept {longest:?} while producers sent");
         Ok(())
     })?;
-    let refused = skel.bss()?.refused.get();
+    let refused = skel.bss()?.refused.get()?;
     assert_eq!(received + refused, sent.load(Ordering::Relaxed));
     assert!(received > 100, "{received}");
     Ok(())

@@ -1,5 +1,8 @@
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
 use eunomia_runtime::{
     Skeleton,
+    bpf::{Open, ReadOnly, ReadWrite, Section},
     sample::{Bool, CharArray},
 };
 use eunomia_tests::{
@@ -10,31 +13,31 @@ use eunomia_tests::{
     fixture,
 };
 
-use super::Outcome;
+use super::{Outcome, errno};
 
 pub(crate) fn typed_values_reach_the_program_and_come_back() -> Outcome {
     let mut open = kinds::open()?;
     let rodata = open.rodata()?;
     // As the C source has them.
-    assert_eq!((rodata.ro_u8.get(), rodata.ro_flag.get(), rodata.ro_level.get()), (200, Bool::TRUE, Level::LOW));
-    assert_eq!((rodata.ro_text.get(), rodata.ro_array.get()), (CharArray::new("hello")?, [1, 2, 3]));
-    rodata.ro_u8.set(100);
-    rodata.ro_flag.set(Bool::FALSE);
-    rodata.ro_level.set(Level::HIGH);
-    rodata.ro_point.set(Point { x: -20, y: 30, ..Point::default() });
-    rodata.ro_array.set([1000, 7, 2000]);
-    rodata.ro_text.set(CharArray::new("Ahoy")?);
+    assert_eq!((rodata.ro_u8.get()?, rodata.ro_flag.get()?, rodata.ro_level.get()?), (200, Bool::TRUE, Level::LOW));
+    assert_eq!((rodata.ro_text.get()?, rodata.ro_array.get()?), (CharArray::new("hello")?, [1, 2, 3]));
+    rodata.ro_u8.set(100)?;
+    rodata.ro_flag.set(Bool::FALSE)?;
+    rodata.ro_level.set(Level::HIGH)?;
+    rodata.ro_point.set(Point { x: -20, y: 30, ..Point::default() })?;
+    rodata.ro_array.set([1000, 7, 2000])?;
+    rodata.ro_text.set(CharArray::new("Ahoy")?)?;
     let data = open.data()?;
-    assert_eq!((data.data_i32.get(), data.data_f32.get(), data.data_u128.get()), (-7, 1.5, 9));
-    data.data_u128.set(u128::MAX);
-    data.data_i32.set(50_000);
+    assert_eq!((data.data_i32.get()?, data.data_f32.get()?, data.data_u128.get()?), (-7, 1.5, 9));
+    data.data_u128.set(u128::MAX)?;
+    data.data_i32.set(50_000)?;
 
     let skel = open.load()?;
-    skel.data_my_sec()?.custom.set(-1);
+    skel.data_my_sec()?.custom.set(-1)?;
     skel.progs()?.sum.test_run(None, None)?;
-    assert_eq!(skel.bss()?.bss_u64.get(), 100 + 7 - 20 + 30 + 1000 + 2000 + 50_000 - 1);
-    assert_eq!(skel.bss()?.bss_text.get(), "Ah");
-    assert_eq!((skel.rodata()?.ro_u8.get(), skel.data()?.data_u128.get()), (100, u128::MAX));
+    assert_eq!(skel.bss()?.bss_u64.get()?, 100 + 7 - 20 + 30 + 1000 + 2000 + 50_000 - 1);
+    assert_eq!(skel.bss()?.bss_text.get()?, "Ah");
+    assert_eq!((skel.rodata()?.ro_u8.get()?, skel.data()?.data_u128.get()?), (100, u128::MAX));
     Ok(())
 }
 
@@ -42,23 +45,23 @@ pub(crate) fn values_of_the_kernels_configuration() -> Outcome {
     let skel = kinds::open()?.load()?;
     skel.progs()?.sum.test_run(None, None)?;
     let (ours, bss) = (skel.kconfig()?, skel.bss()?);
-    assert!(ours.LINUX_KERNEL_VERSION.get() >= 5 << 16);
-    assert_eq!(ours.LINUX_KERNEL_VERSION.get(), bss.seen_version.get());
-    assert_eq!((ours.CONFIG_HZ.get(), ours.CONFIG_BPF_SYSCALL.get()), (bss.seen_hz.get(), bss.seen_syscall.get()));
+    assert!(ours.LINUX_KERNEL_VERSION.get()? >= 5 << 16);
+    assert_eq!(ours.LINUX_KERNEL_VERSION.get()?, bss.seen_version.get()?);
+    assert_eq!((ours.CONFIG_HZ.get()?, ours.CONFIG_BPF_SYSCALL.get()?), (bss.seen_hz.get()?, bss.seen_syscall.get()?));
 
     let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
     let error = open.set("CONFIG_HZ", "1").unwrap_err();
     assert_eq!(error.to_string(), "variable `CONFIG_HZ`: it has its value from the kernel's configuration");
     let skel = open.load()?;
-    assert_eq!(skel.get("LINUX_KERNEL_VERSION")?, ours.LINUX_KERNEL_VERSION.get().to_string());
+    assert_eq!(skel.get("LINUX_KERNEL_VERSION")?, ours.LINUX_KERNEL_VERSION.get()?.to_string());
     Ok(())
 }
 
 pub(crate) fn updates_are_seen_by_programs() -> Outcome {
     let skel = kinds::open()?.load()?;
-    assert_eq!(skel.data()?.data_i32.update(|value| value * 10), -7);
+    assert_eq!(skel.data()?.data_i32.update(|value| value * 10)?, -7);
     skel.progs()?.sum.test_run(None, None)?;
-    assert_eq!(skel.bss()?.bss_u64.get().cast_signed(), 200 + 1 - 5 - 1 + 2 + 1 + 3 - 70 + 11);
+    assert_eq!(skel.bss()?.bss_u64.get()?.cast_signed(), 200 + 1 - 5 - 1 + 2 + 1 + 3 - 70 + 11);
     Ok(())
 }
 
@@ -103,5 +106,84 @@ pub(crate) fn values_of_the_document_are_set() -> Outcome {
     let mut open = Skeleton::parse(&json.to_string(), "kinds")?.open()?;
     let shown = ["ro_u8", "ro_array", "ro_text", "data_f32"].map(|name| open.get(name).unwrap());
     assert_eq!(shown, ["7", "[5, -6, 0]", "value", "0.25"]);
+    Ok(())
+}
+
+/// `uapi/linux/bpf.h`.
+const BPF_F_MMAPABLE: u32 = 1 << 10;
+
+/// Leaves every section without a mapping, as libbpf does on kernels before 5.5.
+fn unmap(open: &mut Open) -> eunomia_runtime::Result<()> {
+    for map in ["kinds.bss", "kinds.data", "kinds.rodata", "kinds.kconfig", ".data.my_sec"] {
+        let flags = open.map_flags(map)?;
+        assert_eq!(flags & BPF_F_MMAPABLE, BPF_F_MMAPABLE);
+        open.set_map_flags(map, flags & !BPF_F_MMAPABLE)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn typed_values_without_a_mapping() -> Outcome {
+    let mut open = kinds::open()?;
+    open.rodata()?.ro_point.set(Point { x: -20, y: 30, ..Point::default() })?;
+    unmap(open.object())?;
+    let skel = open.load()?;
+    let (rodata, data, custom, bss) = (skel.rodata()?, skel.data()?, skel.data_my_sec()?, skel.bss()?);
+    assert_eq!((rodata.ro_u8.get()?, rodata.ro_point.get()?.y, rodata.ro_text.get()?), (200, 30, CharArray::new("hello")?));
+    assert_eq!((data.data_i32.get()?, data.data_f32.get()?, data.data_u128.get()?), (-7, 1.5, 9));
+    // The program sees what is set, and what it leaves comes back; neighbours stay.
+    data.data_i32.set(50_000)?;
+    data.data_u128.set(u128::MAX)?;
+    assert_eq!(custom.custom.update(|value| value - 12)?, 11);
+    assert_eq!((data.data_i32.get()?, data.data_f32.get()?, data.data_u128.get()?), (50_000, 1.5, u128::MAX));
+    skel.progs()?.sum.test_run(None, None)?;
+    assert_eq!(bss.bss_u64.get()?, 200 + 1 - 5 - 20 + 30 + 1 + 3 + 50_000 - 1);
+    assert_eq!((bss.bss_text.get()?, bss.seen_version.get()?), (CharArray::new("he")?, skel.kconfig()?.LINUX_KERNEL_VERSION.get()?));
+    bss.bss_text.set(CharArray::new("changed")?)?;
+    skel.progs()?.sum.test_run(None, None)?;
+    assert_eq!(&bss.bss_text.get()?.raw()[..8], b"he\0nged\0");
+    Ok(())
+}
+
+pub(crate) fn dynamic_values_without_a_mapping() -> Outcome {
+    let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
+    open.set("data_i32", "-1000")?;
+    unmap(open.object())?;
+    let skel = open.load()?;
+    let section: Section<'_, ReadWrite> = skel.object().section(".data.my_sec")?;
+    assert_eq!(section.size(), 4);
+    section.write("custom", 0, &5i32.to_ne_bytes())?;
+    let outside = section.write("custom", 1, &5i32.to_ne_bytes()).unwrap_err();
+    assert_eq!(outside.to_string(), "custom: 4 bytes at 1 do not fit into the section of 4 bytes");
+    skel.object().program("sum")?.test_run(None, None)?;
+    let sum: i64 = 200 + 1 - 5 - 1 + 2 + 1 + 3 - 1000 + 5;
+    assert_eq!((skel.get("bss_u64")?, skel.get("ro_point")?), (sum.cast_unsigned().to_string(), "x=-1 y=2".to_owned()));
+    let frozen = skel.object().section::<ReadWrite>(".rodata").unwrap_err();
+    assert_eq!(frozen.to_string(), ".rodata: the kernel has frozen the section; set it before the object is loaded");
+    assert!(skel.object().section::<ReadOnly>(".rodata")?.named::<u64>("ro_text", 4096).is_err());
+    Ok(())
+}
+
+/// Takes user space the right to write a map.
+fn freeze(map: BorrowedFd<'_>) {
+    const BPF_MAP_FREEZE: libc::c_int = 22;
+    let mut attr = [0i32; 32];
+    attr[0] = map.as_raw_fd();
+    // SAFETY: the kernel reads the descriptor, and the attributes live through the call.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_FREEZE, attr.as_ptr(), size_of_val(&attr)) }, 0);
+}
+
+pub(crate) fn what_the_kernel_refuses_without_a_mapping() -> Outcome {
+    let mut open = kinds::open()?;
+    unmap(open.object())?;
+    let missing = open.object().set_map_flags("kinds.bsss", 0).unwrap_err().to_string();
+    assert!(missing.starts_with("no map `kinds.bsss`; there are "), "{missing}");
+    let skel = open.load()?;
+    freeze(skel.object().map("kinds.data")?.fd());
+    let data = skel.data()?;
+    let refused = data.data_i32.set(1).unwrap_err();
+    assert_eq!(errno(&refused), Some(libc::EPERM));
+    assert!(refused.to_string().starts_with("write to the map `kinds.data`: Operation not permitted (os error 1)"), "{refused}");
+    assert_eq!(errno(&data.data_i32.update(|_| 1).unwrap_err()), Some(libc::EPERM));
+    assert_eq!((data.data_i32.get()?, format!("{:?}", data.data_f32)), (-7, "1.5".to_owned()));
     Ok(())
 }

@@ -133,8 +133,8 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
 fn set(module: &Module<'_>, argument: &Argument<'_>) -> TokenStream {
     let (field, variable) = (&argument.field, &argument.variable);
     if argument.converts(&module.types) {
-        quote!(section.#variable.set(::core::convert::Into::into(args.#field));)
+        quote!(section.#variable.set(::core::convert::Into::into(args.#field))?;)
     } else {
-        quote!(section.#variable.set(args.#field);)
+        quote!(section.#variable.set(args.#field)?;)
     }
 }

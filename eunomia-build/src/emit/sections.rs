@@ -37,9 +37,10 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             }
         });
         let places = section.variables.iter().map(|(ident, variable)| {
-            let (name, offset) = (&variable.name, literal(variable.offset));
-            quote!(#ident: section.named(#name, #offset)?,)
+            let offset = literal(variable.offset);
+            quote!(#ident: section.at::<_, #offset>(),)
         });
+        let (name, size) = (&section.section.name, literal(section.section.size));
         quote! {
             #doc
             #[derive(::core::fmt::Debug)]
@@ -48,7 +49,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             }
 
             impl<'a, A: ::eunomia_runtime::bpf::Access> #ident<'a, A> {
-                fn new(section: &::eunomia_runtime::bpf::Section<'a, A>) -> ::eunomia_runtime::Result<Self> {
+                fn new(section: ::eunomia_runtime::bpf::Section<'a, A>) -> ::eunomia_runtime::Result<Self> {
+                    let section = section.sized::<#size>(#name)?;
                     ::core::result::Result::Ok(Self { #(#places)* })
                 }
             }

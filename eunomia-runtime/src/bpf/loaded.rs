@@ -11,7 +11,7 @@ use super::{
     Link, Links, Map, PerfEventArray, Program, RingBuffer, Section, Target,
     link::attach,
     messages::refused,
-    section::{Access, Memory},
+    section::{Access, SectionMap},
 };
 use crate::{
     Error, Result,
@@ -105,18 +105,18 @@ impl Loaded {
     /// The variables of an ELF section. Ask for [`super::ReadOnly`] access to `.rodata`, which the kernel has frozen.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no such section, or the kernel (before 5.5) cannot map it; [`Error::Value`] where it
-    /// is read-only and `A` is not.
+    /// [`Error::NotFound`] where the object has no such section; [`Error::Value`] where it is read-only and `A` is not, or the kernel
+    /// (before 5.2) has no variables.
     pub fn section<A: Access>(&self, name: &str) -> Result<Section<'_, A>> {
-        let Some(memory) = Memory::of_section(self.object.as_libbpf_object(), name) else {
+        let Some(map) = SectionMap::find(self.object.as_libbpf_object(), name) else {
             let known = self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect();
-            return Err(Error::NotFound { what: "mapped section", name: name.to_owned(), known });
+            return Err(Error::NotFound { what: "section", name: name.to_owned(), known });
         };
-        if memory.freezes && A::WRITES {
-            let why = "the kernel has frozen the section; set it before the object is loaded".to_owned();
-            return Err(Error::Value { name: name.to_owned(), why });
+        let refused = |why: &str| Error::Value { name: name.to_owned(), why: why.to_owned() };
+        if A::WRITES && map.freezes() {
+            return Err(refused("the kernel has frozen the section; set it before the object is loaded"));
         }
-        Ok(Section::new(memory))
+        map.loaded().map(Section::new).ok_or_else(|| refused("the kernel has no global variables, so the section was not loaded"))
     }
 
     /// Delivers records with the number of their map, see [`Reader::poll`].

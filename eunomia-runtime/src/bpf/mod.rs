@@ -22,4 +22,4 @@ pub use map::{
 pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};
-pub use section::{Access, ReadOnly, ReadWrite, Section, Variable};
+pub use section::{Access, ReadOnly, ReadWrite, Section, SizedSection, Variable};

@@ -5,7 +5,7 @@ use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, lib
 use super::{
     Loaded, ReadWrite, Section, Target,
     messages::{listen, refused},
-    section::Memory,
+    section::SectionMap,
 };
 use crate::{Error, Result, reader::PerfBuffer};
 
@@ -65,7 +65,8 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`] where the object has no such section.
     pub fn section(&mut self, name: &str) -> Result<Section<'_, ReadWrite>> {
-        Memory::of_section(self.object.as_libbpf_object(), name).map(Section::new).ok_or_else(|| Error::NotFound {
+        let storage = SectionMap::find(self.object.as_libbpf_object(), name).and_then(SectionMap::open);
+        storage.map(Section::new).ok_or_else(|| Error::NotFound {
             what: "section",
             name: name.to_owned(),
             known: self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
@@ -127,6 +128,31 @@ impl Open {
     /// How the rings of perf event arrays are set up.
     pub fn perf_buffer(&self) -> PerfBuffer {
         self.perf
+    }
+
+    /// The flags that a map will be made with (`BPF_F_*` of `uapi/linux/bpf.h`); those of a section are libbpf's choice.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no such map.
+    pub fn map_flags(&self, map: &str) -> Result<u32> {
+        self.find_map(map)?;
+        Ok(self.object.maps().find(|found| found.name() == map).map_or(0, |found| found.map_flags()))
+    }
+
+    /// Sets all flags of a map, for example to [`Self::map_flags`] with `BPF_F_NO_PREALLOC`, which makes entries of a hash table only when
+    /// they are needed. A section's map goes by libbpf's name for it, `<object>.bss` for example; without `BPF_F_MMAPABLE` its variables
+    /// are read and written by system calls, see [`super::Variable`].
+    ///
+    /// The kernel decides when the object is loaded whether the flags fit the map.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no such map.
+    pub fn set_map_flags(&mut self, map: &str, flags: u32) -> Result<()> {
+        self.find_map(map)?;
+        for mut found in self.object.maps_mut().filter(|found| found.name() == map) {
+            found.set_map_flags(flags).map_err(|error| refused(format!("set the flags of map `{map}` to {flags:#x}"), &error, ""))?;
+        }
+        Ok(())
     }
 
     /// Loads maps and programs into the kernel and opens the readers, so that no record is missed once programs are attached.

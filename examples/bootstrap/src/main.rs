@@ -56,7 +56,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             }
         })?;
     }
-    eprintln!("{} events, {} lost", skel.stats().rb.received, skel.bss()?.dropped.get());
+    eprintln!("{} events, {} lost", skel.stats().rb.received, skel.bss()?.dropped.get()?);
     Ok(())
 }
 

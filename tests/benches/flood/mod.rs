@@ -65,7 +65,7 @@ pub(crate) fn load(case: Case) -> Loaded {
 
 pub(crate) fn sent(skel: &Loaded) -> Read {
     let bss = skel.bss().unwrap();
-    Read { count: bss.sent.get(), sum: bss.sum.get() }
+    Read { count: bss.sent.get().unwrap(), sum: bss.sum.get().unwrap() }
 }
 
 pub(crate) fn fill(skel: &Loaded, program: &str, count: u64) {

@@ -97,7 +97,7 @@ impl<'a> Map<'a> {
     }
 
     /// Reads the value of the key at `key`, which has the map's size, or is null for a kind without keys.
-    fn lookup_bytes(&self, key: *const c_void, value: &mut [u8]) -> Result<bool> {
+    pub(super) fn lookup_bytes(&self, key: *const c_void, value: &mut [u8]) -> Result<bool> {
         // SAFETY: key and value have the map's sizes, as every caller has checked, and live through the call.
         let error = unsafe { libbpf_sys::bpf_map_lookup_elem(self.fd().as_raw_fd(), key, value.as_mut_ptr().cast()) };
         self.found(error, "look up a key in")
@@ -108,7 +108,7 @@ impl<'a> Map<'a> {
     }
 
     /// Writes the value of the key at `key`, which has the map's size, or is null for a kind without keys.
-    fn update_bytes(&self, key: *const c_void, value: &[u8], flags: u32) -> Result<()> {
+    pub(super) fn update_bytes(&self, key: *const c_void, value: &[u8], flags: u32) -> Result<()> {
         // SAFETY: as in `lookup_bytes`; the kernel only reads both.
         let error = unsafe { libbpf_sys::bpf_map_update_elem(self.fd().as_raw_fd(), key, value.as_ptr().cast(), flags.into()) };
         if error < 0 { Err(self.refused(error, "write to")) } else { Ok(()) }

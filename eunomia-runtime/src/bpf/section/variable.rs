@@ -1,0 +1,82 @@
+use std::{fmt, marker::PhantomData};
+
+use super::{Access, ReadWrite, Storage};
+use crate::{Result, sample::Plain};
+
+/// One global variable, or a value of a map that is mapped.
+///
+/// The BPF side and other threads may access it at any time, so there are no references to it: values are copied in and out with
+/// relaxed atomic operations, whole for integers of up to 8 bytes, else piece by piece in words of up to 8 bytes (a struct that the
+/// BPF side changes meanwhile can be half old, half new). No system call is made. Stays on the thread that holds the object.
+///
+/// Once the object is loaded on a kernel that cannot map the section (before 5.5), system calls read and write the map that the section
+/// is: [`Self::get`] copies the whole section, [`Self::set`] and [`Self::update`] read it, change it and write it back. That is not one
+/// step, and what the BPF side writes to any variable of the section meanwhile is overwritten. Only these system calls can fail.
+pub struct Variable<'a, T, A> {
+    storage: Storage,
+    offset: usize,
+    borrow: PhantomData<&'a (T, A)>,
+}
+
+impl<T, A> Variable<'_, T, A> {
+    /// The variable at `offset`, which the caller has checked to be inside and a multiple of the type's unit.
+    pub(in crate::bpf) fn new(storage: Storage, offset: usize) -> Self {
+        Self { storage, offset, borrow: PhantomData }
+    }
+}
+
+impl<T: Plain, A: Access> Variable<'_, T, A> {
+    /// The value now.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`] of the system call where the kernel cannot map the section, for example EPERM; else none.
+    pub fn get(&self) -> Result<T> {
+        let mut value = T::zeroed();
+        self.storage.read(self.offset, value.bytes_mut())?;
+        Ok(value)
+    }
+}
+
+impl<T: Plain> Variable<'_, T, ReadWrite> {
+    /// Sets the value.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn set(&self, value: T) -> Result<()> {
+        self.storage.write(self.offset, value.bytes())
+    }
+
+    /// Replaces the value by what `f` makes of it, in one atomic step, also against the BPF side: `f` is called again where another
+    /// change came between. Returns the value before. Not one step where the kernel cannot map the section, see [`Variable`].
+    ///
+    /// Compiles for types that are accessed whole only: integers, enums, pointers and the like of up to 8 bytes.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn update(&self, mut f: impl FnMut(T) -> T) -> Result<T>
+    where
+        T: Copy,
+    {
+        const { assert!(size_of::<T>() == unit::<T>(), "only values that are accessed whole can be updated in one step") };
+        loop {
+            let old = self.get()?;
+            if self.storage.exchange(self.offset, old.bytes(), f(old).bytes())? {
+                return Ok(old);
+            }
+        }
+    }
+}
+
+/// What the place of a `T` must be a multiple of: its alignment, which divides its size, up to the widest word.
+pub(super) const fn unit<T>() -> usize {
+    if align_of::<T>() < 8 { align_of::<T>() } else { 8 }
+}
+
+impl<T: Plain + fmt::Debug, A: Access> fmt::Debug for Variable<'_, T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.get() {
+            Ok(value) => value.fmt(f),
+            Err(error) => write!(f, "<{error}>"),
+        }
+    }
+}
