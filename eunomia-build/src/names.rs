@@ -4,6 +4,7 @@
 //! - Fields, variables, maps, programs and enum constants keep their C names.
 //! - Characters that Rust does not know in identifiers become `_`; a leading digit gets a `_` before it.
 //! - Keywords become raw identifiers; the five that cannot (`self`, `Self`, `super`, `crate`, `_`) get a `_` behind them.
+//! - Sections lose the dot before them: `.data.my-sec` is `data_my_sec`; the one of arena variables, `.addr_space.1`, is `arena`.
 //! - Types without a name go by their typedef, else by their place: `struct { .. } pos` in `struct event` is `EventPos`.
 //! - Where two C names of one scope become one identifier, all but the first, in the order of the object, get `_2`, `_3`, .. behind it.
 //!
@@ -38,9 +39,12 @@ pub(crate) fn camel(name: &str) -> Ident {
     escape(&if camel.is_empty() { name } else { sanitize(&camel) })
 }
 
-/// An identifier in snake_case from a section name: `.data.my-sec` is `data_my_sec`.
+/// An identifier in snake_case from a section name: `.data.my-sec` is `data_my_sec`; the address space of arenas goes by their name.
 pub(crate) fn section(name: &str) -> String {
-    sanitize(name.trim_start_matches('.'))
+    match name {
+        ".addr_space.1" => "arena".to_owned(),
+        _ => sanitize(name.trim_start_matches('.')),
+    }
 }
 
 fn sanitize(name: &str) -> String {

@@ -2,7 +2,7 @@ use eunomia_runtime::{
     Error, Skeleton,
     bpf::{Open, ReadWrite, Spec},
 };
-use eunomia_tests::built::{bootstrap, kinds, refused, streams};
+use eunomia_tests::built::{arena, bootstrap, kinds, refused, streams};
 
 use super::Outcome;
 
@@ -58,6 +58,11 @@ pub(crate) fn what_would_reach_wrong_memory() -> Outcome {
     let mut open = kinds::open()?;
     let error = open.object().set_max_entries("kinds.bss", 2).unwrap_err();
     assert_eq!(error.to_string(), "map `kinds.bss`: it is a section of the object and has one entry");
+    let mut small = arena::open()?;
+    let error = small.object().set_max_entries("memory", 0).unwrap_err();
+    assert_eq!(error.to_string(), "map `memory`: its variables need 1 pages, 0 were asked for");
+    small.object().set_max_entries("memory", 1)?;
+    assert_eq!(small.load()?.arena()?.counter.get()?, 5);
     let skel = open.load()?;
     let frozen = skel.object().section::<ReadWrite>(".rodata").unwrap_err();
     assert_eq!(frozen.to_string(), ".rodata: the kernel has frozen the section; set it before the object is loaded");

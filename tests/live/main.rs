@@ -40,6 +40,7 @@ const TESTS: &[Test] = &[
     ("variables::updates_are_seen_by_programs", variables::updates_are_seen_by_programs),
     ("variables::dynamic_values_reach_the_program_and_come_back", variables::dynamic_values_reach_the_program_and_come_back),
     ("variables::values_of_the_document_are_set", variables::values_of_the_document_are_set),
+    ("variables::variables_in_an_arena", variables::variables_in_an_arena),
     ("variables::typed_values_without_a_mapping", variables::typed_values_without_a_mapping),
     ("variables::dynamic_values_without_a_mapping", variables::dynamic_values_without_a_mapping),
     ("variables::what_the_kernel_refuses_without_a_mapping", variables::what_the_kernel_refuses_without_a_mapping),

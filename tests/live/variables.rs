@@ -6,9 +6,12 @@ use eunomia_runtime::{
     sample::{Bool, CharArray},
 };
 use eunomia_tests::{
-    built::kinds::{
-        self,
-        types::{Level, Point},
+    built::{
+        arena,
+        kinds::{
+            self,
+            types::{Level, Point},
+        },
     },
     fixture,
 };
@@ -106,6 +109,36 @@ pub(crate) fn values_of_the_document_are_set() -> Outcome {
     let mut open = Skeleton::parse(&json.to_string(), "kinds")?.open()?;
     let shown = ["ro_u8", "ro_array", "ro_text", "data_f32"].map(|name| open.get(name).unwrap());
     assert_eq!(shown, ["7", "[5, -6, 0]", "value", "0.25"]);
+    Ok(())
+}
+
+/// Programs and user space write the same memory, before and after loading.
+pub(crate) fn variables_in_an_arena() -> Outcome {
+    let mut open = arena::open()?;
+    let ours = open.arena()?;
+    assert_eq!((ours.counter.get()?, ours.corner.get()?.x, ours.ready.get()?), (5, -1, Bool::FALSE));
+    ours.counter.set(7)?;
+    ours.table.set([100; 1000])?;
+    let skel = open.load()?;
+    let ours = skel.arena()?;
+    assert_eq!((ours.counter.get()?, ours.corner.get()?.y, ours.table.get()?), (7, 2, [100; 1000]));
+    skel.progs()?.run.test_run(None, None)?;
+    assert_eq!((skel.bss()?.seen.get()?, ours.counter.get()?, ours.corner.get()?.x), (7, 17, 1));
+    assert_eq!((&ours.table.get()?[998..], ours.ready.get()?, ours.place.get()?.is_null()), (&[100, 102][..], Bool::TRUE, false));
+    assert_eq!(ours.counter.update(|value| value * 2)?, 17);
+    skel.progs()?.run.test_run(None, None)?;
+    assert_eq!((skel.bss()?.seen.get()?, ours.counter.get()?, ours.ready.get()?), (34, 44, Bool::FALSE));
+
+    let mut open = Skeleton::parse(&fixture("arena"), "arena")?.open()?;
+    open.set("counter", "1000")?;
+    let skel = open.load()?;
+    skel.object().program("run")?.test_run(None, None)?;
+    let found = ["seen", "counter", "corner", "ready"].map(|name| skel.get(name).unwrap());
+    assert_eq!(found, ["1000", "1010", "x=1 y=2", "true"]);
+    let section: Section<'_, ReadWrite> = skel.object().section(".addr_space.1")?;
+    section.write("counter", 0, &3u64.to_ne_bytes())?;
+    skel.object().program("run")?.test_run(None, None)?;
+    assert_eq!(skel.get("seen")?, "3");
     Ok(())
 }
 

@@ -16,6 +16,7 @@ fn packages_are_current() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut stale = Vec::new();
     for (folder, name) in [
+        ("tests", "arena"),
         ("tests", "args"),
         ("tests", "flood"),
         ("tests", "kinds"),

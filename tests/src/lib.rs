@@ -6,6 +6,7 @@ pub mod crates;
 
 /// Made by the build script.
 pub mod built {
+    include!(concat!(env!("OUT_DIR"), "/arena.rs"));
     include!(concat!(env!("OUT_DIR"), "/args.rs"));
     include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));
     include!(concat!(env!("OUT_DIR"), "/kinds.rs"));

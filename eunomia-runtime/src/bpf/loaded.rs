@@ -23,6 +23,8 @@ use crate::{
 pub struct Loaded {
     reader: Reader,
     object: Arc<Object>,
+    /// Bytes from the start of its arena to its variables.
+    in_arena: usize,
     name: String,
     streams: Vec<String>,
     targets: BTreeMap<String, Target>,
@@ -31,13 +33,14 @@ pub struct Loaded {
 impl Loaded {
     pub(super) fn new(
         object: Object,
+        in_arena: usize,
         name: String,
         streams: Vec<String>,
         perf: PerfBuffer,
         targets: BTreeMap<String, Target>,
     ) -> Result<Self> {
         let sources = streams.iter().map(|stream| source(&object, stream, perf)).collect::<Result<_>>()?;
-        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), name, streams, targets })
+        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), in_arena, name, streams, targets })
     }
 
     /// The object's name.
@@ -116,7 +119,9 @@ impl Loaded {
         if A::WRITES && map.freezes() {
             return Err(refused("the kernel has frozen the section; set it before the object is loaded"));
         }
-        map.loaded().map(Section::new).ok_or_else(|| refused("the kernel has no global variables, so the section was not loaded"))
+        map.loaded(self.in_arena)
+            .map(Section::new)
+            .ok_or_else(|| refused("the kernel has no global variables, so the section was not loaded"))
     }
 
     /// Delivers records with the number of their map, see [`Reader::poll`].

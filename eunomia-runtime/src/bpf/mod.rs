@@ -2,6 +2,7 @@
 //!
 //! These types know names and bytes; generated modules and [`crate::dynamic`] put types over them.
 
+mod arena;
 mod attach;
 pub mod kind;
 mod link;

@@ -1,9 +1,9 @@
 use std::{collections::BTreeMap, ffi::OsStr};
 
-use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf as _, MapType, ObjectBuilder, OpenObject, OpenProgramMut, libbpf_sys};
 
 use super::{
-    Loaded, ReadWrite, Section, Target,
+    Loaded, ReadWrite, Section, Target, arena,
     messages::{listen, refused},
     section::SectionMap,
 };
@@ -60,7 +60,8 @@ impl Open {
         Err(Error::NotFound { what: "map", name: name.to_owned(), known })
     }
 
-    /// The variables of an ELF section, `.rodata` for example. All can be set until the object is loaded.
+    /// The variables of an ELF section, `.rodata` for example, or `.addr_space.1` for those of an arena. All can be set until the object
+    /// is loaded.
     ///
     /// # Errors
     /// [`Error::NotFound`] where the object has no such section.
@@ -100,20 +101,24 @@ impl Open {
         self.object.progs().map(|program| program.name().to_string_lossy().into_owned()).collect()
     }
 
-    /// Sets the number of entries of a map, for a ring buffer its bytes.
+    /// Sets the number of entries of a map, for a ring buffer its bytes, for an arena its pages.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where it is a section of the object, which has one.
+    /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where it is a section of the object, which has one, or an
+    /// arena that would be too small for its variables.
     pub fn set_max_entries(&mut self, map: &str, entries: u32) -> Result<()> {
         self.find_map(map)?;
+        let refuse = |why| Error::Value { name: format!("map `{map}`"), why };
         for mut found in self.object.maps_mut().filter(|found| found.name() == map) {
             // SAFETY: the pointer is that of a map of a live object, and the call only reads a flag.
             if unsafe { libbpf_sys::bpf_map__is_internal(found.as_libbpf_object().as_ptr()) } {
                 // libbpf takes the size of its mapping from the number when it unmaps it.
-                return Err(Error::Value {
-                    name: format!("map `{map}`"),
-                    why: "it is a section of the object and has one entry".to_owned(),
-                });
+                return Err(refuse("it is a section of the object and has one entry".to_owned()));
+            }
+            // libbpf looks at the size when it opens the object, and copies the variables when it loads it.
+            let variables = found.initial_value().map_or(0, <[u8]>::len).div_ceil(rustix::param::page_size());
+            if found.map_type() == MapType::Arena && (entries as usize) < variables {
+                return Err(refuse(format!("its variables need {variables} pages, {entries} were asked for")));
             }
             found.set_max_entries(entries).map_err(|error| refused(format!("set the entries of map `{map}` to {entries}"), &error, ""))?;
         }
@@ -161,9 +166,9 @@ impl Open {
     /// [`Error::Kernel`] with the verifier's log where a program was refused. Everything that was loaded before is unloaded.
     pub fn load(self) -> Result<Loaded> {
         let Self { object, name, streams, perf, targets } = self;
-        let (object, said) = listen(|| object.load());
-        let object = object.map_err(|error| refused(format!("load the BPF object `{name}`"), &error, &said))?;
-        Loaded::new(object, name, streams, perf, targets)
+        let (object, said) = listen(|| arena::load(object));
+        let (object, in_arena) = object.map_err(|error| refused(format!("load the BPF object `{name}`"), &error, &said))?;
+        Loaded::new(object, in_arena, name, streams, perf, targets)
     }
 }
 

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::fault::{Fault, Place};
 
-/// A section that libbpf turns into a map: `.rodata`, `.data`, `.bss`, and custom ones such as `.data.x`.
+/// A section that libbpf turns into a map: `.rodata`, `.data`, `.bss`, custom ones such as `.data.x`, and `.kconfig`; or puts into the
+/// object's arena: `.addr_space.1`, which clang names after their address space. libbpf (1.7) has none with a value for each CPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSection {
     /// The ELF section.
@@ -45,6 +46,11 @@ impl DataSection {
     pub fn is_kconfig(&self) -> bool {
         self.name == KCONFIG
     }
+
+    /// Whether it holds the variables of the object's arena, which has a map of its own.
+    pub fn is_arena(&self) -> bool {
+        self.name == ARENA
+    }
 }
 
 impl Variable {
@@ -57,9 +63,15 @@ impl Variable {
 /// Externs with values from the kernel's configuration.
 const KCONFIG: &str = ".kconfig";
 
-/// Whether libbpf makes a map of the section.
+/// Variables in address space 1.
+const ARENA: &str = ".addr_space.1";
+
+/// Whether libbpf has a map for the section.
 pub(super) fn is_data(section: &str) -> bool {
-    [".rodata", ".data", ".bss"].iter().any(|kind| section.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    section == ARENA
+        || [".rodata", ".data", ".bss"]
+            .iter()
+            .any(|kind| section.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
 /// Reads every data section that BTF describes.

@@ -38,7 +38,7 @@ impl Skeleton {
         let mut faults = Vec::new();
         let mut skeleton = checked.skeleton;
         let declared = checked.maps.iter().map(|def| plain_map(def.name.clone(), def.name.clone(), false));
-        let internal = checked.sections.iter().map(|section| {
+        let internal = checked.sections.iter().filter(|section| !section.is_arena()).map(|section| {
             let ident: String = section.name.trim_start_matches('.').replace(|c: char| !c.is_ascii_alphanumeric(), "_");
             plain_map(internal_map_name(&skeleton.name, &section.name), ident, true)
         });
