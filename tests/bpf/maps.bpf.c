@@ -24,6 +24,7 @@ map(lru, LRU_HASH, 64, __type(key, unsigned int); __type(value, struct cell););
 map(per_cpu, PERCPU_HASH, 8, __type(key, unsigned int); __type(value, struct cell););
 map(per_cpu_array, PERCPU_ARRAY, 2, __type(key, unsigned int); __type(value, struct cell););
 map(array, ARRAY, 3, __type(key, unsigned int); __type(value, struct cell););
+map(in_place, ARRAY, 3, __type(key, unsigned int); __type(value, unsigned int); __uint(map_flags, BPF_F_MMAPABLE););
 map(queue, QUEUE, 2, __type(value, struct cell););
 map(stack, STACK, 2, __type(value, struct cell););
 map(bloom, BLOOM_FILTER, 100, __type(value, unsigned long long););
@@ -51,11 +52,14 @@ struct {
 int stack_id;
 unsigned int called;
 
-// Leaves a value of the CPU that it runs on, and a stack trace.
+// Counts on the CPU that it runs on and in place, and calls the program that user space has put behind 1.
 SEC("raw_tp/run")
 int run(void *ctx)
 {
-    unsigned int zero = 0;
+    unsigned int zero = 0, last = 2;
+    unsigned int *count = bpf_map_lookup_elem(&in_place, &last);
+    if (count)
+        *count += 5;
     struct cell *cell = bpf_map_lookup_elem(&per_cpu_array, &zero);
     if (cell)
         cell->id += 1;

@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod maps {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 6688]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 7184]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("maps.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -322,6 +322,8 @@ pub mod maps {
             pub first: ::eunomia_runtime::bpf::Array<'a, u32>,
             /// `outer`, BPF_MAP_TYPE_HASH_OF_MAPS, max_entries 4
             pub outer: ::eunomia_runtime::bpf::FdMap<'a, u32>,
+            /// `in_place`, BPF_MAP_TYPE_ARRAY, max_entries 3
+            pub in_place: ::eunomia_runtime::bpf::Array<'a, u32>,
             /// `per_cpu_array`, BPF_MAP_TYPE_PERCPU_ARRAY, max_entries 2
             pub per_cpu_array: ::eunomia_runtime::bpf::PerCpuArray<'a, types::Cell>,
             /// `calls`, BPF_MAP_TYPE_PROG_ARRAY, max_entries 2
@@ -360,6 +362,7 @@ pub mod maps {
                 ::core::result::Result::Ok(Self {
                     first: loaded.map("first")?.into_array()?,
                     outer: loaded.map("outer")?.into_fd_map()?,
+                    in_place: loaded.map("in_place")?.into_array()?,
                     per_cpu_array: loaded.map("per_cpu_array")?.into_per_cpu_array()?,
                     calls: loaded.map("calls")?.into_fd_map()?,
                     stacks: loaded.map("stacks")?.into_stack_traces()?,

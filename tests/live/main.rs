@@ -74,6 +74,7 @@ const TESTS: &[Test] = &[
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("maps::hash", maps::hash),
     ("maps::array", maps::array),
+    ("maps::array_in_place", maps::array_in_place),
     ("maps::entries_in_batches", maps::entries_in_batches),
     ("maps::a_value_for_each_cpu", maps::a_value_for_each_cpu),
     ("maps::values_without_keys", maps::values_without_keys),

@@ -49,6 +49,25 @@ pub(crate) fn array() -> Outcome {
     Ok(())
 }
 
+pub(crate) fn array_in_place() -> Outcome {
+    let skel = maps::open()?.load()?;
+    let maps = skel.maps()?;
+    let values = maps.in_place.in_place()?;
+    assert_eq!((values.len(), values.at(3).is_none()), (3, true));
+    let last = values.at(2).ok_or("there are three")?;
+    last.set(100)?;
+    values.at(0).ok_or("there are three")?.set(7)?;
+    skel.progs()?.run.test_run(None, None)?;
+    assert_eq!((last.get()?, maps.in_place.get(2)?, maps.in_place.get(0)?), (105, Some(105), Some(7)));
+    assert_eq!(last.update(|value| value * 2)?, 105);
+    maps.in_place.set(1, &9)?;
+    skel.progs()?.run.test_run(None, None)?;
+    assert_eq!(values.iter().map(|value| value.get()).collect::<Result<Vec<_>, _>>()?, [7, 9, 215]);
+    let plain = maps.array.in_place().unwrap_err();
+    assert_eq!(plain.to_string(), "map `array`: it cannot be mapped; declare it with `__uint(map_flags, BPF_F_MMAPABLE)`");
+    Ok(())
+}
+
 pub(crate) fn wrong_types_are_refused() -> Outcome {
     let skel = kinds::open()?.load()?;
     let map = |name| skel.object().map(name);

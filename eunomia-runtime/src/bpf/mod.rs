@@ -18,7 +18,7 @@ pub use attach::{Direction, Every, Interface, ProbePoint, Sampling, Target, XdpM
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
 pub use map::{
-    Array, BloomFilter, FdMap, HashMap, Map, PerCpuArray, PerCpuHashMap, PerfEventArray, Queue, RingBuffer, StackTraces, Storage,
+    Array, BloomFilter, FdMap, HashMap, InPlace, Map, PerCpuArray, PerCpuHashMap, PerfEventArray, Queue, RingBuffer, StackTraces, Storage,
 };
 pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};

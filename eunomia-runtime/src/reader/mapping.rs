@@ -14,7 +14,7 @@ use rustix::{
 
 /// Memory that is shared with the kernel, unmapped on drop.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     start: NonNull<u8>,
     len: usize,
 }
@@ -24,7 +24,7 @@ unsafe impl Send for Mapping {}
 
 impl Mapping {
     /// Maps `len` bytes of `fd` from `offset` on.
-    pub(super) fn new(fd: BorrowedFd<'_>, offset: u64, len: usize, writable: bool) -> io::Result<Self> {
+    pub(crate) fn new(fd: BorrowedFd<'_>, offset: u64, len: usize, writable: bool) -> io::Result<Self> {
         let prot = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
         // SAFETY: the kernel chooses the address of a new mapping, so no memory that Rust knows of changes.
         let start = unsafe { mmap(ptr::null_mut(), len, prot, MapFlags::SHARED, fd, offset) }?;
@@ -32,6 +32,11 @@ impl Mapping {
             Some(start) => Ok(Self { start, len }),
             None => Err(io::Errno::FAULT),
         }
+    }
+
+    /// Where it starts, for those who check by themselves what they access.
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
     }
 
     /// The word at `offset`, which must be a multiple of 4 inside the mapping.

@@ -20,6 +20,7 @@ pub use ring::Record;
 pub use stats::Stats;
 pub use waiting::Waiting;
 
+pub(crate) use mapping::Mapping;
 pub(crate) use perf::PerfArray;
 pub(crate) use reader::Source;
 pub(crate) use ring::Ring;

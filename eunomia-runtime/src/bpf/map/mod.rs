@@ -3,6 +3,7 @@
 mod array;
 mod fds;
 mod hash;
+mod in_place;
 mod percpu;
 mod queue;
 mod stack_trace;
@@ -22,6 +23,7 @@ use crate::{Error, Result, refusal::refusal, sample::Plain};
 pub use array::Array;
 pub use fds::{FdMap, Storage};
 pub use hash::HashMap;
+pub use in_place::InPlace;
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
 pub use stack_trace::StackTraces;

@@ -31,8 +31,8 @@ impl Storage {
     /// Memory that is shared with the BPF side; `None` where words of it would be misaligned.
     ///
     /// # Safety
-    /// While the storage is used, `len` bytes are mapped, can be written if the storage is written, and are accessed in this process by
-    /// one thread alone, through storages.
+    /// While the storage is used, `len` bytes are mapped, can be written if the storage is written, and are accessed at these
+    /// addresses by one thread alone, through storages.
     pub(in crate::bpf) unsafe fn memory(start: NonNull<u8>, len: usize) -> Option<Self> {
         start.cast::<u64>().is_aligned().then_some(Self { place: Place::Memory(start), len })
     }
