@@ -55,13 +55,7 @@ pub(crate) struct Section<'a> {
 pub(crate) struct Map<'a> {
     pub(crate) field: Ident,
     pub(crate) def: &'a MapDef,
-    pub(crate) handle: Handle,
-}
-
-/// What a map offers, by its kind.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    /// The type, its lifetime being `'a`.
+    /// The type of the handle, its lifetime being `'a`.
     pub(crate) ty: TokenStream,
     /// How it is made of `loaded`.
     pub(crate) made: TokenStream,
@@ -231,67 +225,101 @@ fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: 
                 None => place.clone(),
             };
             let field = fields.claim(verbatim(&def.name));
-            // `None`: declared by size alone, or of a type that the compiler left out.
-            let mut rust = |id: Option<TypeId>, what: &str, size: u32| {
-                let id = id.filter(|id| checked.layouts.has_values(*id));
-                if let Some(id) = id {
-                    types.need(id, &format!("{}_{what}", def.name), &format!("the {what}s of the map `{}`", def.name), &place, faults);
-                }
-                types.rust_or_bytes(id, size.into(), &quote!(types::))
-            };
             if let Some(export) = exports.iter().find(|export| export.stream.map == def.name) {
-                return Map { field, def, handle: stream(export, def) };
+                let (ty, made) = stream(export, def);
+                return Map { field, def, ty, made };
             }
-            let (key, value) = (def.key_size, def.value_size);
-            let (ty, into) = match def.kind {
-                MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
-                    let (key, value) = (rust(def.key, "key", key), rust(def.value, "value", value));
-                    (quote!(HashMap<'a, #key, #value>), "into_hash_map")
-                }
-                MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH => {
-                    let (key, value) = (rust(def.key, "key", key), rust(def.value, "value", value));
-                    (quote!(PerCpuHashMap<'a, #key, #value>), "into_per_cpu_hash_map")
-                }
-                MapKind::ARRAY => (one(rust(def.value, "value", value), "Array"), "into_array"),
-                MapKind::PERCPU_ARRAY => (one(rust(def.value, "value", value), "PerCpuArray"), "into_per_cpu_array"),
-                MapKind::QUEUE | MapKind::STACK => (one(rust(def.value, "value", value), "Queue"), "into_queue"),
-                MapKind::BLOOM_FILTER => (one(rust(def.value, "value", value), "BloomFilter"), "into_bloom_filter"),
-                MapKind::TASK_STORAGE | MapKind::INODE_STORAGE | MapKind::SK_STORAGE | MapKind::CGRP_STORAGE => {
-                    (one(rust(def.value, "value", value), "Storage"), "into_storage")
-                }
-                MapKind::STACK_TRACE => (quote!(StackTraces<'a>), "into_stack_traces"),
-                MapKind::PROG_ARRAY
-                | MapKind::ARRAY_OF_MAPS
-                | MapKind::HASH_OF_MAPS
-                | MapKind::CGROUP_ARRAY
-                | MapKind::SOCKMAP
-                | MapKind::SOCKHASH
-                | MapKind::XSKMAP
-                | MapKind::REUSEPORT_SOCKARRAY => (one(rust(def.key, "key", key), "FdMap"), "into_fd_map"),
-                _ => (quote!(Map<'a>), ""),
-            };
-            let into = (!into.is_empty()).then(|| Ident::new(into, Span::call_site()));
-            let (name, into) = (&def.name, into.map(|into| quote!(.#into()?)));
-            let handle = Handle { ty: quote!(::eunomia_runtime::bpf::#ty), made: quote!(loaded.map(#name)?#into) };
-            Map { field, def, handle }
+            let ty = Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }.handle(def, &quote!('a));
+            let name = &def.name;
+            Map { field, def, ty, made: quote!(loaded.map(#name)?.into_typed()?) }
         })
         .collect()
 }
 
-/// The handle of a map that delivers records.
-fn stream(export: &Export<'_>, def: &MapDef) -> Handle {
+/// The handle of a map that delivers records, and how it is made.
+fn stream(export: &Export<'_>, def: &MapDef) -> (TokenStream, TokenStream) {
     let (handle, method) =
         if def.kind == MapKind::RINGBUF { ("RingBuffer", "ring_buffer") } else { ("PerfEventArray", "perf_event_array") };
     let (handle, method) = (Ident::new(handle, Span::call_site()), Ident::new(method, Span::call_site()));
     let record = export.ty.clone().unwrap_or_else(|| quote!([u8]));
     let name = &def.name;
-    Handle { ty: quote!(::eunomia_runtime::bpf::#handle<'a, #record>), made: quote!(loaded.#method(#name)?) }
+    (quote!(::eunomia_runtime::bpf::#handle<'a, #record>), quote!(loaded.#method(#name)?))
+}
+
+/// Decides what a map offers, by its kind.
+struct Handles<'m, 'a> {
+    checked: &'a Checked,
+    types: &'m mut Types<'a>,
+    place: &'m Place,
+    faults: &'m mut Vec<Fault>,
+}
+
+impl Handles<'_, '_> {
+    /// The type of the handle, its lifetime being `life`.
+    fn handle(&mut self, def: &MapDef, life: &TokenStream) -> TokenStream {
+        let ty = match def.kind {
+            MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
+                let (key, value) = (self.key(def), self.value(def));
+                quote!(HashMap<#life, #key, #value>)
+            }
+            MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH => {
+                let (key, value) = (self.key(def), self.value(def));
+                quote!(PerCpuHashMap<#life, #key, #value>)
+            }
+            MapKind::ARRAY => one("Array", life, &self.value(def)),
+            MapKind::PERCPU_ARRAY => one("PerCpuArray", life, &self.value(def)),
+            MapKind::QUEUE | MapKind::STACK => one("Queue", life, &self.value(def)),
+            MapKind::BLOOM_FILTER => one("BloomFilter", life, &self.value(def)),
+            MapKind::TASK_STORAGE | MapKind::INODE_STORAGE | MapKind::SK_STORAGE | MapKind::CGRP_STORAGE => {
+                one("Storage", life, &self.value(def))
+            }
+            MapKind::STACK_TRACE => quote!(StackTraces<#life>),
+            MapKind::PROG_ARRAY
+            | MapKind::CGROUP_ARRAY
+            | MapKind::SOCKMAP
+            | MapKind::SOCKHASH
+            | MapKind::XSKMAP
+            | MapKind::REUSEPORT_SOCKARRAY => one("FdMap", life, &self.key(def)),
+            MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => {
+                let key = self.key(def);
+                // It holds the map by a descriptor of its own.
+                let inner = def.inner.as_ref().map(|inner| self.handle(inner, &quote!('static)));
+                let inner = inner.into_iter();
+                quote!(MapOfMaps<#life, #key #(, #inner)*>)
+            }
+            _ => quote!(Map<#life>),
+        };
+        quote!(::eunomia_runtime::bpf::#ty)
+    }
+
+    fn key(&mut self, def: &MapDef) -> TokenStream {
+        self.rust(def, def.key, "key", def.key_size)
+    }
+
+    fn value(&mut self, def: &MapDef) -> TokenStream {
+        self.rust(def, def.value, "value", def.value_size)
+    }
+
+    /// The type of the keys or values; `None` where they are declared by size alone, or of a type that the compiler left out.
+    fn rust(&mut self, def: &MapDef, id: Option<TypeId>, what: &str, size: u32) -> TokenStream {
+        let id = id.filter(|id| self.checked.layouts.has_values(*id));
+        if let Some(id) = id {
+            self.types.need(
+                id,
+                &format!("{}_{what}", def.name),
+                &format!("the {what}s of the map `{}`", def.name),
+                self.place,
+                self.faults,
+            );
+        }
+        self.types.rust_or_bytes(id, size.into(), &quote!(types::))
+    }
 }
 
 /// A handle with one type in it.
-fn one(ty: TokenStream, handle: &str) -> TokenStream {
+fn one(handle: &str, life: &TokenStream, ty: &TokenStream) -> TokenStream {
     let handle = Ident::new(handle, Span::call_site());
-    quote!(#handle<'a, #ty>)
+    quote!(#handle<#life, #ty>)
 }
 
 /// What programs of a section can be attached to, by libbpf's names of sections (`section_defs`).

@@ -49,10 +49,25 @@ struct {
     __array(values, struct inner);
 } outer SEC(".maps") = {.values = {[1] = &first}};
 
+struct table {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8);
+    __type(key, unsigned int);
+    __type(value, struct cell);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+    __uint(max_entries, 2);
+    __type(key, unsigned int);
+    __array(values, struct table);
+} tables SEC(".maps");
+
 int stack_id;
 unsigned int called;
 
-// Counts on the CPU that it runs on and in place, and calls the program that user space has put behind 1.
+// Counts on the CPU that it runs on, in place and in the first of the tables, and calls the program that user space has put behind 1.
 SEC("raw_tp/run")
 int run(void *ctx)
 {
@@ -63,6 +78,12 @@ int run(void *ctx)
     struct cell *cell = bpf_map_lookup_elem(&per_cpu_array, &zero);
     if (cell)
         cell->id += 1;
+    void *table = bpf_map_lookup_elem(&tables, &zero);
+    if (table) {
+        cell = bpf_map_lookup_elem(table, &last);
+        if (cell)
+            cell->id += 7;
+    }
     bpf_tail_call(ctx, &calls, 1);
     return 0;
 }

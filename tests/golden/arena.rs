@@ -319,7 +319,7 @@ pub mod arena {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    memory: loaded.map("memory")?,
+                    memory: loaded.map("memory")?.into_typed()?,
                 })
             }
         }

@@ -490,7 +490,7 @@ pub mod bootstrap {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    exec_start: loaded.map("exec_start")?.into_hash_map()?,
+                    exec_start: loaded.map("exec_start")?.into_typed()?,
                     rb: loaded.ring_buffer("rb")?,
                 })
             }

@@ -1228,11 +1228,11 @@ pub mod kinds {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     rb: loaded.ring_buffer("rb")?,
-                    markers: loaded.map("markers")?.into_hash_map()?,
-                    by_color: loaded.map("by_color")?.into_hash_map()?,
-                    points: loaded.map("points")?.into_array()?,
-                    sized: loaded.map("sized")?.into_hash_map()?,
-                    per_cpu: loaded.map("per_cpu")?.into_per_cpu_array()?,
+                    markers: loaded.map("markers")?.into_typed()?,
+                    by_color: loaded.map("by_color")?.into_typed()?,
+                    points: loaded.map("points")?.into_typed()?,
+                    sized: loaded.map("sized")?.into_typed()?,
+                    per_cpu: loaded.map("per_cpu")?.into_typed()?,
                 })
             }
         }

@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod maps {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 7184]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 7856]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("maps.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -320,12 +320,22 @@ pub mod maps {
         pub struct Maps<'a> {
             /// `first`, BPF_MAP_TYPE_ARRAY, max_entries 1
             pub first: ::eunomia_runtime::bpf::Array<'a, u32>,
-            /// `outer`, BPF_MAP_TYPE_HASH_OF_MAPS, max_entries 4
-            pub outer: ::eunomia_runtime::bpf::FdMap<'a, u32>,
+            /// `outer`, BPF_MAP_TYPE_HASH_OF_MAPS, max_entries 4, each BPF_MAP_TYPE_ARRAY, max_entries 1
+            pub outer: ::eunomia_runtime::bpf::MapOfMaps<
+                'a,
+                u32,
+                ::eunomia_runtime::bpf::Array<'static, u32>,
+            >,
             /// `in_place`, BPF_MAP_TYPE_ARRAY, max_entries 3
             pub in_place: ::eunomia_runtime::bpf::Array<'a, u32>,
             /// `per_cpu_array`, BPF_MAP_TYPE_PERCPU_ARRAY, max_entries 2
             pub per_cpu_array: ::eunomia_runtime::bpf::PerCpuArray<'a, types::Cell>,
+            /// `tables`, BPF_MAP_TYPE_ARRAY_OF_MAPS, max_entries 2, each BPF_MAP_TYPE_HASH, max_entries 8
+            pub tables: ::eunomia_runtime::bpf::MapOfMaps<
+                'a,
+                u32,
+                ::eunomia_runtime::bpf::HashMap<'static, u32, types::Cell>,
+            >,
             /// `calls`, BPF_MAP_TYPE_PROG_ARRAY, max_entries 2
             pub calls: ::eunomia_runtime::bpf::FdMap<'a, u32>,
             /// `stacks`, BPF_MAP_TYPE_STACK_TRACE, max_entries 16
@@ -360,24 +370,25 @@ pub mod maps {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    first: loaded.map("first")?.into_array()?,
-                    outer: loaded.map("outer")?.into_fd_map()?,
-                    in_place: loaded.map("in_place")?.into_array()?,
-                    per_cpu_array: loaded.map("per_cpu_array")?.into_per_cpu_array()?,
-                    calls: loaded.map("calls")?.into_fd_map()?,
-                    stacks: loaded.map("stacks")?.into_stack_traces()?,
-                    hash: loaded.map("hash")?.into_hash_map()?,
-                    lru: loaded.map("lru")?.into_hash_map()?,
-                    per_cpu: loaded.map("per_cpu")?.into_per_cpu_hash_map()?,
-                    array: loaded.map("array")?.into_array()?,
-                    queue: loaded.map("queue")?.into_queue()?,
-                    stack: loaded.map("stack")?.into_queue()?,
-                    bloom: loaded.map("bloom")?.into_bloom_filter()?,
-                    trie: loaded.map("trie")?.into_hash_map()?,
-                    cgroups: loaded.map("cgroups")?.into_fd_map()?,
-                    sockets: loaded.map("sockets")?.into_fd_map()?,
-                    tasks: loaded.map("tasks")?.into_storage()?,
-                    second: loaded.map("second")?.into_array()?,
+                    first: loaded.map("first")?.into_typed()?,
+                    outer: loaded.map("outer")?.into_typed()?,
+                    in_place: loaded.map("in_place")?.into_typed()?,
+                    per_cpu_array: loaded.map("per_cpu_array")?.into_typed()?,
+                    tables: loaded.map("tables")?.into_typed()?,
+                    calls: loaded.map("calls")?.into_typed()?,
+                    stacks: loaded.map("stacks")?.into_typed()?,
+                    hash: loaded.map("hash")?.into_typed()?,
+                    lru: loaded.map("lru")?.into_typed()?,
+                    per_cpu: loaded.map("per_cpu")?.into_typed()?,
+                    array: loaded.map("array")?.into_typed()?,
+                    queue: loaded.map("queue")?.into_typed()?,
+                    stack: loaded.map("stack")?.into_typed()?,
+                    bloom: loaded.map("bloom")?.into_typed()?,
+                    trie: loaded.map("trie")?.into_typed()?,
+                    cgroups: loaded.map("cgroups")?.into_typed()?,
+                    sockets: loaded.map("sockets")?.into_typed()?,
+                    tasks: loaded.map("tasks")?.into_typed()?,
+                    second: loaded.map("second")?.into_typed()?,
                 })
             }
         }

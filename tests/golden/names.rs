@@ -464,7 +464,7 @@ pub mod names {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    r#impl: loaded.map("impl")?.into_hash_map()?,
+                    r#impl: loaded.map("impl")?.into_typed()?,
                     r#use: loaded.ring_buffer("use")?,
                 })
             }

@@ -1523,7 +1523,7 @@ pub mod shapes {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     rb: loaded.ring_buffer("rb")?,
-                    hosts: loaded.map("hosts")?.into_hash_map()?,
+                    hosts: loaded.map("hosts")?.into_typed()?,
                 })
             }
         }

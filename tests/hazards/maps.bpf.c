@@ -39,6 +39,26 @@ struct {
 } of_maps SEC(".maps") = { .values = { &inner } };
 
 struct {
+    __uint(type, ARRAY_OF_MAPS);
+    __uint(max_entries, 2);
+    __type(key, u32);
+    __array(values, struct {
+        __uint(type, HASH);
+        __uint(max_entries, 1);
+        __type(key, struct { u32 nameless; });
+        __type(value, u8[3]);
+    });
+} of_nameless SEC(".maps");
+
+// User space is to say what is in it.
+struct {
+    __uint(type, ARRAY_OF_MAPS);
+    __uint(max_entries, 2);
+    __uint(key_size, sizeof(u32));
+    __uint(value_size, sizeof(u32));
+} of_unknown SEC(".maps");
+
+struct {
     __uint(type, PERCPU_ARRAY);
     __uint(max_entries, 1);
     __type(key, u32);

@@ -80,6 +80,7 @@ const TESTS: &[Test] = &[
     ("maps::values_without_keys", maps::values_without_keys),
     ("maps::prefixes", maps::prefixes),
     ("maps::kernel_objects_by_descriptor", maps::kernel_objects_by_descriptor),
+    ("maps::maps_in_maps", maps::maps_in_maps),
     ("maps::wrong_types_are_refused", maps::wrong_types_are_refused),
     ("programs::xdp_on_an_interface", programs::xdp_on_an_interface),
     ("programs::tcx_on_an_interface", programs::tcx_on_an_interface),

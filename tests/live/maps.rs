@@ -1,5 +1,6 @@
 use std::os::fd::FromRawFd as _;
 
+use eunomia_runtime::bpf::{Array, HashMap, MapOfMaps};
 use eunomia_tests::built::{
     kinds::{
         self,
@@ -68,12 +69,52 @@ pub(crate) fn array_in_place() -> Outcome {
     Ok(())
 }
 
+pub(crate) fn maps_in_maps() -> Outcome {
+    let skel = maps::open()?.load()?;
+    let maps = skel.maps()?;
+    // The object itself puts `first` under 1.
+    maps.first.set(0, &11)?;
+    let first = maps.outer.get(&1)?.ok_or("it is there")?;
+    assert_eq!((first.as_map().name().to_str(), first.len(), first.get(0)?), (Some("first"), 1, Some(11)));
+    maps.outer.insert(&2, maps.second.as_map().fd())?;
+    maps.outer.get(&2)?.ok_or("it was put there")?.set(0, &22)?;
+    assert_eq!((maps.second.get(0)?, maps.outer.get(&3)?.is_none()), (Some(22), true));
+    let mut keys = maps.outer.keys().collect::<Result<Vec<_>, _>>()?;
+    keys.sort_unstable();
+    assert_eq!(keys, [1, 2]);
+    assert_eq!((maps.outer.remove(&1)?, maps.outer.remove(&1)?), (true, false));
+    assert!(maps.outer.get(&1)?.is_none());
+    assert_eq!(first.get(0)?, Some(11), "the handle holds the map");
+    let other = maps.outer.insert(&1, maps.hash.as_map().fd()).unwrap_err();
+    assert_eq!(errno(&other), Some(libc::EINVAL), "{other}");
+
+    // Maps of our own making, which the program finds.
+    assert!(maps.tables.get(&0)?.is_none());
+    let table = maps.tables.create_inner()?;
+    table.insert(&2, &cell(100))?;
+    maps.tables.insert(&0, table.as_map().fd())?;
+    maps.tables.insert(&1, maps.tables.create_inner()?.as_map().fd())?;
+    skel.progs()?.run.test_run(None, None)?;
+    assert_eq!((table.get(&2)?, table.as_map().max_entries()), (Some(cell(107)), 8));
+    assert_eq!(table.as_map().name(), "tables.inner");
+    assert_eq!(maps.tables.get(&0)?.ok_or("it is there")?.entries()?, [(2, cell(107))]);
+    assert_eq!(maps.tables.get(&1)?.ok_or("it is there")?.entries()?, []);
+    assert_eq!(maps.tables.keys().collect::<Result<Vec<_>, _>>()?, [0, 1]);
+
+    let untyped: MapOfMaps<'_, u32> = skel.object().map("tables")?.into_typed()?;
+    assert_eq!(untyped.get(&0)?.ok_or("it is there")?.kind(), table.as_map().kind());
+    let wrong: MapOfMaps<'_, u32, HashMap<'_, u32, u64>> = skel.object().map("outer")?.into_typed()?;
+    let wrong = wrong.get(&2).unwrap_err();
+    assert_eq!(wrong.to_string(), "map `second`: the map is of type Array, not [Hash, LruHash, LpmTrie, Devmap, DevmapHash, Cpumap]");
+    Ok(())
+}
+
 pub(crate) fn wrong_types_are_refused() -> Outcome {
     let skel = kinds::open()?.load()?;
     let map = |name| skel.object().map(name);
-    let size = map("markers")?.into_hash_map::<u32, u64>().unwrap_err();
+    let size = map("markers")?.into_typed::<HashMap<u32, u64>>().unwrap_err();
     assert_eq!(size.to_string(), "map `markers`: the map has keys of 8 and values of 12 bytes, the types have 4 and 8");
-    let kind = map("markers")?.into_array::<u64>().unwrap_err();
+    let kind = map("markers")?.into_typed::<Array<u64>>().unwrap_err();
     assert_eq!(kind.to_string(), "map `markers`: the map is of type Hash, not [Array]");
     Ok(())
 }
@@ -168,9 +209,6 @@ pub(crate) fn kernel_objects_by_descriptor() -> Outcome {
     assert!(maps.calls.remove(&1)?);
     progs.run.test_run(None, None)?;
     assert_eq!(skel.bss()?.called.get()?, 1);
-
-    maps.outer.insert(&2, maps.second.as_map().fd())?;
-    assert_eq!((maps.outer.remove(&1)?, maps.outer.remove(&2)?, maps.outer.remove(&3)?), (true, true, false));
 
     // SAFETY: the call takes no pointers.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };

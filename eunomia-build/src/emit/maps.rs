@@ -1,3 +1,4 @@
+use eunomia_runtime::object::MapDef;
 use proc_macro2::TokenStream;
 use quote::quote;
 
@@ -11,16 +12,16 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     }
     let fields = module.maps.iter().map(|map| {
         let (field, def) = (&map.field, map.def);
-        let entries = if def.max_entries == 0 { String::new() } else { format!(", max_entries {}", def.max_entries) };
-        let doc = Doc(format!("`{}`, {}{entries}", def.name, def.kind));
-        let ty = &map.handle.ty;
+        let inner = def.inner.as_ref().map(|inner| format!(", each {}", kind(inner))).unwrap_or_default();
+        let doc = Doc(format!("`{}`, {}{inner}", def.name, kind(def)));
+        let ty = &map.ty;
         quote! {
             #doc
             pub #field: #ty,
         }
     });
     let handles = module.maps.iter().map(|map| {
-        let (field, made) = (&map.field, &map.handle.made);
+        let (field, made) = (&map.field, &map.made);
         quote!(#field: #made,)
     });
     quote! {
@@ -36,4 +37,9 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             }
         }
     }
+}
+
+fn kind(def: &MapDef) -> String {
+    let entries = if def.max_entries == 0 { String::new() } else { format!(", max_entries {}", def.max_entries) };
+    format!("{}{entries}", def.kind)
 }

@@ -10,6 +10,7 @@ use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
 use super::{
     Link, Links, Map, PerfEventArray, Program, RingBuffer, Section, Target,
     link::attach,
+    load::Facts,
     messages::refused,
     section::{Access, SectionMap},
 };
@@ -23,8 +24,7 @@ use crate::{
 pub struct Loaded {
     reader: Reader,
     object: Arc<Object>,
-    /// Bytes from the start of its arena to its variables.
-    in_arena: usize,
+    facts: Facts,
     name: String,
     streams: Vec<String>,
     targets: BTreeMap<String, Target>,
@@ -33,14 +33,14 @@ pub struct Loaded {
 impl Loaded {
     pub(super) fn new(
         object: Object,
-        in_arena: usize,
+        facts: Facts,
         name: String,
         streams: Vec<String>,
         perf: PerfBuffer,
         targets: BTreeMap<String, Target>,
     ) -> Result<Self> {
         let sources = streams.iter().map(|stream| source(&object, stream, perf)).collect::<Result<_>>()?;
-        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), in_arena, name, streams, targets })
+        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, streams, targets })
     }
 
     /// The object's name.
@@ -67,7 +67,9 @@ impl Loaded {
     /// # Errors
     /// [`Error::NotFound`] where the object has no map of this name.
     pub fn map(&self, name: &str) -> Result<Map<'_>> {
-        find_map(&self.object, name).map(Map::new)
+        let map = find_map(&self.object, name)?;
+        let inner = self.facts.inner.get(map.name()).copied();
+        Ok(Map::new(map, inner))
     }
 
     /// A ring buffer whose records are delivered, by itself.
@@ -119,7 +121,7 @@ impl Loaded {
         if A::WRITES && map.freezes() {
             return Err(refused("the kernel has frozen the section; set it before the object is loaded"));
         }
-        map.loaded(self.in_arena)
+        map.loaded(self.facts.in_arena)
             .map(Section::new)
             .ok_or_else(|| refused("the kernel has no global variables, so the section was not loaded"))
     }

@@ -2,10 +2,10 @@
 //!
 //! These types know names and bytes; generated modules and [`crate::dynamic`] put types over them.
 
-mod arena;
 mod attach;
 pub mod kind;
 mod link;
+mod load;
 mod loaded;
 mod map;
 mod messages;
@@ -18,7 +18,8 @@ pub use attach::{Direction, Every, Interface, ProbePoint, Sampling, Target, XdpM
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
 pub use map::{
-    Array, BloomFilter, FdMap, HashMap, InPlace, Map, PerCpuArray, PerCpuHashMap, PerfEventArray, Queue, RingBuffer, StackTraces, Storage,
+    Array, BloomFilter, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, PerCpuArray, PerCpuHashMap, PerfEventArray, Queue, RingBuffer,
+    StackTraces, Storage,
 };
 pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};

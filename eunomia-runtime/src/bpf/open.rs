@@ -3,7 +3,8 @@ use std::{collections::BTreeMap, ffi::OsStr};
 use libbpf_rs::{AsRawLibbpf as _, MapType, ObjectBuilder, OpenObject, OpenProgramMut, libbpf_sys};
 
 use super::{
-    Loaded, ReadWrite, Section, Target, arena,
+    Loaded, ReadWrite, Section, Target,
+    load::load,
     messages::{listen, refused},
     section::SectionMap,
 };
@@ -166,9 +167,9 @@ impl Open {
     /// [`Error::Kernel`] with the verifier's log where a program was refused. Everything that was loaded before is unloaded.
     pub fn load(self) -> Result<Loaded> {
         let Self { object, name, streams, perf, targets } = self;
-        let (object, said) = listen(|| arena::load(object));
-        let (object, in_arena) = object.map_err(|error| refused(format!("load the BPF object `{name}`"), &error, &said))?;
-        Loaded::new(object, in_arena, name, streams, perf, targets)
+        let (object, said) = listen(|| load(object));
+        let (object, facts) = object.map_err(|error| refused(format!("load the BPF object `{name}`"), &error, &said))?;
+        Loaded::new(object, facts, name, streams, perf, targets)
     }
 }
 

@@ -24,6 +24,8 @@ pub struct MapDef {
     pub value_size: u32,
     /// Entries, or bytes of a ring buffer.
     pub max_entries: u32,
+    /// What the maps in a map of maps are, where it is declared.
+    pub inner: Option<Box<MapDef>>,
 }
 
 /// `enum bpf_map_type`, `uapi/linux/bpf.h`.
@@ -100,11 +102,29 @@ pub(super) fn read(layouts: &Layouts) -> Vec<MapDef> {
             _ => None,
         }
     });
-    variables.map(|(name, ty)| definition(layouts, name, ty)).collect()
+    let maps = variables.map(|(name, ty)| {
+        let mut map = definition(layouts, name, ty);
+        // There is but one level of them.
+        if matches!(map.kind, MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS) {
+            map.inner = inner(layouts, ty).map(|ty| Box::new(definition(layouts, &format!("{name}.inner"), ty)));
+        }
+        map
+    });
+    maps.collect()
+}
+
+/// The type of the maps inside: `__array(values, T)` declares `T *values[]`.
+fn inner(layouts: &Layouts, ty: TypeId) -> Option<TypeId> {
+    let Kind::Struct { members, .. } = &layouts.btf.resolve(ty).1.kind else { return None };
+    let values = members.iter().find(|member| member.name == "values")?;
+    let Kind::Array { element, .. } = layouts.btf.resolve(values.ty).1.kind else { return None };
+    let Kind::Pointer { to } = layouts.btf.resolve(element).1.kind else { return None };
+    matches!(layouts.btf.resolve(to).1.kind, Kind::Struct { .. }).then_some(to)
 }
 
 fn definition(layouts: &Layouts, name: &str, ty: TypeId) -> MapDef {
-    let mut map = MapDef { name: name.to_owned(), kind: MapKind(0), key: None, value: None, key_size: 0, value_size: 0, max_entries: 0 };
+    let mut map =
+        MapDef { name: name.to_owned(), kind: MapKind(0), key: None, value: None, key_size: 0, value_size: 0, max_entries: 0, inner: None };
     let Kind::Struct { members, .. } = &layouts.btf.resolve(ty).1.kind else { return map };
     for member in members {
         let Kind::Pointer { to } = layouts.btf.resolve(member.ty).1.kind else { continue };

@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 
 use libbpf_rs::{MapType, libbpf_sys};
 
-use super::Map;
+use super::{FromMap, Map};
 use crate::{Result, sample::Plain};
 
 /// An array in the kernel; all its entries always exist.
@@ -12,14 +12,10 @@ pub struct Array<'a, V> {
     types: PhantomData<fn() -> V>,
 }
 
-impl<'a> Map<'a> {
-    /// The map as an array of `V`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Value`] where the map is no array or has values of another size.
-    pub fn into_array<V>(self) -> Result<Array<'a, V>> {
-        let map = self.expect(&[MapType::Array], Some(size_of::<u32>()), Some(size_of::<V>()))?;
-        Ok(Array { map, types: PhantomData })
+impl<'a, V> FromMap<'a> for Array<'a, V> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
+        let map = map.expect(&[MapType::Array], Some(size_of::<u32>()), Some(size_of::<V>()))?;
+        Ok(Self { map, types: PhantomData })
     }
 }
 

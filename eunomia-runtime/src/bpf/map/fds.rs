@@ -8,10 +8,10 @@ use std::{
 
 use libbpf_rs::{MapType, libbpf_sys};
 
-use super::Map;
+use super::{FromMap, Map};
 use crate::{Result, sample::Plain};
 
-/// A map from keys to kernel objects, which are given by their descriptors: programs to be tail-called, inner maps, cgroups, sockets.
+/// A map from keys to kernel objects, which are given by their descriptors: programs to be tail-called, cgroups, sockets.
 /// The map holds the object from then on, the descriptor may be closed.
 #[derive(Debug)]
 pub struct FdMap<'a, K> {
@@ -27,34 +27,20 @@ pub struct Storage<'a, V> {
     types: PhantomData<fn() -> V>,
 }
 
-impl<'a> Map<'a> {
-    /// The map as one from `K` to kernel objects.
-    ///
-    /// # Errors
-    /// [`crate::Error::Value`] where the map is none or has keys of another size.
-    pub fn into_fd_map<K>(self) -> Result<FdMap<'a, K>> {
-        const KINDS: [MapType; 8] = [
-            MapType::ProgArray,
-            MapType::ArrayOfMaps,
-            MapType::HashOfMaps,
-            MapType::CgroupArray,
-            MapType::Sockmap,
-            MapType::Sockhash,
-            MapType::Xskmap,
-            MapType::ReuseportSockarray,
-        ];
-        let map = self.expect(&KINDS, Some(size_of::<K>()), None)?;
-        Ok(FdMap { map, types: PhantomData })
+impl<'a, K> FromMap<'a> for FdMap<'a, K> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
+        const KINDS: [MapType; 6] =
+            [MapType::ProgArray, MapType::CgroupArray, MapType::Sockmap, MapType::Sockhash, MapType::Xskmap, MapType::ReuseportSockarray];
+        let map = map.expect(&KINDS, Some(size_of::<K>()), None)?;
+        Ok(Self { map, types: PhantomData })
     }
+}
 
-    /// The map as a storage of `V`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Value`] where the map is none or has values of another size.
-    pub fn into_storage<V>(self) -> Result<Storage<'a, V>> {
+impl<'a, V> FromMap<'a> for Storage<'a, V> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
         const KINDS: [MapType; 4] = [MapType::TaskStorage, MapType::InodeStorage, MapType::SkStorage, MapType::CGrpStorage];
-        let map = self.expect(&KINDS, Some(size_of::<libc::c_int>()), Some(size_of::<V>()))?;
-        Ok(Storage { map, types: PhantomData })
+        let map = map.expect(&KINDS, Some(size_of::<libc::c_int>()), Some(size_of::<V>()))?;
+        Ok(Self { map, types: PhantomData })
     }
 }
 

@@ -2,7 +2,7 @@ use std::{marker::PhantomData, os::fd::AsRawFd as _, ptr};
 
 use libbpf_rs::{MapType, libbpf_sys};
 
-use super::Map;
+use super::{FromMap, Map};
 use crate::{Error, Result, sample::Plain};
 
 /// A table from keys to values in the kernel: a hash table, also one that forgets its least recently used entries, or a trie of
@@ -13,16 +13,12 @@ pub struct HashMap<'a, K, V> {
     types: PhantomData<fn() -> (K, V)>,
 }
 
-impl<'a> Map<'a> {
-    /// The map as a table of `K` and `V`.
-    ///
-    /// # Errors
-    /// [`Error::Value`] where the map is no such table or has keys or values of another size.
-    pub fn into_hash_map<K, V>(self) -> Result<HashMap<'a, K, V>> {
+impl<'a, K, V> FromMap<'a> for HashMap<'a, K, V> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
         const KINDS: [MapType; 6] =
             [MapType::Hash, MapType::LruHash, MapType::LpmTrie, MapType::Devmap, MapType::DevmapHash, MapType::Cpumap];
-        let map = self.expect(&KINDS, Some(size_of::<K>()), Some(size_of::<V>()))?;
-        Ok(HashMap { map, types: PhantomData })
+        let map = map.expect(&KINDS, Some(size_of::<K>()), Some(size_of::<V>()))?;
+        Ok(Self { map, types: PhantomData })
     }
 }
 

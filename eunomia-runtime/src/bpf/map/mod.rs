@@ -4,6 +4,7 @@ mod array;
 mod fds;
 mod hash;
 mod in_place;
+mod nested;
 mod percpu;
 mod queue;
 mod stack_trace;
@@ -12,11 +13,11 @@ mod stream;
 use std::{
     ffi::{OsStr, c_void},
     io,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+    os::fd::{AsRawFd as _, BorrowedFd},
     ptr,
 };
 
-use libbpf_rs::{MapCore as _, MapType, libbpf_sys};
+use libbpf_rs::{MapCore, MapHandle, MapType, libbpf_sys};
 
 use crate::{Error, Result, refusal::refusal, sample::Plain};
 
@@ -24,6 +25,8 @@ pub use array::Array;
 pub use fds::{FdMap, Storage};
 pub use hash::HashMap;
 pub use in_place::InPlace;
+pub(super) use nested::InnerDef;
+pub use nested::MapOfMaps;
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
 pub use stack_trace::StackTraces;
@@ -31,41 +34,87 @@ pub use stream::{PerfEventArray, RingBuffer};
 
 /// A map of any kind.
 #[derive(Debug)]
-pub struct Map<'a>(libbpf_rs::Map<'a>);
+pub struct Map<'a> {
+    held: Held<'a>,
+    /// What the maps in it are.
+    inner: Option<InnerDef>,
+}
+
+#[derive(Debug)]
+enum Held<'a> {
+    /// By the object.
+    Object(libbpf_rs::Map<'a>),
+    /// By a descriptor of its own.
+    Own(MapHandle),
+}
+
+/// The handles that a map can be made into.
+pub trait FromMap<'a>: Sized {
+    /// The map as one of this kind, with these keys and values.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where it is of another kind, or its keys or values have another size.
+    fn from_map(map: Map<'a>) -> Result<Self>;
+}
+
+impl<'a> FromMap<'a> for Map<'a> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
+        Ok(map)
+    }
+}
 
 impl<'a> Map<'a> {
-    pub(super) fn new(map: libbpf_rs::Map<'a>) -> Self {
-        Self(map)
+    pub(super) fn new(map: libbpf_rs::Map<'a>, inner: Option<InnerDef>) -> Self {
+        Self { held: Held::Object(map), inner }
+    }
+
+    fn own(map: MapHandle) -> Self {
+        Self { held: Held::Own(map), inner: None }
+    }
+
+    fn as_core(&self) -> &dyn MapCore {
+        match &self.held {
+            Held::Object(map) => map,
+            Held::Own(map) => map,
+        }
+    }
+
+    /// The map with types: `map.into_typed::<HashMap<u32, u64>>()`.
+    ///
+    /// # Errors
+    /// As [`FromMap::from_map`].
+    pub fn into_typed<T: FromMap<'a>>(self) -> Result<T> {
+        T::from_map(self)
     }
 
     /// Its name; for an internal map the one that libbpf made.
     pub fn name(&self) -> &OsStr {
-        self.0.name()
+        self.as_core().name()
     }
 
     /// Its kind.
     pub fn kind(&self) -> MapType {
-        self.0.map_type()
+        self.as_core().map_type()
     }
 
     /// Bytes of a key.
     pub fn key_size(&self) -> u32 {
-        self.0.key_size()
+        self.as_core().key_size()
     }
 
     /// Bytes of a value.
     pub fn value_size(&self) -> u32 {
-        self.0.value_size()
+        self.as_core().value_size()
     }
 
     /// Entries, or bytes of a ring buffer.
     pub fn max_entries(&self) -> u32 {
-        self.0.max_entries()
+        self.as_core().max_entries()
     }
 
     /// Its descriptor.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.as_core().as_fd()
     }
 
     /// Refuses a handle whose kind or sizes are not those of the map; key and value have `None` bytes where the handle does not ask.

@@ -5,7 +5,7 @@ use std::{ffi::c_void, marker::PhantomData, ptr};
 
 use libbpf_rs::{MapType, libbpf_sys};
 
-use super::Map;
+use super::{FromMap, Map};
 use crate::{Error, Result, cpus, sample::Plain};
 
 /// A hash table with a value for each CPU.
@@ -22,25 +22,21 @@ pub struct PerCpuArray<'a, V> {
     types: PhantomData<fn() -> V>,
 }
 
+impl<'a, K, V> FromMap<'a> for PerCpuHashMap<'a, K, V> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
+        let map = map.expect(&[MapType::PercpuHash, MapType::LruPercpuHash], Some(size_of::<K>()), Some(size_of::<V>()))?;
+        Ok(Self { map, types: PhantomData })
+    }
+}
+
+impl<'a, V> FromMap<'a> for PerCpuArray<'a, V> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
+        let map = map.expect(&[MapType::PercpuArray], Some(size_of::<u32>()), Some(size_of::<V>()))?;
+        Ok(Self { map, types: PhantomData })
+    }
+}
+
 impl<'a> Map<'a> {
-    /// The map as a hash table with a `V` for each CPU.
-    ///
-    /// # Errors
-    /// [`Error::Value`] where the map is no such table or has keys or values of another size.
-    pub fn into_per_cpu_hash_map<K, V>(self) -> Result<PerCpuHashMap<'a, K, V>> {
-        let map = self.expect(&[MapType::PercpuHash, MapType::LruPercpuHash], Some(size_of::<K>()), Some(size_of::<V>()))?;
-        Ok(PerCpuHashMap { map, types: PhantomData })
-    }
-
-    /// The map as an array with a `V` for each CPU.
-    ///
-    /// # Errors
-    /// [`Error::Value`] where the map is no such array or has values of another size.
-    pub fn into_per_cpu_array<V>(self) -> Result<PerCpuArray<'a, V>> {
-        let map = self.expect(&[MapType::PercpuArray], Some(size_of::<u32>()), Some(size_of::<V>()))?;
-        Ok(PerCpuArray { map, types: PhantomData })
-    }
-
     fn lookup_per_cpu<V: Plain>(&self, key: *const c_void) -> Result<Option<Vec<V>>> {
         let stride = size_of::<V>().next_multiple_of(8);
         let mut bytes = vec![0; stride * cpus::possible()? as usize];

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, os::fd::AsRawFd as _, ptr};
 
 use libbpf_rs::{MapType, libbpf_sys};
 
-use super::Map;
+use super::{FromMap, Map};
 use crate::{Result, sample::Plain};
 
 /// A queue (`BPF_MAP_TYPE_QUEUE`, first in, first out) or a stack (`BPF_MAP_TYPE_STACK`, last in, first out).
@@ -21,23 +21,17 @@ pub struct BloomFilter<'a, V> {
     types: PhantomData<fn() -> V>,
 }
 
-impl<'a> Map<'a> {
-    /// The map as a queue or stack of `V`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Value`] where the map is neither or has values of another size.
-    pub fn into_queue<V>(self) -> Result<Queue<'a, V>> {
-        let map = self.expect(&[MapType::Queue, MapType::Stack], Some(0), Some(size_of::<V>()))?;
-        Ok(Queue { map, types: PhantomData })
+impl<'a, V> FromMap<'a> for Queue<'a, V> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
+        let map = map.expect(&[MapType::Queue, MapType::Stack], Some(0), Some(size_of::<V>()))?;
+        Ok(Self { map, types: PhantomData })
     }
+}
 
-    /// The map as a Bloom filter of `V`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Value`] where the map is none or has values of another size.
-    pub fn into_bloom_filter<V>(self) -> Result<BloomFilter<'a, V>> {
-        let map = self.expect(&[MapType::BloomFilter], Some(0), Some(size_of::<V>()))?;
-        Ok(BloomFilter { map, types: PhantomData })
+impl<'a, V> FromMap<'a> for BloomFilter<'a, V> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
+        let map = map.expect(&[MapType::BloomFilter], Some(0), Some(size_of::<V>()))?;
+        Ok(Self { map, types: PhantomData })
     }
 }
 

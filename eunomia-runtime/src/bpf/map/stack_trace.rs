@@ -2,20 +2,16 @@ use std::ptr;
 
 use libbpf_rs::MapType;
 
-use super::Map;
+use super::{FromMap, Map};
 use crate::{Result, sample::Plain};
 
 /// Stack traces by the numbers that `bpf_get_stackid` gives.
 #[derive(Debug)]
 pub struct StackTraces<'a>(Map<'a>);
 
-impl<'a> Map<'a> {
-    /// The map as stack traces of instruction addresses.
-    ///
-    /// # Errors
-    /// [`crate::Error::Value`] where the map holds none, or no addresses (`BPF_F_STACK_BUILD_ID`).
-    pub fn into_stack_traces(self) -> Result<StackTraces<'a>> {
-        self.expect(&[MapType::StackTrace], Some(size_of::<u32>()), None).map(StackTraces)
+impl<'a> FromMap<'a> for StackTraces<'a> {
+    fn from_map(map: Map<'a>) -> Result<Self> {
+        map.expect(&[MapType::StackTrace], Some(size_of::<u32>()), None).map(Self)
     }
 }
 

@@ -124,7 +124,7 @@ impl Storage {
 /// The map of an entry.
 fn handle<'a>(map: NonNull<libbpf_sys::bpf_map>) -> Map<'a> {
     // SAFETY: the map lives as long as storages of it are used.
-    Map::new(libbpf_rs::Map::new(unsafe { map.as_ref() }))
+    Map::new(libbpf_rs::Map::new(unsafe { map.as_ref() }), None)
 }
 
 /// Places are checked when a handle is made, so that nobody gets to see this.
