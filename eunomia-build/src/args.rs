@@ -2,14 +2,13 @@ use std::collections::HashMap;
 
 use eunomia_runtime::{
     args::Scalar,
-    fault::Fault,
-    object::{self, Checked, TypeId, Variable},
+    object::{self, TypeId, Variable},
 };
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use crate::{
-    module::{Section, or_none},
+    module::Section,
     names::{Scope, verbatim},
     types::{Types, integer},
 };
@@ -26,8 +25,7 @@ pub(crate) struct Argument<'a> {
 }
 
 /// The options of the variables of `sections`.
-pub(crate) fn decide<'a>(checked: &'a Checked, sections: &[Section<'a>], file: &str, faults: &mut Vec<Fault>) -> Vec<Argument<'a>> {
-    let arguments = or_none(checked.arguments(file), faults);
+pub(crate) fn decide<'a>(arguments: Vec<object::Argument<'a>>, sections: &[Section<'a>]) -> Vec<Argument<'a>> {
     // Two sections may have variables of one name; the place in memory tells which is meant.
     let mut handles: HashMap<*const Variable, (&Ident, &Ident)> = HashMap::new();
     for section in sections {

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use eunomia_runtime::{
     fault::{Fault, Faults, Place},
-    object::{Checked, CustomField, DataSection, Field, InitialValue, Kind, MapDef, MapKind, Payload, Stream, Target, TypeId, Variable},
+    object::{
+        Checked, CustomField, DataSection, Field, InitialValue, Kind, MapDef, MapKind, Payload, Setup, Stream, Target, TypeId, Variable,
+    },
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -105,23 +107,17 @@ impl<'a> Module<'a> {
             _ => None,
         });
         let customs: Vec<_> = customs.collect();
-        let targets = or_none(checked.targets(file), &mut faults);
-        let initial = or_none(checked.initial_values(file), &mut faults);
-        let args = args::decide(checked, &sections, file, &mut faults);
-        if faults.is_empty() {
-            Ok(Self { checked, types, customs, sections, maps, programs, exports, initial, targets, args })
-        } else {
-            Err(Faults { file: file.to_owned(), faults })
+        match checked.setup(file) {
+            Ok(Setup { values, arguments, targets }) if faults.is_empty() => {
+                let args = args::decide(arguments, &sections);
+                Ok(Self { checked, types, customs, sections, maps, programs, exports, initial: values, targets, args })
+            }
+            setup => {
+                faults.extend(setup.err().into_iter().flat_map(|more| more.faults));
+                Err(Faults { file: file.to_owned(), faults })
+            }
         }
     }
-}
-
-/// What was read, or nothing and the faults.
-pub(crate) fn or_none<T>(read: Result<Vec<T>, Faults>, faults: &mut Vec<Fault>) -> Vec<T> {
-    read.unwrap_or_else(|more| {
-        faults.extend(more.faults);
-        Vec::new()
-    })
 }
 
 fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Export<'a>> {

@@ -61,30 +61,30 @@ impl Skeleton {
         let checked = self.check(&file)?;
         checked.delivers(&file)?;
         let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
+        let setup = checked.setup(&file)?;
         let spec = Spec {
             name: &checked.skeleton.name,
             object: checked.skeleton.object.as_deref().unwrap_or_default(),
             streams: &streams,
             perf_pages: checked.perf_pages(),
         };
-        let mut open = Open { inner: bpf::Open::new(&spec)?, checked: Arc::new(checked) };
-        let checked = Arc::clone(&open.checked);
-        for value in checked.initial_values(&file)? {
-            open.inner.section(&value.section.name)?.write(&value.variable.name, offset(value.variable), &value.bytes)?;
+        let mut inner = bpf::Open::new(&spec)?;
+        for value in setup.values {
+            inner.section(&value.section.name)?.write(&value.variable.name, offset(value.variable), &value.bytes)?;
         }
-        for target in checked.targets(&file)? {
+        for target in setup.targets {
             let interface = target.interface;
             let to = match target.hook {
                 Hook::Xdp(flags) => Target::Xdp { interface, flags },
                 Hook::Ingress => Target::Tc { interface, direction: Direction::Ingress },
                 Hook::Egress => Target::Tc { interface, direction: Direction::Egress },
             };
-            open.inner.set_target(target.program, to)?;
+            inner.set_target(target.program, to)?;
         }
         for program in checked.skeleton.programs.iter().filter(|program| !program.link) {
-            open.inner.program(&program.name)?.set_autoattach(false);
+            inner.program(&program.name)?.set_autoattach(false);
         }
-        Ok(open)
+        Ok(Open { inner, checked: Arc::new(checked) })
     }
 }
 
@@ -146,21 +146,21 @@ impl Open {
     /// The options of the variables as a program that clap parses; the app can add its own, which must have other names.
     ///
     /// # Errors
-    /// [`Error::Input`] with every option of the document that cannot be.
+    /// None: a document with options that cannot be is not opened.
     #[cfg(feature = "clap")]
     pub fn command(&self) -> Result<clap::Command> {
         let checked = &self.checked;
-        Ok(checked.command(&checked.arguments(&checked.skeleton.name)?).to_clap())
+        Ok(checked.command(&checked.setup(&checked.skeleton.name)?.arguments).to_clap())
     }
 
     /// Sets every variable that has an option: to the value that was given to [`Self::command`], else to the option's default.
     ///
     /// # Errors
-    /// As [`Self::command`]; [`Error::Value`] where the matches are those of another skeleton.
+    /// [`Error::Value`] where the matches are those of another skeleton.
     #[cfg(feature = "clap")]
     pub fn args(mut self, matches: &clap::ArgMatches) -> Result<Self> {
         let given = crate::args::Given::of(matches);
-        for argument in self.checked.arguments(&self.checked.skeleton.name)? {
+        for argument in self.checked.setup(&self.checked.skeleton.name)?.arguments {
             let (section, variable) = (argument.section, argument.variable);
             let bytes = given.bytes(&argument.arg.long).unwrap_or(&argument.default);
             if bytes.len() != argument.default.len() {

@@ -8,7 +8,7 @@ fn checked() -> Checked {
 }
 
 fn command(checked: &Checked) -> clap::Command {
-    checked.command(&checked.arguments("args").unwrap()).to_clap()
+    checked.command(&checked.setup("args").unwrap().arguments).to_clap()
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn values_become_bytes() {
     for (words, variable, bytes) in VALUES {
         let matches = command(&checked).try_get_matches_from(line(words)).unwrap();
         let given = Given::of(&matches);
-        let arguments = checked.arguments("args").unwrap();
+        let arguments = checked.setup("args").unwrap().arguments;
         let (these, others): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.variable.name == variable);
         assert_eq!(given.bytes(&these[0].arg.long), Some(bytes), "{words:?}");
         let others = others.iter().filter(|argument| given.bytes(&argument.arg.long).is_some()).count();
@@ -41,7 +41,7 @@ fn refusals_and_help_are_those_of_the_generated_args() {
 fn both_are_one_description() {
     use eunomia_runtime::args::Args as _;
     let checked = checked();
-    assert_eq!(eunomia_tests::built::args::Args::describe(), checked.command(&checked.arguments("args").unwrap()));
+    assert_eq!(eunomia_tests::built::args::Args::describe(), checked.command(&checked.setup("args").unwrap().arguments));
 }
 
 /// A document cannot move the terminal's cursor.

@@ -78,6 +78,47 @@ fn values_are_checked() {
     );
 }
 
+/// Options of variables and targets of programs are read as they are before loading, and all faults come at once.
+#[test]
+fn options_and_targets_are_checked() {
+    let (folder, path) = folder("check-setup");
+    let mut json: serde_json::Value = serde_json::from_str(&fixture("programs")).unwrap();
+    let skel = &mut json["meta"]["bpf_skel"];
+    let variable = &mut skel["data_sections"][0]["variables"][0];
+    variable["value"] = "seven".into();
+    variable["cmdarg"] = serde_json::json!({"long": "help", "default": "eight"});
+    skel["progs"][0]["ifindex"] = "nine".into();
+    skel["progs"][0]["flags"] = (-10).into();
+    skel["progs"][1]["tchook"]["attach_point"] = "eleven".into();
+    let text = serde_json::to_string_pretty(&json).unwrap();
+    fs::write(folder.join("x.json"), &text).unwrap();
+    let at = |value: &str| {
+        let (line, found) = text.lines().enumerate().find(|(_, line)| line.contains(value)).unwrap();
+        format!("{path}/x.json:{}:{}: meta.bpf_skel", line + 1, found.find(value).unwrap() + 1)
+    };
+    let name = json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["name"].as_str().unwrap();
+    let no_value = "is no value of the type `unsigned long long`; expected a number from 0 to 18446744073709551615";
+    assert_eq!(
+        refused(&["check", &format!("{path}/x.json")]),
+        format!(
+            "{}.data_sections[0].variables[0].value: `seven` {no_value}\n\
+             {}.data_sections[0].variables[0].cmdarg.default: `eight` {no_value}\n\
+             {}.data_sections[0].variables[0].cmdarg.long: the option `--help` of the variable `{name}` belongs to every program; name \
+             another in `cmdarg.long`\n\
+             {}.progs[0].flags: expected a whole number from 0 to 4294967295, found -10\n\
+             {}.progs[0].ifindex: expected a whole number from 1 to 4294967295, found \"nine\"\n\
+             {}.progs[1].tchook.attach_point: expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"; attach the program by its handle for \
+             anything else\n",
+            at("\"seven\""),
+            at("\"eight\""),
+            at("\"help\""),
+            at("-10"),
+            at("\"nine\""),
+            at("\"eleven\"")
+        )
+    );
+}
+
 /// What is wrong with an object that was given beside the document is said of its own file.
 #[test]
 fn the_object_is_told_from_the_document() {

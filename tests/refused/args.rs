@@ -22,6 +22,9 @@ fn edited(edit: impl FnOnce(&mut dyn FnMut(&str, Json))) -> String {
         }
     });
     let mut text = refusal(&json.to_string());
+    // Opening at run time says the same, of the object.
+    let opened = Skeleton::parse(&json.to_string(), "x.json").map_err(Into::into).and_then(|skeleton| skeleton.open().map(drop));
+    assert_eq!(opened.map_err(|error: eunomia_runtime::Error| error.to_string()), Err(text.replace("x.json: ", "args: ")));
     for (place, name) in places {
         text = text.replace(&format!("{place}."), &format!("{name}."));
     }
@@ -129,7 +132,7 @@ fn types_that_no_option_can_say() {
 fn variables_that_nobody_can_set() {
     let mut skeleton = Skeleton::parse(&fixture("kinds"), "kinds").unwrap();
     let checked = skeleton.clone().check("x").unwrap();
-    assert!(checked.arguments("x").unwrap().iter().all(|argument| !argument.section.is_kconfig()));
+    assert!(checked.setup("x").unwrap().arguments.iter().all(|argument| !argument.section.is_kconfig()));
     let section = checked.sections.iter().find(|section| section.is_kconfig()).unwrap();
     let (name, ty) = (section.variables[0].name.clone(), checked.layouts.c_name(section.variables[0].ty));
     let arg = Some(CmdArg { short: Some("k".to_owned()), ..CmdArg::default() });
@@ -137,7 +140,7 @@ fn variables_that_nobody_can_set() {
     let at = skeleton.sections.len();
     skeleton.sections.push(Section { name: section.name.clone(), variables: vec![variable], other: Default::default() });
     assert_eq!(
-        skeleton.check("x").unwrap().arguments("x").unwrap_err().to_string(),
+        skeleton.check("x").unwrap().setup("x").unwrap_err().to_string(),
         format!(
             "x: meta.bpf_skel.data_sections[{at}].variables[0].cmdarg: an option cannot set the variable `{name}` of the type `{ty}`; \
              remove the key: its value is from the kernel's configuration"
@@ -165,7 +168,7 @@ fn a_variable_that_is_named_as_an_option_of_every_program() {
     }
     let options = |skeleton: Skeleton| {
         let checked = skeleton.check("x").unwrap();
-        checked.arguments("x").map(|arguments| arguments.iter().map(|argument| argument.arg.long.to_string()).collect::<Vec<_>>())
+        checked.setup("x").map(|setup| setup.arguments.iter().map(|argument| argument.arg.long.to_string()).collect::<Vec<_>>())
     };
     let at = skeleton.sections.iter().position(|section| section.name == ".data").unwrap();
     skeleton.sections[at].variables[0].name = "verbose".to_owned();

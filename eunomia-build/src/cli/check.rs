@@ -10,7 +10,7 @@ pub(super) fn run(args: &Check, stdin: &mut dyn Read, out: &mut dyn Write) -> Re
     let Input { skeleton, document, .. } = Input::read(&args.input, args.object.as_deref(), stdin)?;
     let located = |faults| document.faults(faults);
     let checked = skeleton.check(&document.file).map_err(located)?;
-    checked.initial_values(&document.file).map_err(located)?;
+    checked.setup(&document.file).map_err(located)?;
     Ok(output::print(out, format!("{}: {}\n", document.file, summary(&checked)).as_bytes())?)
 }
 

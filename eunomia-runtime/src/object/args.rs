@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::{Checked, DataSection, Kind, TypeId, Variable, elf};
 use crate::{
     args::{Arg, Command, Scalar},
-    fault::{Fault, Faults, Place},
+    fault::{Fault, Place},
     skeleton::model,
     value::{constants, encode, scalar},
 };
@@ -39,11 +39,9 @@ const MAX_CONSTANTS: usize = 1024;
 const RESERVED: [&str; 5] = ["--help", "-h", "--version", "-V", "--verbose"];
 
 impl Checked {
-    /// The variables that the command line can set: integers, enums, truth values, floats and texts.
-    ///
-    /// # Errors
-    /// Every option that cannot be: its name is another's or no name, its default is no value of the type, its type has no text.
-    pub fn arguments(&self, file: &str) -> Result<Vec<Argument<'_>>, Faults> {
+    /// The variables that the command line can set. Faults are the options that cannot be: their name is another's or no name, their
+    /// default is no value of the type, their type has no text.
+    pub(super) fn arguments(&self, faults: &mut Vec<Fault>) -> Vec<Argument<'_>> {
         let place = self.skeleton.skel_place().key("data_sections");
         let described = self.described(&place);
         let headers: HashMap<&str, &elf::Section> = self.layouts.elf.sections.iter().map(|header| (header.name.as_str(), header)).collect();
@@ -61,7 +59,8 @@ impl Checked {
                 arguments.extend(read.map(|(default, arg)| Argument { section, variable, default, arg }));
             }
         }
-        Faults::or(file, reader.faults, Some(arguments))
+        faults.append(&mut reader.faults);
+        arguments
     }
 
     /// The options of the arguments, and the document's texts around them.

@@ -24,6 +24,6 @@ pub use self::{
     layout::{Layout, Layouts},
     maps::{MapDef, MapKind},
     sections::{DataSection, Variable},
-    setup::InitialValue,
+    setup::{InitialValue, Setup},
     targets::{Hook, Target},
 };

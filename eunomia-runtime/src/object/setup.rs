@@ -2,11 +2,22 @@
 
 use std::collections::HashMap;
 
-use super::{Checked, DataSection, Variable};
+use super::{Argument, Checked, DataSection, Target, Variable};
 use crate::{
     fault::{Fault, Faults},
     value::encode,
 };
+
+/// All that the document asks for, read against the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setup<'a> {
+    /// Values of variables.
+    pub values: Vec<InitialValue<'a>>,
+    /// The variables that the command line can set: integers, enums, truth values, floats and texts.
+    pub arguments: Vec<Argument<'a>>,
+    /// What programs are attached to whose sections do not say it.
+    pub targets: Vec<Target<'a>>,
+}
 
 /// A value that the document gives to a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +38,20 @@ impl Checked {
         pages.next_power_of_two() as usize
     }
 
-    /// The values that the document gives to variables, as bytes.
+    /// What the document asks for; `file` stands for it in messages.
     ///
     /// # Errors
-    /// Every value that does not fit its variable.
-    pub fn initial_values(&self, file: &str) -> Result<Vec<InitialValue<'_>>, Faults> {
-        let place = self.skeleton.skel_place().key("data_sections");
+    /// Every value that does not fit its variable, every option that cannot be, every target of a wrong type or range.
+    pub fn setup(&self, file: &str) -> Result<Setup<'_>, Faults> {
         let mut faults = Vec::new();
+        let values = self.values(&mut faults);
+        let arguments = self.arguments(&mut faults);
+        let targets = self.targets(&mut faults);
+        Faults::or(file, faults, Some(Setup { values, arguments, targets }))
+    }
+
+    fn values(&self, faults: &mut Vec<Fault>) -> Vec<InitialValue<'_>> {
+        let place = self.skeleton.skel_place().key("data_sections");
         let mut values = Vec::new();
         let sections: HashMap<&str, &DataSection> = self.sections.iter().map(|section| (section.name.as_str(), section)).collect();
         for (i, described) in self.skeleton.sections.iter().enumerate() {
@@ -47,6 +65,6 @@ impl Checked {
                 }
             }
         }
-        Faults::or(file, faults, Some(values))
+        values
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::Checked;
 use crate::{
-    fault::{Fault, Faults, Place},
+    fault::{Fault, Place},
     skeleton::model::Program,
 };
 
@@ -33,23 +33,18 @@ pub enum Hook {
 impl Checked {
     /// The targets that the document gives: `ifindex` and `flags` of an XDP program, `tchook` of a tc program. `tcopts` has no meaning
     /// for tcx, which is what tc programs are attached through.
-    ///
-    /// # Errors
-    /// Every value of a wrong type or range.
-    pub fn targets(&self, file: &str) -> Result<Vec<Target<'_>>, Faults> {
+    pub(super) fn targets(&self, faults: &mut Vec<Fault>) -> Vec<Target<'_>> {
         let place = self.skeleton.skel_place().key("progs");
-        let mut faults = Vec::new();
         let targets = self.skeleton.programs.iter().enumerate().filter_map(|(i, program)| {
             let section = self.programs.iter().find(|(name, _)| *name == program.name).map_or("", |(_, section)| section.as_str());
-            let mut reader = Reader { place: place.index(i), faults: &mut faults };
+            let mut reader = Reader { place: place.index(i), faults };
             match section.trim_start_matches('?').split(['/', '.']).next()? {
                 "xdp" => reader.xdp(program),
                 "tc" | "tcx" | "classifier" | "action" => reader.tc(program),
                 _ => None,
             }
         });
-        let targets = targets.collect();
-        Faults::or(file, faults, Some(targets))
+        targets.collect()
     }
 }
 
