@@ -347,7 +347,7 @@ pub mod kinds {
                 pub pointer: ::eunomia_runtime::sample::KernelPtr,
                 /// `struct kinds *self`, offset 512, 8 bytes
                 pub self_: ::eunomia_runtime::sample::KernelPtr,
-                /// `void () *function`, offset 520, 8 bytes
+                /// `void (*function)()`, offset 520, 8 bytes
                 pub function: ::eunomia_runtime::sample::KernelPtr,
             }
         }

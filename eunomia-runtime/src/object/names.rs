@@ -5,56 +5,61 @@ use super::{
     layout::Layouts,
 };
 
+/// Ends the spelling of pointers that lead back to themselves without a name between them.
+const MAX_STEPS: u8 = 16;
+
 impl Layouts {
     /// The type as C writes it, for example `char[16]` or `struct event *`.
     pub fn c_name(&self, id: TypeId) -> String {
-        self.spell(id, 8)
+        self.declare(id, String::new(), MAX_STEPS)
     }
 
-    /// `budget` ends the spelling of pointers that lead back to themselves through typedefs-free chains.
-    fn spell(&self, id: TypeId, budget: u8) -> String {
-        let ty = self.btf.get(id);
-        let tagged = |keyword: &str| if ty.name.is_empty() { format!("{keyword} {{..}}") } else { format!("{keyword} {}", ty.name) };
-        let Some(left) = budget.checked_sub(1) else { return "..".to_owned() };
-        match &ty.kind {
-            Kind::Void => "void".to_owned(),
-            Kind::Struct { .. } => tagged("struct"),
-            Kind::Union { .. } => tagged("union"),
-            Kind::Enum { .. } => tagged("enum"),
-            Kind::Forward => tagged("struct"),
-            Kind::Pointer { to } => {
-                let to = self.spell(*to, left);
-                if to.ends_with('*') { format!("{to}*") } else { format!("{to} *") }
-            }
-            Kind::Prototype => "void ()".to_owned(),
-            Kind::Array { .. } => {
-                let (mut element, mut dimensions) = (id, String::new());
-                while let Kind::Array { element: of, len } = self.btf.get(element).kind {
-                    dimensions.push_str(&format!("[{len}]"));
-                    element = of;
-                }
-                self.spell(element, left) + &dimensions
-            }
-            Kind::Modifier { to, keyword: "" } => self.spell(*to, left),
-            Kind::Modifier { to, keyword } => format!("{keyword} {}", self.spell(*to, left)),
-            Kind::Variable { ty, .. } => self.spell(*ty, left),
-            _ => ty.name.clone(),
-        }
-    }
-
-    /// A declaration of `name` as C writes it, for example `char comm[16]`.
+    /// A declaration of `name` as C writes it, for example `char comm[16]` or `const char *const name`.
     pub fn c_declaration(&self, name: &str, id: TypeId) -> String {
-        let ty = self.c_name(id);
-        match ty.find('[') {
-            Some(at) => format!("{} {name}{}", &ty[..at], &ty[at..]),
-            None if ty.ends_with('*') => format!("{ty}{name}"),
-            None => format!("{ty} {name}"),
+        self.declare(id, name.to_owned(), MAX_STEPS)
+    }
+
+    /// Writes from the name outwards, as C's declarators nest: `declarator` is what the name has around it so far.
+    fn declare(&self, id: TypeId, declarator: String, steps: u8) -> String {
+        let (of, qualifiers) = self.qualifiers(id);
+        let ty = self.btf.get(of);
+        let Some(left) = steps.checked_sub(1) else { return join("..", &declarator) };
+        let base = match &ty.kind {
+            Kind::Pointer { to } => {
+                let pointer = if qualifiers.is_empty() { format!("*{declarator}") } else { join(&format!("*{qualifiers}"), &declarator) };
+                let binds_weaker = matches!(self.btf.unmodified(*to).1.kind, Kind::Array { .. } | Kind::Prototype);
+                return self.declare(*to, if binds_weaker { format!("({pointer})") } else { pointer }, left);
+            }
+            Kind::Array { element, len } => {
+                let array = self.declare(*element, format!("{declarator}[{len}]"), left);
+                return if qualifiers.is_empty() { array } else { format!("{qualifiers} {array}") };
+            }
+            Kind::Variable { ty, .. } => return self.declare(*ty, declarator, left),
+            Kind::Prototype => return join("void", &format!("{declarator}()")),
+            Kind::Void => "void".to_owned(),
+            Kind::Struct { .. } | Kind::Forward => tagged("struct", &ty.name),
+            Kind::Union { .. } => tagged("union", &ty.name),
+            Kind::Enum { .. } => tagged("enum", &ty.name),
+            _ => ty.name.clone(),
+        };
+        let base = if qualifiers.is_empty() { base } else { format!("{qualifiers} {base}") };
+        join(&base, &declarator)
+    }
+
+    /// The type behind modifiers, and those that C has words for.
+    fn qualifiers(&self, mut id: TypeId) -> (TypeId, String) {
+        let mut words = Vec::new();
+        while let Kind::Modifier { to, keyword } = self.btf.get(id).kind {
+            words.extend(Some(keyword).filter(|keyword| !keyword.is_empty()));
+            id = to;
         }
+        (id, words.join(" "))
     }
 
     /// Whether `text`, as compilers write it into documents, means the type `id`.
     pub(crate) fn is_spelled(&self, id: TypeId, text: &str) -> bool {
         let bare = |text: &str| {
+            let text = text.replace('*', " * ").replace('[', " [");
             let words: Vec<&str> = text.split_whitespace().filter(|word| !matches!(*word, "const" | "volatile")).collect();
             words.concat().replace("{..}", "")
         };
@@ -86,5 +91,91 @@ impl Layouts {
                 _ => return false,
             }
         }
+    }
+}
+
+fn tagged(keyword: &str, name: &str) -> String {
+    if name.is_empty() { format!("{keyword} {{..}}") } else { format!("{keyword} {name}") }
+}
+
+/// Puts a declarator behind its type.
+fn join(ty: &str, declarator: &str) -> String {
+    let space = if declarator.is_empty() || declarator.starts_with('[') { "" } else { " " };
+    format!("{ty}{space}{declarator}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INT: u32 = 1;
+    const POINTER: u32 = 2;
+    const ARRAY: u32 = 3;
+    const STRUCT: u32 = 4;
+    const VOLATILE: u32 = 9;
+    const CONST: u32 = 10;
+    const PROTOTYPE: u32 = 13;
+
+    /// A BTF section of `char` and these types, each of a kind and the type that it is of: 1 is `char`, the first one here 2.
+    fn layouts(types: &[(u32, u32)]) -> Layouts {
+        let strings = b"\0char\0event\0";
+        let mut records = vec![1, INT << 24, 1, 1 << 24 | 8];
+        for &(kind, of) in types {
+            match kind {
+                ARRAY => records.extend([0, kind << 24, 0, of, 1, 3]),
+                STRUCT => records.extend([6, kind << 24, 0]),
+                _ => records.extend([0, kind << 24, of]),
+            }
+        }
+        let len = records.len() as u32 * 4;
+        let mut words = vec![0x0001_eb9f, 24, 0, len, len, strings.len() as u32];
+        words.extend(records);
+        let mut bytes = words.into_iter().flat_map(u32::to_le_bytes).collect::<Vec<_>>();
+        bytes.extend(strings);
+        Layouts::of_btf(&bytes).unwrap()
+    }
+
+    /// The last of the types, and a declaration of `x` of it.
+    fn spelled(types: &[(u32, u32)]) -> [String; 2] {
+        let id = TypeId(types.len() as u32 + 1);
+        let layouts = layouts(types);
+        [layouts.c_name(id), layouts.c_declaration("x", id)]
+    }
+
+    #[test]
+    fn qualifiers_stand_behind_the_pointer_that_they_qualify() {
+        assert_eq!(spelled(&[(CONST, 1)]), ["const char", "const char x"]);
+        assert_eq!(spelled(&[(POINTER, 1)]), ["char *", "char *x"]);
+        assert_eq!(spelled(&[(CONST, 1), (POINTER, 2)]), ["const char *", "const char *x"]);
+        assert_eq!(spelled(&[(CONST, 1), (POINTER, 2), (CONST, 3)]), ["const char *const", "const char *const x"]);
+        assert_eq!(spelled(&[(POINTER, 1), (VOLATILE, 2), (CONST, 3)]), ["char *const volatile", "char *const volatile x"]);
+        assert_eq!(spelled(&[(POINTER, 1), (CONST, 2), (POINTER, 3)]), ["char *const *", "char *const *x"]);
+        assert_eq!(spelled(&[(STRUCT, 0), (CONST, 2), (POINTER, 3), (POINTER, 4)]), ["const struct event **", "const struct event **x"]);
+    }
+
+    #[test]
+    fn arrays_and_functions_bind_stronger_than_pointers() {
+        assert_eq!(spelled(&[(ARRAY, 1)]), ["char[3]", "char x[3]"]);
+        assert_eq!(spelled(&[(ARRAY, 1), (ARRAY, 2)]), ["char[3][3]", "char x[3][3]"]);
+        assert_eq!(spelled(&[(ARRAY, 1), (CONST, 2)]), ["const char[3]", "const char x[3]"]);
+        assert_eq!(spelled(&[(POINTER, 1), (ARRAY, 2)]), ["char *[3]", "char *x[3]"]);
+        assert_eq!(spelled(&[(POINTER, 1), (CONST, 2), (ARRAY, 3)]), ["char *const[3]", "char *const x[3]"]);
+        assert_eq!(spelled(&[(ARRAY, 1), (POINTER, 2)]), ["char (*)[3]", "char (*x)[3]"]);
+        assert_eq!(spelled(&[(PROTOTYPE, 0), (POINTER, 2)]), ["void (*)()", "void (*x)()"]);
+        assert_eq!(spelled(&[(PROTOTYPE, 0), (POINTER, 2), (CONST, 3), (ARRAY, 4)]), ["void (*const[3])()", "void (*const x[3])()"]);
+    }
+
+    #[test]
+    fn pointers_to_themselves_end() {
+        assert_eq!(spelled(&[(POINTER, 2)])[1], format!(".. {}x", "*".repeat(16)));
+    }
+
+    #[test]
+    fn spellings_of_other_tools_are_understood() {
+        let layouts = layouts(&[(POINTER, 1), (CONST, 2), (ARRAY, 3)]);
+        for text in ["char *const[3]", "char * const [3]", "const char *[3]", "char*[3]"] {
+            assert!(layouts.is_spelled(TypeId(4), text), "{text}");
+        }
+        assert!(!layouts.is_spelled(TypeId(4), "char *[4]"));
     }
 }
