@@ -67,7 +67,8 @@ impl SectionMap {
         // SAFETY: libbpf gave the offset, at which there are `len` bytes.
         let start = unsafe { NonNull::new(start.cast::<u8>())?.add(offset) };
         // SAFETY: libbpf keeps the memory until the object is loaded or closed, before which the borrows of it end. Where it can only be
-        // read, `freezes` says so. Nobody shares the object with other threads.
+        // read, `freezes` says so. Nobody shares the object with other threads. Pages of an arena stay as long as its programs do not free
+        // those of their own variables.
         unsafe { Storage::memory(start, usize::try_from(len).ok()?) }
     }
 }
