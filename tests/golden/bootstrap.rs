@@ -443,6 +443,22 @@ pub mod bootstrap {
                 ::core::result::Result::Ok(Attached::new(self, links))
             }
         }
+        impl ::eunomia_runtime::reader::Records for Loaded {
+            type Event<'a> = Export<'a>;
+            fn poll<R: ::eunomia_runtime::reader::Outcome>(
+                &self,
+                timeout: ::core::time::Duration,
+                f: impl ::core::ops::FnMut(Export<'_>) -> R,
+            ) -> ::eunomia_runtime::Result<u64> {
+                Self::poll(self, timeout, f)
+            }
+            fn control(&self) -> ::eunomia_runtime::reader::Control {
+                Self::control(self)
+            }
+            fn descriptor(&self) -> ::std::os::fd::BorrowedFd<'_> {
+                ::std::os::fd::AsFd::as_fd(&self.object)
+            }
+        }
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 8 bytes.
