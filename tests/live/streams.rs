@@ -314,6 +314,8 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, count: u64, prod
         flags: u32,
         cpu: u32,
         batch_size: u32,
+        // The kernel refuses bytes behind the last field that are not zero, and those of padding may be anything.
+        zero: u32,
     }
     const BPF_PROG_TEST_RUN: libc::c_int = 10;
     let args = [count, 0, producer];
