@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 9] = [
+const FIXTURES: [(&str, &str); 10] = [
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
     ("kinds", "bpf/kinds.json"),
@@ -14,6 +14,7 @@ const FIXTURES: [(&str, &str); 9] = [
     ("names", "bpf/names.json"),
     ("programs", "bpf/programs.json"),
     ("refused", "bpf/refused.json"),
+    ("samples", "bpf/samples.json"),
     ("shapes", "bpf/shapes.json"),
     ("streams", "bpf/streams.json"),
 ];

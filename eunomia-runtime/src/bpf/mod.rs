@@ -17,7 +17,8 @@ pub use attach::{Direction, Every, Interface, ProbePoint, Sampling, Target, XdpM
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
 pub use map::{
-    Array, BloomFilter, FdMap, HashMap, Map, PerCpuArray, PerCpuHashMap, PerfEventArray, Queue, RingBuffer, StackTraces, Storage,
+    Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, HashMap, Map, PerCpu, PerCpuArray, PerCpuEntries,
+    PerCpuHashMap, PerCpuSampler, PerfEventArray, Queue, RingBuffer, Sampler, StackTraces, Storage,
 };
 pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};
