@@ -242,6 +242,11 @@ fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: 
             if let Some(export) = exports.iter().find(|export| export.stream.map == def.name) {
                 return Map { field, def, handle: stream(export, def) };
             }
+            if def.kind == MapKind::USER_RINGBUF {
+                let name = &def.name;
+                let (ty, made) = (quote!(::eunomia_runtime::bpf::UserRingBuffer<'a>), quote!(loaded.user_ring_buffer(#name)?));
+                return Map { field, def, handle: Handle { ty, made } };
+            }
             let (key, value) = (def.key_size, def.value_size);
             let (ty, into) = match def.kind {
                 MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {

@@ -5,6 +5,7 @@
 
 mod args;
 mod bootstrap;
+mod commands;
 mod control;
 mod errors;
 mod maps;
@@ -77,6 +78,12 @@ const TESTS: &[Test] = &[
     ("maps::prefixes", maps::prefixes),
     ("maps::kernel_objects_by_descriptor", maps::kernel_objects_by_descriptor),
     ("maps::wrong_types_are_refused", maps::wrong_types_are_refused),
+    ("commands::every_record_arrives", commands::every_record_arrives),
+    ("commands::a_full_ring", commands::a_full_ring),
+    ("commands::a_sender_waits_for_room", commands::a_sender_waits_for_room),
+    ("commands::what_is_not_submitted_was_never_there", commands::what_is_not_submitted_was_never_there),
+    ("commands::records_of_any_length", commands::records_of_any_length),
+    ("commands::one_producer_at_a_time", commands::one_producer_at_a_time),
     ("samples::every_entry_whatever_the_size", samples::every_entry_whatever_the_size),
     ("samples::more_entries_in_one_bucket_than_room", samples::more_entries_in_one_bucket_than_room),
     ("samples::entries_come_and_go_meanwhile", samples::entries_come_and_go_meanwhile),

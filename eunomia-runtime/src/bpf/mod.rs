@@ -18,7 +18,7 @@ pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
 pub use map::{
     Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, HashMap, Map, PerCpu, PerCpuArray, PerCpuEntries,
-    PerCpuHashMap, PerCpuSampler, PerfEventArray, Queue, RingBuffer, Sampler, StackTraces, Storage,
+    PerCpuHashMap, PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces, Storage, UserRingBuffer,
 };
 pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};

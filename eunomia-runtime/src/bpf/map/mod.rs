@@ -10,6 +10,7 @@ mod queue;
 mod sampler;
 mod stack_trace;
 mod stream;
+mod user_ring;
 
 use std::{
     ffi::{OsStr, c_void},
@@ -31,6 +32,8 @@ pub use queue::{BloomFilter, Queue};
 pub use sampler::{ByteEntries, ByteSampler, Entries, PerCpu, PerCpuEntries, PerCpuSampler, Sampler};
 pub use stack_trace::StackTraces;
 pub use stream::{PerfEventArray, RingBuffer};
+pub(super) use user_ring::Claims;
+pub use user_ring::{Producer, Reserved, UserRingBuffer};
 
 /// A map of any kind.
 #[derive(Debug)]
