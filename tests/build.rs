@@ -9,7 +9,7 @@ use eunomia_runtime::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for name in ["arena", "args", "bootstrap", "kinds", "maps", "names", "programs", "refused", "shapes", "streams"] {
+    for name in ["arena", "args", "bootstrap", "kinds", "maps", "names", "programs", "refused", "samples", "shapes", "streams"] {
         Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
     }
     let out = env::var("OUT_DIR")?;

@@ -225,8 +225,12 @@ fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: 
                 let (ty, made) = stream(export, def);
                 return Map { field, def, ty, made };
             }
-            let ty = Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }.handle(def, &quote!('a));
             let name = &def.name;
+            if def.kind == MapKind::USER_RINGBUF {
+                let ty = quote!(::eunomia_runtime::bpf::UserRingBuffer<'a>);
+                return Map { field, def, ty, made: quote!(loaded.user_ring_buffer(#name)?) };
+            }
+            let ty = Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }.handle(def, &quote!('a));
             Map { field, def, ty, made: quote!(loaded.map(#name)?.into_typed()?) }
         })
         .collect()

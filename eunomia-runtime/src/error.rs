@@ -47,6 +47,11 @@ pub enum Error {
         /// What the first one said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no room for a record now, since no program has read those that are there.
+    Full {
+        /// The ring buffer.
+        name: String,
+    },
 }
 
 impl fmt::Display for Error {
@@ -71,6 +76,7 @@ impl fmt::Display for Error {
             Self::Value { name, why } => write!(f, "{name}: {why}"),
             Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {source}"),
             Self::Callback { count, source } => write!(f, "the callback failed on {count} records; on the first: {source}"),
+            Self::Full { name } => write!(f, "{name}: it is full, no program has read the records that are there"),
         }
     }
 }

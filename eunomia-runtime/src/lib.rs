@@ -11,6 +11,7 @@ pub mod dynamic;
 mod error;
 #[cfg(feature = "dynamic")]
 pub mod fault;
+pub mod histogram;
 #[cfg(feature = "dynamic")]
 pub mod object;
 #[cfg(feature = "load")]

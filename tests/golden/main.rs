@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 10] = [
+const FIXTURES: [(&str, &str); 11] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
@@ -15,6 +15,7 @@ const FIXTURES: [(&str, &str); 10] = [
     ("names", "bpf/names.json"),
     ("programs", "bpf/programs.json"),
     ("refused", "bpf/refused.json"),
+    ("samples", "bpf/samples.json"),
     ("shapes", "bpf/shapes.json"),
     ("streams", "bpf/streams.json"),
 ];

@@ -5,12 +5,14 @@
 
 mod args;
 mod bootstrap;
+mod commands;
 mod control;
 mod errors;
 mod maps;
 mod perf;
 mod programs;
 mod readers;
+mod samples;
 mod streams;
 mod tokio;
 mod variables;
@@ -82,6 +84,22 @@ const TESTS: &[Test] = &[
     ("maps::kernel_objects_by_descriptor", maps::kernel_objects_by_descriptor),
     ("maps::maps_in_maps", maps::maps_in_maps),
     ("maps::wrong_types_are_refused", maps::wrong_types_are_refused),
+    ("commands::every_record_arrives", commands::every_record_arrives),
+    ("commands::a_full_ring", commands::a_full_ring),
+    ("commands::a_sender_waits_for_room", commands::a_sender_waits_for_room),
+    ("commands::what_is_not_submitted_was_never_there", commands::what_is_not_submitted_was_never_there),
+    ("commands::records_of_any_length", commands::records_of_any_length),
+    ("commands::one_producer_at_a_time", commands::one_producer_at_a_time),
+    ("samples::every_entry_whatever_the_size", samples::every_entry_whatever_the_size),
+    ("samples::more_entries_in_one_bucket_than_room", samples::more_entries_in_one_bucket_than_room),
+    ("samples::entries_come_and_go_meanwhile", samples::entries_come_and_go_meanwhile),
+    ("samples::a_walk_that_starts_over", samples::a_walk_that_starts_over),
+    ("samples::taking_loses_nothing", samples::taking_loses_nothing),
+    ("samples::differences_lose_nothing", samples::differences_lose_nothing),
+    ("samples::a_value_of_all_cpus", samples::a_value_of_all_cpus),
+    ("samples::arrays_are_zeroed", samples::arrays_are_zeroed),
+    ("samples::maps_of_other_kinds", samples::maps_of_other_kinds),
+    ("samples::a_sampler_outlives_its_object", samples::a_sampler_outlives_its_object),
     ("programs::xdp_on_an_interface", programs::xdp_on_an_interface),
     ("programs::tcx_on_an_interface", programs::tcx_on_an_interface),
     ("programs::samples_of_this_process", programs::samples_of_this_process),

@@ -123,7 +123,7 @@ fn cell(id: u32) -> Cell {
     Cell { id, ..Cell::default() }
 }
 
-fn cpus() -> usize {
+pub(crate) fn cpus() -> usize {
     let list = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap();
     1 + list.trim().rsplit(['-', ',']).next().unwrap().parse::<usize>().unwrap()
 }

@@ -24,6 +24,7 @@ fn packages_are_current() {
         ("tests", "names"),
         ("tests", "programs"),
         ("tests", "refused"),
+        ("tests", "samples"),
         ("tests", "streams"),
         ("tests", "shapes"),
         ("examples/bootstrap", "bootstrap"),

@@ -8,9 +8,10 @@ use std::{
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
 
 use super::{
-    Link, Links, Map, PerfEventArray, Program, RingBuffer, Section, Target,
+    Link, Links, Map, PerfEventArray, Program, RingBuffer, Section, Target, UserRingBuffer,
     link::attach,
     load::Facts,
+    map::Claims,
     messages::refused,
     section::{Access, SectionMap},
 };
@@ -28,6 +29,7 @@ pub struct Loaded {
     name: String,
     streams: Vec<String>,
     targets: BTreeMap<String, Target>,
+    producers: Claims,
 }
 
 impl Loaded {
@@ -40,7 +42,7 @@ impl Loaded {
         targets: BTreeMap<String, Target>,
     ) -> Result<Self> {
         let sources = streams.iter().map(|stream| source(&object, stream, perf)).collect::<Result<_>>()?;
-        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, streams, targets })
+        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, streams, targets, producers: Claims::default() })
     }
 
     /// The object's name.
@@ -91,6 +93,14 @@ impl Loaded {
     fn stream(&self, name: &str) -> Result<usize> {
         let found = self.streams.iter().position(|stream| stream == name);
         found.ok_or_else(|| Error::NotFound { what: "stream", name: name.to_owned(), known: self.streams.clone() })
+    }
+
+    /// A ring buffer that programs read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no map of this name, [`Error::Value`] where it is of another kind.
+    pub fn user_ring_buffer(&self, name: &str) -> Result<UserRingBuffer<'_>> {
+        UserRingBuffer::new(self.map(name)?, &self.producers)
     }
 
     /// A program.

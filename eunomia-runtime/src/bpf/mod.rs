@@ -18,8 +18,9 @@ pub use attach::{Direction, Every, Interface, ProbePoint, Sampling, Target, XdpM
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
 pub use map::{
-    Array, BloomFilter, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, PerCpuArray, PerCpuHashMap, PerfEventArray, Queue, RingBuffer,
-    StackTraces, Storage,
+    Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, PerCpu,
+    PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces,
+    Storage, UserRingBuffer,
 };
 pub use open::{Open, OpenProgram, Spec};
 pub use preflight::{Check, Preflight, preflight};

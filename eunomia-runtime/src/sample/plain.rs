@@ -1,4 +1,4 @@
-use std::{ptr, slice};
+use std::slice;
 
 use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 
@@ -38,16 +38,37 @@ pub unsafe trait Plain: Copy + 'static {
         at.is_aligned().then(|| unsafe { &mut *at })
     }
 
+    /// As many values as `bytes` are enough for, in place; none where they are not aligned for the type.
+    fn slice_of_bytes(bytes: &[u8]) -> &[Self] {
+        let at = bytes.as_ptr().cast::<Self>();
+        let len = bytes.len().checked_div(size_of::<Self>()).unwrap_or(0);
+        if !at.is_aligned() {
+            return &[];
+        }
+        // SAFETY: there are bytes for `len` values, aligned for them, borrowed as the result is, and any bytes are a value.
+        unsafe { slice::from_raw_parts(at, len) }
+    }
+
+    /// The bytes of values that stand one behind the other.
+    fn slice_bytes(values: &[Self]) -> &[u8] {
+        // SAFETY: all bytes of plain values are initialised, and do not change while they are borrowed.
+        unsafe { slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+    }
+
+    /// As [`Self::slice_bytes`], to be changed.
+    fn slice_bytes_mut(values: &mut [Self]) -> &mut [u8] {
+        // SAFETY: all bytes of plain values are initialised, borrowed alone here, and any others are values, too.
+        unsafe { slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
+    }
+
     /// The bytes of the value.
     fn bytes(&self) -> &[u8] {
-        // SAFETY: all bytes of a plain value are initialised, and do not change while it is borrowed.
-        unsafe { slice::from_raw_parts(ptr::from_ref(self).cast(), size_of::<Self>()) }
+        Self::slice_bytes(slice::from_ref(self))
     }
 
     /// The bytes of the value, to be changed.
     fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: all bytes of a plain value are initialised, borrowed alone here, and any others are a value, too.
-        unsafe { slice::from_raw_parts_mut(ptr::from_mut(self).cast(), size_of::<Self>()) }
+        Self::slice_bytes_mut(slice::from_mut(self))
     }
 }
 

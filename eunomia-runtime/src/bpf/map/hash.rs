@@ -1,4 +1,4 @@
-use std::{marker::PhantomData, os::fd::AsRawFd as _, ptr};
+use std::marker::PhantomData;
 
 use libbpf_rs::{MapType, libbpf_sys};
 
@@ -77,51 +77,18 @@ where
         })
     }
 
-    /// Every entry, many with one system call (`BPF_MAP_LOOKUP_BATCH`); by [`Self::iter`] where the kernel (before 5.6, tries before
-    /// 5.16) has no such call for this map.
+    /// Every entry, once: one sample of [`Self::sampler`], copied.
     ///
     /// # Errors
-    /// [`Error::Kernel`], or those of [`Self::iter`].
+    /// As [`super::Sampler::sample`].
     pub fn entries(&self) -> Result<Vec<(K, V)>> {
-        let mut entries = Vec::new();
-        let mut room = (self.map.max_entries() as usize).clamp(1, 4096);
-        // The kernel's mark of where to go on: of the size of a key, and at least a word.
-        let mut mark = vec![0u64; size_of::<K>().div_ceil(8).max(1)];
-        let mut started = false;
-        loop {
-            let (mut keys, mut values) = (new_vec::<K>(room), new_vec::<V>(room));
-            let mut count = room as u32;
-            let from = if started { mark.as_ptr().cast_mut().cast() } else { ptr::null_mut() };
-            let mut next = mark.clone();
-            let (fd, to, keys_at, values_at) =
-                (self.map.fd().as_raw_fd(), next.as_mut_ptr().cast(), keys.as_mut_ptr().cast(), values.as_mut_ptr().cast());
-            // SAFETY: `keys` and `values` have room for `count` of the map's sizes, the marks for a key, and all live through the call.
-            let error = unsafe { libbpf_sys::bpf_map_lookup_batch(fd, from, to, keys_at, values_at, &raw mut count, ptr::null()) };
-            match -error {
-                // A bucket has more entries than there is room for.
-                libc::ENOSPC if room < 1 << 24 => {
-                    room *= 2;
-                    continue;
-                }
-                0 | libc::ENOENT => {
-                    entries.extend(keys.into_iter().zip(values).take(count as usize));
-                    if error != 0 {
-                        return Ok(entries);
-                    }
-                    (mark, started) = (next, true);
-                }
-                libc::EINVAL | libc::EOPNOTSUPP | 524 if !started => return self.iter().collect(),
-                _ => return Err(self.map.refused(error, "look up many keys in")),
-            }
-        }
+        let mut sampler = self.map.sampler()?;
+        let entries = sampler.sample()?;
+        Ok(entries.iter().filter_map(|(key, value)| K::read(key).zip(V::read(value))).collect())
     }
 
     /// The map without types.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }
-}
-
-fn new_vec<T: Plain>(len: usize) -> Vec<T> {
-    std::iter::repeat_with(T::zeroed).take(len).collect()
 }

@@ -1,27 +1,32 @@
 //! Maps, by kind.
 
 mod array;
+mod calls;
+mod deltas;
 mod fds;
 mod hash;
 mod in_place;
 mod nested;
 mod percpu;
 mod queue;
+mod sampler;
 mod stack_trace;
 mod stream;
+mod user_ring;
 
 use std::{
     ffi::{OsStr, c_void},
-    io,
-    os::fd::{AsRawFd as _, BorrowedFd},
+    os::fd::BorrowedFd,
     ptr,
 };
 
-use libbpf_rs::{MapCore, MapHandle, MapType, libbpf_sys};
+use libbpf_rs::{MapCore, MapHandle, MapType};
 
-use crate::{Error, Result, refusal::refusal, sample::Plain};
+use crate::{Error, Result, sample::Plain};
+use calls::Calls;
 
 pub use array::Array;
+pub use deltas::{Change, Deltas};
 pub use fds::{FdMap, Storage};
 pub use hash::HashMap;
 pub use in_place::InPlace;
@@ -29,8 +34,11 @@ pub(super) use nested::InnerDef;
 pub use nested::MapOfMaps;
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
+pub use sampler::{ByteEntries, ByteSampler, Entries, PerCpu, PerCpuEntries, PerCpuSampler, Sampler};
 pub use stack_trace::StackTraces;
 pub use stream::{PerfEventArray, RingBuffer};
+pub(super) use user_ring::Claims;
+pub use user_ring::{Producer, Reserved, UserRingBuffer};
 
 /// A map of any kind.
 #[derive(Debug)]
@@ -136,8 +144,12 @@ impl<'a> Map<'a> {
         Err(Error::Value { name: self.describe(), why })
     }
 
+    fn calls(&self) -> Calls<'_> {
+        Calls { fd: self.fd(), name: self.name() }
+    }
+
     fn describe(&self) -> String {
-        format!("map `{}`", self.name().to_string_lossy())
+        self.calls().describe()
     }
 
     /// The value of `key`; the types were held against the map's sizes when its typed handle was made.
@@ -149,9 +161,7 @@ impl<'a> Map<'a> {
 
     /// Reads the value of the key at `key`, which has the map's size, or is null for a kind without keys.
     pub(super) fn lookup_bytes(&self, key: *const c_void, value: &mut [u8]) -> Result<bool> {
-        // SAFETY: key and value have the map's sizes, as every caller has checked, and live through the call.
-        let error = unsafe { libbpf_sys::bpf_map_lookup_elem(self.fd().as_raw_fd(), key, value.as_mut_ptr().cast()) };
-        self.found(error, "look up a key in")
+        self.calls().lookup(key, value)
     }
 
     fn update<K: Plain, V: Plain>(&self, key: &K, value: &V, flags: u32) -> Result<()> {
@@ -160,25 +170,19 @@ impl<'a> Map<'a> {
 
     /// Writes the value of the key at `key`, which has the map's size, or is null for a kind without keys.
     pub(super) fn update_bytes(&self, key: *const c_void, value: &[u8], flags: u32) -> Result<()> {
-        // SAFETY: as in `lookup_bytes`; the kernel only reads both.
-        let error = unsafe { libbpf_sys::bpf_map_update_elem(self.fd().as_raw_fd(), key, value.as_ptr().cast(), flags.into()) };
-        if error < 0 { Err(self.refused(error, "write to")) } else { Ok(()) }
+        self.calls().update(key, value, flags)
     }
 
     fn delete<K: Plain>(&self, key: &K) -> Result<bool> {
-        // SAFETY: the key has the map's size and lives through the call, which only reads it.
-        let error = unsafe { libbpf_sys::bpf_map_delete_elem(self.fd().as_raw_fd(), ptr::from_ref(key).cast()) };
-        self.found(error, "remove a key from")
+        self.calls().delete(ptr::from_ref(key).cast())
     }
 
     /// The key behind `last`, or the first.
     fn next_key<K: Plain>(&self, last: Option<&K>) -> Result<Option<K>> {
         let mut next = K::zeroed();
         let last = last.map_or(ptr::null(), |last| ptr::from_ref(last).cast());
-        let (fd, next_at) = (self.fd().as_raw_fd(), (&raw mut next).cast());
-        // SAFETY: both keys have the map's size and live through the call; null asks for the first.
-        let error = unsafe { libbpf_sys::bpf_map_get_next_key(fd, last, next_at) };
-        self.found(error, "walk the keys of").map(|found| found.then_some(next))
+        let found = self.calls().next_key(last, (&raw mut next).cast())?;
+        Ok(found.then_some(next))
     }
 
     /// Every key. Those that go while we read are left out; where the BPF side removes the very key that the walk stands on, the kernel
@@ -198,25 +202,9 @@ impl<'a> Map<'a> {
                     steps = left;
                     self.next_key(Some(&key))
                 }
-                None => {
-                    let why = "it changes faster than it can be walked, entries may be missing".to_owned();
-                    Err(Error::Value { name: self.describe(), why })
-                }
+                None => Err(self.calls().too_fast()),
             };
             Some(Ok(key))
         })
-    }
-
-    /// Whether there was a key, from the result of a call that says ENOENT where there is none.
-    fn found(&self, error: i32, tried: &str) -> Result<bool> {
-        match error {
-            0.. => Ok(true),
-            error if error == -libc::ENOENT => Ok(false),
-            error => Err(self.refused(error, tried)),
-        }
-    }
-
-    fn refused(&self, error: i32, tried: &str) -> Error {
-        refusal(format!("{tried} the {}", self.describe()), io::Error::from_raw_os_error(-error))
     }
 }

@@ -1,0 +1,331 @@
+//! Whole maps, again and again into the same memory.
+
+mod memory;
+mod per_cpu;
+mod typed;
+
+use std::{
+    ffi::{OsString, c_void},
+    fmt,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    ptr,
+    slice::ChunksExact,
+};
+
+use libbpf_rs::{MapType, libbpf_sys};
+
+use super::{Calls, Map};
+use crate::{Error, Result, cpus, refusal::refusal};
+use memory::Memory;
+
+pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};
+pub use typed::{Entries, Sampler};
+
+/// Reads a whole map as bytes, into memory that it keeps: nothing is allocated once that has grown to the map's entries. It has a
+/// descriptor of its own, so it may outlive the handle and the object that it was made from.
+///
+/// What [`Sampler`] says of samples holds for these, too.
+pub struct ByteSampler {
+    fd: OwnedFd,
+    name: OsString,
+    kind: MapType,
+    max_entries: usize,
+    key_size: usize,
+    /// Of all CPUs.
+    value_size: usize,
+    keys: Memory,
+    values: Memory,
+    /// Entries that there is memory for.
+    room: usize,
+    /// Entries that were read.
+    len: usize,
+    /// Where the kernel goes on: a key, or the number of a bucket.
+    mark: Vec<u8>,
+}
+
+/// What a sampler has read: keys with their values, as bytes. A value of a per-CPU map is one for each possible CPU, each rounded up to
+/// 8 bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct ByteEntries<'s> {
+    keys: &'s [u8],
+    values: &'s [u8],
+    key_size: usize,
+    value_size: usize,
+}
+
+/// `bpf_map_lookup_batch`, or the one that deletes what it has read.
+type Batch =
+    unsafe extern "C" fn(i32, *mut c_void, *mut c_void, *mut c_void, *mut c_void, *mut u32, *const libbpf_sys::bpf_map_batch_opts) -> i32;
+
+/// The kernel's own ENOTSUPP, which it lets out of `bpf` where a map has no such operation.
+const ENOTSUPP: i32 = 524;
+
+impl Map<'_> {
+    /// What reads the whole map as bytes.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where the map has no keys; [`Error::Kernel`] where its descriptor cannot be duplicated.
+    pub fn sampler(&self) -> Result<ByteSampler> {
+        let (key_size, mut value_size) = (self.key_size() as usize, self.value_size() as usize);
+        if key_size == 0 || value_size == 0 {
+            return Err(Error::Value { name: self.describe(), why: format!("a map of type {:?} has no entries to be read", self.kind()) });
+        }
+        const PER_CPU: [MapType; 4] = [MapType::PercpuHash, MapType::LruPercpuHash, MapType::PercpuArray, MapType::PercpuCgroupStorage];
+        if PER_CPU.contains(&self.kind()) {
+            value_size = value_size.next_multiple_of(8) * cpus::possible()? as usize;
+        }
+        let fd = self.fd().try_clone_to_owned().map_err(|error| refusal(format!("duplicate the {}", self.describe()), error))?;
+        Ok(ByteSampler {
+            fd,
+            name: self.name().to_owned(),
+            kind: self.kind(),
+            max_entries: self.max_entries() as usize,
+            key_size,
+            value_size,
+            keys: Memory::default(),
+            values: Memory::default(),
+            room: 0,
+            len: 0,
+            // As `bpf_map_lookup_batch` of libbpf asks for it.
+            mark: vec![0; key_size.max(4)],
+        })
+    }
+}
+
+impl ByteSampler {
+    /// Reads every entry; see [`Sampler::sample`].
+    ///
+    /// # Errors
+    /// Those of [`Sampler::sample`].
+    pub fn sample(&mut self) -> Result<ByteEntries<'_>> {
+        self.read()?;
+        Ok(self.entries())
+    }
+
+    /// Takes every entry out of the map; see [`Sampler::take`].
+    ///
+    /// # Errors
+    /// Those of [`Sampler::take`].
+    pub fn take(&mut self) -> Result<ByteEntries<'_>> {
+        if self.is_array() || !self.read_batches(libbpf_sys::bpf_map_lookup_and_delete_batch)? {
+            self.read()?;
+            self.clear_each()?;
+        }
+        Ok(self.entries())
+    }
+
+    /// What was read last; after an error, what was read until then.
+    pub fn entries(&self) -> ByteEntries<'_> {
+        let keys = self.keys.bytes().get(..self.len * self.key_size).unwrap_or_default();
+        let values = self.values.bytes().get(..self.len * self.value_size).unwrap_or_default();
+        ByteEntries { keys, values, key_size: self.key_size, value_size: self.value_size }
+    }
+
+    fn read(&mut self) -> Result<()> {
+        let batches = self.read_batches(libbpf_sys::bpf_map_lookup_batch);
+        let is_walked = matches!(batches, Ok(false));
+        let read = if is_walked { self.walk() } else { batches.map(drop) };
+        if is_walked || self.restarts() {
+            self.drop_repeated();
+        }
+        read
+    }
+
+    /// Reads the map by as few calls as there is room for; whether the kernel has the call for this map.
+    fn read_batches(&mut self, call: Batch) -> Result<bool> {
+        self.len = 0;
+        let (mut started, mut interrupted) = (false, 0);
+        loop {
+            self.grow_if_full();
+            let (error, count) = self.batch(call, started);
+            match error {
+                libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP if !started => return Ok(false),
+                // The next bucket has more entries than there is room for.
+                libc::ENOSPC => self.grow(),
+                // Fewer than there is room for are not the end: the next bucket did not fit, or somebody was in the way (EINTR where keys
+                // go while `generic_map_lookup_batch` of kernels before 6.14 reads them, EBUSY of `htab_lock_bucket`).
+                0 => self.len += count,
+                libc::EINTR | libc::EBUSY if interrupted < 1000 => {
+                    self.len += count;
+                    interrupted += 1;
+                }
+                libc::ENOENT => {
+                    self.len += count;
+                    return Ok(true);
+                }
+                _ => return Err(self.calls().refused(-error, "read the entries of")),
+            }
+            // Else the kernel has left no mark.
+            started |= count > 0 || error == libc::ENOSPC;
+            if self.restarts() && self.len > 2 * self.max_entries {
+                return Err(self.calls().too_fast());
+            }
+        }
+    }
+
+    /// One call, for as many entries as there is room for, from the mark on or from the start: its errno, and the entries that it read.
+    fn batch(&mut self, call: Batch, started: bool) -> (i32, usize) {
+        let keys = self.keys.bytes_mut().get_mut(self.len * self.key_size..self.room * self.key_size).unwrap_or_default();
+        let values = self.values.bytes_mut().get_mut(self.len * self.value_size..self.room * self.value_size).unwrap_or_default();
+        let room = (keys.len() / self.key_size).min(values.len() / self.value_size);
+        let mut count = u32::try_from(room).unwrap_or(u32::MAX);
+        let mark = self.mark.as_mut_ptr().cast();
+        let from = if started { mark } else { ptr::null_mut() };
+        let (fd, keys, values) = (self.fd.as_raw_fd(), keys.as_mut_ptr().cast(), values.as_mut_ptr().cast());
+        // SAFETY: `keys` and `values` have room for `count` of the map's sizes, the mark for a key or the number of a bucket; all live
+        // through the call, which reads the mark before it writes it.
+        let error = unsafe { call(fd, from, mark, keys, values, &raw mut count, ptr::null()) };
+        // The count means something where the kernel came to read at all.
+        let count = if matches!(-error, 0 | libc::ENOENT | libc::ENOSPC | libc::EINTR | libc::EBUSY) { count as usize } else { 0 };
+        (-error, count.min(room))
+    }
+
+    /// Reads the map key by key. Keys that go before their value is read are left out.
+    fn walk(&mut self) -> Result<()> {
+        self.len = 0;
+        let mut last = ptr::null();
+        for _ in 0..=2 * self.max_entries {
+            self.grow_if_full();
+            let mark = self.mark.as_mut_ptr().cast();
+            if !self.calls().next_key(last, mark)? {
+                return Ok(());
+            }
+            last = mark.cast_const();
+            let calls = Calls { fd: self.fd.as_fd(), name: &self.name };
+            let (Some(key), Some(value)) = (self.keys.at_mut(self.len, self.key_size), self.values.at_mut(self.len, self.value_size))
+            else {
+                break;
+            };
+            if calls.lookup(last, value)? {
+                key.copy_from_slice(self.mark.get(..self.key_size).unwrap_or_default());
+                self.len += 1;
+            }
+        }
+        Err(self.calls().too_fast())
+    }
+
+    /// Whether batches start over where the key that they stand on is removed, so that keys can come again.
+    fn restarts(&self) -> bool {
+        const IN_ORDER: [MapType; 6] =
+            [MapType::Hash, MapType::LruHash, MapType::PercpuHash, MapType::LruPercpuHash, MapType::Array, MapType::PercpuArray];
+        !IN_ORDER.contains(&self.kind)
+    }
+
+    fn drop_repeated(&mut self) {
+        let (keys, size) = (self.keys.bytes(), self.key_size);
+        let key = |index: usize| keys.get(index * size..(index + 1) * size);
+        let mut order: Vec<usize> = (0..self.len).collect();
+        order.sort_unstable_by(|a, b| key(*a).cmp(&key(*b)));
+        order.dedup_by(|a, b| key(*a) == key(*b));
+        order.sort_unstable();
+        self.len = 0;
+        for index in order {
+            self.keep(index);
+        }
+    }
+
+    /// Clears every entry that was read, and reads it once more right before, so that little can come between. Those that somebody
+    /// else has removed are left out.
+    fn clear_each(&mut self) -> Result<()> {
+        let zero = vec![0; self.value_size];
+        let read = std::mem::take(&mut self.len);
+        for index in 0..read {
+            if self.clear(index, &zero)? {
+                self.keep(index);
+            }
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, index: usize, zero: &[u8]) -> Result<bool> {
+        let is_array = self.is_array();
+        let calls = Calls { fd: self.fd.as_fd(), name: &self.name };
+        let (Some(key), Some(value)) = (self.keys.at_mut(index, self.key_size), self.values.at_mut(index, self.value_size)) else {
+            return Ok(false);
+        };
+        let key = key.as_ptr().cast();
+        if is_array {
+            if value != zero {
+                calls.lookup(key, value)?;
+                calls.update(key, zero, libbpf_sys::BPF_ANY)?;
+            }
+            return Ok(true);
+        }
+        Ok(calls.lookup(key, value)? && calls.delete(key)?)
+    }
+
+    /// Moves an entry to the end of those that stay.
+    fn keep(&mut self, index: usize) {
+        self.keys.copy(index, self.len, self.key_size);
+        self.values.copy(index, self.len, self.value_size);
+        self.len += 1;
+    }
+
+    /// Entries of arrays always exist, so they are zeroed where others are removed.
+    fn is_array(&self) -> bool {
+        matches!(self.kind, MapType::Array | MapType::PercpuArray)
+    }
+
+    fn grow_if_full(&mut self) {
+        if self.len == self.room {
+            self.grow();
+        }
+    }
+
+    /// Starts with about a megabyte, or what the map can hold.
+    fn grow(&mut self) {
+        let first = ((1 << 20) / (self.key_size + self.value_size)).clamp(16, self.max_entries.saturating_add(17));
+        self.room = first.max(self.room * 2);
+        self.keys.grow(self.room * self.key_size);
+        self.values.grow(self.room * self.value_size);
+    }
+
+    fn calls(&self) -> Calls<'_> {
+        Calls { fd: self.fd.as_fd(), name: &self.name }
+    }
+}
+
+impl<'s> ByteEntries<'s> {
+    /// The keys.
+    pub fn keys(&self) -> ChunksExact<'s, u8> {
+        self.keys.chunks_exact(self.key_size)
+    }
+
+    /// The values, in the order of the keys.
+    pub fn values(&self) -> ChunksExact<'s, u8> {
+        self.values.chunks_exact(self.value_size)
+    }
+
+    /// Each key with its value.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'s [u8], &'s [u8])> + use<'s> {
+        self.keys().zip(self.values())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.keys().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// All keys, one behind the other.
+    fn key_bytes(&self) -> &'s [u8] {
+        self.keys
+    }
+
+    /// All values, one behind the other.
+    fn value_bytes(&self) -> &'s [u8] {
+        self.values
+    }
+}
+
+/// Without the memory.
+impl fmt::Debug for ByteSampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, kind, len, room, .. } = self;
+        f.debug_struct("ByteSampler").field("map", name).field("kind", kind).field("len", len).field("room", room).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,248 @@
+//! Ring buffers from user space to programs (`BPF_MAP_TYPE_USER_RINGBUF`, kernel 6.1), from `kernel/bpf/ringbuf.c`.
+//!
+//! The map's file maps the consumer position (one page, read-only), the producer position (one page) and the data, twice in a row so that
+//! no record is ever split. A record is a header of 8 bytes, of which the first word is the length, and its sample, rounded up to 8.
+//!
+//! The kernel looks at nothing behind the producer position. We write a record there first and move the position over it last, so there
+//! are none that are busy or discarded: a record that is not submitted has never been there, also where its process dies.
+
+mod claim;
+mod pages;
+
+use std::{
+    ops::{Deref, DerefMut},
+    os::fd::OwnedFd,
+    sync::atomic::{Ordering, fence},
+    time::{Duration, Instant},
+};
+
+use libbpf_rs::MapType;
+use rustix::{
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, EventData, EventFlags},
+    },
+    io::Errno,
+    param::page_size,
+};
+
+use super::Map;
+use crate::{Error, Result, refusal::refusal, sample::Plain};
+use claim::Claim;
+use pages::Pages;
+
+pub(in crate::bpf) use claim::Claims;
+
+const HEADER: usize = 8;
+
+/// The most that the kernel hands to a program (`DYNPTR_MAX_SIZE`). A longer record would block the ring for good.
+const MAX_SAMPLE: usize = (1 << 24) - 1;
+
+/// The longest single wait; the caller waits again.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A ring buffer that programs read with `bpf_user_ringbuf_drain`.
+#[derive(Debug)]
+pub struct UserRingBuffer<'a> {
+    map: Map<'a>,
+    claims: &'a Claims,
+}
+
+/// What writes records into a [`UserRingBuffer`]. Nobody tells a program that there are any: it looks when it runs.
+///
+/// It has a mapping of its own, so it may outlive the handle that it was made from, and go to another thread.
+#[derive(Debug)]
+pub struct Producer {
+    consumed: Pages,
+    produced: Pages,
+    data: Pages,
+    size: usize,
+    /// Tells of each drain, as an edge: a ring with any room at all is always ready.
+    drained: OwnedFd,
+    claim: Claim,
+}
+
+/// A record that is filled in place. It is sent by [`Self::submit`]; dropped, it has never been there.
+#[derive(Debug)]
+#[must_use = "it is sent by `submit`"]
+pub struct Reserved<'p, E> {
+    event: &'p mut E,
+    commit: Commit<'p>,
+}
+
+/// Where the producer is behind the record.
+#[derive(Debug)]
+struct Commit<'p> {
+    produced: &'p Pages,
+    position: u64,
+}
+
+impl<'a> UserRingBuffer<'a> {
+    pub(in crate::bpf) fn new(map: Map<'a>, claims: &'a Claims) -> Result<Self> {
+        let map = map.expect(&[MapType::UserRingBuf], None, None)?;
+        Ok(Self { map, claims })
+    }
+
+    /// What writes into the ring. There is one at a time for each map of an object; processes and objects that share a pinned map must
+    /// see to it themselves.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where there is one already; [`Error::Kernel`] where the ring cannot be mapped.
+    pub fn producer(&self) -> Result<Producer> {
+        let name = self.map.describe();
+        let claim = self.claims.claim(&name).ok_or_else(|| refuse(&name, "there is a producer already; drop it first"))?;
+        let tried = |errno: Errno| refusal(format!("map the ring of the {name}"), errno.into());
+        let (fd, page, size) = (self.map.fd(), page_size(), self.map.max_entries() as usize);
+        let consumed = Pages::new(fd, 0, page, false).map_err(tried)?;
+        let produced = Pages::new(fd, page, page, true).map_err(tried)?;
+        let data = Pages::new(fd, 2 * page, 2 * size, true).map_err(tried)?;
+        let tried = |errno: Errno| refusal(format!("wait on the {name} with epoll"), errno.into());
+        let drained = epoll::create(CreateFlags::CLOEXEC).map_err(tried)?;
+        epoll::add(&drained, fd, EventData::new_u64(0), EventFlags::OUT | EventFlags::ET).map_err(tried)?;
+        Ok(Producer { consumed, produced, data, size, drained, claim })
+    }
+
+    /// The map without types.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.map
+    }
+}
+
+impl Producer {
+    /// Sends a record.
+    ///
+    /// # Errors
+    /// [`Error::Full`] where there is no room for it now, [`Error::Value`] where there never is.
+    pub fn send<E: Plain>(&mut self, event: &E) -> Result<()> {
+        self.send_bytes(event.bytes())
+    }
+
+    /// As [`Self::send`], and waits for room until `timeout` has passed. A program that drains with `BPF_RB_NO_WAKEUP` wakes nobody:
+    /// that there is room is then seen at the end.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; [`Error::Kernel`] where epoll fails.
+    pub fn send_timeout<E: Plain>(&mut self, event: &E, timeout: Duration) -> Result<()> {
+        self.wait(size_of::<E>(), timeout)?;
+        self.send(event)
+    }
+
+    /// As [`Self::send`], of any length.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let (sample, commit) = self.take(bytes.len())?;
+        sample.copy_from_slice(bytes);
+        commit.submit();
+        Ok(())
+    }
+
+    /// Room for a record, zeroed, to be filled in place. Types with an alignment of more than 8 bytes have no place in a ring and do not
+    /// compile here; [`Self::send`] copies them.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn reserve<E: Plain>(&mut self) -> Result<Reserved<'_, E>> {
+        const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes") };
+        let (sample, commit) = self.take(size_of::<E>())?;
+        sample.fill(0);
+        let event = E::of_bytes_mut(sample).ok_or_else(|| refuse("ring buffer", "its mapping is misaligned"))?;
+        Ok(Reserved { event, commit })
+    }
+
+    /// As [`Self::reserve`], and waits for room as [`Self::send_timeout`] does.
+    ///
+    /// # Errors
+    /// As [`Self::send_timeout`].
+    pub fn reserve_timeout<E: Plain>(&mut self, timeout: Duration) -> Result<Reserved<'_, E>> {
+        self.wait(size_of::<E>(), timeout)?;
+        self.reserve()
+    }
+
+    /// The sample of the next record, of `len` bytes, and what sends it.
+    fn take(&mut self, len: usize) -> Result<(&mut [u8], Commit<'_>)> {
+        let (position, total) = self.room(len)?;
+        let record = self.data.bytes_mut(position as usize & (self.size - 1), total);
+        let (header, sample) = record.split_at_mut(HEADER);
+        // The length, which `room` has seen to have 24 bits at most, and a word that the kernel leaves alone.
+        header.copy_from_slice(&(len as u64).to_le_bytes());
+        let commit = Commit { produced: &self.produced, position: position + total as u64 };
+        Ok((sample.get_mut(..len).unwrap_or_default(), commit))
+    }
+
+    /// Where the next record starts, and how long a record of `len` bytes is, if there is room for it.
+    fn room(&self, len: usize) -> Result<(u64, usize)> {
+        let total = (len + HEADER).next_multiple_of(8);
+        if len > MAX_SAMPLE || total > self.size {
+            return Err(refuse(self.claim.name(), &format!("a record of {len} bytes does not fit into a ring of {}", self.size)));
+        }
+        let position = self.produced.position().load(Ordering::Relaxed);
+        let consumed = self.consumed.position().load(Ordering::Relaxed);
+        // Pairs with the release of `__bpf_user_ringbuf_sample_release`: the program is done with what we write over. A fence, since only
+        // relaxed loads are sure not to write, and the page is read-only.
+        fence(Ordering::Acquire);
+        match (self.size as u64).checked_sub(position.wrapping_sub(consumed)) {
+            Some(_) if !position.is_multiple_of(8) => Err(self.torn()),
+            Some(room) if total as u64 > room => Err(Error::Full { name: self.claim.name().to_owned() }),
+            Some(_) => Ok((position, total)),
+            None => Err(self.torn()),
+        }
+    }
+
+    fn torn(&self) -> Error {
+        refuse(self.claim.name(), "its positions contradict each other: another process writes to this ring, too")
+    }
+
+    /// Waits until there is room for a record of `len` bytes, or `timeout` has passed.
+    fn wait(&self, len: usize, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now().checked_add(timeout);
+        while let Err(Error::Full { .. }) = self.room(len) {
+            let left = deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            let left = left.min(MAX_WAIT);
+            let timeout = Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
+            let mut events = [const { std::mem::MaybeUninit::uninit() }; 1];
+            match epoll::wait(&self.drained, &mut events, Some(&timeout)) {
+                // A drain that freed too little, one that was before we looked, or a signal: look again.
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(refusal(format!("wait on the {} with epoll", self.claim.name()), errno.into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<E> Reserved<'_, E> {
+    /// Sends the record.
+    pub fn submit(self) {
+        self.commit.submit();
+    }
+}
+
+impl<E> Deref for Reserved<'_, E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        self.event
+    }
+}
+
+impl<E> DerefMut for Reserved<'_, E> {
+    fn deref_mut(&mut self) -> &mut E {
+        self.event
+    }
+}
+
+impl Commit<'_> {
+    fn submit(self) {
+        // Pairs with the acquire of `__bpf_user_ringbuf_peek`: header and sample are written.
+        self.produced.position().store(self.position, Ordering::Release);
+    }
+}
+
+fn refuse(name: &str, why: &str) -> Error {
+    Error::Value { name: name.to_owned(), why: why.to_owned() }
+}

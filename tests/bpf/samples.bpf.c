@@ -1,0 +1,131 @@
+// Maps to be read as a whole while programs and other threads change them.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct total {
+    unsigned long long count;
+    unsigned long long bytes;
+    unsigned int last;
+    unsigned int cpu;
+    unsigned long long unused;
+};
+
+// Of a size that is rounded up where each CPU has one.
+struct part {
+    unsigned int count;
+    unsigned int bytes;
+    unsigned int last;
+};
+
+#define map(name, kind, entries, ...) \
+    struct { \
+        __uint(type, BPF_MAP_TYPE_##kind); \
+        __uint(max_entries, entries); \
+        __type(key, unsigned int); \
+        __VA_ARGS__ \
+    } name SEC(".maps")
+
+map(table, HASH, 120000, __type(value, struct total););
+map(small, HASH, 10000, __type(value, struct total););
+map(lru, LRU_HASH, 120000, __type(value, struct total););
+map(parts, PERCPU_HASH, 20000, __type(value, struct part););
+map(cells, ARRAY, 100000, __type(value, unsigned long long););
+map(cpu_cells, PERCPU_ARRAY, 5000, __type(value, unsigned int););
+// Has no batches, and starts over where the key that it is walked from is removed.
+map(devices, DEVMAP_HASH, 5000, __type(value, unsigned int););
+// Where a key goes is known beforehand, so that all can be made to meet in one bucket.
+map(crowded, HASH, 64, __uint(value_size, 65536); __uint(map_flags, BPF_F_ZERO_SEED););
+
+struct prefix {
+    unsigned int bits;
+    unsigned int address;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(max_entries, 5000);
+    __type(key, struct prefix);
+    __type(value, unsigned int);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+} trie SEC(".maps");
+
+// What programs are run with; they return how far they came.
+struct args {
+    unsigned long long count;
+    unsigned long long start;
+};
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static int insert_one(unsigned int i, struct args *args)
+{
+    unsigned int key = args->start + i;
+    struct total total = { .count = 1, .bytes = key };
+
+    return bpf_map_update_elem(&table, &key, &total, BPF_NOEXIST) != 0;
+}
+
+// Inserts `count` keys from `start` on, each with a count of one.
+SEC("raw_tp/insert")
+int insert(struct args *args)
+{
+    struct args loop = *args;
+
+    return bpf_loop(args->count, insert_one, &loop, 0);
+}
+
+static int add_one(unsigned int i, struct args *args)
+{
+    unsigned int key = (args->start + i) % 1000;
+    struct total *total = bpf_map_lookup_elem(&table, &key);
+    struct part *part = bpf_map_lookup_elem(&parts, &key);
+    unsigned long long *cell = bpf_map_lookup_elem(&cells, &key);
+    unsigned int *cpu_cell = bpf_map_lookup_elem(&cpu_cells, &key);
+
+    if (total)
+        __sync_fetch_and_add(&total->count, 1);
+    if (part)
+        part->count += 1;
+    if (cell)
+        __sync_fetch_and_add(cell, 1);
+    if (cpu_cell)
+        *cpu_cell += 1;
+    return 0;
+}
+
+// Adds one in place, in each map that has the key, `count` times over the keys below 1000.
+SEC("raw_tp/add")
+int add(struct args *args)
+{
+    struct args loop = *args;
+
+    return bpf_loop(args->count, add_one, &loop, 0);
+}
+
+static int count_one(unsigned int i, struct args *args)
+{
+    unsigned int key = i % 1000;
+    unsigned long long *own = bpf_map_lookup_elem(&cells, &key);
+    struct total total = {};
+
+    if (!own)
+        return 1;
+    total.count = *own + 1;
+    if (bpf_map_update_elem(&table, &key, &total, BPF_EXIST)) {
+        total.count = 1;
+        if (bpf_map_update_elem(&table, &key, &total, BPF_NOEXIST))
+            return 1;
+    }
+    *own = total.count;
+    return 0;
+}
+
+// Counts up `count` times over the keys below 1000, by values that are written as a whole: onto the one that is there, whose count stands
+// in `cells`, or from one on where it has been taken.
+SEC("raw_tp/count")
+int count(struct args *args)
+{
+    struct args loop = *args;
+
+    return bpf_loop(args->count, count_one, &loop, 0);
+}
