@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::Path};
 use eunomia_build::{Config, Skeleton};
 use eunomia_runtime::{
     object::{Kind, TypeId},
-    skeleton::model::ExportConfig,
+    skeleton::model::{ExportConfig, Sample, SampleKind},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -15,7 +15,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
     fs::write(out.join("plain.json"), plain()?)?;
-    Ok(Config::new().skeleton(out.join("plain.json")).generate()?)
+    Config::new().skeleton(out.join("plain.json")).generate()?;
+    fs::write(out.join("sampled.json"), sampled()?)?;
+    Ok(Config::new().skeleton(out.join("sampled.json")).generate()?)
 }
 
 /// The streams object in multiple mode, with an export type for each map that is no struct.
@@ -39,6 +41,23 @@ fn plain() -> Result<String, Box<dyn Error>> {
             "events" => map.export = bytes.clone(),
             _ => {}
         }
+    }
+    Ok(skeleton.to_json())
+}
+
+/// The samples object in multiple mode, with maps that are read at intervals.
+fn sampled() -> Result<String, Box<dyn Error>> {
+    let mut skeleton = Skeleton::from_file("bpf/samples.json")?;
+    skeleton.name = "sampled".to_owned();
+    skeleton.multiple_exports = true;
+    for map in &mut skeleton.maps {
+        let (interval, clear_map) = match map.name.as_str() {
+            "table" => (20, true),
+            "trie" => (50, false),
+            _ => continue,
+        };
+        map.sample = Some(Sample { interval, kind: SampleKind::KeyValue, unit: None, clear_map, other: Default::default() });
+        map.export = ExportConfig::Default;
     }
     Ok(skeleton.to_json())
 }

@@ -204,7 +204,7 @@ fn note(file: &str, checked: &Checked) {
         return;
     }
     for stream in &checked.streams {
-        if let Payload::Bytes { why } = &stream.payload {
+        if let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) {
             let map = &stream.map;
             println!("cargo::warning={file}: the records of `{map}` are delivered as bytes: {why}; name their type with `event`");
         }

@@ -81,6 +81,8 @@ pub(crate) struct Export<'a> {
     pub(crate) stream: &'a Stream,
     /// `None`: bytes.
     pub(crate) ty: Option<TokenStream>,
+    /// The type of the keys of a map that is read at intervals, with the bytes that they have.
+    pub(crate) key: Option<(TokenStream, u32)>,
     /// Whether the type displays itself as an event.
     pub(crate) is_struct: bool,
     /// Whether records go on behind the struct.
@@ -148,7 +150,21 @@ fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fau
                 }
                 Payload::Bytes { .. } => (None, false),
             };
-            Export { variant, field, stream, ty, is_struct, is_flexible, custom }
+            let sampled = stream.sampled.as_ref().map(|sampled| {
+                let id = sampled.key.filter(|id| checked.layouts.has_values(*id));
+                if let Some(id) = id {
+                    types.need(id, &format!("{}_key", stream.map), &format!("the keys of the map `{}`", stream.map), &stream.place, faults);
+                }
+                (types.rust_or_bytes(id, sampled.key_size.into(), &quote!(types::)), sampled)
+            });
+            // Values without a type are the bytes that the map says.
+            let ty = match &sampled {
+                Some((_, sampled)) => ty.or_else(|| Some(types.rust_or_bytes(None, sampled.value_size.into(), &quote!(types::)))),
+                None => ty,
+            };
+            let key = sampled.map(|(key, sampled)| (key, sampled.key_size));
+            is_flexible &= key.is_none();
+            Export { variant, field, stream, ty, key, is_struct, is_flexible, custom }
         })
         .collect()
 }
@@ -221,7 +237,7 @@ fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: 
                 None => place.clone(),
             };
             let field = fields.claim(verbatim(&def.name));
-            if let Some(export) = exports.iter().find(|export| export.stream.map == def.name) {
+            if let Some(export) = exports.iter().find(|export| export.stream.map == def.name && export.key.is_none()) {
                 let (ty, made) = stream(export, def);
                 return Map { field, def, ty, made };
             }

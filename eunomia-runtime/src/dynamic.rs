@@ -18,8 +18,7 @@ use std::{
 
 use crate::{
     Error, Result, Skeleton, bpf,
-    bpf::{Access, Direction, ReadOnly, ReadWrite, Section, Spec, Target},
-    fault::{Fault, Faults},
+    bpf::{Access, Direction, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
     object::{Checked, DataSection, Hook, Variable},
     reader::{Control, Outcome, Records, Stats, Verdict, Waiting},
     value::{self, Value},
@@ -47,6 +46,8 @@ pub type Attached = bpf::Attached<Loaded>;
 pub struct Event<'a> {
     /// The map.
     pub map: &'a str,
+    /// The key of an entry, for a map that is read at intervals.
+    pub key: Option<Value<'a>>,
     /// What it holds.
     pub value: Value<'a>,
 }
@@ -59,13 +60,18 @@ impl Skeleton {
     pub fn open(self) -> Result<Open> {
         let file = self.name.clone();
         let checked = self.check(&file)?;
-        checked.delivers(&file)?;
         let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
+        let samples = checked.streams.iter().filter_map(|stream| {
+            let sampled = stream.sampled.as_ref()?;
+            Some(Sample { map: &stream.map, every: Duration::from_millis(sampled.interval), clear: sampled.clear })
+        });
+        let samples: Vec<_> = samples.collect();
         let setup = checked.setup(&file)?;
         let spec = Spec {
             name: &checked.skeleton.name,
             object: checked.skeleton.object.as_deref().unwrap_or_default(),
             streams: &streams,
+            samples: &samples,
             perf_pages: checked.perf_pages(),
         };
         let mut inner = bpf::Open::new(&spec)?;
@@ -89,19 +95,6 @@ impl Skeleton {
 }
 
 impl Checked {
-    /// Refuses what the readers cannot deliver, before anything is opened.
-    fn delivers(&self, file: &str) -> Result<(), Faults> {
-        let mut faults = Vec::new();
-        let place = self.skeleton.skel_place().key("maps");
-        for (i, map) in self.skeleton.maps.iter().enumerate() {
-            if map.sample.is_some() {
-                let todo = "remove the key, or read the map through its descriptor";
-                faults.push(Fault::at(place.index(i).key("sample"), "sampled maps are not delivered yet", todo));
-            }
-        }
-        Faults::or(file, faults, Some(()))
-    }
-
     fn variable(&self, name: &str) -> Result<(&DataSection, &Variable)> {
         let all = || self.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
         all().find(|(_, variable)| variable.name == name).ok_or_else(|| Error::NotFound {
@@ -234,8 +227,16 @@ impl Loaded {
     }
 
     fn deliver<R: Outcome>(&self, index: usize, record: &[u8], f: &mut impl FnMut(Event<'_>) -> R) -> Verdict {
-        let map = self.checked.streams.get(index).map_or("", |stream| stream.map.as_str());
-        Verdict::of(Value::of_stream(&self.checked, index, record).map(|value| f(Event { map, value })))
+        let stream = self.checked.streams.get(index);
+        let map = stream.map_or("", |stream| stream.map.as_str());
+        let (key, record) = match stream.and_then(|stream| stream.sampled.as_ref()) {
+            Some(sampled) => {
+                let (key, value) = Value::of_entry(&self.checked, sampled, record);
+                (Some(key), value)
+            }
+            None => (None, record),
+        };
+        Verdict::of(Value::of_stream(&self.checked, index, record).map(|value| f(Event { map, key, value })))
     }
 
     /// What became of the records of each map.

@@ -9,7 +9,7 @@ pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, view, view_mut},
     line::{braced, constant},
-    with_event, with_tail,
+    with_entry, with_event, with_tail,
 };
 
 #[cfg(feature = "serde")]

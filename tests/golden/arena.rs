@@ -148,6 +148,7 @@ pub mod arena {
                     name: "arena",
                     object: OBJECT,
                     streams: &[],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

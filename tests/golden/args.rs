@@ -540,6 +540,7 @@ pub mod args {
                     name: "args",
                     object: OBJECT,
                     streams: &[],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

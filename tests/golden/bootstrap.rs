@@ -266,6 +266,7 @@ pub mod bootstrap {
                     name: "bootstrap",
                     object: OBJECT,
                     streams: &["rb"],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -830,6 +830,7 @@ pub mod kinds {
                     name: "kinds",
                     object: OBJECT,
                     streams: &["rb"],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -303,6 +303,7 @@ pub mod maps {
                     name: "maps",
                     object: OBJECT,
                     streams: &[],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

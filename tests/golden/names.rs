@@ -237,6 +237,7 @@ pub mod names {
                     name: "names",
                     object: OBJECT,
                     streams: &["use"],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -92,6 +92,7 @@ pub mod programs {
                     name: "programs",
                     object: OBJECT,
                     streams: &[],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

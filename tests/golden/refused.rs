@@ -28,6 +28,7 @@ pub mod refused {
                     name: "refused",
                     object: OBJECT,
                     streams: &[],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -250,6 +250,7 @@ pub mod samples {
                     name: "samples",
                     object: OBJECT,
                     streams: &[],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

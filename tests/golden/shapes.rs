@@ -1288,6 +1288,7 @@ pub mod shapes {
                     name: "shapes",
                     object: OBJECT,
                     streams: &["rb"],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

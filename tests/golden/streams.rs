@@ -242,6 +242,7 @@ pub mod streams {
                     name: "streams",
                     object: OBJECT,
                     streams: &["notes", "rb", "events"],
+                    samples: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -12,6 +12,7 @@ mod maps;
 mod perf;
 mod programs;
 mod readers;
+mod sampled;
 mod samples;
 mod streams;
 mod tokio;
@@ -70,6 +71,10 @@ const TESTS: &[Test] = &[
     ("readers::errors_of_callbacks_lose_nothing", readers::errors_of_callbacks_lose_nothing),
     ("readers::a_pause_keeps_records", readers::a_pause_keeps_records),
     ("readers::perf_samples_do_not_wait_for_others", readers::perf_samples_do_not_wait_for_others),
+    ("sampled::entries_arrive_at_intervals", sampled::entries_arrive_at_intervals),
+    ("sampled::a_sample_goes_on_after_a_break", sampled::a_sample_goes_on_after_a_break),
+    ("sampled::an_event_loop_is_woken_for_a_sample", sampled::an_event_loop_is_woken_for_a_sample),
+    ("sampled::dynamic_entries_have_keys", sampled::dynamic_entries_have_keys),
     ("tokio::batches_survive_cancellation", tokio::batches_survive_cancellation),
     ("tokio::a_stream_ends_when_it_is_stopped", tokio::a_stream_ends_when_it_is_stopped),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),

@@ -15,6 +15,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/plain.rs"));
     include!(concat!(env!("OUT_DIR"), "/programs.rs"));
     include!(concat!(env!("OUT_DIR"), "/refused.rs"));
+    include!(concat!(env!("OUT_DIR"), "/sampled.rs"));
     include!(concat!(env!("OUT_DIR"), "/samples.rs"));
     include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
     include!(concat!(env!("OUT_DIR"), "/streams.rs"));

@@ -12,14 +12,22 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     }
     let variants = module.exports.iter().map(|export| {
         let variant = &export.variant;
-        let mut doc = Doc(format!("A record of the map `{}` ({}).", export.stream.map, export.stream.kind));
+        let (map, kind) = (&export.stream.map, &export.stream.kind);
+        let mut doc = Doc(match &export.stream.sampled {
+            Some(sampled) => {
+                let taken = if sampled.clear { ", and taken out of it" } else { "" };
+                format!("An entry of the map `{map}` ({kind}), read every {} milliseconds{taken}.", sampled.interval)
+            }
+            None => format!("A record of the map `{map}` ({kind})."),
+        });
         if let Payload::Bytes { why } = &export.stream.payload {
             doc.0.push_str(&format!(" Its type is not known: {why}."));
         }
-        let ty = match &export.ty {
-            Some(ty) if export.is_flexible => quote!(::eunomia_runtime::sample::Tailed<'a, #ty>),
-            Some(ty) => quote!(&'a #ty),
-            None => quote!(&'a [u8]),
+        let ty = match (&export.ty, &export.key) {
+            (Some(ty), Some((key, _))) => quote!(::eunomia_runtime::sample::Entry<'a, #key, #ty>),
+            (Some(ty), None) if export.is_flexible => quote!(::eunomia_runtime::sample::Tailed<'a, #ty>),
+            (Some(ty), None) => quote!(&'a #ty),
+            (None, _) => quote!(&'a [u8]),
         };
         quote! {
             #doc
@@ -28,7 +36,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     });
     let shown = module.exports.iter().map(|export| {
         let variant = &export.variant;
-        let show = if export.is_struct {
+        let show = if export.is_struct || export.key.is_some() {
             quote!(::core::fmt::Display::fmt(record, f))
         } else {
             quote!(::eunomia_runtime::sample::Line::line(*record, f))

@@ -9,6 +9,13 @@ use crate::{module::Module, types::literal};
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let name = &module.checked.skeleton.name;
     let streams = module.exports.iter().map(|export| &export.stream.map);
+    let samples = module.exports.iter().filter_map(|export| {
+        let (map, sampled) = (&export.stream.map, export.stream.sampled.as_ref()?);
+        let (millis, clear) = (literal(sampled.interval), sampled.clear);
+        Some(quote! {
+            ::eunomia_runtime::bpf::Sample { map: #map, every: ::core::time::Duration::from_millis(#millis), clear: #clear }
+        })
+    });
     let pages = literal(module.checked.perf_pages() as u64);
     let initial = module.initial.iter().map(|value| {
         let (section, variable, offset) = (&value.section.name, &value.variable.name, literal(value.variable.offset));
@@ -53,6 +60,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 name: #name,
                 object: OBJECT,
                 streams: &[#(#streams),*],
+                samples: &[#(#samples),*],
                 perf_pages: #pages,
             })?;
             #(#setup)*
@@ -226,14 +234,20 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
     }
     let arms = module.exports.iter().enumerate().map(|(i, export)| {
         let (index, variant) = (literal(i as u64), &export.variant);
-        match &export.ty {
-            Some(ty) if export.is_flexible => quote! {
+        match (&export.ty, &export.key) {
+            (Some(ty), Some((key, size))) => {
+                let size = literal(u64::from(*size));
+                quote! {
+                    #index => ::eunomia_runtime::__private::with_entry::<#key, #ty, _>(record, #size, |entry| f(Export::#variant(entry))),
+                }
+            }
+            (Some(ty), None) if export.is_flexible => quote! {
                 #index => ::eunomia_runtime::__private::with_tail::<#ty, _>(record, |event| f(Export::#variant(event))),
             },
-            Some(ty) => quote! {
+            (Some(ty), None) => quote! {
                 #index => ::eunomia_runtime::__private::with_event(record, |event: &#ty| f(Export::#variant(event))),
             },
-            None => quote!(#index => ::core::result::Result::Ok(f(Export::#variant(record))),),
+            (None, _) => quote!(#index => ::core::result::Result::Ok(f(Export::#variant(record))),),
         }
     });
     let stats = module.exports.iter().enumerate().map(|(i, export)| {

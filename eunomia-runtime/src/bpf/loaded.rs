@@ -11,13 +11,14 @@ use super::{
     Link, Links, Map, PerfEventArray, Program, RingBuffer, Section, Target, UserRingBuffer,
     link::attach,
     load::Facts,
-    map::Claims,
+    map::{Claims, Records},
     messages::refused,
+    open::Settings,
     section::{Access, SectionMap},
 };
 use crate::{
     Error, Result,
-    reader::{Control, PerfArray, PerfBuffer, Reader, Ring, Source, Stats, Verdict, Waiting},
+    reader::{Control, PerfArray, Reader, Ring, Sampled, Source, Stats, Verdict, Waiting},
 };
 
 /// An object whose maps and programs are in the kernel, with its readers open. Dropping it unloads them.
@@ -33,15 +34,9 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn new(
-        object: Object,
-        facts: Facts,
-        name: String,
-        streams: Vec<String>,
-        perf: PerfBuffer,
-        targets: BTreeMap<String, Target>,
-    ) -> Result<Self> {
-        let sources = streams.iter().map(|stream| source(&object, stream, perf)).collect::<Result<_>>()?;
+    pub(super) fn new(object: Object, facts: Facts, settings: Settings) -> Result<Self> {
+        let sources = settings.streams.iter().map(|stream| source(&object, stream, &settings)).collect::<Result<_>>()?;
+        let Settings { name, streams, targets, .. } = settings;
         Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, streams, targets, producers: Claims::default() })
     }
 
@@ -192,14 +187,18 @@ fn find_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
 }
 
 /// The reader of the map `name`.
-fn source(object: &Object, name: &str, perf: PerfBuffer) -> Result<Source> {
+fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
     let map = find_map(object, name)?;
+    if let Some(&(every, clear)) = settings.samples.get(name) {
+        let entries = Records::new(Map::new(map, None).sampler()?, clear);
+        return Sampled::new(every, Box::new(entries)).map(Source::Sampled);
+    }
     match map.map_type() {
         MapType::RingBuf => {
             let info = map.info().map_err(|error| refused(format!("ask the kernel about the map `{name}`"), &error, ""))?;
             Ring::new(name, map.as_fd(), map.max_entries(), info.info.map_flags).map(Source::Ring)
         }
-        MapType::PerfEventArray => PerfArray::open(name, map.as_fd(), map.max_entries(), perf).map(Source::Perf),
+        MapType::PerfEventArray => PerfArray::open(name, map.as_fd(), map.max_entries(), settings.perf).map(Source::Perf),
         other => Err(Error::Value { name: name.to_owned(), why: format!("a map of type {other:?} delivers no records") }),
     }
 }

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, ffi::OsStr};
+use std::{collections::BTreeMap, ffi::OsStr, time::Duration};
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, ObjectBuilder, OpenObject, OpenProgramMut, libbpf_sys};
 
@@ -19,18 +19,39 @@ pub struct Spec<'a> {
     pub object: &'a [u8],
     /// The maps whose records are delivered, in the order in which [`Loaded::poll`] numbers them.
     pub streams: &'a [&'a str],
+    /// Those of them that are read at intervals.
+    pub samples: &'a [Sample<'a>],
     /// Pages of a perf ring on each CPU, a power of two; see [`Open::set_perf_buffer`].
     pub perf_pages: usize,
+}
+
+/// A map that is read at intervals.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    /// The map.
+    pub map: &'a str,
+    /// The time between two readings.
+    pub every: Duration,
+    /// Whether its entries are taken out; see [`super::Sampler::take`].
+    pub clear: bool,
 }
 
 /// An object that is open and not yet loaded: variables and programs can be set up.
 #[derive(Debug)]
 pub struct Open {
     object: OpenObject,
-    name: String,
-    streams: Vec<String>,
-    perf: PerfBuffer,
-    targets: BTreeMap<String, Target>,
+    settings: Settings,
+}
+
+/// What loading needs beside the object.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) streams: Vec<String>,
+    /// Those that are read at intervals, and whether they are emptied.
+    pub(super) samples: BTreeMap<String, (Duration, bool)>,
+    pub(super) perf: PerfBuffer,
+    pub(super) targets: BTreeMap<String, Target>,
 }
 
 impl Open {
@@ -43,11 +64,16 @@ impl Open {
         let tried = || format!("open the BPF object `{}`", spec.name);
         let (object, said) = listen(|| ObjectBuilder::default().name(spec.name)?.open_memory(spec.object));
         let object = object.map_err(|error| refused(tried(), &error, &said))?;
-        let streams = spec.streams.iter().map(|&map| map.to_owned()).collect();
-        let perf = PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() };
-        let open = Self { object, name: spec.name.to_owned(), streams, perf, targets: BTreeMap::new() };
-        open.streams.iter().try_for_each(|map| open.find_map(map))?;
-        if let Some(twice) = open.streams.iter().find(|map| open.streams.iter().filter(|other| other == map).count() > 1) {
+        let settings = Settings {
+            name: spec.name.to_owned(),
+            streams: spec.streams.iter().map(|&map| map.to_owned()).collect(),
+            samples: spec.samples.iter().map(|sample| (sample.map.to_owned(), (sample.every, sample.clear))).collect(),
+            perf: PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() },
+            targets: BTreeMap::new(),
+        };
+        let open = Self { object, settings };
+        spec.streams.iter().try_for_each(|map| open.find_map(map))?;
+        if let Some(twice) = spec.streams.iter().find(|map| spec.streams.iter().filter(|other| other == map).count() > 1) {
             return Err(Error::Value { name: format!("map `{twice}`"), why: "it is named twice among those to be read".to_owned() });
         }
         Ok(open)
@@ -93,7 +119,7 @@ impl Open {
     /// [`Error::NotFound`] where the object has no program of this name.
     pub fn set_target(&mut self, program: &str, target: Target) -> Result<()> {
         self.program(program)?;
-        self.targets.insert(program.to_owned(), target);
+        self.settings.targets.insert(program.to_owned(), target);
         Ok(())
     }
 
@@ -128,12 +154,12 @@ impl Open {
 
     /// How the rings of perf event arrays are set up: their size, and when the kernel wakes the reader.
     pub fn set_perf_buffer(&mut self, buffer: PerfBuffer) {
-        self.perf = buffer;
+        self.settings.perf = buffer;
     }
 
     /// How the rings of perf event arrays are set up.
     pub fn perf_buffer(&self) -> PerfBuffer {
-        self.perf
+        self.settings.perf
     }
 
     /// The flags that a map will be made with (`BPF_F_*` of `uapi/linux/bpf.h`); those of a section are libbpf's choice.
@@ -166,10 +192,10 @@ impl Open {
     /// # Errors
     /// [`Error::Kernel`] with the verifier's log where a program was refused. Everything that was loaded before is unloaded.
     pub fn load(self) -> Result<Loaded> {
-        let Self { object, name, streams, perf, targets } = self;
+        let Self { object, settings } = self;
         let (object, said) = listen(|| load(object));
-        let (object, facts) = object.map_err(|error| refused(format!("load the BPF object `{name}`"), &error, &said))?;
-        Loaded::new(object, facts, name, streams, perf, targets)
+        let (object, facts) = object.map_err(|error| refused(format!("load the BPF object `{}`", settings.name), &error, &said))?;
+        Loaded::new(object, facts, settings)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     fault::{Fault, Place},
     skeleton::{
         Skeleton,
-        model::{CustomMember, Export, ExportConfig},
+        model::{CustomMember, Export, ExportConfig, Sample},
     },
 };
 
@@ -22,12 +22,29 @@ use crate::{
 pub struct Stream {
     /// The map.
     pub map: String,
-    /// [`MapKind::RINGBUF`] or [`MapKind::PERF_EVENT_ARRAY`].
+    /// [`MapKind::RINGBUF`], [`MapKind::PERF_EVENT_ARRAY`], or the kind of a map that is read at intervals.
     pub kind: MapKind,
-    /// What its records hold.
+    /// What its records hold, or the values of a map that is read at intervals.
     pub payload: Payload,
+    /// Of a map that is read at intervals.
+    pub sampled: Option<Sampled>,
     /// Where the document says so.
     pub place: Place,
+}
+
+/// How a map is read at intervals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sampled {
+    /// The type of its keys; `None` where the object does not tell.
+    pub key: Option<TypeId>,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Milliseconds between two readings.
+    pub interval: u64,
+    /// Whether its entries are taken out.
+    pub clear: bool,
 }
 
 /// What a record holds.
@@ -55,7 +72,7 @@ pub struct CustomField {
     pub ty: TypeId,
 }
 
-/// Resolves every ring buffer and perf event array, in the document's order, then in the object's.
+/// Resolves every ring buffer, perf event array and map that is read at intervals, in the document's order, then in the object's.
 pub(super) fn resolve(
     skeleton: &Skeleton,
     layouts: &Layouts,
@@ -79,15 +96,17 @@ pub(super) fn resolve(
         .map(|(i, export)| declared_type(skeleton, export, &skeleton.exports_place().index(i), layouts, &structs, faults))
         .collect();
     let place = skeleton.skel_place().key("maps");
-    let streams = |def: &&MapDef| matches!(def.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY);
+    let sampled: HashSet<&str> = skeleton.maps.iter().filter(|map| map.sample.is_some()).map(|map| map.name.as_str()).collect();
+    let is_ring = |def: &MapDef| matches!(def.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY);
+    let streams = |def: &&MapDef| is_ring(def) || sampled.contains(def.name.as_str());
     let defs: HashMap<&str, &MapDef> = maps.iter().filter(streams).map(|def| (def.name.as_str(), def)).collect();
     let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();
     let listed = skeleton.maps.iter().enumerate().filter_map(|(i, map)| {
         let def = *defs.get(map.name.as_str())?;
-        Some((def, place.index(i), &map.export))
+        Some((def, place.index(i), &map.export, map.sample.as_ref()))
     });
     let unlisted = maps.iter().filter(streams).filter(|def| !names.contains(def.name.as_str()));
-    let all: Vec<_> = listed.chain(unlisted.map(|def| (def, place.clone(), &ExportConfig::None))).collect();
+    let all: Vec<_> = listed.chain(unlisted.map(|def| (def, place.clone(), &ExportConfig::None, None))).collect();
 
     let single = single_mode(&declared, &skeleton.exports, &dummies(layouts, sections), all.len(), layouts);
     let unknown = skeleton.events.keys().filter(|map| !defs.contains_key(map.as_str()));
@@ -99,17 +118,56 @@ pub(super) fn resolve(
         Fault::new(Place::default().key("events").key(map), what, "name one of them")
     }));
     all.into_iter()
-        .filter_map(|(def, place, config)| {
+        .filter_map(|(def, place, config, sample)| {
+            let sampled = match sample {
+                Some(sample) => Some(sampling(def, sample, &place.key("sample"), faults)?),
+                None => None,
+            };
             let payload = if let Some(c_type) = skeleton.events.get(&def.name) {
                 Payload::Type(named(c_type, &Place::default().key("events").key(&def.name), layouts, faults)?)
             } else if skeleton.multiple_exports {
-                multiple_mode(config, &place.key("export_config"), layouts, faults)?
+                multiple_mode(config, sampled.is_some().then_some(def), &place.key("export_config"), layouts, faults)?
+            } else if sampled.is_some() && !matches!(single, Payload::Type(_)) {
+                own_value(def, layouts)
             } else {
                 single.clone()
             };
-            Some(Stream { map: def.name.clone(), kind: def.kind, payload, place })
+            if let (Payload::Type(id), true) = (&payload, sampled.is_some()) {
+                fits(layouts, *id, def, &place, faults);
+            }
+            Some(Stream { map: def.name.clone(), kind: def.kind, payload, sampled, place })
         })
         .collect()
+}
+
+/// The values of a map that is read at intervals, as its definition tells.
+fn own_value(def: &MapDef, layouts: &Layouts) -> Payload {
+    match def.value.filter(|id| has_values(layouts, *id)) {
+        Some(id) => Payload::Type(id),
+        None => Payload::Bytes { why: "the map is defined by sizes alone".to_owned() },
+    }
+}
+
+/// How a map is read at intervals, where that can be done.
+fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Vec<Fault>) -> Option<Sampled> {
+    const WITH_ENTRIES: [MapKind; 7] =
+        [MapKind::HASH, MapKind::LRU_HASH, MapKind::ARRAY, MapKind::LPM_TRIE, MapKind::DEVMAP, MapKind::DEVMAP_HASH, MapKind::CPUMAP];
+    if !WITH_ENTRIES.contains(&def.kind) {
+        let what = format!("a map of type {} has no entries that could be read at intervals", def.kind);
+        faults.push(Fault::new(place.clone(), what, "remove the key; per-CPU maps have samplers of their own"));
+        return None;
+    }
+    let Sample { interval, clear_map, .. } = *sample;
+    Some(Sampled { key: def.key, key_size: def.key_size, value_size: def.value_size, interval, clear: clear_map })
+}
+
+/// Refuses a type with more bytes than the map's values have.
+fn fits(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut Vec<Fault>) {
+    let size = layouts.layout(id).size;
+    if size > def.value_size.into() {
+        let what = format!("`{}` has {size} bytes, the values of the map have {}", layouts.c_name(id), def.value_size);
+        faults.push(Fault::new(place.clone(), what, "name the type of the map's values"));
+    }
 }
 
 /// The type that the application names.
@@ -153,9 +211,16 @@ fn single_mode(declared: &[Option<TypeId>], exports: &[Export], dummies: &[TypeI
 }
 
 /// In multiple mode each map names its type; `None` where it is not exported.
-fn multiple_mode(config: &ExportConfig, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<Payload> {
+fn multiple_mode(
+    config: &ExportConfig,
+    sampled: Option<&MapDef>,
+    place: &Place,
+    layouts: &Layouts,
+    faults: &mut Vec<Fault>,
+) -> Option<Payload> {
     match config {
         ExportConfig::None => None,
+        ExportConfig::Default if sampled.is_some() => sampled.map(|def| own_value(def, layouts)),
         ExportConfig::Default => {
             faults.push(Fault::new(
                 place.clone(),

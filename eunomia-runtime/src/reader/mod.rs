@@ -8,6 +8,7 @@ mod perf;
 mod reader;
 mod records;
 mod ring;
+mod sampled;
 mod stats;
 mod waiting;
 
@@ -24,6 +25,7 @@ pub(crate) use mapping::Mapping;
 pub(crate) use perf::PerfArray;
 pub(crate) use reader::Source;
 pub(crate) use ring::Ring;
+pub(crate) use sampled::{Entries, Sampled};
 pub(crate) use stats::Counters;
 
 use crate::sample::Short;

@@ -15,7 +15,8 @@ use rustix::{
 };
 
 use super::{
-    Batch, Control, Counters, Drained, Fate, Outcome, PerfArray, Record, Ring, Stats, Verdict, Waiting, control::timespec, waiting::Burst,
+    Batch, Control, Counters, Drained, Fate, Outcome, PerfArray, Record, Ring, Sampled, Stats, Verdict, Waiting, control::timespec,
+    waiting::Burst,
 };
 use crate::{Error, Result, refusal::refusal, sample::Plain};
 
@@ -37,6 +38,7 @@ pub struct Reader {
 pub(crate) enum Source {
     Ring(Ring),
     Perf(PerfArray),
+    Sampled(Sampled),
     /// Its memory contradicted itself.
     Damaged,
 }
@@ -47,6 +49,7 @@ impl Source {
         match self {
             Self::Ring(ring) => ring.is_ready(),
             Self::Perf(array) => array.has_more(),
+            Self::Sampled(map) => map.is_ready(),
             Self::Damaged => false,
         }
     }
@@ -56,6 +59,7 @@ impl Source {
         match self {
             Self::Ring(ring) => ring.has_more(),
             Self::Perf(array) => array.has_more(),
+            Self::Sampled(map) => map.is_ready(),
             Self::Damaged => false,
         }
     }
@@ -86,6 +90,7 @@ impl Reader {
                     array.rings().try_for_each(|(cpu, fd)| add(fd, data(map, cpu)))?;
                     stats.update(|stats| stats.lost = Some(0));
                 }
+                Source::Sampled(sampled) => add(sampled.as_fd(), data(map, 0))?,
                 Source::Damaged => {}
             }
         }
@@ -285,6 +290,7 @@ impl Reader {
             let drained = match source {
                 Source::Ring(ring) => ring.drain(stats, running, deliver),
                 Source::Perf(array) => array.drain(stats, running, &mut deliver),
+                Source::Sampled(map) => map.drain(stats, running, &mut deliver),
                 Source::Damaged => Ok(Drained::All),
             };
             match drained {

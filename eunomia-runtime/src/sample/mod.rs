@@ -3,6 +3,7 @@
 pub(crate) mod access;
 mod bool;
 mod chars;
+mod entry;
 mod event;
 pub(crate) mod line;
 mod packed;
@@ -17,6 +18,9 @@ pub use self::bool::Bool;
 #[cfg(any(feature = "clap", feature = "dynamic"))]
 pub(crate) use chars::until_nul;
 pub use chars::{CharArray, TooLong};
+#[cfg(feature = "load")]
+pub(crate) use entry::value_offset;
+pub use entry::{Entry, with_entry};
 pub use event::{Event, Short, with_event};
 pub use line::{Fields, Line};
 pub use packed::Packed;

@@ -62,6 +62,16 @@ impl<'a> Value<'a> {
         Self::of(&checked.layouts, shape, bytes)
     }
 
+    /// The key of an entry of a map that is read at intervals, and the bytes of its value.
+    #[cfg(feature = "load")]
+    pub(crate) fn of_entry(checked: &'a Checked, sampled: &crate::object::Sampled, record: &'a [u8]) -> (Self, &'a [u8]) {
+        let size = sampled.key_size as usize;
+        let bytes = record.get(..size).unwrap_or_default();
+        let known = sampled.key.filter(|id| checked.layouts.has_values(*id) && checked.layouts.layout(*id).size == size as u64);
+        let shape = known.map_or(Shape::Bytes, Shape::Type);
+        (Self { layouts: &checked.layouts, shape, bytes }, record.get(crate::sample::value_offset(size)..).unwrap_or_default())
+    }
+
     fn of(layouts: &'a Layouts, shape: Shape<'a>, bytes: &'a [u8]) -> Result<Self, Short> {
         let size = match shape {
             Shape::Type(ty) => layouts.layout(ty).size,

@@ -34,6 +34,7 @@ pub(super) use nested::InnerDef;
 pub use nested::MapOfMaps;
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
+pub(super) use sampler::Records;
 pub use sampler::{ByteEntries, ByteSampler, Entries, PerCpu, PerCpuEntries, PerCpuSampler, Sampler};
 pub use stack_trace::StackTraces;
 pub use stream::{PerfEventArray, RingBuffer};

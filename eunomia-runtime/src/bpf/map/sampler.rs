@@ -2,6 +2,7 @@
 
 mod memory;
 mod per_cpu;
+mod records;
 mod typed;
 
 use std::{
@@ -19,6 +20,7 @@ use crate::{Error, Result, cpus, refusal::refusal};
 use memory::Memory;
 
 pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};
+pub(in crate::bpf) use records::Records;
 pub use typed::{Entries, Sampler};
 
 /// Reads a whole map as bytes, into memory that it keeps: nothing is allocated once that has grown to the map's entries. It has a

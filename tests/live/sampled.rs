@@ -1,0 +1,107 @@
+//! Maps that are read at intervals, in the same poll as everything else.
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    os::fd::AsFd as _,
+    time::{Duration, Instant},
+};
+
+use eunomia_runtime::{Skeleton, reader::Waiting};
+use eunomia_tests::built::sampled::{self, Export, types::Prefix};
+
+use super::Outcome;
+
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Inserts `count` keys from `start` on, each with a count of one.
+fn insert(skel: &sampled::Loaded, count: u64, start: u64) -> eunomia_runtime::Result<()> {
+    skel.progs()?.insert.test_run(Some(&mut [count, start].map(u64::to_ne_bytes).concat()), None).map(drop)
+}
+
+pub(crate) fn entries_arrive_at_intervals() -> Outcome {
+    for waiting in [Waiting::default(), Waiting::Epoll] {
+        let skel = sampled::open()?.load()?;
+        skel.set_waiting(waiting);
+        let start = Instant::now();
+        insert(&skel, 1000, 0)?;
+        skel.maps()?.trie.insert(&Prefix { bits: 8, address: 10 }, &7)?;
+        let (mut counts, mut prefixes) = (BTreeMap::new(), 0);
+        while prefixes < 3 {
+            skel.poll(WAIT, |export| match export {
+                Export::Table(entry) => *counts.entry(*entry.key).or_insert(0) += entry.value.count,
+                Export::Trie(entry) => {
+                    assert_eq!((entry.key.address, entry.value), (10, &7));
+                    prefixes += 1;
+                }
+            })?;
+        }
+        // Taken out when they were read, so that each came once; the others come again and again.
+        assert_eq!(counts, (0..1000).map(|key| (key, 1)).collect());
+        assert_eq!(skel.maps()?.table.keys().count(), 0);
+        let stats = skel.stats();
+        assert_eq!((stats.table.received, stats.trie.received, stats.trie.drains), (1000, 3, 3));
+        assert!(start.elapsed() >= Duration::from_millis(150));
+        insert(&skel, 5, 0)?;
+        let mut texts = Vec::new();
+        while texts.len() < 5 {
+            skel.poll(WAIT, |export| {
+                if matches!(export, Export::Table(_)) {
+                    texts.push(export.to_string());
+                }
+            })?;
+        }
+        texts.sort();
+        assert_eq!(texts[4], "key=4 value={count=1 bytes=4 last=0 cpu=0 unused=0}");
+    }
+    Ok(())
+}
+
+/// Entries were taken out of the map: a callback that stops in between gets the others later.
+pub(crate) fn a_sample_goes_on_after_a_break() -> Outcome {
+    let skel = sampled::open()?.load()?;
+    insert(&skel, 100, 0)?;
+    let (mut keys, mut polls) = (Vec::new(), 0);
+    while keys.len() < 100 {
+        skel.poll(WAIT, |export| match export {
+            Export::Table(entry) => {
+                keys.push(*entry.key);
+                if keys.len() % 7 == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+            Export::Trie(_) => ControlFlow::Continue(()),
+        })?;
+        polls += 1;
+    }
+    keys.sort_unstable();
+    assert_eq!(keys, (0..100).collect::<Vec<_>>());
+    assert!(polls >= 15, "{polls}");
+    Ok(())
+}
+
+pub(crate) fn an_event_loop_is_woken_for_a_sample() -> Outcome {
+    let skel = sampled::open()?.load()?;
+    insert(&skel, 3, 0)?;
+    let mut received = 0;
+    while received < 3 {
+        let mut poll = libc::pollfd { fd: std::os::fd::AsRawFd::as_raw_fd(&skel.object().as_fd()), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, which lives through the call.
+        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 10_000) }, 1);
+        received += skel.poll(Duration::ZERO, |_| ())?;
+    }
+    assert_eq!(received, 3);
+    Ok(())
+}
+
+pub(crate) fn dynamic_entries_have_keys() -> Outcome {
+    let skel = Skeleton::from_file(concat!(env!("OUT_DIR"), "/sampled.json"))?.open()?.load()?;
+    let program = skel.object().program("insert")?;
+    program.test_run(Some(&mut [2u64, 40].map(u64::to_ne_bytes).concat()), None)?;
+    let mut entries = Vec::new();
+    while entries.len() < 2 {
+        skel.poll(WAIT, |event| entries.push((event.map.to_owned(), event.key.unwrap().to_string(), event.value.to_string())))?;
+    }
+    entries.sort();
+    let value = |key| ("table".to_owned(), format!("{key}"), format!("count=1 bytes={key} last=0 cpu=0 unused=0"));
+    assert_eq!(entries, [value(40), value(41)]);
+    Ok(())
+}
