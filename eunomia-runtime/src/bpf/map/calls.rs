@@ -1,47 +1,40 @@
-use std::{
-    ffi::{OsStr, c_void},
-    io,
-    os::fd::{AsRawFd as _, BorrowedFd},
-};
+use std::{ffi::c_void, io, os::fd::AsRawFd as _};
 
-use libbpf_rs::libbpf_sys;
+use libbpf_rs::{MapCore, libbpf_sys};
 
 use crate::{Error, Result, refusal::refusal};
 
-/// The system calls on one map, by its descriptor. Keys and values are of the map's sizes: typed handles hold their types against them
-/// when they are made, samplers take the sizes from the map.
+/// The system calls on one map. Keys and values are of the map's sizes: typed handles hold their types against them when they are made,
+/// samplers take the sizes from the map.
 #[derive(Clone, Copy)]
-pub(super) struct Calls<'a> {
-    pub(super) fd: BorrowedFd<'a>,
-    pub(super) name: &'a OsStr,
-}
+pub(super) struct Calls<'a>(pub(super) &'a dyn MapCore);
 
 impl Calls<'_> {
     /// Reads the value of the key at `key`, which is null for a kind without keys; whether there is one.
     pub(super) fn lookup(self, key: *const c_void, value: &mut [u8]) -> Result<bool> {
         // SAFETY: key and value have the map's sizes, as every caller has checked, and live through the call.
-        let error = unsafe { libbpf_sys::bpf_map_lookup_elem(self.fd.as_raw_fd(), key, value.as_mut_ptr().cast()) };
+        let error = unsafe { libbpf_sys::bpf_map_lookup_elem(self.fd(), key, value.as_mut_ptr().cast()) };
         self.found(error, "look up a key in")
     }
 
     /// Writes the value of the key at `key`, which is null for a kind without keys.
     pub(super) fn update(self, key: *const c_void, value: &[u8], flags: u32) -> Result<()> {
         // SAFETY: as in `lookup`; the kernel only reads both.
-        let error = unsafe { libbpf_sys::bpf_map_update_elem(self.fd.as_raw_fd(), key, value.as_ptr().cast(), flags.into()) };
+        let error = unsafe { libbpf_sys::bpf_map_update_elem(self.fd(), key, value.as_ptr().cast(), flags.into()) };
         if error < 0 { Err(self.refused(error, "write to")) } else { Ok(()) }
     }
 
     /// Removes the key at `key`; whether it was there.
     pub(super) fn delete(self, key: *const c_void) -> Result<bool> {
         // SAFETY: the key has the map's size and lives through the call, which only reads it.
-        let error = unsafe { libbpf_sys::bpf_map_delete_elem(self.fd.as_raw_fd(), key) };
+        let error = unsafe { libbpf_sys::bpf_map_delete_elem(self.fd(), key) };
         self.found(error, "remove a key from")
     }
 
     /// Writes to `next` the key behind the one at `last`, or the first where `last` is null; whether there is one. Both may be one place.
     pub(super) fn next_key(self, last: *const c_void, next: *mut c_void) -> Result<bool> {
         // SAFETY: both keys have the map's size and live through the call, which reads one before it writes the other.
-        let error = unsafe { libbpf_sys::bpf_map_get_next_key(self.fd.as_raw_fd(), last, next) };
+        let error = unsafe { libbpf_sys::bpf_map_get_next_key(self.fd(), last, next) };
         self.found(error, "walk the keys of")
     }
 
@@ -66,6 +59,10 @@ impl Calls<'_> {
     }
 
     pub(super) fn describe(self) -> String {
-        format!("map `{}`", self.name.to_string_lossy())
+        format!("map `{}`", self.0.name().to_string_lossy())
+    }
+
+    fn fd(self) -> i32 {
+        self.0.as_fd().as_raw_fd()
     }
 }

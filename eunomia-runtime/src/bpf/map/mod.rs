@@ -22,7 +22,7 @@ use std::{
 
 use libbpf_rs::{MapCore, MapHandle, MapType};
 
-use crate::{Error, Result, sample::Plain};
+use crate::{Error, Result, bpf::messages::refused, sample::Plain};
 use calls::Calls;
 
 pub use array::Array;
@@ -88,6 +88,15 @@ impl<'a> Map<'a> {
         }
     }
 
+    /// The map by a descriptor of its own.
+    fn to_handle(&self) -> Result<MapHandle> {
+        let handle = match &self.held {
+            Held::Object(map) => MapHandle::try_from(map),
+            Held::Own(map) => MapHandle::try_from(map),
+        };
+        handle.map_err(|error| refused(format!("duplicate the descriptor of the {}", self.describe()), &error, ""))
+    }
+
     /// The map with types: `map.into_typed::<HashMap<u32, u64>>()`.
     ///
     /// # Errors
@@ -146,7 +155,7 @@ impl<'a> Map<'a> {
     }
 
     fn calls(&self) -> Calls<'_> {
-        Calls { fd: self.fd(), name: self.name() }
+        Calls(self.as_core())
     }
 
     fn describe(&self) -> String {

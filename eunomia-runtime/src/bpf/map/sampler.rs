@@ -6,17 +6,17 @@ mod records;
 mod typed;
 
 use std::{
-    ffi::{OsString, c_void},
+    ffi::c_void,
     fmt,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _},
     ptr,
     slice::ChunksExact,
 };
 
-use libbpf_rs::{MapType, libbpf_sys};
+use libbpf_rs::{MapCore as _, MapHandle, MapType, libbpf_sys};
 
 use super::{Calls, Map};
-use crate::{Error, Result, cpus, refusal::refusal};
+use crate::{Error, Result, cpus};
 use memory::Memory;
 
 pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};
@@ -28,10 +28,7 @@ pub use typed::{Entries, Sampler};
 ///
 /// What [`Sampler`] says of samples holds for these, too.
 pub struct ByteSampler {
-    fd: OwnedFd,
-    name: OsString,
-    kind: MapType,
-    max_entries: usize,
+    map: MapHandle,
     key_size: usize,
     /// Of all CPUs.
     value_size: usize,
@@ -76,12 +73,8 @@ impl Map<'_> {
         if PER_CPU.contains(&self.kind()) {
             value_size = value_size.next_multiple_of(8) * cpus::possible()? as usize;
         }
-        let fd = self.fd().try_clone_to_owned().map_err(|error| refusal(format!("duplicate the {}", self.describe()), error))?;
         Ok(ByteSampler {
-            fd,
-            name: self.name().to_owned(),
-            kind: self.kind(),
-            max_entries: self.max_entries() as usize,
+            map: self.to_handle()?,
             key_size,
             value_size,
             keys: Memory::default(),
@@ -159,7 +152,7 @@ impl ByteSampler {
             }
             // Else the kernel has left no mark.
             started |= count > 0 || error == libc::ENOSPC;
-            if self.restarts() && self.len > 2 * self.max_entries {
+            if self.restarts() && self.len > 2 * self.max_entries() {
                 return Err(self.calls().too_fast());
             }
         }
@@ -173,7 +166,7 @@ impl ByteSampler {
         let mut count = u32::try_from(room).unwrap_or(u32::MAX);
         let mark = self.mark.as_mut_ptr().cast();
         let from = if started { mark } else { ptr::null_mut() };
-        let (fd, keys, values) = (self.fd.as_raw_fd(), keys.as_mut_ptr().cast(), values.as_mut_ptr().cast());
+        let (fd, keys, values) = (self.map.as_fd().as_raw_fd(), keys.as_mut_ptr().cast(), values.as_mut_ptr().cast());
         // SAFETY: `keys` and `values` have room for `count` of the map's sizes, the mark for a key or the number of a bucket; all live
         // through the call, which reads the mark before it writes it.
         let error = unsafe { call(fd, from, mark, keys, values, &raw mut count, ptr::null()) };
@@ -186,14 +179,14 @@ impl ByteSampler {
     fn walk(&mut self) -> Result<()> {
         self.len = 0;
         let mut last = ptr::null();
-        for _ in 0..=2 * self.max_entries {
+        for _ in 0..=2 * self.max_entries() {
             self.grow_if_full();
             let mark = self.mark.as_mut_ptr().cast();
             if !self.calls().next_key(last, mark)? {
                 return Ok(());
             }
             last = mark.cast_const();
-            let calls = Calls { fd: self.fd.as_fd(), name: &self.name };
+            let calls = Calls(&self.map);
             let (Some(key), Some(value)) = (self.keys.at_mut(self.len, self.key_size), self.values.at_mut(self.len, self.value_size))
             else {
                 break;
@@ -210,7 +203,7 @@ impl ByteSampler {
     fn restarts(&self) -> bool {
         const IN_ORDER: [MapType; 6] =
             [MapType::Hash, MapType::LruHash, MapType::PercpuHash, MapType::LruPercpuHash, MapType::Array, MapType::PercpuArray];
-        !IN_ORDER.contains(&self.kind)
+        !IN_ORDER.contains(&self.map.map_type())
     }
 
     fn drop_repeated(&mut self) {
@@ -241,7 +234,7 @@ impl ByteSampler {
 
     fn clear(&mut self, index: usize, zero: &[u8]) -> Result<bool> {
         let is_array = self.is_array();
-        let calls = Calls { fd: self.fd.as_fd(), name: &self.name };
+        let calls = Calls(&self.map);
         let (Some(key), Some(value)) = (self.keys.at_mut(index, self.key_size), self.values.at_mut(index, self.value_size)) else {
             return Ok(false);
         };
@@ -265,7 +258,7 @@ impl ByteSampler {
 
     /// Entries of arrays always exist, so they are zeroed where others are removed.
     fn is_array(&self) -> bool {
-        matches!(self.kind, MapType::Array | MapType::PercpuArray)
+        matches!(self.map.map_type(), MapType::Array | MapType::PercpuArray)
     }
 
     fn grow_if_full(&mut self) {
@@ -276,14 +269,18 @@ impl ByteSampler {
 
     /// Starts with about a megabyte, or what the map can hold.
     fn grow(&mut self) {
-        let first = ((1 << 20) / (self.key_size + self.value_size)).clamp(16, self.max_entries.saturating_add(17));
+        let first = ((1 << 20) / (self.key_size + self.value_size)).clamp(16, self.max_entries().saturating_add(17));
         self.room = first.max(self.room * 2);
         self.keys.grow(self.room * self.key_size);
         self.values.grow(self.room * self.value_size);
     }
 
+    fn max_entries(&self) -> usize {
+        self.map.max_entries() as usize
+    }
+
     fn calls(&self) -> Calls<'_> {
-        Calls { fd: self.fd.as_fd(), name: &self.name }
+        Calls(&self.map)
     }
 }
 
@@ -327,7 +324,7 @@ impl<'s> ByteEntries<'s> {
 /// Without the memory.
 impl fmt::Debug for ByteSampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, kind, len, room, .. } = self;
-        f.debug_struct("ByteSampler").field("map", name).field("kind", kind).field("len", len).field("room", room).finish_non_exhaustive()
+        let Self { map, len, room, .. } = self;
+        f.debug_struct("ByteSampler").field("map", map).field("len", len).field("room", room).finish_non_exhaustive()
     }
 }

@@ -1,38 +1,27 @@
-use std::{
-    os::fd::BorrowedFd,
-    ptr::{self, NonNull},
-    slice,
-    sync::atomic::AtomicU64,
-};
+use std::{os::fd::BorrowedFd, slice, sync::atomic::AtomicU64};
 
-use rustix::{
-    io,
-    mm::{MapFlags, ProtFlags, mmap, munmap},
-};
+use rustix::io;
 
-/// A part of the ring, mapped; unmapped on drop.
+use crate::reader::Mapping;
+
+/// A part of the ring, mapped.
 #[derive(Debug)]
 pub(super) struct Pages {
-    start: NonNull<u8>,
+    mapping: Mapping,
     len: usize,
 }
 
-// SAFETY: the mapping is not tied to the thread that made it, and only its owner can reach it.
-unsafe impl Send for Pages {}
-
 impl Pages {
+    /// Maps `len` bytes from `offset` on, whole pages and not none.
     pub(super) fn new(fd: BorrowedFd<'_>, offset: usize, len: usize, writable: bool) -> io::Result<Self> {
-        let prot = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
-        // SAFETY: the kernel chooses the address of a new mapping, so no memory that Rust knows of changes.
-        let start = unsafe { mmap(ptr::null_mut(), len, prot, MapFlags::SHARED, fd, offset as u64) }?;
-        NonNull::new(start.cast()).map(|start| Self { start, len }).ok_or(io::Errno::FAULT)
+        Ok(Self { mapping: Mapping::new(fd, offset as u64, len, writable)?, len })
     }
 
     /// The double word that the mapping starts with.
     pub(super) fn position(&self) -> &AtomicU64 {
         // SAFETY: a mapping is a page at least, aligned as one, and lives as long as `self`; the kernel and this process access the word
         // atomically.
-        unsafe { AtomicU64::from_ptr(self.start.cast().as_ptr()) }
+        unsafe { AtomicU64::from_ptr(self.mapping.start().cast().as_ptr()) }
     }
 
     /// Some of the bytes; no more than the ring has, since in the whole mapping each of them stands twice.
@@ -42,16 +31,9 @@ impl Pages {
     pub(super) fn bytes_mut(&mut self, offset: usize, len: usize) -> &mut [u8] {
         assert!(offset <= self.len && len <= (self.len - offset).min(self.len / 2));
         // SAFETY: `offset` is inside the mapping.
-        let start = unsafe { self.start.add(offset) };
+        let start = unsafe { self.mapping.start().add(offset) };
         // SAFETY: the bytes are inside the mapping and none is there twice, mapped memory is initialised, and it is borrowed alone: the
         // kernel only reads, and no record that is not submitted.
         unsafe { slice::from_raw_parts_mut(start.as_ptr(), len) }
-    }
-}
-
-impl Drop for Pages {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and references to it borrow `self`.
-        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
