@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     Error, Result, Skeleton, bpf,
-    bpf::{Access, Direction, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
+    bpf::{Access, Direction, Dropped, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
     object::{Checked, DataSection, Hook, Variable},
     reader::{Control, Outcome, Records, Stats, Verdict, Waiting},
     value::{self, Value},
@@ -66,12 +66,19 @@ impl Skeleton {
             Some(Sample { map: &stream.map, every: Duration::from_millis(sampled.interval), clear: sampled.clear })
         });
         let samples: Vec<_> = samples.collect();
+        let dropped = checked.streams.iter().filter_map(|stream| {
+            let at = stream.dropped.as_ref()?;
+            let (offset, size) = (usize::try_from(at.offset).ok()?, usize::try_from(at.size).ok()?);
+            Some(Dropped { map: &stream.map, section: &at.section, offset, size })
+        });
+        let dropped: Vec<_> = dropped.collect();
         let setup = checked.setup(&file)?;
         let spec = Spec {
             name: &checked.skeleton.name,
             object: checked.skeleton.object.as_deref().unwrap_or_default(),
             streams: &streams,
             samples: &samples,
+            dropped: &dropped,
             perf_pages: checked.perf_pages(),
         };
         let mut inner = bpf::Open::new(&spec)?;

@@ -149,6 +149,7 @@ pub mod arena {
                     object: OBJECT,
                     streams: &[],
                     samples: &[],
+                    dropped: &[],
                     perf_pages: 64,
                 },
             )?;

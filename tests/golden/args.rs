@@ -541,6 +541,7 @@ pub mod args {
                     object: OBJECT,
                     streams: &[],
                     samples: &[],
+                    dropped: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -267,6 +267,14 @@ pub mod bootstrap {
                     object: OBJECT,
                     streams: &["rb"],
                     samples: &[],
+                    dropped: &[
+                        ::eunomia_runtime::bpf::Dropped {
+                            map: "rb",
+                            section: ".bss",
+                            offset: 0,
+                            size: 8,
+                        },
+                    ],
                     perf_pages: 64,
                 },
             )?;

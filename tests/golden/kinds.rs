@@ -831,6 +831,7 @@ pub mod kinds {
                     object: OBJECT,
                     streams: &["rb"],
                     samples: &[],
+                    dropped: &[],
                     perf_pages: 64,
                 },
             )?;

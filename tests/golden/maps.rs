@@ -304,6 +304,7 @@ pub mod maps {
                     object: OBJECT,
                     streams: &[],
                     samples: &[],
+                    dropped: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -238,6 +238,7 @@ pub mod names {
                     object: OBJECT,
                     streams: &["use"],
                     samples: &[],
+                    dropped: &[],
                     perf_pages: 64,
                 },
             )?;

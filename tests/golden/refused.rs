@@ -29,6 +29,7 @@ pub mod refused {
                     object: OBJECT,
                     streams: &[],
                     samples: &[],
+                    dropped: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -251,6 +251,7 @@ pub mod samples {
                     object: OBJECT,
                     streams: &[],
                     samples: &[],
+                    dropped: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -1289,6 +1289,7 @@ pub mod shapes {
                     object: OBJECT,
                     streams: &["rb"],
                     samples: &[],
+                    dropped: &[],
                     perf_pages: 64,
                 },
             )?;

@@ -243,6 +243,7 @@ pub mod streams {
                     object: OBJECT,
                     streams: &["notes", "rb", "events"],
                     samples: &[],
+                    dropped: &[],
                     perf_pages: 64,
                 },
             )?;

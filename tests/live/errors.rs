@@ -70,7 +70,7 @@ pub(crate) fn what_would_reach_wrong_memory() -> Outcome {
         let error = skel.object().section::<ReadWrite>(name).unwrap_err();
         assert!(error.to_string().starts_with(&format!("no section `{name}`; there are ")), "{error}");
     }
-    let twice = Spec { name: "kinds", object: kinds::OBJECT, streams: &["rb", "rb"], samples: &[], perf_pages: 1 };
+    let twice = Spec { name: "kinds", object: kinds::OBJECT, streams: &["rb", "rb"], samples: &[], dropped: &[], perf_pages: 1 };
     let error = Open::new(&twice).unwrap_err();
     assert_eq!(error.to_string(), "map `rb`: it is named twice among those to be read");
     Ok(())

@@ -70,6 +70,7 @@ const TESTS: &[Test] = &[
     ("readers::maps_one_by_one", readers::maps_one_by_one),
     ("readers::errors_of_callbacks_lose_nothing", readers::errors_of_callbacks_lose_nothing),
     ("readers::a_pause_keeps_records", readers::a_pause_keeps_records),
+    ("readers::what_programs_count_is_lost", readers::what_programs_count_is_lost),
     ("readers::perf_samples_do_not_wait_for_others", readers::perf_samples_do_not_wait_for_others),
     ("sampled::entries_arrive_at_intervals", sampled::entries_arrive_at_intervals),
     ("sampled::a_sample_goes_on_after_a_break", sampled::a_sample_goes_on_after_a_break),

@@ -152,3 +152,22 @@ pub(crate) fn perf_samples_do_not_wait_for_others() -> Outcome {
     producer.join().unwrap();
     Ok(())
 }
+
+/// By the name of a variable; nothing is known of rings without one.
+pub(crate) fn what_programs_count_is_lost() -> Outcome {
+    use eunomia_tests::included::flood;
+
+    let skel = flood::open()?.load()?;
+    assert_eq!((skel.stats().larges.lost, skel.stats().smalls.lost, skel.stats().events.lost), (Some(0), None, Some(0)));
+    // 4,096 bytes hold 23 records of 176.
+    skel.progs()?.stream_large.test_run(Some(&mut 100u64.to_ne_bytes()), None)?;
+    let read = skel.poll(WAIT, |_| ())?;
+    let lost = skel.stats().larges.lost;
+    assert_eq!((read, lost), (23, Some(77)));
+
+    let skel = eunomia_runtime::Skeleton::parse(&eunomia_tests::fixture("flood"), "flood")?.open()?.load()?;
+    skel.object().program("stream_large")?.test_run(Some(&mut 30u64.to_ne_bytes()), None)?;
+    let lost: Vec<_> = skel.stats().into_iter().filter(|(map, _)| *map == "larges").map(|(_, stats)| stats.lost).collect();
+    assert_eq!(lost, [Some(7)]);
+    Ok(())
+}

@@ -16,6 +16,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             ::eunomia_runtime::bpf::Sample { map: #map, every: ::core::time::Duration::from_millis(#millis), clear: #clear }
         })
     });
+    let dropped = module.exports.iter().filter_map(|export| {
+        let (map, at) = (&export.stream.map, export.stream.dropped.as_ref()?);
+        let (section, offset, size) = (&at.section, literal(at.offset), literal(at.size));
+        Some(quote!(::eunomia_runtime::bpf::Dropped { map: #map, section: #section, offset: #offset, size: #size }))
+    });
     let pages = literal(module.checked.perf_pages() as u64);
     let initial = module.initial.iter().map(|value| {
         let (section, variable, offset) = (&value.section.name, &value.variable.name, literal(value.variable.offset));
@@ -61,6 +66,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 object: OBJECT,
                 streams: &[#(#streams),*],
                 samples: &[#(#samples),*],
+                dropped: &[#(#dropped),*],
                 perf_pages: #pages,
             })?;
             #(#setup)*

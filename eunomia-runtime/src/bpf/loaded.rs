@@ -8,7 +8,7 @@ use std::{
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
 
 use super::{
-    Link, Links, Map, PerfEventArray, Program, RingBuffer, Section, Target, UserRingBuffer,
+    Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section, Target, UserRingBuffer,
     link::attach,
     load::Facts,
     map::{Claims, Records},
@@ -29,6 +29,7 @@ pub struct Loaded {
     facts: Facts,
     name: String,
     streams: Vec<String>,
+    dropped: BTreeMap<String, (String, usize, usize)>,
     targets: BTreeMap<String, Target>,
     producers: Claims,
 }
@@ -36,8 +37,9 @@ pub struct Loaded {
 impl Loaded {
     pub(super) fn new(object: Object, facts: Facts, settings: Settings) -> Result<Self> {
         let sources = settings.streams.iter().map(|stream| source(&object, stream, &settings)).collect::<Result<_>>()?;
-        let Settings { name, streams, targets, .. } = settings;
-        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, streams, targets, producers: Claims::default() })
+        let Settings { name, streams, dropped, targets, .. } = settings;
+        let (reader, producers) = (Reader::new(sources)?, Claims::default());
+        Ok(Self { reader, object: Arc::new(object), facts, name, streams, dropped, targets, producers })
     }
 
     /// The object's name.
@@ -157,7 +159,22 @@ impl Loaded {
 
     /// What became of the records of each map, by its number.
     pub fn stats(&self) -> Vec<Stats> {
-        self.reader.stats().collect()
+        let counted = self.reader.stats().zip(&self.streams).map(|(stats, map)| match (stats.lost, self.dropped(map)) {
+            (None, lost) => Stats { lost, ..stats },
+            // What the kernel has counted is of a perf event array, and a program sees the same refusals.
+            (Some(_), _) => stats,
+        });
+        counted.collect()
+    }
+
+    /// What the programs counted for want of room; `None` where they do not, or the variable cannot be read.
+    fn dropped(&self, map: &str) -> Option<u64> {
+        let (section, offset, size) = self.dropped.get(map)?;
+        let section = self.section::<ReadOnly>(section).ok()?;
+        match size {
+            4 => section.variable::<u32>(*offset)?.get().ok().map(u64::from),
+            _ => section.variable::<u64>(*offset)?.get().ok(),
+        }
     }
 
     /// A handle that pauses, resumes and ends polling from any thread.

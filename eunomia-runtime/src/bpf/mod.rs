@@ -22,7 +22,7 @@ pub use map::{
     PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces,
     Storage, UserRingBuffer,
 };
-pub use open::{Open, OpenProgram, Sample, Spec};
+pub use open::{Dropped, Open, OpenProgram, Sample, Spec};
 pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};
 pub use section::{Access, ReadOnly, ReadWrite, Section, SizedSection, Variable};

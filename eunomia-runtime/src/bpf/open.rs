@@ -21,6 +21,8 @@ pub struct Spec<'a> {
     pub streams: &'a [&'a str],
     /// Those of them that are read at intervals.
     pub samples: &'a [Sample<'a>],
+    /// Where programs count the records that found no room.
+    pub dropped: &'a [Dropped<'a>],
     /// Pages of a perf ring on each CPU, a power of two; see [`Open::set_perf_buffer`].
     pub perf_pages: usize,
 }
@@ -34,6 +36,19 @@ pub struct Sample<'a> {
     pub every: Duration,
     /// Whether its entries are taken out; see [`super::Sampler::take`].
     pub clear: bool,
+}
+
+/// A global variable in which the programs count the records of a map that found no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped<'a> {
+    /// The map.
+    pub map: &'a str,
+    /// Its section.
+    pub section: &'a str,
+    /// Bytes from the start of the section.
+    pub offset: usize,
+    /// Bytes of the variable, 4 or 8.
+    pub size: usize,
 }
 
 /// An object that is open and not yet loaded: variables and programs can be set up.
@@ -50,6 +65,8 @@ pub(super) struct Settings {
     pub(super) streams: Vec<String>,
     /// Those that are read at intervals, and whether they are emptied.
     pub(super) samples: BTreeMap<String, (Duration, bool)>,
+    /// By the map: section, offset and size of the variable.
+    pub(super) dropped: BTreeMap<String, (String, usize, usize)>,
     pub(super) perf: PerfBuffer,
     pub(super) targets: BTreeMap<String, Target>,
 }
@@ -68,6 +85,7 @@ impl Open {
             name: spec.name.to_owned(),
             streams: spec.streams.iter().map(|&map| map.to_owned()).collect(),
             samples: spec.samples.iter().map(|sample| (sample.map.to_owned(), (sample.every, sample.clear))).collect(),
+            dropped: spec.dropped.iter().map(|at| (at.map.to_owned(), (at.section.to_owned(), at.offset, at.size))).collect(),
             perf: PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() },
             targets: BTreeMap::new(),
         };

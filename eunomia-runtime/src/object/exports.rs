@@ -28,8 +28,22 @@ pub struct Stream {
     pub payload: Payload,
     /// Of a map that is read at intervals.
     pub sampled: Option<Sampled>,
+    /// Of a ring buffer: where the programs count what found no room. By convention a global variable `<map>_dropped`, or `dropped` where
+    /// one ring buffer is all that delivers; unsigned, of 4 or 8 bytes, in `.bss` or `.data`.
+    pub dropped: Option<Dropped>,
     /// Where the document says so.
     pub place: Place,
+}
+
+/// A variable in which programs count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its section.
+    pub section: String,
+    /// Bytes from the start of the section.
+    pub offset: u64,
+    /// Bytes of the variable.
+    pub size: u64,
 }
 
 /// How a map is read at intervals.
@@ -108,6 +122,7 @@ pub(super) fn resolve(
     let unlisted = maps.iter().filter(streams).filter(|def| !names.contains(def.name.as_str()));
     let all: Vec<_> = listed.chain(unlisted.map(|def| (def, place.clone(), &ExportConfig::None, None))).collect();
 
+    let count = all.len();
     let single = single_mode(&declared, &skeleton.exports, &dummies(layouts, sections), all.len(), layouts);
     let unknown = skeleton.events.keys().filter(|map| !defs.contains_key(map.as_str()));
     faults.extend(unknown.map(|map| {
@@ -135,9 +150,23 @@ pub(super) fn resolve(
             if let (Payload::Type(id), true) = (&payload, sampled.is_some()) {
                 fits(layouts, *id, def, &place, faults);
             }
-            Some(Stream { map: def.name.clone(), kind: def.kind, payload, sampled, place })
+            let dropped = if def.kind == MapKind::RINGBUF { dropped(&def.name, count == 1, layouts, sections) } else { None };
+            Some(Stream { map: def.name.clone(), kind: def.kind, payload, sampled, dropped, place })
         })
         .collect()
+}
+
+/// The variable in which programs count the records of a ring buffer that found no room.
+fn dropped(map: &str, alone: bool, layouts: &Layouts, sections: &[DataSection]) -> Option<Dropped> {
+    let own = format!("{map}_dropped");
+    let counts = |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Int { size: 4 | 8, signed: false, bool: false, .. });
+    let variables = sections
+        .iter()
+        .filter(|section| !section.read_only())
+        .flat_map(|section| section.variables.iter().filter(|variable| counts(variable.ty)).map(move |variable| (section, variable)));
+    let named = |name: &str| variables.clone().find(|(_, variable)| variable.name == name);
+    let (section, variable) = named(&own).or_else(|| if alone { named("dropped") } else { None })?;
+    Some(Dropped { section: section.name.clone(), offset: variable.offset, size: variable.size })
 }
 
 /// The values of a map that is read at intervals, as its definition tells.

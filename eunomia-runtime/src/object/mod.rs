@@ -19,7 +19,7 @@ pub use self::{
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
     check::Checked,
     elf::{Elf, Section, Symbol},
-    exports::{CustomField, Payload, Sampled, Stream},
+    exports::{CustomField, Dropped, Payload, Sampled, Stream},
     fields::Field,
     layout::{Layout, Layouts},
     maps::{MapDef, MapKind},

@@ -56,7 +56,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             }
         })?;
     }
-    eprintln!("{} events, {} lost", skel.stats().rb.received, skel.bss()?.dropped.get()?);
+    let stats = skel.stats().rb;
+    eprintln!("{} events, {} lost", stats.received, stats.lost.unwrap_or_default());
     Ok(())
 }
 
