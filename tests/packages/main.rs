@@ -26,6 +26,7 @@ fn packages_are_current() {
         ("tests", "refused"),
         ("tests", "streams"),
         ("tests", "shapes"),
+        ("tests", "tagged"),
         ("examples/bootstrap", "bootstrap"),
     ] {
         // Sources are named relative to the working directory, which thus decides what BTF says of them.
