@@ -60,7 +60,7 @@ pub(crate) fn records_arrive_as_the_types_they_name() -> Outcome {
             arrived[kind] += 1;
         })?;
     }
-    let sent = skel.bss()?.sent.get();
+    let sent = skel.bss()?.sent.get()?;
     assert_eq!(arrived, sent[..6], "{sent:?}");
     assert!(sent.iter().all(|&sent| sent > 1000), "{sent:?}");
     let stats = skel.stats().files;
