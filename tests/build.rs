@@ -12,6 +12,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for name in ["arena", "args", "bootstrap", "kinds", "maps", "names", "programs", "refused", "samples", "shapes", "streams"] {
         Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
     }
+    let files = [("KIND_OPEN", "struct open_event"), ("KIND_READ", "struct data_event"), ("3", "struct data_event")];
+    Config::new()
+        .skeleton("bpf/tagged.json")
+        .tagged_event("files", "kind", files.into_iter().chain([("KIND_CLOSE", "struct unknown")]))
+        .tagged_event("balls", "header.kind", [("-1", "struct ping"), ("1", "struct pong")])
+        .generate()?;
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
     fs::write(out.join("plain.json"), plain()?)?;

@@ -7,7 +7,7 @@ use eunomia_runtime::{
     Skeleton,
     fault::{Fault, Faults, Place},
     object::{Checked, Payload},
-    skeleton::object_name,
+    skeleton::{model::EventType, object_name},
 };
 
 use crate::{Embed, Error, files};
@@ -29,7 +29,7 @@ pub struct Config {
     #[cfg(feature = "compile")]
     source: Option<crate::source::Source>,
     module: Option<String>,
-    events: Vec<(String, String)>,
+    events: Vec<(String, EventType)>,
     out_dir: Option<PathBuf>,
 }
 
@@ -94,7 +94,29 @@ impl Config {
     /// Says what the records of a ring buffer or perf event array hold, where the document does not: a C type of the object,
     /// `struct event` for example.
     pub fn event(mut self, map: impl Into<String>, c_type: impl Into<String>) -> Self {
-        self.events.push((map.into(), c_type.into()));
+        self.events.push((map.into(), EventType::One(c_type.into())));
+        self
+    }
+
+    /// As [`Self::event`], for a map with records of several C types. All have the integer or enum `member` at one place, which may be
+    /// inside of another (`header.kind`); its value, a number or the name of a constant, tells the type.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), eunomia_build::Error> {
+    /// let types = [("KIND_OPEN", "struct open_event"), ("2", "struct close_event")];
+    /// eunomia_build::Config::new().skeleton("bpf/files.json").tagged_event("rb", "kind", types).generate()
+    /// # }
+    /// ```
+    ///
+    /// `Export::Rb` then holds the enum `RbRecord`, with a variant for each type and `Unknown` for the bytes of any other record.
+    pub fn tagged_event<V: Into<String>, T: Into<String>>(
+        mut self,
+        map: impl Into<String>,
+        member: impl Into<String>,
+        types: impl IntoIterator<Item = (V, T)>,
+    ) -> Self {
+        let types = types.into_iter().map(|(value, c_type)| (value.into(), c_type.into())).collect();
+        self.events.push((map.into(), EventType::Tagged { member: member.into(), types }));
         self
     }
 
@@ -144,9 +166,7 @@ impl Config {
 
     fn input(&self) -> Result<Input, Error> {
         let mut input = self.read()?;
-        for (map, c_type) in &self.events {
-            input.skeleton = input.skeleton.with_event(map, c_type);
-        }
+        input.skeleton.events.extend(self.events.iter().cloned());
         Ok(input)
     }
 

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use eunomia_runtime::{
     fault::{Fault, Faults, Place},
     object::{
-        Checked, CustomField, DataSection, Field, InitialValue, Kind, MapDef, MapKind, Payload, Setup, Stream, Target, TypeId, Variable,
+        Checked, CustomField, DataSection, Field, InitialValue, Kind, MapDef, MapKind, Payload, Setup, Stream, Tag, Tagged, Target, TypeId,
+        Variable,
     },
 };
 use proc_macro2::{Ident, Span, TokenStream};
@@ -79,7 +80,7 @@ pub(crate) struct Export<'a> {
     pub(crate) variant: Ident,
     pub(crate) field: Ident,
     pub(crate) stream: &'a Stream,
-    /// `None`: bytes.
+    /// `None`: bytes, or several types.
     pub(crate) ty: Option<TokenStream>,
     /// The type of the keys of a map that is read at intervals, with the bytes that they have.
     pub(crate) key: Option<(TokenStream, u32)>,
@@ -89,6 +90,25 @@ pub(crate) struct Export<'a> {
     pub(crate) is_flexible: bool,
     /// The struct of the members that the document picks.
     pub(crate) custom: Option<Ident>,
+    /// The enum of several types.
+    pub(crate) tagged: Option<Record<'a>>,
+}
+
+/// An enum of the types that the records of a map have.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) ident: Ident,
+    pub(crate) tagged: &'a Tagged,
+    pub(crate) variants: Vec<Variant<'a>>,
+}
+
+/// One of the types, and the values that tell it.
+#[derive(Debug)]
+pub(crate) struct Variant<'a> {
+    pub(crate) ident: Ident,
+    pub(crate) ty: TokenStream,
+    pub(crate) is_flexible: bool,
+    pub(crate) tags: Vec<&'a Tag>,
 }
 
 impl<'a> Module<'a> {
@@ -98,8 +118,10 @@ impl<'a> Module<'a> {
         let mut types = Types::new(&checked.layouts);
         let place = checked.skeleton.skel_place();
 
-        let exports = exports(checked, &mut types, &mut faults);
-        let sections = sections(checked, &place, &mut types, &mut faults);
+        // What the module itself holds under names of the object.
+        let mut items = Scope::default();
+        let exports = exports(checked, &mut types, &mut items, &mut faults);
+        let sections = sections(checked, &place, &mut types, &mut items, &mut faults);
         let maps = maps(checked, &exports, &place, &mut types, &mut faults);
         let programs = programs(checked);
         let customs = exports.iter().filter_map(|export| match (&export.stream.payload, &export.custom) {
@@ -122,7 +144,7 @@ impl<'a> Module<'a> {
     }
 }
 
-fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Export<'a>> {
+fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, items: &mut Scope, faults: &mut Vec<Fault>) -> Vec<Export<'a>> {
     let mut variants = Scope::default();
     let mut fields = Scope::default();
     checked
@@ -132,7 +154,7 @@ fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fau
             let what = format!("the events of `{}`", stream.map);
             let variant = variants.claim(camel(&stream.map));
             let field = fields.claim(verbatim(&stream.map));
-            let mut custom = None;
+            let (mut custom, mut tagged) = (None, None);
             let mut is_flexible = false;
             let (ty, is_struct) = match &stream.payload {
                 Payload::Type(id) => {
@@ -147,6 +169,11 @@ fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fau
                     let ty = quote!(types::#ident);
                     custom = Some(ident);
                     (Some(ty), true)
+                }
+                Payload::Tagged(of) => {
+                    let ident = items.claim(camel(&format!("{}_record", stream.map)));
+                    tagged = Some(record(of, ident, &what, stream, types, faults));
+                    (None, true)
                 }
                 Payload::Bytes { .. } => (None, false),
             };
@@ -164,9 +191,32 @@ fn exports<'a>(checked: &'a Checked, types: &mut Types<'a>, faults: &mut Vec<Fau
             };
             let key = sampled.map(|(key, sampled)| (key, sampled.key_size));
             is_flexible &= key.is_none();
-            Export { variant, field, stream, ty, key, is_struct, is_flexible, custom }
+            Export { variant, field, stream, ty, key, is_struct, is_flexible, custom, tagged }
         })
         .collect()
+}
+
+fn record<'a>(tagged: &'a Tagged, ident: Ident, what: &str, stream: &Stream, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Record<'a> {
+    let mut idents = Scope::new(&["Unknown"]);
+    let mut variants: Vec<(Option<Ident>, Variant<'a>)> = Vec::new();
+    for tag in &tagged.tags {
+        types.need(tag.ty, &stream.map, what, &stream.place, faults);
+        // Several values may have one type, and copies of one declaration are one type in Rust.
+        let of = types.ident(tag.ty).cloned();
+        match variants.iter_mut().find(|(known, _)| *known == of) {
+            Some((_, variant)) => variant.tags.push(tag),
+            None => {
+                let variant = Variant {
+                    ident: idents.claim(of.clone().unwrap_or_else(|| camel(&stream.map))),
+                    ty: types.rust(tag.ty, &quote!(types::)),
+                    is_flexible: types.structure(tag.ty).tail(types).is_some(),
+                    tags: vec![tag],
+                };
+                variants.push((of, variant));
+            }
+        }
+    }
+    Record { ident, tagged, variants: variants.into_iter().map(|(_, variant)| variant).collect() }
 }
 
 /// The document picks the members and names them, so two names that meet are its fault.
@@ -199,9 +249,15 @@ fn custom_structure<'a>(types: &Types<'_>, fields: &'a [CustomField]) -> Structu
     Structure::decide(types, fields, end.next_multiple_of(align), align)
 }
 
-fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Vec<Section<'a>> {
+fn sections<'a>(
+    checked: &'a Checked,
+    place: &Place,
+    types: &mut Types<'a>,
+    items: &mut Scope,
+    faults: &mut Vec<Fault>,
+) -> Vec<Section<'a>> {
     let place = place.key("data_sections");
-    let (mut structs, mut methods) = (Scope::default(), Scope::default());
+    let mut methods = Scope::default();
     let mut sections = Vec::new();
     for section in &checked.sections {
         let place = match checked.skeleton.sections.iter().position(|known| known.name == section.name) {
@@ -218,7 +274,7 @@ fn sections<'a>(checked: &'a Checked, place: &Place, types: &mut Types<'a>, faul
             continue;
         }
         let name = names::section(&section.name);
-        let (ident, method) = (structs.claim(camel(&name)), methods.claim(Ident::new(&name, Span::call_site())));
+        let (ident, method) = (items.claim(camel(&name)), methods.claim(Ident::new(&name, Span::call_site())));
         sections.push(Section { ident, method, section, variables });
     }
     sections

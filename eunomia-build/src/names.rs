@@ -1,6 +1,7 @@
 //! Every Rust identifier of a generated module, decided once.
 //!
 //! - Types and enum-like variants are in UpperCamelCase: `struct exec_event` is `ExecEvent`, the map `rb_exec` the variant `RbExec`.
+//! - Records of several types are the enum of the map, `RbRecord`; its variants are named as the types, but for its own `Unknown`.
 //! - Fields, variables, maps, programs and enum constants keep their C names.
 //! - Characters that Rust does not know in identifiers become `_`; a leading digit gets a `_` before it.
 //! - Keywords become raw identifiers; the five that cannot (`self`, `Self`, `super`, `crate`, `_`) get a `_` behind them.

@@ -2,23 +2,25 @@
 
 use std::{env, fs, path::PathBuf};
 
+use eunomia_build::EventType;
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
-    Error, LitStr, Result, Token,
+    Error, LitInt, LitStr, Result, Token, braced,
     ext::IdentExt as _,
     parenthesized,
     parse::{Parse, ParseStream},
     punctuated::Punctuated,
 };
 
-/// `"path" [, mod = name] [, object = "path"] [, events(map = "type", ..)] [, debug = "path"]`
+/// `"path" [, mod = name] [, object = "path"] [, events(map = "type", map = match member { value => "type", .. }, ..)]
+/// [, debug = "path"]`
 pub(crate) struct Input {
     pub(crate) skeleton: Path,
     pub(crate) module: Option<Ident>,
     pub(crate) object: Option<Path>,
     pub(crate) debug: Option<Path>,
     /// Maps and the C types of their records.
-    pub(crate) events: Vec<(String, String)>,
+    pub(crate) events: Vec<(String, EventType)>,
 }
 
 /// A file, as the user wrote it and where it is.
@@ -41,7 +43,7 @@ impl Parse for Input {
                 let list;
                 parenthesized!(list in input);
                 let pairs = Punctuated::<NamedEvent, Token![,]>::parse_terminated(&list)?;
-                parsed.events.extend(pairs.into_iter().map(|NamedEvent(map, c_type)| (map, c_type)));
+                parsed.events.extend(pairs.into_iter().map(|NamedEvent(map, event)| (map, event)));
                 continue;
             }
             input.parse::<Token![=]>()?;
@@ -64,19 +66,56 @@ impl Parse for Input {
     }
 }
 
-/// `map = "struct event"`; a map whose name is no identifier is given as a string.
-struct NamedEvent(String, String);
+/// `map = "struct event"`, or `map = match member { 1 => "struct event", .. }`; a map whose name is no identifier is given as a string.
+struct NamedEvent(String, EventType);
 
 impl Parse for NamedEvent {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let map = if input.peek(LitStr) {
-            input.parse::<LitStr>()?.value()
-        } else {
-            input.call(Ident::parse_any)?.to_string().trim_start_matches("r#").to_owned()
-        };
+        let map = if input.peek(LitStr) { input.parse::<LitStr>()?.value() } else { name(input)? };
         input.parse::<Token![=]>()?;
-        Ok(Self(map, input.parse::<LitStr>()?.value()))
+        let next = input.lookahead1();
+        if next.peek(LitStr) {
+            return Ok(Self(map, EventType::One(input.parse::<LitStr>()?.value())));
+        }
+        if !next.peek(Token![match]) {
+            return Err(next.error());
+        }
+        input.parse::<Token![match]>()?;
+        let mut member = name(input)?;
+        while input.parse::<Option<Token![.]>>()?.is_some() {
+            member = format!("{member}.{}", name(input)?);
+        }
+        let arms;
+        braced!(arms in input);
+        let arms = Punctuated::<Arm, Token![,]>::parse_terminated(&arms)?;
+        Ok(Self(map, EventType::Tagged { member, types: arms.into_iter().map(|Arm(value, c_type)| (value, c_type)).collect() }))
     }
+}
+
+/// `1 => "struct event"`; the value may be negative, or the name of a constant.
+struct Arm(String, String);
+
+impl Parse for Arm {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let next = input.lookahead1();
+        let value = if next.peek(LitInt) {
+            input.parse::<LitInt>()?.base10_digits().to_owned()
+        } else if next.peek(Token![-]) {
+            input.parse::<Token![-]>()?;
+            format!("-{}", input.parse::<LitInt>()?.base10_digits())
+        } else if next.peek(Ident::peek_any) {
+            name(input)?
+        } else {
+            return Err(next.error());
+        };
+        input.parse::<Token![=>]>()?;
+        Ok(Self(value, input.parse::<LitStr>()?.value()))
+    }
+}
+
+/// A C name, which may be a keyword of Rust.
+fn name(input: ParseStream<'_>) -> Result<String> {
+    Ok(input.call(Ident::parse_any)?.to_string().trim_start_matches("r#").to_owned())
 }
 
 impl Parse for Path {

@@ -21,6 +21,10 @@ use input::{Input, Path};
 /// - `mod = name` names the module; else it is the file's name up to the first dot.
 /// - `object = "path"` gives metadata its object.
 /// - `events(map = "struct event")` says what the records of a map hold, where the document does not.
+/// - `events(map = match kind { KIND_OPEN => "struct open_event", 2 => "struct close_event" })` says it of a map with records of several
+///   types: they all have the member `kind` (or `header.kind`), an integer or enum, at one place, and its value tells the type. Values are
+///   numbers or names of constants. `Export::Map` then holds the enum `MapRecord`, with a variant for each type, and `Unknown` for the
+///   bytes of any other record.
 /// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this crate).
 ///
 /// # Errors
@@ -43,9 +47,7 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     if let Some(object) = &input.object {
         skeleton = skeleton.with_object(object.read()?);
     }
-    for (map, c_type) in &input.events {
-        skeleton = skeleton.with_event(map, c_type);
-    }
+    skeleton.events.extend(input.events.iter().cloned());
     let module = input.module.as_ref().map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
     let module = eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(faults)?;
     if let Some(debug) = &input.debug {

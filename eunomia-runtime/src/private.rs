@@ -7,7 +7,7 @@ pub use serde_core as serde;
 
 pub use crate::sample::{
     Fields, Padding,
-    access::{bits, get, set, set_bits, view, view_mut},
+    access::{bits, get, set, set_bits, tag, view, view_mut},
     line::{braced, constant},
     with_entry, with_event, with_tail,
 };

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 11] = [
+const FIXTURES: [(&str, &str); 12] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
@@ -18,7 +18,24 @@ const FIXTURES: [(&str, &str); 11] = [
     ("samples", "bpf/samples.json"),
     ("shapes", "bpf/shapes.json"),
     ("streams", "bpf/streams.json"),
+    ("tagged", "bpf/tagged.json"),
 ];
+
+/// The fixture as the build script has it.
+fn skeleton(path: &str) -> Skeleton {
+    let skeleton = Skeleton::from_file(path).unwrap();
+    if path != "bpf/tagged.json" {
+        return skeleton;
+    }
+    let files = [
+        ("KIND_OPEN", "struct open_event"),
+        ("KIND_READ", "struct data_event"),
+        ("3", "struct data_event"),
+        ("KIND_CLOSE", "struct unknown"),
+    ];
+    let balls = [("-1", "struct ping"), ("1", "struct pong")];
+    skeleton.with_tagged_event("files", "kind", files).with_tagged_event("balls", "header.kind", balls)
+}
 
 #[test]
 fn built_modules_are_the_reviewed_ones() {
@@ -38,7 +55,7 @@ fn built_modules_are_the_reviewed_ones() {
 #[test]
 fn macro_and_build_script_agree() {
     for (name, path) in FIXTURES {
-        let skeleton = || Skeleton::from_file(path).unwrap();
+        let skeleton = || skeleton(path);
         let object = skeleton().object.unwrap();
         let included = tokens(skeleton(), path, name, &Embed::Literal).unwrap().to_string();
         let built = tokens(skeleton(), path, name, &Embed::File(format!("{name}.bpf.o"))).unwrap().to_string();
@@ -54,20 +71,22 @@ fn macro_and_build_script_agree() {
 /// What the macro really expanded to, written by its `debug` option, is the file of the build script but for the object.
 #[test]
 fn the_macros_debug_file_is_its_expansion() {
-    let built = fs::read_to_string(Path::new(env!("OUT_DIR")).join("kinds.rs")).unwrap();
-    let expanded = fs::read_to_string("../target/kinds.expanded.rs").unwrap();
-    let without_object = |text: &str| -> Vec<String> {
-        let lines = text.lines().filter(|line| !line.starts_with("// ") && !line.trim_start().starts_with('*'));
-        lines.map(str::to_owned).collect()
-    };
-    assert_eq!(expanded.lines().filter(|line| line.trim_start().starts_with("*b\"\\x7fELF")).count(), 1);
-    assert!(without_object(&built) == without_object(&expanded));
+    for name in ["kinds", "tagged"] {
+        let built = fs::read_to_string(Path::new(env!("OUT_DIR")).join(format!("{name}.rs"))).unwrap();
+        let expanded = fs::read_to_string(format!("../target/{name}.expanded.rs")).unwrap();
+        let without_object = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| !line.starts_with("// ") && !line.trim_start().starts_with('*'));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(expanded.lines().filter(|line| line.trim_start().starts_with("*b\"\\x7fELF")).count(), 1);
+        assert!(without_object(&built) == without_object(&expanded), "{name} differs");
+    }
 }
 
 #[test]
 fn generation_is_deterministic() {
     for (name, path) in FIXTURES {
-        let once = || tokens(Skeleton::from_file(path).unwrap(), path, name, &Embed::Literal).unwrap().to_string();
+        let once = || tokens(skeleton(path), path, name, &Embed::Literal).unwrap().to_string();
         assert!(once() == once(), "{name} differs");
     }
 }

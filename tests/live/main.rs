@@ -15,6 +15,7 @@ mod readers;
 mod sampled;
 mod samples;
 mod streams;
+mod tagged;
 mod tokio;
 mod variables;
 
@@ -57,6 +58,9 @@ const TESTS: &[Test] = &[
     ("streams::unknown_types_are_delivered_as_bytes", streams::unknown_types_are_delivered_as_bytes),
     ("streams::events_that_are_no_structs", streams::events_that_are_no_structs),
     ("streams::no_wakeup_is_lost", streams::no_wakeup_is_lost),
+    ("tagged::records_arrive_as_the_types_they_name", tagged::records_arrive_as_the_types_they_name),
+    ("tagged::perf_samples_arrive_as_the_types_they_name", tagged::perf_samples_arrive_as_the_types_they_name),
+    ("tagged::dynamic_values_have_the_types_they_name", tagged::dynamic_values_have_the_types_they_name),
     ("control::stop_ends_a_wait", control::stop_ends_a_wait),
     ("control::stop_ends_a_ring_that_never_runs_dry", control::stop_ends_a_ring_that_never_runs_dry),
     ("control::a_callback_may_end_its_poll", control::a_callback_may_end_its_poll),

@@ -27,6 +27,7 @@ fn packages_are_current() {
         ("tests", "samples"),
         ("tests", "streams"),
         ("tests", "shapes"),
+        ("tests", "tagged"),
         ("examples/bootstrap", "bootstrap"),
     ] {
         // Sources are named relative to the working directory, which thus decides what BTF says of them.

@@ -205,9 +205,64 @@ fn events_that_the_application_names() {
     );
     assert_eq!(
         named("rb", "struct evnt"),
-        "x.json: events.rb: the object has no type `struct evnt` with values; write it as C does, `struct event` for example; a type that \
-         only the program's own pointers lead to is not in BTF"
+        "x.json: events.rb: the object has no type `struct evnt` with values; did you mean `struct event`? Else write it as C does, \
+         `struct event` for example; a type that only the program's own pointers lead to is not in BTF"
     );
+}
+
+#[test]
+fn events_that_a_member_tells_apart() {
+    fn named(map: &str, member: &str, types: &[(&'static str, &'static str)]) -> String {
+        let skeleton = Skeleton::parse(&eunomia_tests::fixture("tagged"), "x.json").unwrap();
+        let skeleton = skeleton.with_tagged_event(map, member, types.iter().copied());
+        tokens(skeleton, "x.json", "x", &Embed::Literal).unwrap_err().to_string()
+    }
+    let open = ("KIND_OPEN", "struct open_event");
+    assert_eq!(
+        named("file", "kind", &[open]),
+        "x.json: events.file: no map `file` delivers records, those that do are `balls`, `files`; did you mean `files`?"
+    );
+    assert_eq!(named("files", "kind", &[]), "x.json: events.files: the list of types is empty; name a value and its type");
+    // Every fault at once, whatever is wrong with the types.
+    assert_eq!(
+        named(
+            "files",
+            "kind",
+            &[
+                open,
+                ("KIND_RAED", "struct dta_event"),
+                ("-1", "struct data_event"),
+                ("0x1", "struct unknown"),
+                ("CLOSE", "struct ping"),
+                ("3", "struct untagged"),
+                ("4", "int")
+            ]
+        ),
+        "x.json: events.files.KIND_RAED: the object has no type `struct dta_event` with values; did you mean `struct data_event`? Else \
+         write it as C does, `struct event` for example; a type that only the program's own pointers lead to is not in BTF\n\
+         x.json: events.files.CLOSE: `struct ping` has no member `kind`, it has `header`, `seq`\n\
+         x.json: events.files.4: `int` has no member `kind`, it has none\n\
+         x.json: events.files.KIND_RAED: `KIND_RAED` is no value of the type `enum kind`; expected a number or one of KIND_OPEN, KIND_READ, \
+         KIND_WRITE, KIND_CLOSE; did you mean `KIND_READ`?\n\
+         x.json: events.files.-1: `-1` is no value of the type `enum kind`; expected a number or one of KIND_OPEN, KIND_READ, KIND_WRITE, \
+         KIND_CLOSE\n\
+         x.json: events.files.0x1: `0x1` is the value 1 of `kind`, as is `KIND_OPEN` before it; give each value one type\n\
+         x.json: events.files.CLOSE: `CLOSE` is no value of the type `enum kind`; expected a number or one of KIND_OPEN, KIND_READ, \
+         KIND_WRITE, KIND_CLOSE; a constant of an enum that no type in BTF uses is given as its number\n\
+         x.json: events.files.3: `kind` of `struct untagged` is at byte 4 with a size of 4, that of `struct open_event` at byte 0 with a \
+         size of 4; put it at one place in all of them"
+    );
+    let untagged = |member: &str| named("files", member, &[("1", "struct untagged")]);
+    let todo = "records are told apart by an integer or enum of 1, 2, 4 or 8 bytes";
+    assert_eq!(untagged("bits"), format!("x.json: events.files.1: `bits` of `struct untagged` is a bit field; {todo}"));
+    assert_eq!(untagged("text"), format!("x.json: events.files.1: `text` of `struct untagged` is of the type `char[8]`; {todo}"));
+    assert_eq!(
+        untagged("kinds"),
+        "x.json: events.files.1: `struct untagged` has no member `kinds`, it has `pid`, `kind`, `bits`, `text`; did you mean `kind`?"
+    );
+    assert_eq!(untagged("kind.of"), "x.json: events.files.1: `enum kind` has no member `of`, it has none");
+    // A number may be given by a constant of any enum, where it fits.
+    assert_eq!(named("balls", "header.kind", &[("KIND_OPEN", "struct ping"), ("KIND_CLOSE", "struct pong"), ("1", "struct pong")]), "");
 }
 
 #[test]

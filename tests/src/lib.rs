@@ -19,6 +19,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/samples.rs"));
     include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
     include!(concat!(env!("OUT_DIR"), "/streams.rs"));
+    include!(concat!(env!("OUT_DIR"), "/tagged.rs"));
 }
 
 /// Made by the macro, where nothing is in scope.
@@ -34,6 +35,22 @@ pub mod included {
     ::eunomia_macros::include_skeleton!("bpf/names.json", mod = match);
     ::eunomia_macros::include_skeleton!("$OUT_DIR/streams.bpf.o", mod = untyped);
     ::eunomia_macros::include_skeleton!("$OUT_DIR/streams.bpf.o", mod = named, events(notes = "struct note", "events" = "struct sample"));
+    ::eunomia_macros::include_skeleton!(
+        "bpf/tagged.json",
+        debug = "../target/tagged.expanded.rs",
+        events(
+            files = match kind {
+                KIND_OPEN => "struct open_event",
+                KIND_READ => "struct data_event",
+                3 => "struct data_event",
+                KIND_CLOSE => "struct unknown",
+            },
+            "balls" = match header.kind {
+                -1 => "struct ping",
+                0x1 => "struct pong",
+            },
+        )
+    );
 }
 
 /// A committed fixture.

@@ -31,6 +31,10 @@ fn export(checked: &Checked, Stream { map, payload, .. }: &Stream) -> String {
             let fields = fields.iter().map(|field| checked.layouts.c_declaration(&field.name, field.ty));
             format!("{map} (custom: {})", list(fields))
         }
+        Payload::Tagged(tagged) => {
+            let types = tagged.tags.iter().map(|tag| format!("{} {}", tag.text, checked.layouts.c_name(tag.ty)));
+            format!("{map} (by {}: {})", tagged.member, list(types))
+        }
         Payload::Bytes { why } => format!("{map} (bytes: {why})"),
     }
 }

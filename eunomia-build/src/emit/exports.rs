@@ -3,7 +3,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::doc::Doc;
-use crate::module::Module;
+use crate::module::{Module, Record};
 
 /// `Export`: one variant for each map that delivers records.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
@@ -23,11 +23,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         if let Payload::Bytes { why } = &export.stream.payload {
             doc.0.push_str(&format!(" Its type is not known: {why}."));
         }
-        let ty = match (&export.ty, &export.key) {
-            (Some(ty), Some((key, _))) => quote!(::eunomia_runtime::sample::Entry<'a, #key, #ty>),
-            (Some(ty), None) if export.is_flexible => quote!(::eunomia_runtime::sample::Tailed<'a, #ty>),
-            (Some(ty), None) => quote!(&'a #ty),
-            (None, _) => quote!(&'a [u8]),
+        let ty = match (&export.ty, &export.key, &export.tagged) {
+            (Some(ty), Some((key, _)), _) => quote!(::eunomia_runtime::sample::Entry<'a, #key, #ty>),
+            (Some(ty), None, _) => borrowed(ty, export.is_flexible),
+            (None, _, Some(Record { ident, .. })) => quote!(#ident<'a>),
+            (None, _, None) => quote!(&'a [u8]),
         };
         quote! {
             #doc
@@ -43,7 +43,10 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         };
         quote!(Self::#variant(record) => #show,)
     });
+    let records = module.exports.iter().filter_map(|export| Some(record(module, &export.stream.map, export.tagged.as_ref()?)));
     quote! {
+        #(#records)*
+
         /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
         pub enum Export<'a> {
@@ -58,6 +61,50 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             }
         }
     }
+}
+
+/// The enum of a map with records of several types.
+fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &Record<'_>) -> TokenStream {
+    let (member, offset, size) = (&tagged.member, tagged.offset, tagged.size);
+    let doc = Doc(format!("A record of the map `{map}`, of the type that its `{member}` tells (offset {offset}, {size} bytes)."));
+    let cases = variants.iter().map(|variant| {
+        let (name, ty) = (&variant.ident, borrowed(&variant.ty, variant.is_flexible));
+        let c_name = variant.tags.first().map(|tag| module.checked.layouts.c_name(tag.ty)).unwrap_or_default();
+        let values: Vec<String> = variant.tags.iter().map(|tag| format!("`{}`", tag.text)).collect();
+        let doc = Doc(format!("`{c_name}`, told by {}.", values.join(", ")));
+        quote! {
+            #doc
+            #name(#ty),
+        }
+    });
+    let shown = variants.iter().map(|variant| {
+        let name = &variant.ident;
+        quote!(Self::#name(record) => ::core::fmt::Display::fmt(record, f),)
+    });
+    let unknown = Doc(format!("The bytes of a record whose `{member}` is none of these, or that ends before it."));
+    quote! {
+        #doc
+        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+        pub enum #ident<'a> {
+            #(#cases)*
+            #unknown
+            Unknown(&'a [u8]),
+        }
+
+        impl ::core::fmt::Display for #ident<'_> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                match self {
+                    #(#shown)*
+                    Self::Unknown(record) => ::eunomia_runtime::sample::Line::line(*record, f),
+                }
+            }
+        }
+    }
+}
+
+/// A record of one type.
+fn borrowed(ty: &TokenStream, is_flexible: bool) -> TokenStream {
+    if is_flexible { quote!(::eunomia_runtime::sample::Tailed<'a, #ty>) } else { quote!(&'a #ty) }
 }
 
 /// `Stats`: a field for each map that delivers records.

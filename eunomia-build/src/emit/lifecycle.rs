@@ -3,7 +3,10 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 
 use super::{args, doc::Doc};
-use crate::{module::Module, types::literal};
+use crate::{
+    module::{Module, Record},
+    types::{integer, literal},
+};
 
 /// `open`, `Open`, `Loaded` and `Attached`.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
@@ -240,21 +243,16 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
     }
     let arms = module.exports.iter().enumerate().map(|(i, export)| {
         let (index, variant) = (literal(i as u64), &export.variant);
-        match (&export.ty, &export.key) {
-            (Some(ty), Some((key, size))) => {
+        let outcome = match (&export.ty, &export.key, &export.tagged) {
+            (Some(ty), Some((key, size)), _) => {
                 let size = literal(u64::from(*size));
-                quote! {
-                    #index => ::eunomia_runtime::__private::with_entry::<#key, #ty, _>(record, #size, |entry| f(Export::#variant(entry))),
-                }
+                quote!(::eunomia_runtime::__private::with_entry::<#key, #ty, _>(record, #size, |entry| f(Export::#variant(entry))))
             }
-            (Some(ty), None) if export.is_flexible => quote! {
-                #index => ::eunomia_runtime::__private::with_tail::<#ty, _>(record, |event| f(Export::#variant(event))),
-            },
-            (Some(ty), None) => quote! {
-                #index => ::eunomia_runtime::__private::with_event(record, |event: &#ty| f(Export::#variant(event))),
-            },
-            (None, _) => quote!(#index => ::core::result::Result::Ok(f(Export::#variant(record))),),
-        }
+            (Some(ty), None, _) => typed(ty, export.is_flexible, &quote!(Export::#variant(event))),
+            (None, _, Some(record)) => tagged(variant, record),
+            (None, _, None) => quote!(::core::result::Result::Ok(f(Export::#variant(record)))),
+        };
+        quote!(#index => #outcome,)
     });
     let stats = module.exports.iter().enumerate().map(|(i, export)| {
         let (index, field) = (literal(i as u64), &export.field);
@@ -324,4 +322,29 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
             self.object.set_waiting(waiting);
         }
     })
+}
+
+/// Delivers a record as one type.
+fn typed(ty: &TokenStream, is_flexible: bool, export: &TokenStream) -> TokenStream {
+    if is_flexible {
+        quote!(::eunomia_runtime::__private::with_tail::<#ty, _>(record, |event| f(#export)))
+    } else {
+        quote!(::eunomia_runtime::__private::with_event(record, |event: &#ty| f(#export)))
+    }
+}
+
+/// Delivers a record as the type that it names.
+fn tagged(variant: &Ident, Record { ident, tagged, variants }: &Record<'_>) -> TokenStream {
+    let (offset, tag) = (literal(tagged.offset), integer(u32::try_from(tagged.size).unwrap_or(8), false));
+    let arms = variants.iter().map(|of| {
+        let (values, name) = (of.tags.iter().map(|tag| literal(tag.value)), &of.ident);
+        let outcome = typed(&of.ty, of.is_flexible, &quote!(Export::#variant(#ident::#name(event))));
+        quote!(::core::option::Option::Some(#(#values)|*) => #outcome,)
+    });
+    quote! {
+        match ::eunomia_runtime::__private::tag::<#tag, #offset>(record) {
+            #(#arms)*
+            _ => ::core::result::Result::Ok(f(Export::#variant(#ident::Unknown(record)))),
+        }
+    }
 }

@@ -8,13 +8,15 @@ use super::{
     layout::Layouts,
     maps::{MapDef, MapKind},
     sections::DataSection,
+    tagged::{self, Tagged},
 };
 use crate::{
     fault::{Fault, Place},
     skeleton::{
         Skeleton,
-        model::{CustomMember, Export, ExportConfig, Sample},
+        model::{CustomMember, EventType, Export, ExportConfig, Sample},
     },
+    suggestion::near,
 };
 
 /// A map whose records are delivered.
@@ -68,6 +70,8 @@ pub enum Payload {
     Type(TypeId),
     /// Members that the document picks, by offset, without overlap.
     Custom(Vec<CustomField>),
+    /// One of several types of the object.
+    Tagged(Tagged),
     /// Bytes of an unknown type.
     Bytes {
         /// Why the type is unknown.
@@ -130,7 +134,8 @@ pub(super) fn resolve(
             "no map `{map}` delivers records, those that do are {}",
             list(defs.keys().copied().collect::<BTreeSet<_>>().into_iter())
         );
-        Fault::new(Place::default().key("events").key(map), what, "name one of them")
+        let meant = near(map, defs.keys().copied().collect::<BTreeSet<_>>()).map(|meant| format!("did you mean `{meant}`?"));
+        Fault::new(Place::default().key("events").key(map), what, meant.unwrap_or_else(|| "name one of them".to_owned()))
     }));
     all.into_iter()
         .filter_map(|(def, place, config, sample)| {
@@ -138,8 +143,17 @@ pub(super) fn resolve(
                 Some(sample) => Some(sampling(def, sample, &place.key("sample"), faults)?),
                 None => None,
             };
-            let payload = if let Some(c_type) = skeleton.events.get(&def.name) {
-                Payload::Type(named(c_type, &Place::default().key("events").key(&def.name), layouts, faults)?)
+            let payload = if let Some(event) = skeleton.events.get(&def.name) {
+                let place = Place::default().key("events").key(&def.name);
+                match event {
+                    EventType::One(c_type) => Payload::Type(named(c_type, &place, layouts, faults)?),
+                    EventType::Tagged { .. } if sampled.is_some() => {
+                        let what = format!("the values of `{}` are all of one type, as it is read at intervals", def.name);
+                        faults.push(Fault::new(place, what, "name that type"));
+                        return None;
+                    }
+                    EventType::Tagged { member, types } => Payload::Tagged(tagged::resolve(member, types, &place, layouts, faults)?),
+                }
             } else if skeleton.multiple_exports {
                 multiple_mode(config, sampled.is_some().then_some(def), &place.key("export_config"), layouts, faults)?
             } else if sampled.is_some() && !matches!(single, Payload::Type(_)) {
@@ -200,11 +214,14 @@ fn fits(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut
 }
 
 /// The type that the application names.
-fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<TypeId> {
+pub(super) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<TypeId> {
     let named = |id: &TypeId| layouts.c_name(*id) == c_type && has_values(layouts, *id);
     let found = layouts.btf.iter().map(|(id, _)| id).find(named);
     if found.is_none() {
+        let names: Vec<String> = layouts.btf.iter().filter(|(id, _)| has_values(layouts, *id)).map(|(id, _)| layouts.c_name(id)).collect();
+        let meant = near(c_type, names.iter().map(String::as_str)).map(|meant| format!("did you mean `{meant}`? Else "));
         let todo = "write it as C does, `struct event` for example; a type that only the program's own pointers lead to is not in BTF";
+        let todo = meant.unwrap_or_default() + todo;
         faults.push(Fault::new(place.clone(), format!("the object has no type `{c_type}` with values"), todo));
     }
     found

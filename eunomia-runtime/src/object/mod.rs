@@ -11,6 +11,7 @@ mod maps;
 mod names;
 mod sections;
 mod setup;
+mod tagged;
 mod targets;
 
 pub(crate) use self::exports::pointee;
@@ -25,5 +26,6 @@ pub use self::{
     maps::{MapDef, MapKind},
     sections::{DataSection, Variable},
     setup::{InitialValue, Setup},
+    tagged::{Tag, Tagged},
     targets::{Hook, Target},
 };

@@ -24,6 +24,14 @@ where
     of.bytes().get(OFFSET..).and_then(T::read).unwrap_or_else(T::zeroed)
 }
 
+/// What stands at `OFFSET` of a record of yet unknown type, where it is long enough: the member that tells the type.
+pub fn tag<T, const OFFSET: usize>(record: &[u8]) -> Option<T>
+where
+    T: Plain,
+{
+    record.get(OFFSET..).and_then(T::read)
+}
+
 /// Replaces the member at `OFFSET`.
 pub fn set<S, T, const OFFSET: usize>(of: &mut S, value: &T)
 where
@@ -131,6 +139,13 @@ mod tests {
         check::<56, 70>();
         check::<0, 128>();
         check::<63, 128>();
+    }
+
+    #[test]
+    fn records_without_a_tag() {
+        let record = [0, 0, 7, 0, 0, 0, 1];
+        assert_eq!((tag::<u32, 2>(&record), tag::<u32, 3>(&record)), (Some(7), Some(0x0100_0000)));
+        assert_eq!((tag::<u32, 4>(&record), tag::<u8, 7>(&record), tag::<u64, 9>(&record)), (None, None, None));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub use model::{Format, Skeleton};
 use crate::{
     Error, Result,
     fault::{Fault, Faults, Place},
+    skeleton::model::EventType,
 };
 
 impl Skeleton {
@@ -57,7 +58,23 @@ impl Skeleton {
     /// writes it, `struct event` for example.
     #[must_use]
     pub fn with_event(mut self, map: impl Into<String>, c_type: impl Into<String>) -> Self {
-        self.events.insert(map.into(), c_type.into());
+        self.events.insert(map.into(), EventType::One(c_type.into()));
+        self
+    }
+
+    /// As [`Self::with_event`], for a map with records of several types: each has `member` at one place (`kind`, or `header.kind` inside
+    /// of another), and its value, a number or the name of an enum's constant, tells the type.
+    ///
+    /// Records with another value there are delivered as bytes.
+    #[must_use]
+    pub fn with_tagged_event<V: Into<String>, T: Into<String>>(
+        mut self,
+        map: impl Into<String>,
+        member: impl Into<String>,
+        types: impl IntoIterator<Item = (V, T)>,
+    ) -> Self {
+        let types = types.into_iter().map(|(value, c_type)| (value.into(), c_type.into())).collect();
+        self.events.insert(map.into(), EventType::Tagged { member: member.into(), types });
         self
     }
 

@@ -40,9 +40,22 @@ pub struct Skeleton {
     pub skel_other: Other,
     /// Unknown keys beside `bpf_object`.
     pub package_other: Other,
-    /// What the records of maps hold where the application says so ([`Skeleton::with_event`]): the C type by the map. No part of the
-    /// document.
-    pub events: BTreeMap<String, String>,
+    /// What the records of maps hold where the application says so ([`Skeleton::with_event`]), by the map. No part of the document.
+    pub events: BTreeMap<String, EventType>,
+}
+
+/// What the application says of a map's records, with types as C writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventType {
+    /// All are of one type.
+    One(String),
+    /// A member tells what type a record has.
+    Tagged {
+        /// The member that all types have at one place; `header.kind` is one of a member.
+        member: String,
+        /// A number or the name of an enum's constant, and the type of the records that have this value.
+        types: Vec<(String, String)>,
+    },
 }
 
 /// The generation of a document.

@@ -52,11 +52,12 @@ impl<'a> Value<'a> {
     /// A record of the `index`th stream of a skeleton.
     ///
     /// # Errors
-    /// [`Short`] where there are fewer bytes than the stream's type has.
+    /// [`Short`] where there are fewer bytes than the stream's type has, or the one of its types that the record names.
     pub fn of_stream(checked: &'a Checked, index: usize, bytes: &'a [u8]) -> Result<Self, Short> {
         let shape = match checked.streams.get(index).map(|stream| &stream.payload) {
             Some(Payload::Type(ty)) => Shape::Type(*ty),
             Some(Payload::Custom(fields)) => Shape::Custom(fields),
+            Some(Payload::Tagged(tagged)) => tagged.type_of(bytes).map_or(Shape::Bytes, Shape::Type),
             Some(Payload::Bytes { .. }) | None => Shape::Bytes,
         };
         Self::of(&checked.layouts, shape, bytes)

@@ -1,0 +1,130 @@
+//! Records of several types in one map.
+
+use std::time::Duration;
+
+use eunomia_runtime::{Skeleton, bpf::Program};
+use eunomia_tests::{
+    built::tagged::{self, BallsRecord, Export, FilesRecord, types::Kind},
+    fixture,
+};
+
+use super::Outcome;
+
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Runs a producer of `bpf/tagged.bpf.c`.
+fn run(program: &Program<'_>, count: u64, seed: u64) -> eunomia_runtime::Result<()> {
+    program.test_run(Some(&mut [count, seed].map(u64::to_ne_bytes).concat()), None).map(drop)
+}
+
+pub(crate) fn records_arrive_as_the_types_they_name() -> Outcome {
+    let skel = tagged::open()?.load()?;
+    let mut arrived = [0; 6];
+    let mut next;
+    let mut opens = Vec::new();
+    // Records wrap around the end of the ring several times.
+    for round in 1..=20 {
+        next = 0;
+        run(&skel.progs()?.send_files, 7000, round)?;
+        skel.poll(WAIT, |export| {
+            let Export::Files(record) = export else { panic!("{export:?}") };
+            let (kind, pid, seq) = match record {
+                FilesRecord::OpenEvent(open) => {
+                    assert_eq!((open.kind, open.path.as_str()), (Kind::KIND_OPEN, Ok("/etc/passwd")));
+                    opens.push(std::ptr::from_ref(open).addr());
+                    (0, open.pid, open.seq)
+                }
+                FilesRecord::DataEvent(data) => {
+                    assert_eq!((data.offset, data.size, data.tail_bytes().get(..4)), (u64::from(data.pid), 4, Some([7; 4].as_slice())));
+                    assert!(matches!(data.kind, Kind::KIND_READ | Kind::KIND_WRITE));
+                    (if data.kind == Kind::KIND_READ { 1 } else { 2 }, data.pid, data.seq)
+                }
+                FilesRecord::Unknown_2(close) => {
+                    assert_eq!(close.kind, Kind::KIND_CLOSE.0);
+                    (3, close.pid, close.seq)
+                }
+                // Too short to have a kind.
+                FilesRecord::Unknown(bytes) if bytes.len() == 3 => {
+                    arrived[5] += 1;
+                    return;
+                }
+                FilesRecord::Unknown(bytes) => {
+                    assert_eq!((bytes.len(), &bytes[..4]), (16, [77, 0, 0, 0].as_slice()));
+                    let (pid, seq) = (bytes[4..8].try_into().unwrap(), bytes[8..].try_into().unwrap());
+                    (4, u32::from_ne_bytes(pid), u64::from_ne_bytes(seq))
+                }
+            };
+            assert_eq!(seq, !u64::from(pid));
+            assert!(pid >= next, "in order");
+            next = pid + 1;
+            arrived[kind] += 1;
+        })?;
+    }
+    let sent = skel.bss()?.sent.get()?;
+    assert_eq!(arrived, sent[..6], "{sent:?}");
+    assert!(sent.iter().all(|&sent| sent > 1000), "{sent:?}");
+    let stats = skel.stats().files;
+    // In place: a copy would stand on the stack, always at one address.
+    opens.sort_unstable();
+    opens.dedup();
+    assert!(opens.len() > 1000);
+    // An open that is too short is no record of another type.
+    assert_eq!((stats.received, stats.short, stats.discarded), (arrived.iter().sum(), sent[6], 0));
+    Ok(())
+}
+
+pub(crate) fn perf_samples_arrive_as_the_types_they_name() -> Outcome {
+    let skel = tagged::open()?.load()?;
+    let (mut pings, mut pongs) = (0, 0);
+    let mut next = 0;
+    for round in 1..=20 {
+        run(&skel.progs()?.send_balls, 900, round)?;
+        skel.poll(WAIT, |export| {
+            let Export::Balls(record) = export else { panic!("{export:?}") };
+            let (header, seq) = match record {
+                BallsRecord::Ping(ping) => {
+                    pings += 1;
+                    (ping.header, ping.seq)
+                }
+                // Perf samples stand at 4 mod 8, and this one has a field of 8 bytes.
+                BallsRecord::Pong(pong) => {
+                    assert!(std::ptr::from_ref(pong).is_aligned());
+                    assert_eq!(pong.sum, !u64::from(pong.seq));
+                    pongs += 1;
+                    (pong.header, pong.seq)
+                }
+                BallsRecord::Unknown(bytes) => panic!("{bytes:?}"),
+            };
+            assert_eq!((header.version, header.kind, seq), (1, if seq % 3 == 0 { 1 } else { -1 }, next % 900));
+            next += 1;
+        })?;
+    }
+    assert_eq!((pings, pongs), (12_000, 6000));
+    Ok(())
+}
+
+pub(crate) fn dynamic_values_have_the_types_they_name() -> Outcome {
+    let types = [("KIND_OPEN", "struct open_event"), ("KIND_CLOSE", "struct unknown")];
+    let skel = Skeleton::parse(&fixture("tagged"), "tagged")?.with_tagged_event("files", "kind", types).open()?.load()?;
+    let typed = tagged::open()?.load()?;
+    run(&skel.object().program("send_files")?, 700, 9)?;
+    run(&typed.progs()?.send_files, 700, 9)?;
+    let mut texts = Vec::new();
+    let mut bytes = 0;
+    skel.poll(WAIT, |event| match event.value.c_type().as_str() {
+        "struct open_event" | "struct unknown" => texts.push(event.value.to_string()),
+        "bytes" => bytes += 1,
+        other => panic!("{other}"),
+    })?;
+    // What is sent is the same each time.
+    let mut expected = Vec::new();
+    let mut others = 0;
+    typed.poll(WAIT, |export| match export {
+        Export::Files(FilesRecord::OpenEvent(_) | FilesRecord::Unknown_2(_)) => expected.push(export.to_string()),
+        _ => others += 1,
+    })?;
+    assert!(texts == expected && texts.len() > 150, "{texts:?}");
+    assert_eq!(bytes, others);
+    assert_eq!(skel.stats()[0].1.short, typed.stats().files.short);
+    Ok(())
+}
