@@ -262,7 +262,11 @@ fn events_that_a_member_tells_apart() {
     );
     assert_eq!(untagged("kind.of"), "x.json: events.files.1: `enum kind` has no member `of`, it has none");
     // A number may be given by a constant of any enum, where it fits.
-    assert_eq!(named("balls", "header.kind", &[("KIND_OPEN", "struct ping"), ("KIND_CLOSE", "struct pong"), ("1", "struct pong")]), "");
+    assert_eq!(
+        named("balls", "header.kind", &[("KIND_OPEN", "struct ping"), ("KIND_CLOSE", "struct pong"), ("1", "struct pong")]),
+        "x.json: events.balls.KIND_CLOSE: `2147483648` is no value of the type `short`; expected a number from -32768 to 32767\n\
+         x.json: events.balls.1: `1` is the value 1 of `header.kind`, as is `KIND_OPEN` before it; give each value one type"
+    );
 }
 
 #[test]
