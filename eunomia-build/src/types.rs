@@ -117,6 +117,11 @@ impl<'a> Types<'a> {
         self.c_names.iter().filter_map(|(id, c_name)| Some((*id, self.named.get(id)?, c_name.as_str())))
     }
 
+    /// The Rust name of a struct, union or enum that was added.
+    pub(crate) fn ident(&self, id: TypeId) -> Option<&Ident> {
+        self.named.get(&self.layouts.btf.resolve(id).0)
+    }
+
     /// The Rust type of a C type that was added; `types` leads to the module of the types.
     pub(crate) fn rust(&self, id: TypeId, types: &TokenStream) -> TokenStream {
         if let Some(len) = self.layouts.char_array(id) {
