@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::Path};
 use eunomia_build::{Config, Skeleton};
 use eunomia_runtime::{
     object::{Kind, TypeId},
-    skeleton::model::{ExportConfig, Sample, SampleKind},
+    skeleton::model::{CustomMember, ExportConfig, Other, Sample, SampleKind},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -20,33 +20,49 @@ fn main() -> Result<(), Box<dyn Error>> {
         .generate()?;
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
-    fs::write(out.join("plain.json"), plain()?)?;
-    Config::new().skeleton(out.join("plain.json")).generate()?;
-    fs::write(out.join("sampled.json"), sampled()?)?;
-    Ok(Config::new().skeleton(out.join("sampled.json")).generate()?)
+    for (name, skeleton) in [("plain", plain()?), ("picked", picked()?), ("sampled", sampled()?)] {
+        let path = out.join(format!("{name}.json"));
+        fs::write(&path, skeleton)?;
+        Config::new().skeleton(&path).generate()?;
+    }
+    Ok(())
 }
 
 /// The streams object in multiple mode, with an export type for each map that is no struct.
 fn plain() -> Result<String, Box<dyn Error>> {
+    let [number, text, bytes] = parts()?;
+    multiple("plain", [("rb", number), ("notes", text), ("events", bytes)].map(|(map, ty)| (map, ExportConfig::BtfType(ty))))
+}
+
+/// The streams object with members of its records that the document picks and names.
+fn picked() -> Result<String, Box<dyn Error>> {
+    let [number, text, bytes] = parts()?;
+    let member = |name: &str, offset, type_id| CustomMember { name: name.to_owned(), offset, type_id, other: Other::default() };
+    let sample = [member("the number", 0, number), member("payload", 24, bytes)];
+    let note = [member("text", 4, text)];
+    multiple("picked", [("rb", ExportConfig::Custom(sample.to_vec())), ("notes", ExportConfig::Custom(note.to_vec()))])
+}
+
+/// A 64-bit number, a text and bytes among the types of the streams object.
+fn parts() -> Result<[u32; 3], Box<dyn Error>> {
     let checked = Skeleton::from_file("bpf/streams.json")?.check("streams")?;
     let btf = &checked.layouts.btf;
     let find = |wanted: &dyn Fn(TypeId, &Kind) -> bool| {
         let id = btf.iter().find(|(id, ty)| wanted(*id, &ty.kind)).map(|(id, _)| id.0);
-        id.map(ExportConfig::BtfType).ok_or("the object has no such type")
+        id.ok_or("the object has no such type")
     };
     let number = find(&|_, kind| matches!(kind, Kind::Int { size: 8, signed: false, .. }))?;
     let text = find(&|id, _| checked.layouts.char_array(id) == Some(20))?;
-    let bytes = find(&|_, kind| matches!(kind, Kind::Array { len: 40, .. }))?;
-    let mut skeleton = checked.skeleton.clone();
-    skeleton.name = "plain".to_owned();
+    Ok([number, text, find(&|_, kind| matches!(kind, Kind::Array { len: 40, .. }))?])
+}
+
+fn multiple<const N: usize>(name: &str, exports: [(&str, ExportConfig); N]) -> Result<String, Box<dyn Error>> {
+    let mut skeleton = Skeleton::from_file("bpf/streams.json")?;
+    skeleton.name = name.to_owned();
     skeleton.multiple_exports = true;
-    for map in &mut skeleton.maps {
-        match map.name.as_str() {
-            "rb" => map.export = number.clone(),
-            "notes" => map.export = text.clone(),
-            "events" => map.export = bytes.clone(),
-            _ => {}
-        }
+    for (map, export) in exports {
+        let map = skeleton.maps.iter_mut().find(|known| known.name == map).ok_or("the object has no such map")?;
+        map.export = export;
     }
     Ok(skeleton.to_json())
 }

@@ -24,12 +24,15 @@ absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap-build --edges nor
 # With the macro they stand in the tree of the macro alone, which is no part of the program.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap --edges no-proc-macro,normal
 # Nobody's program has a command line who did not ask for it.
-absent 'clap|clap_builder' -p eunomia-runtime --edges normal
+absent 'clap|clap_builder|arrow-array' -p eunomia-runtime --edges normal
 absent 'clap_derive' -p eunomia-runtime --all-features --edges normal
 # The typed core builds on any system.
 absent 'libbpf-rs|libbpf-sys|rustix|libc' -p eunomia-runtime --no-default-features --edges normal
+# Columns are vectors; a table of them brings no C and nothing that computes or reads files.
+absent 'arrow-array|arrow-buffer|arrow-schema' -p eunomia-runtime --no-default-features --features columns --edges normal
+absent 'arrow|arrow-cast|arrow-ipc|arrow-select|parquet|cc' -p eunomia-runtime --no-default-features --features arrow --edges normal,build
 
-for features in '' load dynamic serde load,dynamic clap clap,load clap,dynamic; do
+for features in '' load dynamic serde columns arrow load,dynamic load,columns clap clap,load clap,dynamic; do
     echo "cargo check -p eunomia-runtime --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-runtime --no-default-features --features "$features" --target-dir target/features
 done
@@ -55,6 +58,7 @@ eunomia-runtime = { path = "../../eunomia-runtime", default-features = false }
 
 [features]
 clap = ["eunomia-runtime/clap"]
+columns = ["eunomia-runtime/columns"]
 load = ["eunomia-runtime/load"]
 EOF
 cat >"$app/src/lib.rs" <<'EOF'
@@ -62,8 +66,9 @@ cat >"$app/src/lib.rs" <<'EOF'
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs)]
 eunomia_macros::include_skeleton!("../../tests/bpf/args.json");
+eunomia_macros::include_skeleton!("../../tests/bpf/shapes.json");
 EOF
-for features in '' load clap clap,load; do
+for features in '' load columns clap clap,load; do
     echo "cargo check of a generated module, features '$features' of the runtime"
     cargo check --quiet --manifest-path "$app/Cargo.toml" --features "$features" --target-dir target/features
 done

@@ -3,6 +3,7 @@
 mod args;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod columns;
 mod config;
 mod emit;
 mod error;

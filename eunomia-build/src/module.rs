@@ -1,6 +1,6 @@
 //! What a generated module holds: everything that can be refused is refused here, so that the emitter cannot fail.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use eunomia_runtime::{
     fault::{Fault, Faults, Place},
@@ -14,6 +14,7 @@ use quote::quote;
 
 use crate::{
     args::{self, Argument},
+    columns::{self, Batch},
     names::{self, Scope, camel, verbatim},
     structure::Structure,
     types::Types,
@@ -25,6 +26,7 @@ pub(crate) struct Module<'a> {
     pub(crate) checked: &'a Checked,
     pub(crate) types: Types<'a>,
     pub(crate) customs: Vec<Custom<'a>>,
+    pub(crate) batches: Vec<Batch>,
     pub(crate) sections: Vec<Section<'a>>,
     pub(crate) maps: Vec<Map<'a>>,
     pub(crate) programs: Vec<Program<'a>>,
@@ -131,10 +133,11 @@ impl<'a> Module<'a> {
             _ => None,
         });
         let customs: Vec<_> = customs.collect();
+        let batches = batches(&exports, &customs, &mut types);
         match checked.setup(file) {
             Ok(Setup { values, arguments, targets }) if faults.is_empty() => {
                 let args = args::decide(arguments, &sections);
-                Ok(Self { checked, types, customs, sections, maps, programs, exports, initial: values, targets, args })
+                Ok(Self { checked, types, customs, batches, sections, maps, programs, exports, initial: values, targets, args })
             }
             setup => {
                 faults.extend(setup.err().into_iter().flat_map(|more| more.faults));
@@ -247,6 +250,19 @@ fn custom_structure<'a>(types: &Types<'_>, fields: &'a [CustomField]) -> Structu
     let align = aligns.max().unwrap_or(1);
     let end = fields.iter().map(Field::end).max().unwrap_or(0);
     Structure::decide(types, fields, end.next_multiple_of(align), align)
+}
+
+/// A batch type for each struct that maps deliver. They are named behind all types of the object, none of which changes its name for it.
+fn batches(exports: &[Export<'_>], customs: &[Custom<'_>], types: &mut Types<'_>) -> Vec<Batch> {
+    let structs = exports.iter().filter(|export| export.is_struct).filter_map(|export| match &export.stream.payload {
+        Payload::Type(id) => Some((types.ident(*id)?.clone(), columns::decide(types, &types.structure(*id))?)),
+        _ => None,
+    });
+    let customs = customs.iter().filter_map(|custom| Some((custom.ident.clone(), columns::decide(types, &custom.structure)?)));
+    let mut seen = BTreeSet::new();
+    let all: Vec<_> = structs.chain(customs).filter(|(event, _)| seen.insert(event.clone())).collect();
+    let batch = |(event, columns)| Batch { ident: types.scope.claim(camel(&format!("{event}_batch"))), event, columns };
+    all.into_iter().map(batch).collect()
 }
 
 fn sections<'a>(

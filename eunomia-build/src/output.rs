@@ -17,7 +17,7 @@ pub fn format(tokens: TokenStream) -> Result<String, Error> {
 }
 
 /// The macros whose arguments are items.
-const OF_ITEMS: [&str; 4] = ["__args", "__lifecycle", "__serde", "plain"];
+const OF_ITEMS: [&str; 5] = ["__args", "__columns", "__lifecycle", "__serde", "plain"];
 
 /// The formatter leaves the arguments of macros as they are; so items in them are formatted apart.
 fn take_bodies(items: &mut [Item], bodies: &mut Vec<(&'static str, String)>) -> Result<(), Error> {

@@ -4,6 +4,8 @@
 pub mod args;
 #[cfg(feature = "load")]
 pub mod bpf;
+#[cfg(feature = "columns")]
+pub mod columns;
 #[cfg(feature = "load")]
 mod cpus;
 #[cfg(all(feature = "dynamic", feature = "load"))]

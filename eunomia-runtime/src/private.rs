@@ -12,6 +12,8 @@ pub use crate::sample::{
     with_entry, with_event, with_tail,
 };
 
+#[cfg(feature = "columns")]
+pub use crate::columns::{Column, Fill, fill};
 #[cfg(feature = "serde")]
 pub use crate::sample::serial::{Record, Serial, serialize_enum};
 
@@ -126,4 +128,47 @@ macro_rules! __serde {
 #[macro_export]
 macro_rules! __serde {
     ($($item:item)*) => {};
+}
+
+/// Expands to the batch type of an event where the runtime knows columns, else to nothing.
+#[cfg(feature = "columns")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __columns {
+    (
+        $(#[$about:meta])* struct $batch:ident { $($(#[$path:meta])* $column:ident: $type:ty),+ $(,)? }
+        fn $row:ident($event:ident: &$of:ty) -> $made:ty { $init:ident { $($field:ident: $value:expr),+ $(,)? } }
+    ) => {
+        $(#[$about])*
+        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::default::Default)]
+        pub struct $batch { $($(#[$path])* pub $column: $type,)+ }
+
+        impl $crate::columns::Columns for $batch {
+            type Event = $of;
+
+            fn push(&mut self, $event: &$of) {
+                $($crate::__private::Fill::add(&mut self.$field, $value);)+
+            }
+
+            fn extend(&mut self, events: &[impl ::core::borrow::Borrow<$of>]) {
+                $($crate::__private::fill::<$of, _, _>(&mut self.$field, events, |$event| $value);)+
+            }
+
+            fn len(&self) -> ::core::primitive::usize {
+                [$($crate::__private::Column::rows(&self.$column)),+][0]
+            }
+
+            fn each(&mut self, f: &mut dyn ::core::ops::FnMut(&'static str, &mut dyn $crate::__private::Column)) {
+                $(f(::core::stringify!($column), &mut self.$column);)+
+            }
+        }
+    };
+}
+
+/// Expands to the batch type of an event where the runtime knows columns, else to nothing.
+#[cfg(not(feature = "columns"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __columns {
+    ($($any:tt)*) => {};
 }

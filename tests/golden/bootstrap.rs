@@ -190,6 +190,39 @@ pub mod bootstrap {
                 }
             }
         }
+        ::eunomia_runtime::__columns! {
+            /// [`Event`] as columns, see [`::eunomia_runtime::columns`].
+            struct EventBatch {
+                /// `pid`
+                pid: ::std::vec::Vec<i32>,
+                /// `ppid`
+                ppid: ::std::vec::Vec<i32>,
+                /// `exit_code`
+                exit_code: ::std::vec::Vec<u32>,
+                /// `duration_ns`
+                duration_ns: ::std::vec::Vec<u64>,
+                /// `comm`
+                comm: ::eunomia_runtime::columns::Text,
+                /// `filename`
+                filename: ::eunomia_runtime::columns::Text,
+                /// `exit_event`
+                exit_event: ::std::vec::Vec<bool>,
+                /// `et`
+                et: ::std::vec::Vec<u32>,
+            }
+            fn of(event: &Event) -> EventBatch {
+                EventBatch {
+                    filename: &event.filename,
+                    comm: &event.comm,
+                    duration_ns: event.duration_ns,
+                    pid: event.pid,
+                    ppid: event.ppid,
+                    exit_code: event.exit_code,
+                    et: event.et.0,
+                    exit_event: event.exit_event.get(),
+                }
+            }
+        }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
     #[derive(

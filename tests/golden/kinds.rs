@@ -634,6 +634,105 @@ pub mod kinds {
                 }
             }
         }
+        ::eunomia_runtime::__columns! {
+            /// [`Kinds`] as columns, see [`::eunomia_runtime::columns`].
+            struct KindsBatch {
+                /// `u8`
+                u8: ::std::vec::Vec<u8>,
+                /// `i8`
+                i8: ::std::vec::Vec<i8>,
+                /// `u16`
+                u16: ::std::vec::Vec<u16>,
+                /// `i16`
+                i16: ::std::vec::Vec<i16>,
+                /// `u32`
+                u32: ::std::vec::Vec<u32>,
+                /// `i32`
+                i32: ::std::vec::Vec<i32>,
+                /// `u64`
+                u64: ::std::vec::Vec<u64>,
+                /// `i64`
+                i64: ::std::vec::Vec<i64>,
+                /// `u128`
+                u128: ::std::vec::Vec<u128>,
+                /// `i128`
+                i128: ::std::vec::Vec<i128>,
+                /// `flag`
+                flag: ::std::vec::Vec<bool>,
+                /// `flags`
+                flags: ::std::vec::Vec<[bool; 3]>,
+                /// `text`
+                text: ::eunomia_runtime::columns::Text,
+                /// `lines`
+                lines: ::eunomia_runtime::columns::Text<2>,
+                /// `f32`
+                f32: ::std::vec::Vec<f32>,
+                /// `f64`
+                f64: ::std::vec::Vec<f64>,
+                /// `color`
+                color: ::std::vec::Vec<u32>,
+                /// `level`
+                level: ::std::vec::Vec<i32>,
+                /// `wide`
+                wide: ::std::vec::Vec<u64>,
+                /// `size`
+                size: ::std::vec::Vec<u32>,
+                /// `point.x`
+                point_x: ::std::vec::Vec<i16>,
+                /// `point.y`
+                point_y: ::std::vec::Vec<i32>,
+                /// `markers.id`
+                markers_id: ::std::vec::Vec<[u8; 2]>,
+                /// `markers.at.x`
+                markers_at_x: ::std::vec::Vec<[i16; 2]>,
+                /// `markers.at.y`
+                markers_at_y: ::std::vec::Vec<[i32; 2]>,
+                /// `grid`
+                grid: ::std::vec::Vec<[[i32; 3]; 2]>,
+                /// `numbers`
+                numbers: ::std::vec::Vec<[u64; 40]>,
+                /// `pointer`
+                pointer: ::std::vec::Vec<u64>,
+                /// `self`
+                self_: ::std::vec::Vec<u64>,
+                /// `function`
+                function: ::std::vec::Vec<u64>,
+            }
+            fn of(event: &Kinds) -> KindsBatch {
+                KindsBatch {
+                    numbers: event.numbers,
+                    grid: event.grid,
+                    u128: event.u128,
+                    i128: event.i128,
+                    lines: &event.lines,
+                    text: &event.text,
+                    u64: event.u64,
+                    i64: event.i64,
+                    f64: event.f64,
+                    wide: event.wide.0,
+                    markers_at_y: event.markers.map(|item| item.at.y),
+                    pointer: event.pointer.addr(),
+                    self_: event.self_.addr(),
+                    function: event.function.addr(),
+                    u32: event.u32,
+                    i32: event.i32,
+                    f32: event.f32,
+                    color: event.color.0,
+                    level: event.level.0,
+                    size: event.size.0,
+                    point_y: event.point.y,
+                    markers_at_x: event.markers.map(|item| item.at.x),
+                    flags: event.flags.map(|item| item.get()),
+                    u16: event.u16,
+                    i16: event.i16,
+                    point_x: event.point.x,
+                    markers_id: event.markers.map(|item| item.id),
+                    u8: event.u8,
+                    i8: event.i8,
+                    flag: event.flag.get(),
+                }
+            }
+        }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
     #[derive(

@@ -168,6 +168,30 @@ pub mod names {
                 }
             }
         }
+        ::eunomia_runtime::__columns! {
+            /// [`Type`] as columns, see [`::eunomia_runtime::columns`].
+            struct TypeBatch {
+                /// `self`
+                self_: ::std::vec::Vec<i32>,
+                /// `crate`
+                crate_: ::std::vec::Vec<i32>,
+                /// `match`
+                r#match: ::std::vec::Vec<i32>,
+                /// `Camel`
+                Camel: ::std::vec::Vec<i32>,
+                /// `gen`
+                r#gen: ::std::vec::Vec<u32>,
+            }
+            fn of(event: &Type) -> TypeBatch {
+                TypeBatch {
+                    self_: event.self_,
+                    crate_: event.crate_,
+                    r#match: event.r#match,
+                    Camel: event.Camel,
+                    r#gen: event.r#gen.0,
+                }
+            }
+        }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
     #[derive(

@@ -1228,6 +1228,102 @@ pub mod shapes {
                 }
             }
         }
+        ::eunomia_runtime::__columns! {
+            /// [`Shapes`] as columns, see [`::eunomia_runtime::columns`].
+            struct ShapesBatch {
+                /// `flags.version`
+                flags_version: ::std::vec::Vec<u32>,
+                /// `flags.delta`
+                flags_delta: ::std::vec::Vec<i32>,
+                /// `flags.urgent`
+                flags_urgent: ::std::vec::Vec<bool>,
+                /// `flags.mode`
+                flags_mode: ::std::vec::Vec<i32>,
+                /// `flags.whole`
+                flags_whole: ::std::vec::Vec<u8>,
+                /// `flags.wide`
+                flags_wide: ::std::vec::Vec<u64>,
+                /// `flags.huge`
+                flags_huge: ::std::vec::Vec<i128>,
+                /// `from.v4`
+                from_v4: ::std::vec::Vec<u32>,
+                /// `from.v6`
+                from_v6: ::std::vec::Vec<[u8; 16]>,
+                /// `from.local.port`
+                from_local_port: ::std::vec::Vec<u16>,
+                /// `from.local.name`
+                from_local_name: ::eunomia_runtime::columns::Text,
+                /// `tight.id`
+                tight_id: ::std::vec::Vec<i8>,
+                /// `tight.number`
+                tight_number: ::std::vec::Vec<i32>,
+                /// `tight.stamps`
+                tight_stamps: ::std::vec::Vec<[i64; 2]>,
+                /// `tight.address.v4`
+                tight_address_v4: ::std::vec::Vec<u32>,
+                /// `tight.address.v6`
+                tight_address_v6: ::std::vec::Vec<[u8; 16]>,
+                /// `tight.address.local.port`
+                tight_address_local_port: ::std::vec::Vec<u16>,
+                /// `tight.address.local.name`
+                tight_address_local_name: ::eunomia_runtime::columns::Text,
+                /// `tight.tiny`
+                tight_tiny: ::std::vec::Vec<i8>,
+                /// `inner`
+                inner: ::std::vec::Vec<i32>,
+                /// `number`
+                number: ::std::vec::Vec<i32>,
+                /// `ratio`
+                ratio: ::std::vec::Vec<f32>,
+                /// `low`
+                low: ::std::vec::Vec<i16>,
+                /// `high`
+                high: ::std::vec::Vec<i16>,
+                /// `pair`
+                pair: ::std::vec::Vec<u64>,
+                /// `kind`
+                kind: ::std::vec::Vec<u32>,
+                /// `nested.depth`
+                nested_depth: ::std::vec::Vec<[i32; 2]>,
+                /// `counter`
+                counter: ::std::vec::Vec<[u8; 4]>,
+                /// `last`
+                last: ::std::vec::Vec<i32>,
+            }
+            fn of(event: &Shapes) -> ShapesBatch {
+                ShapesBatch {
+                    from_v6: *event.from.v6(),
+                    tight_stamps: event.tight.stamps.get(),
+                    tight_address_v6: *event.tight.address.get().v6(),
+                    flags_huge: event.flags.huge(),
+                    pair: event.pair().addr(),
+                    nested_depth: event.nested.map(|item| item.depth),
+                    from_local_name: &event.from.local().name,
+                    tight_address_local_name: event.tight.address.get().local().name,
+                    flags_wide: event.flags.wide(),
+                    from_v4: event.from.v4(),
+                    tight_number: event.tight.number.get(),
+                    tight_address_v4: event.tight.address.get().v4(),
+                    inner: event.inner,
+                    number: event.number(),
+                    ratio: event.ratio(),
+                    kind: event.kind.0,
+                    counter: event.counter,
+                    last: event.last,
+                    flags_delta: event.flags.delta(),
+                    flags_mode: event.flags.mode().0,
+                    from_local_port: event.from.local().port,
+                    tight_address_local_port: event.tight.address.get().local().port,
+                    low: event.low(),
+                    high: event.high(),
+                    flags_version: event.flags.version(),
+                    flags_urgent: event.flags.urgent(),
+                    flags_whole: event.flags.whole,
+                    tight_id: event.tight.id,
+                    tight_tiny: event.tight.tiny.0,
+                }
+            }
+        }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
     #[derive(

@@ -167,6 +167,45 @@ pub mod streams {
                 }
             }
         }
+        ::eunomia_runtime::__columns! {
+            /// [`Note`] as columns, see [`::eunomia_runtime::columns`].
+            struct NoteBatch {
+                /// `code`
+                code: ::std::vec::Vec<u32>,
+                /// `text`
+                text: ::eunomia_runtime::columns::Text,
+            }
+            fn of(event: &Note) -> NoteBatch {
+                NoteBatch {
+                    text: &event.text,
+                    code: event.code,
+                }
+            }
+        }
+        ::eunomia_runtime::__columns! {
+            /// [`Sample`] as columns, see [`::eunomia_runtime::columns`].
+            struct SampleBatch {
+                /// `seq`
+                seq: ::std::vec::Vec<u64>,
+                /// `check`
+                check: ::std::vec::Vec<u64>,
+                /// `producer`
+                producer: ::std::vec::Vec<u32>,
+                /// `len`
+                len: ::std::vec::Vec<u32>,
+                /// `payload`
+                payload: ::std::vec::Vec<[u8; 40]>,
+            }
+            fn of(event: &Sample) -> SampleBatch {
+                SampleBatch {
+                    payload: event.payload,
+                    seq: event.seq,
+                    check: event.check,
+                    producer: event.producer,
+                    len: event.len,
+                }
+            }
+        }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
     #[derive(

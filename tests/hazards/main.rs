@@ -22,7 +22,7 @@ fn hazards() {
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = files.filter_map(|file| Some(file.strip_suffix(".bpf.c")?.to_owned())).collect();
     names.sort();
-    let package = Crate::new(env!("CARGO_TARGET_TMPDIR"), "hazards", &["load"]);
+    let package = Crate::new(env!("CARGO_TARGET_TMPDIR"), "hazards", &["columns", "load"]);
     let mut failures = Vec::new();
     let mut modules = Vec::new();
     for name in &names {

@@ -5,6 +5,7 @@
 
 mod args;
 mod bootstrap;
+mod columns;
 mod commands;
 mod control;
 mod errors;
@@ -82,6 +83,9 @@ const TESTS: &[Test] = &[
     ("sampled::dynamic_entries_have_keys", sampled::dynamic_entries_have_keys),
     ("tokio::batches_survive_cancellation", tokio::batches_survive_cancellation),
     ("tokio::a_stream_ends_when_it_is_stopped", tokio::a_stream_ends_when_it_is_stopped),
+    ("columns::runs_become_columns", columns::runs_become_columns),
+    ("columns::events_are_pushed_one_by_one", columns::events_are_pushed_one_by_one),
+    ("columns::fields_of_every_shape_become_columns", columns::fields_of_every_shape_become_columns),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("maps::hash", maps::hash),

@@ -1,6 +1,7 @@
 //! Writes a [`Module`] as tokens. Nothing here can fail.
 
 mod args;
+mod columns;
 mod doc;
 mod exports;
 mod lifecycle;

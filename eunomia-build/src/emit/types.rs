@@ -4,7 +4,7 @@ use eunomia_runtime::object::Kind;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
-use super::{doc::Doc, structure};
+use super::{columns, doc::Doc, structure};
 use crate::{
     module::Module,
     names::{Scope, verbatim},
@@ -18,7 +18,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let name = format!("members of the records of `{}`", custom.map);
         structure::emit(types, &custom.ident, &name, &[], &custom.structure)
     });
-    let all: TokenStream = [definitions(types)].into_iter().chain(customs).collect();
+    let all: TokenStream = [definitions(types)].into_iter().chain(customs).chain(module.batches.iter().map(columns::emit)).collect();
     if all.is_empty() {
         return all;
     }

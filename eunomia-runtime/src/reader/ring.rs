@@ -5,6 +5,7 @@
 //! length with two flags: busy (reserved, not committed) and discarded.
 
 use std::{
+    borrow::Borrow,
     cell::Cell,
     ops::Deref,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -232,6 +233,14 @@ impl<E> Deref for Record<E> {
 
     #[inline]
     fn deref(&self) -> &E {
+        &self.event
+    }
+}
+
+/// A run is a slice of events, whatever stands between them.
+impl<E> Borrow<E> for Record<E> {
+    #[inline]
+    fn borrow(&self) -> &E {
         &self.event
     }
 }

@@ -1,0 +1,160 @@
+use super::{Column, Fill};
+use crate::sample::CharArray;
+
+/// A column of texts, `N` in each row: their bytes one behind the other, and where each ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text<const N: usize = 1> {
+    /// Where each text starts; the last one is the end of all. Of 64 bits, so that no batch is too long.
+    offsets: Vec<i64>,
+    bytes: Vec<u8>,
+}
+
+impl<const N: usize> Default for Text<N> {
+    fn default() -> Self {
+        Self { offsets: vec![0], bytes: Vec::new() }
+    }
+}
+
+impl<const N: usize> Text<N> {
+    /// Where each text starts in the bytes, and behind these where the last one ends.
+    pub fn offsets(&self) -> &[i64] {
+        &self.offsets
+    }
+
+    /// The bytes of all texts.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The text of this number; those of the row `r` start at `r * N`. The bytes are what the program wrote, UTF-8 or not.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        match self.offsets.get(index..)? {
+            [start, end, ..] => self.bytes.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?),
+            _ => None,
+        }
+    }
+
+    /// The texts, `N` of each row.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.offsets.len() - 1).map(|index| self.get(index).unwrap_or_default())
+    }
+
+    #[inline]
+    fn push<const LEN: usize>(&mut self, text: &CharArray<LEN>) {
+        let bytes = text.as_bytes();
+        if LEN <= COPIED_WHOLE {
+            // A copy of a known length is a few instructions, one of any length is a call.
+            let end = self.bytes.len() + bytes.len();
+            self.bytes.extend_from_slice(text.raw());
+            self.bytes.truncate(end);
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+        self.offsets.push(self.bytes.len() as i64);
+    }
+
+    /// The offsets and bytes, none being left here.
+    #[cfg(feature = "arrow")]
+    pub(super) fn take(&mut self) -> (Vec<i64>, Vec<u8>) {
+        let Self { offsets, bytes } = std::mem::take(self);
+        (offsets, bytes)
+    }
+}
+
+/// Arrays up to this length are copied with what stands behind their texts.
+const COPIED_WHOLE: usize = 64;
+
+/// The texts of one field: a `char` array, or arrays of them.
+pub trait Texts {
+    /// Appends them to a column.
+    fn add_to<const N: usize>(&self, column: &mut Text<N>);
+}
+
+impl<const LEN: usize> Texts for CharArray<LEN> {
+    #[inline]
+    fn add_to<const N: usize>(&self, column: &mut Text<N>) {
+        column.push(self);
+    }
+}
+
+impl<T: Texts, const LEN: usize> Texts for [T; LEN] {
+    #[inline]
+    fn add_to<const N: usize>(&self, column: &mut Text<N>) {
+        self.iter().for_each(|texts| texts.add_to(column));
+    }
+}
+
+impl<T: Texts> Texts for &T {
+    #[inline]
+    fn add_to<const N: usize>(&self, column: &mut Text<N>) {
+        (**self).add_to(column);
+    }
+}
+
+impl<V: Texts, const N: usize> Fill<V> for Text<N> {
+    #[inline]
+    fn add(&mut self, value: V) {
+        value.add_to(self);
+    }
+
+    #[inline]
+    fn fill(&mut self, values: impl ExactSizeIterator<Item = V>) {
+        self.offsets.reserve(values.len() * N);
+        values.for_each(|texts| texts.add_to(self));
+    }
+}
+
+impl<const N: usize> Column for Text<N> {
+    fn rows(&self) -> usize {
+        (self.offsets.len() - 1) / N.max(1)
+    }
+
+    fn clear(&mut self) {
+        self.offsets.truncate(1);
+        self.bytes.clear();
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        self.offsets.reserve(rows * N);
+    }
+
+    #[cfg(feature = "arrow")]
+    fn data_type(&self) -> arrow_schema::DataType {
+        super::arrow::text_type::<N>()
+    }
+
+    #[cfg(feature = "arrow")]
+    fn take(&mut self) -> Result<arrow_array::ArrayRef, arrow_schema::ArrowError> {
+        super::arrow::texts(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_end_at_their_nul() {
+        let rows =
+            [[CharArray::from(*b"sh\0junk!"), CharArray::from(*b"12345678")], [CharArray::from([0; 8]), CharArray::from(*b"\xff\0......")]];
+        let mut texts = Text::<2>::default();
+        texts.fill(rows.iter());
+        assert_eq!((texts.rows(), texts.bytes(), texts.offsets()), (2, &b"sh12345678\xff"[..], &[0, 2, 10, 10, 11][..]));
+        assert_eq!(texts.iter().collect::<Vec<_>>(), [&b"sh"[..], b"12345678", b"", b"\xff"]);
+        assert_eq!((texts.get(2), texts.get(4), texts.get(usize::MAX)), (Some(&b""[..]), None, None));
+        let memory = (texts.offsets.as_ptr(), texts.bytes.as_ptr());
+        texts.clear();
+        assert_eq!((texts.rows(), texts.iter().count(), texts.offsets()), (0, 0, &[0][..]));
+        texts.fill(rows.iter());
+        assert_eq!((texts.rows(), memory), (2, (texts.offsets.as_ptr(), texts.bytes.as_ptr())));
+    }
+
+    #[test]
+    fn long_arrays_are_copied_up_to_their_nul() {
+        let mut long = [b'x'; 4096];
+        long[1000] = 0;
+        let mut texts = Text::<1>::default();
+        texts.fill([CharArray::from(long), CharArray::from([b'y'; 4096])].iter());
+        assert_eq!(texts.offsets(), [0, 1000, 5096]);
+    }
+}

@@ -1,0 +1,213 @@
+//! Batches of events as columns, and for Arrow.
+
+mod json;
+
+use std::ptr;
+
+use arrow_array::{Array as _, FixedSizeBinaryArray, FixedSizeListArray, LargeStringArray, PrimitiveArray, RecordBatch, types};
+use eunomia_runtime::{
+    Skeleton,
+    columns::{Columns, Text},
+    object::{Kind, Layouts, TypeId},
+    sample::{CharArray, Event, Plain as _},
+    value::Value,
+};
+use eunomia_tests::{
+    built::{kinds, names, picked, shapes, streams},
+    fixture,
+};
+
+/// Records of pseudo-random bytes, in which enum values, bools and short texts are met.
+fn records<E: Event>(count: usize) -> Vec<E> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut records = vec![E::zeroed(); count];
+    for (index, record) in records.iter_mut().enumerate() {
+        record.bytes_mut().iter_mut().for_each(|byte| *byte = if index % 2 == 0 { (random() % 4) as u8 } else { (random() >> 32) as u8 });
+    }
+    records
+}
+
+fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
+    let is_struct = |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
+    layouts.btf.iter().map(|(id, _)| id).find(|&id| layouts.c_name(id) == c_name && is_struct(id)).unwrap()
+}
+
+/// Every column of a batch holds what the value that is read through the layouts has there.
+fn agree<C: Columns>(name: &str) {
+    let checked = Skeleton::parse(&fixture(name), name).unwrap().check(name).unwrap();
+    let id = struct_id(&checked.layouts, C::Event::C_NAME);
+    let events: Vec<C::Event> = records(300);
+    let mut batch = C::default();
+    batch.extend(&events[..100]);
+    events[100..200].iter().for_each(|event| batch.push(event));
+    batch.extend(&events[200..].iter().collect::<Vec<_>>());
+    assert_eq!((batch.len(), batch.is_empty()), (300, false));
+    let arrow = batch.into_record_batch().unwrap();
+    assert_eq!(arrow.schema(), C::schema());
+    assert_eq!(arrow.num_rows(), events.len());
+    for (row, event) in events.iter().enumerate() {
+        let value = Value::new(&checked.layouts, id, event.bytes()).unwrap();
+        let expected = json::columns(&serde_json::from_str(&value.to_json()).unwrap());
+        assert_eq!(expected.len(), arrow.num_columns());
+        for (path, expected) in expected {
+            let name = path.replace('.', "_");
+            // `self` and `crate` are no identifiers of Rust.
+            let column = arrow.column_by_name(&name).or_else(|| arrow.column_by_name(&format!("{name}_"))).unwrap();
+            let expected = json::wide(&expected, column.data_type()).unwrap_or(expected);
+            assert_eq!(json::cell(column, row), expected, "{path} of row {row}");
+        }
+    }
+}
+
+#[test]
+fn columns_hold_what_values_do() {
+    agree::<kinds::types::KindsBatch>("kinds");
+    agree::<names::types::TypeBatch>("names");
+    agree::<shapes::types::ShapesBatch>("shapes");
+    agree::<streams::types::NoteBatch>("streams");
+    agree::<streams::types::SampleBatch>("streams");
+}
+
+#[test]
+fn members_that_the_document_picks() {
+    let mut batch = picked::types::RbBatch::default();
+    let record = picked::types::Rb { the_number: 7, payload: [9; 40], ..Default::default() };
+    batch.extend(&[record; 3]);
+    assert_eq!((batch.the_number, batch.payload), (vec![7; 3], vec![[9; 40]; 3]));
+}
+
+#[test]
+fn names_and_types_for_arrow() {
+    let fields = |schema: arrow_schema::SchemaRef| -> Vec<String> {
+        assert!(schema.fields().iter().all(|field| !field.is_nullable()));
+        schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()
+    };
+    assert_eq!(
+        fields(kinds::types::KindsBatch::schema()),
+        [
+            "u8 UInt8",
+            "i8 Int8",
+            "u16 UInt16",
+            "i16 Int16",
+            "u32 UInt32",
+            "i32 Int32",
+            "u64 UInt64",
+            "i64 Int64",
+            "u128 FixedSizeBinary(16)",
+            "i128 FixedSizeBinary(16)",
+            "flag Boolean",
+            "flags FixedSizeList(3 x non-null Boolean)",
+            "text LargeUtf8",
+            "lines FixedSizeList(2 x non-null LargeUtf8)",
+            "f32 Float32",
+            "f64 Float64",
+            "color UInt32",
+            "level Int32",
+            "wide UInt64",
+            "size UInt32",
+            "point_x Int16",
+            "point_y Int32",
+            "markers_id FixedSizeBinary(2)",
+            "markers_at_x FixedSizeList(2 x non-null Int16)",
+            "markers_at_y FixedSizeList(2 x non-null Int32)",
+            "grid FixedSizeList(2 x non-null FixedSizeList(3 x non-null Int32))",
+            "numbers FixedSizeList(40 x non-null UInt64)",
+            "pointer UInt64",
+            "self_ UInt64",
+            "function UInt64",
+        ]
+    );
+    // Keywords of Rust are none in a table.
+    assert_eq!(fields(names::types::TypeBatch::schema()), ["self_ Int32", "crate_ Int32", "match Int32", "Camel Int32", "gen UInt32"]);
+}
+
+fn column<'a, T: 'static>(batch: &'a RecordBatch, name: &str) -> &'a T {
+    batch.column_by_name(name).unwrap().as_any().downcast_ref().unwrap()
+}
+
+#[test]
+fn numbers_are_moved_to_arrow() {
+    let mut batch = kinds::types::KindsBatch::default();
+    batch.extend(&records::<kinds::types::Kinds>(1000));
+    let at = |at: *const u8| at.addr();
+    let (u64s, f32s, grid) = (batch.u64.as_ptr().addr(), batch.f32.as_ptr().addr(), batch.grid.as_ptr().addr());
+    let (ids, wide) = (batch.markers_id.as_ptr().addr(), batch.u128.as_ptr().addr());
+    let offsets = batch.text.offsets().as_ptr().addr();
+    let arrow = batch.into_record_batch().unwrap();
+    assert_eq!(column::<PrimitiveArray<types::UInt64Type>>(&arrow, "u64").values().as_ptr().addr(), u64s);
+    assert_eq!(column::<PrimitiveArray<types::Float32Type>>(&arrow, "f32").values().as_ptr().addr(), f32s);
+    assert_eq!(at(column::<FixedSizeBinaryArray>(&arrow, "markers_id").value_data().as_ptr()), ids);
+    assert_eq!(at(column::<FixedSizeBinaryArray>(&arrow, "u128").value_data().as_ptr()), wide);
+    let rows: &FixedSizeListArray = column(&arrow, "grid");
+    let items: &FixedSizeListArray = rows.values().as_any().downcast_ref().unwrap();
+    let numbers: &PrimitiveArray<types::Int32Type> = items.values().as_any().downcast_ref().unwrap();
+    assert_eq!((numbers.values().as_ptr().addr(), numbers.len()), (grid, 6000));
+    // Random texts are no UTF-8: they are copied with their offsets, and these are not.
+    assert_ne!(column::<LargeStringArray>(&arrow, "text").offsets().as_ptr().addr(), offsets);
+}
+
+#[test]
+fn texts_are_moved_where_they_are_utf8() {
+    let note = |text: &str| streams::types::Note { code: 0, text: CharArray::new(text).unwrap() };
+    let cut = streams::types::Note { code: 0, text: CharArray::from(*b"twenty byte caf\xc3\xa9 \xe2\x82") };
+    let mut batch = streams::types::NoteBatch::default();
+    batch.extend(&[note("one"), note(""), note("drei\u{20ac}")]);
+    assert_eq!(batch.text.iter().collect::<Vec<_>>(), [&b"one"[..], b"", "drei\u{20ac}".as_bytes()]);
+    let memory = |text: &Text| (text.offsets().as_ptr().addr(), text.bytes().as_ptr().addr());
+    let (offsets, bytes) = memory(&batch.text);
+    let arrow = batch.into_record_batch().unwrap();
+    let texts: &LargeStringArray = column(&arrow, "text");
+    assert_eq!(texts.iter().map(Option::unwrap).collect::<Vec<_>>(), ["one", "", "drei\u{20ac}"]);
+    assert_eq!((texts.offsets().as_ptr().addr(), texts.value_data().as_ptr().addr()), (offsets, bytes));
+
+    let mut batch = streams::types::NoteBatch::default();
+    batch.extend(&[cut, note("whole")]);
+    let arrow = batch.into_record_batch().unwrap();
+    let texts: &LargeStringArray = column(&arrow, "text");
+    assert_eq!(texts.iter().map(Option::unwrap).collect::<Vec<_>>(), ["twenty byte caf\u{e9} \u{fffd}", "whole"]);
+}
+
+#[test]
+fn a_batch_that_has_grown_allocates_no_more() {
+    let events: Vec<kinds::types::Kinds> = records(500);
+    let mut batch = kinds::types::KindsBatch::default();
+    batch.extend(&events);
+    let memory = |batch: &kinds::types::KindsBatch| {
+        let numbers = (batch.u8.as_ptr(), batch.u128.as_ptr(), batch.numbers.as_ptr(), batch.flags.as_ptr());
+        (numbers, batch.text.offsets().as_ptr(), batch.text.bytes().as_ptr(), batch.u8.capacity(), batch.numbers.capacity())
+    };
+    let before = memory(&batch);
+    for _ in 0..3 {
+        batch.clear();
+        assert_eq!((batch.len(), batch.lines.offsets()), (0, &[0][..]));
+        events.chunks(16).for_each(|run| batch.extend(run));
+        assert_eq!((batch.len(), memory(&batch)), (500, before));
+    }
+    // Room that was asked for is enough.
+    let mut batch = streams::types::SampleBatch::default();
+    batch.reserve(500);
+    let before = batch.payload.as_ptr();
+    batch.extend(&records::<streams::types::Sample>(500));
+    assert!(ptr::eq(batch.payload.as_ptr(), before));
+}
+
+#[test]
+fn an_empty_batch_is_one_for_arrow_too() {
+    let arrow = kinds::types::KindsBatch::default().into_record_batch().unwrap();
+    assert_eq!((arrow.num_rows(), arrow.num_columns()), (0, 30));
+}
+
+#[test]
+fn columns_of_different_lengths_are_refused() {
+    let mut batch = streams::types::SampleBatch::default();
+    batch.extend(&records::<streams::types::Sample>(3));
+    batch.len.pop();
+    let refused = batch.into_record_batch().unwrap_err();
+    assert!(refused.to_string().contains("all columns in a record batch must have the same length"), "{refused}");
+}
