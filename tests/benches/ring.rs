@@ -4,7 +4,7 @@ mod flood;
 
 use std::iter::zip;
 
-use eunomia_tests::included::flood::{Export, Loaded};
+use eunomia_tests::included::flood::{Export, Loaded, types};
 use flood::{
     Case, Ratios, Read, Reader, drains, fill, load,
     peers::{Aya, Bound, LibbpfRs},
@@ -38,16 +38,20 @@ impl Reader for Ours {
 }
 
 macro_rules! typed {
-    ($map:ident) => {
+    ($map:literal, $event:ident) => {
         [
             |skel| {
                 let mut read = Read::default();
-                skel.maps().unwrap().$map.for_runs(|run| run.iter().for_each(|event| read.add(event.seq))).unwrap();
+                skel.object()
+                    .ring_buffer::<types::$event>($map)
+                    .unwrap()
+                    .for_runs(|run| run.iter().for_each(|event| read.add(event.seq)))
+                    .unwrap();
                 read
             },
             |skel| {
                 let mut read = Read::default();
-                skel.maps().unwrap().$map.for_each(|event| read.add(event.seq)).unwrap();
+                skel.object().ring_buffer::<types::$event>($map).unwrap().for_each(|event| read.add(event.seq)).unwrap();
                 read
             },
         ]
@@ -58,9 +62,9 @@ fn main() {
     let mut ratios = Ratios::default();
     println!("ns/event       ours: runs    each    poll   libbpf-rs     aya   bound");
     let kinds: [(_, _, _, Ways); 3] = [
-        ("16B", "smalls", "fill_small", typed!(smalls)),
-        ("64B", "middles", "fill_middle", typed!(middles)),
-        ("168B", "larges", "fill_large", typed!(larges)),
+        ("16B", "smalls", "fill_small", typed!("smalls", Small)),
+        ("64B", "middles", "fill_middle", typed!("middles", Middle)),
+        ("168B", "larges", "fill_large", typed!("larges", Large)),
     ];
     for (kind, map, program, [runs, each]) in kinds {
         for (size, ring, rounds) in SIZES {
@@ -109,9 +113,9 @@ fn poll(skel: &Loaded) -> Read {
 /// Records whose type is not known before they are looked at.
 fn mixed(skel: &Loaded) -> Read {
     let mut read = Read::default();
-    skel.maps()
+    skel.object()
+        .ring_buffer::<[u8]>("mixed")
         .unwrap()
-        .mixed
         .for_each(|record| {
             if let Some(seq) = record.first_chunk() {
                 read.add(u64::from_ne_bytes(*seq));
