@@ -5,7 +5,7 @@ mod flood;
 use std::time::{Duration, Instant};
 
 use eunomia_runtime::reader::Waiting;
-use eunomia_tests::included::flood::Export;
+use eunomia_tests::included::flood::{Export, Loaded, types};
 use flood::{Case, Producer, Ratios, Read, cpu_time, load, median, peers::LibbpfRs, sent};
 
 const CASE: Case = Case { map: "larges", program: "stream_large", ring: 16 << 20 };
@@ -29,10 +29,11 @@ type Way = (&'static str, fn() -> Run);
 
 fn main() {
     let mut ratios = Ratios::default();
-    let ways: [Way; 4] = [
-        ("ours", || ours(Waiting::default())),
-        ("ours, epoll", || ours(Waiting::Epoll)),
-        ("ours, busy", || ours(Waiting::Busy)),
+    let ways: [Way; 5] = [
+        ("ours, runs", || ours(Waiting::default(), runs)),
+        ("ours, poll", || ours(Waiting::default(), poll)),
+        ("ours, epoll", || ours(Waiting::Epoll, poll)),
+        ("ours, busy", || ours(Waiting::Busy, poll)),
         ("libbpf-rs poll", libbpf_rs),
     ];
     let mut runs: Vec<Vec<Run>> = ways.iter().map(|_| Vec::new()).collect();
@@ -48,32 +49,45 @@ fn main() {
         let wakeups = of(runs, |run| run.wakeups as f64 / TIME.as_secs_f64());
         println!("{name:<16}{:>10.2}{:>9.1}{lost:>7}{wakeups:>11.0}", of(runs, |run| run.rate), of(runs, |run| run.cpu_percent));
     }
-    ratios.add("concurrent_168B_vs_libbpf_rs", of(&runs[0], |run| run.rate) / of(&runs[3], |run| run.rate));
+    ratios.add("concurrent_168B_vs_libbpf_rs", of(&runs[0], |run| run.rate) / of(&runs[4], |run| run.rate));
     ratios.add("concurrent_168B_cpu_percent", of(&runs[0], |run| run.cpu_percent));
     ratios.add("concurrent_168B_lost", runs[0].iter().map(|run| run.lost).sum::<u64>() as f64);
 }
 
-fn ours(waiting: Waiting) -> Run {
+/// Waits, and reads in slices.
+fn runs(skel: &Loaded, read: &mut Read) {
+    if skel.wait(WAIT).unwrap() {
+        let larges = skel.object().ring_buffer::<types::Large>("larges").unwrap();
+        larges.for_runs(|run| run.iter().for_each(|event| read.add(event.seq))).unwrap();
+    }
+}
+
+/// All exports one by one.
+fn poll(skel: &Loaded, read: &mut Read) {
+    skel.poll(WAIT, |export| take(&export, read)).unwrap();
+}
+
+fn take(export: &Export<'_>, read: &mut Read) {
+    if let Export::Larges(event) = export {
+        read.add(event.seq);
+    }
+}
+
+fn ours(waiting: Waiting, step: fn(&Loaded, &mut Read)) -> Run {
     let skel = load(CASE);
     skel.set_waiting(waiting);
     let program = skel.object().program(CASE.program).unwrap().fd().unwrap().try_clone_to_owned().unwrap();
     let mut read = Read::default();
-    let mut take = |export: Export<'_>| {
-        if let Export::Larges(event) = export {
-            read.add(event.seq);
-        }
-    };
     let (start, cpu) = (Instant::now(), cpu_time());
     let producer = Producer::start(program, 100_000);
     while start.elapsed() < TIME {
-        skel.poll(WAIT, &mut take).unwrap();
+        step(&skel, &mut read);
     }
     let (time, cpu) = (start.elapsed(), cpu_time() - cpu);
-    let wakeups = skel.stats().larges.wakeups;
-    let count = skel.stats().larges.received;
+    let stats = skel.stats().larges;
     drop(producer);
-    skel.drain(&mut take).unwrap();
-    run(time, cpu, count, sent(&skel), read, wakeups)
+    skel.drain(|export| take(&export, &mut read)).unwrap();
+    run(time, cpu, stats.received, sent(&skel), read, stats.wakeups)
 }
 
 fn libbpf_rs() -> Run {
