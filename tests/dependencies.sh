@@ -72,3 +72,15 @@ for features in '' load columns clap clap,load; do
     echo "cargo check of a generated module, features '$features' of the runtime"
     cargo check --quiet --manifest-path "$app/Cargo.toml" --features "$features" --target-dir target/features
 done
+
+# Recordings are replayed where nothing can be loaded.
+cat >"$app/src/main.rs" <<'END'
+//! Replays a recording.
+eunomia_macros::include_skeleton!("../../tests/bpf/streams.json");
+
+fn main() -> eunomia_runtime::Result<()> {
+    streams::replay(std::io::stdin(), |event| println!("{event}")).map(drop)
+}
+END
+echo "cargo run of a replay, without features of the runtime"
+cargo run --quiet --manifest-path "$app/Cargo.toml" --target-dir target/features <tests/recordings/streams.rec | cmp - tests/recordings/streams.txt

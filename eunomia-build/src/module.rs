@@ -254,10 +254,12 @@ fn custom_structure<'a>(types: &Types<'_>, fields: &'a [CustomField]) -> Structu
 
 /// A batch type for each struct that maps deliver. They are named behind all types of the object, none of which changes its name for it.
 fn batches(exports: &[Export<'_>], customs: &[Custom<'_>], types: &mut Types<'_>) -> Vec<Batch> {
-    let structs = exports.iter().filter(|export| export.is_struct).filter_map(|export| match &export.stream.payload {
-        Payload::Type(id) => Some((types.ident(*id)?.clone(), columns::decide(types, &types.structure(*id))?)),
-        _ => None,
+    let delivered = exports.iter().filter(|export| export.is_struct).flat_map(|export| match &export.stream.payload {
+        Payload::Type(id) => vec![*id],
+        Payload::Tagged(tagged) => tagged.tags.iter().map(|tag| tag.ty).collect(),
+        Payload::Custom(_) | Payload::Bytes { .. } => Vec::new(),
     });
+    let structs = delivered.filter_map(|id| Some((types.ident(id)?.clone(), columns::decide(types, &types.structure(id))?)));
     let customs = customs.iter().filter_map(|custom| Some((custom.ident.clone(), columns::decide(types, &custom.structure)?)));
     let mut seen = BTreeSet::new();
     let all: Vec<_> = structs.chain(customs).filter(|(event, _)| seen.insert(event.clone())).collect();

@@ -20,9 +20,11 @@ use crate::{
     Error, Result, Skeleton, bpf,
     bpf::{Access, Direction, Dropped, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
     object::{Checked, DataSection, Hook, Variable},
-    reader::{Control, Outcome, Records, Stats, Verdict, Waiting},
+    reader::{Control, Outcome, Records, Stats, Waiting},
     value::{self, Value},
 };
+
+pub use crate::value::Event;
 
 /// A skeleton that is open and not yet loaded.
 #[derive(Debug)]
@@ -40,17 +42,6 @@ pub struct Loaded {
 
 /// A skeleton whose programs run.
 pub type Attached = bpf::Attached<Loaded>;
-
-/// A record and the map it came through.
-#[derive(Debug, Clone, Copy)]
-pub struct Event<'a> {
-    /// The map.
-    pub map: &'a str,
-    /// The key of an entry, for a map that is read at intervals.
-    pub key: Option<Value<'a>>,
-    /// What it holds.
-    pub value: Value<'a>,
-}
 
 impl Skeleton {
     /// Checks the skeleton against its object and opens it. The values that the document gives to variables are set.
@@ -222,7 +213,7 @@ impl Loaded {
     /// # Errors
     /// As [`crate::reader::Reader::poll`].
     pub fn poll<R: Outcome>(&self, timeout: Duration, mut f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
-        self.inner.poll(timeout, |index, record| self.deliver(index, record, &mut f))
+        self.inner.poll(timeout, |map, record| self.checked.deliver(map, record, &mut f))
     }
 
     /// Delivers the events that are there, without waiting and also after a stop: what the programs sent before they were detached.
@@ -230,20 +221,7 @@ impl Loaded {
     /// # Errors
     /// As [`crate::reader::Reader::poll`].
     pub fn drain<R: Outcome>(&self, mut f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
-        self.inner.drain(|index, record| self.deliver(index, record, &mut f))
-    }
-
-    fn deliver<R: Outcome>(&self, index: usize, record: &[u8], f: &mut impl FnMut(Event<'_>) -> R) -> Verdict {
-        let stream = self.checked.streams.get(index);
-        let map = stream.map_or("", |stream| stream.map.as_str());
-        let (key, record) = match stream.and_then(|stream| stream.sampled.as_ref()) {
-            Some(sampled) => {
-                let (key, value) = Value::of_entry(&self.checked, sampled, record);
-                (Some(key), value)
-            }
-            None => (None, record),
-        };
-        Verdict::of(Value::of_stream(&self.checked, index, record).map(|value| f(Event { map, key, value })))
+        self.inner.drain(|map, record| self.checked.deliver(map, record, &mut f))
     }
 
     /// What became of the records of each map.

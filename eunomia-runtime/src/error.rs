@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::Refusal;
+use crate::{Refusal, recording::Flaw};
 #[cfg(feature = "dynamic")]
 use crate::{fault::Faults, suggestion::near};
 
@@ -40,6 +40,8 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A recording cannot be written or replayed.
+    Recording(Box<Flaw>),
     /// Callbacks returned errors. All records of this poll were delivered.
     Callback {
         /// How many did.
@@ -74,6 +76,7 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::Value { name, why } => write!(f, "{name}: {why}"),
+            Self::Recording(flaw) => flaw.fmt(f),
             Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {source}"),
             Self::Callback { count, source } => write!(f, "the callback failed on {count} records; on the first: {source}"),
             Self::Full { name } => write!(f, "{name}: it is full, no program has read the records that are there"),
@@ -93,6 +96,7 @@ impl std::error::Error for Error {
         match self {
             Self::File { source, .. } => Some(source),
             Self::Kernel(refusal) => Some(&refusal.source),
+            Self::Recording(flaw) => flaw.source(),
             Self::Callback { source, .. } => Some(&**source),
             _ => None,
         }
@@ -103,5 +107,11 @@ impl std::error::Error for Error {
 impl From<Faults> for Error {
     fn from(faults: Faults) -> Self {
         Self::Input(faults)
+    }
+}
+
+impl From<Flaw> for Error {
+    fn from(flaw: Flaw) -> Self {
+        Self::Recording(Box::new(flaw))
     }
 }

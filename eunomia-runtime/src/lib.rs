@@ -20,6 +20,7 @@ pub mod object;
 mod perf_event;
 #[cfg(feature = "load")]
 pub mod reader;
+pub mod recording;
 mod refusal;
 pub mod sample;
 #[cfg(any(feature = "clap", feature = "dynamic"))]

@@ -9,6 +9,7 @@ pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, tag, view, view_mut},
     line::{braced, constant},
+    outcome::unknown_map,
     with_entry, with_event, with_tail,
 };
 

@@ -745,12 +745,60 @@ pub mod kinds {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
         Rb(&'a types::Kinds),
     }
+    impl Export<'_> {
+        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
+            map: usize,
+            record: &[u8],
+            f: impl ::core::ops::FnOnce(Export<'_>) -> R,
+        ) -> ::eunomia_runtime::sample::Verdict {
+            let outcome = match map {
+                0 => {
+                    ::eunomia_runtime::__private::with_event(
+                        record,
+                        |event: &types::Kinds| f(Export::Rb(event)),
+                    )
+                }
+                _ => return ::eunomia_runtime::__private::unknown_map(map),
+            };
+            ::eunomia_runtime::sample::Verdict::of(outcome)
+        }
+    }
     impl ::core::fmt::Display for Export<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Rb(record) => ::core::fmt::Display::fmt(record, f),
             }
         }
+    }
+    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
+        ::eunomia_runtime::recording::Stream::new(
+            "rb",
+            "struct kinds",
+            528,
+            "struct 8\n 0 i16 x\n 4 i32 y\nstruct 12\n 0 u8 id\n 4 #0 at\nstruct 528\n 0 u8 u8\n 1 i8 i8\n 2 u16 u16\n 4 i16 i16\n 8 u32 u32\n 12 i32 i32\n 16 u64 u64\n 24 i64 i64\n 32 u128 u128\n 48 i128 i128\n 64 bool flag\n 65 bool[3] flags\n 68 char[10] text\n 78 char[2][6] lines\n 92 f32 f32\n 96 f64 f64\n 104 enum(u32) color\n 108 enum(i32) level\n 112 enum(u64) wide\n 120 enum(u32) size\n 124 #0 point\n 132 #1[2] markers\n 156 i32[2][3] grid\n 184 u64[40] numbers\n 504 pointer pointer\n 512 pointer self\n 520 pointer function\n#2",
+        ),
+    ];
+    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn recorder<W: ::std::io::Write>(
+        to: W,
+    ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
+        ::eunomia_runtime::recording::Recorder::new(to, "kinds", STREAMS)
+    }
+    /// Delivers the records of a recording; asks nothing of the kernel.
+    ///
+    /// # Errors
+    /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
+    pub fn replay<R: ::eunomia_runtime::sample::Outcome>(
+        from: impl ::std::io::Read,
+        mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
+    ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
+        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
+        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
     }
     /// What the command line can set; by default as the skeleton says.
     #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
@@ -1099,7 +1147,7 @@ pub mod kinds {
                 timeout: ::core::time::Duration,
                 mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
             ) -> ::eunomia_runtime::Result<u64> {
-                self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
+                self.object.poll(timeout, |map, record| Export::deliver(map, record, &mut f))
             }
             /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
             /// their handles.
@@ -1120,23 +1168,7 @@ pub mod kinds {
                 &self,
                 mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
             ) -> ::eunomia_runtime::Result<u64> {
-                self.object.drain(|index, record| Self::deliver(index, record, &mut f))
-            }
-            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
-                index: usize,
-                record: &[u8],
-                f: &mut impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::reader::Verdict {
-                let outcome = match index {
-                    0 => {
-                        ::eunomia_runtime::__private::with_event(
-                            record,
-                            |event: &types::Kinds| f(Export::Rb(event)),
-                        )
-                    }
-                    _ => return ::eunomia_runtime::reader::Verdict::Delivered,
-                };
-                ::eunomia_runtime::reader::Verdict::of(outcome)
+                self.object.drain(|map, record| Export::deliver(map, record, &mut f))
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {

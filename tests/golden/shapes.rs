@@ -1336,12 +1336,60 @@ pub mod shapes {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
         Rb(::eunomia_runtime::sample::Tailed<'a, types::Shapes>),
     }
+    impl Export<'_> {
+        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
+            map: usize,
+            record: &[u8],
+            f: impl ::core::ops::FnOnce(Export<'_>) -> R,
+        ) -> ::eunomia_runtime::sample::Verdict {
+            let outcome = match map {
+                0 => {
+                    ::eunomia_runtime::__private::with_tail::<
+                        types::Shapes,
+                        _,
+                    >(record, |event| f(Export::Rb(event)))
+                }
+                _ => return ::eunomia_runtime::__private::unknown_map(map),
+            };
+            ::eunomia_runtime::sample::Verdict::of(outcome)
+        }
+    }
     impl ::core::fmt::Display for Export<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Rb(record) => ::core::fmt::Display::fmt(record, f),
             }
         }
+    }
+    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
+        ::eunomia_runtime::recording::Stream::new(
+            "rb",
+            "struct shapes",
+            128,
+            "struct 32\n 0.0 u32:4 version\n 0.7 i32:7 delta\n 1.6 bool:1 urgent\n 1.7 enum(i32):3 mode\n 3 u8 whole\n 8.0 u64:33 wide\n 16.0 i128:70 huge\nstruct 8\n 0 u16 port\n 2 char[6] name\nunion 16\n 0 u32 v4\n 0 u8[16] v6\n 0 #1 local\nstruct 38\n 0 i8 id\n 1 i32 number\n 5 i64[2] stamps\n 21 #2 address\n 37 enum(i8) tiny\nstruct 4\n 0 i32 depth\nstruct 0\nstruct 128\n 0 #0 flags\n 32 #2 from\n 48 #3 tight\n 88 i32 inner\n 96 i32 number\n 96 f32 ratio\n 96 i16 low\n 98 i16 high\n 96 pointer pair\n 104 enum(u32) kind\n 108 #4[2] nested\n 116 #5 nothing\n 116 bytes(4) counter\n 120 i32 last\n 124 u16[0] tail\n#6",
+        ),
+    ];
+    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn recorder<W: ::std::io::Write>(
+        to: W,
+    ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
+        ::eunomia_runtime::recording::Recorder::new(to, "shapes", STREAMS)
+    }
+    /// Delivers the records of a recording; asks nothing of the kernel.
+    ///
+    /// # Errors
+    /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
+    pub fn replay<R: ::eunomia_runtime::sample::Outcome>(
+        from: impl ::std::io::Read,
+        mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
+    ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
+        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
+        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
     }
     /// What the command line can set; by default as the skeleton says.
     #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
@@ -1494,7 +1542,7 @@ pub mod shapes {
                 timeout: ::core::time::Duration,
                 mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
             ) -> ::eunomia_runtime::Result<u64> {
-                self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
+                self.object.poll(timeout, |map, record| Export::deliver(map, record, &mut f))
             }
             /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
             /// their handles.
@@ -1515,23 +1563,7 @@ pub mod shapes {
                 &self,
                 mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
             ) -> ::eunomia_runtime::Result<u64> {
-                self.object.drain(|index, record| Self::deliver(index, record, &mut f))
-            }
-            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
-                index: usize,
-                record: &[u8],
-                f: &mut impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::reader::Verdict {
-                let outcome = match index {
-                    0 => {
-                        ::eunomia_runtime::__private::with_tail::<
-                            types::Shapes,
-                            _,
-                        >(record, |event| f(Export::Rb(event)))
-                    }
-                    _ => return ::eunomia_runtime::reader::Verdict::Delivered,
-                };
-                ::eunomia_runtime::reader::Verdict::of(outcome)
+                self.object.drain(|map, record| Export::deliver(map, record, &mut f))
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {

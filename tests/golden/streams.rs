@@ -222,6 +222,37 @@ pub mod streams {
         /// A record of the map `events` (BPF_MAP_TYPE_PERF_EVENT_ARRAY).
         Events(&'a types::Sample),
     }
+    impl Export<'_> {
+        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
+            map: usize,
+            record: &[u8],
+            f: impl ::core::ops::FnOnce(Export<'_>) -> R,
+        ) -> ::eunomia_runtime::sample::Verdict {
+            let outcome = match map {
+                0 => {
+                    ::eunomia_runtime::__private::with_event(
+                        record,
+                        |event: &types::Note| f(Export::Notes(event)),
+                    )
+                }
+                1 => {
+                    ::eunomia_runtime::__private::with_event(
+                        record,
+                        |event: &types::Sample| f(Export::Rb(event)),
+                    )
+                }
+                2 => {
+                    ::eunomia_runtime::__private::with_event(
+                        record,
+                        |event: &types::Sample| f(Export::Events(event)),
+                    )
+                }
+                _ => return ::eunomia_runtime::__private::unknown_map(map),
+            };
+            ::eunomia_runtime::sample::Verdict::of(outcome)
+        }
+    }
     impl ::core::fmt::Display for Export<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
@@ -230,6 +261,47 @@ pub mod streams {
                 Self::Events(record) => ::core::fmt::Display::fmt(record, f),
             }
         }
+    }
+    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
+        ::eunomia_runtime::recording::Stream::new(
+            "notes",
+            "struct note",
+            24,
+            "struct 24\n 0 u32 code\n 4 char[20] text\n#0",
+        ),
+        ::eunomia_runtime::recording::Stream::new(
+            "rb",
+            "struct sample",
+            64,
+            "struct 64\n 0 u64 seq\n 8 u64 check\n 16 u32 producer\n 20 u32 len\n 24 u8[40] payload\n#0",
+        ),
+        ::eunomia_runtime::recording::Stream::new(
+            "events",
+            "struct sample",
+            64,
+            "struct 64\n 0 u64 seq\n 8 u64 check\n 16 u32 producer\n 20 u32 len\n 24 u8[40] payload\n#0",
+        ),
+    ];
+    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn recorder<W: ::std::io::Write>(
+        to: W,
+    ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
+        ::eunomia_runtime::recording::Recorder::new(to, "streams", STREAMS)
+    }
+    /// Delivers the records of a recording; asks nothing of the kernel.
+    ///
+    /// # Errors
+    /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
+    pub fn replay<R: ::eunomia_runtime::sample::Outcome>(
+        from: impl ::std::io::Read,
+        mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
+    ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
+        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
+        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
     }
     /// What the command line can set; by default as the skeleton says.
     #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
@@ -374,7 +446,7 @@ pub mod streams {
                 timeout: ::core::time::Duration,
                 mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
             ) -> ::eunomia_runtime::Result<u64> {
-                self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
+                self.object.poll(timeout, |map, record| Export::deliver(map, record, &mut f))
             }
             /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
             /// their handles.
@@ -395,35 +467,7 @@ pub mod streams {
                 &self,
                 mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
             ) -> ::eunomia_runtime::Result<u64> {
-                self.object.drain(|index, record| Self::deliver(index, record, &mut f))
-            }
-            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
-                index: usize,
-                record: &[u8],
-                f: &mut impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::reader::Verdict {
-                let outcome = match index {
-                    0 => {
-                        ::eunomia_runtime::__private::with_event(
-                            record,
-                            |event: &types::Note| f(Export::Notes(event)),
-                        )
-                    }
-                    1 => {
-                        ::eunomia_runtime::__private::with_event(
-                            record,
-                            |event: &types::Sample| f(Export::Rb(event)),
-                        )
-                    }
-                    2 => {
-                        ::eunomia_runtime::__private::with_event(
-                            record,
-                            |event: &types::Sample| f(Export::Events(event)),
-                        )
-                    }
-                    _ => return ::eunomia_runtime::reader::Verdict::Delivered,
-                };
-                ::eunomia_runtime::reader::Verdict::of(outcome)
+                self.object.drain(|map, record| Export::deliver(map, record, &mut f))
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {

@@ -535,6 +535,108 @@ pub mod tagged {
                 }
             }
         }
+        ::eunomia_runtime::__columns! {
+            /// [`OpenEvent`] as columns, see [`::eunomia_runtime::columns`].
+            struct OpenEventBatch {
+                /// `kind`
+                kind: ::std::vec::Vec<u32>,
+                /// `pid`
+                pid: ::std::vec::Vec<u32>,
+                /// `seq`
+                seq: ::std::vec::Vec<u64>,
+                /// `path`
+                path: ::eunomia_runtime::columns::Text,
+            }
+            fn of(event: &OpenEvent) -> OpenEventBatch {
+                OpenEventBatch {
+                    path: &event.path,
+                    seq: event.seq,
+                    kind: event.kind.0,
+                    pid: event.pid,
+                }
+            }
+        }
+        ::eunomia_runtime::__columns! {
+            /// [`DataEvent`] as columns, see [`::eunomia_runtime::columns`].
+            struct DataEventBatch {
+                /// `kind`
+                kind: ::std::vec::Vec<u32>,
+                /// `pid`
+                pid: ::std::vec::Vec<u32>,
+                /// `seq`
+                seq: ::std::vec::Vec<u64>,
+                /// `offset`
+                offset: ::std::vec::Vec<u64>,
+                /// `size`
+                size: ::std::vec::Vec<u32>,
+            }
+            fn of(event: &DataEvent) -> DataEventBatch {
+                DataEventBatch {
+                    seq: event.seq,
+                    offset: event.offset,
+                    kind: event.kind.0,
+                    pid: event.pid,
+                    size: event.size,
+                }
+            }
+        }
+        ::eunomia_runtime::__columns! {
+            /// [`Unknown`] as columns, see [`::eunomia_runtime::columns`].
+            struct UnknownBatch {
+                /// `kind`
+                kind: ::std::vec::Vec<u32>,
+                /// `pid`
+                pid: ::std::vec::Vec<u32>,
+                /// `seq`
+                seq: ::std::vec::Vec<u64>,
+            }
+            fn of(event: &Unknown) -> UnknownBatch {
+                UnknownBatch {
+                    seq: event.seq,
+                    kind: event.kind,
+                    pid: event.pid,
+                }
+            }
+        }
+        ::eunomia_runtime::__columns! {
+            /// [`Ping`] as columns, see [`::eunomia_runtime::columns`].
+            struct PingBatch {
+                /// `header.version`
+                header_version: ::std::vec::Vec<u16>,
+                /// `header.kind`
+                header_kind: ::std::vec::Vec<i16>,
+                /// `seq`
+                seq: ::std::vec::Vec<u32>,
+            }
+            fn of(event: &Ping) -> PingBatch {
+                PingBatch {
+                    seq: event.seq,
+                    header_version: event.header.version,
+                    header_kind: event.header.kind,
+                }
+            }
+        }
+        ::eunomia_runtime::__columns! {
+            /// [`Pong`] as columns, see [`::eunomia_runtime::columns`].
+            struct PongBatch {
+                /// `header.version`
+                header_version: ::std::vec::Vec<u16>,
+                /// `header.kind`
+                header_kind: ::std::vec::Vec<i16>,
+                /// `seq`
+                seq: ::std::vec::Vec<u32>,
+                /// `sum`
+                sum: ::std::vec::Vec<u64>,
+            }
+            fn of(event: &Pong) -> PongBatch {
+                PongBatch {
+                    sum: event.sum,
+                    seq: event.seq,
+                    header_version: event.header.version,
+                    header_kind: event.header.kind,
+                }
+            }
+        }
     }
     /// A record of the map `files`, of the type that its `kind` tells (offset 0, 4 bytes).
     #[derive(
@@ -604,6 +706,78 @@ pub mod tagged {
         /// A record of the map `balls` (BPF_MAP_TYPE_PERF_EVENT_ARRAY).
         Balls(BallsRecord<'a>),
     }
+    impl Export<'_> {
+        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
+            map: usize,
+            record: &[u8],
+            f: impl ::core::ops::FnOnce(Export<'_>) -> R,
+        ) -> ::eunomia_runtime::sample::Verdict {
+            let outcome = match map {
+                0 => {
+                    match ::eunomia_runtime::__private::tag::<u32, 0>(record) {
+                        ::core::option::Option::Some(1) => {
+                            ::eunomia_runtime::__private::with_event(
+                                record,
+                                |event: &types::OpenEvent| f(
+                                    Export::Files(FilesRecord::OpenEvent(event)),
+                                ),
+                            )
+                        }
+                        ::core::option::Option::Some(2 | 3) => {
+                            ::eunomia_runtime::__private::with_tail::<
+                                types::DataEvent,
+                                _,
+                            >(
+                                record,
+                                |event| f(Export::Files(FilesRecord::DataEvent(event))),
+                            )
+                        }
+                        ::core::option::Option::Some(2147483648) => {
+                            ::eunomia_runtime::__private::with_event(
+                                record,
+                                |event: &types::Unknown| f(
+                                    Export::Files(FilesRecord::Unknown_2(event)),
+                                ),
+                            )
+                        }
+                        _ => {
+                            ::core::result::Result::Ok(
+                                f(Export::Files(FilesRecord::Unknown(record))),
+                            )
+                        }
+                    }
+                }
+                1 => {
+                    match ::eunomia_runtime::__private::tag::<u16, 2>(record) {
+                        ::core::option::Option::Some(65535) => {
+                            ::eunomia_runtime::__private::with_event(
+                                record,
+                                |event: &types::Ping| f(
+                                    Export::Balls(BallsRecord::Ping(event)),
+                                ),
+                            )
+                        }
+                        ::core::option::Option::Some(1) => {
+                            ::eunomia_runtime::__private::with_event(
+                                record,
+                                |event: &types::Pong| f(
+                                    Export::Balls(BallsRecord::Pong(event)),
+                                ),
+                            )
+                        }
+                        _ => {
+                            ::core::result::Result::Ok(
+                                f(Export::Balls(BallsRecord::Unknown(record))),
+                            )
+                        }
+                    }
+                }
+                _ => return ::eunomia_runtime::__private::unknown_map(map),
+            };
+            ::eunomia_runtime::sample::Verdict::of(outcome)
+        }
+    }
     impl ::core::fmt::Display for Export<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
@@ -611,6 +785,41 @@ pub mod tagged {
                 Self::Balls(record) => ::core::fmt::Display::fmt(record, f),
             }
         }
+    }
+    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
+        ::eunomia_runtime::recording::Stream::new(
+            "files",
+            "several types",
+            0,
+            "struct 48\n 0 enum(u32) kind\n 4 u32 pid\n 8 u64 seq\n 16 char[32] path\nstruct 32\n 0 enum(u32) kind\n 4 u32 pid\n 8 u64 seq\n 16 u64 offset\n 24 u32 size\n 28 u8[0] bytes\nstruct 16\n 0 u32 kind\n 4 u32 pid\n 8 u64 seq\ntagged 0 4\n 1 #0\n 2 #1\n 3 #1\n 2147483648 #2\n#3",
+        ),
+        ::eunomia_runtime::recording::Stream::new(
+            "balls",
+            "several types",
+            0,
+            "struct 4\n 0 u16 version\n 2 i16 kind\nstruct 8\n 0 #0 header\n 4 u32 seq\nstruct 16\n 0 #0 header\n 4 u32 seq\n 8 u64 sum\ntagged 2 2\n 1 #2\n 65535 #1\n#3",
+        ),
+    ];
+    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn recorder<W: ::std::io::Write>(
+        to: W,
+    ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
+        ::eunomia_runtime::recording::Recorder::new(to, "tagged", STREAMS)
+    }
+    /// Delivers the records of a recording; asks nothing of the kernel.
+    ///
+    /// # Errors
+    /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
+    pub fn replay<R: ::eunomia_runtime::sample::Outcome>(
+        from: impl ::std::io::Read,
+        mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
+    ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
+        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
+        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
     }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
@@ -706,7 +915,7 @@ pub mod tagged {
                 timeout: ::core::time::Duration,
                 mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
             ) -> ::eunomia_runtime::Result<u64> {
-                self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
+                self.object.poll(timeout, |map, record| Export::deliver(map, record, &mut f))
             }
             /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
             /// their handles.
@@ -727,76 +936,7 @@ pub mod tagged {
                 &self,
                 mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
             ) -> ::eunomia_runtime::Result<u64> {
-                self.object.drain(|index, record| Self::deliver(index, record, &mut f))
-            }
-            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
-                index: usize,
-                record: &[u8],
-                f: &mut impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::reader::Verdict {
-                let outcome = match index {
-                    0 => {
-                        match ::eunomia_runtime::__private::tag::<u32, 0>(record) {
-                            ::core::option::Option::Some(1) => {
-                                ::eunomia_runtime::__private::with_event(
-                                    record,
-                                    |event: &types::OpenEvent| f(
-                                        Export::Files(FilesRecord::OpenEvent(event)),
-                                    ),
-                                )
-                            }
-                            ::core::option::Option::Some(2 | 3) => {
-                                ::eunomia_runtime::__private::with_tail::<
-                                    types::DataEvent,
-                                    _,
-                                >(
-                                    record,
-                                    |event| f(Export::Files(FilesRecord::DataEvent(event))),
-                                )
-                            }
-                            ::core::option::Option::Some(2147483648) => {
-                                ::eunomia_runtime::__private::with_event(
-                                    record,
-                                    |event: &types::Unknown| f(
-                                        Export::Files(FilesRecord::Unknown_2(event)),
-                                    ),
-                                )
-                            }
-                            _ => {
-                                ::core::result::Result::Ok(
-                                    f(Export::Files(FilesRecord::Unknown(record))),
-                                )
-                            }
-                        }
-                    }
-                    1 => {
-                        match ::eunomia_runtime::__private::tag::<u16, 2>(record) {
-                            ::core::option::Option::Some(65535) => {
-                                ::eunomia_runtime::__private::with_event(
-                                    record,
-                                    |event: &types::Ping| f(
-                                        Export::Balls(BallsRecord::Ping(event)),
-                                    ),
-                                )
-                            }
-                            ::core::option::Option::Some(1) => {
-                                ::eunomia_runtime::__private::with_event(
-                                    record,
-                                    |event: &types::Pong| f(
-                                        Export::Balls(BallsRecord::Pong(event)),
-                                    ),
-                                )
-                            }
-                            _ => {
-                                ::core::result::Result::Ok(
-                                    f(Export::Balls(BallsRecord::Unknown(record))),
-                                )
-                            }
-                        }
-                    }
-                    _ => return ::eunomia_runtime::reader::Verdict::Delivered,
-                };
-                ::eunomia_runtime::reader::Verdict::of(outcome)
+                self.object.drain(|map, record| Export::deliver(map, record, &mut f))
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {

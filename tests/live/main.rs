@@ -13,6 +13,7 @@ mod maps;
 mod perf;
 mod programs;
 mod readers;
+mod recording;
 mod sampled;
 mod samples;
 mod streams;
@@ -86,6 +87,8 @@ const TESTS: &[Test] = &[
     ("columns::runs_become_columns", columns::runs_become_columns),
     ("columns::events_are_pushed_one_by_one", columns::events_are_pushed_one_by_one),
     ("columns::fields_of_every_shape_become_columns", columns::fields_of_every_shape_become_columns),
+    ("recording::a_recording_holds_what_was_delivered", recording::a_recording_holds_what_was_delivered),
+    ("recording::a_dynamic_recording_is_read_by_types", recording::a_dynamic_recording_is_read_by_types),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("maps::hash", maps::hash),

@@ -2,7 +2,7 @@ use eunomia_runtime::object::Payload;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::doc::Doc;
+use super::{deliver, doc::Doc};
 use crate::module::{Module, Record};
 
 /// `Export`: one variant for each map that delivers records.
@@ -43,6 +43,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         };
         quote!(Self::#variant(record) => #show,)
     });
+    let deliver = deliver::emit(module);
     let records = module.exports.iter().filter_map(|export| Some(record(module, &export.stream.map, export.tagged.as_ref()?)));
     quote! {
         #(#records)*
@@ -52,6 +53,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         pub enum Export<'a> {
             #(#variants)*
         }
+
+        #deliver
 
         impl ::core::fmt::Display for Export<'_> {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {

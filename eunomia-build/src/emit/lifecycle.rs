@@ -3,10 +3,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 
 use super::{args, doc::Doc};
-use crate::{
-    module::{Module, Record},
-    types::{integer, literal},
-};
+use crate::{module::Module, types::literal};
 
 /// `open`, `Open`, `Loaded` and `Attached`.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
@@ -241,19 +238,6 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
     if module.exports.is_empty() {
         return None;
     }
-    let arms = module.exports.iter().enumerate().map(|(i, export)| {
-        let (index, variant) = (literal(i as u64), &export.variant);
-        let outcome = match (&export.ty, &export.key, &export.tagged) {
-            (Some(ty), Some((key, size)), _) => {
-                let size = literal(u64::from(*size));
-                quote!(::eunomia_runtime::__private::with_entry::<#key, #ty, _>(record, #size, |entry| f(Export::#variant(entry))))
-            }
-            (Some(ty), None, _) => typed(ty, export.is_flexible, &quote!(Export::#variant(event))),
-            (None, _, Some(record)) => tagged(variant, record),
-            (None, _, None) => quote!(::core::result::Result::Ok(f(Export::#variant(record)))),
-        };
-        quote!(#index => #outcome,)
-    });
     let stats = module.exports.iter().enumerate().map(|(i, export)| {
         let (index, field) = (literal(i as u64), &export.field);
         quote!(#field: stats.get(#index).copied().unwrap_or_default(),)
@@ -271,7 +255,7 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
             timeout: ::core::time::Duration,
             mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
         ) -> ::eunomia_runtime::Result<u64> {
-            self.object.poll(timeout, |index, record| Self::deliver(index, record, &mut f))
+            self.object.poll(timeout, |map, record| Export::deliver(map, record, &mut f))
         }
 
         /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
@@ -291,19 +275,7 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
             &self,
             mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
         ) -> ::eunomia_runtime::Result<u64> {
-            self.object.drain(|index, record| Self::deliver(index, record, &mut f))
-        }
-
-        fn deliver<R: ::eunomia_runtime::reader::Outcome>(
-            index: usize,
-            record: &[u8],
-            f: &mut impl ::core::ops::FnMut(Export<'_>) -> R,
-        ) -> ::eunomia_runtime::reader::Verdict {
-            let outcome = match index {
-                #(#arms)*
-                _ => return ::eunomia_runtime::reader::Verdict::Delivered,
-            };
-            ::eunomia_runtime::reader::Verdict::of(outcome)
+            self.object.drain(|map, record| Export::deliver(map, record, &mut f))
         }
 
         /// What became of the records of each map since it was loaded.
@@ -322,29 +294,4 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
             self.object.set_waiting(waiting);
         }
     })
-}
-
-/// Delivers a record as one type.
-fn typed(ty: &TokenStream, is_flexible: bool, export: &TokenStream) -> TokenStream {
-    if is_flexible {
-        quote!(::eunomia_runtime::__private::with_tail::<#ty, _>(record, |event| f(#export)))
-    } else {
-        quote!(::eunomia_runtime::__private::with_event(record, |event: &#ty| f(#export)))
-    }
-}
-
-/// Delivers a record as the type that it names.
-fn tagged(variant: &Ident, Record { ident, tagged, variants }: &Record<'_>) -> TokenStream {
-    let (offset, tag) = (literal(tagged.offset), integer(u32::try_from(tagged.size).unwrap_or(8), false));
-    let arms = variants.iter().map(|of| {
-        let (values, name) = (of.tags.iter().map(|tag| literal(tag.value)), &of.ident);
-        let outcome = typed(&of.ty, of.is_flexible, &quote!(Export::#variant(#ident::#name(event))));
-        quote!(::core::option::Option::Some(#(#values)|*) => #outcome,)
-    });
-    quote! {
-        match ::eunomia_runtime::__private::tag::<#tag, #offset>(record) {
-            #(#arms)*
-            _ => ::core::result::Result::Ok(f(Export::#variant(#ident::Unknown(record)))),
-        }
-    }
 }

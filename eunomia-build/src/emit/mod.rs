@@ -2,12 +2,14 @@
 
 mod args;
 mod columns;
+mod deliver;
 mod doc;
 mod exports;
 mod lifecycle;
 mod maps;
 mod object;
 mod programs;
+mod recording;
 mod sections;
 mod structure;
 mod types;
@@ -26,7 +28,7 @@ pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenS
     let title = Doc(format!("The BPF object `{}`{}", skeleton.name, doc.map(|doc| format!(": {doc}")).unwrap_or_default()));
     let object = object::emit(module, embed);
     let types = types::emit(module);
-    let exports = exports::emit(module);
+    let (exports, recording) = (exports::emit(module), recording::emit(module));
     let args = args::emit(module);
     let lifecycle: TokenStream =
         [lifecycle::emit(module), sections::emit(module), maps::emit(module), programs::emit(module), exports::stats(module)]
@@ -49,6 +51,7 @@ pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenS
             #object
             #types
             #exports
+            #recording
             #args
             ::eunomia_runtime::__lifecycle! { #lifecycle }
         }

@@ -6,6 +6,7 @@ mod check;
 mod elf;
 mod exports;
 mod fields;
+mod fingerprint;
 mod layout;
 mod maps;
 mod names;

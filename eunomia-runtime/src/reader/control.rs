@@ -1,6 +1,4 @@
 use std::{
-    error,
-    ops::ControlFlow,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc,
@@ -113,38 +111,5 @@ pub(super) fn timespec(time: Duration) -> Timespec {
 impl AsFd for Control {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.wake.as_fd()
-    }
-}
-
-/// Why a callback failed.
-pub type Cause = Box<dyn error::Error + Send + Sync>;
-
-/// What a callback may return: nothing, [`ControlFlow::Break`] to end this poll behind the record in hand, or a `Result`.
-///
-/// An error does not end the poll: it is counted, the records behind it are delivered, and then the poll returns the first one as
-/// [`Error::Callback`](crate::Error::Callback).
-pub trait Outcome {
-    /// Whether to end the poll, or what went wrong.
-    ///
-    /// # Errors
-    /// The callback's own.
-    fn stops(self) -> Result<bool, Cause>;
-}
-
-impl Outcome for () {
-    fn stops(self) -> Result<bool, Cause> {
-        Ok(false)
-    }
-}
-
-impl Outcome for ControlFlow<()> {
-    fn stops(self) -> Result<bool, Cause> {
-        Ok(self.is_break())
-    }
-}
-
-impl<T: Outcome, E: Into<Cause>> Outcome for Result<T, E> {
-    fn stops(self) -> Result<bool, Cause> {
-        self.map_err(Into::into)?.stops()
     }
 }

@@ -18,7 +18,11 @@ use super::{
     Batch, Control, Counters, Drained, Fate, Outcome, PerfArray, Record, Ring, Sampled, Stats, Verdict, Waiting, control::timespec,
     waiting::Burst,
 };
-use crate::{Error, Result, refusal::refusal, sample::Plain};
+use crate::{
+    Error, Result,
+    refusal::refusal,
+    sample::{Failures, Plain},
+};
 
 /// Reads every map that delivers records, in one wait.
 #[derive(Debug)]
@@ -364,12 +368,9 @@ impl Reader {
     }
 }
 
-/// Of callbacks in one read: the first cause, and how many there were.
+/// What the verdicts of one read say.
 #[derive(Default)]
-struct Failure {
-    first: Option<super::Cause>,
-    count: u64,
-}
+struct Failure(Failures);
 
 impl Failure {
     #[inline]
@@ -378,19 +379,15 @@ impl Failure {
             Verdict::Delivered => Fate::Delivered,
             Verdict::Stop => Fate::Stop,
             Verdict::Short => Fate::Short,
-            Verdict::Failed(cause) => self.add(cause),
+            Verdict::Failed(cause) => {
+                self.0.add(cause);
+                Fate::Failed
+            }
         }
     }
 
-    #[cold]
-    fn add(&mut self, cause: super::Cause) -> Fate {
-        self.first.get_or_insert(cause);
-        self.count += 1;
-        Fate::Failed
-    }
-
     fn result(self) -> Result<()> {
-        self.first.map_or(Ok(()), |first| Err(Error::Callback { count: self.count, source: first }))
+        self.0.result()
     }
 }
 

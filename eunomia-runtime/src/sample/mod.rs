@@ -6,6 +6,7 @@ mod chars;
 mod entry;
 mod event;
 pub(crate) mod line;
+pub(crate) mod outcome;
 mod packed;
 mod padding;
 mod plain;
@@ -18,11 +19,13 @@ pub use self::bool::Bool;
 #[cfg(any(feature = "clap", feature = "dynamic"))]
 pub(crate) use chars::until_nul;
 pub use chars::{CharArray, TooLong};
-#[cfg(feature = "load")]
+#[cfg(any(feature = "dynamic", feature = "load"))]
 pub(crate) use entry::value_offset;
 pub use entry::{Entry, with_entry};
 pub use event::{Event, Short, with_event};
 pub use line::{Fields, Line};
+pub(crate) use outcome::Failures;
+pub use outcome::{Cause, Outcome, Verdict};
 pub use packed::Packed;
 pub use padding::Padding;
 pub use plain::Plain;

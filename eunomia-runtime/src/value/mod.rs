@@ -1,10 +1,12 @@
 //! Values of types that are known only at run time, read and written through [`crate::object::Layouts`].
 
 mod encode;
+mod event;
 mod json;
 mod text;
 mod view;
 
 pub(crate) use encode::{constants, scalar};
 pub use encode::{encode, parse};
+pub use event::Event;
 pub use view::Value;

@@ -64,7 +64,6 @@ impl<'a> Value<'a> {
     }
 
     /// The key of an entry of a map that is read at intervals, and the bytes of its value.
-    #[cfg(feature = "load")]
     pub(crate) fn of_entry(checked: &'a Checked, sampled: &crate::object::Sampled, record: &'a [u8]) -> (Self, &'a [u8]) {
         let size = sampled.key_size as usize;
         let bytes = record.get(..size).unwrap_or_default();

@@ -1,0 +1,40 @@
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{module::Module, types::literal};
+
+/// `STREAMS`, `recorder` and `replay`.
+pub(super) fn emit(module: &Module<'_>) -> TokenStream {
+    if module.exports.is_empty() {
+        return TokenStream::new();
+    }
+    let name = &module.checked.skeleton.name;
+    let streams = module.checked.recorded_streams().into_iter().map(|stream| {
+        let (map, c_type, size, layout) = (&stream.map, &stream.c_type, literal(stream.size), &stream.layout);
+        quote!(::eunomia_runtime::recording::Stream::new(#map, #c_type, #size, #layout))
+    });
+    quote! {
+        /// The maps that deliver records, by their numbers, with what recordings know them by.
+        pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[#(#streams),*];
+
+        /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+        ///
+        /// # Errors
+        /// Where it cannot be written.
+        pub fn recorder<W: ::std::io::Write>(to: W) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
+            ::eunomia_runtime::recording::Recorder::new(to, #name, STREAMS)
+        }
+
+        /// Delivers the records of a recording; asks nothing of the kernel.
+        ///
+        /// # Errors
+        /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
+        pub fn replay<R: ::eunomia_runtime::sample::Outcome>(
+            from: impl ::std::io::Read,
+            mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
+        ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
+            let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
+            ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
+        }
+    }
+}

@@ -1,0 +1,189 @@
+use std::{
+    fmt,
+    io::{BufReader, Read},
+    time::Duration,
+};
+
+use super::{
+    Flaw, Stream,
+    format::{Header, MAX_RECORD, TIMED, fill, padding},
+};
+use crate::{
+    Error, Result,
+    sample::{Failures, Plain as _, Verdict},
+};
+
+/// Reads a recording, see [the module](crate::recording).
+pub struct Replay<R> {
+    from: BufReader<R>,
+    header: Header,
+    /// Bytes that were read.
+    at: u64,
+    left_over: u64,
+    ended: bool,
+    /// The record in hand, aligned for every type.
+    pub(super) buffer: Vec<u128>,
+}
+
+/// A record of a recording.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The number of its stream in the recording.
+    pub stream: usize,
+    /// When it was read, since the recording began; recorders note it where they are asked to.
+    pub time: Option<Duration>,
+    /// The record, at an address that is a multiple of 16.
+    pub bytes: &'a [u8],
+}
+
+/// What a replay came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Records that were delivered.
+    pub records: u64,
+    /// Records that were too short for their type, and not delivered. A recorder writes them only of maps with several types.
+    pub short: u64,
+    /// Bytes at the end that are no whole record: the recording was cut off there. 0 where a callback ended the replay before.
+    pub left_over: u64,
+}
+
+/// A record that says it is longer than there is takes at most this much memory more than there is.
+const STEP: usize = 1 << 20;
+
+impl<R: Read> Replay<R> {
+    /// Starts to read a recording; buffers what it reads.
+    ///
+    /// # Errors
+    /// [`Error::Recording`] where it cannot be read, is none, or is of another version or machine.
+    pub fn new(from: R) -> Result<Self> {
+        let mut from = BufReader::with_capacity(1 << 16, from);
+        let header = Header::read(&mut from)?;
+        let at = header.len;
+        Ok(Self { from, header, at, left_over: 0, ended: false, buffer: Vec::new() })
+    }
+
+    /// The object that was recorded.
+    pub fn name(&self) -> &str {
+        &self.header.name
+    }
+
+    /// Its streams.
+    pub fn streams(&self) -> &[Stream<'static>] {
+        &self.header.streams
+    }
+
+    /// The next record; `None` behind the last whole one.
+    ///
+    /// # Errors
+    /// [`Error::Recording`] where it cannot be read, or is damaged; there are no records behind that.
+    pub fn read(&mut self) -> Result<Option<Entry<'_>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        // Until it turns out that there is a whole record.
+        self.ended = true;
+        let mut head = [0; 16];
+        let (start, time) = head.split_at_mut(8);
+        let mut taken = fill(&mut self.from, start)?;
+        if taken < start.len() {
+            self.left_over = taken as u64;
+            return Ok(None);
+        }
+        let word = |at: usize| start.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u32::from_le_bytes(*word));
+        let (number, len) = (word(0), word(4) as usize);
+        let stream = (number & !TIMED) as usize;
+        if stream >= self.header.streams.len() {
+            return Err(self.corrupt(format!("there is no stream {stream}, the recording has {}", self.header.streams.len())));
+        }
+        if len > MAX_RECORD {
+            return Err(self.corrupt(format!("a record of {len} bytes is longer than any")));
+        }
+        let timed = number & TIMED != 0;
+        let time = if timed { time } else { &mut [] };
+        taken += fill(&mut self.from, time)?;
+        let nanoseconds = time.first_chunk().map(|time| u64::from_le_bytes(*time));
+        let whole = taken == 8 + time.len();
+        let padded = len + padding(len);
+        let body = if whole { self.body(padded)? } else { 0 };
+        if !whole || body < padded {
+            self.left_over = (taken + body) as u64;
+            return Ok(None);
+        }
+        self.ended = false;
+        self.at += (taken + body) as u64;
+        let bytes = u128::slice_bytes(&self.buffer).get(..len).unwrap_or_default();
+        Ok(Some(Entry { stream, time: nanoseconds.map(Duration::from_nanos), bytes }))
+    }
+
+    /// Fills the buffer with `len` bytes, or as many as there are; returns how many.
+    fn body(&mut self, len: usize) -> Result<usize> {
+        let mut filled = 0;
+        while filled < len {
+            let end = len.min(filled + STEP);
+            let words = end.div_ceil(size_of::<u128>());
+            if self.buffer.len() < words {
+                self.buffer.resize(words, 0);
+            }
+            let part = u128::slice_bytes_mut(&mut self.buffer).get_mut(filled..end).unwrap_or_default();
+            let read = fill(&mut self.from, part)?;
+            filled += read;
+            if read < part.len() {
+                break;
+            }
+        }
+        Ok(filled)
+    }
+
+    fn corrupt(&self, why: String) -> Error {
+        Flaw::Corrupt { at: self.at, why }.into()
+    }
+
+    /// Bytes at the end that are no whole record; known when [`Self::read`] has returned `None`.
+    pub fn left_over(&self) -> u64 {
+        self.left_over
+    }
+
+    /// Delivers every record with the number that its map has in `streams`, as a reader delivers them.
+    ///
+    /// # Errors
+    /// Before anything is delivered: [`Error::NotFound`] where `streams` lacks a map that was recorded, [`Error::Recording`] where its
+    /// layout differs. Behind the last good record: [`Error::Recording`] where the recording is damaged. [`Error::Callback`] where a
+    /// callback failed, after all records were delivered.
+    pub fn deliver(mut self, streams: &[Stream<'_>], mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<Replayed> {
+        let maps = self.header.streams.iter().map(|there| number(there, streams)).collect::<Result<Vec<_>>>()?;
+        let (mut replayed, mut failures) = (Replayed::default(), Failures::default());
+        while let Some(entry) = self.read()? {
+            let Some(map) = maps.get(entry.stream) else { continue };
+            match deliver(*map, entry.bytes) {
+                Verdict::Short => {
+                    replayed.short += 1;
+                    continue;
+                }
+                Verdict::Delivered => {}
+                Verdict::Failed(cause) => failures.add(cause),
+                Verdict::Stop => {
+                    replayed.records += 1;
+                    break;
+                }
+            }
+            replayed.records += 1;
+        }
+        replayed.left_over = self.left_over;
+        failures.result().map(|()| replayed)
+    }
+}
+
+/// The number of a recorded stream among those that there are.
+fn number(there: &Stream<'_>, streams: &[Stream<'_>]) -> Result<usize> {
+    let Some((number, here)) = streams.iter().enumerate().find(|(_, here)| here.map == there.map) else {
+        let known = streams.iter().map(|here| here.map.clone().into_owned()).collect();
+        return Err(Error::NotFound { what: "map that delivers records", name: there.map.clone().into_owned(), known });
+    };
+    if here.layout == there.layout { Ok(number) } else { Err(Flaw::layout(there, here).into()) }
+}
+
+impl<R> fmt::Debug for Replay<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("header", &self.header).field("at", &self.at).finish_non_exhaustive()
+    }
+}

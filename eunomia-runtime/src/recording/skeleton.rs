@@ -1,0 +1,35 @@
+//! Recordings of skeletons that are known only at run time.
+
+use std::io::{Read, Write};
+
+use super::{Recorder, Replay, Replayed};
+use crate::{Result, Skeleton, object::Checked, sample::Outcome, value::Event};
+
+impl Checked {
+    /// Starts a recording of what the object delivers.
+    ///
+    /// # Errors
+    /// Those of [`Recorder::new`].
+    pub fn recorder<W: Write>(&self, to: W) -> Result<Recorder<W>> {
+        Recorder::new(to, &self.skeleton.name, &self.recorded_streams())
+    }
+
+    /// Delivers the records of a recording.
+    ///
+    /// # Errors
+    /// Those of [`Replay::deliver`].
+    pub fn replay<R: Outcome>(&self, from: impl Read, mut f: impl FnMut(Event<'_>) -> R) -> Result<Replayed> {
+        Replay::new(from)?.deliver(&self.recorded_streams(), |map, record| self.deliver(map, record, &mut f))
+    }
+}
+
+impl Skeleton {
+    /// Delivers the records of a recording, without opening anything.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] with every fault of the skeleton, else those of [`Replay::deliver`].
+    pub fn replay<R: Outcome>(self, from: impl Read, f: impl FnMut(Event<'_>) -> R) -> Result<Replayed> {
+        let file = self.name.clone();
+        self.check(&file)?.replay(from, f)
+    }
+}

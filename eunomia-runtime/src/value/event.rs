@@ -1,0 +1,31 @@
+use super::Value;
+use crate::{
+    object::Checked,
+    sample::{Outcome, Verdict, outcome::unknown_map},
+};
+
+/// A record and the map it came through.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// The map.
+    pub map: &'a str,
+    /// The key of an entry, for a map that is read at intervals.
+    pub key: Option<Value<'a>>,
+    /// What it holds.
+    pub value: Value<'a>,
+}
+
+impl Checked {
+    /// Hands a record to `f` as a value, `map` being the number of its stream: what `poll` does with each.
+    pub fn deliver<R: Outcome>(&self, map: usize, record: &[u8], f: impl FnOnce(Event<'_>) -> R) -> Verdict {
+        let Some(stream) = self.streams.get(map) else { return unknown_map(map) };
+        let (key, record) = match &stream.sampled {
+            Some(sampled) => {
+                let (key, value) = Value::of_entry(self, sampled, record);
+                (Some(key), value)
+            }
+            None => (None, record),
+        };
+        Verdict::of(Value::of_stream(self, map, record).map(|value| f(Event { map: &stream.map, key, value })))
+    }
+}

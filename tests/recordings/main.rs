@@ -1,0 +1,263 @@
+//! Committed recordings: what is written today is what was written then, and what was written then is read today, typed and dynamic,
+//! without kernel or root.
+//!
+//! A recording or text that differs is rewritten and the test fails, as golden files: a recording that differs without need is one that
+//! users can no longer replay.
+
+use std::{fmt::Display, fs, io::Write, path::PathBuf};
+
+use eunomia_runtime::{
+    Error, Skeleton,
+    recording::{Flaw, Recorder, Replay, Replayed, Stream},
+    sample::{CharArray, Plain as _, Verdict},
+    value::Event,
+};
+use eunomia_tests::{
+    built::{
+        kinds, picked, sampled, shapes, streams,
+        tagged::{self, types::Kind},
+    },
+    fixture,
+};
+
+const NAMES: [&str; 5] = ["kinds", "sampled", "shapes", "streams", "tagged"];
+
+fn path(file: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/recordings")).join(file)
+}
+
+fn committed(name: &str) -> Vec<u8> {
+    fs::read(path(&format!("{name}.rec"))).unwrap()
+}
+
+fn skeleton(name: &str) -> Skeleton {
+    match name {
+        "sampled" => Skeleton::from_file(concat!(env!("OUT_DIR"), "/sampled.json")).unwrap(),
+        // As the build script has it.
+        "tagged" => {
+            let files = [
+                ("KIND_OPEN", "struct open_event"),
+                ("KIND_READ", "struct data_event"),
+                ("3", "struct data_event"),
+                ("KIND_CLOSE", "struct unknown"),
+            ];
+            let balls = [("-1", "struct ping"), ("1", "struct pong")];
+            let skeleton = Skeleton::parse(&fixture(name), name).unwrap();
+            skeleton.with_tagged_event("files", "kind", files).with_tagged_event("balls", "header.kind", balls)
+        }
+        _ => Skeleton::parse(&fixture(name), name).unwrap(),
+    }
+}
+
+/// Records of each kind, with their maps.
+fn records(name: &str) -> Vec<(&'static str, Vec<u8>)> {
+    match name {
+        "kinds" => {
+            let mut kinds =
+                kinds::types::Kinds { u128: u128::MAX - 5, i8: -8, text: CharArray::new("a text").unwrap(), ..Default::default() };
+            kinds.markers[1].at.x = -12;
+            kinds.color = kinds::types::Color::GREEN;
+            vec![("rb", kinds.bytes().to_vec())]
+        }
+        "shapes" => {
+            let mut shapes = shapes::types::Shapes { inner: 7, kind: shapes::types::ShapesKind::SECOND, ..Default::default() };
+            shapes.flags.set_delta(-33);
+            shapes.flags.set_huge(-(1 << 60));
+            shapes.from.set_v4(0x0102_0304);
+            // The last member goes on behind the struct.
+            vec![("rb", shapes.bytes().to_vec()), ("rb", [shapes.bytes(), &[3, 0, 4, 0]].concat())]
+        }
+        "sampled" => {
+            let entry = |key: u32| {
+                let value = sampled::types::Total { count: 1 << key, bytes: 2, ..Default::default() };
+                [key.bytes(), &[0; 4], value.bytes()].concat()
+            };
+            vec![("table", entry(1)), ("table", entry(40)), ("trie", [8u32, 0x0a, 77].map(u32::to_le_bytes).concat())]
+        }
+        "tagged" => {
+            let open =
+                tagged::types::OpenEvent { kind: Kind::KIND_OPEN, path: CharArray::new("/etc/passwd").unwrap(), ..Default::default() };
+            let data = tagged::types::DataEvent { kind: Kind::KIND_WRITE, size: 2, ..Default::default() };
+            let pong = tagged::types::Pong { header: tagged::types::Header { version: 1, kind: 1 }, sum: 5, ..Default::default() };
+            vec![
+                ("files", open.bytes().to_vec()),
+                ("balls", pong.bytes().to_vec()),
+                ("files", [data.bytes(), &[7, 8]].concat()),
+                // Of no known type, and of none at all.
+                ("files", vec![77, 0, 0, 0, 9]),
+                ("files", vec![1, 2, 3]),
+            ]
+        }
+        _ => {
+            let sample = |seq: u64| streams::types::Sample { seq, check: !seq, producer: 2, len: 64, payload: [seq as u8; 40] };
+            let note = |code, text| streams::types::Note { code, text: CharArray::new(text).unwrap() };
+            let mut records: Vec<_> = (0..5).map(|seq| ("rb", sample(seq).bytes().to_vec())).collect();
+            records.insert(2, ("notes", note(7, "noted").bytes().to_vec()));
+            records.push(("notes", note(8, "with blank").bytes().to_vec()));
+            // As a perf event array pads it.
+            records.push(("events", [sample(9).bytes(), &[0; 4]].concat()));
+            records
+        }
+    }
+}
+
+fn fill<W: Write>(mut recorder: Recorder<W>, streams: &[Stream<'_>], records: &[(&str, Vec<u8>)]) -> W {
+    for (map, record) in records {
+        let number = streams.iter().position(|stream| stream.map == *map).unwrap();
+        assert!(matches!(recorder.record(number, record), Verdict::Delivered));
+    }
+    recorder.finish().unwrap()
+}
+
+/// What the generated module writes.
+fn typed_recording(name: &str) -> Vec<u8> {
+    let records = records(name);
+    match name {
+        "kinds" => fill(kinds::recorder(Vec::new()).unwrap(), kinds::STREAMS, &records),
+        "sampled" => fill(sampled::recorder(Vec::new()).unwrap(), sampled::STREAMS, &records),
+        "shapes" => fill(shapes::recorder(Vec::new()).unwrap(), shapes::STREAMS, &records),
+        "tagged" => fill(tagged::recorder(Vec::new()).unwrap(), tagged::STREAMS, &records),
+        _ => fill(streams::recorder(Vec::new()).unwrap(), streams::STREAMS, &records),
+    }
+}
+
+fn typed_replay(name: &str, recording: &[u8]) -> Result<(Vec<String>, Replayed), Error> {
+    let mut lines = Vec::new();
+    let mut take = |export: &dyn Display| lines.push(export.to_string());
+    let replayed = match name {
+        "kinds" => kinds::replay(recording, |export| take(&export)),
+        "sampled" => sampled::replay(recording, |export| take(&export)),
+        "shapes" => shapes::replay(recording, |export| take(&export)),
+        "tagged" => tagged::replay(recording, |export| take(&export)),
+        _ => streams::replay(recording, |export| take(&export)),
+    }?;
+    Ok((lines, replayed))
+}
+
+fn dynamic_replay(name: &str, recording: &[u8]) -> Result<(Vec<String>, Replayed), Error> {
+    let mut lines = Vec::new();
+    let replayed = skeleton(name).replay(recording, |event| lines.push(line(&event)))?;
+    Ok((lines, replayed))
+}
+
+fn line(event: &Event<'_>) -> String {
+    let braced = |value: &eunomia_runtime::value::Value<'_>| {
+        if value.fields().next().is_some() { format!("{{{value}}}") } else { value.to_string() }
+    };
+    match &event.key {
+        Some(key) => format!("key={} value={}", braced(key), braced(&event.value)),
+        None => event.value.to_string(),
+    }
+}
+
+/// Names and layouts are in the file too, so this holds every fingerprint to what it was.
+#[test]
+fn committed_recordings_are_written_again() {
+    let mut differ = Vec::new();
+    for name in NAMES {
+        let recording = typed_recording(name);
+        let checked = skeleton(name).check(name).unwrap();
+        let streams = checked.recorded_streams();
+        assert!(fill(checked.recorder(Vec::new()).unwrap(), &streams, &records(name)) == recording, "both paths write one file");
+        if fs::read(path(&format!("{name}.rec"))).ok() != Some(recording.clone()) {
+            fs::write(path(&format!("{name}.rec")), recording).unwrap();
+            differ.push(name);
+        }
+    }
+    assert!(differ.is_empty(), "rewritten, look at the difference: {differ:?}");
+}
+
+#[test]
+fn committed_recordings_are_read() {
+    let mut differ = Vec::new();
+    for name in NAMES {
+        let recording = committed(name);
+        let (lines, replayed) = typed_replay(name, &recording).unwrap();
+        assert_eq!((lines.clone(), replayed), dynamic_replay(name, &recording).unwrap());
+        assert_eq!(replayed, Replayed { records: records(name).len() as u64, short: 0, left_over: 0 });
+        let text = lines.join("\n") + "\n";
+        if fs::read_to_string(path(&format!("{name}.txt"))).ok().as_ref() != Some(&text) {
+            fs::write(path(&format!("{name}.txt")), text).unwrap();
+            differ.push(name);
+        }
+    }
+    assert!(differ.is_empty(), "rewritten, look at the difference: {differ:?}");
+}
+
+#[test]
+fn a_tail_that_was_cut_off_is_reported() {
+    let recording = committed("streams");
+    for (cut, records, left_over) in [(1, 7, 79), (80, 7, 0), (81, 6, 31)] {
+        let cut = &recording[..recording.len() - cut];
+        let (lines, replayed) = typed_replay("streams", cut).unwrap();
+        assert_eq!((lines.len() as u64, replayed), (records, Replayed { records, short: 0, left_over }));
+        assert_eq!((lines, replayed), dynamic_replay("streams", cut).unwrap());
+    }
+}
+
+#[test]
+fn another_layout_is_refused() {
+    let recording = committed("streams");
+    let refused = picked::replay(&recording[..], |_| ()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the records of `notes` are not those of the recording: there `struct note`, 24 bytes, has `0 u32 code`, here `custom members`, \
+         24 bytes, has `members 24`; replay it with the skeleton that it was recorded with"
+    );
+    assert!(matches!(refused, Error::Recording(flaw) if matches!(*flaw, Flaw::Layout { .. })));
+    let refused = kinds::replay(&recording[..], |_| ()).unwrap_err();
+    assert_eq!(refused.to_string(), "no map that delivers records `notes`; there are rb");
+    let dynamic = Skeleton::from_file(concat!(env!("OUT_DIR"), "/picked.json")).unwrap();
+    assert!(dynamic.replay(&recording[..], |_| ()).unwrap_err().to_string().starts_with("the records of `notes` are not those"));
+}
+
+/// What a record of several types needs only the record says, so it is written as it is, and counted as short when it is replayed.
+#[test]
+fn a_record_that_is_shorter_than_the_type_it_names() {
+    let mut recorder = tagged::recorder(Vec::new()).unwrap();
+    let files = tagged::STREAMS.iter().position(|stream| stream.map == "files").unwrap();
+    assert!(matches!(tagged::Export::deliver(files, &1u32.to_le_bytes(), |_| ()), Verdict::Short));
+    assert!(matches!(recorder.record(files, &1u32.to_le_bytes()), Verdict::Delivered));
+    let recording = recorder.finish().unwrap();
+    assert_eq!(typed_replay("tagged", &recording).unwrap(), (Vec::new(), Replayed { records: 0, short: 1, left_over: 0 }));
+    assert_eq!(dynamic_replay("tagged", &recording).unwrap(), (Vec::new(), Replayed { records: 0, short: 1, left_over: 0 }));
+}
+
+/// Every byte of a recording, damaged: the text is another one, or the refusal is one of recordings; typed and dynamic agree on which.
+#[test]
+fn damage_is_the_same_on_both_paths() {
+    let checked = skeleton("streams").check("streams").unwrap();
+    let recording = committed("streams");
+    for at in 0..recording.len() {
+        let mut damaged = recording.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let mut lines = Vec::new();
+        let dynamic = checked.replay(&damaged[..], |event| lines.push(line(&event))).map(|replayed| (lines, replayed));
+        match (typed_replay("streams", &damaged), dynamic) {
+            (Ok(typed), Ok(dynamic)) => assert_eq!(typed, dynamic),
+            (Err(typed), Err(dynamic)) => {
+                assert_eq!(typed.to_string(), dynamic.to_string());
+                assert!(matches!(typed, Error::Recording(_) | Error::NotFound { .. }), "{typed}");
+            }
+            (typed, dynamic) => panic!("{typed:?} {dynamic:?}"),
+        }
+    }
+}
+
+#[test]
+fn records_of_no_map_are_not_lost_in_silence() {
+    let typed = streams::Export::deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
+    let dynamic = skeleton("streams").check("streams").unwrap().deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
+    for verdict in [typed, dynamic] {
+        assert!(matches!(verdict, Verdict::Failed(cause) if cause.to_string() == "there is no map 3 that delivers records"));
+    }
+}
+
+#[test]
+fn a_recording_says_what_it_holds() {
+    let recording = committed("shapes");
+    let mut replay = Replay::new(&recording[..]).unwrap();
+    assert_eq!((replay.name(), replay.streams()), ("shapes", shapes::STREAMS));
+    let lens = std::iter::from_fn(|| replay.read().unwrap().map(|entry| (entry.stream, entry.bytes.len(), entry.time)));
+    assert_eq!(lens.collect::<Vec<_>>(), [(0, 128, None), (0, 132, None)]);
+}
