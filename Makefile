@@ -32,6 +32,7 @@ bench:
 	cargo bench --locked -p eunomia-tests --bench concurrent
 	cargo bench --locked -p eunomia-tests --bench perf
 	cargo bench --locked -p eunomia-tests --bench maps
+	cargo bench --locked -p eunomia-tests --bench columns
 	cargo bench --locked -p eunomia-tests --bench load
 	cargo bench --locked -p eunomia-tests --bench compile
 	cargo bench --locked -p eunomia-tests --bench expand

@@ -5,11 +5,13 @@ mod json;
 use std::ptr;
 
 use arrow_array::{Array as _, FixedSizeBinaryArray, FixedSizeListArray, LargeStringArray, PrimitiveArray, RecordBatch, types};
+use eunomia_build::{Embed, tokens};
 use eunomia_runtime::{
     Skeleton,
     columns::{Columns, Text},
     object::{Kind, Layouts, TypeId},
     sample::{CharArray, Event, Plain as _},
+    skeleton::model::{CustomMember, ExportConfig, Other},
     value::Value,
 };
 use eunomia_tests::{
@@ -80,6 +82,24 @@ fn members_that_the_document_picks() {
     let record = picked::types::Rb { the_number: 7, payload: [9; 40], ..Default::default() };
     batch.extend(&[record; 3]);
     assert_eq!((batch.the_number, batch.payload), (vec![7; 3], vec![[9; 40]; 3]));
+}
+
+/// A type with more columns than anyone looks at has no batch; everything else of it is there.
+#[test]
+fn types_with_too_many_columns() {
+    let skeleton = || Skeleton::parse(&fixture("streams"), "streams").unwrap();
+    let checked = skeleton().check("streams").unwrap();
+    let word = checked.layouts.btf.iter().find(|(_, ty)| matches!(ty.kind, Kind::Int { size: 4, .. })).map(|(id, _)| id.0).unwrap();
+    let module = |members: u32| {
+        let mut skeleton = skeleton();
+        skeleton.multiple_exports = true;
+        let member = |i| CustomMember { name: format!("m{i}"), offset: 4 * i, type_id: word, other: Other::default() };
+        skeleton.maps.iter_mut().find(|map| map.name == "rb").unwrap().export = ExportConfig::Custom((0..members).map(member).collect());
+        tokens(skeleton, "streams", "streams", &Embed::Literal).unwrap().to_string()
+    };
+    assert!(module(1024).contains("struct RbBatch"));
+    let module = module(1025);
+    assert!(module.contains("pub struct Rb ") && !module.contains("struct RbBatch"));
 }
 
 #[test]
