@@ -127,9 +127,7 @@ impl Reader {
     pub fn poll(&self, timeout: Duration, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
         let deadline = Instant::now().checked_add(timeout);
         while self.ready(deadline)? {
-            let before = self.received();
-            let drained = self.read(None, &|| self.control.is_running(), &mut deliver)?;
-            let delivered = self.received() - before;
+            let (drained, delivered) = self.read(None, &|| self.control.is_running(), &mut deliver)?;
             if delivered > 0 || (drained == Drained::Stopped && !self.control.is_paused()) {
                 return Ok(delivered);
             }
@@ -206,9 +204,7 @@ impl Reader {
     /// # Errors
     /// As [`Self::poll`].
     pub fn drain(&self, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
-        let before = self.received();
-        self.read(None, &|| true, &mut deliver)?;
-        Ok(self.received() - before)
+        self.read(None, &|| true, &mut deliver).map(|(_, delivered)| delivered)
     }
 
     fn received(&self) -> u64 {
@@ -221,9 +217,7 @@ impl Reader {
     /// As [`Self::poll`].
     #[inline]
     pub fn read_one(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
-        let before = self.received();
-        self.read(Some(map), &|| self.control.is_running(), &mut |_, record| deliver(record))?;
-        Ok(self.received() - before)
+        self.read(Some(map), &|| self.control.is_running(), &mut |_, record| deliver(record)).map(|(_, delivered)| delivered)
     }
 
     /// As [`Self::read_one`], of a ring buffer.
@@ -247,11 +241,11 @@ impl Reader {
     }
 
     #[inline]
-    fn with_ring(&self, map: usize, read: impl FnOnce(&mut Ring, &Counters, &mut Failure) -> Result<Drained>) -> Result<u64> {
-        let (mut ring, stats) = self.ring(map)?;
+    fn with_ring(&self, map: usize, read: impl FnOnce(&Ring, &Counters, &mut Failure) -> Result<Drained>) -> Result<u64> {
+        let (ring, stats) = self.ring(map)?;
         let before = stats.get().received;
         let mut failure = Failure::default();
-        let drained = read(&mut ring, stats, &mut failure);
+        let drained = read(&ring, stats, &mut failure);
         let delivered = stats.get().received - before;
         if delivered > 0 {
             self.feed();
@@ -280,9 +274,15 @@ impl Reader {
         Ok((ring.map_err(|_| not_found())?, self.stats.get(map).ok_or_else(not_found)?))
     }
 
-    /// Reads every map once, or one of them. One that is damaged keeps nobody from being read: it is dropped, and its error returned at the end.
+    /// Reads every map once, or one of them; why it ended, and how many records were delivered. A map that is damaged keeps nobody from
+    /// being read: it is dropped, and its error returned at the end.
     #[inline]
-    fn read(&self, only: Option<usize>, running: &impl Fn() -> bool, deliver: &mut impl FnMut(usize, &[u8]) -> Verdict) -> Result<Drained> {
+    fn read(
+        &self,
+        only: Option<usize>,
+        running: &impl Fn() -> bool,
+        deliver: &mut impl FnMut(usize, &[u8]) -> Verdict,
+    ) -> Result<(Drained, u64)> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         let mut result = Ok(Drained::All);
         let mut failure = Failure::default();
@@ -314,10 +314,11 @@ impl Reader {
                 }
             }
         }
-        if self.received() != before {
+        let delivered = self.received() - before;
+        if delivered > 0 {
             self.feed();
         }
-        result.and_then(|drained| failure.result().map(|()| drained))
+        result.and_then(|drained| failure.result().map(|()| (drained, delivered)))
     }
 
     /// Records were delivered.

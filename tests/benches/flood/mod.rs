@@ -29,7 +29,7 @@ pub(crate) struct Case {
     pub(crate) ring: u32,
 }
 
-/// The fewest and the most that a bpf_loop does.
+/// More than any ring holds, and the most that a bpf_loop does.
 pub(crate) const FULL: u64 = 8 << 20;
 
 /// How many records there were, and the sum of their first fields.
