@@ -8,6 +8,7 @@ mod config;
 mod emit;
 mod error;
 mod files;
+mod handles;
 mod module;
 mod names;
 #[cfg(feature = "format")]

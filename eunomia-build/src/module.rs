@@ -15,6 +15,7 @@ use quote::quote;
 use crate::{
     args::{self, Argument},
     columns::{self, Batch},
+    handles,
     names::{self, Scope, camel, verbatim},
     structure::Structure,
     types::Types,
@@ -312,7 +313,7 @@ fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: 
             };
             let field = fields.claim(verbatim(&def.name));
             if let Some(export) = exports.iter().find(|export| export.stream.map == def.name && export.key.is_none()) {
-                let (ty, made) = stream(export, def);
+                let (ty, made) = handles::stream(export, def);
                 return Map { field, def, ty, made };
             }
             let name = &def.name;
@@ -320,114 +321,14 @@ fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: 
                 let ty = quote!(::eunomia_runtime::bpf::UserRingBuffer<'a>);
                 return Map { field, def, ty, made: quote!(loaded.user_ring_buffer(#name)?) };
             }
-            let ty = Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }.handle(def, &quote!('a));
+            if def.kind == MapKind::STRUCT_OPS {
+                let ty = quote!(::eunomia_runtime::bpf::StructOps<'a>);
+                return Map { field, def, ty, made: quote!(loaded.struct_ops(#name)?) };
+            }
+            let ty = handles::Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }.handle(def, &quote!('a));
             Map { field, def, ty, made: quote!(loaded.map(#name)?.into_typed()?) }
         })
         .collect()
-}
-
-/// The handle of a map that delivers records, and how it is made.
-fn stream(export: &Export<'_>, def: &MapDef) -> (TokenStream, TokenStream) {
-    let (handle, method) =
-        if def.kind == MapKind::RINGBUF { ("RingBuffer", "ring_buffer") } else { ("PerfEventArray", "perf_event_array") };
-    let (handle, method) = (Ident::new(handle, Span::call_site()), Ident::new(method, Span::call_site()));
-    let record = export.ty.clone().unwrap_or_else(|| quote!([u8]));
-    let name = &def.name;
-    (quote!(::eunomia_runtime::bpf::#handle<'a, #record>), quote!(loaded.#method(#name)?))
-}
-
-/// Decides what a map offers, by its kind.
-struct Handles<'m, 'a> {
-    checked: &'a Checked,
-    types: &'m mut Types<'a>,
-    place: &'m Place,
-    faults: &'m mut Vec<Fault>,
-}
-
-impl Handles<'_, '_> {
-    /// The type of the handle, its lifetime being `life`.
-    fn handle(&mut self, def: &MapDef, life: &TokenStream) -> TokenStream {
-        let ty = match def.kind {
-            MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
-                let (key, value) = (self.key(def), self.value(def));
-                quote!(HashMap<#life, #key, #value>)
-            }
-            MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH => {
-                let (key, value) = (self.key(def), self.value(def));
-                quote!(PerCpuHashMap<#life, #key, #value>)
-            }
-            MapKind::ARRAY => one("Array", life, &self.value(def)),
-            MapKind::PERCPU_ARRAY => one("PerCpuArray", life, &self.value(def)),
-            MapKind::QUEUE | MapKind::STACK => one("Queue", life, &self.value(def)),
-            MapKind::BLOOM_FILTER => one("BloomFilter", life, &self.value(def)),
-            MapKind::TASK_STORAGE | MapKind::INODE_STORAGE | MapKind::SK_STORAGE | MapKind::CGRP_STORAGE => {
-                one("Storage", life, &self.value(def))
-            }
-            MapKind::STACK_TRACE => quote!(StackTraces<#life>),
-            MapKind::PROG_ARRAY
-            | MapKind::CGROUP_ARRAY
-            | MapKind::SOCKMAP
-            | MapKind::SOCKHASH
-            | MapKind::XSKMAP
-            | MapKind::REUSEPORT_SOCKARRAY => one("FdMap", life, &self.key(def)),
-            MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => {
-                let key = self.key(def);
-                // It holds the map by a descriptor of its own.
-                let inner = def.inner.as_ref().map(|inner| self.handle(inner, &quote!('static)));
-                let inner = inner.into_iter();
-                quote!(MapOfMaps<#life, #key #(, #inner)*>)
-            }
-            _ => quote!(Map<#life>),
-        };
-        quote!(::eunomia_runtime::bpf::#ty)
-    }
-
-    fn key(&mut self, def: &MapDef) -> TokenStream {
-        self.rust(def, def.key, "key", def.key_size)
-    }
-
-    fn value(&mut self, def: &MapDef) -> TokenStream {
-        self.rust(def, def.value, "value", def.value_size)
-    }
-
-    /// The type of the keys or values; `None` where they are declared by size alone, or of a type that the compiler left out.
-    fn rust(&mut self, def: &MapDef, id: Option<TypeId>, what: &str, size: u32) -> TokenStream {
-        let id = id.filter(|id| self.checked.layouts.has_values(*id));
-        if let Some(id) = id {
-            self.types.need(
-                id,
-                &format!("{}_{what}", def.name),
-                &format!("the {what}s of the map `{}`", def.name),
-                self.place,
-                self.faults,
-            );
-        }
-        self.types.rust_or_bytes(id, size.into(), &quote!(types::))
-    }
-}
-
-/// A handle with one type in it.
-fn one(handle: &str, life: &TokenStream, ty: &TokenStream) -> TokenStream {
-    let handle = Ident::new(handle, Span::call_site());
-    quote!(#handle<#life, #ty>)
-}
-
-/// What programs of a section can be attached to, by libbpf's names of sections (`section_defs`).
-fn kind(section: &str) -> &'static str {
-    let section = section.trim_start_matches('?');
-    let head = section.split(['/', '+']).next().unwrap_or(section);
-    match head.trim_end_matches(".s") {
-        "xdp" | "xdp.frags" => "Xdp",
-        "tc" | "classifier" | "action" | "tcx" => "Tc",
-        "kprobe" | "kretprobe" => "Kprobe",
-        "uprobe" | "uretprobe" => "Uprobe",
-        "usdt" => "Usdt",
-        "perf_event" => "PerfEvent",
-        "cgroup" | "cgroup_skb" | "sockops" => "Cgroup",
-        "flow_dissector" | "sk_lookup" => "Netns",
-        "iter" => "Iter",
-        _ => "Any",
-    }
 }
 
 fn programs(checked: &Checked) -> Vec<Program<'_>> {
@@ -437,7 +338,7 @@ fn programs(checked: &Checked) -> Vec<Program<'_>> {
         .iter()
         .map(|(name, section)| Program {
             field: fields.claim(verbatim(name)),
-            kind: Ident::new(kind(section), Span::call_site()),
+            kind: Ident::new(handles::kind(section), Span::call_site()),
             name,
             section,
         })

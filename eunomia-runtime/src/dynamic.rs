@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     Error, Result, Skeleton, bpf,
-    bpf::{Access, Direction, Dropped, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
+    bpf::{Access, Direction, Dropped, Rank, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
     object::{Checked, DataSection, Hook, Variable},
     reader::{Control, Outcome, Records, Stats, Waiting},
     value::{self, Value},
@@ -80,8 +80,10 @@ impl Skeleton {
             let interface = target.interface;
             let to = match target.hook {
                 Hook::Xdp(flags) => Target::Xdp { interface, flags },
-                Hook::Ingress => Target::Tc { interface, direction: Direction::Ingress },
-                Hook::Egress => Target::Tc { interface, direction: Direction::Egress },
+                Hook::Tc { ingress, handle, priority } => {
+                    let direction = if ingress { Direction::Ingress } else { Direction::Egress };
+                    Target::Tc { interface, direction, rank: Rank { handle, priority } }
+                }
             };
             inner.set_target(target.program, to)?;
         }

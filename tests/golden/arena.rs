@@ -345,7 +345,10 @@ pub mod arena {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `run`, section `raw_tp/run`
-            pub run: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub run: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(

@@ -854,7 +854,10 @@ pub mod args {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `add`, section `raw_tp/sys_enter`
-            pub add: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub add: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(

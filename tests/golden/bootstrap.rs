@@ -616,12 +616,12 @@ pub mod bootstrap {
             /// `handle_exec`, section `tp/sched/sched_process_exec`
             pub handle_exec: ::eunomia_runtime::bpf::Program<
                 'a,
-                ::eunomia_runtime::bpf::kind::Any,
+                ::eunomia_runtime::bpf::kind::Tracepoint,
             >,
             /// `handle_exit`, section `tp/sched/sched_process_exit`
             pub handle_exit: ::eunomia_runtime::bpf::Program<
                 'a,
-                ::eunomia_runtime::bpf::kind::Any,
+                ::eunomia_runtime::bpf::kind::Tracepoint,
             >,
         }
         impl<'a> Progs<'a> {

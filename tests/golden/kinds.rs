@@ -1414,9 +1414,15 @@ pub mod kinds {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `sum`, section `raw_tp/sys_enter`
-            pub sum: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub sum: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
             /// `send`, section `raw_tp/sys_exit`
-            pub send: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub send: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(

@@ -6,10 +6,12 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 12] = [
+const FIXTURES: [(&str, &str); 14] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
+    ("congestion", "bpf/congestion.json"),
+    ("hooks", "bpf/hooks.json"),
     ("kinds", "bpf/kinds.json"),
     ("maps", "bpf/maps.json"),
     ("names", "bpf/names.json"),

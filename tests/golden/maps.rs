@@ -560,16 +560,25 @@ pub mod maps {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `run`, section `raw_tp/run`
-            pub run: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub run: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
             /// `tail`, section `raw_tp/tail`
-            pub tail: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub tail: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
             /// `sample`, section `perf_event`
             pub sample: ::eunomia_runtime::bpf::Program<
                 'a,
                 ::eunomia_runtime::bpf::kind::PerfEvent,
             >,
             /// `drain`, section `raw_tp/drain`
-            pub drain: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub drain: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(

@@ -563,7 +563,10 @@ pub mod names {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `move`, section `raw_tp/x`
-            pub r#move: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub r#move: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(

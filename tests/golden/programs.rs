@@ -111,6 +111,10 @@ pub mod programs {
                     ::eunomia_runtime::bpf::Target::Tc {
                         interface: 1,
                         direction: ::eunomia_runtime::bpf::Direction::Egress,
+                        rank: ::eunomia_runtime::bpf::Rank {
+                            handle: 1,
+                            priority: 1,
+                        },
                     },
                 )?;
             ::core::result::Result::Ok(Open { object })
@@ -308,7 +312,10 @@ pub mod programs {
             /// `list`, section `iter/task`
             pub list: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Iter>,
             /// `tested`, section `raw_tp/never_attached`
-            pub tested: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub tested: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(

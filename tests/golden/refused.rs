@@ -109,7 +109,10 @@ pub mod refused {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `wild`, section `raw_tp/sys_enter`
-            pub wild: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub wild: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(

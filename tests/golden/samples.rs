@@ -395,11 +395,20 @@ pub mod samples {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `insert`, section `raw_tp/insert`
-            pub insert: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub insert: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
             /// `add`, section `raw_tp/add`
-            pub add: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub add: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
             /// `count`, section `raw_tp/count`
-            pub count: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub count: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(

@@ -1693,7 +1693,10 @@ pub mod shapes {
         #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `send`, section `raw_tp/send`
-            pub send: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
+            pub send: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
+            >,
         }
         impl<'a> Progs<'a> {
             fn new(

@@ -1050,12 +1050,12 @@ pub mod tagged {
             /// `send_files`, section `raw_tp/sys_enter`
             pub send_files: ::eunomia_runtime::bpf::Program<
                 'a,
-                ::eunomia_runtime::bpf::kind::Any,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
             >,
             /// `send_balls`, section `raw_tp/sys_enter`
             pub send_balls: ::eunomia_runtime::bpf::Program<
                 'a,
-                ::eunomia_runtime::bpf::kind::Any,
+                ::eunomia_runtime::bpf::kind::RawTracepoint,
             >,
         }
         impl<'a> Progs<'a> {

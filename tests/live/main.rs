@@ -9,6 +9,7 @@ mod columns;
 mod commands;
 mod control;
 mod errors;
+mod hooks;
 mod maps;
 mod perf;
 mod programs;
@@ -117,6 +118,19 @@ const TESTS: &[Test] = &[
     ("samples::arrays_are_zeroed", samples::arrays_are_zeroed),
     ("samples::maps_of_other_kinds", samples::maps_of_other_kinds),
     ("samples::a_sampler_outlives_its_object", samples::a_sampler_outlives_its_object),
+    ("hooks::a_filter_of_a_socket", hooks::a_filter_of_a_socket),
+    ("hooks::a_choice_among_sockets_of_a_port", hooks::a_choice_among_sockets_of_a_port),
+    ("hooks::the_sockets_of_a_map", hooks::the_sockets_of_a_map),
+    ("hooks::the_processes_of_a_cgroup", hooks::the_processes_of_a_cgroup),
+    ("hooks::a_network_namespace", hooks::a_network_namespace),
+    ("hooks::a_hook_of_netfilter", hooks::a_hook_of_netfilter),
+    ("hooks::filters_of_an_interface", hooks::filters_of_an_interface),
+    ("hooks::tracepoints_by_name", hooks::tracepoints_by_name),
+    ("hooks::many_functions_of_this_program", hooks::many_functions_of_this_program),
+    ("hooks::a_walk_over_a_map", hooks::a_walk_over_a_map),
+    ("hooks::a_program_that_is_only_run", hooks::a_program_that_is_only_run),
+    ("hooks::a_table_of_the_kernels_functions", hooks::a_table_of_the_kernels_functions),
+    ("hooks::targets_that_are_set_while_open", hooks::targets_that_are_set_while_open),
     ("programs::xdp_on_an_interface", programs::xdp_on_an_interface),
     ("programs::tcx_on_an_interface", programs::tcx_on_an_interface),
     ("programs::samples_of_this_process", programs::samples_of_this_process),

@@ -3,7 +3,7 @@ use std::{
     thread,
 };
 
-use eunomia_runtime::bpf::{Deltas, Program};
+use eunomia_runtime::bpf::{Deltas, Program, kind::Kind};
 use eunomia_tests::built::{
     maps, samples,
     samples::types::{Part, Prefix, Total},
@@ -17,7 +17,7 @@ fn load() -> eunomia_runtime::Result<samples::Loaded> {
 }
 
 /// Runs a program of `bpf/samples.bpf.c`, which returns how far it came.
-fn run(program: &Program<'_>, count: u64, start: u64) -> eunomia_runtime::Result<()> {
+fn run(program: &Program<'_, impl Kind>, count: u64, start: u64) -> eunomia_runtime::Result<()> {
     let mut args = [count, start].map(u64::to_ne_bytes).concat();
     let run = program.test_run(Some(&mut args), None)?;
     assert_eq!(u64::from(run.return_value), count);

@@ -4,7 +4,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use eunomia_runtime::{Skeleton, bpf::Program, object::Payload, reader::Waiting};
+use eunomia_runtime::{
+    Skeleton,
+    bpf::{Program, kind::Kind},
+    object::Payload,
+    reader::Waiting,
+};
 use eunomia_tests::{
     built::{
         kinds,
@@ -21,7 +26,7 @@ pub(crate) fn load() -> eunomia_runtime::Result<streams::Loaded> {
 }
 
 /// Runs a producer of `bpf/streams.bpf.c`.
-pub(crate) fn run(program: &Program<'_>, count: u64, start: u64, producer: u64) -> eunomia_runtime::Result<()> {
+pub(crate) fn run(program: &Program<'_, impl Kind>, count: u64, start: u64, producer: u64) -> eunomia_runtime::Result<()> {
     let mut args = [count, start, producer].map(u64::to_ne_bytes).concat();
     program.test_run(Some(&mut args), None).map(drop)
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use eunomia_runtime::{Skeleton, bpf::Program};
+use eunomia_runtime::{
+    Skeleton,
+    bpf::{Program, kind},
+};
 use eunomia_tests::{
     built::tagged::{self, BallsRecord, Export, FilesRecord, types::Kind},
     fixture,
@@ -13,7 +16,7 @@ use super::Outcome;
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Runs a producer of `bpf/tagged.bpf.c`.
-fn run(program: &Program<'_>, count: u64, seed: u64) -> eunomia_runtime::Result<()> {
+fn run(program: &Program<'_, impl kind::Kind>, count: u64, seed: u64) -> eunomia_runtime::Result<()> {
     program.test_run(Some(&mut [count, seed].map(u64::to_ne_bytes).concat()), None).map(drop)
 }
 

@@ -18,7 +18,9 @@ fn packages_are_current() {
     for (folder, name) in [
         ("tests", "arena"),
         ("tests", "args"),
+        ("tests", "congestion"),
         ("tests", "flood"),
+        ("tests", "hooks"),
         ("tests", "kinds"),
         ("tests", "maps"),
         ("tests", "names"),

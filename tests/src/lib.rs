@@ -9,6 +9,8 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/arena.rs"));
     include!(concat!(env!("OUT_DIR"), "/args.rs"));
     include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));
+    include!(concat!(env!("OUT_DIR"), "/congestion.rs"));
+    include!(concat!(env!("OUT_DIR"), "/hooks.rs"));
     include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
     include!(concat!(env!("OUT_DIR"), "/maps.rs"));
     include!(concat!(env!("OUT_DIR"), "/names.rs"));

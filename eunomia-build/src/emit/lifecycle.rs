@@ -29,17 +29,22 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     });
     let targets = module.targets.iter().map(|target| {
         let (program, interface) = (target.program, Literal::u32_unsuffixed(target.interface));
-        let direction = |name: &str| {
-            let name = Ident::new(name, Span::call_site());
-            quote!(::eunomia_runtime::bpf::Target::Tc { interface: #interface, direction: ::eunomia_runtime::bpf::Direction::#name })
-        };
         let target = match target.hook {
             Hook::Xdp(flags) => {
                 let flags = Literal::u32_unsuffixed(flags);
                 quote!(::eunomia_runtime::bpf::Target::Xdp { interface: #interface, flags: #flags })
             }
-            Hook::Ingress => direction("Ingress"),
-            Hook::Egress => direction("Egress"),
+            Hook::Tc { ingress, handle, priority } => {
+                let direction = Ident::new(if ingress { "Ingress" } else { "Egress" }, Span::call_site());
+                let (handle, priority) = (Literal::u32_unsuffixed(handle), Literal::u32_unsuffixed(priority));
+                quote! {
+                    ::eunomia_runtime::bpf::Target::Tc {
+                        interface: #interface,
+                        direction: ::eunomia_runtime::bpf::Direction::#direction,
+                        rank: ::eunomia_runtime::bpf::Rank { handle: #handle, priority: #priority },
+                    }
+                }
+            }
         };
         quote!(object.set_target(#program, #target)?;)
     });

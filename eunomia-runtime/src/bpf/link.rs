@@ -1,19 +1,22 @@
 use std::{
     collections::BTreeMap,
-    ffi::CString,
     io,
     ops::Deref,
     os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
     path::Path,
+    ptr::NonNull,
     sync::Arc,
     time::Duration,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, Object, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf as _, MapCore as _, Object, ProgramType, libbpf_sys};
 
 use super::{
-    Program, Target,
+    Map, Program, Target,
+    attach::{Filter, OnMap},
+    c_string,
     kind::Any,
+    map::StructOps,
     messages::{listen, refused},
 };
 use crate::{
@@ -36,6 +39,17 @@ pub(super) enum Held {
     Libbpf(libbpf_rs::Link),
     /// By the kernel's own link.
     Kernel(OwnedFd),
+    /// As a filter of an interface.
+    Filter(#[expect(dead_code, reason = "dropping it is all that it is for")] Filter),
+    /// On a map of sockets.
+    OnMap(#[expect(dead_code, reason = "dropping it is all that it is for")] OnMap),
+}
+
+/// What libbpf returns for a link: NULL and an errno where there is none.
+pub(super) fn owned(link: *mut libbpf_sys::bpf_link) -> libbpf_rs::Result<libbpf_rs::Link> {
+    let link = NonNull::new(link).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: every caller has it from libbpf just now, and gives it to nobody else.
+    Ok(unsafe { libbpf_rs::Link::from_ptr(link) })
 }
 
 impl Link {
@@ -54,7 +68,8 @@ impl Link {
     /// Pins the link to a path in a BPF file system, where it lives on when it is dropped here.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EINVAL for the kinds of link that cannot be pinned (those through perf events before 5.15).
+    /// [`Error::Kernel`]; EINVAL for the kinds of link that cannot be pinned (those through perf events before 5.15), [`Error::Value`] for
+    /// what the kernel has no link for: filters of an interface, programs on maps of sockets.
     pub fn pin(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let tried = format!("pin a link to {}", path.display());
@@ -64,11 +79,13 @@ impl Link {
                 pinned.map_err(|error| refused(tried, &error, &said))
             }
             Some(Held::Kernel(fd)) => {
-                let name = CString::new(path.as_os_str().as_encoded_bytes())
-                    .map_err(|error| Error::Value { name: tried.clone(), why: error.to_string() })?;
+                let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
                 // SAFETY: the path ends with a NUL and lives through the call.
                 let error = unsafe { libbpf_sys::bpf_obj_pin(fd.as_raw_fd(), name.as_ptr()) };
                 if error < 0 { Err(refusal(tried, io::Error::from_raw_os_error(-error))) } else { Ok(()) }
+            }
+            Some(Held::Filter(_) | Held::OnMap(_)) => {
+                Err(Error::Value { name: tried, why: "the kernel has no link for it that could be pinned".to_owned() })
             }
             None => Ok(()),
         }
@@ -78,7 +95,7 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         // What libbpf says while it detaches has nobody to go to.
-        let _ = listen(|| self.held.take());
+        let _ = listen(|| drop(self.held.take()));
     }
 }
 
@@ -131,23 +148,30 @@ impl<L: Records> Records for Attached<L> {
     }
 }
 
-/// Attaches what is to be attached, as its target or its section says, each program with its own result.
+/// Attaches what is to be attached, as its target or its section says, each program and each map of struct_ops with its own result.
 pub(super) fn attach<'a>(
     object: &'a Arc<Object>,
     targets: &'a BTreeMap<String, Target>,
 ) -> impl Iterator<Item = (String, Result<Link>)> + 'a {
-    object.progs_mut().filter_map(move |program| {
+    let programs = object.progs_mut().filter_map(move |program| {
         // SAFETY: the pointer is that of a program of a live object, and the call only reads a flag.
         let wanted = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
-        let name = program.name().to_string_lossy().into_owned();
-        if !wanted || !program.autoload() {
+        // Those of struct_ops are attached by the map that holds them, system call programs are run.
+        let elsewhere = matches!(program.prog_type(), ProgramType::StructOps | ProgramType::Syscall);
+        if !wanted || !program.autoload() || elsewhere {
             return None;
         }
+        let name = program.name().to_string_lossy().into_owned();
         let program = Program::<Any>::new(program, object);
         let link = match targets.get(&name) {
             Some(target) => program.attach_target(*target),
             None => program.attach(),
         };
         Some((name, link))
-    })
+    });
+    let tables = object.maps().filter_map(move |map| {
+        let name = map.name().to_string_lossy().into_owned();
+        StructOps::wanted(&map).then(|| (name, StructOps::new(Map::new(map, None), object).and_then(|table| table.attach())))
+    });
+    programs.chain(tables)
 }

@@ -8,7 +8,7 @@ use std::{
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
 
 use super::{
-    Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section, Target, UserRingBuffer,
+    Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section, StructOps, Target, UserRingBuffer,
     link::attach,
     load::Facts,
     map::{Claims, Records},
@@ -48,7 +48,8 @@ impl Loaded {
     }
 
     /// Attaches every program that is not switched off with [`super::OpenProgram::set_autoattach`], as its section
-    /// says, or to its target ([`super::Open::set_target`]).
+    /// says, or to its target ([`super::Open::set_target`]); programs of struct_ops through the map that holds them, `syscall` programs not
+    /// at all: they are run.
     ///
     /// # Errors
     /// [`Error::Kernel`] for the first program that cannot be attached. Those attached before it are detached.
@@ -56,7 +57,7 @@ impl Loaded {
         attach(&self.object, &self.targets).map(|(_, link)| link).collect::<Result<_>>().map(Links)
     }
 
-    /// As [`Self::links`], with the result of each program by its name; one that cannot be attached keeps none of the others from it.
+    /// As [`Self::links`], with the result of each program and map of struct_ops by its name; one that cannot be attached keeps none of the others from it.
     pub fn links_each(&self) -> Vec<(String, Result<Link>)> {
         attach(&self.object, &self.targets).collect()
     }
@@ -90,6 +91,14 @@ impl Loaded {
     fn stream(&self, name: &str) -> Result<usize> {
         let found = self.streams.iter().position(|stream| stream == name);
         found.ok_or_else(|| Error::NotFound { what: "stream", name: name.to_owned(), known: self.streams.clone() })
+    }
+
+    /// A table of the kernel's functions that programs fill.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no map of this name, [`Error::Value`] where it is of another kind.
+    pub fn struct_ops(&self, name: &str) -> Result<StructOps<'_>> {
+        StructOps::new(self.map(name)?, &self.object)
     }
 
     /// A ring buffer that programs read.

@@ -14,15 +14,24 @@ mod preflight;
 mod program;
 mod section;
 
-pub use attach::{Direction, Every, Interface, ProbePoint, Sampling, Target, XdpMode};
+use std::ffi::CString;
+
+use crate::{Error, Result};
+
+pub use attach::{Direction, End, Every, Functions, Interface, NetfilterHook, ProbePoint, Rank, Sampling, Target, XdpMode};
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
 pub use map::{
     Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, PerCpu,
     PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces,
-    Storage, UserRingBuffer,
+    Storage, StructOps, UserRingBuffer,
 };
 pub use open::{Dropped, Open, OpenProgram, Sample, Spec};
 pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};
 pub use section::{Access, ReadOnly, ReadWrite, Section, SizedSection, Variable};
+
+/// A text for C.
+fn c_string(text: impl Into<Vec<u8>>, tried: impl FnOnce() -> String) -> Result<CString> {
+    CString::new(text).map_err(|error| Error::Value { name: tried(), why: error.to_string() })
+}

@@ -1,4 +1,9 @@
-use std::{collections::BTreeMap, ffi::OsStr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    os::fd::{AsRawFd as _, BorrowedFd},
+    time::Duration,
+};
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, ObjectBuilder, OpenObject, OpenProgramMut, libbpf_sys};
 
@@ -235,6 +240,18 @@ impl OpenProgram<'_> {
     /// Whether the program is loaded; on by default, unless its section starts with `?`.
     pub fn set_autoload(&mut self, on: bool) {
         self.0.set_autoload(on);
+    }
+
+    /// Says which function the program attaches to: for `fentry`, `fexit`, `fmod_ret` and `lsm` one of the kernel, for `freplace` one of
+    /// another program (`of`), which it takes the place of. The kernel decides at loading whether their types agree.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; ENOENT or, in the kernel, ESRCH where there is no such function, EINVAL where `of` has no BTF.
+    pub fn set_attach_target(&mut self, function: &str, of: Option<BorrowedFd<'_>>) -> Result<()> {
+        let tried = format!("make `{function}` the target of the program `{}`", self.name().to_string_lossy());
+        let program = of.map_or(0, |program| program.as_raw_fd());
+        let (set, said) = listen(|| self.0.set_attach_target(program, Some(function.to_owned())));
+        set.map_err(|error| refused(tried, &error, &said))
     }
 
     /// Whether `attach` attaches the program; on by default.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use libbpf_rs::{Object, ProgramInput, ProgramMut};
+use libbpf_rs::{AsRawLibbpf as _, Object, ProgramInput, ProgramMut, libbpf_sys};
 
 use super::{
     kind::{Any, Kind},
@@ -90,6 +90,12 @@ impl<'a, K> Program<'a, K> {
         let (output, said) = listen(|| self.program.test_run(input));
         let output = output.map_err(|error| refused(format!("run the {}", self.describe()), &error, &said))?;
         Ok(TestRun { return_value: output.return_value, duration: output.duration })
+    }
+
+    /// What it was loaded to be attached as.
+    pub(super) fn attach_type(&self) -> libbpf_sys::bpf_attach_type {
+        // SAFETY: the pointer is that of a program of a live object, and the call only reads a number.
+        unsafe { libbpf_sys::bpf_program__expected_attach_type(self.program.as_libbpf_object().as_ptr()) }
     }
 
     pub(super) fn describe(&self) -> String {

@@ -89,20 +89,9 @@ impl fmt::Display for MapKind {
     }
 }
 
-/// Every map of the section `.maps`, in the order of BTF.
+/// Every map that the object declares: those of the section `.maps`, then the tables of struct_ops, each in the order of BTF.
 pub(super) fn read(layouts: &Layouts) -> Vec<MapDef> {
-    let slots = layouts.own_types().find_map(|(_, ty)| match &ty.kind {
-        Kind::Section { variables } if ty.name == ".maps" => Some(variables),
-        _ => None,
-    });
-    let variables = slots.into_iter().flatten().filter_map(|slot| {
-        let variable = layouts.btf.get(slot.variable);
-        match variable.kind {
-            Kind::Variable { ty, .. } => Some((variable.name.as_str(), ty)),
-            _ => None,
-        }
-    });
-    let maps = variables.map(|(name, ty)| {
+    let maps = variables(layouts, |section| section == ".maps").map(|(name, ty)| {
         let mut map = definition(layouts, name, ty);
         // There is but one level of them.
         if matches!(map.kind, MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS) {
@@ -110,7 +99,25 @@ pub(super) fn read(layouts: &Layouts) -> Vec<MapDef> {
         }
         map
     });
-    maps.collect()
+    // libbpf makes a map of each variable of these sections (`init_struct_ops_maps`); `?` keeps it from being loaded.
+    let tables = |section: &str| matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
+    let tables = variables(layouts, tables).map(|(name, _)| MapDef { kind: MapKind::STRUCT_OPS, max_entries: 1, ..empty(name) });
+    maps.chain(tables).collect()
+}
+
+/// Names and types of the variables of some sections.
+fn variables(layouts: &Layouts, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (&str, TypeId)> {
+    let sections = layouts.own_types().filter_map(move |(_, ty)| match &ty.kind {
+        Kind::Section { variables } if wanted(&ty.name) => Some(variables),
+        _ => None,
+    });
+    sections.flatten().filter_map(|slot| {
+        let variable = layouts.btf.get(slot.variable);
+        match variable.kind {
+            Kind::Variable { ty, .. } => Some((variable.name.as_str(), ty)),
+            _ => None,
+        }
+    })
 }
 
 /// The type of the maps inside: `__array(values, T)` declares `T *values[]`.
@@ -122,9 +129,13 @@ fn inner(layouts: &Layouts, ty: TypeId) -> Option<TypeId> {
     matches!(layouts.btf.resolve(to).1.kind, Kind::Struct { .. }).then_some(to)
 }
 
+/// A map of which nothing is known yet.
+fn empty(name: &str) -> MapDef {
+    MapDef { name: name.to_owned(), kind: MapKind(0), key: None, value: None, key_size: 0, value_size: 0, max_entries: 0, inner: None }
+}
+
 fn definition(layouts: &Layouts, name: &str, ty: TypeId) -> MapDef {
-    let mut map =
-        MapDef { name: name.to_owned(), kind: MapKind(0), key: None, value: None, key_size: 0, value_size: 0, max_entries: 0, inner: None };
+    let mut map = empty(name);
     let Kind::Struct { members, .. } = &layouts.btf.resolve(ty).1.kind else { return map };
     for member in members {
         let Kind::Pointer { to } = layouts.btf.resolve(member.ty).1.kind else { continue };

@@ -24,15 +24,19 @@ pub struct Target<'a> {
 pub enum Hook {
     /// XDP, with flags (`XDP_FLAGS_*`).
     Xdp(u32),
-    /// Packets that enter.
-    Ingress,
-    /// Packets that leave.
-    Egress,
+    /// Packets that enter or leave.
+    Tc {
+        /// Those that enter.
+        ingress: bool,
+        /// The number of its filter among those of a priority, on kernels that order programs so.
+        handle: u32,
+        /// Lower ones run first.
+        priority: u32,
+    },
 }
 
 impl Checked {
-    /// The targets that the document gives: `ifindex` and `flags` of an XDP program, `tchook` of a tc program. `tcopts` has no meaning
-    /// for tcx, which is what tc programs are attached through.
+    /// The targets that the document gives: `ifindex` and `flags` of an XDP program, `tchook` and `tcopts` of a tc program.
     pub(super) fn targets(&self, faults: &mut Vec<Fault>) -> Vec<Target<'_>> {
         let place = self.skeleton.skel_place().key("progs");
         let targets = self.skeleton.programs.iter().enumerate().filter_map(|(i, program)| {
@@ -71,17 +75,27 @@ impl Reader<'_> {
     fn tc<'a>(&mut self, program: &'a Program) -> Option<Target<'a>> {
         let hook = program.other.get("tchook")?;
         let place = self.place.key("tchook");
+        let rank = program.other.get("tcopts").map_or(Some((0, 0)), |options| self.rank(options));
         let interface = hook.get("ifindex").map_or(Some(1), |interface| self.number(interface, &place.key("ifindex"), 1));
-        let hook = match hook.get("attach_point").map_or(Some("BPF_TC_INGRESS"), Json::as_str) {
-            Some("BPF_TC_INGRESS") => Hook::Ingress,
-            Some("BPF_TC_EGRESS") => Hook::Egress,
+        let ingress = match hook.get("attach_point").map_or(Some("BPF_TC_INGRESS"), Json::as_str) {
+            Some("BPF_TC_INGRESS") => true,
+            Some("BPF_TC_EGRESS") => false,
             _ => {
                 let what = "expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"";
                 self.faults.push(Fault::new(place.key("attach_point"), what, "attach the program by its handle for anything else"));
                 return None;
             }
         };
-        Some(Target { program: &program.name, interface: interface?, hook })
+        let (handle, priority) = rank?;
+        Some(Target { program: &program.name, interface: interface?, hook: Hook::Tc { ingress, handle, priority } })
+    }
+
+    /// Handle and priority; where the document does not speak of them the kernel chooses.
+    fn rank(&mut self, options: &Json) -> Option<(u32, u32)> {
+        let place = self.place.key("tcopts");
+        let mut number = |key| options.get(key).map_or(Some(1), |number| self.number(number, &place.key(key), 0));
+        let (handle, priority) = (number("handle"), number("priority"));
+        Some((handle?, priority?))
     }
 
     fn number(&mut self, json: &Json, place: &Place, least: u32) -> Option<u32> {

@@ -12,6 +12,7 @@ mod queue;
 mod sampler;
 mod stack_trace;
 mod stream;
+mod struct_ops;
 mod user_ring;
 
 use std::{
@@ -38,6 +39,7 @@ pub(super) use sampler::Records;
 pub use sampler::{ByteEntries, ByteSampler, Entries, PerCpu, PerCpuEntries, PerCpuSampler, Sampler};
 pub use stack_trace::StackTraces;
 pub use stream::{PerfEventArray, RingBuffer};
+pub use struct_ops::StructOps;
 pub(super) use user_ring::Claims;
 pub use user_ring::{Producer, Reserved, UserRingBuffer};
 

@@ -1,0 +1,126 @@
+//! Which handles of the runtime maps and programs get, by their kind.
+
+use eunomia_runtime::{
+    fault::{Fault, Place},
+    object::{Checked, MapDef, MapKind, TypeId},
+};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+
+use crate::{module::Export, types::Types};
+
+/// The handle of a map that delivers records, and how it is made.
+pub(crate) fn stream(export: &Export<'_>, def: &MapDef) -> (TokenStream, TokenStream) {
+    let (handle, method) =
+        if def.kind == MapKind::RINGBUF { ("RingBuffer", "ring_buffer") } else { ("PerfEventArray", "perf_event_array") };
+    let (handle, method) = (Ident::new(handle, Span::call_site()), Ident::new(method, Span::call_site()));
+    let record = export.ty.clone().unwrap_or_else(|| quote!([u8]));
+    let name = &def.name;
+    (quote!(::eunomia_runtime::bpf::#handle<'a, #record>), quote!(loaded.#method(#name)?))
+}
+
+/// Decides what a map offers, by its kind.
+pub(crate) struct Handles<'m, 'a> {
+    pub(crate) checked: &'a Checked,
+    pub(crate) types: &'m mut Types<'a>,
+    pub(crate) place: &'m Place,
+    pub(crate) faults: &'m mut Vec<Fault>,
+}
+
+impl Handles<'_, '_> {
+    /// The type of the handle, its lifetime being `life`.
+    pub(crate) fn handle(&mut self, def: &MapDef, life: &TokenStream) -> TokenStream {
+        let ty = match def.kind {
+            MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
+                let (key, value) = (self.key(def), self.value(def));
+                quote!(HashMap<#life, #key, #value>)
+            }
+            MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH => {
+                let (key, value) = (self.key(def), self.value(def));
+                quote!(PerCpuHashMap<#life, #key, #value>)
+            }
+            MapKind::ARRAY => one("Array", life, &self.value(def)),
+            MapKind::PERCPU_ARRAY => one("PerCpuArray", life, &self.value(def)),
+            MapKind::QUEUE | MapKind::STACK => one("Queue", life, &self.value(def)),
+            MapKind::BLOOM_FILTER => one("BloomFilter", life, &self.value(def)),
+            MapKind::TASK_STORAGE | MapKind::INODE_STORAGE | MapKind::SK_STORAGE | MapKind::CGRP_STORAGE => {
+                one("Storage", life, &self.value(def))
+            }
+            MapKind::STACK_TRACE => quote!(StackTraces<#life>),
+            MapKind::PROG_ARRAY
+            | MapKind::CGROUP_ARRAY
+            | MapKind::SOCKMAP
+            | MapKind::SOCKHASH
+            | MapKind::XSKMAP
+            | MapKind::REUSEPORT_SOCKARRAY => one("FdMap", life, &self.key(def)),
+            MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => {
+                let key = self.key(def);
+                // It holds the map by a descriptor of its own.
+                let inner = def.inner.as_ref().map(|inner| self.handle(inner, &quote!('static)));
+                let inner = inner.into_iter();
+                quote!(MapOfMaps<#life, #key #(, #inner)*>)
+            }
+            _ => quote!(Map<#life>),
+        };
+        quote!(::eunomia_runtime::bpf::#ty)
+    }
+
+    fn key(&mut self, def: &MapDef) -> TokenStream {
+        self.rust(def, def.key, "key", def.key_size)
+    }
+
+    fn value(&mut self, def: &MapDef) -> TokenStream {
+        self.rust(def, def.value, "value", def.value_size)
+    }
+
+    /// The type of the keys or values; `None` where they are declared by size alone, or of a type that the compiler left out.
+    fn rust(&mut self, def: &MapDef, id: Option<TypeId>, what: &str, size: u32) -> TokenStream {
+        let id = id.filter(|id| self.checked.layouts.has_values(*id));
+        if let Some(id) = id {
+            self.types.need(
+                id,
+                &format!("{}_{what}", def.name),
+                &format!("the {what}s of the map `{}`", def.name),
+                self.place,
+                self.faults,
+            );
+        }
+        self.types.rust_or_bytes(id, size.into(), &quote!(types::))
+    }
+}
+
+/// A handle with one type in it.
+fn one(handle: &str, life: &TokenStream, ty: &TokenStream) -> TokenStream {
+    let handle = Ident::new(handle, Span::call_site());
+    quote!(#handle<#life, #ty>)
+}
+
+/// What programs of a section can be attached to, by libbpf's names of sections (`section_defs`).
+pub(crate) fn kind(section: &str) -> &'static str {
+    let section = section.trim_start_matches('?');
+    let head = section.split(['/', '+']).next().unwrap_or(section);
+    match head.trim_end_matches(".s") {
+        // Programs of a map of devices or CPUs.
+        "xdp" | "xdp.frags" if section.ends_with("map") => "Any",
+        "xdp" | "xdp.frags" => "Xdp",
+        "tc" | "classifier" | "action" | "tcx" => "Tc",
+        "netkit" => "Netkit",
+        "tracepoint" | "tp" => "Tracepoint",
+        "raw_tracepoint" | "raw_tp" | "raw_tracepoint.w" | "raw_tp.w" => "RawTracepoint",
+        "kprobe" | "kretprobe" => "Kprobe",
+        "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => "KprobeMulti",
+        "ksyscall" | "kretsyscall" => "Ksyscall",
+        "uprobe" | "uretprobe" => "Uprobe",
+        "uprobe.multi" | "uretprobe.multi" | "uprobe.session" => "UprobeMulti",
+        "usdt" => "Usdt",
+        "perf_event" => "PerfEvent",
+        "cgroup" | "cgroup_skb" | "sockops" | "lsm_cgroup" => "Cgroup",
+        "flow_dissector" | "sk_lookup" => "Netns",
+        "netfilter" => "Netfilter",
+        "socket" => "SocketFilter",
+        "sk_reuseport" => "SkReuseport",
+        "sk_skb" | "sk_msg" => "SocketMap",
+        "iter" => "Iter",
+        _ => "Any",
+    }
+}

@@ -1,0 +1,77 @@
+//! Programs on groups of processes and on networks: cgroups, network namespaces, netfilter.
+
+use std::{
+    fs::File,
+    os::fd::{AsFd, AsRawFd as _},
+    path::Path,
+};
+
+use libbpf_rs::{AsRawLibbpf as _, libbpf_sys};
+
+use crate::{
+    Result,
+    bpf::{
+        Link, Program,
+        kind::{Cgroup, Netfilter, Netns},
+        link::owned,
+    },
+    refusal::refusal,
+};
+
+impl Program<'_, Cgroup> {
+    /// Attaches the program to a cgroup (of version 2), given by its folder, beside others that are there. It sees the processes in it and
+    /// in those below.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such folder, EBADF where it is no cgroup.
+    pub fn attach_to(&self, cgroup: impl AsRef<Path>) -> Result<Link> {
+        let cgroup = cgroup.as_ref();
+        let tried = self.tried(&format!("the cgroup {}", cgroup.display()));
+        let folder = File::open(cgroup).map_err(|error| refusal(tried.clone(), error))?;
+        self.linked(tried, |program| program.attach_cgroup(folder.as_raw_fd()))
+    }
+}
+
+impl Program<'_, Netns> {
+    /// Attaches the program to a network namespace, given by its descriptor (`/proc/self/ns/net`).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); EEXIST where there is a program already and there can be one only.
+    pub fn attach_to(&self, namespace: impl AsFd) -> Result<Link> {
+        self.linked(self.tried("a network namespace"), |program| program.attach_netns(namespace.as_fd().as_raw_fd()))
+    }
+}
+
+/// A hook of netfilter, in the network namespace of the thread that attaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetfilterHook {
+    /// `NFPROTO_IPV4` or `NFPROTO_IPV6`.
+    pub family: i32,
+    /// `NF_INET_PRE_ROUTING` and its kin.
+    pub hook: i32,
+    /// Lower ones run first; `i32::MIN` and `i32::MAX` are refused.
+    pub priority: i32,
+    /// Whether packets come with their fragments put together.
+    pub defragmented: bool,
+}
+
+impl Program<'_, Netfilter> {
+    /// Attaches the program to a hook of netfilter (kernel 6.4 and later).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); EBUSY where there is one of this priority.
+    pub fn attach_to(&self, hook: NetfilterHook) -> Result<Link> {
+        let opts = libbpf_sys::bpf_netfilter_opts {
+            sz: size_of::<libbpf_sys::bpf_netfilter_opts>() as libbpf_sys::size_t,
+            pf: hook.family.cast_unsigned(),
+            hooknum: hook.hook.cast_unsigned(),
+            priority: hook.priority,
+            flags: if hook.defragmented { libbpf_sys::BPF_F_NETFILTER_IP_DEFRAG } else { 0 },
+        };
+        self.linked(self.tried(&format!("{hook:?}")), |program| {
+            let program = program.as_libbpf_object().as_ptr();
+            // SAFETY: the program is that of a live object; the options live through the call, which only reads them.
+            owned(unsafe { libbpf_sys::bpf_program__attach_netfilter(program, &raw const opts) })
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! Network interfaces, and the programs that run on them.
+
+use std::io;
+
+use libbpf_rs::libbpf_sys;
+
+use super::clsact::Filter;
+use crate::{
+    Error, Result,
+    bpf::{
+        Link, Program, c_string,
+        kind::{Netkit, Tc, Xdp},
+        link::Held,
+    },
+    refusal::refusal,
+};
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interface {
+    /// By its number.
+    Index(u32),
+    /// By its name, `eth0` for example.
+    Name(String),
+}
+
+impl From<u32> for Interface {
+    fn from(index: u32) -> Self {
+        Self::Index(index)
+    }
+}
+
+impl From<&str> for Interface {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl Interface {
+    fn index(&self) -> Result<u32> {
+        match self {
+            Self::Index(index) => Ok(*index),
+            Self::Name(name) => {
+                let tried = || format!("find the interface `{name}`");
+                let c_name = c_string(name.as_str(), tried)?;
+                // SAFETY: the name ends with a NUL and lives through the call, which only reads it.
+                match unsafe { libc::if_nametoindex(c_name.as_ptr()) } {
+                    0 => Err(refusal(tried(), io::Error::last_os_error())),
+                    index => Ok(index),
+                }
+            }
+        }
+    }
+}
+
+/// Where an interface runs an XDP program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum XdpMode {
+    /// In the driver where that can, else as [`Self::Generic`].
+    #[default]
+    Best,
+    /// In the network stack, on any interface (`XDP_FLAGS_SKB_MODE`).
+    Generic,
+    /// In the driver (`XDP_FLAGS_DRV_MODE`).
+    Native,
+    /// On the card (`XDP_FLAGS_HW_MODE`).
+    Offload,
+}
+
+/// Which packets a tc program sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Those that enter the interface.
+    Ingress,
+    /// Those that leave it.
+    Egress,
+}
+
+impl Direction {
+    pub(super) const fn attach_type(self) -> libbpf_sys::bpf_attach_type {
+        match self {
+            Self::Ingress => libbpf_sys::BPF_TCX_INGRESS,
+            Self::Egress => libbpf_sys::BPF_TCX_EGRESS,
+        }
+    }
+}
+
+impl Program<'_, Xdp> {
+    /// Attaches the program to an interface. Never takes the place of another program.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; EBUSY where the interface has a program already, EOPNOTSUPP where it cannot run one in this mode.
+    pub fn attach_to(&self, interface: impl Into<Interface>, mode: XdpMode) -> Result<Link> {
+        let interface = interface.into();
+        let flags = match mode {
+            XdpMode::Best => 0,
+            XdpMode::Generic => libbpf_sys::XDP_FLAGS_SKB_MODE,
+            XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
+            XdpMode::Offload => libbpf_sys::XDP_FLAGS_HW_MODE,
+        };
+        self.link_to(self.tried(&format!("the interface {interface:?} in mode {mode:?}")), interface.index()?, libbpf_sys::BPF_XDP, flags)
+    }
+}
+
+/// What the filter of a tc program is called among others, before kernel 6.6. The kernel chooses what is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rank {
+    /// Its number among those of a priority.
+    pub handle: u32,
+    /// Lower ones run first.
+    pub priority: u32,
+}
+
+impl Program<'_, Tc> {
+    /// Attaches the program to an interface behind those that are there: through tcx, or as [`Self::attach_filter`] on kernels that have
+    /// no tcx (before 6.6).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn attach_to(&self, interface: impl Into<Interface>, direction: Direction) -> Result<Link> {
+        let interface = interface.into();
+        self.on_interface(interface.index()?, &format!("{interface:?}"), direction, Rank::default())
+    }
+
+    /// Attaches the program to an interface as a filter of a `clsact` queueing discipline, which is made where there is none and stays.
+    /// The program decides what becomes of the packet (`direct-action`).
+    ///
+    /// The kernel does not end such a filter with the process: dropping the link does, in a thread of the same network namespace. It
+    /// leaves alone what others have put in its place meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; EEXIST where there is a filter of this rank, ENOENT where the kernel's modules
+    /// `sch_ingress` or `cls_bpf` are missing.
+    pub fn attach_filter(&self, interface: impl Into<Interface>, direction: Direction, rank: Rank) -> Result<Link> {
+        let interface = interface.into();
+        self.filter(interface.index()?, &format!("{interface:?}"), direction, rank)
+    }
+}
+
+impl<K> Program<'_, K> {
+    pub(super) fn on_interface(&self, index: u32, called: &str, direction: Direction, rank: Rank) -> Result<Link> {
+        let tried = self.tried(&format!("{direction:?} of the interface {called}"));
+        match self.link_to(tried, index, direction.attach_type(), 0) {
+            // What a kernel without tcx says to a type of attachment that it does not know; one with tcx never says it to these arguments.
+            Err(Error::Kernel(refusal)) if refusal.source.raw_os_error() == Some(libc::EINVAL) => {
+                self.filter(index, called, direction, rank)
+            }
+            link => link,
+        }
+    }
+
+    fn filter(&self, index: u32, called: &str, direction: Direction, rank: Rank) -> Result<Link> {
+        let tried = self.tried(&format!("{direction:?} of the interface {called} as a filter"));
+        Filter::attach(tried, self.fd()?, index, direction, rank).map(|filter| self.held(Held::Filter(filter)))
+    }
+}
+
+/// Which end of a netkit pair of devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The one that made the pair, which holds the programs of both.
+    Primary,
+    /// The other.
+    Peer,
+}
+
+impl Program<'_, Netkit> {
+    /// Attaches the program to one end of a pair of netkit devices, given by the primary one (kernel 6.7 and later). The end must be that
+    /// of the program's section.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; EINVAL where the interface is no primary netkit device.
+    pub fn attach_to(&self, primary: impl Into<Interface>, end: End) -> Result<Link> {
+        let primary = primary.into();
+        let attach_type = match end {
+            End::Primary => libbpf_sys::BPF_NETKIT_PRIMARY,
+            End::Peer => libbpf_sys::BPF_NETKIT_PEER,
+        };
+        self.link_to(self.tried(&format!("{end:?} of the netkit device {primary:?}")), primary.index()?, attach_type, 0)
+    }
+}

@@ -1,0 +1,99 @@
+//! Probes of many functions through one link.
+
+use std::{ffi::CString, path::Path, ptr};
+
+use libbpf_rs::{AsRawLibbpf as _, UprobeMultiOpts, libbpf_sys};
+
+use super::any_or;
+use crate::{
+    Result,
+    bpf::{
+        Link, Program, c_string,
+        kind::{KprobeMulti, UprobeMulti},
+        link::owned,
+    },
+};
+
+/// Functions that one link attaches to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Functions<'a> {
+    /// All whose name matches: `*` stands for any characters, `?` for one.
+    Matching(&'a str),
+    /// Each with the cookie that the program reads there with `bpf_get_attach_cookie`.
+    Named(&'a [(&'a str, u64)]),
+}
+
+impl Functions<'_> {
+    fn pattern(&self) -> Option<&str> {
+        match self {
+            Self::Matching(pattern) => Some(pattern),
+            Self::Named(_) => None,
+        }
+    }
+
+    fn named(&self) -> &[(&str, u64)] {
+        match self {
+            Self::Matching(_) => &[],
+            Self::Named(functions) => functions,
+        }
+    }
+}
+
+impl<K> Program<'_, K> {
+    /// Whether its section asks for the returns of functions, and for their entries and returns in one session.
+    fn returns_and_session(&self) -> (bool, bool) {
+        let section = self.section().to_string_lossy();
+        let head = section.split('/').next().unwrap_or_default();
+        (head.contains("ret"), head.contains(".session"))
+    }
+}
+
+impl Program<'_, KprobeMulti> {
+    /// Attaches the program to kernel functions: their entries, their returns for a `kretprobe.multi`, both for a `kprobe.session`
+    /// (kernel 5.18 and later with CONFIG_FPROBE, sessions 6.10).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where a function is missing or none matches.
+    pub fn attach_to(&self, functions: Functions<'_>) -> Result<Link> {
+        let tried = self.tried(&format!("the kernel functions {functions:?}"));
+        let (retprobe, session) = self.returns_and_session();
+        let pattern = functions.pattern().map(|pattern| c_string(pattern, || tried.clone())).transpose()?;
+        let names: Vec<CString> = functions.named().iter().map(|(name, _)| c_string(*name, || tried.clone())).collect::<Result<_>>()?;
+        let mut names: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
+        let cookies: Vec<u64> = functions.named().iter().map(|(_, cookie)| *cookie).collect();
+        let mut opts = libbpf_sys::bpf_kprobe_multi_opts {
+            sz: size_of::<libbpf_sys::bpf_kprobe_multi_opts>() as libbpf_sys::size_t,
+            retprobe,
+            session,
+            ..Default::default()
+        };
+        // libbpf takes a pattern or a list, and tells them apart by what is NULL.
+        if pattern.is_none() {
+            (opts.syms, opts.cookies, opts.cnt) = (names.as_mut_ptr(), cookies.as_ptr(), names.len() as libbpf_sys::size_t);
+        }
+        let pattern = pattern.as_ref().map_or(ptr::null(), |pattern| pattern.as_ptr());
+        self.linked(tried, |program| {
+            let program = program.as_libbpf_object().as_ptr();
+            // SAFETY: the program is that of a live object; the pattern, the options and what they point to live through the call, which
+            // only reads them.
+            owned(unsafe { libbpf_sys::bpf_program__attach_kprobe_multi_opts(program, pattern, &raw const opts) })
+        })
+    }
+}
+
+impl Program<'_, UprobeMulti> {
+    /// Attaches the program to functions of a program or library: their entries, their returns for a `uretprobe.multi`, both for a
+    /// `uprobe.session` (kernel 6.6 and later, sessions 6.13); in one process, or in all (`None`).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such file, a function is missing or none matches.
+    pub fn attach_to(&self, binary: impl AsRef<Path>, functions: Functions<'_>, pid: Option<u32>) -> Result<Link> {
+        let binary = binary.as_ref();
+        let (retprobe, session) = self.returns_and_session();
+        let (syms, cookies) = functions.named().iter().map(|(name, cookie)| ((*name).to_owned(), *cookie)).unzip();
+        let opts = UprobeMultiOpts { syms, cookies, retprobe, session, ..Default::default() };
+        self.linked(self.tried(&format!("{functions:?} of {}", binary.display())), |program| {
+            program.attach_uprobe_multi_with_opts(any_or(pid), binary, functions.pattern().unwrap_or_default(), opts)
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! Probes: places in the kernel, in programs and in libraries.
+
+use std::path::Path;
+
+use libbpf_rs::{AsRawLibbpf as _, KprobeOpts, RawTracepointOpts, TracepointCategory, TracepointOpts, UprobeOpts, UsdtOpts, libbpf_sys};
+
+use super::any_or;
+use crate::{
+    Result,
+    bpf::{
+        Link, Program, c_string,
+        kind::{Kprobe, Ksyscall, RawTracepoint, Tracepoint, Uprobe, Usdt},
+        link::owned,
+    },
+};
+
+impl Program<'_, Kprobe> {
+    /// Attaches the program to a kernel function: its entry, or its return for a `kretprobe`. The program reads `cookie` with
+    /// `bpf_get_attach_cookie` (kernel 5.15 and later where it is not 0).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such function.
+    pub fn attach_to(&self, function: &str, cookie: u64) -> Result<Link> {
+        let returns = self.section().as_encoded_bytes().starts_with(b"kret");
+        let opts = KprobeOpts { cookie, ..Default::default() };
+        self.linked(self.tried(&format!("the kernel function `{function}`")), |program| {
+            program.attach_kprobe_with_opts(returns, function, opts)
+        })
+    }
+}
+
+impl Program<'_, Ksyscall> {
+    /// Attaches the program to a system call by its name (`unlinkat`): its entry, or its return for a `kretsyscall`. The kernel's own name
+    /// of the function, which depends on the architecture, is found by libbpf.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such call.
+    pub fn attach_to(&self, call: &str, cookie: u64) -> Result<Link> {
+        let tried = self.tried(&format!("the system call `{call}`"));
+        let name = c_string(call, || tried.clone())?;
+        let opts = libbpf_sys::bpf_ksyscall_opts {
+            sz: size_of::<libbpf_sys::bpf_ksyscall_opts>() as libbpf_sys::size_t,
+            bpf_cookie: cookie,
+            retprobe: self.section().as_encoded_bytes().starts_with(b"kret"),
+            ..Default::default()
+        };
+        self.linked(tried, |program| {
+            let program = program.as_libbpf_object().as_ptr();
+            // SAFETY: the program is that of a live object; the name and the options live through the call, which only reads them.
+            owned(unsafe { libbpf_sys::bpf_program__attach_ksyscall(program, name.as_ptr(), &raw const opts) })
+        })
+    }
+}
+
+impl Program<'_, Tracepoint> {
+    /// Attaches the program to a tracepoint, `sched` and `sched_switch` for example. The program reads `cookie` with
+    /// `bpf_get_attach_cookie` (kernel 5.15 and later where it is not 0).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such tracepoint, or tracefs is not mounted.
+    pub fn attach_to(&self, category: &str, name: &str, cookie: u64) -> Result<Link> {
+        let opts = TracepointOpts { cookie, ..Default::default() };
+        self.linked(self.tried(&format!("the tracepoint {category}/{name}")), |program| {
+            program.attach_tracepoint_with_opts(TracepointCategory::Custom(category.to_owned()), name, opts)
+        })
+    }
+}
+
+impl Program<'_, RawTracepoint> {
+    /// Attaches the program to a tracepoint, `sched_switch` for example, whose arguments it sees as they are. The program reads `cookie`
+    /// with `bpf_get_attach_cookie` (kernel 6.10 and later where it is not 0).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such tracepoint.
+    pub fn attach_to(&self, name: &str, cookie: u64) -> Result<Link> {
+        let tried = self.tried(&format!("the raw tracepoint {name}"));
+        // Options, even empty ones, are refused by older kernels.
+        self.linked(tried, |program| match cookie {
+            0 => program.attach_raw_tracepoint(name),
+            _ => program.attach_raw_tracepoint_with_opts(name, RawTracepointOpts { cookie, ..Default::default() }),
+        })
+    }
+}
+
+/// A place in a program or library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbePoint<'a> {
+    /// The entry of a function (for a `uretprobe` its return).
+    Function(&'a str),
+    /// Bytes from the start of the file.
+    Offset(usize),
+}
+
+impl Program<'_, Uprobe> {
+    /// Attaches the program to a place in a binary: in one process, or in all, also later ones (`None`). A library may be given by its
+    /// name (`libc.so.6`). The program reads `cookie` with `bpf_get_attach_cookie` (kernel 5.15 and later where it is not 0).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such file or function.
+    pub fn attach_to(&self, binary: impl AsRef<Path>, place: &ProbePoint<'_>, pid: Option<u32>, cookie: u64) -> Result<Link> {
+        let binary = binary.as_ref();
+        let (name, offset) = match place {
+            ProbePoint::Function(name) => (Some((*name).to_owned()), 0),
+            ProbePoint::Offset(offset) => (None, *offset),
+        };
+        let retprobe = self.section().as_encoded_bytes().starts_with(b"uret");
+        let opts = UprobeOpts { cookie, retprobe, func_name: name, ..Default::default() };
+        self.linked(self.tried(&format!("{place:?} of {}", binary.display())), |program| {
+            program.attach_uprobe_with_opts(any_or(pid), binary, offset, opts)
+        })
+    }
+}
+
+impl Program<'_, Usdt> {
+    /// Attaches the program to a static probe of a binary: in one process, or in all (`None`).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such probe.
+    pub fn attach_to(&self, binary: impl AsRef<Path>, provider: &str, probe: &str, pid: Option<u32>, cookie: u64) -> Result<Link> {
+        let binary = binary.as_ref();
+        let opts = UsdtOpts { cookie, ..Default::default() };
+        self.linked(self.tried(&format!("the probe {provider}:{probe} of {}", binary.display())), |program| {
+            program.attach_usdt_with_opts(any_or(pid), binary, provider, probe, opts)
+        })
+    }
+}

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapType, Object, libbpf_sys};
+
+use super::{Held, Map};
+use crate::{
+    Error, Result,
+    bpf::{
+        Link,
+        link::{self, owned},
+        messages::{listen, refused},
+    },
+};
+
+/// A table of the kernel's functions that programs fill (`BPF_MAP_TYPE_STRUCT_OPS`), a congestion control for example.
+#[derive(Debug)]
+pub struct StructOps<'a> {
+    map: Map<'a>,
+    object: &'a Arc<Object>,
+}
+
+impl<'a> StructOps<'a> {
+    pub(in crate::bpf) fn new(map: Map<'a>, object: &'a Arc<Object>) -> Result<Self> {
+        Ok(Self { map: map.expect(&[MapType::StructOps], None, None)?, object })
+    }
+
+    /// Whether `attach` of the whole object attaches this map.
+    pub(in crate::bpf) fn wanted(map: &libbpf_rs::Map<'_>) -> bool {
+        let raw = map.as_libbpf_object().as_ptr();
+        // SAFETY: the pointer is that of a map of a live object, and the call only reads a flag.
+        let made = || unsafe { libbpf_sys::bpf_map__autocreate(raw) };
+        // SAFETY: as above.
+        let attached = || unsafe { libbpf_sys::bpf_map__autoattach(raw) };
+        map.map_type() == MapType::StructOps && made() && attached()
+    }
+
+    /// Gives the table to the kernel. Dropping the link takes it back as soon as nobody uses it.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; EEXIST where the kernel has one of this name, EBUSY where this one is attached, or was and is of the section
+    /// `.struct_ops`: the kernel takes those once (`bpf_struct_ops_map_update_elem`), the ones of `.struct_ops.link` again and again.
+    pub fn attach(&self) -> Result<Link> {
+        let tried = format!("attach the map `{}`", self.map.name().to_string_lossy());
+        let Held::Object(map) = &self.map.held else {
+            return Err(Error::Value { name: tried, why: "it is not of this object".to_owned() });
+        };
+        let raw = map.as_libbpf_object().as_ptr();
+        // SAFETY: the map is that of a live object, which the link keeps alive.
+        let (link, said) = listen(|| owned(unsafe { libbpf_sys::bpf_map__attach_struct_ops(raw) }));
+        let link = link.map_err(|error| refused(tried, &error, &said))?;
+        Ok(Link::new(link::Held::Libbpf(link), self.object))
+    }
+
+    /// The map without types.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.map
+    }
+}
