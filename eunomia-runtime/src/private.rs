@@ -8,7 +8,7 @@ pub use serde_core as serde;
 pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, tag, view, view_mut},
-    line::{braced, constant},
+    line::{Fielded, braced, constant, debug, line},
     outcome::unknown_map,
     with_entry, with_event, with_tail,
 };
@@ -29,7 +29,8 @@ pub struct Aligned<T: ?Sized>(pub T);
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __lifecycle {
-    ($($item:item)*) => { $($item)* };
+    // Tokens: items would be parsed here and again where they go.
+    ($($tokens:tt)*) => { $($tokens)* };
 }
 
 /// Expands to its argument where the runtime can load objects, else to nothing.
@@ -37,7 +38,7 @@ macro_rules! __lifecycle {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __lifecycle {
-    ($($item:item)*) => {};
+    ($($tokens:tt)*) => {};
 }
 
 /// Expands to what makes a struct the arguments of a module where the runtime has clap, else to nothing.
@@ -120,7 +121,8 @@ macro_rules! __args {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __serde {
-    ($($item:item)*) => { $($item)* };
+    // Tokens: items would be parsed here and again where they go.
+    ($($tokens:tt)*) => { $($tokens)* };
 }
 
 /// Expands to its argument where the runtime knows serde, else to nothing.
@@ -128,7 +130,7 @@ macro_rules! __serde {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __serde {
-    ($($item:item)*) => {};
+    ($($tokens:tt)*) => {};
 }
 
 /// Expands to the batch type of an event where the runtime knows columns, else to nothing.

@@ -44,17 +44,19 @@ pub mod arena {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Point {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("x", &self.x).field("y", &self.y);
+            }
+        }
         impl ::core::fmt::Debug for Point {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Point").field("x", &self.x).field("y", &self.y).finish()
+                ::eunomia_runtime::__private::debug("Point", self, f)
             }
         }
         impl ::core::fmt::Display for Point {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("x", &self.x)
-                    .field("y", &self.y)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Point {

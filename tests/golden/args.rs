@@ -171,17 +171,19 @@ pub mod args {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Pair {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("a", &self.a).field("b", &self.b);
+            }
+        }
         impl ::core::fmt::Debug for Pair {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Pair").field("a", &self.a).field("b", &self.b).finish()
+                ::eunomia_runtime::__private::debug("Pair", self, f)
             }
         }
         impl ::core::fmt::Display for Pair {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("a", &self.a)
-                    .field("b", &self.b)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Pair {

@@ -64,32 +64,26 @@ pub mod bootstrap {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for Event {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Event")
-                    .field("pid", &self.pid)
+        impl ::eunomia_runtime::__private::Fielded for Event {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("pid", &self.pid)
                     .field("ppid", &self.ppid)
                     .field("exit_code", &self.exit_code)
                     .field("duration_ns", &self.duration_ns)
                     .field("comm", &self.comm)
                     .field("filename", &self.filename)
                     .field("exit_event", &self.exit_event)
-                    .field("et", &self.et)
-                    .finish()
+                    .field("et", &self.et);
+            }
+        }
+        impl ::core::fmt::Debug for Event {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Event", self, f)
             }
         }
         impl ::core::fmt::Display for Event {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("pid", &self.pid)
-                    .field("ppid", &self.ppid)
-                    .field("exit_code", &self.exit_code)
-                    .field("duration_ns", &self.duration_ns)
-                    .field("comm", &self.comm)
-                    .field("filename", &self.filename)
-                    .field("exit_event", &self.exit_event)
-                    .field("et", &self.et)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Event {

@@ -44,17 +44,19 @@ pub mod kinds {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Point {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("x", &self.x).field("y", &self.y);
+            }
+        }
         impl ::core::fmt::Debug for Point {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Point").field("x", &self.x).field("y", &self.y).finish()
+                ::eunomia_runtime::__private::debug("Point", self, f)
             }
         }
         impl ::core::fmt::Display for Point {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("x", &self.x)
-                    .field("y", &self.y)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Point {
@@ -108,20 +110,19 @@ pub mod kinds {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for MarkerT {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("id", &self.id).field("at", &self.at);
+            }
+        }
         impl ::core::fmt::Debug for MarkerT {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("MarkerT")
-                    .field("id", &self.id)
-                    .field("at", &self.at)
-                    .finish()
+                ::eunomia_runtime::__private::debug("MarkerT", self, f)
             }
         }
         impl ::core::fmt::Display for MarkerT {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("id", &self.id)
-                    .field("at", &self.at)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for MarkerT {
@@ -388,10 +389,9 @@ pub mod kinds {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for Kinds {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Kinds")
-                    .field("u8", &self.u8)
+        impl ::eunomia_runtime::__private::Fielded for Kinds {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("u8", &self.u8)
                     .field("i8", &self.i8)
                     .field("u16", &self.u16)
                     .field("i16", &self.i16)
@@ -417,41 +417,17 @@ pub mod kinds {
                     .field("numbers", &self.numbers)
                     .field("pointer", &self.pointer)
                     .field("self", &self.self_)
-                    .field("function", &self.function)
-                    .finish()
+                    .field("function", &self.function);
+            }
+        }
+        impl ::core::fmt::Debug for Kinds {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Kinds", self, f)
             }
         }
         impl ::core::fmt::Display for Kinds {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("u8", &self.u8)
-                    .field("i8", &self.i8)
-                    .field("u16", &self.u16)
-                    .field("i16", &self.i16)
-                    .field("u32", &self.u32)
-                    .field("i32", &self.i32)
-                    .field("u64", &self.u64)
-                    .field("i64", &self.i64)
-                    .field("u128", &self.u128)
-                    .field("i128", &self.i128)
-                    .field("flag", &self.flag)
-                    .field("flags", &self.flags)
-                    .field("text", &self.text)
-                    .field("lines", &self.lines)
-                    .field("f32", &self.f32)
-                    .field("f64", &self.f64)
-                    .field("color", &self.color)
-                    .field("level", &self.level)
-                    .field("wide", &self.wide)
-                    .field("size", &self.size)
-                    .field("point", &self.point)
-                    .field("markers", &self.markers)
-                    .field("grid", &self.grid)
-                    .field("numbers", &self.numbers)
-                    .field("pointer", &self.pointer)
-                    .field("self", &self.self_)
-                    .field("function", &self.function)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Kinds {

@@ -44,20 +44,19 @@ pub mod maps {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Cell {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("id", &self.id).field("small", &self.small);
+            }
+        }
         impl ::core::fmt::Debug for Cell {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Cell")
-                    .field("id", &self.id)
-                    .field("small", &self.small)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Cell", self, f)
             }
         }
         impl ::core::fmt::Display for Cell {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("id", &self.id)
-                    .field("small", &self.small)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Cell {
@@ -109,20 +108,19 @@ pub mod maps {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Prefix {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("bits", &self.bits).field("address", &self.address);
+            }
+        }
         impl ::core::fmt::Debug for Prefix {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Prefix")
-                    .field("bits", &self.bits)
-                    .field("address", &self.address)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Prefix", self, f)
             }
         }
         impl ::core::fmt::Display for Prefix {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("bits", &self.bits)
-                    .field("address", &self.address)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Prefix {
@@ -174,20 +172,19 @@ pub mod maps {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Command {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("number", &self.number).field("payload", &self.payload);
+            }
+        }
         impl ::core::fmt::Debug for Command {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Command")
-                    .field("number", &self.number)
-                    .field("payload", &self.payload)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Command", self, f)
             }
         }
         impl ::core::fmt::Display for Command {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("number", &self.number)
-                    .field("payload", &self.payload)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Command {

@@ -51,26 +51,23 @@ pub mod names {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for Type {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Type")
-                    .field("self", &self.self_)
+        impl ::eunomia_runtime::__private::Fielded for Type {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("self", &self.self_)
                     .field("crate", &self.crate_)
                     .field("match", &self.r#match)
                     .field("Camel", &self.Camel)
-                    .field("gen", &self.r#gen)
-                    .finish()
+                    .field("gen", &self.r#gen);
+            }
+        }
+        impl ::core::fmt::Debug for Type {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Type", self, f)
             }
         }
         impl ::core::fmt::Display for Type {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("self", &self.self_)
-                    .field("crate", &self.crate_)
-                    .field("match", &self.r#match)
-                    .field("Camel", &self.Camel)
-                    .field("gen", &self.r#gen)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Type {

@@ -51,26 +51,23 @@ pub mod samples {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for Total {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Total")
-                    .field("count", &self.count)
+        impl ::eunomia_runtime::__private::Fielded for Total {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("count", &self.count)
                     .field("bytes", &self.bytes)
                     .field("last", &self.last)
                     .field("cpu", &self.cpu)
-                    .field("unused", &self.unused)
-                    .finish()
+                    .field("unused", &self.unused);
+            }
+        }
+        impl ::core::fmt::Debug for Total {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Total", self, f)
             }
         }
         impl ::core::fmt::Display for Total {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("count", &self.count)
-                    .field("bytes", &self.bytes)
-                    .field("last", &self.last)
-                    .field("cpu", &self.cpu)
-                    .field("unused", &self.unused)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Total {
@@ -128,22 +125,21 @@ pub mod samples {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Part {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("count", &self.count)
+                    .field("bytes", &self.bytes)
+                    .field("last", &self.last);
+            }
+        }
         impl ::core::fmt::Debug for Part {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Part")
-                    .field("count", &self.count)
-                    .field("bytes", &self.bytes)
-                    .field("last", &self.last)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Part", self, f)
             }
         }
         impl ::core::fmt::Display for Part {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("count", &self.count)
-                    .field("bytes", &self.bytes)
-                    .field("last", &self.last)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Part {
@@ -196,20 +192,19 @@ pub mod samples {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Prefix {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("bits", &self.bits).field("address", &self.address);
+            }
+        }
         impl ::core::fmt::Debug for Prefix {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Prefix")
-                    .field("bits", &self.bits)
-                    .field("address", &self.address)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Prefix", self, f)
             }
         }
         impl ::core::fmt::Display for Prefix {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("bits", &self.bits)
-                    .field("address", &self.address)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Prefix {

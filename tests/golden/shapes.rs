@@ -65,22 +65,21 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Address {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("v4", &self.v4())
+                    .field("v6", self.v6())
+                    .field("local", self.local());
+            }
+        }
         impl ::core::fmt::Debug for Address {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Address")
-                    .field("v4", &self.v4())
-                    .field("v6", self.v6())
-                    .field("local", self.local())
-                    .finish()
+                ::eunomia_runtime::__private::debug("Address", self, f)
             }
         }
         impl ::core::fmt::Display for Address {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("v4", &self.v4())
-                    .field("v6", self.v6())
-                    .field("local", self.local())
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Address {
@@ -133,20 +132,19 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for AddressLocal {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("port", &self.port).field("name", &self.name);
+            }
+        }
         impl ::core::fmt::Debug for AddressLocal {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("AddressLocal")
-                    .field("port", &self.port)
-                    .field("name", &self.name)
-                    .finish()
+                ::eunomia_runtime::__private::debug("AddressLocal", self, f)
             }
         }
         impl ::core::fmt::Display for AddressLocal {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("port", &self.port)
-                    .field("name", &self.name)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for AddressLocal {
@@ -231,20 +229,19 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for HostsValue {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("hits", &self.hits()).field("misses", &self.misses());
+            }
+        }
         impl ::core::fmt::Debug for HostsValue {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("HostsValue")
-                    .field("hits", &self.hits())
-                    .field("misses", &self.misses())
-                    .finish()
+                ::eunomia_runtime::__private::debug("HostsValue", self, f)
             }
         }
         impl ::core::fmt::Display for HostsValue {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("hits", &self.hits())
-                    .field("misses", &self.misses())
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for HostsValue {
@@ -305,26 +302,23 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for Tight {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Tight")
-                    .field("id", &self.id)
+        impl ::eunomia_runtime::__private::Fielded for Tight {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("id", &self.id)
                     .field("number", &self.number)
                     .field("stamps", &self.stamps)
                     .field("address", &self.address)
-                    .field("tiny", &self.tiny)
-                    .finish()
+                    .field("tiny", &self.tiny);
+            }
+        }
+        impl ::core::fmt::Debug for Tight {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Tight", self, f)
             }
         }
         impl ::core::fmt::Display for Tight {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("id", &self.id)
-                    .field("number", &self.number)
-                    .field("stamps", &self.stamps)
-                    .field("address", &self.address)
-                    .field("tiny", &self.tiny)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Tight {
@@ -511,20 +505,19 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Size {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("width", &self.width).field("height", &self.height);
+            }
+        }
         impl ::core::fmt::Debug for Size {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Size")
-                    .field("width", &self.width)
-                    .field("height", &self.height)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Size", self, f)
             }
         }
         impl ::core::fmt::Display for Size {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("width", &self.width)
-                    .field("height", &self.height)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Size {
@@ -663,10 +656,9 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for Shapes {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Shapes")
-                    .field("flags", &self.flags)
+        impl ::eunomia_runtime::__private::Fielded for Shapes {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("flags", &self.flags)
                     .field("from", &self.from)
                     .field("tight", &self.tight)
                     .field("inner", &self.inner)
@@ -680,29 +672,17 @@ pub mod shapes {
                     .field("nothing", &self.nothing)
                     .field("counter", &self.counter)
                     .field("last", &self.last)
-                    .field("tail", &self.tail)
-                    .finish()
+                    .field("tail", &self.tail);
+            }
+        }
+        impl ::core::fmt::Debug for Shapes {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Shapes", self, f)
             }
         }
         impl ::core::fmt::Display for Shapes {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("flags", &self.flags)
-                    .field("from", &self.from)
-                    .field("tight", &self.tight)
-                    .field("inner", &self.inner)
-                    .field("number", &self.number())
-                    .field("ratio", &self.ratio())
-                    .field("low", &self.low())
-                    .field("high", &self.high())
-                    .field("pair", &self.pair())
-                    .field("kind", &self.kind)
-                    .field("nested", &self.nested)
-                    .field("nothing", &self.nothing)
-                    .field("counter", &self.counter)
-                    .field("last", &self.last)
-                    .field("tail", &self.tail)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Shapes {
@@ -871,30 +851,25 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for Flags {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Flags")
-                    .field("version", &self.version())
+        impl ::eunomia_runtime::__private::Fielded for Flags {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("version", &self.version())
                     .field("delta", &self.delta())
                     .field("urgent", &self.urgent())
                     .field("mode", &self.mode())
                     .field("whole", &self.whole)
                     .field("wide", &self.wide())
-                    .field("huge", &self.huge())
-                    .finish()
+                    .field("huge", &self.huge());
+            }
+        }
+        impl ::core::fmt::Debug for Flags {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Flags", self, f)
             }
         }
         impl ::core::fmt::Display for Flags {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("version", &self.version())
-                    .field("delta", &self.delta())
-                    .field("urgent", &self.urgent())
-                    .field("mode", &self.mode())
-                    .field("whole", &self.whole)
-                    .field("wide", &self.wide())
-                    .field("huge", &self.huge())
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Flags {
@@ -1083,16 +1058,19 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for ShapesNested {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("depth", &self.depth);
+            }
+        }
         impl ::core::fmt::Debug for ShapesNested {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("ShapesNested").field("depth", &self.depth).finish()
+                ::eunomia_runtime::__private::debug("ShapesNested", self, f)
             }
         }
         impl ::core::fmt::Display for ShapesNested {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("depth", &self.depth)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for ShapesNested {
@@ -1136,14 +1114,17 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Empty {
+            fn fields(&self, _: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {}
+        }
         impl ::core::fmt::Debug for Empty {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Empty").finish()
+                ::eunomia_runtime::__private::debug("Empty", self, f)
             }
         }
         impl ::core::fmt::Display for Empty {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f).finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Empty {
@@ -1191,16 +1172,19 @@ pub mod shapes {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Wide {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("first", &self.first);
+            }
+        }
         impl ::core::fmt::Debug for Wide {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Wide").field("first", &self.first).finish()
+                ::eunomia_runtime::__private::debug("Wide", self, f)
             }
         }
         impl ::core::fmt::Display for Wide {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("first", &self.first)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Wide {

@@ -51,26 +51,23 @@ pub mod streams {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for Sample {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Sample")
-                    .field("seq", &self.seq)
+        impl ::eunomia_runtime::__private::Fielded for Sample {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("seq", &self.seq)
                     .field("check", &self.check)
                     .field("producer", &self.producer)
                     .field("len", &self.len)
-                    .field("payload", &self.payload)
-                    .finish()
+                    .field("payload", &self.payload);
+            }
+        }
+        impl ::core::fmt::Debug for Sample {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Sample", self, f)
             }
         }
         impl ::core::fmt::Display for Sample {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("seq", &self.seq)
-                    .field("check", &self.check)
-                    .field("producer", &self.producer)
-                    .field("len", &self.len)
-                    .field("payload", &self.payload)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Sample {
@@ -125,20 +122,19 @@ pub mod streams {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Note {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("code", &self.code).field("text", &self.text);
+            }
+        }
         impl ::core::fmt::Debug for Note {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Note")
-                    .field("code", &self.code)
-                    .field("text", &self.text)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Note", self, f)
             }
         }
         impl ::core::fmt::Display for Note {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("code", &self.code)
-                    .field("text", &self.text)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Note {

@@ -48,24 +48,22 @@ pub mod tagged {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for OpenEvent {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("OpenEvent")
-                    .field("kind", &self.kind)
+        impl ::eunomia_runtime::__private::Fielded for OpenEvent {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("kind", &self.kind)
                     .field("pid", &self.pid)
                     .field("seq", &self.seq)
-                    .field("path", &self.path)
-                    .finish()
+                    .field("path", &self.path);
+            }
+        }
+        impl ::core::fmt::Debug for OpenEvent {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("OpenEvent", self, f)
             }
         }
         impl ::core::fmt::Display for OpenEvent {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("kind", &self.kind)
-                    .field("pid", &self.pid)
-                    .field("seq", &self.seq)
-                    .field("path", &self.path)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for OpenEvent {
@@ -209,28 +207,24 @@ pub mod tagged {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
-        impl ::core::fmt::Debug for DataEvent {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("DataEvent")
-                    .field("kind", &self.kind)
+        impl ::eunomia_runtime::__private::Fielded for DataEvent {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("kind", &self.kind)
                     .field("pid", &self.pid)
                     .field("seq", &self.seq)
                     .field("offset", &self.offset)
                     .field("size", &self.size)
-                    .field("bytes", &self.bytes)
-                    .finish()
+                    .field("bytes", &self.bytes);
+            }
+        }
+        impl ::core::fmt::Debug for DataEvent {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("DataEvent", self, f)
             }
         }
         impl ::core::fmt::Display for DataEvent {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("kind", &self.kind)
-                    .field("pid", &self.pid)
-                    .field("seq", &self.seq)
-                    .field("offset", &self.offset)
-                    .field("size", &self.size)
-                    .field("bytes", &self.bytes)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for DataEvent {
@@ -289,22 +283,21 @@ pub mod tagged {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Unknown {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("kind", &self.kind)
+                    .field("pid", &self.pid)
+                    .field("seq", &self.seq);
+            }
+        }
         impl ::core::fmt::Debug for Unknown {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Unknown")
-                    .field("kind", &self.kind)
-                    .field("pid", &self.pid)
-                    .field("seq", &self.seq)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Unknown", self, f)
             }
         }
         impl ::core::fmt::Display for Unknown {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("kind", &self.kind)
-                    .field("pid", &self.pid)
-                    .field("seq", &self.seq)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Unknown {
@@ -357,20 +350,19 @@ pub mod tagged {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Ping {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("header", &self.header).field("seq", &self.seq);
+            }
+        }
         impl ::core::fmt::Debug for Ping {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Ping")
-                    .field("header", &self.header)
-                    .field("seq", &self.seq)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Ping", self, f)
             }
         }
         impl ::core::fmt::Display for Ping {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("header", &self.header)
-                    .field("seq", &self.seq)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Ping {
@@ -422,20 +414,19 @@ pub mod tagged {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Header {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("version", &self.version).field("kind", &self.kind);
+            }
+        }
         impl ::core::fmt::Debug for Header {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Header")
-                    .field("version", &self.version)
-                    .field("kind", &self.kind)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Header", self, f)
             }
         }
         impl ::core::fmt::Display for Header {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("version", &self.version)
-                    .field("kind", &self.kind)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Header {
@@ -490,22 +481,21 @@ pub mod tagged {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
+        impl ::eunomia_runtime::__private::Fielded for Pong {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("header", &self.header)
+                    .field("seq", &self.seq)
+                    .field("sum", &self.sum);
+            }
+        }
         impl ::core::fmt::Debug for Pong {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Pong")
-                    .field("header", &self.header)
-                    .field("seq", &self.seq)
-                    .field("sum", &self.sum)
-                    .finish()
+                ::eunomia_runtime::__private::debug("Pong", self, f)
             }
         }
         impl ::core::fmt::Display for Pong {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)
-                    .field("header", &self.header)
-                    .field("seq", &self.seq)
-                    .field("sum", &self.sum)
-                    .finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Pong {

@@ -43,6 +43,11 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         }
     });
     let count = names.len();
+    // A struct may have no members at all.
+    let (to, shown) = match count {
+        0 => (quote!(_), TokenStream::new()),
+        _ => (quote!(to), quote!(to #(.field(#names, #values))*;)),
+    };
     let debug = plain(ident);
     let serde = serde(
         ident,
@@ -79,15 +84,21 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
             }
         }
 
+        impl ::eunomia_runtime::__private::Fielded for #ident {
+            fn fields(&self, #to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                #shown
+            }
+        }
+
         impl ::core::fmt::Debug for #ident {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct(#debug)#(.field(#names, #values))*.finish()
+                ::eunomia_runtime::__private::debug(#debug, self, f)
             }
         }
 
         impl ::core::fmt::Display for #ident {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::Fields::new(f)#(.field(#names, #values))*.finish()
+                ::eunomia_runtime::__private::line(self, f)
             }
         }
 

@@ -79,38 +79,61 @@ impl<T: Line, const N: usize> Line for [T; N] {
     }
 }
 
-/// Writes the fields of one struct; generated `Display` implementations are chains of [`Fields::field`].
-#[allow(missing_debug_implementations, reason = "a formatter has none")]
-pub struct Fields<'a, 'f> {
-    f: &'a mut fmt::Formatter<'f>,
-    result: fmt::Result,
-    separator: &'static str,
+/// A value that a field can have.
+pub trait Value: Line + fmt::Debug {}
+
+impl<T: Line + fmt::Debug> Value for T {}
+
+/// A generated struct: it names its fields once, for all the ways to show them.
+pub trait Fielded {
+    /// Hands over each field.
+    fn fields(&self, to: &mut Fields<'_, '_>);
 }
 
-impl<'a, 'f> Fields<'a, 'f> {
-    /// Starts with no field.
-    pub fn new(f: &'a mut fmt::Formatter<'f>) -> Self {
-        Self { f, result: Ok(()), separator: "" }
-    }
+/// Where a struct hands its fields.
+#[allow(missing_debug_implementations, reason = "a formatter has none")]
+pub struct Fields<'a, 'f>(Form<'a, 'f>);
 
-    /// Appends ` name=value`.
-    pub fn field(mut self, name: &str, value: &dyn Line) -> Self {
-        self.result = self.result.and_then(|()| {
-            self.f.write_str(self.separator)?;
-            write_text(self.f, name.as_bytes())?;
-            self.f.write_char('=')?;
-            value.line(self.f)
-        });
-        self.separator = " ";
+enum Form<'a, 'f> {
+    Line { f: &'a mut fmt::Formatter<'f>, result: fmt::Result, separator: &'static str },
+    Debug(fmt::DebugStruct<'a, 'f>),
+}
+
+impl Fields<'_, '_> {
+    /// Takes a field.
+    pub fn field(&mut self, name: &str, value: &dyn Value) -> &mut Self {
+        match &mut self.0 {
+            Form::Line { f, result, separator } => {
+                *result = result.and_then(|()| {
+                    f.write_str(separator)?;
+                    write_text(f, name.as_bytes())?;
+                    f.write_char('=')?;
+                    value.line(f)
+                });
+                *separator = " ";
+            }
+            Form::Debug(form) => _ = form.field(name, &value),
+        }
         self
     }
+}
 
-    /// The first error, if there was one.
-    ///
-    /// # Errors
-    /// Those of the formatter.
-    pub fn finish(self) -> fmt::Result {
-        self.result
+/// The one-line form: ` name=value` for each field.
+pub fn line(fielded: &dyn Fielded, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    show(fielded, Form::Line { f, result: Ok(()), separator: "" })
+}
+
+/// The form of `derive(Debug)`.
+pub fn debug(name: &str, fielded: &dyn Fielded, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    show(fielded, Form::Debug(f.debug_struct(name)))
+}
+
+fn show(fielded: &dyn Fielded, form: Form<'_, '_>) -> fmt::Result {
+    let mut fields = Fields(form);
+    fielded.fields(&mut fields);
+    match fields.0 {
+        Form::Line { result, .. } => result,
+        Form::Debug(mut form) => form.finish(),
     }
 }
 
@@ -135,11 +158,26 @@ mod tests {
     #[test]
     fn fields_and_arrays() {
         struct Two;
+        impl Fielded for Two {
+            fn fields(&self, to: &mut Fields<'_, '_>) {
+                to.field("a", &[1u8, 2]).field("b", &CharArray::<4>::new("x y").unwrap());
+            }
+        }
         impl fmt::Display for Two {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                Fields::new(f).field("a", &[1u8, 2]).field("b", &CharArray::<4>::new("x y").unwrap()).finish()
+                line(self, f)
+            }
+        }
+        impl fmt::Debug for Two {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                debug("Two", self, f)
             }
         }
         assert_eq!(Two.to_string(), r#"a=[1, 2] b="x y""#);
+        assert_eq!(format!("{Two:?}"), r#"Two { a: [1, 2], b: "x y" }"#);
+        assert_eq!(
+            format!("{:#?}", [Two]),
+            "[\n    Two {\n        a: [\n            1,\n            2,\n        ],\n        b: \"x y\",\n    },\n]"
+        );
     }
 }
