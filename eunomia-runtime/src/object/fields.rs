@@ -65,7 +65,7 @@ impl Layouts {
         }
     }
 
-    pub(super) fn has_members(&self, id: TypeId) -> bool {
+    pub(crate) fn has_members(&self, id: TypeId) -> bool {
         matches!(self.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. })
     }
 

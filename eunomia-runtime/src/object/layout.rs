@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::value::Plans;
+
 use super::{
     btf::{Btf, BtfError, Kind, Type, TypeId},
     elf::{Elf, Refused},
@@ -45,6 +47,10 @@ pub struct Layouts {
     layouts: Vec<Layout>,
     /// Texts of declaration tags, by what they stand on.
     tags: HashMap<(TypeId, Option<u32>), Vec<String>>,
+    /// How values are written as JSON; kept with the types, since events hold on to nothing else.
+    pub(crate) json: Plans,
+    /// As a line of text.
+    pub(crate) line: Plans,
 }
 
 impl Layouts {
@@ -59,7 +65,7 @@ impl Layouts {
             btf.append(Btf::parse(bytes).map_err(refuse)?);
         }
         let layouts = compute(&btf).map_err(refuse)?;
-        Ok(Self { elf, tags: tags(&btf), btf, own, layouts })
+        Ok(Self { elf, tags: tags(&btf), btf, own, json: Plans::of(layouts.len()), line: Plans::of(layouts.len()), layouts })
     }
 
     /// Types alone, without an object around them, such as the kernel's own.
@@ -69,7 +75,15 @@ impl Layouts {
     pub fn of_btf(bytes: &[u8]) -> Result<Self, BtfError> {
         let btf = Btf::parse(bytes)?;
         let layouts = compute(&btf)?;
-        Ok(Self { elf: Elf::default(), own: layouts.len(), tags: tags(&btf), btf, layouts })
+        Ok(Self {
+            elf: Elf::default(),
+            own: layouts.len(),
+            tags: tags(&btf),
+            btf,
+            json: Plans::of(layouts.len()),
+            line: Plans::of(layouts.len()),
+            layouts,
+        })
     }
 
     /// The object's own types: the only ones that say something of its sections and maps.

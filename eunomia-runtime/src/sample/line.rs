@@ -14,6 +14,12 @@ pub trait Line {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
+/// Whether a character of ASCII can stand in text that is not quoted.
+#[cfg(feature = "dynamic")]
+pub(crate) fn is_plain(byte: &u8) -> bool {
+    matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'=' | b'{' | b'}' | b'[' | b']' | b',')
+}
+
 /// Writes text as it is where that is unambiguous, else quoted and escaped, so that no event can forge a field or a line.
 pub(crate) fn write_text(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
     let text = String::from_utf8_lossy(bytes);

@@ -1,80 +1,90 @@
-//! JSON in the conventions of the format: fields in their order, `"NAME(value)"` for enums, 128-bit numbers as text.
+//! JSON in the conventions of the format: members in their order, `"NAME(value)"` for enums, 128-bit numbers as text.
 
-use std::fmt::Write as _;
+use std::{fmt::Display, io::Write as _};
 
-use super::view::{Shape, Value};
-use crate::object::Kind;
+use super::{
+    Value,
+    plan::{self, Form, Plans},
+};
+use crate::object::Layouts;
 
 impl Value<'_> {
     /// The value as one line of JSON.
     pub fn to_json(&self) -> String {
-        let mut out = String::new();
+        let mut out = Vec::new();
         self.write_json(&mut out);
+        String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+
+    /// Appends the value as one line of JSON, without a line break. How values of its type are written is worked out with the first of them.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        plan::write::<Json>(self.layouts, self.shape, self.bytes, out);
+    }
+}
+
+struct Json;
+
+impl Form for Json {
+    const FIELDS: &'static str = ",";
+    const ITEMS: &'static str = ",";
+    const BARE: bool = false;
+
+    fn name(name: &str, out: &mut Vec<u8>) {
+        quote(name, out);
+        out.push(b':');
+    }
+
+    fn constant(name: Option<&str>, value: i128) -> Vec<u8> {
+        let mut out = Vec::new();
+        quote(&format!("{}({value})", name.unwrap_or("<UNKNOWN_VARIANT>")), &mut out);
         out
     }
 
-    /// Appends the value as one line of JSON.
-    pub fn write_json(&self, out: &mut String) {
-        if let Some(text) = self.as_text() {
-            return quote(out, &text);
+    fn unsigned(number: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    fn signed(number: i64, out: &mut Vec<u8>) {
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    fn wide(number: &dyn Display, out: &mut Vec<u8>) {
+        // Writing to memory cannot fail.
+        _ = write!(out, "\"{number}\"");
+    }
+
+    fn address(address: u64, out: &mut Vec<u8>) {
+        Self::unsigned(address, out);
+    }
+
+    // As every serializer of the `serde` feature writes it: where two texts are equally near, the same one. JSON has no infinities and no
+    // NaN; they become null.
+
+    fn float(number: f32, out: &mut Vec<u8>) {
+        _ = serde_json::to_writer(out, &number);
+    }
+
+    fn double(number: f64, out: &mut Vec<u8>) {
+        _ = serde_json::to_writer(out, &number);
+    }
+
+    fn text(text: &[u8], out: &mut Vec<u8>) {
+        // Every byte is looked at, without a branch: the compiler makes vectors of that.
+        let escaped = |byte: &u8| !matches!(byte, b' '..=b'~') | (*byte == b'"') | (*byte == b'\\');
+        if !text.iter().fold(false, |any, byte| any | escaped(byte)) {
+            out.push(b'"');
+            out.extend_from_slice(text);
+            out.push(b'"');
+        } else {
+            quote(&String::from_utf8_lossy(text), out);
         }
-        match (self.shape, self.kind()) {
-            (Shape::Custom(_), _) | (_, Some(Kind::Struct { .. } | Kind::Union { .. })) => {
-                out.push('{');
-                for (i, (name, value)) in self.fields().enumerate() {
-                    if i > 0 {
-                        out.push(',');
-                    }
-                    quote(out, name);
-                    out.push(':');
-                    value.write_json(out);
-                }
-                out.push('}');
-            }
-            (_, Some(Kind::Array { .. })) => list(out, self.items(), |out, item| item.write_json(out)),
-            (_, Some(Kind::Float { size: 4 })) => float(out, self.bytes.try_into().map(f32::from_le_bytes).ok()),
-            (_, Some(Kind::Float { size: 8 })) => float(out, self.as_f64()),
-            (_, Some(Kind::Enum { .. })) => {
-                let value = self.as_i128().unwrap_or_default();
-                quote(out, &format!("{}({value})", self.enum_name().unwrap_or("<UNKNOWN_VARIANT>")));
-            }
-            (_, Some(Kind::Int { size: 16, .. })) => {
-                let number = self.as_i128().map(|number| number.to_string()).or_else(|| self.as_u128().map(|number| number.to_string()));
-                quote(out, &number.unwrap_or_default());
-            }
-            (_, Some(Kind::Int { bool: true, size: 1, .. })) => out.push_str(if self.as_bool() == Some(true) { "true" } else { "false" }),
-            (_, Some(Kind::Int { size: 1 | 2 | 4 | 8, .. } | Kind::Pointer { .. })) => number(out, self.as_i128()),
-            _ => list(out, self.bytes.iter(), |out, byte| number(out, Some(byte))),
-        }
+    }
+
+    fn plans(layouts: &Layouts) -> &Plans {
+        &layouts.json
     }
 }
 
-fn list<T>(out: &mut String, items: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) {
-    out.push('[');
-    for (i, item) in items.enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        write(out, item);
-    }
-    out.push(']');
-}
-
-fn number<T: std::fmt::Display>(out: &mut String, number: Option<T>) {
-    match number {
-        // Writing to a String cannot fail.
-        Some(number) => _ = write!(out, "{number}"),
-        None => out.push_str("null"),
-    }
-}
-
-/// A number as every serializer of the `serde` feature writes it: where two texts are equally near, the same one. JSON has no infinities
-/// and no NaN; they become null.
-fn float(out: &mut String, number: Option<impl serde_core::Serialize>) {
-    let text = number.and_then(|number| serde_json::to_string(&number).ok());
-    out.push_str(text.as_deref().unwrap_or("null"));
-}
-
-fn quote(out: &mut String, text: &str) {
-    _ = write!(out, "{}", serde_json::Value::from(text));
+fn quote(text: &str, out: &mut Vec<u8>) {
+    _ = serde_json::to_writer(out, text);
 }

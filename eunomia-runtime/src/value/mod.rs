@@ -3,10 +3,12 @@
 mod encode;
 mod event;
 mod json;
+mod plan;
 mod text;
 mod view;
 
 pub(crate) use encode::{constants, scalar};
 pub use encode::{encode, parse};
 pub use event::Event;
+pub(crate) use plan::Plans;
 pub use view::Value;

@@ -1,81 +1,93 @@
 //! The one-line form, the same as that of generated types.
 
-use std::fmt;
-
-use super::view::{Shape, Value};
-use crate::{
-    object::Kind,
-    sample::line::{write_bytes, write_text},
+use std::{
+    fmt::{self, Display},
+    io::Write as _,
 };
 
-impl fmt::Display for Value<'_> {
+use super::{
+    Value,
+    plan::{self, Form, Plans},
+};
+use crate::{
+    object::Layouts,
+    sample::line::{is_plain, write_bytes, write_text},
+};
+
+impl Value<'_> {
+    /// Appends the value in the one-line form, which [`Display`] gives too, without a line break. How values of its type are written is
+    /// worked out with the first of them.
+    pub fn write_line(&self, out: &mut Vec<u8>) {
+        plan::write::<Line>(self.layouts, self.shape, self.bytes, out);
+    }
+}
+
+impl Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.shape, self.kind()) {
-            (Shape::Custom(_), _) | (_, Some(Kind::Struct { .. } | Kind::Union { .. })) => write_fields(self, f),
-            _ => write_value(self, f),
-        }
+        let mut out = Vec::new();
+        self.write_line(&mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
     }
 }
 
-fn write_fields(value: &Value<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (i, (name, value)) in value.fields().enumerate() {
-        f.write_str(if i > 0 { " " } else { "" })?;
-        write_text(f, name.as_bytes())?;
-        f.write_str("=")?;
-        write_value(&value, f)?;
-    }
-    Ok(())
-}
+struct Line;
 
-fn write_value(value: &Value<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if let Some(text) = value.text_bytes() {
-        return write_text(f, text);
-    }
-    let Some(kind) = value.kind() else {
-        return if matches!(value.shape, Shape::Untyped) { write_numbers(f, value.bytes) } else { write_bytes(f, value.bytes) };
-    };
-    match kind {
-        Kind::Struct { .. } | Kind::Union { .. } => {
-            f.write_str("{")?;
-            write_fields(value, f)?;
-            f.write_str("}")
-        }
-        Kind::Array { .. } => {
-            f.write_str("[")?;
-            for (i, item) in value.items().enumerate() {
-                f.write_str(if i > 0 { ", " } else { "" })?;
-                write_value(&item, f)?;
-            }
-            f.write_str("]")
-        }
-        Kind::Pointer { .. } => write!(f, "{:#x}", value.as_u64().unwrap_or_default()),
-        Kind::Float { size: 4 } => match value.bytes.try_into().map(f32::from_le_bytes) {
-            Ok(number) => write!(f, "{number}"),
-            Err(_) => write_numbers(f, value.bytes),
-        },
-        _ => {
-            if let Some(name) = value.enum_name() {
-                f.write_str(name)
-            } else if let Some(truth) = value.as_bool() {
-                write!(f, "{truth}")
-            } else if let Some(number) = value.as_f64() {
-                write!(f, "{number}")
-            } else if let Some(number) = value.as_i128() {
-                write!(f, "{number}")
-            } else if let Some(number) = value.as_u128() {
-                write!(f, "{number}")
-            } else {
-                write_numbers(f, value.bytes)
-            }
-        }
-    }
-}
+impl Form for Line {
+    const FIELDS: &'static str = " ";
+    const ITEMS: &'static str = ", ";
+    const BARE: bool = true;
 
-/// Bytes that no type of Rust stands for, as the array that generated code has for them.
-fn write_numbers(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    f.write_str("[")?;
-    for (i, byte) in bytes.iter().enumerate() {
-        write!(f, "{}{byte}", if i > 0 { ", " } else { "" })?;
+    fn name(name: &str, out: &mut Vec<u8>) {
+        Self::text(name.as_bytes(), out);
+        out.push(b'=');
     }
-    f.write_str("]")
+
+    fn constant(name: Option<&str>, value: i128) -> Vec<u8> {
+        name.map_or_else(|| value.to_string().into(), |name| name.as_bytes().to_vec())
+    }
+
+    fn unsigned(number: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    fn signed(number: i64, out: &mut Vec<u8>) {
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    // Writing to memory cannot fail.
+
+    fn wide(number: &dyn Display, out: &mut Vec<u8>) {
+        _ = write!(out, "{number}");
+    }
+
+    fn address(address: u64, out: &mut Vec<u8>) {
+        _ = write!(out, "{address:#x}");
+    }
+
+    fn float(number: f32, out: &mut Vec<u8>) {
+        _ = write!(out, "{number}");
+    }
+
+    fn double(number: f64, out: &mut Vec<u8>) {
+        _ = write!(out, "{number}");
+    }
+
+    fn text(text: &[u8], out: &mut Vec<u8>) {
+        if !text.is_empty() && text.iter().all(is_plain) {
+            return out.extend_from_slice(text);
+        }
+        let mut quoted = String::new();
+        _ = write_text(&mut quoted, text);
+        out.extend_from_slice(quoted.as_bytes());
+    }
+
+    fn unknown(bytes: &[u8], out: &mut Vec<u8>) {
+        let mut hexadecimal = String::new();
+        _ = write_bytes(&mut hexadecimal, bytes);
+        out.extend_from_slice(hexadecimal.as_bytes());
+    }
+
+    fn plans(layouts: &Layouts) -> &Plans {
+        &layouts.line
+    }
 }

@@ -1,0 +1,349 @@
+//! How values of a type are written in a form, worked out once for each type: texts that are always the same, and between them the places of
+//! what differs. Writing a value walks this list and looks nothing up.
+
+use std::sync::OnceLock;
+
+use super::view::Shape;
+use crate::{
+    object::{Field, Kind, Layouts, TypeId},
+    sample::{access::number, until_nul},
+};
+
+/// A way to write values.
+pub(super) trait Form: Sized {
+    /// Between two members, and between two items of an array.
+    const FIELDS: &'static str;
+    const ITEMS: &'static str;
+    /// Whether a struct that is in no other has no braces.
+    const BARE: bool;
+
+    /// What stands before the value of a member.
+    fn name(name: &str, out: &mut Vec<u8>);
+
+    /// A constant of an enum; one without a name is an error of the program, or a newer kernel's.
+    fn constant(name: Option<&str>, value: i128) -> Vec<u8>;
+
+    fn unsigned(number: u64, out: &mut Vec<u8>);
+
+    fn signed(number: i64, out: &mut Vec<u8>);
+
+    /// A number of 128 bits.
+    fn wide(number: &dyn std::fmt::Display, out: &mut Vec<u8>);
+
+    fn address(address: u64, out: &mut Vec<u8>);
+
+    fn float(number: f32, out: &mut Vec<u8>);
+
+    fn double(number: f64, out: &mut Vec<u8>);
+
+    fn text(text: &[u8], out: &mut Vec<u8>);
+
+    /// A record of an unknown type.
+    fn unknown(bytes: &[u8], out: &mut Vec<u8>) {
+        numbers::<Self>(bytes, out);
+    }
+
+    /// The plans of this form.
+    fn plans(layouts: &Layouts) -> &Plans;
+}
+
+/// The plans of a form, by type. They live with the types, and are no part of what these are.
+#[derive(Debug, Default)]
+pub(crate) struct Plans(Vec<OnceLock<Plan>>);
+
+impl Plans {
+    pub(crate) fn of(types: usize) -> Self {
+        Self((0..types).map(|_| OnceLock::new()).collect())
+    }
+}
+
+impl Clone for Plans {
+    fn clone(&self) -> Self {
+        Self::of(self.0.len())
+    }
+}
+
+impl PartialEq for Plans {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Plans {}
+
+/// How the values of a type are written.
+#[derive(Debug, Default)]
+struct Plan(Vec<Step>);
+
+#[derive(Debug)]
+enum Step {
+    /// The same for every value.
+    Fixed(Box<[u8]>),
+    /// What stands here.
+    Leaf { offset: usize, leaf: Leaf },
+    /// A struct or union inside.
+    Nested { offset: usize, ty: TypeId },
+    /// The items of an array.
+    Each { offset: usize, stride: usize, len: usize, item: Plan },
+}
+
+/// A part that has no parts.
+#[derive(Debug)]
+enum Leaf {
+    Unsigned(u8),
+    Signed(u8),
+    Bool,
+    Address,
+    Float,
+    Double,
+    /// A `char` array of so many bytes.
+    Text(usize),
+    Enum {
+        size: usize,
+        constants: Constants,
+    },
+    /// Some bits, read as a number, and what that number is.
+    Bits {
+        len: usize,
+        shift: u32,
+        width: u32,
+        signed: bool,
+        of: Bits,
+    },
+    /// Bytes of which nothing more is known, as numbers.
+    Bytes(usize),
+}
+
+#[derive(Debug)]
+enum Bits {
+    Number,
+    Wide,
+    Bool,
+    Enum(Constants),
+}
+
+/// Values of an enum and what is written for them, by value.
+#[derive(Debug)]
+struct Constants {
+    signed: bool,
+    known: Vec<(i128, Box<[u8]>)>,
+}
+
+/// Appends a value to `out`.
+pub(super) fn write<F: Form>(layouts: &Layouts, shape: Shape<'_>, bytes: &[u8], out: &mut Vec<u8>) {
+    match shape {
+        Shape::Type(ty) if layouts.has_members(ty) => braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, out)),
+        Shape::Type(ty) => of_type::<F>(layouts, ty, bytes, out),
+        Shape::Bits { ty, shift, width } => Leaf::of_bits::<F>(layouts, ty, bytes.len(), shift, width).write::<F>(bytes, out),
+        Shape::Custom(fields) => braced(F::BARE, out, |out| {
+            for (i, field) in fields.iter().enumerate() {
+                out.extend_from_slice(if i > 0 { F::FIELDS.as_bytes() } else { b"" });
+                F::name(&field.name, out);
+                let bytes = bytes.get(bounded(field.offset)..).unwrap_or_default();
+                braced(!layouts.has_members(field.ty), out, |out| of_type::<F>(layouts, field.ty, bytes, out));
+            }
+        }),
+        Shape::Untyped => numbers::<F>(bytes, out),
+        Shape::Bytes => F::unknown(bytes, out),
+    }
+}
+
+/// Appends a value of a type, without braces around a struct.
+fn of_type<F: Form>(layouts: &Layouts, ty: TypeId, bytes: &[u8], out: &mut Vec<u8>) {
+    // Each type has a place; see `Layouts`.
+    if let Some(plan) = F::plans(layouts).0.get(layouts.btf.resolve(ty).0.0 as usize) {
+        plan.get_or_init(|| Plan::new::<F>(layouts, ty)).write::<F>(layouts, bytes, out);
+    }
+}
+
+fn braced(bare: bool, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    if bare {
+        return write(out);
+    }
+    out.push(b'{');
+    write(out);
+    out.push(b'}');
+}
+
+fn numbers<F: Form>(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (i, byte) in bytes.iter().enumerate() {
+        if i > 0 {
+            out.extend_from_slice(F::ITEMS.as_bytes());
+        }
+        F::unsigned((*byte).into(), out);
+    }
+    out.push(b']');
+}
+
+impl Plan {
+    fn new<F: Form>(layouts: &Layouts, ty: TypeId) -> Self {
+        let mut plan = Self::default();
+        if layouts.has_members(ty) {
+            for (i, field) in layouts.fields(ty).iter().enumerate() {
+                let mut name = if i > 0 { F::FIELDS.as_bytes().to_vec() } else { Vec::new() };
+                F::name(field.name, &mut name);
+                plan.fixed(&name);
+                plan.member::<F>(layouts, field);
+            }
+        } else {
+            plan.value::<F>(layouts, ty, 0);
+        }
+        plan
+    }
+
+    fn fixed(&mut self, text: &[u8]) {
+        match self.0.pop() {
+            Some(Step::Fixed(before)) => self.0.push(Step::Fixed([&before, text].concat().into())),
+            before => {
+                self.0.extend(before);
+                self.0.push(Step::Fixed(text.into()));
+            }
+        }
+    }
+
+    /// Plans a value at a place. Arrays contain each other only so deep ([`crate::object::Btf::parse`]).
+    fn value<F: Form>(&mut self, layouts: &Layouts, ty: TypeId, offset: usize) {
+        let size = bounded(layouts.layout(ty).size);
+        let leaf = match &layouts.btf.resolve(ty).1.kind {
+            _ if layouts.char_array(ty).is_some() => Leaf::Text(size),
+            Kind::Struct { .. } | Kind::Union { .. } => return self.0.push(Step::Nested { offset, ty }),
+            Kind::Array { element, len } => {
+                let stride = bounded(layouts.layout(*element).size);
+                // Items without a size are not counted out: there could be four billion in no byte at all.
+                let len = if stride == 0 { 0 } else { *len as usize };
+                let mut item = Self::default();
+                item.value::<F>(layouts, *element, 0);
+                return self.0.push(Step::Each { offset, stride, len, item });
+            }
+            Kind::Int { bool: true, size: 1, .. } => Leaf::Bool,
+            Kind::Int { signed: true, size: size @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::Signed(size.to_le_bytes()[0]),
+            Kind::Int { signed: false, size: size @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::Unsigned(size.to_le_bytes()[0]),
+            Kind::Enum { size: 1 | 2 | 4 | 8 | 16, .. } => Leaf::Enum { size, constants: Constants::new::<F>(layouts, ty) },
+            Kind::Float { size: 4 } => Leaf::Float,
+            Kind::Float { size: 8 } => Leaf::Double,
+            Kind::Pointer { .. } => Leaf::Address,
+            _ => Leaf::Bytes(size),
+        };
+        self.0.push(Step::Leaf { offset, leaf });
+    }
+
+    fn member<F: Form>(&mut self, layouts: &Layouts, field: &Field<'_>) {
+        let offset = bounded(field.offset());
+        let leaf = match (field.ty, field.bits) {
+            (Some(ty), None) => return self.value::<F>(layouts, ty, offset),
+            (Some(ty), Some(width)) => {
+                let shift = (field.bit_offset % 8).to_le_bytes()[0].into();
+                Leaf::of_bits::<F>(layouts, ty, bounded(field.size), shift, width)
+            }
+            (None, _) => Leaf::Bytes(bounded(field.size)),
+        };
+        self.0.push(Step::Leaf { offset, leaf });
+    }
+
+    fn write<F: Form>(&self, layouts: &Layouts, bytes: &[u8], out: &mut Vec<u8>) {
+        for step in &self.0 {
+            match step {
+                Step::Fixed(text) => out.extend_from_slice(text),
+                Step::Leaf { offset, leaf } => leaf.write::<F>(bytes.get(*offset..).unwrap_or_default(), out),
+                Step::Nested { offset, ty } => {
+                    braced(false, out, |out| of_type::<F>(layouts, *ty, bytes.get(*offset..).unwrap_or_default(), out));
+                }
+                Step::Each { offset, stride, len, item } => {
+                    out.push(b'[');
+                    let items = bytes.get(*offset..).unwrap_or_default().chunks_exact((*stride).max(1)).take(*len);
+                    for (i, bytes) in items.enumerate() {
+                        if i > 0 {
+                            out.extend_from_slice(F::ITEMS.as_bytes());
+                        }
+                        item.write::<F>(layouts, bytes, out);
+                    }
+                    out.push(b']');
+                }
+            }
+        }
+    }
+}
+
+impl Leaf {
+    fn of_bits<F: Form>(layouts: &Layouts, ty: TypeId, len: usize, shift: u32, width: u32) -> Self {
+        let (signed, of) = match layouts.btf.resolve(ty).1.kind {
+            Kind::Int { bool: true, size: 1, .. } => (false, Bits::Bool),
+            Kind::Int { size: 16, signed, .. } => (signed, Bits::Wide),
+            Kind::Int { size: 1 | 2 | 4 | 8, signed, .. } => (signed, Bits::Number),
+            Kind::Enum { signed, .. } => (signed, Bits::Enum(Constants::new::<F>(layouts, ty))),
+            _ => return Self::Bytes(len),
+        };
+        if (1..=128).contains(&width) { Self::Bits { len, shift, width, signed, of } } else { Self::Bytes(len) }
+    }
+
+    /// Writes what stands at the start of `bytes`. [`super::Value`] has made sure that there are enough; were there not, zeros would be
+    /// read.
+    #[inline]
+    fn write<F: Form>(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Unsigned(1) => F::unsigned(u8::from_le_bytes(first(bytes)).into(), out),
+            Self::Unsigned(2) => F::unsigned(u16::from_le_bytes(first(bytes)).into(), out),
+            Self::Unsigned(4) => F::unsigned(u32::from_le_bytes(first(bytes)).into(), out),
+            Self::Unsigned(8) => F::unsigned(u64::from_le_bytes(first(bytes)), out),
+            Self::Unsigned(_) => F::wide(&u128::from_le_bytes(first(bytes)), out),
+            Self::Signed(1) => F::signed(i8::from_le_bytes(first(bytes)).into(), out),
+            Self::Signed(2) => F::signed(i16::from_le_bytes(first(bytes)).into(), out),
+            Self::Signed(4) => F::signed(i32::from_le_bytes(first(bytes)).into(), out),
+            Self::Signed(8) => F::signed(i64::from_le_bytes(first(bytes)), out),
+            Self::Signed(_) => F::wide(&i128::from_le_bytes(first(bytes)), out),
+            Self::Bool => truth(first::<1>(bytes) != [0], out),
+            Self::Address => F::address(u64::from_le_bytes(first(bytes)), out),
+            Self::Float => F::float(f32::from_le_bytes(first(bytes)), out),
+            Self::Double => F::double(f64::from_le_bytes(first(bytes)), out),
+            Self::Text(len) => F::text(until_nul(bytes.get(..*len).unwrap_or_default()), out),
+            Self::Enum { size, constants } => constants.write::<F>(number(bytes, 0, 8 * (*size as u32), constants.signed), out),
+            Self::Bits { len, shift, width, signed, of } => {
+                let value = number(bytes.get(..*len).unwrap_or_default(), *shift, *width, *signed);
+                match of {
+                    Bits::Bool => truth(value != 0, out),
+                    Bits::Enum(constants) => constants.write::<F>(value, out),
+                    Bits::Wide if *signed => F::wide(&value, out),
+                    Bits::Wide => F::wide(&value.cast_unsigned(), out),
+                    Bits::Number => match i64::try_from(value) {
+                        Ok(value) => F::signed(value, out),
+                        // Only those of 64 bits without a sign are greater.
+                        Err(_) => F::unsigned(u64::try_from(value).unwrap_or(u64::MAX), out),
+                    },
+                }
+            }
+            Self::Bytes(len) => numbers::<F>(bytes.get(..*len).unwrap_or_default(), out),
+        }
+    }
+}
+
+impl Constants {
+    fn new<F: Form>(layouts: &Layouts, ty: TypeId) -> Self {
+        let Kind::Enum { signed, values, .. } = &layouts.btf.resolve(ty).1.kind else { return Self { signed: false, known: Vec::new() } };
+        let mut known: Vec<_> = values.iter().map(|(name, value)| (*value, F::constant(Some(name), *value).into())).collect();
+        // The sort is stable: of several names of a value the first is kept, as everywhere.
+        known.sort_by_key(|(value, _)| *value);
+        known.dedup_by_key(|(value, _)| *value);
+        Self { signed: *signed, known }
+    }
+
+    fn write<F: Form>(&self, value: i128, out: &mut Vec<u8>) {
+        match self.known.binary_search_by_key(&value, |(known, _)| *known).ok().and_then(|at| self.known.get(at)) {
+            Some((_, text)) => out.extend_from_slice(text),
+            None => out.extend_from_slice(&F::constant(None, value)),
+        }
+    }
+}
+
+fn truth(value: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+/// Bytes as an index; what is larger than the address space is nowhere.
+fn bounded(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or([0; N])
+}
