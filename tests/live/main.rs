@@ -9,6 +9,7 @@ mod columns;
 mod commands;
 mod control;
 mod errors;
+mod faults;
 mod maps;
 mod perf;
 mod programs;
@@ -54,7 +55,6 @@ const TESTS: &[Test] = &[
     ("streams::members_of_every_shape_arrive", streams::members_of_every_shape_arrive),
     ("streams::nothing_is_lost_over_many_wraps", streams::nothing_is_lost_over_many_wraps),
     ("streams::records_are_not_copied", streams::records_are_not_copied),
-    ("streams::discarded_short_and_long_records", streams::discarded_short_and_long_records),
     ("streams::a_full_ring_refuses_and_goes_on", streams::a_full_ring_refuses_and_goes_on),
     ("streams::several_maps_in_one_wait", streams::several_maps_in_one_wait),
     ("streams::unknown_types_are_delivered_as_bytes", streams::unknown_types_are_delivered_as_bytes),
@@ -78,6 +78,10 @@ const TESTS: &[Test] = &[
     ("readers::a_pause_keeps_records", readers::a_pause_keeps_records),
     ("readers::what_programs_count_is_lost", readers::what_programs_count_is_lost),
     ("readers::perf_samples_do_not_wait_for_others", readers::perf_samples_do_not_wait_for_others),
+    ("faults::a_storm_of_signals", faults::a_storm_of_signals),
+    ("faults::a_record_that_is_held_for_seconds", faults::a_record_that_is_held_for_seconds),
+    ("faults::descriptors_that_are_closed_by_force", faults::descriptors_that_are_closed_by_force),
+    ("faults::entries_are_taken_while_they_come_and_go", faults::entries_are_taken_while_they_come_and_go),
     ("sampled::entries_arrive_at_intervals", sampled::entries_arrive_at_intervals),
     ("sampled::a_sample_goes_on_after_a_break", sampled::a_sample_goes_on_after_a_break),
     ("sampled::an_event_loop_is_woken_for_a_sample", sampled::an_event_loop_is_woken_for_a_sample),

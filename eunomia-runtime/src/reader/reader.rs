@@ -5,13 +5,13 @@ use std::{
     hint,
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    thread,
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::epoll::{self, CreateFlags, EventData, EventFlags},
     io::Errno,
+    thread::nanosleep,
 };
 
 use super::{
@@ -157,7 +157,7 @@ impl Reader {
             }
             let pause = self.burst.get().pause(self.waiting.get());
             if !pause.is_zero() {
-                thread::sleep(pause.min(left()));
+                nap(pause.min(left()));
             }
             if self.any(Source::is_ready)? {
                 return Ok(true);
@@ -173,7 +173,7 @@ impl Reader {
             }
             if more {
                 // Reserved, and not yet committed.
-                thread::sleep(left.min(busy_sleep));
+                nap(left.min(busy_sleep));
                 busy_sleep = (busy_sleep * 2).min(MAX_BUSY_SLEEP);
             } else {
                 self.idle(left)?;
@@ -193,7 +193,7 @@ impl Reader {
         let window = burst.goes_on(waiting);
         self.burst.set(burst);
         match window {
-            Some(window) => thread::sleep(window.min(left)),
+            Some(window) => nap(window.min(left)),
             None => self.epoll_wait(left)?,
         }
         Ok(())
@@ -394,6 +394,12 @@ impl Failure {
 
 fn data(map: usize, cpu: u32) -> u64 {
     (map as u64) << 32 | u64::from(cpu)
+}
+
+/// Sleeps until a signal comes at the latest: whoever waits looks at the time that is left. `std::thread::sleep` goes on for what the
+/// kernel says is left, and that has the slack of the timer in it: where signals come more often, it never ends.
+fn nap(time: Duration) {
+    let _ = nanosleep(&timespec(time));
 }
 
 fn tried(errno: Errno) -> Error {
