@@ -55,6 +55,7 @@ const TESTS: &[Test] = &[
     ("streams::members_of_every_shape_arrive", streams::members_of_every_shape_arrive),
     ("streams::nothing_is_lost_over_many_wraps", streams::nothing_is_lost_over_many_wraps),
     ("streams::records_are_not_copied", streams::records_are_not_copied),
+    ("streams::discarded_short_and_long_records", streams::discarded_short_and_long_records),
     ("streams::a_full_ring_refuses_and_goes_on", streams::a_full_ring_refuses_and_goes_on),
     ("streams::several_maps_in_one_wait", streams::several_maps_in_one_wait),
     ("streams::unknown_types_are_delivered_as_bytes", streams::unknown_types_are_delivered_as_bytes),
@@ -95,6 +96,8 @@ const TESTS: &[Test] = &[
     ("recording::a_dynamic_recording_is_read_by_types", recording::a_dynamic_recording_is_read_by_types),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
+    ("perf::short_and_long_samples", perf::short_and_long_samples),
+    (CPU_TEST, perf::a_cpu_goes_and_comes_back),
     ("maps::hash", maps::hash),
     ("maps::array", maps::array),
     ("maps::array_in_place", maps::array_in_place),
@@ -134,6 +137,9 @@ const TESTS: &[Test] = &[
     ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
 ];
 
+/// Takes a CPU away for a moment, which not every machine permits.
+const CPU_TEST: &str = "perf::a_cpu_goes_and_comes_back";
+
 /// The errno of a refusal.
 fn errno(error: &Error) -> Option<i32> {
     match error {
@@ -148,9 +154,10 @@ fn main() -> ExitCode {
     if !permitted {
         print!("live tests are skipped, this process cannot use BPF:\n{preflight}");
     }
+    let ignored = |name| !permitted || (name == CPU_TEST && !perf::cpus_can_go());
     let mut arguments = Arguments::from_args();
     // Process events, perf rings and signals are shared by all.
     arguments.test_threads = Some(1);
-    let trials = TESTS.iter().map(|&(name, test)| Trial::test(name, test).with_ignored_flag(!permitted));
+    let trials = TESTS.iter().map(|&(name, test)| Trial::test(name, test).with_ignored_flag(ignored(name)));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -1,10 +1,21 @@
-use std::time::Duration;
+use std::{
+    cell::RefCell,
+    fs::{self, OpenOptions},
+    io,
+    os::fd::OwnedFd,
+    thread,
+    time::{Duration, Instant},
+};
 
-use eunomia_tests::built::streams::{Export, types::Sample};
+use eunomia_runtime::reader::Waiting;
+use eunomia_tests::{
+    built::streams::{self, types::Sample},
+    included::faults::Export,
+};
 
 use super::{
     Outcome,
-    streams::{is_whole, load, run},
+    streams::{is_whole, load, raw_test_run, run},
 };
 
 pub(crate) fn samples_are_aligned_and_complete() -> Outcome {
@@ -14,7 +25,7 @@ pub(crate) fn samples_are_aligned_and_complete() -> Outcome {
     for round in 0..60 {
         run(&skel.progs()?.perf, 500, round * 500, 0)?;
         received += skel.poll(Duration::from_secs(5), |export| {
-            let Export::Events(sample) = export else { panic!("{export:?}") };
+            let streams::Export::Events(sample) = export else { panic!("{export:?}") };
             assert!(std::ptr::from_ref(sample).is_aligned());
             assert!(is_whole(sample), "{sample:?}");
         })?;
@@ -43,5 +54,102 @@ pub(crate) fn lost_samples_are_counted() -> Outcome {
     assert!(refused > 0 && refused < sent);
     assert_eq!((stats.received, stats.lost), (received, Some(refused)));
     assert_eq!(received + refused, sent + 1);
+    Ok(())
+}
+
+/// A ring pads samples to a multiple of 8 with its own 4 bytes, so a longer one is all that a reader can tell.
+pub(crate) fn short_and_long_samples() -> Outcome {
+    let skel = super::faults::load()?;
+    skel.progs()?.cut.test_run(Some(&mut [300u64, 0, 0].map(u64::to_ne_bytes).concat()), None)?;
+    let mut seqs = Vec::new();
+    skel.maps()?.events.for_each(|beat| {
+        assert_eq!(beat.check, !beat.seq);
+        seqs.push(beat.seq);
+    })?;
+    assert!(seqs.iter().copied().eq((0..300).filter(|seq| seq % 3 != 1)), "{seqs:?}");
+    let stats = skel.stats().events;
+    assert_eq!((stats.received, stats.short, stats.lost), (200, 100, Some(0)));
+    Ok(())
+}
+
+/// The switch of a CPU that is not needed for the machine to run.
+const SWITCH: &str = "/sys/devices/system/cpu/cpu1/online";
+
+/// Whether a CPU can be taken away here.
+pub(crate) fn cpus_can_go() -> bool {
+    OpenOptions::new().write(true).open(SWITCH).is_ok() && fs::read_to_string(SWITCH).is_ok_and(|online| online.trim() == "1")
+}
+
+/// Comes back when this is dropped.
+struct Gone;
+
+impl Gone {
+    fn new() -> io::Result<Self> {
+        fs::write(SWITCH, "0").map(|()| Self)
+    }
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        fs::write(SWITCH, "1").expect("the CPU comes back");
+    }
+}
+
+/// Runs a program on the CPU that comes and goes.
+fn run_there(work: OwnedFd, args: [u64; 3]) {
+    let there = thread::spawn(move || {
+        // SAFETY: zeroed, it is an empty set.
+        let mut cpus: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the set has room for a thousand CPUs.
+        unsafe { libc::CPU_SET(1, &mut cpus) };
+        // SAFETY: the set lives through the call.
+        assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), &raw const cpus) }, 0);
+        raw_test_run(&work, args);
+    });
+    there.join().unwrap();
+}
+
+/// What is in its ring is delivered, the reader goes on meanwhile, and it is read again once it is back.
+pub(crate) fn a_cpu_goes_and_comes_back() -> Outcome {
+    for waiting in [Waiting::default(), Waiting::Epoll, Waiting::Busy] {
+        let skel = super::faults::load()?;
+        skel.set_waiting(waiting);
+        let work = super::faults::shared(&skel.progs()?.work)?;
+        let seqs = RefCell::new(Vec::new());
+        let poll = |time: u64| {
+            skel.poll(Duration::from_millis(time), |export| {
+                if let Export::Events(beat) = export {
+                    seqs.borrow_mut().push(beat.seq);
+                }
+            })
+        };
+        run_there(work.try_clone()?, [10, 0, 0]);
+        let gone = Gone::new()?;
+        raw_test_run(&work, [10, 10, 0]);
+        for _ in 0..5 {
+            poll(20)?;
+        }
+        let mut before = std::mem::take(&mut *seqs.borrow_mut());
+        before.sort_unstable();
+        assert_eq!(before, (0..20).collect::<Vec<_>>(), "{waiting:?}");
+        drop(gone);
+        // It is looked for once a second.
+        let (start, mut sent) = (Instant::now(), 0);
+        while seqs.borrow().is_empty() && start.elapsed() < Duration::from_secs(10) {
+            run_there(work.try_clone()?, [1, 100 + sent, 0]);
+            sent += 1;
+            poll(100)?;
+        }
+        assert!(!seqs.borrow().is_empty(), "{waiting:?}: nothing of a CPU that came back");
+        let (lost, refused) = (skel.stats().events.lost, skel.bss()?.events_refused.get()?);
+        assert_eq!((lost, seqs.borrow().len() as u64 + refused), (Some(0), sent), "{waiting:?}");
+        // From now on nothing is refused.
+        run_there(work.try_clone()?, [10, 200, 0]);
+        seqs.borrow_mut().clear();
+        while seqs.borrow().len() < 10 && start.elapsed() < Duration::from_secs(20) {
+            poll(100)?;
+        }
+        assert_eq!(*seqs.borrow(), (200..210).collect::<Vec<_>>(), "{waiting:?}");
+    }
     Ok(())
 }

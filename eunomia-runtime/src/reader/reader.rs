@@ -147,6 +147,7 @@ impl Reader {
         let left = || deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
         let mut busy_sleep = Duration::from_micros(20);
         while !self.control.is_stopped() {
+            self.follow_cpus()?;
             if self.control.is_paused() {
                 let left = left();
                 if left.is_zero() {
@@ -332,13 +333,23 @@ impl Reader {
         Ok(self.sources.try_borrow().map_err(|_| reentered())?.iter().any(is))
     }
 
+    /// Perf rings come and go with their CPUs.
+    fn follow_cpus(&self) -> Result<()> {
+        let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
+        for (map, source) in sources.iter_mut().enumerate() {
+            if let Source::Perf(array) = source {
+                array.follow(|cpu, fd| epoll::add(&self.epoll, fd, EventData::new_u64(data(map, cpu)), EventFlags::IN).map_err(tried))?;
+            }
+        }
+        Ok(())
+    }
+
     fn epoll_wait(&self, left: Duration) -> Result<()> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         let mut limit = left.min(MAX_WAIT);
-        for (map, source) in sources.iter_mut().enumerate() {
+        for source in sources.iter() {
             if let Source::Perf(array) = source {
                 limit = limit.min(array.flush());
-                array.reopen(|cpu, fd| epoll::add(&self.epoll, fd, EventData::new_u64(data(map, cpu)), EventFlags::IN).map_err(tried))?;
             }
         }
         let mut events = [const { MaybeUninit::uninit() }; 16];
