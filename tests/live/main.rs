@@ -5,6 +5,7 @@
 
 mod args;
 mod bootstrap;
+mod callbacks;
 mod columns;
 mod commands;
 mod control;
@@ -79,6 +80,10 @@ const TESTS: &[Test] = &[
     ("readers::a_pause_keeps_records", readers::a_pause_keeps_records),
     ("readers::what_programs_count_is_lost", readers::what_programs_count_is_lost),
     ("readers::perf_samples_do_not_wait_for_others", readers::perf_samples_do_not_wait_for_others),
+    ("callbacks::a_break_keeps_the_rest", callbacks::a_break_keeps_the_rest),
+    ("callbacks::a_panic_keeps_the_rest", callbacks::a_panic_keeps_the_rest),
+    ("callbacks::a_pause_in_the_middle_keeps_the_rest", callbacks::a_pause_in_the_middle_keeps_the_rest),
+    ("callbacks::an_error_keeps_nothing_back", callbacks::an_error_keeps_nothing_back),
     ("faults::a_storm_of_signals", faults::a_storm_of_signals),
     ("faults::a_record_that_is_held_for_seconds", faults::a_record_that_is_held_for_seconds),
     ("faults::descriptors_that_are_closed_by_force", faults::descriptors_that_are_closed_by_force),
