@@ -176,6 +176,9 @@ impl PerfArray {
     }
 }
 
+#[cfg(feature = "fuzz")]
+pub(super) mod fuzz;
+
 fn open(cpu: u32, buffer: PerfBuffer) -> io::Result<OwnedFd> {
     let mut attr = libbpf_sys::perf_event_attr {
         type_: libbpf_sys::PERF_TYPE_SOFTWARE,
@@ -236,7 +239,7 @@ impl PerfRing {
             let kind = memory.u32(at).load(Ordering::Relaxed);
             // The record's size is the upper half of the second word.
             let len = (memory.u32(at + 4).load(Ordering::Relaxed) >> 16) as usize;
-            if len < HEADER || len as u64 > left || left > *size {
+            if len < HEADER || !len.is_multiple_of(8) || len as u64 > left || left > *size {
                 return Err(Error::Value {
                     name: "perf ring".to_owned(),
                     why: format!("the record at {} has {len} bytes where {left} are left: the ring's memory is damaged", read.tail),
