@@ -33,6 +33,8 @@ const volatile struct beat *__eunomia_dummy_beat_ptr __attribute__((unused));
 unsigned long long rb_dropped;
 unsigned long long events_refused;
 unsigned long long table_refused;
+// Of the keys that did.
+unsigned long long table_sum;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -73,6 +75,8 @@ static int work_one(unsigned int i, struct loop *loop)
     key = copy.producer << 56 | copy.seq;
     if (bpf_map_update_elem(&table, &key, &copy.check, BPF_NOEXIST))
         __sync_fetch_and_add(&table_refused, 1);
+    else
+        __sync_fetch_and_add(&table_sum, key);
     return 0;
 }
 

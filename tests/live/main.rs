@@ -18,6 +18,7 @@ mod readers;
 mod recording;
 mod sampled;
 mod samples;
+mod soak;
 mod streams;
 mod tagged;
 mod tokio;
@@ -129,6 +130,7 @@ const TESTS: &[Test] = &[
     ("samples::arrays_are_zeroed", samples::arrays_are_zeroed),
     ("samples::maps_of_other_kinds", samples::maps_of_other_kinds),
     ("samples::a_sampler_outlives_its_object", samples::a_sampler_outlives_its_object),
+    ("soak::nothing_is_lost_and_nothing_grows", soak::nothing_is_lost_and_nothing_grows),
     ("programs::xdp_on_an_interface", programs::xdp_on_an_interface),
     ("programs::tcx_on_an_interface", programs::tcx_on_an_interface),
     ("programs::samples_of_this_process", programs::samples_of_this_process),
