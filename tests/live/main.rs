@@ -103,6 +103,7 @@ const TESTS: &[Test] = &[
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("perf::short_and_long_samples", perf::short_and_long_samples),
+    ("perf::a_damaged_ring_is_opened_anew", perf::a_damaged_ring_is_opened_anew),
     (CPU_TEST, perf::a_cpu_goes_and_comes_back),
     ("maps::hash", maps::hash),
     ("maps::array", maps::array),

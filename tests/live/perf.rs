@@ -3,11 +3,12 @@ use std::{
     fs::{self, OpenOptions},
     io,
     os::fd::OwnedFd,
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use eunomia_runtime::reader::Waiting;
+use eunomia_runtime::reader::{PerfBuffer, Waiting};
 use eunomia_tests::{
     built::streams::{self, types::Sample},
     included::faults::Export,
@@ -70,6 +71,11 @@ pub(crate) fn short_and_long_samples() -> Outcome {
     let stats = skel.stats().events;
     assert_eq!((stats.received, stats.short, stats.lost), (200, 100, Some(0)));
     Ok(())
+}
+
+fn page_size() -> usize {
+    // SAFETY: asks for a number.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
 
 /// The switch of a CPU that is not needed for the machine to run.
@@ -154,5 +160,54 @@ pub(crate) fn a_cpu_goes_and_comes_back() -> Outcome {
         }
         assert_eq!(*seqs.borrow(), (200..210).collect::<Vec<_>>(), "{waiting:?}");
     }
+    Ok(())
+}
+
+/// The other rings are read, the error is said once, and the CPU gets a ring that is good.
+pub(crate) fn a_damaged_ring_is_opened_anew() -> Outcome {
+    let skel = super::faults::load()?;
+    let work = super::faults::shared(&skel.progs()?.work)?;
+    // The first that was opened is that of CPU 0.
+    let mut rings = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let path = entry?.path();
+        if fs::read_link(&path).is_ok_and(|file| file.as_os_str() == "anon_inode:[perf_event]") {
+            rings.push(path.file_name().unwrap().to_string_lossy().parse::<libc::c_int>()?);
+        }
+    }
+    let first = rings.into_iter().min().ok_or("there is no ring")?;
+    let page = page_size();
+    let len = page * (1 + PerfBuffer::default().pages);
+    // SAFETY: a new mapping, at an address that the kernel chooses.
+    let memory = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, first, 0) };
+    assert_ne!(memory, libc::MAP_FAILED);
+    assert!(run_on(0, &work, [3, 0, 0]));
+    let others = if run_on(1, &work, [3, 100, 0]) { 3 } else { 0 };
+    // The data is not for us to write, `data_head` of the page before it is.
+    // SAFETY: it is inside of the mapping.
+    let head = unsafe { memory.byte_add(1024) };
+    // SAFETY: it is aligned and mapped, and only accessed by atomics.
+    let head = unsafe { AtomicU64::from_ptr(head.cast()) };
+    assert_eq!(head.swap(20, Ordering::Relaxed), 3 * 40);
+    let seqs = RefCell::new(Vec::new());
+    let poll = || {
+        skel.poll(Duration::from_millis(50), |export| {
+            if let Export::Events(beat) = export {
+                seqs.borrow_mut().push(beat.seq);
+            }
+        })
+    };
+    let said = poll().unwrap_err().to_string();
+    assert_eq!(said, "perf ring: the record at 0 has 40 bytes where 20 are left: the ring's memory is damaged");
+    assert_eq!(*seqs.borrow(), [100, 101, 102][..others]);
+    seqs.borrow_mut().clear();
+    let start = Instant::now();
+    while seqs.borrow().is_empty() && start.elapsed() < Duration::from_secs(10) {
+        assert!(run_on(0, &work, [1, 200, 0]));
+        poll()?;
+    }
+    assert!(seqs.borrow().iter().all(|seq| *seq == 200) && !seqs.borrow().is_empty(), "{seqs:?}");
+    // SAFETY: the mapping is ours, and nothing of it is used any more.
+    assert_eq!(unsafe { libc::munmap(memory, len) }, 0);
     Ok(())
 }

@@ -151,8 +151,8 @@ impl PerfArray {
         self.rings.iter().any(|ring| ring.retired || ring.memory.u64(HEAD).load(Ordering::Acquire) != ring.tail())
     }
 
-    /// Hands every record that is there now to `deliver`. A ring that is damaged is dropped and keeps none of the others from being
-    /// read.
+    /// Hands every record that is there now to `deliver`. A ring that is damaged is dropped, to be opened anew, and keeps none of the
+    /// others from being read.
     pub(super) fn drain(
         &mut self,
         stats: &Counters,
@@ -167,7 +167,10 @@ impl PerfArray {
                 Ok(Drained::All) => index += 1,
                 Ok(drained) => return result.and(Ok(drained)),
                 Err(error) => {
-                    self.rings.remove(index);
+                    let damaged = self.rings.remove(index);
+                    if !damaged.retired {
+                        self.missing.push(damaged.cpu);
+                    }
                     result = result.and(Err(error));
                 }
             }

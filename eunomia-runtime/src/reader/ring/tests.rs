@@ -145,6 +145,22 @@ fn headers_that_lie_are_errors() {
     }
 }
 
+#[test]
+fn positions_that_lie_are_errors() {
+    let mut fake = Fake::new();
+    fake.push(16, 1, 0);
+    for end in [1, 23, 28] {
+        fake.memory.u64(fake.page).store(end, Ordering::Relaxed);
+        assert!(fake.ring.borrow().is_ready(), "the wait ends, for the error to be said");
+        let (drained, records, _) = fake.drain();
+        let said = drained.unwrap_err().to_string();
+        assert_eq!(said, format!("ring buffer: records between 0 and {end} would not start at multiples of 8: its memory is damaged"));
+        assert_eq!((records, fake.consumer()), (vec![], 0));
+    }
+    fake.memory.u64(fake.page).store(24, Ordering::Relaxed);
+    assert_eq!(fake.drain().1, [(16, 1)]);
+}
+
 /// Whatever stands in the ring: no access outside it, no endless loop, every byte accounted for.
 #[test]
 fn random_rings() {
