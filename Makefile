@@ -1,4 +1,4 @@
-.PHONY: demo test layouts vmlinux bench skeletons
+.PHONY: demo test layouts vmlinux fuzz soak bench skeletons
 
 # Builds and runs the bootstrap example for five seconds.
 demo:
@@ -24,6 +24,16 @@ layouts:
 vmlinux:
 	./setup.sh test
 	TYPES=$(or $(TYPES),all) cargo test --locked --release -p eunomia-tests --test vmlinux
+
+# A fuzz target (ring, perf, document, object, record, recording) for SECONDS, led by coverage; `make test` takes some thousand inputs.
+fuzz:
+	./setup.sh fuzz
+	./tests/fuzz/campaign.sh $(or $(TARGET),ring) $(or $(SECONDS),300)
+
+# Full rate into every kind of map for SECONDS: losses are counted, memory stays flat; `make test` takes 20.
+soak:
+	./setup.sh test
+	SECONDS=$(or $(SECONDS),3600) cargo test --locked --release -p eunomia-tests --test live -- soak
 
 # The readers beside those of libbpf-rs and aya, the macro beside its target, and rustc for generated modules beside libbpf-cargo's. The
 # last lines of each are `ratio NAME=VALUE`; needs root, and a machine that does nothing else.

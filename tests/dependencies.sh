@@ -32,7 +32,7 @@ absent 'libbpf-rs|libbpf-sys|rustix|libc' -p eunomia-runtime --no-default-featur
 absent 'arrow-array|arrow-buffer|arrow-schema' -p eunomia-runtime --no-default-features --features columns --edges normal
 absent 'arrow|arrow-cast|arrow-ipc|arrow-select|parquet|cc' -p eunomia-runtime --no-default-features --features arrow --edges normal,build
 
-for features in '' load dynamic serde columns arrow load,dynamic load,columns clap clap,load clap,dynamic; do
+for features in '' load dynamic serde columns arrow fuzz load,dynamic load,columns clap clap,load clap,dynamic; do
     echo "cargo check -p eunomia-runtime --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-runtime --no-default-features --features "$features" --target-dir target/features
 done

@@ -31,7 +31,6 @@ fn main() {
         start: 1_700_000_000_000_000_000 + seq as u64,
         comm: CharArray::new(names[seq * 7 % names.len()]).unwrap(),
         filename: CharArray::new(files[seq * 5 % files.len()]).unwrap(),
-        ..Large::default()
     };
     let nested = |seq: usize| {
         let mut event = Kinds { u32: seq as u32, u64: seq as u64 * 1_000_003, i64: -(seq as i64), ..Kinds::default() };

@@ -5,10 +5,12 @@
 
 mod args;
 mod bootstrap;
+mod callbacks;
 mod columns;
 mod commands;
 mod control;
 mod errors;
+mod faults;
 mod hooks;
 mod maps;
 mod perf;
@@ -17,6 +19,7 @@ mod readers;
 mod recording;
 mod sampled;
 mod samples;
+mod soak;
 mod streams;
 mod tagged;
 mod tokio;
@@ -79,6 +82,14 @@ const TESTS: &[Test] = &[
     ("readers::a_pause_keeps_records", readers::a_pause_keeps_records),
     ("readers::what_programs_count_is_lost", readers::what_programs_count_is_lost),
     ("readers::perf_samples_do_not_wait_for_others", readers::perf_samples_do_not_wait_for_others),
+    ("callbacks::a_break_keeps_the_rest", callbacks::a_break_keeps_the_rest),
+    ("callbacks::a_panic_keeps_the_rest", callbacks::a_panic_keeps_the_rest),
+    ("callbacks::a_pause_in_the_middle_keeps_the_rest", callbacks::a_pause_in_the_middle_keeps_the_rest),
+    ("callbacks::an_error_keeps_nothing_back", callbacks::an_error_keeps_nothing_back),
+    ("faults::a_storm_of_signals", faults::a_storm_of_signals),
+    ("faults::a_record_that_is_held_for_seconds", faults::a_record_that_is_held_for_seconds),
+    ("faults::descriptors_that_are_closed_by_force", faults::descriptors_that_are_closed_by_force),
+    ("faults::entries_are_taken_while_they_come_and_go", faults::entries_are_taken_while_they_come_and_go),
     ("sampled::entries_arrive_at_intervals", sampled::entries_arrive_at_intervals),
     ("sampled::a_sample_goes_on_after_a_break", sampled::a_sample_goes_on_after_a_break),
     ("sampled::an_event_loop_is_woken_for_a_sample", sampled::an_event_loop_is_woken_for_a_sample),
@@ -92,6 +103,9 @@ const TESTS: &[Test] = &[
     ("recording::a_dynamic_recording_is_read_by_types", recording::a_dynamic_recording_is_read_by_types),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
+    ("perf::short_and_long_samples", perf::short_and_long_samples),
+    ("perf::a_damaged_ring_is_opened_anew", perf::a_damaged_ring_is_opened_anew),
+    (CPU_TEST, perf::a_cpu_goes_and_comes_back),
     ("maps::hash", maps::hash),
     ("maps::array", maps::array),
     ("maps::array_in_place", maps::array_in_place),
@@ -118,6 +132,7 @@ const TESTS: &[Test] = &[
     ("samples::arrays_are_zeroed", samples::arrays_are_zeroed),
     ("samples::maps_of_other_kinds", samples::maps_of_other_kinds),
     ("samples::a_sampler_outlives_its_object", samples::a_sampler_outlives_its_object),
+    ("soak::nothing_is_lost_and_nothing_grows", soak::nothing_is_lost_and_nothing_grows),
     ("hooks::a_filter_of_a_socket", hooks::a_filter_of_a_socket),
     ("hooks::a_choice_among_sockets_of_a_port", hooks::a_choice_among_sockets_of_a_port),
     ("hooks::the_sockets_of_a_map", hooks::the_sockets_of_a_map),
@@ -144,6 +159,9 @@ const TESTS: &[Test] = &[
     ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
 ];
 
+/// Takes a CPU away for a moment, which not every machine permits.
+const CPU_TEST: &str = "perf::a_cpu_goes_and_comes_back";
+
 /// The errno of a refusal.
 fn errno(error: &Error) -> Option<i32> {
     match error {
@@ -158,9 +176,10 @@ fn main() -> ExitCode {
     if !permitted {
         print!("live tests are skipped, this process cannot use BPF:\n{preflight}");
     }
+    let ignored = |name| !permitted || (name == CPU_TEST && !perf::cpus_can_go());
     let mut arguments = Arguments::from_args();
     // Process events, perf rings and signals are shared by all.
     arguments.test_threads = Some(1);
-    let trials = TESTS.iter().map(|&(name, test)| Trial::test(name, test).with_ignored_flag(!permitted));
+    let trials = TESTS.iter().map(|&(name, test)| Trial::test(name, test).with_ignored_flag(ignored(name)));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -144,7 +144,7 @@ pub(crate) fn perf_samples_do_not_wait_for_others() -> Outcome {
     let produce = skel.progs()?.perf.fd()?.try_clone_to_owned()?;
     let producer = thread::spawn(move || {
         thread::sleep(Duration::from_millis(100));
-        super::streams::raw_test_run(&produce, 1, 0);
+        super::streams::raw_test_run(&produce, [1, 0, 0]);
     });
     let start = Instant::now();
     assert_eq!(skel.poll(Duration::from_secs(60), |_| ())?, 1);

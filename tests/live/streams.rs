@@ -263,7 +263,7 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
                         state ^= state >> 7;
                         state ^= state << 17;
                         let count = 1 + state % 5;
-                        raw_test_run(produce, count, id);
+                        raw_test_run(produce, [count, 0, id]);
                         sent.fetch_add(count, Ordering::Relaxed);
                         if state.is_multiple_of(3) {
                             thread::sleep(Duration::from_micros(state % 200));
@@ -299,8 +299,8 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
     Ok(())
 }
 
-/// `BPF_PROG_TEST_RUN` by descriptor.
-pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, count: u64, producer: u64) {
+/// `BPF_PROG_TEST_RUN` by descriptor, with a count, a start and a producer.
+pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) {
     #[repr(C)]
     #[derive(Default)]
     struct TestRun {
@@ -323,7 +323,6 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, count: u64, prod
         zero: u32,
     }
     const BPF_PROG_TEST_RUN: libc::c_int = 10;
-    let args = [count, 0, producer];
     let run = TestRun {
         prog_fd: program.as_raw_fd() as u32,
         ctx_size_in: size_of_val(&args) as u32,

@@ -27,7 +27,7 @@ pub(crate) fn batches_survive_cancellation() -> Outcome {
             let program = program.try_clone().unwrap();
             thread::spawn(move || {
                 while Instant::now() < deadline {
-                    raw_test_run(&program, 1 + id, id);
+                    raw_test_run(&program, [1 + id, 0, id]);
                     thread::sleep(Duration::from_micros(50));
                 }
             })
@@ -77,7 +77,7 @@ pub(crate) fn a_stream_ends_when_it_is_stopped() -> Outcome {
         let producer = thread::spawn(move || {
             for _ in 0..3 {
                 thread::sleep(Duration::from_millis(20));
-                raw_test_run(&program, 5, 0);
+                raw_test_run(&program, [5, 0, 0]);
             }
         });
         let mut seqs = Vec::new();

@@ -8,7 +8,7 @@ use std::{env, fs, path::Path};
 use eunomia_build::{Config, Skeleton};
 use eunomia_runtime::{
     object::Kind,
-    skeleton::model::{CmdArg, Doc, ExportConfig, Interpreter},
+    skeleton::model::{CmdArg, Doc, ExportConfig, Interpreter, Other, Sample, SampleKind},
 };
 
 #[test]
@@ -19,6 +19,7 @@ fn packages_are_current() {
         ("tests", "arena"),
         ("tests", "args"),
         ("tests", "congestion"),
+        ("tests", "faults"),
         ("tests", "flood"),
         ("tests", "hooks"),
         ("tests", "kinds"),
@@ -37,9 +38,10 @@ fn packages_are_current() {
         let fresh = compile(name);
         let fresh = match name {
             "args" => with_options(fresh),
+            "faults" => with_sample(fresh),
             "programs" => with_targets(fresh),
             "bootstrap" => with_threshold(fresh),
-            "streams" => typed_streams(fresh),
+            "streams" => typed(&fresh, name, &[("rb", "sample"), ("events", "sample"), ("notes", "note")]).to_json(),
             _ => fresh,
         };
         if fs::read_to_string(format!("bpf/{name}.json")).ok().as_ref() != Some(&fresh) {
@@ -82,19 +84,26 @@ fn with_targets(package: String) -> String {
 }
 
 /// Names the type of each stream, as the format's annotations in the C source would.
-fn typed_streams(package: String) -> String {
-    let mut skeleton = Skeleton::parse(&package, "streams").unwrap();
-    let btf = skeleton.clone().check("streams").unwrap().layouts.btf;
+fn typed(package: &str, name: &str, streams: &[(&str, &str)]) -> Skeleton {
+    let mut skeleton = Skeleton::parse(package, name).unwrap();
+    let btf = skeleton.clone().check(name).unwrap().layouts.btf;
     let id = |name: &str| btf.iter().find(|(_, ty)| ty.name == name && matches!(ty.kind, Kind::Struct { .. })).unwrap().0.0;
     skeleton.multiple_exports = true;
     for map in &mut skeleton.maps {
-        map.export = match map.name.as_str() {
-            "rb" | "events" => ExportConfig::BtfType(id("sample")),
-            "notes" => ExportConfig::BtfType(id("note")),
-            _ => continue,
-        };
-        map.interpreter = Interpreter::Struct;
+        if let Some((_, ty)) = streams.iter().find(|(stream, _)| *stream == map.name) {
+            map.export = ExportConfig::BtfType(id(ty));
+            map.interpreter = Interpreter::Struct;
+        }
     }
+    skeleton
+}
+
+/// Has the table taken out at intervals, as the format's annotations in the C source would; the streams have the one type of the object.
+fn with_sample(package: String) -> String {
+    let mut skeleton = typed(&package, "faults", &[("rb", "beat"), ("events", "beat")]);
+    let table = skeleton.maps.iter_mut().find(|map| map.name == "table").unwrap();
+    table.sample = Some(Sample { interval: 5, kind: SampleKind::KeyValue, unit: None, clear_map: true, other: Other::default() });
+    table.export = ExportConfig::Default;
     skeleton.to_json()
 }
 

@@ -30,6 +30,7 @@ pub mod built {
 pub mod included {
     ::eunomia_macros::include_skeleton!("bpf/args.json");
     ::eunomia_macros::include_skeleton!("bpf/bootstrap.json");
+    ::eunomia_macros::include_skeleton!("bpf/faults.json");
     ::eunomia_macros::include_skeleton!(
         "bpf/flood.json",
         events(smalls = "struct small", middles = "struct middle", larges = "struct large", "events" = "struct large")

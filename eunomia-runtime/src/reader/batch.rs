@@ -26,7 +26,7 @@ pub struct Batch<'a, E> {
 impl<'a, E: Plain> Batch<'a, E> {
     pub(super) fn new(ring: RefMut<'a, Ring>, stats: &'a Counters) -> Result<Self> {
         const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes: read this type with `for_each`") };
-        let (end, position) = (ring.producer_position(), ring.position());
+        let (end, position) = (ring.end()?, ring.position());
         // A ring that is damaged says so here; behind it, iteration ends.
         next(&mut ring.walk(position, end)?, position)?;
         Ok(Self { ring, stats, end, position: Cell::new(position), found: Cell::default(), types: PhantomData })

@@ -2,6 +2,9 @@
 
 mod batch;
 mod control;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod mapping;
 mod perf;
 #[expect(clippy::module_inception, reason = "the noun of the room")]

@@ -49,10 +49,10 @@ pub(crate) struct PerfArray {
     map: OwnedFd,
     buffer: PerfBuffer,
     rings: Vec<PerfRing>,
-    /// CPUs without a ring: they are offline.
+    /// CPUs without a ring that is written to: they are offline, or were.
     missing: Vec<u32>,
-    /// When these are tried again.
-    again: Instant,
+    /// When the CPUs were last looked at.
+    looked: Instant,
 }
 
 /// The ring of one CPU in a perf event array map.
@@ -64,19 +64,21 @@ struct PerfRing {
     size: u64,
     /// A record that wraps around the end of the ring is put together here.
     wrapped: Vec<u8>,
+    /// How long the event has been counting when it was last looked at.
+    time: u64,
     /// The CPU went offline: what is in the ring is all that comes.
     retired: bool,
 }
 
-/// How often CPUs that were offline are looked at.
-const RETRY: Duration = Duration::from_secs(1);
+/// How often CPUs are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl PerfArray {
     /// Opens the rings of the map `name`, which has room for `entries` CPUs.
     pub(crate) fn open(name: &str, map: BorrowedFd<'_>, entries: u32, buffer: PerfBuffer) -> Result<Self> {
         let map = map.try_clone_to_owned().map_err(|error| refusal(format!("keep the map `{name}`"), error))?;
         let missing = (0..entries.min(cpus::possible()?)).collect();
-        let mut array = Self { name: name.to_owned(), map, buffer, rings: Vec::new(), missing, again: Instant::now() };
+        let mut array = Self { name: name.to_owned(), map, buffer, rings: Vec::new(), missing, looked: Instant::now() };
         array.open_missing()?;
         Ok(array)
     }
@@ -91,35 +93,57 @@ impl PerfArray {
         self.buffer.flush
     }
 
-    /// Opens rings on CPUs that came online, once in a while, and hands them to `add`.
-    pub(super) fn reopen(&mut self, add: impl Fn(u32, BorrowedFd<'_>) -> Result<()>) -> Result<()> {
-        if self.missing.is_empty() || self.again.elapsed() < RETRY {
+    /// Looks at the CPUs once in a while: rings of those that went offline come to their end, and those that are online get one, which
+    /// is handed to `add`.
+    pub(super) fn follow(&mut self, add: impl Fn(u32, BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+        if self.looked.elapsed() < LOOK {
             return Ok(());
         }
-        self.again = Instant::now();
-        let known = self.rings.len();
-        self.open_missing()?;
-        self.rings.iter().skip(known).try_for_each(|ring| add(ring.cpu, ring.fd.as_fd()))
-    }
-
-    fn open_missing(&mut self) -> Result<()> {
-        for cpu in std::mem::take(&mut self.missing) {
-            match open(cpu, self.buffer) {
-                // Possible and offline.
-                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => self.missing.push(cpu),
-                Err(error) => return Err(refusal(format!("open the perf event of map `{}` on CPU {cpu}", self.name), error)),
-                Ok(fd) => self.rings.push(
-                    PerfRing::new(fd, self.map.as_fd(), cpu, self.buffer.pages)
-                        .map_err(|error| refusal(format!("map the perf ring of map `{}` on CPU {cpu}", self.name), error))?,
-                ),
+        self.looked = Instant::now();
+        for ring in self.rings.iter_mut().filter(|ring| !ring.retired) {
+            if ring.stands_still() {
+                ring.retired = true;
+                self.missing.push(ring.cpu);
             }
         }
-        Ok(())
+        let known = self.rings.len();
+        let opened = self.open_missing();
+        self.rings.iter().skip(known).try_for_each(|ring| add(ring.cpu, ring.fd.as_fd()))?;
+        opened
+    }
+
+    /// Those that cannot be opened are tried again at the next look.
+    fn open_missing(&mut self) -> Result<()> {
+        let (map, name, buffer, rings) = (self.map.as_fd(), &self.name, self.buffer, &mut self.rings);
+        let mut result = Ok(());
+        self.missing.retain(|&cpu| match open(cpu, buffer) {
+            // Possible and offline.
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => true,
+            Err(error) => {
+                result = Err(refusal(format!("open the perf event of map `{name}` on CPU {cpu}"), error));
+                true
+            }
+            Ok(fd) => match PerfRing::new(fd, map, cpu, buffer.pages) {
+                Ok(ring) => {
+                    rings.push(ring);
+                    false
+                }
+                Err(error) => {
+                    result = Err(refusal(format!("map the perf ring of map `{name}` on CPU {cpu}"), error));
+                    true
+                }
+            },
+        });
+        result
     }
 
     /// The CPU went offline.
     pub(super) fn retire(&mut self, cpu: u32) {
-        self.rings.iter_mut().filter(|ring| ring.cpu == cpu).for_each(|ring| ring.retired = true);
+        // The oldest is meant where it has another one by now.
+        if let Some(ring) = self.rings.iter_mut().find(|ring| ring.cpu == cpu).filter(|ring| !ring.retired) {
+            ring.retired = true;
+            self.missing.push(cpu);
+        }
     }
 
     pub(super) fn has_more(&self) -> bool {
@@ -127,8 +151,8 @@ impl PerfArray {
         self.rings.iter().any(|ring| ring.retired || ring.memory.u64(HEAD).load(Ordering::Acquire) != ring.tail())
     }
 
-    /// Hands every record that is there now to `deliver`. A ring that is damaged is dropped and keeps none of the others from being
-    /// read.
+    /// Hands every record that is there now to `deliver`. A ring that is damaged is dropped, to be opened anew, and keeps none of the
+    /// others from being read.
     pub(super) fn drain(
         &mut self,
         stats: &Counters,
@@ -139,14 +163,14 @@ impl PerfArray {
         let mut index = 0;
         while let Some(ring) = self.rings.get_mut(index) {
             match ring.drain(stats, running, deliver) {
-                Ok(Drained::All) if ring.retired => {
-                    self.missing.push(ring.cpu);
-                    self.rings.remove(index);
-                }
+                Ok(Drained::All) if ring.retired => _ = self.rings.remove(index),
                 Ok(Drained::All) => index += 1,
                 Ok(drained) => return result.and(Ok(drained)),
                 Err(error) => {
-                    self.rings.remove(index);
+                    let damaged = self.rings.remove(index);
+                    if !damaged.retired {
+                        self.missing.push(damaged.cpu);
+                    }
                     result = result.and(Err(error));
                 }
             }
@@ -155,11 +179,15 @@ impl PerfArray {
     }
 }
 
+#[cfg(feature = "fuzz")]
+pub(super) mod fuzz;
+
 fn open(cpu: u32, buffer: PerfBuffer) -> io::Result<OwnedFd> {
     let mut attr = libbpf_sys::perf_event_attr {
         type_: libbpf_sys::PERF_TYPE_SOFTWARE,
         config: u64::from(libbpf_sys::PERF_COUNT_SW_BPF_OUTPUT),
         sample_type: u64::from(libbpf_sys::PERF_SAMPLE_RAW),
+        read_format: u64::from(libbpf_sys::PERF_FORMAT_TOTAL_TIME_ENABLED),
         ..Default::default()
     };
     attr.__bindgen_anon_1.sample_period = 1;
@@ -183,7 +211,17 @@ impl PerfRing {
         if error < 0 {
             return Err(io::Error::from_raw_os_error(-error));
         }
-        Ok(Self { cpu, fd, memory, size: (page * pages) as u64, wrapped: Vec::new(), retired: false })
+        Ok(Self { cpu, fd, memory, size: (page * pages) as u64, wrapped: Vec::new(), time: 0, retired: false })
+    }
+
+    /// Whether the event's time has stopped since the last look. The kernel takes an event off a CPU that goes offline, for good, also
+    /// when the machine sleeps (`perf_event_exit_cpu`); nothing else tells.
+    fn stands_still(&mut self) -> bool {
+        let mut count_and_time = [0; 16];
+        // What cannot be read cannot be told.
+        let Ok(16) = rustix::io::read(&self.fd, &mut count_and_time) else { return false };
+        let time = count_and_time.last_chunk().map_or(0, |time| u64::from_ne_bytes(*time));
+        std::mem::replace(&mut self.time, time) == time
     }
 
     fn tail(&self) -> u64 {
@@ -204,7 +242,7 @@ impl PerfRing {
             let kind = memory.u32(at).load(Ordering::Relaxed);
             // The record's size is the upper half of the second word.
             let len = (memory.u32(at + 4).load(Ordering::Relaxed) >> 16) as usize;
-            if len < HEADER || len as u64 > left || left > *size {
+            if len < HEADER || !len.is_multiple_of(8) || len as u64 > left || left > *size {
                 return Err(Error::Value {
                     name: "perf ring".to_owned(),
                     why: format!("the record at {} has {len} bytes where {left} are left: the ring's memory is damaged", read.tail),

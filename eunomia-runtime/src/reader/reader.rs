@@ -5,13 +5,13 @@ use std::{
     hint,
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    thread,
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::epoll::{self, CreateFlags, EventData, EventFlags},
     io::Errno,
+    thread::nanosleep,
 };
 
 use super::{
@@ -147,6 +147,7 @@ impl Reader {
         let left = || deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
         let mut busy_sleep = Duration::from_micros(20);
         while !self.control.is_stopped() {
+            self.follow_cpus()?;
             if self.control.is_paused() {
                 let left = left();
                 if left.is_zero() {
@@ -157,7 +158,7 @@ impl Reader {
             }
             let pause = self.burst.get().pause(self.waiting.get());
             if !pause.is_zero() {
-                thread::sleep(pause.min(left()));
+                nap(pause.min(left()));
             }
             if self.any(Source::is_ready)? {
                 return Ok(true);
@@ -173,7 +174,7 @@ impl Reader {
             }
             if more {
                 // Reserved, and not yet committed.
-                thread::sleep(left.min(busy_sleep));
+                nap(left.min(busy_sleep));
                 busy_sleep = (busy_sleep * 2).min(MAX_BUSY_SLEEP);
             } else {
                 self.idle(left)?;
@@ -193,7 +194,7 @@ impl Reader {
         let window = burst.goes_on(waiting);
         self.burst.set(burst);
         match window {
-            Some(window) => thread::sleep(window.min(left)),
+            Some(window) => nap(window.min(left)),
             None => self.epoll_wait(left)?,
         }
         Ok(())
@@ -332,13 +333,23 @@ impl Reader {
         Ok(self.sources.try_borrow().map_err(|_| reentered())?.iter().any(is))
     }
 
+    /// Perf rings come and go with their CPUs.
+    fn follow_cpus(&self) -> Result<()> {
+        let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
+        for (map, source) in sources.iter_mut().enumerate() {
+            if let Source::Perf(array) = source {
+                array.follow(|cpu, fd| epoll::add(&self.epoll, fd, EventData::new_u64(data(map, cpu)), EventFlags::IN).map_err(tried))?;
+            }
+        }
+        Ok(())
+    }
+
     fn epoll_wait(&self, left: Duration) -> Result<()> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         let mut limit = left.min(MAX_WAIT);
-        for (map, source) in sources.iter_mut().enumerate() {
+        for source in sources.iter() {
             if let Source::Perf(array) = source {
                 limit = limit.min(array.flush());
-                array.reopen(|cpu, fd| epoll::add(&self.epoll, fd, EventData::new_u64(data(map, cpu)), EventFlags::IN).map_err(tried))?;
             }
         }
         let mut events = [const { MaybeUninit::uninit() }; 16];
@@ -394,6 +405,12 @@ impl Failure {
 
 fn data(map: usize, cpu: u32) -> u64 {
     (map as u64) << 32 | u64::from(cpu)
+}
+
+/// Sleeps until a signal comes at the latest: whoever waits looks at the time that is left. `std::thread::sleep` goes on for what the
+/// kernel says is left, and that has the slack of the timer in it: where signals come more often, it never ends.
+fn nap(time: Duration) {
+    let _ = nanosleep(&timespec(time));
 }
 
 fn tried(errno: Errno) -> Error {

@@ -78,15 +78,22 @@ impl Ring {
     /// Whether the next record is there to be read, or the ring's memory contradicts itself.
     pub(super) fn is_ready(&self) -> bool {
         let position = self.position();
-        match self.walk(position, self.producer_position()).and_then(|mut walk| next(&mut walk, position)) {
+        match self.end().and_then(|end| self.walk(position, end)).and_then(|mut walk| next(&mut walk, position)) {
             Ok(Next::Record(..)) | Err(_) => true,
             Ok(Next::Busy | Next::End) => false,
         }
     }
 
     #[inline]
-    pub(super) fn producer_position(&self) -> u64 {
+    fn producer_position(&self) -> u64 {
         self.producer.u64(0).load(Ordering::Acquire)
+    }
+
+    /// Where the records that are there now end. Looked at once a read, so that each record that the read finds starts at a multiple of 8.
+    #[inline]
+    pub(super) fn end(&self) -> Result<u64> {
+        let end = self.producer_position();
+        if (end | self.position()).is_multiple_of(8) { Ok(end) } else { Err(misaligned(self.position(), end)) }
     }
 
     /// Where the next record starts.
@@ -123,7 +130,7 @@ impl Ring {
     /// comparison of the header says whether they are: the address of a record does not wait for the header before it to be read.
     #[inline]
     pub(super) fn drain(&self, stats: &Counters, running: &impl Fn() -> bool, mut deliver: impl FnMut(&[u8]) -> Fate) -> Result<Drained> {
-        let end = self.producer_position();
+        let end = self.end()?;
         let mut read = Read::new(self, stats);
         let mut walk = self.walk(read.position, end)?;
         // The last read may have ended among many of one length.
@@ -174,7 +181,7 @@ impl Ring {
     ) -> Result<Drained> {
         const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes: read this type one by one") };
         let like = Head::new(size_of::<E>() as u32);
-        let end = self.producer_position();
+        let end = self.end()?;
         let mut read = Read::new(self, stats);
         loop {
             if !running() {
@@ -373,6 +380,10 @@ impl Drop for Read<'_> {
     }
 }
 
+#[cfg(any(test, feature = "fuzz"))]
+mod fake;
+#[cfg(feature = "fuzz")]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;
 
@@ -389,5 +400,13 @@ fn corrupt(position: u64, len: u64) -> Error {
         why: format!(
             "at position {position} there would be {len} bytes, more than are left: another process reads this ring too, or its memory is damaged"
         ),
+    }
+}
+
+#[cold]
+fn misaligned(position: u64, end: u64) -> Error {
+    Error::Value {
+        name: "ring buffer".to_owned(),
+        why: format!("records between {position} and {end} would not start at multiples of 8: its memory is damaged"),
     }
 }

@@ -13,8 +13,11 @@ use crate::{Result, refusal::refusal};
 
 /// What reads a whole map.
 pub(crate) trait Entries: Send {
-    /// Reads the map anew; returns how many entries there are.
-    fn sample(&mut self) -> Result<usize>;
+    /// Reads the map anew. After an error there are the entries that were read until then, which may be in the map no more.
+    fn sample(&mut self) -> Result<()>;
+
+    /// How many entries were read.
+    fn len(&self) -> usize;
 
     /// An entry as a record: the key, then the value, at multiples of 8.
     fn entry(&self, index: usize) -> Option<&[u8]>;
@@ -27,9 +30,10 @@ pub(crate) struct Sampled {
     every: Duration,
     due: Instant,
     entries: Box<dyn Entries>,
-    /// Those of the last sample that were delivered, and all of it: the callback can stop in between.
+    /// Those of the last sample that were delivered: the callback can stop in between.
     delivered: usize,
-    len: usize,
+    /// What became of the last sample, told once its entries are delivered.
+    sampled: Result<()>,
 }
 
 impl Sampled {
@@ -41,12 +45,16 @@ impl Sampled {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK).map_err(tried)?;
         let times = Itimerspec { it_interval: timespec(every), it_value: timespec(every) };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times).map_err(tried)?;
-        Ok(Self { timer, every, due: Instant::now() + every, entries, delivered: 0, len: 0 })
+        Ok(Self { timer, every, due: Instant::now() + every, entries, delivered: 0, sampled: Ok(()) })
     }
 
     /// Whether a sample is due, or not all of the last one was delivered.
     pub(super) fn is_ready(&self) -> bool {
-        self.delivered < self.len || Instant::now() >= self.due
+        self.is_under_way() || Instant::now() >= self.due
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.delivered < self.entries.len() || self.sampled.is_err()
     }
 
     /// Hands every entry to `deliver`, as a record.
@@ -56,19 +64,19 @@ impl Sampled {
         running: &impl Fn() -> bool,
         deliver: &mut impl FnMut(&[u8]) -> Fate,
     ) -> Result<Drained> {
-        if self.delivered == self.len {
+        if !self.is_under_way() {
             if Instant::now() < self.due {
                 return Ok(Drained::All);
             }
             // A sample that took longer than the interval is followed by the next full one.
             let _ = rustix::io::read(&self.timer, &mut [0; 8]);
             self.due = Instant::now() + self.every;
-            (self.delivered, self.len) = (0, 0);
-            self.len = self.entries.sample()?;
+            self.delivered = 0;
+            self.sampled = self.entries.sample();
             stats.update(|stats| stats.drains += 1);
         }
         let mut read = Read { stats, found: Stats::default() };
-        while let Some(entry) = (self.delivered < self.len).then(|| self.entries.entry(self.delivered)).flatten() {
+        while let Some(entry) = self.entries.entry(self.delivered) {
             if !running() {
                 return Ok(Drained::Stopped);
             }
@@ -79,7 +87,7 @@ impl Sampled {
                 return Ok(Drained::Stopped);
             }
         }
-        Ok(Drained::All)
+        std::mem::replace(&mut self.sampled, Ok(())).map(|()| Drained::All)
     }
 }
 
@@ -103,7 +111,48 @@ impl AsFd for Sampled {
 
 impl fmt::Debug for Sampled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { every, delivered, len, .. } = self;
-        f.debug_struct("Sampled").field("every", every).field("delivered", delivered).field("len", len).finish_non_exhaustive()
+        let Self { every, delivered, entries, .. } = self;
+        f.debug_struct("Sampled").field("every", every).field("delivered", delivered).field("len", &entries.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    /// A map of which some entries are taken before the kernel refuses the rest.
+    struct Torn(Vec<[u8; 8]>);
+
+    impl Entries for Torn {
+        fn sample(&mut self) -> Result<()> {
+            self.0 = (0..10u64).map(u64::to_ne_bytes).collect();
+            Err(Error::Value { name: "map".to_owned(), why: "torn".to_owned() })
+        }
+
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn entry(&self, index: usize) -> Option<&[u8]> {
+            self.0.get(index).map(<[u8; 8]>::as_slice)
+        }
+    }
+
+    #[test]
+    fn what_was_read_before_an_error_is_delivered_and_then_the_error() {
+        let (stats, mut seen) = (Counters::default(), Vec::new());
+        let mut sampled = Sampled::new(Duration::from_secs(3600), Box::new(Torn(Vec::new()))).unwrap();
+        sampled.due = Instant::now();
+        let mut deliver = |entry: &[u8]| {
+            seen.push(entry[0]);
+            if entry[0] == 3 { Fate::Stop } else { Fate::Delivered }
+        };
+        assert_eq!(sampled.drain(&stats, &|| true, &mut deliver).unwrap(), Drained::Stopped);
+        assert!(sampled.is_ready(), "the rest waits");
+        let error = sampled.drain(&stats, &|| true, &mut deliver).unwrap_err();
+        assert_eq!((error.to_string().as_str(), seen), ("map: torn", (0..10).collect()));
+        assert_eq!((stats.get().received, stats.get().drains), (10, 1));
+        assert!(!sampled.is_ready(), "said once");
     }
 }

@@ -17,9 +17,10 @@ pub struct Stats {
     pub short: u64,
     /// Records that the callback returned an error for.
     pub failed: u64,
-    /// Lost because the buffer was full. Of a perf event array the kernel counts them. Of a ring buffer it does not: the program sees
-    /// the failed reservation (`bpf_ringbuf_reserve` returns NULL) and can count it in a global variable `<map>_dropped`, or `dropped`
-    /// where there is one ring buffer alone. `None` means that nobody counts.
+    /// Lost because the buffer was full. Of a perf event array the kernel counts them, and says so with the next record that finds room
+    /// on the same CPU. Of a ring buffer it does not: the program sees the failed reservation (`bpf_ringbuf_reserve` returns NULL) and
+    /// can count it in a global variable `<map>_dropped`, or `dropped` where there is one ring buffer alone. `None` means that nobody
+    /// counts.
     pub lost: Option<u64>,
     /// Waits that this map ended.
     pub wakeups: u64,

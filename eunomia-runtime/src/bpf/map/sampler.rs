@@ -103,7 +103,8 @@ impl ByteSampler {
     /// Those of [`Sampler::take`].
     pub fn take(&mut self) -> Result<ByteEntries<'_>> {
         if self.is_array() || !self.read_batches(libbpf_sys::bpf_map_lookup_and_delete_batch)? {
-            self.read()?;
+            // What was read before an error is still there: nothing was taken.
+            self.read().inspect_err(|_| self.len = 0)?;
             self.clear_each()?;
         }
         Ok(self.entries())

@@ -5,50 +5,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-
-use super::*;
-
-const SIZE: usize = 4096;
-
-/// A file with the three parts of a ring. The kernel maps the data twice; here both copies are written.
-struct Fake {
-    memory: Mapping,
-    ring: Ring,
-    page: usize,
-}
+use super::{fake::Fake, *};
 
 impl Fake {
-    fn new() -> Self {
-        let page = page_size();
-        let size = SIZE.max(page);
-        let fd = memfd_create("ring", MemfdFlags::CLOEXEC).unwrap();
-        ftruncate(&fd, (2 * page + 2 * size) as u64).unwrap();
-        let memory = Mapping::new(fd.as_fd(), 0, 2 * page + 2 * size, true).unwrap();
-        let ring = Ring::new("fake", fd.as_fd(), size as u32, 0).unwrap();
-        Self { memory, ring, page }
-    }
-
-    fn size(&self) -> u64 {
-        self.ring.size
-    }
-
-    fn consumer(&self) -> u64 {
-        self.memory.u64(0).load(Ordering::Relaxed)
-    }
-
-    fn producer(&self) -> u64 {
-        self.memory.u64(self.page).load(Ordering::Relaxed)
-    }
-
-    /// Writes a word at a position, in both copies of the data.
-    fn word(&self, position: u64, value: u32) {
-        let at = (position % self.size()) as usize;
-        for copy in [0, self.size() as usize] {
-            self.memory.u32(2 * self.page + copy + at).store(value, Ordering::Relaxed);
-        }
-    }
-
     /// Reserves and fills a record of `len` bytes whose words all hold `mark`; `flags` go into its header.
     fn push(&self, len: u32, mark: u32, flags: u32) -> u64 {
         let start = self.producer();
@@ -64,7 +23,7 @@ impl Fake {
     fn drain(&mut self) -> (Result<Drained>, Vec<(usize, u32)>, Stats) {
         let mut records = Vec::new();
         let stats = Counters::default();
-        let drained = self.ring.drain(&stats, &|| true, |record| {
+        let drained = self.ring.borrow().drain(&stats, &|| true, |record| {
             records.push((record.len(), record.get(..4).map_or(0, |word| u32::from_ne_bytes(word.try_into().unwrap()))));
             Fate::Delivered
         });
@@ -103,12 +62,12 @@ fn a_busy_record_holds_back_those_behind_it() {
     let (drained, records, _) = fake.drain();
     assert_eq!((drained.unwrap(), records), (Drained::Busy, vec![(16, 1)]));
     assert_eq!(fake.consumer(), busy);
-    assert!(fake.ring.has_more());
+    assert!(fake.ring.borrow().has_more());
 
     fake.word(busy, 16);
     let (drained, records, _) = fake.drain();
     assert_eq!((drained.unwrap(), records), (Drained::All, vec![(16, 2), (16, 3)]));
-    assert!(!fake.ring.has_more());
+    assert!(!fake.ring.borrow().has_more());
 }
 
 #[test]
@@ -129,7 +88,7 @@ fn a_panic_gives_back_what_was_read() {
     fake.push(8, 1, 0);
     let second = fake.push(8, 2, 0);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _ = fake.ring.drain(&Counters::default(), &|| true, |_| -> Fate { std::panic::resume_unwind(Box::new(())) });
+        let _ = fake.ring.borrow().drain(&Counters::default(), &|| true, |_| -> Fate { std::panic::resume_unwind(Box::new(())) });
     }));
     assert!(panicked.is_err());
     assert_eq!(fake.consumer(), second);
@@ -148,7 +107,7 @@ fn the_position_is_published_in_batches() {
         published.push(consumer.u64(0).load(Ordering::Relaxed) / 16);
         Fate::Delivered
     };
-    fake.ring.drain(&Counters::default(), &|| true, &mut deliver).unwrap();
+    fake.ring.borrow().drain(&Counters::default(), &|| true, &mut deliver).unwrap();
     // Never behind a record that is being looked at, and never much more than a batch before it.
     assert!(published.iter().enumerate().all(|(i, &position)| position <= i as u64 && i as u64 - position < u64::from(BATCH + GROUP)));
     assert_eq!(fake.consumer() / 16, 200);
@@ -161,7 +120,7 @@ fn a_stop_is_seen_soon() {
     let mut left = 200;
     for wanted in [3, 50, 1] {
         let (stats, seen) = (Counters::default(), Cell::new(0));
-        let drained = fake.ring.drain(&stats, &|| seen.get() < wanted, |_| {
+        let drained = fake.ring.borrow().drain(&stats, &|| seen.get() < wanted, |_| {
             seen.set(seen.get() + 1);
             Fate::Delivered
         });
@@ -186,6 +145,22 @@ fn headers_that_lie_are_errors() {
     }
 }
 
+#[test]
+fn positions_that_lie_are_errors() {
+    let mut fake = Fake::new();
+    fake.push(16, 1, 0);
+    for end in [1, 23, 28] {
+        fake.memory.u64(fake.page).store(end, Ordering::Relaxed);
+        assert!(fake.ring.borrow().is_ready(), "the wait ends, for the error to be said");
+        let (drained, records, _) = fake.drain();
+        let said = drained.unwrap_err().to_string();
+        assert_eq!(said, format!("ring buffer: records between 0 and {end} would not start at multiples of 8: its memory is damaged"));
+        assert_eq!((records, fake.consumer()), (vec![], 0));
+    }
+    fake.memory.u64(fake.page).store(24, Ordering::Relaxed);
+    assert_eq!(fake.drain().1, [(16, 1)]);
+}
+
 /// Whatever stands in the ring: no access outside it, no endless loop, every byte accounted for.
 #[test]
 fn random_rings() {
@@ -207,7 +182,7 @@ fn random_rings() {
                 fake.word(at, header);
             }
         }
-        let start = fake.ring.position();
+        let start = fake.ring.borrow().position();
         fake.memory.u64(0).store(start, Ordering::Relaxed);
         let ahead = if random() % 50 == 0 { random() } else { (random() % (fake.size() + 1)) & !7 };
         fake.memory.u64(fake.page).store(start.wrapping_add(ahead), Ordering::Relaxed);
@@ -217,8 +192,8 @@ fn random_rings() {
             _ => broken += 1,
         }
         assert_eq!(stats.received, records.len() as u64);
-        assert_eq!(fake.consumer(), fake.ring.position());
-        let read = fake.ring.position().wrapping_sub(start);
+        assert_eq!(fake.consumer(), fake.ring.borrow().position());
+        let read = fake.ring.borrow().position().wrapping_sub(start);
         assert!(read <= fake.size());
         assert!(read >= stats.bytes + 8 * (stats.received + stats.discarded));
     }

@@ -23,13 +23,13 @@ impl Records {
 }
 
 impl Entries for Records {
-    fn sample(&mut self) -> Result<usize> {
-        let read = if self.clear { self.sampler.take() } else { self.sampler.sample() };
-        let (len, value_at) = (read?.len(), value_offset(self.sampler.key_size));
+    fn sample(&mut self) -> Result<()> {
+        let read = if self.clear { self.sampler.take().map(drop) } else { self.sampler.sample().map(drop) };
+        let (entries, value_at) = (self.sampler.entries(), value_offset(self.sampler.key_size));
         self.record.clear();
-        self.record.resize(len * self.stride / 8, 0);
+        self.record.resize(entries.len() * self.stride / 8, 0);
         let records = u64::slice_bytes_mut(&mut self.record).chunks_exact_mut(self.stride);
-        for (record, (key, value)) in records.zip(self.sampler.entries().iter()) {
+        for (record, (key, value)) in records.zip(entries.iter()) {
             if let Some(to) = record.get_mut(..key.len()) {
                 to.copy_from_slice(key);
             }
@@ -37,7 +37,11 @@ impl Entries for Records {
                 to.copy_from_slice(value);
             }
         }
-        Ok(len)
+        read
+    }
+
+    fn len(&self) -> usize {
+        self.sampler.entries().len()
     }
 
     fn entry(&self, index: usize) -> Option<&[u8]> {

@@ -1,0 +1,49 @@
+//! A ring over memory that is ours to write, laid out as the kernel lays one out.
+
+use std::cell::RefCell;
+
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+use super::*;
+
+const SIZE: usize = 4096;
+
+/// A file with the three parts of a ring. The kernel maps the data twice; here both copies are written.
+pub(super) struct Fake {
+    pub(super) memory: Mapping,
+    pub(super) ring: RefCell<Ring>,
+    pub(super) page: usize,
+    size: u64,
+}
+
+impl Fake {
+    pub(super) fn new() -> Self {
+        let page = page_size();
+        let size = SIZE.max(page);
+        let fd = memfd_create("ring", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&fd, (2 * page + 2 * size) as u64).unwrap();
+        let memory = Mapping::new(fd.as_fd(), 0, 2 * page + 2 * size, true).unwrap();
+        let ring = Ring::new("fake", fd.as_fd(), size as u32, 0).unwrap();
+        Self { memory, ring: RefCell::new(ring), page, size: size as u64 }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn consumer(&self) -> u64 {
+        self.memory.u64(0).load(Ordering::Relaxed)
+    }
+
+    pub(super) fn producer(&self) -> u64 {
+        self.memory.u64(self.page).load(Ordering::Relaxed)
+    }
+
+    /// Writes a word at a position, in both copies of the data.
+    pub(super) fn word(&self, position: u64, value: u32) {
+        let at = (position % self.size()) as usize;
+        for copy in [0, self.size() as usize] {
+            self.memory.u32(2 * self.page + copy + at).store(value, Ordering::Relaxed);
+        }
+    }
+}

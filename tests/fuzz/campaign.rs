@@ -1,0 +1,30 @@
+//! The targets under libFuzzer, which knows what code an input reached: `make fuzz TARGET=ring SECONDS=3600`.
+#![no_main]
+
+mod targets;
+
+use std::{env, fs, slice, sync::LazyLock};
+
+use targets::Target;
+
+static TARGET: LazyLock<&Target> = LazyLock::new(|| targets::find(&env::var("TARGET").expect("TARGET is set")));
+
+/// Writes the first inputs to the folder `SEEDS`.
+#[unsafe(no_mangle)]
+extern "C" fn LLVMFuzzerInitialize(_: *mut i32, _: *mut *mut *mut u8) -> i32 {
+    let folder = env::var("SEEDS").expect("SEEDS is set");
+    fs::create_dir_all(&folder).expect("the folder of the seeds can be made");
+    for (index, seed) in (TARGET.seeds)().iter().enumerate() {
+        fs::write(format!("{folder}/{index}"), seed).expect("seeds can be written");
+    }
+    0
+}
+
+/// A panic aborts, since it may not leave a function of C; libFuzzer keeps the input.
+#[unsafe(no_mangle)]
+extern "C" fn LLVMFuzzerTestOneInput(data: *const u8, size: usize) -> i32 {
+    // SAFETY: libFuzzer passes so many bytes, which live through the call; none have no address.
+    let input = if size == 0 { &[] } else { unsafe { slice::from_raw_parts(data, size) } };
+    (TARGET.run)(input);
+    0
+}

@@ -1,0 +1,84 @@
+//! Parsers of foreign bytes on bytes that nobody wrote: no panic, no hang, no access to what is not theirs.
+//!
+//! Here each target gets some thousand changed inputs, the same ones every time; `SEED=2 ROUNDS=1000000` gives others. `make fuzz` runs a
+//! target for as long as one likes, led by the coverage of the code (`campaign.rs`).
+
+mod mutator;
+mod targets;
+
+use std::env;
+
+use mutator::Mutator;
+
+fn number(name: &str, default: u64) -> u64 {
+    env::var(name).map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// Runs a target on changed seeds; each input that it takes for good becomes a seed.
+fn run(name: &str, rounds: u64) {
+    let target = targets::find(name);
+    let mut seeds = (target.seeds)();
+    let mut mutator = Mutator::new(number("SEED", 1));
+    let (mut good, mut bad) = (0, 0);
+    assert!(seeds.iter().filter(|seed| (target.run)(seed)).count() > 0, "{name}: no seed is taken");
+    for round in 0..number("ROUNDS", rounds) {
+        let input = mutator.change(&seeds);
+        let before = Dump { name, round, input: &input };
+        if (target.run)(&input) {
+            good += 1;
+            if seeds.len() < 500 {
+                seeds.push(input.clone());
+            }
+        } else {
+            bad += 1;
+        }
+        std::mem::forget(before);
+    }
+    println!("{name}: {good} inputs taken, {bad} refused");
+    assert!(good > 0, "{name}: no changed input is taken");
+}
+
+/// Says which input it was where a target panics.
+struct Dump<'a> {
+    name: &'a str,
+    round: u64,
+    input: &'a [u8],
+}
+
+impl Drop for Dump<'_> {
+    fn drop(&mut self) {
+        let path = format!("{}/{}-{}", env!("CARGO_TARGET_TMPDIR"), self.name, self.round);
+        let kept = std::fs::write(&path, self.input);
+        eprintln!("round {} of {}: the input is in {path} ({kept:?})", self.round, self.name);
+    }
+}
+
+#[test]
+fn ring() {
+    run("ring", 40_000);
+}
+
+#[test]
+fn perf() {
+    run("perf", 40_000);
+}
+
+#[test]
+fn document() {
+    run("document", 1_500);
+}
+
+#[test]
+fn object() {
+    run("object", 600);
+}
+
+#[test]
+fn record() {
+    run("record", 20_000);
+}
+
+#[test]
+fn recording() {
+    run("recording", 6_000);
+}
