@@ -3,6 +3,7 @@
 #
 #   ./setup.sh build   what building needs: a C compiler and the libraries below libbpf
 #   ./setup.sh test    that, and the clang that our own BPF C is compiled with
+#   ./setup.sh vm      what tests/vm needs to run test programs on other kernels
 #
 # Uses apt-get, with sudo only when not root. Where it cannot install it prints the list and fails.
 set -eu
@@ -12,7 +13,9 @@ case "${1-}" in
     build) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev" ;;
     # The committed objects are the output of this very version.
     test) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev clang-19" ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    # The machine, its only commands, what unpacks modules, and what makes programs small.
+    vm) packages="qemu-system-x86 busybox-static xz-utils binutils" ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 if ! command -v cargo >/dev/null; then

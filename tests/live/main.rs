@@ -1,7 +1,10 @@
-//! Runs on the kernel of this machine. Nothing is hooked system-wide but for the two tracepoints of the bootstrap object; everything
+//! Run on the kernel of this machine. Nothing is hooked system-wide but for the two tracepoints of the bootstrap object; everything
 //! else is run with `BPF_PROG_TEST_RUN`.
 //!
-//! Where the kernel refuses BPF every test is reported as ignored, by name, after what is missing.
+//! Where the kernel refuses BPF every test is reported as ignored, by name, after what is missing; where it lacks what a test needs
+//! (`needs.rs`), that test, with the reason.
+//!
+//! `VM_KERNELS="6.1 7.2"` runs the same tests on these kernels instead, each in a virtual machine (`tests/vm`).
 
 mod args;
 mod bootstrap;
@@ -10,6 +13,7 @@ mod commands;
 mod control;
 mod errors;
 mod maps;
+mod needs;
 mod perf;
 mod programs;
 mod readers;
@@ -21,10 +25,12 @@ mod tagged;
 mod tokio;
 mod variables;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use eunomia_runtime::Error;
-use libtest_mimic::{Arguments, Failed, Trial};
+use eunomia_vm::{Kernel, Run};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use needs::Machine;
 
 /// The result of a test: any error fails it.
 type Outcome = Result<(), Failed>;
@@ -127,6 +133,7 @@ const TESTS: &[Test] = &[
     ("errors::what_libbpf_cannot_attach", errors::what_libbpf_cannot_attach),
     ("errors::names_that_are_not_there", errors::names_that_are_not_there),
     ("errors::what_would_reach_wrong_memory", errors::what_would_reach_wrong_memory),
+    ("errors::an_arena_that_is_too_small", errors::an_arena_that_is_too_small),
     ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
 ];
 
@@ -138,7 +145,34 @@ fn errno(error: &Error) -> Option<i32> {
     }
 }
 
+/// How many rounds a test takes that would take `all`: fewer in a virtual machine, where each takes much longer.
+fn rounds(all: u64) -> u64 {
+    if eunomia_vm::kernel().is_some() { all.div_ceil(5) } else { all }
+}
+
 fn main() -> ExitCode {
+    match Kernel::requested() {
+        Ok(kernels) if kernels.is_empty() => here(),
+        Ok(kernels) => on(&kernels).map_or_else(not_run, ExitCode::from),
+        Err(error) => not_run(error),
+    }
+}
+
+fn not_run(error: eunomia_vm::Error) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(125)
+}
+
+/// The same tests on other kernels: this program, with its arguments, in a machine for each.
+fn on(kernels: &[Kernel]) -> Result<u8, eunomia_vm::Error> {
+    let run = Run::this()?.file(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf"))?;
+    let run = ["plain.json", "sampled.json", "streams.bpf.o"]
+        .into_iter()
+        .try_fold(run, |run, name| run.file(Path::new(env!("OUT_DIR")).join(name)))?;
+    run.on(kernels)
+}
+
+fn here() -> ExitCode {
     let preflight = eunomia_runtime::preflight();
     let permitted = preflight.ok();
     if !permitted {
@@ -147,6 +181,11 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Process events, perf rings and signals are shared by all.
     arguments.test_threads = Some(1);
-    let trials = TESTS.iter().map(|&(name, test)| Trial::test(name, test).with_ignored_flag(!permitted));
+    needs::check(TESTS.iter().map(|(name, _)| *name));
+    let machine = Machine::this();
+    let trials = TESTS.iter().map(|&(name, test)| match machine.lacks(name) {
+        Some(why) if permitted => Trial::ignorable_test(name, move || Ok(Completion::ignored_with(why))),
+        _ => Trial::test(name, test).with_ignored_flag(!permitted),
+    });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

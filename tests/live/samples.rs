@@ -112,7 +112,7 @@ pub(crate) fn entries_come_and_go_meanwhile() -> Outcome {
     let seen = thread::scope(|scope| {
         let sampling = scope.spawn(|| {
             let mut seen = 0;
-            for _ in 0..25 {
+            for _ in 0..super::rounds(25) {
                 let sample = sampler.sample()?;
                 let keys = sorted(sample.keys());
                 assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "a key came twice");
@@ -151,7 +151,7 @@ pub(crate) fn a_walk_that_starts_over() -> Outcome {
     let complete = thread::scope(|scope| {
         let sampling = scope.spawn(|| {
             let mut complete = 0;
-            for _ in 0..100 {
+            for _ in 0..super::rounds(100) {
                 let result = sampler.sample().map(|sample| sample.len());
                 let keys = sorted(sampler.entries().keys());
                 assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "a key came twice");
@@ -181,7 +181,7 @@ pub(crate) fn a_walk_that_starts_over() -> Outcome {
 
 /// What is written as a whole is taken once: no count is lost, and none comes twice.
 pub(crate) fn taking_loses_nothing() -> Outcome {
-    const ROUNDS: u64 = 500;
+    let rounds = super::rounds(500);
     let skel = load()?;
     let (table, count) = (skel.maps()?.table, skel.progs()?.count);
     let mut sampler = table.sampler()?;
@@ -196,20 +196,20 @@ pub(crate) fn taking_loses_nothing() -> Outcome {
             }
             Ok::<_, eunomia_runtime::Error>((taken, samples))
         });
-        let counted = (0..ROUNDS).try_for_each(|_| run(&count, 5000, 0));
+        let counted = (0..rounds).try_for_each(|_| run(&count, 5000, 0));
         done.store(true, Ordering::Relaxed);
         counted.and(taking.join().unwrap())
     })?;
     assert!(samples > 1, "nothing was taken meanwhile");
     taken += sampler.take()?.values().iter().map(|total| total.count).sum::<u64>();
-    assert_eq!(taken, 5000 * ROUNDS);
+    assert_eq!(taken, 5000 * rounds);
     assert!(sampler.sample()?.is_empty());
     Ok(())
 }
 
 /// What is added in place is in the differences of samples, whoever adds it and wherever.
 pub(crate) fn differences_lose_nothing() -> Outcome {
-    const ROUNDS: u64 = 300;
+    let rounds = super::rounds(300);
     let skel = load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     let part = vec![Part::default(); cpus()];
@@ -240,11 +240,11 @@ pub(crate) fn differences_lose_nothing() -> Outcome {
             }
             compare()
         });
-        let added = (0..ROUNDS).try_for_each(|round| run(&progs.add, 5000, round));
+        let added = (0..rounds).try_for_each(|round| run(&progs.add, 5000, round));
         done.store(true, Ordering::Relaxed);
         added.and(comparing.join().unwrap())
     })?;
-    assert_eq!(sums, [5000 * ROUNDS; 4]);
+    assert_eq!(sums, [5000 * rounds; 4]);
     Ok(())
 }
 

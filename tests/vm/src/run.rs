@@ -1,0 +1,143 @@
+//! A program that is run on kernels, one after the other.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    path::{self, Path, PathBuf},
+    time::Instant,
+};
+
+use crate::{
+    Ended, Error, Kernel,
+    error::Tried as _,
+    initramfs::Initramfs,
+    machine::{self, Limits},
+};
+
+/// The variable that says inside of a machine which kernel was asked for.
+const NAME: &str = "VM_KERNEL";
+
+/// How often a machine that did not boot is started again.
+const RETRIES: u32 = 3;
+
+/// What a shell says of a command that could not be run.
+const NOT_RUN: u8 = 125;
+
+/// Inside of a machine, the kernel as it was asked for.
+pub fn kernel() -> Option<String> {
+    env::var(NAME).ok()
+}
+
+/// A program, and what it finds in the machine.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) folder: PathBuf,
+    pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Run {
+    /// A program in the present folder, with the environment that cargo and Rust programs read, the variables that `VM_ENV` names and the
+    /// files and folders of `VM_FILES` (both as lists with colons).
+    ///
+    /// # Errors
+    /// Where there is no present folder.
+    pub fn new(program: impl AsRef<Path>, args: impl IntoIterator<Item = OsString>) -> Result<Run, Error> {
+        let absolute = |path: &Path| path::absolute(path).tried(|| format!("find {}", path.display()));
+        let list = |name: &str| env::split_paths(&env::var_os(name).unwrap_or_default()).collect::<Vec<_>>();
+        let named = list("VM_ENV");
+        let wanted = |name: &OsStr| {
+            let starts = |start: &str| name.as_bytes().starts_with(start.as_bytes());
+            // Where the loader finds libraries of the toolchain, if the program has any.
+            starts("CARGO") || starts("RUST") || name == "LD_LIBRARY_PATH" || named.iter().any(|known| known.as_os_str() == name)
+        };
+        Ok(Run {
+            program: absolute(program.as_ref())?,
+            args: args.into_iter().collect(),
+            folder: env::current_dir().tried(|| "find the present folder".to_owned())?,
+            env: env::vars_os().filter(|(name, _)| wanted(name)).collect(),
+            files: list("VM_FILES")
+                .iter()
+                .filter(|file| !file.as_os_str().is_empty())
+                .map(|file| absolute(file))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// This very program, with its arguments.
+    ///
+    /// # Errors
+    /// As [`new`](Run::new).
+    pub fn this() -> Result<Run, Error> {
+        Run::new(env::current_exe().tried(|| "find this program".to_owned())?, env::args_os().skip(1))
+    }
+
+    /// Takes a file, or a folder with all that is in it, into the machine, at its place on this one.
+    ///
+    /// # Errors
+    /// Where there is no present folder.
+    pub fn file(mut self, path: impl AsRef<Path>) -> Result<Run, Error> {
+        self.files.push(path::absolute(path.as_ref()).tried(|| format!("find {}", path.as_ref().display()))?);
+        Ok(self)
+    }
+
+    /// Sets a variable of the environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Run {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs it on each kernel and says how that ended. The result is 0 where it succeeded on all of them, else the first status that is not
+    /// 0, or 125 where a machine did not boot.
+    ///
+    /// # Errors
+    /// Where a kernel cannot be fetched or a machine not be prepared.
+    pub fn on(&self, kernels: &[Kernel]) -> Result<u8, Error> {
+        let limits = Limits::from_env()?;
+        // Before anything is run, so that one that is missing is known at once.
+        kernels.iter().try_for_each(|kernel| kernel.cached().map(drop))?;
+        let work = tempfile::Builder::new().prefix("eunomia-vm-").tempdir().tried(|| "create a folder for a machine".to_owned())?;
+        let mut results = Vec::new();
+        for kernel in kernels {
+            let start = Instant::now();
+            let ended = self.boot(kernel, &limits, work.path())?;
+            results.push((kernel, ended, start.elapsed()));
+        }
+        let mut failed = None;
+        for (kernel, ended, time) in results {
+            let (status, text) = match ended {
+                Ended::Status(0) => (0, "passed".to_owned()),
+                Ended::Status(status) => (status, format!("FAILED with status {status}")),
+                Ended::NotBooted(why) => (NOT_RUN, format!("NOT TESTED: {why}, {} times", 1 + RETRIES)),
+                Ended::Died(why) => (101, format!("FAILED: {why}")),
+            };
+            eprintln!("kernel {kernel}: {text} ({:.1} s)", time.as_secs_f32());
+            failed = failed.or((status != 0).then_some(status));
+        }
+        Ok(failed.unwrap_or(0))
+    }
+
+    /// One kernel. A machine that was not ready for the test is started again: whatever that was, it was not the test.
+    fn boot(&self, kernel: &Kernel, limits: &Limits, work: &Path) -> Result<Ended, Error> {
+        let cached = kernel.cached()?;
+        let run = self.clone().env(NAME, kernel.to_string());
+        let initramfs = work.join("initramfs");
+        Initramfs::new(&run, work)?.write(&cached, &initramfs)?;
+        eprintln!("kernel {kernel}: {}", cached.release);
+        let mut retries = 0;
+        loop {
+            let ended = machine::boot(&cached, &initramfs, limits, work)?;
+            let (Ended::NotBooted(why) | Ended::Died(why)) = &ended else { return Ok(ended) };
+            eprint!("kernel {kernel}: {why}\n{}", machine::tail(work));
+            if retries == RETRIES || matches!(ended, Ended::Died(_)) {
+                return Ok(ended);
+            }
+            retries += 1;
+            eprintln!("kernel {kernel}: not the test's fault, starting the machine again ({retries} of {RETRIES})");
+        }
+    }
+}
