@@ -119,8 +119,7 @@ impl<K> Program<'_, K> {
                 )
             }
             Target::Tc { interface, direction } => {
-                let tried = self.tried(&format!("{direction:?} of the interface {interface}"));
-                self.link_to(tried, interface, direction.attach_type(), 0)
+                self.link_tcx(self.tried(&format!("{direction:?} of the interface {interface}")), interface, direction)
             }
         }
     }
@@ -140,6 +139,17 @@ impl<K> Program<'_, K> {
         }
         // SAFETY: the descriptor is new and nobody else's.
         Ok(self.held(Held::Kernel(unsafe { OwnedFd::from_raw_fd(fd) })))
+    }
+
+    fn link_tcx(&self, tried: String, interface: u32, direction: Direction) -> Result<Link> {
+        self.link_to(tried, interface, direction.attach_type(), 0).map_err(|error| match error {
+            // An attach type that the kernel does not know.
+            Error::Kernel(mut refusal) if refusal.source.raw_os_error() == Some(libc::EINVAL) => {
+                refusal.hint = Some("tc programs are attached through tcx, which kernels have from 6.6 on".to_owned());
+                Error::Kernel(refusal)
+            }
+            error => error,
+        })
     }
 
     fn tried(&self, to: &str) -> String {
@@ -171,8 +181,7 @@ impl Program<'_, Tc> {
     /// [`Error::Kernel`]; EINVAL before 6.6.
     pub fn attach_to(&self, interface: impl Into<Interface>, direction: Direction) -> Result<Link> {
         let interface = interface.into();
-        let tried = self.tried(&format!("{direction:?} of the interface {interface:?}"));
-        self.link_to(tried, interface.index()?, direction.attach_type(), 0)
+        self.link_tcx(self.tried(&format!("{direction:?} of the interface {interface:?}")), interface.index()?, direction)
     }
 }
 
