@@ -9,7 +9,7 @@ use eunomia_runtime::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for name in ["arena", "args", "bootstrap", "kinds", "maps", "names", "programs", "refused", "samples", "shapes", "streams"] {
+    for name in ["arena", "args", "bootstrap", "kinds", "maps", "names", "newer", "programs", "refused", "samples", "shapes", "streams"] {
         Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
     }
     let files = [("KIND_OPEN", "struct open_event"), ("KIND_READ", "struct data_event"), ("3", "struct data_event")];

@@ -6,13 +6,14 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 12] = [
+const FIXTURES: [(&str, &str); 13] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
     ("kinds", "bpf/kinds.json"),
     ("maps", "bpf/maps.json"),
     ("names", "bpf/names.json"),
+    ("newer", "bpf/newer.json"),
     ("programs", "bpf/programs.json"),
     ("refused", "bpf/refused.json"),
     ("samples", "bpf/samples.json"),

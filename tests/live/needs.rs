@@ -2,23 +2,34 @@
 
 use std::fs;
 
-use Need::{Cargo, Linux};
+use Need::{Before, Cargo, Linux};
 
 /// Something that not every machine has.
 #[derive(Clone, Copy)]
 pub(crate) enum Need {
     /// What kernels have from this version on.
     Linux(u32, u32, &'static str),
+    /// A kernel that lacks what came with this version.
+    Before(u32, u32, &'static str),
     /// Cargo, and the sources.
     Cargo,
 }
+
+const USER_RING: &str = "the ring buffer that programs read, of the fixture `newer`,";
 
 /// Each test that needs something, or all of a module whose name ends with `::`.
 const NEEDS: &[(&str, Need)] = &[
     ("bootstrap::the_demo_shows_its_own_processes", Cargo),
     ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
     ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),
+    ("readers::what_programs_count_is_lost", Linux(5, 17, "bpf_loop, of the fixture `flood`,")),
+    // All three are in one fixture.
+    ("commands::", Linux(6, 1, USER_RING)),
+    ("maps::bloom_filters", Linux(6, 1, USER_RING)),
+    ("maps::storage_of_tasks", Linux(6, 1, USER_RING)),
+    ("programs::cookies_reach_programs", Linux(5, 15, "the cookie of a probe")),
     ("programs::tcx_on_an_interface", Linux(6, 6, "tcx")),
+    ("programs::tcx_before_linux_6_6", Before(6, 6, "tcx")),
 ];
 
 /// Looks at the machine, once for all tests.
@@ -42,8 +53,9 @@ impl Machine {
             Linux(major, minor, what) if self.version < (major, minor) => {
                 Some(format!("{what} came with Linux {major}.{minor}, this is {}", self.release))
             }
+            Before(major, minor, what) if self.version >= (major, minor) => Some(format!("this kernel has {what}")),
             Cargo if eunomia_vm::kernel().is_some() => Some("the virtual machine has no cargo".to_owned()),
-            Linux(..) | Cargo => None,
+            Linux(..) | Before(..) | Cargo => None,
         })
     }
 }

@@ -10,7 +10,7 @@ use eunomia_tests::built::{
     streams,
 };
 
-use super::{Outcome, maps::cpus};
+use super::{Outcome, maps::cpus, streams::parts};
 
 fn load() -> eunomia_runtime::Result<samples::Loaded> {
     samples::open()?.load()
@@ -18,10 +18,12 @@ fn load() -> eunomia_runtime::Result<samples::Loaded> {
 
 /// Runs a program of `bpf/samples.bpf.c`, which returns how far it came.
 fn run(program: &Program<'_>, count: u64, start: u64) -> eunomia_runtime::Result<()> {
-    let mut args = [count, start].map(u64::to_ne_bytes).concat();
-    let run = program.test_run(Some(&mut args), None)?;
-    assert_eq!(u64::from(run.return_value), count);
-    Ok(())
+    parts(count).try_for_each(|(count, first)| {
+        let mut args = [count, start + first].map(u64::to_ne_bytes).concat();
+        let run = program.test_run(Some(&mut args), None)?;
+        assert_eq!(u64::from(run.return_value), count);
+        Ok(())
+    })
 }
 
 fn sorted<T: Clone + Ord>(items: &[T]) -> Vec<T> {

@@ -20,10 +20,19 @@ pub(crate) fn load() -> eunomia_runtime::Result<streams::Loaded> {
     streams::open()?.load()
 }
 
+/// Parts of a loop, as the programs take them: how many rounds, and the first.
+pub(crate) fn parts(count: u64) -> impl Iterator<Item = (u64, u64)> {
+    // `bpf/repeat.h`.
+    const MOST: u64 = 64;
+    (0..count).step_by(MOST as usize).map(move |first| ((count - first).min(MOST), first))
+}
+
 /// Runs a producer of `bpf/streams.bpf.c`.
 pub(crate) fn run(program: &Program<'_>, count: u64, start: u64, producer: u64) -> eunomia_runtime::Result<()> {
-    let mut args = [count, start, producer].map(u64::to_ne_bytes).concat();
-    program.test_run(Some(&mut args), None).map(drop)
+    parts(count).try_for_each(|(count, first)| {
+        let mut args = [count, start + first, producer].map(u64::to_ne_bytes).concat();
+        program.test_run(Some(&mut args), None).map(drop)
+    })
 }
 
 /// Whether the fields that a producer computes fit together.
