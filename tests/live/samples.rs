@@ -256,14 +256,15 @@ pub(crate) fn a_value_of_all_cpus() -> Outcome {
     let part = |cpu: usize| Part { count: 10 + cpu as u32, bytes: 1, last: 7 - cpu.min(7) as u32 };
     let values: Vec<_> = (0..cpus()).map(part).collect();
     // More than there is memory for at first, of 16 bytes for each CPU.
-    for key in 0..20_000 {
+    let count = super::rounds(25_000) as u32;
+    for key in 0..count {
         maps.parts.insert(&key, &values)?;
     }
     let mut sampler = maps.parts.sampler()?;
     for taken in [false, true] {
         let sample = if taken { sampler.take()? } else { sampler.sample()? };
-        assert_eq!(sorted(sample.keys()), (0..20_000).collect::<Vec<_>>());
-        assert_eq!((sample.iter().len(), sample.len()), (20_000, 20_000));
+        assert_eq!(sorted(sample.keys()), (0..count).collect::<Vec<_>>());
+        assert_eq!((sample.iter().len(), sample.len()), (count as usize, count as usize));
         for (_, parts) in sample.iter() {
             assert!(parts.iter().eq(&values));
             assert_eq!(parts.sum(|part| u64::from(part.count)), values.iter().map(|part| u64::from(part.count)).sum::<u64>());

@@ -3,7 +3,7 @@
 use std::{
     env,
     fs::{self, File},
-    io,
+    io::{self, Write},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -51,8 +51,8 @@ impl Limits {
     }
 }
 
-/// Boots `kernel`. What the test prints goes to standard output as it comes; the kernel's messages stand in `console` of `work`.
-pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Path) -> Result<Ended, Error> {
+/// Boots `kernel`. What the test prints goes to `out` as it comes; the kernel's messages stand in `console` of `work`.
+pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Path, out: &mut (dyn Write + Send)) -> Result<Ended, Error> {
     let log = || File::create(work.join("qemu")).tried(|| "create a log".to_owned());
     for name in ["console", "control"] {
         fs::write(work.join(name), "").tried(|| "create a log".to_owned())?;
@@ -71,12 +71,13 @@ pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Pa
     command.current_dir(work).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log()?);
     let mut machine = Machine(command.spawn().map_err(|error| command::missing(&command, &error))?);
     let mut printed = machine.0.stdout.take().expect("it is a pipe");
-    let printing = thread::spawn(move || io::copy(&mut printed, &mut io::stdout()));
-    let ended = machine.wait(limits, &work.join("control"))?;
-    drop(machine);
-    // Where nobody reads it any more the status is still true.
-    _ = printing.join();
-    Ok(ended)
+    thread::scope(|scope| {
+        // Where nobody reads it any more the status is still true.
+        scope.spawn(|| io::copy(&mut printed, out));
+        let ended = machine.wait(limits, &work.join("control"));
+        drop(machine);
+        ended
+    })
 }
 
 /// The last of what the kernel, and QEMU, said.

@@ -1,11 +1,18 @@
-//! A program that is run on kernels, one after the other.
+//! A program that is run on kernels.
 
 use std::{
     env,
     ffi::{OsStr, OsString},
+    io::{self, Write},
+    num::NonZero,
     os::unix::ffi::OsStrExt as _,
     path::{self, Path, PathBuf},
-    time::Instant,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -91,8 +98,8 @@ impl Run {
         self
     }
 
-    /// Runs it on each kernel and says how that ended. The result is 0 where it succeeded on all of them, else the first status that is not
-    /// 0, or 125 where a machine did not boot.
+    /// Runs it on each kernel and says how that ended: with one kernel all is printed as it comes, of several each when it ends. The result
+    /// is 0 where it succeeded on all of them, else the first status that is not 0, or 125 where a machine did not boot.
     ///
     /// # Errors
     /// Where a kernel cannot be fetched or a machine not be prepared.
@@ -100,44 +107,74 @@ impl Run {
         let limits = Limits::from_env()?;
         // Before anything is run, so that one that is missing is known at once.
         kernels.iter().try_for_each(|kernel| kernel.cached().map(drop))?;
-        let work = tempfile::Builder::new().prefix("eunomia-vm-").tempdir().tried(|| "create a folder for a machine".to_owned())?;
-        let mut results = Vec::new();
-        for kernel in kernels {
-            let start = Instant::now();
-            let ended = self.boot(kernel, &limits, work.path())?;
-            results.push((kernel, ended, start.elapsed()));
-        }
+        let ends = match kernels {
+            [kernel] => vec![self.run(kernel, &limits, &mut io::stdout())?],
+            _ => self.run_all(kernels, &limits)?,
+        };
         let mut failed = None;
-        for (kernel, ended, time) in results {
+        for (kernel, End { ended, time }) in kernels.iter().zip(ends) {
             let (status, text) = match ended {
                 Ended::Status(0) => (0, "passed".to_owned()),
                 Ended::Status(status) => (status, format!("FAILED with status {status}")),
                 Ended::NotBooted(why) => (NOT_RUN, format!("NOT TESTED: {why}, {} times", 1 + RETRIES)),
                 Ended::Died(why) => (101, format!("FAILED: {why}")),
             };
-            eprintln!("kernel {kernel}: {text} ({:.1} s)", time.as_secs_f32());
+            println!("kernel {kernel}: {text} ({:.1} s)", time.as_secs_f32());
             failed = failed.or((status != 0).then_some(status));
         }
         Ok(failed.unwrap_or(0))
     }
 
+    /// Several kernels, as many at once as this machine has CPUs, and the ends in the order of the kernels.
+    fn run_all(&self, kernels: &[Kernel], limits: &Limits) -> Result<Vec<End>, Error> {
+        let next = AtomicUsize::new(0);
+        let ends: Vec<_> = kernels.iter().map(|_| OnceLock::new()).collect();
+        thread::scope(|scope| {
+            for _ in 0..thread::available_parallelism().map_or(1, NonZero::get).min(kernels.len()) {
+                scope.spawn(|| {
+                    while let Some((kernel, end)) = {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        kernels.get(index).zip(ends.get(index))
+                    } {
+                        let mut printed = Vec::new();
+                        _ = end.set(self.run(kernel, limits, &mut printed));
+                        // Where nobody reads it any more the status is still true.
+                        _ = io::stdout().write_all(&printed);
+                    }
+                });
+            }
+        });
+        ends.into_iter().map(|end| end.into_inner().expect("each was taken by a thread")).collect()
+    }
+
     /// One kernel. A machine that was not ready for the test is started again: whatever that was, it was not the test.
-    fn boot(&self, kernel: &Kernel, limits: &Limits, work: &Path) -> Result<Ended, Error> {
+    fn run(&self, kernel: &Kernel, limits: &Limits, out: &mut (dyn Write + Send)) -> Result<End, Error> {
+        let start = Instant::now();
+        let print = || "print what happens".to_owned();
+        let work = tempfile::Builder::new().prefix("eunomia-vm-").tempdir().tried(|| "create a folder for a machine".to_owned())?;
+        let work = work.path();
         let cached = kernel.cached()?;
-        let run = self.clone().env(NAME, kernel.to_string());
         let initramfs = work.join("initramfs");
-        Initramfs::new(&run, work)?.write(&cached, &initramfs)?;
-        eprintln!("kernel {kernel}: {}", cached.release);
+        Initramfs::new(&self.clone().env(NAME, kernel.to_string()), work)?.write(&cached, &initramfs)?;
+        writeln!(out, "kernel {kernel}: {}", cached.release).tried(print)?;
         let mut retries = 0;
         loop {
-            let ended = machine::boot(&cached, &initramfs, limits, work)?;
-            let (Ended::NotBooted(why) | Ended::Died(why)) = &ended else { return Ok(ended) };
-            eprint!("kernel {kernel}: {why}\n{}", machine::tail(work));
-            if retries == RETRIES || matches!(ended, Ended::Died(_)) {
-                return Ok(ended);
+            let ended = machine::boot(&cached, &initramfs, limits, work, out)?;
+            if let Ended::NotBooted(why) | Ended::Died(why) = &ended {
+                write!(out, "kernel {kernel}: {why}\n{}", machine::tail(work)).tried(print)?;
+            }
+            if retries == RETRIES || !matches!(ended, Ended::NotBooted(_)) {
+                return Ok(End { ended, time: start.elapsed() });
             }
             retries += 1;
-            eprintln!("kernel {kernel}: not the test's fault, starting the machine again ({retries} of {RETRIES})");
+            writeln!(out, "kernel {kernel}: not the test's fault, starting the machine again ({retries} of {RETRIES})").tried(print)?;
         }
     }
+}
+
+/// How it went on a kernel.
+#[derive(Debug)]
+struct End {
+    ended: Ended,
+    time: Duration,
 }
