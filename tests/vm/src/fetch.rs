@@ -25,6 +25,7 @@ pub(crate) fn fetch(kernel: &Kernel, cache: &Path, folder: &Path) -> Result<(), 
         let others: Vec<_> = names.lines().filter_map(release).filter_map(|name| name.split('-').next()).collect();
         return Err(refused(match updated {
             Err(error) if others.is_empty() => error.to_string(),
+            _ if others.is_empty() => format!("the suite {} has no kernels for virtual machines", kernel.suite),
             _ => format!("the suite {} has no {}; it has {}", kernel.suite, kernel.version, others.join(", ")),
         }));
     };
@@ -63,7 +64,7 @@ impl Apt {
             "Dir::Etc::SourceList \"/dev/null\";\nDir::Etc::SourceParts \"{place}/sources\";\nDir::State \"{place}/state\";\n\
              Dir::State::status \"{place}/state/status\";\nDir::Cache \"{place}/cache\";\nDir::Etc::Preferences \"/dev/null\";\n\
              Dir::Etc::PreferencesParts \"/dev/null\";\nAPT::Architecture \"amd64\";\nAPT::Architectures \"amd64\";\n\
-             APT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\nAcquire::IndexTargets::deb::Contents-deb::DefaultEnabled \"false\";\n\
+             APT::Sandbox::User \"root\";\nAPT::Update::Error-Mode \"any\";\nAcquire::Languages \"none\";\nAcquire::IndexTargets::deb::Contents-deb::DefaultEnabled \"false\";\n\
              Acquire::Retries \"3\";\n#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n\
              #clear APT::Update::Pre-Invoke;\n"
         );

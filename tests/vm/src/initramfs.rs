@@ -14,7 +14,7 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 
 use crate::{Error, Run, command, error::Tried as _, kernel::Cached};
 
-const BUSYBOX: &str = "/bin/busybox";
+pub(crate) const BUSYBOX: &str = "/bin/busybox";
 const INIT: &str = include_str!("init.sh");
 
 /// Each path in the machine, and what is there. A folder comes before what is in it.
@@ -32,7 +32,7 @@ impl Initramfs {
     /// What `run` needs on any kernel: the program with its libraries and files, each at its place on this machine.
     pub(crate) fn new(run: &Run, work: &Path) -> Result<Initramfs, Error> {
         let mut this = Initramfs::default();
-        this.add("/bin/busybox".into(), read(Path::new(BUSYBOX))?, 0o755);
+        this.add(BUSYBOX.into(), read(Path::new(BUSYBOX))?, 0o755);
         this.add("/init".into(), INIT.into(), 0o755);
         this.add("/test".into(), script(run), 0o644);
         this.add(run.program.clone(), without_debug_info(&run.program, work)?, 0o755);

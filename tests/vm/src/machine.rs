@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Error, command, error::Tried as _, kernel::Cached};
+use crate::{Error, command, error::Tried as _, initramfs, kernel::Cached};
 
 /// How a boot ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,14 @@ impl Limits {
     }
 }
 
+const QEMU: &str = "qemu-system-x86_64";
+
+/// Whether the programs are there that a machine is made of.
+pub(crate) fn check() -> Result<(), Error> {
+    command::output(Command::new(QEMU).arg("--version"))?;
+    command::output(Command::new(initramfs::BUSYBOX).arg("true")).map(drop)
+}
+
 /// Boots `kernel`. What the test prints goes to `out` as it comes; the kernel's messages stand in `console` of `work`.
 pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Path, out: &mut (dyn Write + Send)) -> Result<Ended, Error> {
     let log = || File::create(work.join("qemu")).tried(|| "create a log".to_owned());
@@ -60,7 +68,7 @@ pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Pa
     // Software emulation alone: where /dev/kvm opens but does not work QEMU aborts and does not fall back. The machine ends with this
     // process, however that ends.
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-nodefaults", "-no-user-config"]);
+    command.args(["--pdeathsig", "KILL", QEMU, "-accel", "tcg", "-cpu", "max", "-nodefaults", "-no-user-config"]);
     command.args(["-display", "none", "-no-reboot", "-m", &limits.memory.to_string(), "-smp", &limits.cpus.to_string()]);
     command.args(["-chardev", "file,id=console,path=console", "-serial", "chardev:console"]);
     command.args(["-chardev", "stdio,id=test,signal=off", "-serial", "chardev:test"]);

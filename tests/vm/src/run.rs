@@ -105,7 +105,8 @@ impl Run {
     /// Where a kernel cannot be fetched or a machine not be prepared.
     pub fn on(&self, kernels: &[Kernel]) -> Result<u8, Error> {
         let limits = Limits::from_env()?;
-        // Before anything is run, so that one that is missing is known at once.
+        // Before anything is run, so that what is missing is known at once, and is no machine that did not boot.
+        machine::check()?;
         kernels.iter().try_for_each(|kernel| kernel.cached().map(drop))?;
         let ends = match kernels {
             [kernel] => vec![self.run(kernel, &limits, &mut io::stdout())?],
