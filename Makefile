@@ -14,10 +14,10 @@ test:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 	cargo test --locked --workspace --doc
 	VM_KERNELS=none cargo test --locked --workspace --lib --bins --tests
-	@$(MAKE) --no-print-directory test-vm KERNEL="$${VM_KERNELS-all}"
+	@$(MAKE) --no-print-directory test-vm
 
-# The live tests on other kernels: KERNEL=6.1, several, or all of the matrix. `VM_KERNELS=none make test` leaves it out.
-KERNEL ?= all
+# The live tests on other kernels: KERNEL=6.1, several, or all of the matrix. `make test VM_KERNELS=none` leaves it out.
+KERNEL ?= $(or $(VM_KERNELS),all)
 test-vm:
 ifeq ($(KERNEL),none)
 	@echo "VM_KERNELS=none: THE KERNEL MATRIX IS LEFT OUT, the live tests ran on this machine's kernel alone" >&2

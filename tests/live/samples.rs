@@ -256,7 +256,7 @@ pub(crate) fn a_value_of_all_cpus() -> Outcome {
     let part = |cpu: usize| Part { count: 10 + cpu as u32, bytes: 1, last: 7 - cpu.min(7) as u32 };
     let values: Vec<_> = (0..cpus()).map(part).collect();
     // More than there is memory for at first, of 16 bytes for each CPU.
-    let count = super::rounds(25_000) as u32;
+    let count = super::rounds(20_000).max(5000) as u32;
     for key in 0..count {
         maps.parts.insert(&key, &values)?;
     }

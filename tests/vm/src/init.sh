@@ -4,10 +4,9 @@
 #   ttyS0  the kernel's messages
 #   ttyS1  what the test prints
 #   ttyS2  one line each: `ready` before the test, then `status N`; or `failed` and what could not be prepared
-/bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /var/tmp /etc
+/bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /var/tmp /etc /usr
 /bin/busybox --install -s /bin
 for folder in /sbin /usr/bin /usr/sbin; do
-    mkdir -p "${folder%/*}"
     [ -e "$folder" ] || ln -s /bin "$folder"
 done
 export PATH=/bin HOME=/root
