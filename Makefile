@@ -1,4 +1,4 @@
-.PHONY: demo test layouts vmlinux fuzz soak bench skeletons
+.PHONY: demo test test-vm kernels layouts vmlinux fuzz soak bench skeletons
 
 # Builds and runs the bootstrap example for five seconds.
 demo:
@@ -13,7 +13,23 @@ test:
 	./tests/dependencies.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 	cargo test --locked --workspace --doc
-	cargo test --locked --workspace --lib --bins --tests
+	VM_KERNELS=none cargo test --locked --workspace --lib --bins --tests
+	@$(MAKE) --no-print-directory test-vm
+
+# The live tests on other kernels: KERNEL=6.1, several, or all of the matrix. `make test VM_KERNELS=none` leaves it out.
+KERNEL ?= $(or $(VM_KERNELS),all)
+test-vm:
+ifeq ($(KERNEL),none)
+	@echo "VM_KERNELS=none: THE KERNEL MATRIX IS LEFT OUT, the live tests ran on this machine's kernel alone" >&2
+else
+	./setup.sh vm
+	VM_KERNELS="$(KERNEL)" cargo test --locked -p eunomia-tests --test live
+endif
+
+# Puts the kernels of the matrix into the cache; the tests need no network then.
+kernels:
+	./setup.sh vm
+	cargo run --locked --quiet -p eunomia-vm fetch
 
 # Holds CASES random structs, from SEED on, against the C compiler; `make test` takes 200.
 layouts:

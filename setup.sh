@@ -2,8 +2,9 @@
 # Installs what the workspace needs beside Rust, git and make, and prepares this machine for BPF.
 #
 #   ./setup.sh build   what building needs: a C compiler and the libraries below libbpf
-#   ./setup.sh test    that, and the clang that our own BPF C is compiled with
+#   ./setup.sh test    that, the clang that our own BPF C is compiled with, and busybox
 #   ./setup.sh fuzz    that, and libFuzzer
+#   ./setup.sh vm      what tests/vm needs to run test programs on other kernels
 #
 # Uses apt-get, with sudo only when not root. Where it cannot install it prints the list and fails.
 set -eu
@@ -11,11 +12,13 @@ set -eu
 case "${1-}" in
     # libbpf is C and stands on libelf and zlib; pkg-config finds them.
     build) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev" ;;
-    # The committed objects are the output of this very version.
-    test) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev clang-19" ;;
+    # The committed objects are the output of this very version; the tests of tests/vm start no machine, but prepare one.
+    test) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev clang-19 busybox-static" ;;
     # libFuzzer is C++ and comes with clang's runtime libraries.
     fuzz) packages="gcc g++ libc6-dev pkg-config libelf-dev zlib1g-dev clang-19 libclang-rt-19-dev" ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    # The machine, its only commands, what unpacks modules, and what makes programs small.
+    vm) packages="qemu-system-x86 busybox-static xz-utils binutils" ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 if ! command -v cargo >/dev/null; then

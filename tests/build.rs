@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "kinds",
         "maps",
         "names",
+        "newer",
         "programs",
         "refused",
         "samples",

@@ -153,6 +153,13 @@ int on_calls(void *ctx)
     return 0;
 }
 
+SEC("?kprobe")
+int on_function(void *ctx)
+{
+    run_here(ctx);
+    return 0;
+}
+
 SEC("?kprobe.multi")
 int on_functions(void *ctx)
 {

@@ -1,4 +1,4 @@
-// A map of every kind that has a handle of its own.
+// A map of every kind that has a handle of its own and is on all kernels; `newer.bpf.c` has the others.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -27,14 +27,11 @@ map(array, ARRAY, 3, __type(key, unsigned int); __type(value, struct cell););
 map(in_place, ARRAY, 3, __type(key, unsigned int); __type(value, unsigned int); __uint(map_flags, BPF_F_MMAPABLE););
 map(queue, QUEUE, 2, __type(value, struct cell););
 map(stack, STACK, 2, __type(value, struct cell););
-map(bloom, BLOOM_FILTER, 100, __type(value, unsigned long long););
 map(trie, LPM_TRIE, 8, __type(key, struct prefix); __type(value, unsigned int); __uint(map_flags, BPF_F_NO_PREALLOC););
 map(stacks, STACK_TRACE, 16, __type(key, unsigned int); __uint(value_size, 20 * sizeof(unsigned long long)););
 map(calls, PROG_ARRAY, 2, __type(key, unsigned int); __type(value, unsigned int););
 map(cgroups, CGROUP_ARRAY, 1, __type(key, unsigned int); __type(value, unsigned int););
 map(sockets, SOCKMAP, 1, __type(key, unsigned int); __type(value, unsigned long long););
-map(commands, USER_RINGBUF, 4096);
-map(tasks, TASK_STORAGE, 0, __type(key, int); __type(value, struct cell); __uint(map_flags, BPF_F_NO_PREALLOC););
 
 struct inner {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -101,39 +98,6 @@ int sample(void *ctx)
 {
     stack_id = bpf_get_stackid(ctx, &stacks, 0);
     return 0;
-}
-
-struct command {
-    unsigned long long number;
-    unsigned long long payload[24];
-};
-
-// Of the commands: how many came, those that are short or broken apart, and the sum of their numbers.
-unsigned long long received, broken, numbers;
-struct command last;
-
-static long receive(struct bpf_dynptr *record, void *ctx)
-{
-    struct command *command = bpf_dynptr_data(record, 0, sizeof(*command));
-
-    if (!command) {
-        broken += 1;
-        return 0;
-    }
-    for (int i = 0; i < 24; i++)
-        if (command->payload[i] != command->number)
-            broken += 1;
-    received += 1;
-    numbers += command->number;
-    last = *command;
-    return command->number == ~0ULL;
-}
-
-// Reads the commands that are there, up to one that tells to stop.
-SEC("raw_tp/drain")
-int drain(void *ctx)
-{
-    return bpf_user_ringbuf_drain(&commands, receive, 0, 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,5 +1,6 @@
 // A program of each kind that can be attached without touching the rest of the machine.
 #include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 // The few fields of the kernel that are read, by name.
@@ -45,11 +46,17 @@ int on_sample(void *ctx)
     return 0;
 }
 
+// Of the kernel's helper functions, the one that came with Linux 5.15: asked for by name, so that older kernels load the program too.
+enum bpf_func_id___known {
+    BPF_FUNC_get_attach_cookie___known = 174,
+};
+
 SEC("uprobe")
 int on_call(void *ctx)
 {
     __sync_fetch_and_add(&calls, 1);
-    cookie = bpf_get_attach_cookie(ctx);
+    if (bpf_core_enum_value_exists(enum bpf_func_id___known, BPF_FUNC_get_attach_cookie___known))
+        cookie = bpf_get_attach_cookie(ctx);
     return 0;
 }
 

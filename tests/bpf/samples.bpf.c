@@ -1,6 +1,7 @@
 // Maps to be read as a whole while programs and other threads change them.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "repeat.h"
 
 struct total {
     unsigned long long count;
@@ -49,34 +50,40 @@ struct {
     __uint(map_flags, BPF_F_NO_PREALLOC);
 } trie SEC(".maps");
 
-// What programs are run with; they return how far they came.
+// What programs are run with; they return how far they came, 64 at most.
 struct args {
     unsigned long long count;
     unsigned long long start;
 };
 
+struct loop {
+    unsigned long long start;
+    unsigned int done;
+};
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-static int insert_one(unsigned int i, struct args *args)
+static __always_inline void insert_one(unsigned int i, struct loop *loop)
 {
-    unsigned int key = args->start + i;
+    unsigned int key = loop->start + i;
     struct total total = { .count = 1, .bytes = key };
 
-    return bpf_map_update_elem(&table, &key, &total, BPF_NOEXIST) != 0;
+    loop->done += bpf_map_update_elem(&table, &key, &total, BPF_NOEXIST) == 0;
 }
 
 // Inserts `count` keys from `start` on, each with a count of one.
 SEC("raw_tp/insert")
 int insert(struct args *args)
 {
-    struct args loop = *args;
+    struct loop loop = { .start = args->start };
 
-    return bpf_loop(args->count, insert_one, &loop, 0);
+    repeat(args->count, insert_one, &loop);
+    return loop.done;
 }
 
-static int add_one(unsigned int i, struct args *args)
+static __always_inline void add_one(unsigned int i, struct loop *loop)
 {
-    unsigned int key = (args->start + i) % 1000;
+    unsigned int key = (loop->start + i) % 1000;
     struct total *total = bpf_map_lookup_elem(&table, &key);
     struct part *part = bpf_map_lookup_elem(&parts, &key);
     unsigned long long *cell = bpf_map_lookup_elem(&cells, &key);
@@ -90,42 +97,44 @@ static int add_one(unsigned int i, struct args *args)
         __sync_fetch_and_add(cell, 1);
     if (cpu_cell)
         *cpu_cell += 1;
-    return 0;
+    loop->done++;
 }
 
-// Adds one in place, in each map that has the key, `count` times over the keys below 1000.
+// Adds one in place, in each map that has the key, `count` times over the keys below 1000, from `start` on.
 SEC("raw_tp/add")
 int add(struct args *args)
 {
-    struct args loop = *args;
+    struct loop loop = { .start = args->start };
 
-    return bpf_loop(args->count, add_one, &loop, 0);
+    repeat(args->count, add_one, &loop);
+    return loop.done;
 }
 
-static int count_one(unsigned int i, struct args *args)
+static __always_inline void count_one(unsigned int i, struct loop *loop)
 {
-    unsigned int key = i % 1000;
+    unsigned int key = (loop->start + i) % 1000;
     unsigned long long *own = bpf_map_lookup_elem(&cells, &key);
     struct total total = {};
 
     if (!own)
-        return 1;
+        return;
     total.count = *own + 1;
     if (bpf_map_update_elem(&table, &key, &total, BPF_EXIST)) {
         total.count = 1;
         if (bpf_map_update_elem(&table, &key, &total, BPF_NOEXIST))
-            return 1;
+            return;
     }
     *own = total.count;
-    return 0;
+    loop->done++;
 }
 
-// Counts up `count` times over the keys below 1000, by values that are written as a whole: onto the one that is there, whose count stands
-// in `cells`, or from one on where it has been taken.
+// Counts up `count` times over the keys below 1000, from `start` on, by values that are written as a whole: onto the one that is there,
+// whose count stands in `cells`, or from one on where it has been taken.
 SEC("raw_tp/count")
 int count(struct args *args)
 {
-    struct args loop = *args;
+    struct loop loop = { .start = args->start };
 
-    return bpf_loop(args->count, count_one, &loop, 0);
+    repeat(args->count, count_one, &loop);
+    return loop.done;
 }

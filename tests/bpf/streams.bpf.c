@@ -1,6 +1,7 @@
 // Producers for the readers, run with BPF_PROG_TEST_RUN: nothing on the system is hooked.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "repeat.h"
 
 struct sample {
     unsigned long long seq;
@@ -57,7 +58,7 @@ static __always_inline void fill(struct sample *sample, struct loop *loop, unsig
     sample->check = ~sample->seq;
     sample->producer = loop->args.producer;
     sample->len = sizeof(*sample);
-    __builtin_memset(sample->payload, (unsigned char)i, sizeof(sample->payload));
+    __builtin_memset(sample->payload, (unsigned char)sample->seq, sizeof(sample->payload));
 }
 
 static __always_inline struct sample *reserve(void)
@@ -69,7 +70,7 @@ static __always_inline struct sample *reserve(void)
     return sample;
 }
 
-static int produce_one(unsigned int i, struct loop *loop)
+static __always_inline int produce_one(unsigned int i, struct loop *loop)
 {
     struct sample *sample = reserve();
 
@@ -81,17 +82,17 @@ static int produce_one(unsigned int i, struct loop *loop)
     return 0;
 }
 
-// Submits `count` samples.
+// Submits `count` samples; each of these programs sends 64 at most.
 SEC("raw_tp/produce")
 int produce(struct args *args)
 {
     struct loop loop = { .args = *args };
 
-    bpf_loop(args->count, produce_one, &loop, 0);
+    repeat(args->count, produce_one, &loop);
     return 0;
 }
 
-static int mix_one(unsigned int i, struct loop *loop)
+static __always_inline int mix_one(unsigned int i, struct loop *loop)
 {
     unsigned char longer[sizeof(struct sample) + 12] = {};
     struct sample *sample;
@@ -121,7 +122,7 @@ int mixture(struct args *args)
 {
     struct loop loop = { .args = *args };
 
-    bpf_loop(args->count, mix_one, &loop, 0);
+    repeat(args->count, mix_one, &loop);
     return 0;
 }
 
@@ -140,7 +141,7 @@ int annotate(struct args *args)
     return 0;
 }
 
-static int output_one(unsigned int i, struct loop *loop)
+static __always_inline int output_one(unsigned int i, struct loop *loop)
 {
     struct sample sample = {};
 
@@ -158,6 +159,6 @@ int perf(struct args *args)
 {
     struct loop loop = { .args = *args, .ctx = args };
 
-    bpf_loop(args->count, output_one, &loop, 0);
+    repeat(args->count, output_one, &loop);
     return 0;
 }

@@ -1,6 +1,7 @@
 // Records of several types in one map, told apart by a member; run with BPF_PROG_TEST_RUN: nothing on the system is hooked.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "repeat.h"
 
 enum kind {
     KIND_OPEN = 1,
@@ -84,11 +85,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 struct loop {
     unsigned long long state;
+    unsigned long long start;
     void *ctx;
 };
 
-static int file_one(unsigned int i, struct loop *loop)
+static __always_inline void file_one(unsigned int round, struct loop *loop)
 {
+    unsigned int i = loop->start + round;
     struct open_event open = { .kind = KIND_OPEN, .pid = i, .seq = ~(unsigned long long)i, .path = "/etc/passwd" };
     // With the items of the flexible array.
     union {
@@ -130,11 +133,11 @@ static int file_one(unsigned int i, struct loop *loop)
     barrier_var(which);
     if (!error && which < 7)
         sent[which]++;
-    return 0;
 }
 
-static int ball_one(unsigned int i, struct loop *loop)
+static __always_inline void ball_one(unsigned int round, struct loop *loop)
 {
+    unsigned int i = loop->start + round;
     struct ping ping = { .header = { .version = 1, .kind = -1 }, .seq = i };
     struct pong pong = { .header = { .version = 1, .kind = 1 }, .seq = i, .sum = ~(unsigned long long)i };
 
@@ -142,24 +145,24 @@ static int ball_one(unsigned int i, struct loop *loop)
         bpf_perf_event_output(loop->ctx, &balls, BPF_F_CURRENT_CPU, &ping, sizeof(ping));
     else
         bpf_perf_event_output(loop->ctx, &balls, BPF_F_CURRENT_CPU, &pong, sizeof(pong));
-    return 0;
 }
 
-// Each takes the number of records as its first argument, and what the order of their types follows, but not 0, as its second.
+// Each takes the number of records as its first argument, 64 at most, what the order of their types follows, but not 0, as its second, and
+// the number of the first record as its third.
 SEC("raw_tp/sys_enter")
 int send_files(unsigned long long *ctx)
 {
-    struct loop loop = { .state = ctx[1] };
+    struct loop loop = { .state = ctx[1], .start = ctx[2] };
 
-    bpf_loop(ctx[0], file_one, &loop, 0);
+    repeat(ctx[0], file_one, &loop);
     return 0;
 }
 
 SEC("raw_tp/sys_enter")
 int send_balls(unsigned long long *ctx)
 {
-    struct loop loop = { .ctx = ctx };
+    struct loop loop = { .start = ctx[2], .ctx = ctx };
 
-    bpf_loop(ctx[0], ball_one, &loop, 0);
+    repeat(ctx[0], ball_one, &loop);
     return 0;
 }

@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod hooks {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 13168]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 13816]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("hooks.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -332,6 +332,15 @@ pub mod hooks {
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
                 self.object.program("on_calls")
             }
+            /// `on_function`, section `?kprobe`
+            ///
+            /// # Errors
+            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            pub fn on_function(
+                &mut self,
+            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
+                self.object.program("on_function")
+            }
             /// `on_functions`, section `?kprobe.multi`
             ///
             /// # Errors
@@ -435,6 +444,11 @@ pub mod hooks {
                 'a,
                 ::eunomia_runtime::bpf::kind::UprobeMulti,
             >,
+            /// `on_function`, section `?kprobe`
+            pub on_function: ::eunomia_runtime::bpf::Program<
+                'a,
+                ::eunomia_runtime::bpf::kind::Kprobe,
+            >,
             /// `on_functions`, section `?kprobe.multi`
             pub on_functions: ::eunomia_runtime::bpf::Program<
                 'a,
@@ -472,6 +486,7 @@ pub mod hooks {
                     list: loaded.program("list")?.into_kind()?,
                     filter: loaded.program("filter")?.into_kind()?,
                     on_calls: loaded.program("on_calls")?.into_kind()?,
+                    on_function: loaded.program("on_function")?.into_kind()?,
                     on_functions: loaded.program("on_functions")?.into_kind()?,
                     on_syscall: loaded.program("on_syscall")?.into_kind()?,
                     pass: loaded.program("pass")?.into_kind()?,

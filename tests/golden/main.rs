@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 14] = [
+const FIXTURES: [(&str, &str); 15] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
@@ -15,6 +15,7 @@ const FIXTURES: [(&str, &str); 14] = [
     ("kinds", "bpf/kinds.json"),
     ("maps", "bpf/maps.json"),
     ("names", "bpf/names.json"),
+    ("newer", "bpf/newer.json"),
     ("programs", "bpf/programs.json"),
     ("refused", "bpf/refused.json"),
     ("samples", "bpf/samples.json"),

@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod maps {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 10720]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 7384]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("maps.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -149,70 +149,6 @@ pub mod maps {
                 }
             }
         }
-        ::eunomia_runtime::plain! {
-            /// `struct command`, 200 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
-            #[repr(C)]
-            pub struct Command {
-                /// `unsigned long long number`, offset 0, 8 bytes
-                pub number: u64,
-                /// `unsigned long long payload[24]`, offset 8, 192 bytes
-                pub payload: [u64; 24],
-            }
-        }
-        const _: [(); 200] = [(); ::core::mem::size_of::<Command>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<Command>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Command, number)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Command, payload)];
-        impl ::eunomia_runtime::sample::Event for Command {
-            const C_NAME: &'static str = "struct command";
-        }
-        impl ::core::default::Default for Command {
-            fn default() -> Self {
-                ::eunomia_runtime::sample::Plain::zeroed()
-            }
-        }
-        impl ::eunomia_runtime::__private::Fielded for Command {
-            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("number", &self.number).field("payload", &self.payload);
-            }
-        }
-        impl ::core::fmt::Debug for Command {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::debug("Command", self, f)
-            }
-        }
-        impl ::core::fmt::Display for Command {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Command {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
-            }
-        }
-        ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Command {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::Record::new(serializer, "Command", 2usize)?
-                        .field("number", &self.number)?
-                        .field("payload", &self.payload)?
-                        .end()
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Command {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
-        }
     }
     /// What the command line can set; by default as the skeleton says.
     #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
@@ -225,28 +161,10 @@ pub mod maps {
         ///
         /// `int stack_id`
         pub stack_id: i32,
-        /// Option `--received`: Set value of `unsigned long long` variable received
-        ///
-        /// `unsigned long long received`
-        pub received: u64,
-        /// Option `--broken`: Set value of `unsigned long long` variable broken
-        ///
-        /// `unsigned long long broken`
-        pub broken: u64,
-        /// Option `--numbers`: Set value of `unsigned long long` variable numbers
-        ///
-        /// `unsigned long long numbers`
-        pub numbers: u64,
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
-            Self {
-                called: 0,
-                stack_id: 0,
-                received: 0,
-                broken: 0,
-                numbers: 0,
-            }
+            Self { called: 0, stack_id: 0 }
         }
     }
     ::eunomia_runtime::__args! {
@@ -264,28 +182,10 @@ pub mod maps {
                             .help("Set value of `int` variable stack_id")
                             .default("0"),
                     )
-                    .arg(
-                        Arg::new("received", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable received")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("broken", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable broken")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("numbers", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable numbers")
-                            .default("0"),
-                    )
             }
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.called = given.value("called").unwrap_or(self.called);
                 self.stack_id = given.value("stack_id").unwrap_or(self.stack_id);
-                self.received = given.value("received").unwrap_or(self.received);
-                self.broken = given.value("broken").unwrap_or(self.broken);
-                self.numbers = given.value("numbers").unwrap_or(self.numbers);
             }
         }
     }
@@ -330,9 +230,6 @@ pub mod maps {
                 let section = self.bss()?;
                 section.called.set(args.called)?;
                 section.stack_id.set(args.stack_id)?;
-                section.received.set(args.received)?;
-                section.broken.set(args.broken)?;
-                section.numbers.set(args.numbers)?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -399,34 +296,22 @@ pub mod maps {
         }
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
-        /// The variables of the section `.bss`, 232 bytes.
+        /// The variables of the section `.bss`, 8 bytes.
         #[derive(::core::fmt::Debug)]
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `unsigned int called`, offset 0, 4 bytes
             pub called: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
             /// `int stack_id`, offset 4, 4 bytes
             pub stack_id: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
-            /// `unsigned long long received`, offset 8, 8 bytes
-            pub received: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
-            /// `unsigned long long broken`, offset 16, 8 bytes
-            pub broken: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
-            /// `unsigned long long numbers`, offset 24, 8 bytes
-            pub numbers: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
-            /// `struct command last`, offset 32, 200 bytes
-            pub last: ::eunomia_runtime::bpf::Variable<'a, types::Command, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
             fn new(
                 section: ::eunomia_runtime::bpf::Section<'a, A>,
             ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<232>(".bss")?;
+                let section = section.sized::<8>(".bss")?;
                 ::core::result::Result::Ok(Self {
                     called: section.at::<_, 0>(),
                     stack_id: section.at::<_, 4>(),
-                    received: section.at::<_, 8>(),
-                    broken: section.at::<_, 16>(),
-                    numbers: section.at::<_, 24>(),
-                    last: section.at::<_, 32>(),
                 })
             }
         }
@@ -455,8 +340,6 @@ pub mod maps {
             pub calls: ::eunomia_runtime::bpf::FdMap<'a, u32>,
             /// `stacks`, BPF_MAP_TYPE_STACK_TRACE, max_entries 16
             pub stacks: ::eunomia_runtime::bpf::StackTraces<'a>,
-            /// `commands`, BPF_MAP_TYPE_USER_RINGBUF, max_entries 4096
-            pub commands: ::eunomia_runtime::bpf::UserRingBuffer<'a>,
             /// `hash`, BPF_MAP_TYPE_HASH, max_entries 1000
             pub hash: ::eunomia_runtime::bpf::HashMap<'a, u32, types::Cell>,
             /// `lru`, BPF_MAP_TYPE_LRU_HASH, max_entries 64
@@ -469,16 +352,12 @@ pub mod maps {
             pub queue: ::eunomia_runtime::bpf::Queue<'a, types::Cell>,
             /// `stack`, BPF_MAP_TYPE_STACK, max_entries 2
             pub stack: ::eunomia_runtime::bpf::Queue<'a, types::Cell>,
-            /// `bloom`, BPF_MAP_TYPE_BLOOM_FILTER, max_entries 100
-            pub bloom: ::eunomia_runtime::bpf::BloomFilter<'a, u64>,
             /// `trie`, BPF_MAP_TYPE_LPM_TRIE, max_entries 8
             pub trie: ::eunomia_runtime::bpf::HashMap<'a, types::Prefix, u32>,
             /// `cgroups`, BPF_MAP_TYPE_CGROUP_ARRAY, max_entries 1
             pub cgroups: ::eunomia_runtime::bpf::FdMap<'a, u32>,
             /// `sockets`, BPF_MAP_TYPE_SOCKMAP, max_entries 1
             pub sockets: ::eunomia_runtime::bpf::FdMap<'a, u32>,
-            /// `tasks`, BPF_MAP_TYPE_TASK_STORAGE
-            pub tasks: ::eunomia_runtime::bpf::Storage<'a, types::Cell>,
             /// `second`, BPF_MAP_TYPE_ARRAY, max_entries 1
             pub second: ::eunomia_runtime::bpf::Array<'a, u32>,
         }
@@ -494,18 +373,15 @@ pub mod maps {
                     tables: loaded.map("tables")?.into_typed()?,
                     calls: loaded.map("calls")?.into_typed()?,
                     stacks: loaded.map("stacks")?.into_typed()?,
-                    commands: loaded.user_ring_buffer("commands")?,
                     hash: loaded.map("hash")?.into_typed()?,
                     lru: loaded.map("lru")?.into_typed()?,
                     per_cpu: loaded.map("per_cpu")?.into_typed()?,
                     array: loaded.map("array")?.into_typed()?,
                     queue: loaded.map("queue")?.into_typed()?,
                     stack: loaded.map("stack")?.into_typed()?,
-                    bloom: loaded.map("bloom")?.into_typed()?,
                     trie: loaded.map("trie")?.into_typed()?,
                     cgroups: loaded.map("cgroups")?.into_typed()?,
                     sockets: loaded.map("sockets")?.into_typed()?,
-                    tasks: loaded.map("tasks")?.into_typed()?,
                     second: loaded.map("second")?.into_typed()?,
                 })
             }
@@ -543,15 +419,6 @@ pub mod maps {
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
                 self.object.program("sample")
             }
-            /// `drain`, section `raw_tp/drain`
-            ///
-            /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
-            pub fn drain(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("drain")
-            }
         }
         /// The programs.
         #[derive(::core::fmt::Debug)]
@@ -571,11 +438,6 @@ pub mod maps {
                 'a,
                 ::eunomia_runtime::bpf::kind::PerfEvent,
             >,
-            /// `drain`, section `raw_tp/drain`
-            pub drain: ::eunomia_runtime::bpf::Program<
-                'a,
-                ::eunomia_runtime::bpf::kind::RawTracepoint,
-            >,
         }
         impl<'a> Progs<'a> {
             fn new(
@@ -585,7 +447,6 @@ pub mod maps {
                     run: loaded.program("run")?.into_kind()?,
                     tail: loaded.program("tail")?.into_kind()?,
                     sample: loaded.program("sample")?.into_kind()?,
-                    drain: loaded.program("drain")?.into_kind()?,
                 })
             }
         }

@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod programs {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5728]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5968]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("programs.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.

@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod samples {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8056]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 7712]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("samples.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.

@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod streams {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 9672]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8200]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("streams.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.

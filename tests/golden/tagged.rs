@@ -12,7 +12,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod tagged {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8168]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8072]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("tagged.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.

@@ -26,7 +26,7 @@ pub(crate) fn runs_become_columns() -> Outcome {
         let seqs = round * 700..(round + 1) * 700;
         assert!(batch.len() == 700 && batch.seq.iter().copied().eq(seqs.clone()) && batch.check.iter().copied().eq(seqs.map(|seq| !seq)));
         assert_eq!((&batch.producer, &batch.len), (&vec![3; 700], &vec![64; 700]));
-        assert!(batch.payload.iter().zip(0u64..).all(|(payload, i)| *payload == [i as u8; 40]));
+        assert!(batch.payload.iter().zip(&batch.seq).all(|(payload, seq)| *payload == [*seq as u8; 40]));
         let memory = (batch.seq.as_ptr().addr(), batch.payload.as_ptr().addr());
         assert_eq!(*grown.get_or_insert(memory), memory);
     }
@@ -34,7 +34,7 @@ pub(crate) fn runs_become_columns() -> Outcome {
     let arrow = batch.into_record_batch()?;
     let (seq, payload) = (arrow.column(0).as_primitive::<UInt64Type>(), arrow.column(4).as_fixed_size_binary());
     assert_eq!((seq.values().as_ptr().addr(), payload.value_data().as_ptr().addr()), (seqs, payloads), "moved, not copied");
-    assert_eq!((seq.len(), seq.value(699), payload.value(699)), (700, 6999, &[699u64 as u8; 40][..]));
+    assert_eq!((seq.len(), seq.value(699), payload.value(699)), (700, 6999, &[6999u64 as u8; 40][..]));
     Ok(())
 }
 

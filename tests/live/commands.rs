@@ -6,7 +6,7 @@ use std::{
 };
 
 use eunomia_runtime::Error;
-use eunomia_tests::built::{maps, maps::types::Command};
+use eunomia_tests::built::newer::{self, types::Command};
 
 use super::Outcome;
 
@@ -14,8 +14,8 @@ use super::Outcome;
 const RECORD: usize = 8 + size_of::<Command>();
 const FIT: u64 = 4096 / RECORD as u64;
 
-fn load() -> eunomia_runtime::Result<maps::Loaded> {
-    maps::open()?.load()
+fn load() -> eunomia_runtime::Result<newer::Loaded> {
+    newer::open()?.load()
 }
 
 fn command(number: u64) -> Command {
@@ -23,7 +23,7 @@ fn command(number: u64) -> Command {
 }
 
 /// How many records the program read.
-fn drain(skel: &maps::Loaded) -> eunomia_runtime::Result<u64> {
+fn drain(skel: &newer::Loaded) -> eunomia_runtime::Result<u64> {
     skel.progs()?.drain.test_run(None, None).map(|run| run.return_value.into())
 }
 
@@ -158,8 +158,8 @@ pub(crate) fn one_producer_at_a_time() -> Outcome {
     skel.maps()?.commands.producer()?.send(&command(2))?;
     assert_eq!((drain(&skel)?, skel.bss()?.last.get()?, skel.bss()?.broken.get()?), (2, command(2), 0));
 
-    let other = skel.object().user_ring_buffer("hash").unwrap_err();
-    assert_eq!(other.to_string(), "map `hash`: the map is of type Hash, not [UserRingBuf]");
+    let other = skel.object().user_ring_buffer("bloom").unwrap_err();
+    assert_eq!(other.to_string(), "map `bloom`: the map is of type BloomFilter, not [UserRingBuf]");
 
     // Somebody else does write.
     let ring = skel.maps()?.commands.as_map().fd().as_raw_fd();

@@ -31,7 +31,7 @@ fn pair() -> Result<(UdpSocket, UdpSocket), std::io::Error> {
 }
 
 /// How often programs ran since the last time.
-fn runs(skel: &hooks::Loaded) -> Result<u64, eunomia_runtime::Error> {
+pub(crate) fn runs(skel: &hooks::Loaded) -> Result<u64, eunomia_runtime::Error> {
     let bss = skel.bss()?;
     let runs = bss.runs.get()?;
     bss.runs.set(0)?;
@@ -243,6 +243,22 @@ fn remove_filters_of_lo() -> Outcome {
     if removed == 0 { Ok(()) } else { Err(std::io::Error::from_raw_os_error(-removed).into()) }
 }
 
+/// Through tcx, or as a filter where the kernel has no tcx: nobody sees a difference.
+pub(crate) fn an_interface() -> Outcome {
+    apart(|| {
+        let skel = hooks::open()?.load()?;
+        let link = skel.progs()?.classify.attach_to("lo", Direction::Egress)?;
+        let (from, to) = pair()?;
+        from.send(b"seen")?;
+        to.recv(&mut [0; 8])?;
+        assert_eq!(runs(&skel)?, 1);
+        drop(link);
+        from.send(b"not seen")?;
+        assert_eq!(runs(&skel)?, 0);
+        Ok(())
+    })
+}
+
 pub(crate) fn tracepoints_by_name() -> Outcome {
     let skel = hooks::open()?.load()?;
     let progs = skel.progs()?;
@@ -250,7 +266,7 @@ pub(crate) fn tracepoints_by_name() -> Outcome {
     // The program runs as the child, which waits until its number is known.
     let ran = || -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
         let mut child = Command::new("sh");
-        let mut child = child.args(["-c", "echo; read line; exec true"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = child.args(["-c", "echo; read line; exec /bin/sh -c :"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         child.stdout.take().ok_or("no output")?.read_exact(&mut [0])?;
         skel.bss()?.wanted_tgid.set(child.id().cast_signed())?;
         drop(child.stdin.take());

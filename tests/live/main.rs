@@ -1,7 +1,10 @@
-//! Runs on the kernel of this machine. Nothing is hooked system-wide but for the two tracepoints of the bootstrap object; everything
+//! Run on the kernel of this machine. Nothing is hooked system-wide but for the two tracepoints of the bootstrap object; everything
 //! else is run with `BPF_PROG_TEST_RUN`.
 //!
-//! Where the kernel refuses BPF every test is reported as ignored, by name, after what is missing.
+//! Where the kernel refuses BPF every test is reported as ignored, by name, after what is missing; where it lacks what a test needs
+//! (`needs.rs`), that test, with the reason.
+//!
+//! `VM_KERNELS="6.1 7.2"` runs the same tests on these kernels instead, each in a virtual machine (`tests/vm`).
 
 mod args;
 mod bootstrap;
@@ -11,8 +14,10 @@ mod commands;
 mod control;
 mod errors;
 mod faults;
+mod functions;
 mod hooks;
 mod maps;
+mod needs;
 mod perf;
 mod programs;
 mod readers;
@@ -25,10 +30,12 @@ mod tagged;
 mod tokio;
 mod variables;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use eunomia_runtime::Error;
-use libtest_mimic::{Arguments, Failed, Trial};
+use eunomia_vm::{Kernel, Run};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use needs::Machine;
 
 /// The result of a test: any error fails it.
 type Outcome = Result<(), Failed>;
@@ -105,15 +112,17 @@ const TESTS: &[Test] = &[
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("perf::short_and_long_samples", perf::short_and_long_samples),
     ("perf::a_damaged_ring_is_opened_anew", perf::a_damaged_ring_is_opened_anew),
-    (CPU_TEST, perf::a_cpu_goes_and_comes_back),
+    ("perf::a_cpu_goes_and_comes_back", perf::a_cpu_goes_and_comes_back),
     ("maps::hash", maps::hash),
     ("maps::array", maps::array),
     ("maps::array_in_place", maps::array_in_place),
     ("maps::entries_in_batches", maps::entries_in_batches),
     ("maps::a_value_for_each_cpu", maps::a_value_for_each_cpu),
     ("maps::values_without_keys", maps::values_without_keys),
+    ("maps::bloom_filters", maps::bloom_filters),
     ("maps::prefixes", maps::prefixes),
     ("maps::kernel_objects_by_descriptor", maps::kernel_objects_by_descriptor),
+    ("maps::storage_of_tasks", maps::storage_of_tasks),
     ("maps::maps_in_maps", maps::maps_in_maps),
     ("maps::wrong_types_are_refused", maps::wrong_types_are_refused),
     ("commands::every_record_arrives", commands::every_record_arrives),
@@ -133,6 +142,10 @@ const TESTS: &[Test] = &[
     ("samples::maps_of_other_kinds", samples::maps_of_other_kinds),
     ("samples::a_sampler_outlives_its_object", samples::a_sampler_outlives_its_object),
     ("soak::nothing_is_lost_and_nothing_grows", soak::nothing_is_lost_and_nothing_grows),
+    ("functions::of_the_kernel", functions::of_the_kernel),
+    ("functions::many_of_the_kernel", functions::many_of_the_kernel),
+    ("functions::system_calls", functions::system_calls),
+    ("functions::of_another_program", functions::of_another_program),
     ("hooks::a_filter_of_a_socket", hooks::a_filter_of_a_socket),
     ("hooks::a_choice_among_sockets_of_a_port", hooks::a_choice_among_sockets_of_a_port),
     ("hooks::the_sockets_of_a_map", hooks::the_sockets_of_a_map),
@@ -140,6 +153,7 @@ const TESTS: &[Test] = &[
     ("hooks::a_network_namespace", hooks::a_network_namespace),
     ("hooks::a_hook_of_netfilter", hooks::a_hook_of_netfilter),
     ("hooks::filters_of_an_interface", hooks::filters_of_an_interface),
+    ("hooks::an_interface", hooks::an_interface),
     ("hooks::tracepoints_by_name", hooks::tracepoints_by_name),
     ("hooks::many_functions_of_this_program", hooks::many_functions_of_this_program),
     ("hooks::a_walk_over_a_map", hooks::a_walk_over_a_map),
@@ -150,17 +164,16 @@ const TESTS: &[Test] = &[
     ("programs::tcx_on_an_interface", programs::tcx_on_an_interface),
     ("programs::samples_of_this_process", programs::samples_of_this_process),
     ("programs::calls_in_this_process", programs::calls_in_this_process),
+    ("programs::cookies_reach_programs", programs::cookies_reach_programs),
     ("programs::a_walk_over_tasks", programs::a_walk_over_tasks),
     ("programs::each_program_has_its_own_result", programs::each_program_has_its_own_result),
     ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
     ("errors::what_libbpf_cannot_attach", errors::what_libbpf_cannot_attach),
     ("errors::names_that_are_not_there", errors::names_that_are_not_there),
     ("errors::what_would_reach_wrong_memory", errors::what_would_reach_wrong_memory),
+    ("errors::an_arena_that_is_too_small", errors::an_arena_that_is_too_small),
     ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
 ];
-
-/// Takes a CPU away for a moment, which not every machine permits.
-const CPU_TEST: &str = "perf::a_cpu_goes_and_comes_back";
 
 /// The errno of a refusal.
 fn errno(error: &Error) -> Option<i32> {
@@ -170,16 +183,47 @@ fn errno(error: &Error) -> Option<i32> {
     }
 }
 
+/// How many rounds a test takes that would take `all`: fewer in a virtual machine, where each takes much longer.
+fn rounds(all: u64) -> u64 {
+    if eunomia_vm::kernel().is_some() { all.div_ceil(5) } else { all }
+}
+
 fn main() -> ExitCode {
+    match Kernel::requested() {
+        Ok(kernels) if kernels.is_empty() => here(),
+        Ok(kernels) => on(&kernels).map_or_else(not_run, ExitCode::from),
+        Err(error) => not_run(error),
+    }
+}
+
+fn not_run(error: eunomia_vm::Error) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(125)
+}
+
+/// The same tests on other kernels: this program, with its arguments, in a machine for each.
+fn on(kernels: &[Kernel]) -> Result<u8, eunomia_vm::Error> {
+    let run = Run::this()?.file(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf"))?;
+    let run = ["plain.json", "sampled.json", "streams.bpf.o"]
+        .into_iter()
+        .try_fold(run, |run, name| run.file(Path::new(env!("OUT_DIR")).join(name)))?;
+    run.on(kernels)
+}
+
+fn here() -> ExitCode {
     let preflight = eunomia_runtime::preflight();
     let permitted = preflight.ok();
     if !permitted {
         print!("live tests are skipped, this process cannot use BPF:\n{preflight}");
     }
-    let ignored = |name| !permitted || (name == CPU_TEST && !perf::cpus_can_go());
     let mut arguments = Arguments::from_args();
     // Process events, perf rings and signals are shared by all.
     arguments.test_threads = Some(1);
-    let trials = TESTS.iter().map(|&(name, test)| Trial::test(name, test).with_ignored_flag(ignored(name)));
+    needs::check(TESTS.iter().map(|(name, _)| *name));
+    let machine = Machine::this();
+    let trials = TESTS.iter().map(|&(name, test)| match machine.lacks(name) {
+        Some(why) if permitted => Trial::ignorable_test(name, move || Ok(Completion::ignored_with(why))),
+        _ => Trial::test(name, test).with_ignored_flag(!permitted),
+    });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

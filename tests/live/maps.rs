@@ -10,6 +10,7 @@ use eunomia_tests::built::{
         self,
         types::{Cell, Prefix},
     },
+    newer,
 };
 
 use super::{Outcome, errno};
@@ -181,9 +182,15 @@ pub(crate) fn values_without_keys() -> Outcome {
         assert_eq!(map.peek()?, Some(cell(order[0])));
         assert_eq!((map.pop()?, map.pop()?, map.peek()?), (Some(cell(order[0])), Some(cell(order[1])), None));
     }
-    assert!(!maps.bloom.may_contain(&77)?);
-    maps.bloom.insert(&77)?;
-    assert!(maps.bloom.may_contain(&77)?);
+    Ok(())
+}
+
+pub(crate) fn bloom_filters() -> Outcome {
+    let skel = newer::open()?.load()?;
+    let bloom = skel.maps()?.bloom;
+    assert!(!bloom.may_contain(&77)?);
+    bloom.insert(&77)?;
+    assert!(bloom.may_contain(&77)?);
     Ok(())
 }
 
@@ -209,15 +216,21 @@ pub(crate) fn kernel_objects_by_descriptor() -> Outcome {
     assert!(maps.calls.remove(&1)?);
     progs.run.test_run(None, None)?;
     assert_eq!(skel.bss()?.called.get()?, 1);
+    assert_eq!((maps.stacks.get(3)?, maps.stacks.ids().count()), (None, 0));
+    Ok(())
+}
 
+pub(crate) fn storage_of_tasks() -> Outcome {
+    let skel = newer::open()?.load()?;
+    let tasks = skel.maps()?.tasks;
     // SAFETY: the call takes no pointers.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
     assert!(pidfd >= 0);
     // SAFETY: the descriptor is new and nobody else's.
     let pidfd = unsafe { std::os::fd::OwnedFd::from_raw_fd(pidfd as i32) };
-    assert_eq!(maps.tasks.get(&pidfd)?, None);
-    maps.tasks.insert(&pidfd, &cell(4))?;
-    assert_eq!((maps.tasks.get(&pidfd)?, maps.tasks.remove(&pidfd)?, maps.tasks.remove(&pidfd)?), (Some(cell(4)), true, false));
-    assert_eq!((maps.stacks.get(3)?, maps.stacks.ids().count()), (None, 0));
+    let cell = newer::types::Cell { id: 4, ..Default::default() };
+    assert_eq!(tasks.get(&pidfd)?, None);
+    tasks.insert(&pidfd, &cell)?;
+    assert_eq!((tasks.get(&pidfd)?, tasks.remove(&pidfd)?, tasks.remove(&pidfd)?), (Some(cell), true, false));
     Ok(())
 }

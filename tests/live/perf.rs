@@ -36,7 +36,29 @@ pub(crate) fn samples_are_aligned_and_complete() -> Outcome {
     Ok(())
 }
 
+/// Runs `f` on a thread that stays on its CPU.
+fn on_one_cpu(f: impl FnOnce() -> Outcome + Send) -> Outcome {
+    let result = thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // SAFETY: always sound.
+            let cpu = usize::try_from(unsafe { libc::sched_getcpu() })?;
+            let mut cpus = [0u64; 16];
+            cpus[cpu / 64] = 1 << (cpu % 64);
+            // SAFETY: the set lives through the call, which reads as many bytes as it has.
+            assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), cpus.as_ptr().cast()) }, 0);
+            f()
+        });
+        thread.join()
+    });
+    result.map_err(|_| "the thread panicked")?
+}
+
+/// The kernel says how many were lost with the next sample of the same CPU that finds room.
 pub(crate) fn lost_samples_are_counted() -> Outcome {
+    on_one_cpu(lose_samples)
+}
+
+fn lose_samples() -> Outcome {
     let skel = load()?;
     // 64 pages hold fewer than 4,000 records of this size; the rest of these is lost, and the kernel says so when there is room again.
     let record = size_of::<Sample>() + 16;

@@ -1,7 +1,6 @@
 use std::{
     fs::{self, File},
     io::BufWriter,
-    path::Path,
     time::Duration,
 };
 
@@ -31,7 +30,7 @@ fn send(skel: &streams::Loaded) -> eunomia_runtime::Result<()> {
 }
 
 pub(crate) fn a_recording_holds_what_was_delivered() -> Outcome {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("live.rec");
+    let path = std::env::temp_dir().join(format!("eunomia-{}.rec", std::process::id()));
     let skel = load()?;
     let mut recorder = streams::recorder(BufWriter::new(File::create(&path)?))?.timed();
     let mut seen = Vec::new();
@@ -65,6 +64,7 @@ pub(crate) fn a_recording_holds_what_was_delivered() -> Outcome {
         assert!(entry.bytes.as_ptr().addr().is_multiple_of(16) && entry.time.is_some_and(|time| time >= last));
         last = entry.time.unwrap_or_default();
     }
+    fs::remove_file(&path)?;
     Ok(())
 }
 

@@ -10,13 +10,16 @@ use std::{
 use eunomia_runtime::{Skeleton, reader::Waiting};
 use eunomia_tests::built::sampled::{self, Export, types::Prefix};
 
-use super::Outcome;
+use super::{Outcome, streams::parts};
 
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Inserts `count` keys from `start` on, each with a count of one.
 fn insert(skel: &sampled::Loaded, count: u64, start: u64) -> eunomia_runtime::Result<()> {
-    skel.progs()?.insert.test_run(Some(&mut [count, start].map(u64::to_ne_bytes).concat()), None).map(drop)
+    parts(count).try_for_each(|(count, first)| {
+        let mut args = [count, start + first].map(u64::to_ne_bytes).concat();
+        skel.progs()?.insert.test_run(Some(&mut args), None).map(drop)
+    })
 }
 
 pub(crate) fn entries_arrive_at_intervals() -> Outcome {

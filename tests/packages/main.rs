@@ -25,6 +25,7 @@ fn packages_are_current() {
         ("tests", "kinds"),
         ("tests", "maps"),
         ("tests", "names"),
+        ("tests", "newer"),
         ("tests", "programs"),
         ("tests", "refused"),
         ("tests", "samples"),

@@ -60,9 +60,22 @@ fn typed_and_dynamic_text_agree() {
 
 #[test]
 fn every_fixture_survives_reading_and_writing() {
-    for name in
-        ["arena", "args", "congestion", "hooks", "kinds", "maps", "names", "programs", "refused", "samples", "streams", "shapes", "tagged"]
-    {
+    for name in [
+        "arena",
+        "args",
+        "congestion",
+        "hooks",
+        "kinds",
+        "maps",
+        "names",
+        "newer",
+        "programs",
+        "refused",
+        "samples",
+        "streams",
+        "shapes",
+        "tagged",
+    ] {
         let text = fixture(name);
         let skeleton = Skeleton::parse(&text, name).unwrap();
         assert_eq!(skeleton.format, Format::Package);

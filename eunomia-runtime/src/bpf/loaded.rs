@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object};
+use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object, libbpf_sys};
 
 use super::{
     Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section, StructOps, Target, UserRingBuffer,
     link::attach,
     load::Facts,
-    map::{Claims, Records},
+    map::{Claims, Inner, Records},
     messages::refused,
     open::Settings,
     section::{Access, SectionMap},
@@ -68,8 +68,16 @@ impl Loaded {
     /// [`Error::NotFound`] where the object has no map of this name.
     pub fn map(&self, name: &str) -> Result<Map<'_>> {
         let map = find_map(&self.object, name)?;
-        let inner = self.facts.inner.get(map.name()).copied();
+        let inner = self.facts.inner.get(map.name()).map(|def| Inner { def: *def, btf: self.btf() });
         Ok(Map::new(map, inner))
+    }
+
+    /// The object's BTF in the kernel, where it has any.
+    fn btf(&self) -> Option<BorrowedFd<'_>> {
+        // SAFETY: the object is live, and the call reads a number.
+        let fd = unsafe { libbpf_sys::bpf_object__btf_fd(self.object.as_libbpf_object().as_ptr()) };
+        // SAFETY: libbpf holds the descriptor as long as the object, which is borrowed.
+        (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
     /// A ring buffer whose records are delivered, by itself.

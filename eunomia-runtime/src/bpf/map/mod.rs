@@ -31,8 +31,8 @@ pub use deltas::{Change, Deltas};
 pub use fds::{FdMap, Storage};
 pub use hash::HashMap;
 pub use in_place::InPlace;
-pub(super) use nested::InnerDef;
 pub use nested::MapOfMaps;
+pub(super) use nested::{Inner, InnerDef};
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
 pub(super) use sampler::Records;
@@ -48,7 +48,7 @@ pub use user_ring::{Producer, Reserved, UserRingBuffer};
 pub struct Map<'a> {
     held: Held<'a>,
     /// What the maps in it are.
-    inner: Option<InnerDef>,
+    inner: Option<Inner<'a>>,
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl<'a> FromMap<'a> for Map<'a> {
 }
 
 impl<'a> Map<'a> {
-    pub(super) fn new(map: libbpf_rs::Map<'a>, inner: Option<InnerDef>) -> Self {
+    pub(super) fn new(map: libbpf_rs::Map<'a>, inner: Option<Inner<'a>>) -> Self {
         Self { held: Held::Object(map), inner }
     }
 

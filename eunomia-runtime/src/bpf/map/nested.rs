@@ -1,6 +1,6 @@
 use std::{
     marker::PhantomData,
-    os::fd::{AsFd, AsRawFd as _},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
     ptr::NonNull,
 };
 
@@ -63,17 +63,16 @@ impl<'a, K: Plain, I: FromMap<'static>> MapOfMaps<'a, K, I> {
         self.map.walk()
     }
 
-    /// Makes a map as the object declares those in this one, to be filled and inserted. It has no BTF, so that [`Self::insert`] refuses it
-    /// where its values have fields that the kernel manages (`struct bpf_spin_lock` and its kin).
+    /// Makes a map as the object declares those in this one, to be filled and inserted.
     ///
     /// # Errors
     /// [`Error::Kernel`]; [`Error::Value`] where the object does not declare them.
     pub fn create_inner(&self) -> Result<I> {
-        let Some(def) = self.map.inner else {
+        let Some(inner) = &self.map.inner else {
             let why = "the object does not declare what maps are in it".to_owned();
             return Err(Error::Value { name: self.map.describe(), why });
         };
-        I::from_map(Map::own(def.create(&self.map)?))
+        I::from_map(Map::own(inner.create(&self.map)?))
     }
 
     /// The map without types.
@@ -90,6 +89,9 @@ pub(in crate::bpf) struct InnerDef {
     value_size: u32,
     max_entries: u32,
     flags: u32,
+    /// The types of key and value in the object's BTF, 0 where it does not say.
+    btf_key: u32,
+    btf_value: u32,
 }
 
 impl InnerDef {
@@ -108,20 +110,47 @@ impl InnerDef {
             max_entries: unsafe { libbpf_sys::bpf_map__max_entries(inner) },
             // SAFETY: as above.
             flags: unsafe { libbpf_sys::bpf_map__map_flags(inner) },
+            // SAFETY: as above.
+            btf_key: unsafe { libbpf_sys::bpf_map__btf_key_type_id(inner) },
+            // SAFETY: as above.
+            btf_value: unsafe { libbpf_sys::bpf_map__btf_value_type_id(inner) },
         })
     }
+}
 
+/// How the maps in a map of maps are made, once the object is loaded.
+#[derive(Debug)]
+pub(in crate::bpf) struct Inner<'a> {
+    pub(in crate::bpf) def: InnerDef,
+    /// The object's BTF in the kernel.
+    pub(in crate::bpf) btf: Option<BorrowedFd<'a>>,
+}
+
+impl Inner<'_> {
+    /// Makes one with BTF, as libbpf made the one that the kernel compares it with: kernels before 6.2 tell maps with and without apart. As
+    /// for that one, without BTF where the kernel does not take it.
     fn create(&self, outer: &Map<'_>) -> Result<MapHandle> {
-        let options = libbpf_sys::bpf_map_create_opts {
+        let InnerDef { kind, key_size, value_size, max_entries, flags, btf_key, btf_value } = self.def;
+        let without = libbpf_sys::bpf_map_create_opts {
             sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
-            map_flags: self.flags,
+            map_flags: flags,
             ..Default::default()
         };
         // As libbpf names them; the kernel keeps the first 15 bytes.
         let mut name = outer.name().to_owned();
         name.push(".inner");
-        let Self { kind, key_size, value_size, max_entries, .. } = *self;
-        MapHandle::create(kind, Some(name), key_size, value_size, max_entries, &options)
+        let create = |options: &_| MapHandle::create(kind, Some(&name), key_size, value_size, max_entries, options);
+        let created = self.btf.and_then(|btf| {
+            let with = libbpf_sys::bpf_map_create_opts {
+                btf_fd: btf.as_raw_fd().cast_unsigned(),
+                btf_key_type_id: btf_key,
+                btf_value_type_id: btf_value,
+                ..without
+            };
+            create(&with).ok()
+        });
+        created
+            .map_or_else(|| create(&without), Ok)
             .map_err(|error| refused(format!("make a map for the {}", outer.describe()), &error, ""))
     }
 }

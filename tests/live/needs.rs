@@ -1,0 +1,82 @@
+//! What tests need of a machine that not every one has. They are reported as ignored there, with the reason.
+
+use std::fs;
+
+use Need::{Cargo, Linux, Matrix, SpareCpu};
+
+/// Something that not every machine has.
+#[derive(Clone, Copy)]
+pub(crate) enum Need {
+    /// What kernels have from this version on.
+    Linux(u32, u32, &'static str),
+    /// A virtual machine: what the test does would meet every process here.
+    Matrix(&'static str),
+    /// A CPU that can be taken away for a moment.
+    SpareCpu,
+    /// Cargo, and the sources.
+    Cargo,
+}
+
+const USER_RING: &str = "the ring buffer that programs read, of the fixture `newer`,";
+
+/// Each test that needs something, or all of a module whose name ends with `::`.
+const NEEDS: &[(&str, Need)] = &[
+    ("bootstrap::the_demo_shows_its_own_processes", Cargo),
+    ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
+    ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),
+    ("readers::what_programs_count_is_lost", Linux(5, 17, "bpf_loop, of the fixture `flood`,")),
+    // All three are in one fixture.
+    ("commands::", Linux(6, 1, USER_RING)),
+    ("maps::bloom_filters", Linux(6, 1, USER_RING)),
+    ("maps::storage_of_tasks", Linux(6, 1, USER_RING)),
+    ("programs::cookies_reach_programs", Linux(5, 15, "the cookie of a probe")),
+    ("programs::tcx_on_an_interface", Linux(6, 6, "tcx")),
+    ("perf::a_cpu_goes_and_comes_back", Matrix("takes a CPU away")),
+    ("perf::a_cpu_goes_and_comes_back", SpareCpu),
+    ("callbacks::", Linux(5, 17, "bpf_loop, of the fixture `faults`,")),
+    ("faults::", Linux(5, 17, "bpf_loop, of the fixture `faults`,")),
+    ("soak::", Linux(5, 17, "bpf_loop, of the fixture `faults`,")),
+    ("functions::", Matrix("hooks functions of the kernel")),
+    ("functions::of_the_kernel", Linux(5, 15, "the cookie of a probe")),
+    ("functions::many_of_the_kernel", Linux(6, 12, "CONFIG_FPROBE of Debian's kernels")),
+    ("functions::system_calls", Linux(5, 15, "the cookie of a probe")),
+    ("hooks::a_hook_of_netfilter", Linux(6, 4, "programs on netfilter")),
+    ("hooks::many_functions_of_this_program", Linux(6, 6, "probes of many functions")),
+    ("hooks::a_program_that_is_only_run", Linux(5, 14, "programs that are system calls")),
+];
+
+/// Looks at the machine, once for all tests.
+pub(crate) struct Machine {
+    release: String,
+    version: (u32, u32),
+}
+
+impl Machine {
+    pub(crate) fn this() -> Machine {
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("procfs is mounted").trim().to_owned();
+        let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse().ok());
+        let version = numbers.next().zip(numbers.next()).expect("a release begins with the version");
+        Machine { release, version }
+    }
+
+    /// Why the test cannot run here.
+    pub(crate) fn lacks(&self, test: &str) -> Option<String> {
+        let of_test = NEEDS.iter().filter(|(name, _)| *name == test || (name.ends_with("::") && test.starts_with(name)));
+        of_test.map(|(_, need)| need).find_map(|need| match *need {
+            Linux(major, minor, what) if self.version < (major, minor) => {
+                Some(format!("{what} came with Linux {major}.{minor}, this is {}", self.release))
+            }
+            Matrix(what) if eunomia_vm::kernel().is_none() => Some(format!("it {what}, in virtual machines alone")),
+            SpareCpu if !crate::perf::cpus_can_go() => Some("there is no CPU that could be taken away".to_owned()),
+            Cargo if eunomia_vm::kernel().is_some() => Some("the virtual machine has no cargo".to_owned()),
+            Linux(..) | Matrix(_) | SpareCpu | Cargo => None,
+        })
+    }
+}
+
+/// A need of a test that is no longer there would ignore nothing.
+pub(crate) fn check(tests: impl Iterator<Item = &'static str> + Clone) {
+    for (name, _) in NEEDS {
+        assert!(tests.clone().any(|test| test == *name || (name.ends_with("::") && test.starts_with(name))), "no test is called {name}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Programs of this machine.
+
+use std::{
+    io,
+    process::{Command, Output, Stdio},
+};
+
+use crate::Error;
+
+/// What a program printed. Where it fails, what it said is the error.
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
+    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().map_err(|error| missing(command, &error))?;
+    if status.success() { Ok(stdout) } else { Err(failed(command, String::from_utf8_lossy(&stderr).into_owned())) }
+}
+
+/// As [`output`], for programs that print text.
+pub(crate) fn text(command: &mut Command) -> Result<String, Error> {
+    let stdout = output(command)?;
+    String::from_utf8(stdout).map_err(|error| failed(command, error.to_string()))
+}
+
+/// The error of a program that could not be started.
+pub(crate) fn missing(command: &Command, error: &io::Error) -> Error {
+    let todo = if error.kind() == io::ErrorKind::NotFound {
+        "; it is in Debian's qemu-system-x86, busybox-static, xz-utils or binutils, which `./setup.sh vm` installs"
+    } else {
+        ""
+    };
+    failed(command, format!("{error}{todo}"))
+}
+
+fn failed(command: &Command, said: String) -> Error {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    Error::Command { command: words.join(" "), said }
+}

@@ -1,0 +1,181 @@
+//! The files of a machine, in the archive that a kernel unpacks into its memory.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fs::{self, File},
+    io::{self, BufWriter, Write as _},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use cpio::newc::{Builder, ModeFileType, trailer};
+
+use crate::{Error, Run, command, error::Tried as _, kernel::Cached};
+
+pub(crate) const BUSYBOX: &str = "/bin/busybox";
+const INIT: &str = include_str!("init.sh");
+
+/// Each path in the machine, and what is there. A folder comes before what is in it.
+#[derive(Default)]
+pub(crate) struct Initramfs {
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+enum Entry {
+    Folder,
+    File { bytes: Vec<u8>, mode: u32 },
+}
+
+impl Initramfs {
+    /// What `run` needs on any kernel: the program with its libraries and files, each at its place on this machine.
+    pub(crate) fn new(run: &Run, work: &Path) -> Result<Initramfs, Error> {
+        let mut this = Initramfs::default();
+        this.add(BUSYBOX.into(), read(Path::new(BUSYBOX))?, 0o755);
+        this.add("/init".into(), INIT.into(), 0o755);
+        this.add("/test".into(), script(run), 0o644);
+        this.add(run.program.clone(), without_debug_info(&run.program, work)?, 0o755);
+        for library in libraries(&run.program)? {
+            let bytes = read(&library)?;
+            this.add(library, bytes, 0o755);
+        }
+        this.folder(&run.folder);
+        run.files.iter().try_for_each(|file| this.copy(file))?;
+        Ok(this)
+    }
+
+    /// Writes the archive for one kernel.
+    pub(crate) fn write(&self, kernel: &Cached, path: &Path) -> Result<(), Error> {
+        let mut out = BufWriter::new(File::create(path).tried(|| format!("create {}", path.display()))?);
+        let mut own = Initramfs::default();
+        // libbpf reads it for variables that have their values from there.
+        own.add(format!("/boot/config-{}", kernel.release).into(), read(&kernel.folder.join("config"))?, 0o644);
+        let folder = kernel.folder.join("modules");
+        for module in fs::read_dir(&folder).tried(|| format!("read the folder {}", folder.display()))? {
+            let module = module.tried(|| format!("read the folder {}", folder.display()))?;
+            own.add(Path::new("/modules").join(module.file_name()), read(&module.path())?, 0o644);
+        }
+        let entries = self.entries.iter().chain(&own.entries).filter(|(path, _)| **path != *"/");
+        let written = (1..).zip(entries).try_for_each(|(number, (path, entry))| append(&mut out, number, path, entry));
+        written.and_then(|()| trailer(&mut out)?.flush()).tried(|| format!("write {}", path.display()))
+    }
+
+    /// A file or, with all that is in it, a folder of this machine.
+    fn copy(&mut self, path: &Path) -> Result<(), Error> {
+        let tried = || format!("take {} into the machine", path.display());
+        if !path.is_dir() {
+            self.add(path.to_owned(), read(path)?, 0o755);
+            return Ok(());
+        }
+        self.folder(path);
+        fs::read_dir(path).tried(tried)?.try_for_each(|entry| self.copy(&entry.tried(tried)?.path()))
+    }
+
+    fn add(&mut self, path: PathBuf, bytes: Vec<u8>, mode: u32) {
+        path.parent().into_iter().for_each(|parent| self.folder(parent));
+        self.entries.insert(path, Entry::File { bytes, mode });
+    }
+
+    fn folder(&mut self, path: &Path) {
+        for folder in path.ancestors() {
+            self.entries.entry(folder.to_owned()).or_insert(Entry::Folder);
+        }
+    }
+}
+
+fn append(out: &mut impl io::Write, number: u32, path: &Path, entry: &Entry) -> io::Result<()> {
+    let path = path.to_str().ok_or_else(|| io::Error::other(format!("{} is no UTF-8", path.display())))?;
+    let (mode, kind, bytes) = match entry {
+        Entry::Folder => (0o755, ModeFileType::Directory, &[][..]),
+        Entry::File { bytes, mode } => (*mode, ModeFileType::Regular, bytes.as_slice()),
+    };
+    let size = u32::try_from(bytes.len()).map_err(|_| io::Error::other(format!("{path} is larger than an archive can hold")))?;
+    // One number for each, else they would be links of one file.
+    let builder = Builder::new(path.trim_start_matches('/')).ino(number).mode(mode).set_mode_file_type(kind);
+    let mut writer = builder.write(out, size);
+    writer.write_all(bytes)?;
+    writer.finish().map(drop)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).tried(|| format!("take {} into the machine", path.display()))
+}
+
+/// The shell's commands that run the test.
+fn script(run: &Run) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (name, value) in &run.env {
+        text.extend([b"export ", name.as_bytes(), b"=", &quoted(value), b"\n"].concat());
+    }
+    text.extend([b"cd ", &*quoted(run.folder.as_os_str()), b" && exec"].concat());
+    for word in std::iter::once(run.program.as_os_str()).chain(run.args.iter().map(OsString::as_os_str)) {
+        text.push(b' ');
+        text.extend(quoted(word));
+    }
+    text.push(b'\n');
+    text
+}
+
+/// One word for the shell, whatever is in it.
+fn quoted(word: &OsStr) -> Vec<u8> {
+    let parts: Vec<_> = word.as_bytes().split(|byte| *byte == b'\'').collect();
+    [b"'", &*parts.join(&br"'\''"[..]), b"'"].concat()
+}
+
+/// The program with its symbols, which probes look for, but without what only debuggers read: that is most of it, and all of it stands in
+/// the memory of the machine. What cannot be stripped is taken as it is.
+fn without_debug_info(program: &Path, work: &Path) -> Result<Vec<u8>, Error> {
+    let stripped = work.join("program");
+    let result = command::output(Command::new("strip").args(["--strip-debug", "-o"]).args([&stripped, program]));
+    read(if result.is_ok() { &stripped } else { program })
+}
+
+/// The libraries that a program is loaded with, and the loader.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>, Error> {
+    match command::text(Command::new("ldd").arg(program).env("LC_ALL", "C")) {
+        Ok(text) => parse(&text).map_err(|said| Error::Command { command: format!("ldd {}", program.display()), said }),
+        Err(Error::Command { said, .. }) if said.contains("not a dynamic executable") => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The paths in what `ldd` prints.
+fn parse(text: &str) -> Result<Vec<PathBuf>, String> {
+    let mut paths = Vec::new();
+    for line in text.lines() {
+        let place = line.split_once(" => ").map_or(line, |(_, place)| place).trim();
+        if place.starts_with("not found") {
+            return Err(line.trim().to_owned());
+        }
+        // All others are in the kernel, or no libraries.
+        if let Some((path, _)) = place.split_once(" (0x")
+            && path.starts_with('/')
+        {
+            paths.push(path.into());
+        }
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{parse, quoted};
+
+    #[test]
+    fn libraries_of_a_program() {
+        let text = "\tlinux-vdso.so.1 (0x00007ffc)\n\tlibelf.so.1 => /lib/x86_64-linux-gnu/libelf.so.1 (0x00007f)\n\
+                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
+        let expected = ["/lib/x86_64-linux-gnu/libelf.so.1", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
+        assert_eq!(parse(text), Ok(expected.to_vec()));
+        assert_eq!(parse("\tstatically linked\n"), Ok(Vec::new()));
+        assert_eq!(parse("\tlibx.so => not found\n"), Err("libx.so => not found".to_owned()));
+    }
+
+    #[test]
+    fn words_of_the_shell() {
+        assert_eq!(quoted("it's $HOME".as_ref()), br"'it'\''s $HOME'");
+    }
+}

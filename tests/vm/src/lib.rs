@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod command;
+mod error;
+mod fetch;
+mod initramfs;
+mod kernel;
+mod machine;
+mod run;
+mod sources;
+
+pub use self::{
+    error::Error,
+    kernel::Kernel,
+    machine::Ended,
+    run::{Run, kernel},
+};
