@@ -151,7 +151,9 @@ pub(crate) fn a_record_that_is_held_for_seconds() -> Outcome {
             }
             let (elapsed, cpu) = (start.elapsed(), cpu_time() - cpu);
             assert!(!holder.is_finished() && elapsed < Duration::from_secs(2), "{elapsed:?}");
-            assert!(cpu < elapsed / 4, "{cpu:?} of {elapsed:?} on the CPU");
+            // An emulated machine takes ten times as long to look.
+            let most = if eunomia_vm::kernel().is_some() { elapsed * 3 / 4 } else { elapsed / 4 };
+            assert!(cpu < most, "{cpu:?} of {elapsed:?} on the CPU");
             assert_eq!(received, Received { beats: 0, ..Received::all(3) });
             let (mut beats, start) = (Vec::new(), Instant::now());
             while beats.len() < 4 && start.elapsed() < WAIT {

@@ -17,6 +17,7 @@ pub(crate) enum Need {
     Cargo,
 }
 
+const LOOP: &str = "bpf_loop, of the fixtures `faults` and `flood`,";
 const USER_RING: &str = "the ring buffer that programs read, of the fixture `newer`,";
 
 /// Each test that needs something, or all of a module whose name ends with `::`.
@@ -24,7 +25,7 @@ const NEEDS: &[(&str, Need)] = &[
     ("bootstrap::the_demo_shows_its_own_processes", Cargo),
     ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
     ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),
-    ("readers::what_programs_count_is_lost", Linux(5, 17, "bpf_loop, of the fixture `flood`,")),
+    ("readers::what_programs_count_is_lost", Linux(5, 17, LOOP)),
     // All three are in one fixture.
     ("commands::", Linux(6, 1, USER_RING)),
     ("maps::bloom_filters", Linux(6, 1, USER_RING)),
@@ -33,9 +34,12 @@ const NEEDS: &[(&str, Need)] = &[
     ("programs::tcx_on_an_interface", Linux(6, 6, "tcx")),
     ("perf::a_cpu_goes_and_comes_back", Matrix("takes a CPU away")),
     ("perf::a_cpu_goes_and_comes_back", SpareCpu),
-    ("callbacks::", Linux(5, 17, "bpf_loop, of the fixture `faults`,")),
-    ("faults::", Linux(5, 17, "bpf_loop, of the fixture `faults`,")),
-    ("soak::", Linux(5, 17, "bpf_loop, of the fixture `faults`,")),
+    ("perf::a_cpu_goes_and_comes_back", Linux(5, 17, LOOP)),
+    ("perf::a_damaged_ring_is_opened_anew", Linux(5, 17, LOOP)),
+    ("perf::short_and_long_samples", Linux(5, 17, LOOP)),
+    ("callbacks::", Linux(5, 17, LOOP)),
+    ("faults::", Linux(5, 17, LOOP)),
+    ("soak::", Linux(5, 17, LOOP)),
     ("functions::", Matrix("hooks functions of the kernel")),
     ("functions::of_the_kernel", Linux(5, 15, "the cookie of a probe")),
     ("functions::many_of_the_kernel", Linux(6, 12, "CONFIG_FPROBE of Debian's kernels")),

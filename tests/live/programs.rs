@@ -14,7 +14,7 @@ use eunomia_runtime::{
 };
 use eunomia_tests::{built::programs, fixture};
 
-use super::{Outcome, errno, needs::Machine};
+use super::{Outcome, errno};
 
 /// Runs `f` on a thread with a network namespace of its own, in which `lo` is the only interface, and up.
 pub(crate) fn apart(f: impl FnOnce() -> Outcome + Send) -> Outcome {
@@ -149,7 +149,7 @@ pub(crate) fn each_program_has_its_own_result() -> Outcome {
     // The document says that the first two go to interface 1, which is `lo` here.
     let expected = [
         ("drop_none", None),
-        ("pass", Machine::this().lacks("programs::tcx_on_an_interface").map(|_| Some(libc::EINVAL))),
+        ("pass", None),
         ("on_sample", Some(Some(libc::EOPNOTSUPP))),
         ("on_call", Some(Some(libc::EOPNOTSUPP))),
         ("list", None),

@@ -17,6 +17,7 @@ use super::{
     faults::{load, shared},
     maps::cpus,
     perf::run_on,
+    rounds,
     streams::raw_test_run,
 };
 
@@ -59,7 +60,7 @@ impl Received {
 }
 
 pub(crate) fn nothing_is_lost_and_nothing_grows() -> Outcome {
-    let seconds = std::env::var("SECONDS").map_or(Ok(20), |seconds| seconds.parse())?;
+    let seconds = std::env::var("SECONDS").map_or(Ok(rounds(20)), |seconds| seconds.parse())?;
     let time = Duration::from_secs(seconds);
     let skel = load()?;
     let work = shared(&skel.progs()?.work)?;
