@@ -60,6 +60,7 @@ bench:
 	cargo bench --locked -p eunomia-tests --bench maps
 	cargo bench --locked -p eunomia-tests --bench columns
 	cargo bench --locked -p eunomia-tests --bench load
+	cargo bench --locked -p eunomia-tests --bench decode
 	cargo bench --locked -p eunomia-tests --bench compile
 	cargo bench --locked -p eunomia-tests --bench expand
 	cargo bench --locked --profile dev -p eunomia-tests --bench expand
