@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     btf::{Kind, TypeId},
-    check::{STALE, list, stale},
+    check::list,
+    declared::declared_type,
     layout::Layouts,
     maps::{MapDef, MapKind},
     sections::DataSection,
@@ -324,90 +325,17 @@ fn custom(members: &[CustomMember], place: &Place, layouts: &Layouts, faults: &m
 /// Longer than any event; a ring buffer record may have 2^30 bytes, and nobody copies that.
 const MAX_RECORD: u64 = 1 << 20;
 
-fn has_values(layouts: &Layouts, id: TypeId) -> bool {
+pub(super) fn has_values(layouts: &Layouts, id: TypeId) -> bool {
     let (_, ty) = layouts.btf.resolve(id);
     layouts.btf.contains(id)
         && layouts.layout(id).size > 0
         && !matches!(ty.kind, Kind::Variable { .. } | Kind::Section { .. } | Kind::DeclTag { .. })
 }
 
-fn no_values(layouts: &Layouts, id: TypeId) -> String {
+pub(super) fn no_values(layouts: &Layouts, id: TypeId) -> String {
     if layouts.btf.contains(id) {
         format!("type {} of the object (`{}`) has no values", id.0, layouts.c_name(id))
     } else {
         format!("the object has no type {}, its last is {}", id.0, layouts.btf.iter().count() - 1)
     }
-}
-
-/// The type that an entry of `export_types` means, held against BTF by id, name, size and members.
-fn declared_type(
-    skeleton: &Skeleton,
-    export: &Export,
-    place: &Place,
-    layouts: &Layouts,
-    structs: &HashMap<&str, TypeId>,
-    faults: &mut Vec<Fault>,
-) -> Option<TypeId> {
-    let before = faults.len();
-    let id = match export.type_id {
-        Some(id) if skeleton.export_btf.is_some() => layouts.export_type(id),
-        Some(id) => TypeId(id),
-        None => structs.get(export.name.as_str()).copied().or_else(|| {
-            // In the order of BTF, so that of two equally near names it is always the same.
-            let names = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. })).map(|(_, ty)| ty.name.as_str());
-            let todo = stale(&export.name, names, before);
-            faults.push(Fault::new(place.key("name"), format!("the object has no `struct {}`", export.name), todo));
-            None
-        })?,
-    };
-    let mut fault = |place: Place, what: String| faults.push(Fault::new(place, what, STALE));
-    let ty = layouts.btf.get(id);
-    let (Kind::Struct { size, members } | Kind::Union { size, members }) = &ty.kind else {
-        let what = if layouts.btf.contains(id) {
-            format!("type {} of the object is `{}`, not `struct {}`", id.0, layouts.c_name(id), export.name)
-        } else {
-            no_values(layouts, id)
-        };
-        fault(place.key("type_id"), what);
-        return None;
-    };
-    if ty.name != export.name {
-        fault(place.key("name"), format!("type {} of the object is `struct {}`, not `struct {}`", id.0, ty.name, export.name));
-        return None;
-    }
-    if let Some(declared) = export.size
-        && declared != *size
-    {
-        fault(place.key("size"), format!("`struct {}` has {size} bytes in the object, the document says {declared}", ty.name));
-    }
-    for (i, declared) in export.members.iter().flatten().enumerate() {
-        let place = place.key("members").index(i);
-        match members.get(i) {
-            None => fault(place, format!("`struct {}` has {} members in the object, none behind them", ty.name, members.len())),
-            Some(member) if member.name != declared.name => fault(
-                place.key("name"),
-                format!("member {i} of `struct {}` is `{}` in the object, the document says `{}`", ty.name, member.name, declared.name),
-            ),
-            Some(member) if !layouts.is_spelled(member.ty, &declared.ty) => fault(
-                place.key("type"),
-                format!(
-                    "`{}` of `struct {}` is `{}` in the object, the document says `{}`",
-                    member.name,
-                    ty.name,
-                    layouts.c_name(member.ty),
-                    declared.ty
-                ),
-            ),
-            Some(_) => {}
-        }
-    }
-    if let Some(declared) = &export.members
-        && declared.len() < members.len()
-    {
-        fault(
-            place.key("members"),
-            format!("`struct {}` has {} members in the object, the document lists {}", ty.name, members.len(), declared.len()),
-        );
-    }
-    (faults.len() == before).then_some(id)
 }

@@ -3,6 +3,7 @@
 mod args;
 mod btf;
 mod check;
+mod declared;
 mod elf;
 mod exports;
 mod fields;

@@ -9,9 +9,11 @@ mod mapping;
 mod perf;
 #[expect(clippy::module_inception, reason = "the noun of the room")]
 mod reader;
+mod record;
 mod records;
 mod ring;
 mod sampled;
+mod source;
 mod stats;
 mod waiting;
 
@@ -20,16 +22,16 @@ pub use batch::{Batch, Events};
 pub use control::Control;
 pub use perf::PerfBuffer;
 pub use reader::Reader;
+pub use record::Record;
 pub use records::Records;
-pub use ring::Record;
 pub use stats::Stats;
 pub use waiting::Waiting;
 
 pub(crate) use mapping::Mapping;
 pub(crate) use perf::PerfArray;
-pub(crate) use reader::Source;
 pub(crate) use ring::Ring;
 pub(crate) use sampled::{Entries, Sampled};
+pub(crate) use source::Source;
 pub(crate) use stats::Counters;
 
 /// A [`Verdict`] for those who only count.

@@ -15,8 +15,7 @@ use rustix::{
 };
 
 use super::{
-    Batch, Control, Counters, Drained, Fate, Outcome, PerfArray, Record, Ring, Sampled, Stats, Verdict, Waiting, control::timespec,
-    waiting::Burst,
+    Batch, Control, Counters, Drained, Fate, Outcome, Record, Ring, Source, Stats, Verdict, Waiting, control::timespec, waiting::Burst,
 };
 use crate::{
     Error, Result,
@@ -35,38 +34,6 @@ pub struct Reader {
     control: Control,
     waiting: Cell<Waiting>,
     burst: Cell<Burst>,
-}
-
-/// A map that delivers records.
-#[derive(Debug)]
-pub(crate) enum Source {
-    Ring(Ring),
-    Perf(PerfArray),
-    Sampled(Sampled),
-    /// Its memory contradicted itself.
-    Damaged,
-}
-
-impl Source {
-    /// Whether a record is there to be read.
-    fn is_ready(&self) -> bool {
-        match self {
-            Self::Ring(ring) => ring.is_ready(),
-            Self::Perf(array) => array.has_more(),
-            Self::Sampled(map) => map.is_ready(),
-            Self::Damaged => false,
-        }
-    }
-
-    /// Whether a record came in, committed or not, after the map was drained; every position is published by then.
-    fn has_more(&self) -> bool {
-        match self {
-            Self::Ring(ring) => ring.has_more(),
-            Self::Perf(array) => array.has_more(),
-            Self::Sampled(map) => map.is_ready(),
-            Self::Damaged => false,
-        }
-    }
 }
 
 /// The longest sleep on a record that its producer holds uncommitted. A busy record makes its ring readable for epoll although there

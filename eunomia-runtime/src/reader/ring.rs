@@ -5,9 +5,7 @@
 //! length with two flags: busy (reserved, not committed) and discarded.
 
 use std::{
-    borrow::Borrow,
     cell::Cell,
-    ops::Deref,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::atomic::{Ordering, fence},
 };
@@ -15,7 +13,7 @@ use std::{
 use rustix::param::page_size;
 
 use super::{
-    Counters, Drained, Fate, Stats,
+    Counters, Drained, Fate, Record, Stats,
     mapping::{Mapping, Spot, Walk},
 };
 use crate::{Error, Result, refusal::refusal, sample::Plain};
@@ -224,31 +222,6 @@ impl Ring {
                 return Ok(Drained::Stopped);
             }
         }
-    }
-}
-
-/// A record as it stands in a ring buffer: its header, then the event. Derefs to the event.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(8))]
-pub struct Record<E> {
-    header: [u32; 2],
-    event: E,
-}
-
-impl<E> Deref for Record<E> {
-    type Target = E;
-
-    #[inline]
-    fn deref(&self) -> &E {
-        &self.event
-    }
-}
-
-/// A run is a slice of events, whatever stands between them.
-impl<E> Borrow<E> for Record<E> {
-    #[inline]
-    fn borrow(&self) -> &E {
-        &self.event
     }
 }
 

@@ -1,0 +1,26 @@
+use std::{borrow::Borrow, ops::Deref};
+
+/// A record as it stands in a ring buffer: its header, then the event. Derefs to the event.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(8))]
+pub struct Record<E> {
+    pub(super) header: [u32; 2],
+    pub(super) event: E,
+}
+
+impl<E> Deref for Record<E> {
+    type Target = E;
+
+    #[inline]
+    fn deref(&self) -> &E {
+        &self.event
+    }
+}
+
+/// A run is a slice of events, whatever stands between them.
+impl<E> Borrow<E> for Record<E> {
+    #[inline]
+    fn borrow(&self) -> &E {
+        &self.event
+    }
+}
