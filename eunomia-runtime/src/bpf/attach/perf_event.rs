@@ -44,7 +44,7 @@ impl Program<'_, PerfEvent> {
     /// Opens the event and attaches the program to it, on each of its CPUs.
     ///
     /// # Errors
-    /// [`Error::Kernel`] for the first CPU that refuses; nothing stays attached.
+    /// [`Error::Kernel`](crate::Error::Kernel) for the first CPU that refuses; nothing stays attached.
     pub fn attach_to(&self, sampling: &Sampling) -> Result<Links> {
         let cpus = match sampling.cpu {
             Some(cpu) => cpu..=cpu,
