@@ -7,7 +7,7 @@ use std::iter::zip;
 use eunomia_tests::included::flood::{Export, Loaded, types};
 use flood::{
     Case, Ratios, Read, Reader, drains, fill, load,
-    peers::{Aya, Bound, LibbpfRs},
+    peers::{Aya, Bound, Chain, LibbpfRs},
     sent,
 };
 
@@ -83,11 +83,12 @@ fn main() {
     }
     for (size, ring, rounds) in SIZES.into_iter().filter(|(size, ..)| *size != "16M") {
         let case = Case { map: "mixed", program: "fill_mixed", ring };
-        let mut readers: [Box<dyn Reader>; 2] =
-            [Box::new(Ours { skel: load(case), program: case.program, drain: mixed }), Box::new(LibbpfRs::new(case))];
+        let ours = Ours { skel: load(case), program: case.program, drain: mixed };
+        let mut readers: [Box<dyn Reader>; 3] = [Box::new(ours), Box::new(LibbpfRs::new(case)), Box::new(Chain::new(case))];
         let times = drains(&mut readers, rounds);
-        println!("{:<14} {:>18.2} {:>18.2}", format!("mixed {size}"), times[0], times[1]);
+        println!("{:<14}{:>18.2}{:>18.2}{:>18.2}", format!("mixed {size}"), times[0], times[1], times[2]);
         ratios.add(format!("ring_mixed_{size}_vs_libbpf_rs"), times[1] / times[0]);
+        ratios.add(format!("ring_mixed_{size}_vs_bound"), times[2] / times[0]);
     }
 }
 
