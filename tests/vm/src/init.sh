@@ -4,6 +4,7 @@
 #   ttyS0  the kernel's messages
 #   ttyS1  what the test prints
 #   ttyS2  one line each: `ready` before the test, then `status N`; or `failed` and what could not be prepared
+# Nothing is mounted on /tmp: the files of a run may lie below it, and all of this is memory.
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /var/tmp /etc /usr
 /bin/busybox --install -s /bin
 for folder in /sbin /usr/bin /usr/sbin; do
@@ -29,7 +30,6 @@ needed mount -t sysfs sysfs /sys
 mkdir -p /dev/pts /dev/shm
 needed mount -t devpts devpts /dev/pts
 needed mount -t tmpfs shm /dev/shm
-needed mount -t tmpfs tmp /tmp
 needed mount -t bpf bpf /sys/fs/bpf
 needed mount -t tracefs tracefs /sys/kernel/tracing
 needed mount -t cgroup2 cgroup2 /sys/fs/cgroup
