@@ -4,7 +4,7 @@ use std::{fmt::Display, io::Write as _};
 
 use super::{
     Value,
-    plan::{self, Form, Plans},
+    plan::{self, Form, Plans, digits},
 };
 use crate::object::Layouts;
 
@@ -40,21 +40,13 @@ impl Form for Json {
         out
     }
 
-    fn unsigned(number: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-    }
-
-    fn signed(number: i64, out: &mut Vec<u8>) {
-        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-    }
-
     fn wide(number: &dyn Display, out: &mut Vec<u8>) {
         // Writing to memory cannot fail.
         _ = write!(out, "\"{number}\"");
     }
 
     fn address(address: u64, out: &mut Vec<u8>) {
-        Self::unsigned(address, out);
+        digits(address, out);
     }
 
     // As every serializer of the `serde` feature writes it: where two texts are equally near, the same one. JSON has no infinities and no

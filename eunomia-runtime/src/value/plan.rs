@@ -23,10 +23,6 @@ pub(super) trait Form: Sized {
     /// A constant of an enum; one without a name is an error of the program, or a newer kernel's.
     fn constant(name: Option<&str>, value: i128) -> Vec<u8>;
 
-    fn unsigned(number: u64, out: &mut Vec<u8>);
-
-    fn signed(number: i64, out: &mut Vec<u8>);
-
     /// A number of 128 bits.
     fn wide(number: &dyn std::fmt::Display, out: &mut Vec<u8>);
 
@@ -98,11 +94,7 @@ enum Leaf {
     Double,
     /// A `char` array of so many bytes.
     Text(usize),
-    Enum {
-        size: usize,
-        constants: Constants,
-    },
-    /// Some bits, read as a number, and what that number is.
+    /// Some bits, those of an enum for example, read as a number, and what that number is.
     Bits {
         len: usize,
         shift: u32,
@@ -124,10 +116,7 @@ enum Bits {
 
 /// Values of an enum and what is written for them, by value.
 #[derive(Debug)]
-struct Constants {
-    signed: bool,
-    known: Vec<(i128, Box<[u8]>)>,
-}
+struct Constants(Vec<(i128, Box<[u8]>)>);
 
 /// Appends a value to `out`.
 pub(super) fn write<F: Form>(layouts: &Layouts, shape: Shape<'_>, bytes: &[u8], out: &mut Vec<u8>) {
@@ -171,7 +160,7 @@ fn numbers<F: Form>(bytes: &[u8], out: &mut Vec<u8>) {
         if i > 0 {
             out.extend_from_slice(F::ITEMS.as_bytes());
         }
-        F::unsigned((*byte).into(), out);
+        digits(*byte, out);
     }
     out.push(b']');
 }
@@ -219,7 +208,8 @@ impl Plan {
             Kind::Int { bool: true, size: 1, .. } => Leaf::Bool,
             Kind::Int { signed: true, size: size @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::Signed(size.to_le_bytes()[0]),
             Kind::Int { signed: false, size: size @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::Unsigned(size.to_le_bytes()[0]),
-            Kind::Enum { size: 1 | 2 | 4 | 8 | 16, .. } => Leaf::Enum { size, constants: Constants::new::<F>(layouts, ty) },
+            // As many bits as it has.
+            Kind::Enum { size: bytes @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::of_bits::<F>(layouts, ty, size, 0, 8 * bytes),
             Kind::Float { size: 4 } => Leaf::Float,
             Kind::Float { size: 8 } => Leaf::Double,
             Kind::Pointer { .. } => Leaf::Address,
@@ -267,11 +257,11 @@ impl Plan {
 
 impl Leaf {
     fn of_bits<F: Form>(layouts: &Layouts, ty: TypeId, len: usize, shift: u32, width: u32) -> Self {
-        let (signed, of) = match layouts.btf.resolve(ty).1.kind {
+        let (signed, of) = match &layouts.btf.resolve(ty).1.kind {
             Kind::Int { bool: true, size: 1, .. } => (false, Bits::Bool),
-            Kind::Int { size: 16, signed, .. } => (signed, Bits::Wide),
-            Kind::Int { size: 1 | 2 | 4 | 8, signed, .. } => (signed, Bits::Number),
-            Kind::Enum { signed, .. } => (signed, Bits::Enum(Constants::new::<F>(layouts, ty))),
+            Kind::Int { size: 16, signed, .. } => (*signed, Bits::Wide),
+            Kind::Int { size: 1 | 2 | 4 | 8, signed, .. } => (*signed, Bits::Number),
+            Kind::Enum { signed, values, .. } => (*signed, Bits::Enum(Constants::new::<F>(values))),
             _ => return Self::Bytes(len),
         };
         if (1..=128).contains(&width) { Self::Bits { len, shift, width, signed, of } } else { Self::Bytes(len) }
@@ -282,22 +272,21 @@ impl Leaf {
     #[inline]
     fn write<F: Form>(&self, bytes: &[u8], out: &mut Vec<u8>) {
         match self {
-            Self::Unsigned(1) => F::unsigned(u8::from_le_bytes(first(bytes)).into(), out),
-            Self::Unsigned(2) => F::unsigned(u16::from_le_bytes(first(bytes)).into(), out),
-            Self::Unsigned(4) => F::unsigned(u32::from_le_bytes(first(bytes)).into(), out),
-            Self::Unsigned(8) => F::unsigned(u64::from_le_bytes(first(bytes)), out),
+            Self::Unsigned(1) => digits(u8::from_le_bytes(first(bytes)), out),
+            Self::Unsigned(2) => digits(u16::from_le_bytes(first(bytes)), out),
+            Self::Unsigned(4) => digits(u32::from_le_bytes(first(bytes)), out),
+            Self::Unsigned(8) => digits(u64::from_le_bytes(first(bytes)), out),
             Self::Unsigned(_) => F::wide(&u128::from_le_bytes(first(bytes)), out),
-            Self::Signed(1) => F::signed(i8::from_le_bytes(first(bytes)).into(), out),
-            Self::Signed(2) => F::signed(i16::from_le_bytes(first(bytes)).into(), out),
-            Self::Signed(4) => F::signed(i32::from_le_bytes(first(bytes)).into(), out),
-            Self::Signed(8) => F::signed(i64::from_le_bytes(first(bytes)), out),
+            Self::Signed(1) => digits(i8::from_le_bytes(first(bytes)), out),
+            Self::Signed(2) => digits(i16::from_le_bytes(first(bytes)), out),
+            Self::Signed(4) => digits(i32::from_le_bytes(first(bytes)), out),
+            Self::Signed(8) => digits(i64::from_le_bytes(first(bytes)), out),
             Self::Signed(_) => F::wide(&i128::from_le_bytes(first(bytes)), out),
             Self::Bool => truth(first::<1>(bytes) != [0], out),
             Self::Address => F::address(u64::from_le_bytes(first(bytes)), out),
             Self::Float => F::float(f32::from_le_bytes(first(bytes)), out),
             Self::Double => F::double(f64::from_le_bytes(first(bytes)), out),
             Self::Text(len) => F::text(until_nul(bytes.get(..*len).unwrap_or_default()), out),
-            Self::Enum { size, constants } => constants.write::<F>(number(bytes, 0, 8 * (*size as u32), constants.signed), out),
             Self::Bits { len, shift, width, signed, of } => {
                 let value = number(bytes.get(..*len).unwrap_or_default(), *shift, *width, *signed);
                 match of {
@@ -306,9 +295,9 @@ impl Leaf {
                     Bits::Wide if *signed => F::wide(&value, out),
                     Bits::Wide => F::wide(&value.cast_unsigned(), out),
                     Bits::Number => match i64::try_from(value) {
-                        Ok(value) => F::signed(value, out),
+                        Ok(value) => digits(value, out),
                         // Only those of 64 bits without a sign are greater.
-                        Err(_) => F::unsigned(u64::try_from(value).unwrap_or(u64::MAX), out),
+                        Err(_) => digits(u64::try_from(value).unwrap_or(u64::MAX), out),
                     },
                 }
             }
@@ -318,17 +307,16 @@ impl Leaf {
 }
 
 impl Constants {
-    fn new<F: Form>(layouts: &Layouts, ty: TypeId) -> Self {
-        let Kind::Enum { signed, values, .. } = &layouts.btf.resolve(ty).1.kind else { return Self { signed: false, known: Vec::new() } };
+    fn new<F: Form>(values: &[(String, i128)]) -> Self {
         let mut known: Vec<_> = values.iter().map(|(name, value)| (*value, F::constant(Some(name), *value).into())).collect();
         // The sort is stable: of several names of a value the first is kept, as everywhere.
         known.sort_by_key(|(value, _)| *value);
         known.dedup_by_key(|(value, _)| *value);
-        Self { signed: *signed, known }
+        Self(known)
     }
 
     fn write<F: Form>(&self, value: i128, out: &mut Vec<u8>) {
-        match self.known.binary_search_by_key(&value, |(known, _)| *known).ok().and_then(|at| self.known.get(at)) {
+        match self.0.binary_search_by_key(&value, |(known, _)| *known).ok().and_then(|at| self.0.get(at)) {
             Some((_, text)) => out.extend_from_slice(text),
             None => out.extend_from_slice(&F::constant(None, value)),
         }
@@ -337,6 +325,11 @@ impl Constants {
 
 fn truth(value: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+/// The same digits in every form.
+pub(super) fn digits(number: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Bytes as an index; what is larger than the address space is nowhere.

@@ -46,14 +46,6 @@ impl Form for Line {
         name.map_or_else(|| value.to_string().into(), |name| name.as_bytes().to_vec())
     }
 
-    fn unsigned(number: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-    }
-
-    fn signed(number: i64, out: &mut Vec<u8>) {
-        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-    }
-
     // Writing to memory cannot fail.
 
     fn wide(number: &dyn Display, out: &mut Vec<u8>) {

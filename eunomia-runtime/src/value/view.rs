@@ -215,7 +215,7 @@ impl<'a> Value<'a> {
         self.text_bytes().map(String::from_utf8_lossy)
     }
 
-    pub(super) fn text_bytes(&self) -> Option<&'a [u8]> {
+    fn text_bytes(&self) -> Option<&'a [u8]> {
         match self.shape {
             Shape::Type(ty) => self.layouts.char_array(ty).map(|_| crate::sample::until_nul(self.bytes)),
             _ => None,

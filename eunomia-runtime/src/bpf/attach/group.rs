@@ -6,14 +6,13 @@ use std::{
     path::Path,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, libbpf_sys};
+use libbpf_rs::libbpf_sys;
 
 use crate::{
     Result,
     bpf::{
         Link, Program,
         kind::{Cgroup, Netfilter, Netns},
-        link::owned,
     },
     refusal::refusal,
 };
@@ -68,10 +67,9 @@ impl Program<'_, Netfilter> {
             priority: hook.priority,
             flags: if hook.defragmented { libbpf_sys::BPF_F_NETFILTER_IP_DEFRAG } else { 0 },
         };
-        self.linked(self.tried(&format!("{hook:?}")), |program| {
-            let program = program.as_libbpf_object().as_ptr();
+        self.linked_by(self.tried(&format!("{hook:?}")), |program| {
             // SAFETY: the program is that of a live object; the options live through the call, which only reads them.
-            owned(unsafe { libbpf_sys::bpf_program__attach_netfilter(program, &raw const opts) })
+            unsafe { libbpf_sys::bpf_program__attach_netfilter(program, &raw const opts) }
         })
     }
 }

@@ -14,11 +14,11 @@ use std::{
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
-use libbpf_rs::libbpf_sys;
+use libbpf_rs::{AsRawLibbpf as _, libbpf_sys};
 
 use super::{
     Program,
-    link::{Held, Link},
+    link::{Held, Link, owned},
 };
 use crate::{Result, refusal::refusal};
 
@@ -79,6 +79,17 @@ impl<K> Program<'_, K> {
         }
         // SAFETY: the descriptor is new and nobody else's.
         Ok(self.held(Held::Kernel(unsafe { OwnedFd::from_raw_fd(fd) })))
+    }
+
+    /// Attaches through a call of libbpf that libbpf-rs does not have. It is given the program, which lives through the call.
+    fn linked_by(&self, tried: String, attach: impl FnOnce(*const libbpf_sys::bpf_program) -> *mut libbpf_sys::bpf_link) -> Result<Link> {
+        self.linked(tried, |program| owned(attach(program.as_libbpf_object().as_ptr())))
+    }
+
+    /// Whether its section asks for the returns of functions (`kretprobe`, `uretprobe`, `kretsyscall`), not their entries.
+    fn returns(&self) -> bool {
+        let section = self.section().as_encoded_bytes();
+        section.starts_with(b"kret") || section.starts_with(b"uret")
     }
 
     fn tried(&self, to: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::{ffi::CString, path::Path, ptr};
 
-use libbpf_rs::{AsRawLibbpf as _, UprobeMultiOpts, libbpf_sys};
+use libbpf_rs::{UprobeMultiOpts, libbpf_sys};
 
 use super::any_or;
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
     bpf::{
         Link, Program, c_string,
         kind::{KprobeMulti, UprobeMulti},
-        link::owned,
     },
 };
 
@@ -40,11 +39,9 @@ impl Functions<'_> {
 }
 
 impl<K> Program<'_, K> {
-    /// Whether its section asks for the returns of functions, and for their entries and returns in one session.
-    fn returns_and_session(&self) -> (bool, bool) {
-        let section = self.section().to_string_lossy();
-        let head = section.split('/').next().unwrap_or_default();
-        (head.contains("ret"), head.contains(".session"))
+    /// Whether its section asks for the entries and returns of functions in one session.
+    fn is_session(&self) -> bool {
+        self.section().to_string_lossy().split('/').next().is_some_and(|head| head.contains(".session"))
     }
 }
 
@@ -56,15 +53,14 @@ impl Program<'_, KprobeMulti> {
     /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where a function is missing or none matches.
     pub fn attach_to(&self, functions: Functions<'_>) -> Result<Link> {
         let tried = self.tried(&format!("the kernel functions {functions:?}"));
-        let (retprobe, session) = self.returns_and_session();
         let pattern = functions.pattern().map(|pattern| c_string(pattern, || tried.clone())).transpose()?;
         let names: Vec<CString> = functions.named().iter().map(|(name, _)| c_string(*name, || tried.clone())).collect::<Result<_>>()?;
         let mut names: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
         let cookies: Vec<u64> = functions.named().iter().map(|(_, cookie)| *cookie).collect();
         let mut opts = libbpf_sys::bpf_kprobe_multi_opts {
             sz: size_of::<libbpf_sys::bpf_kprobe_multi_opts>() as libbpf_sys::size_t,
-            retprobe,
-            session,
+            retprobe: self.returns(),
+            session: self.is_session(),
             ..Default::default()
         };
         // libbpf takes a pattern or a list, and tells them apart by what is NULL.
@@ -72,11 +68,10 @@ impl Program<'_, KprobeMulti> {
             (opts.syms, opts.cookies, opts.cnt) = (names.as_mut_ptr(), cookies.as_ptr(), names.len() as libbpf_sys::size_t);
         }
         let pattern = pattern.as_ref().map_or(ptr::null(), |pattern| pattern.as_ptr());
-        self.linked(tried, |program| {
-            let program = program.as_libbpf_object().as_ptr();
+        self.linked_by(tried, |program| {
             // SAFETY: the program is that of a live object; the pattern, the options and what they point to live through the call, which
             // only reads them.
-            owned(unsafe { libbpf_sys::bpf_program__attach_kprobe_multi_opts(program, pattern, &raw const opts) })
+            unsafe { libbpf_sys::bpf_program__attach_kprobe_multi_opts(program, pattern, &raw const opts) }
         })
     }
 }
@@ -89,9 +84,8 @@ impl Program<'_, UprobeMulti> {
     /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such file, a function is missing or none matches.
     pub fn attach_to(&self, binary: impl AsRef<Path>, functions: Functions<'_>, pid: Option<u32>) -> Result<Link> {
         let binary = binary.as_ref();
-        let (retprobe, session) = self.returns_and_session();
         let (syms, cookies) = functions.named().iter().map(|(name, cookie)| ((*name).to_owned(), *cookie)).unzip();
-        let opts = UprobeMultiOpts { syms, cookies, retprobe, session, ..Default::default() };
+        let opts = UprobeMultiOpts { syms, cookies, retprobe: self.returns(), session: self.is_session(), ..Default::default() };
         self.linked(self.tried(&format!("{functions:?} of {}", binary.display())), |program| {
             program.attach_uprobe_multi_with_opts(any_or(pid), binary, functions.pattern().unwrap_or_default(), opts)
         })

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use libbpf_rs::{AsRawLibbpf as _, KprobeOpts, RawTracepointOpts, TracepointCategory, TracepointOpts, UprobeOpts, UsdtOpts, libbpf_sys};
+use libbpf_rs::{KprobeOpts, RawTracepointOpts, TracepointCategory, TracepointOpts, UprobeOpts, UsdtOpts, libbpf_sys};
 
 use super::any_or;
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
     bpf::{
         Link, Program, c_string,
         kind::{Kprobe, Ksyscall, RawTracepoint, Tracepoint, Uprobe, Usdt},
-        link::owned,
     },
 };
 
@@ -21,7 +20,7 @@ impl Program<'_, Kprobe> {
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such function.
     pub fn attach_to(&self, function: &str, cookie: u64) -> Result<Link> {
-        let returns = self.section().as_encoded_bytes().starts_with(b"kret");
+        let returns = self.returns();
         let opts = KprobeOpts { cookie, ..Default::default() };
         self.linked(self.tried(&format!("the kernel function `{function}`")), |program| {
             program.attach_kprobe_with_opts(returns, function, opts)
@@ -41,13 +40,12 @@ impl Program<'_, Ksyscall> {
         let opts = libbpf_sys::bpf_ksyscall_opts {
             sz: size_of::<libbpf_sys::bpf_ksyscall_opts>() as libbpf_sys::size_t,
             bpf_cookie: cookie,
-            retprobe: self.section().as_encoded_bytes().starts_with(b"kret"),
+            retprobe: self.returns(),
             ..Default::default()
         };
-        self.linked(tried, |program| {
-            let program = program.as_libbpf_object().as_ptr();
+        self.linked_by(tried, |program| {
             // SAFETY: the program is that of a live object; the name and the options live through the call, which only reads them.
-            owned(unsafe { libbpf_sys::bpf_program__attach_ksyscall(program, name.as_ptr(), &raw const opts) })
+            unsafe { libbpf_sys::bpf_program__attach_ksyscall(program, name.as_ptr(), &raw const opts) }
         })
     }
 }
@@ -103,8 +101,7 @@ impl Program<'_, Uprobe> {
             ProbePoint::Function(name) => (Some((*name).to_owned()), 0),
             ProbePoint::Offset(offset) => (None, *offset),
         };
-        let retprobe = self.section().as_encoded_bytes().starts_with(b"uret");
-        let opts = UprobeOpts { cookie, retprobe, func_name: name, ..Default::default() };
+        let opts = UprobeOpts { cookie, retprobe: self.returns(), func_name: name, ..Default::default() };
         self.linked(self.tried(&format!("{place:?} of {}", binary.display())), |program| {
             program.attach_uprobe_with_opts(any_or(pid), binary, offset, opts)
         })
