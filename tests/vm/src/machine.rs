@@ -66,9 +66,10 @@ pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Pa
         fs::write(work.join(name), "").tried(|| "create a log".to_owned())?;
     }
     // Software emulation alone: where /dev/kvm opens but does not work QEMU aborts and does not fall back. The machine ends with this
-    // process, however that ends.
+    // process, however that ends. In one thread: with one for each CPU a guest that patches its code now and then runs what stood there
+    // before, and ends with an oops.
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", QEMU, "-accel", "tcg", "-cpu", "max", "-nodefaults", "-no-user-config"]);
+    command.args(["--pdeathsig", "KILL", QEMU, "-accel", "tcg,thread=single", "-cpu", "max", "-nodefaults", "-no-user-config"]);
     command.args(["-display", "none", "-no-reboot", "-m", &limits.memory.to_string(), "-smp", &limits.cpus.to_string()]);
     command.args(["-chardev", "file,id=console,path=console", "-serial", "chardev:console"]);
     command.args(["-chardev", "stdio,id=test,signal=off", "-serial", "chardev:test"]);
