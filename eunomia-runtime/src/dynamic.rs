@@ -12,6 +12,7 @@
 
 use std::{
     os::fd::{AsFd as _, BorrowedFd},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -24,7 +25,7 @@ use crate::{
     value::{self, Value},
 };
 
-pub use crate::value::Event;
+pub use crate::value::{Event, Handler, Handlers};
 
 /// A skeleton that is open and not yet loaded.
 #[derive(Debug)]
@@ -50,7 +51,19 @@ impl Skeleton {
     /// [`Error::Input`] with every fault of the skeleton, else as [`bpf::Open::new`].
     pub fn open(self) -> Result<Open> {
         let file = self.name.clone();
-        let checked = self.check(&file)?;
+        self.check(&file)?.open(None)
+    }
+}
+
+impl Checked {
+    /// Opens the skeleton, whose fields that differ from kernel to kernel are found in the BTF file `kernel`, or in that of the running
+    /// kernel where there is none; see [`bpf::kernel_btf`].
+    ///
+    /// # Errors
+    /// [`Error::Input`] with every value of the document that cannot be set, else as [`bpf::Open::new`].
+    pub fn open(self, kernel: Option<&Path>) -> Result<Open> {
+        let checked = self;
+        let file = checked.skeleton.name.clone();
         let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
         let samples = checked.streams.iter().filter_map(|stream| {
             let sampled = stream.sampled.as_ref()?;
@@ -72,7 +85,7 @@ impl Skeleton {
             dropped: &dropped,
             perf_pages: checked.perf_pages(),
         };
-        let mut inner = bpf::Open::new(&spec)?;
+        let mut inner = bpf::Open::for_kernel(&spec, kernel)?;
         for value in setup.values {
             inner.section(&value.section.name)?.write(&value.variable.name, offset(value.variable), &value.bytes)?;
         }
@@ -170,8 +183,8 @@ impl Open {
         &mut self.inner
     }
 
-    /// The skeleton and what its object says.
-    pub fn checked(&self) -> &Checked {
+    /// The skeleton and what its object says; can be kept beyond this.
+    pub fn checked(&self) -> &Arc<Checked> {
         &self.checked
     }
 
@@ -256,8 +269,8 @@ impl Loaded {
         &self.inner
     }
 
-    /// The skeleton and what its object says.
-    pub fn checked(&self) -> &Checked {
+    /// The skeleton and what its object says; can be kept beyond this.
+    pub fn checked(&self) -> &Arc<Checked> {
         &self.checked
     }
 }

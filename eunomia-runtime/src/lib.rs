@@ -4,6 +4,8 @@
 pub mod args;
 #[cfg(feature = "load")]
 pub mod bpf;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "columns")]
 pub mod columns;
 #[cfg(feature = "load")]
@@ -16,6 +18,8 @@ pub mod fault;
 pub mod histogram;
 #[cfg(feature = "dynamic")]
 pub mod object;
+#[cfg(feature = "dynamic")]
+pub mod output;
 #[cfg(feature = "load")]
 mod perf_event;
 #[cfg(feature = "load")]
@@ -29,6 +33,8 @@ mod scalar;
 pub mod skeleton;
 #[cfg(feature = "dynamic")]
 mod suggestion;
+#[cfg(feature = "symbolize")]
+pub mod symbols;
 #[cfg(all(feature = "load", feature = "tokio"))]
 pub mod tokio;
 #[cfg(feature = "dynamic")]

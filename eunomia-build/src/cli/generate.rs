@@ -10,11 +10,10 @@ use crate::{Embed, Error, config::text, files, tokens};
 
 pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
     let file = args.output()?;
-    let Input { skeleton, name, document } = Input::read(&args.input, args.object.as_deref(), stdin)?;
+    let Input { document, name } = Input::read(&args.input, args.object.as_deref(), stdin)?;
     let name = args.module.as_ref().unwrap_or(&name);
-    let object = skeleton.object.clone().unwrap_or_default();
     let module = |embed| -> Result<String, Failure> {
-        Ok(text(tokens(skeleton, &document.file, name, &embed).map_err(|faults| document.faults(faults))?)?)
+        Ok(text(tokens(document.skeleton.clone(), &document.file, name, &embed).map_err(|faults| document.locate(faults))?)?)
     };
     let Some(file) = file else {
         return Ok(output::print(out, module(Embed::Literal)?.as_bytes())?);
@@ -22,7 +21,8 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
     // Named after the file and not the module, of which other files beside it may have one of this name.
     let object_file = file.with_extension("bpf.o");
     let module = module(Embed::File(utf8_name(&object_file)?))?;
-    let files = [(object_file.as_path(), object.as_slice()), (file, module.as_bytes())];
+    let object = document.skeleton.object.as_deref().unwrap_or_default();
+    let files = [(object_file.as_path(), object), (file, module.as_bytes())];
     if !args.check {
         return Ok(files::write(&files)?);
     }

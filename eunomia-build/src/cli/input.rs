@@ -6,11 +6,7 @@ use std::{
 };
 
 use clap::error::ErrorKind;
-use eunomia_runtime::{
-    Skeleton,
-    fault::Faults,
-    skeleton::{Format, object_name},
-};
+use eunomia_runtime::skeleton::Document;
 
 use super::{
     Failure,
@@ -19,17 +15,9 @@ use super::{
 use crate::{Error, config::stem, files};
 
 pub(super) struct Input {
-    pub(super) skeleton: Skeleton,
+    pub(super) document: Document,
     /// What the module is called where nobody says.
     pub(super) name: String,
-    pub(super) document: Document,
-}
-
-/// Where a skeleton came from, for messages.
-pub(super) struct Document {
-    pub(super) file: String,
-    /// `None` for an object.
-    text: Option<String>,
 }
 
 impl Input {
@@ -39,47 +27,17 @@ impl Input {
             let file = "<stdin>".to_owned();
             let mut bytes = Vec::new();
             stdin.read_to_end(&mut bytes).map_err(|source| Error::File { tried: "read", path: PathBuf::from(&file), source })?;
-            (bytes, object_name("stdin"), file)
+            (bytes, "stdin".to_owned(), file)
         } else {
             (files::read(path)?, stem(path), path.display().to_string())
         };
-        if bytes.starts_with(b"\x7fELF") {
-            if object.is_some() {
+        let mut document = Document::new(bytes, &file)?;
+        if let Some(object) = object {
+            if document.is_object() {
                 return Err(usage(ErrorKind::ArgumentConflict, "`--object` completes a skeleton, and the input is an object itself"));
             }
-            let skeleton = Skeleton::from_object(name.clone(), bytes, &file)?;
-            return Ok(Self { skeleton, name, document: Document { file, text: None } });
+            document = document.with_object(files::read(object)?, &object.display().to_string())?;
         }
-        let mut skeleton = Skeleton::from_slice(&bytes, &file)?;
-        if let Some(object) = object {
-            skeleton = skeleton.with_object(files::read(object)?);
-            sound(&skeleton, object)?;
-        }
-        Ok(Self { skeleton, name, document: Document { file, text: String::from_utf8(bytes).ok() } })
+        Ok(Self { document, name })
     }
-}
-
-impl Document {
-    /// Puts lines and columns to faults that were found behind the document's reading.
-    pub(super) fn faults(&self, faults: Faults) -> Failure {
-        match &self.text {
-            Some(text) => faults.locate(text).into(),
-            None => faults.into(),
-        }
-    }
-}
-
-/// Checks the object by itself, so that what is wrong with it is said of its own file and not of the document.
-fn sound(skeleton: &Skeleton, object: &Path) -> Result<(), Faults> {
-    let bare = Skeleton {
-        format: Format::Object,
-        sections: Vec::new(),
-        maps: Vec::new(),
-        programs: Vec::new(),
-        exports: Vec::new(),
-        export_btf: None,
-        multiple_exports: false,
-        ..skeleton.clone()
-    };
-    bare.check(&object.display().to_string()).map(drop)
 }

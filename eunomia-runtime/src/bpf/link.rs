@@ -2,7 +2,7 @@ use std::{
     collections::BTreeMap,
     io,
     ops::Deref,
-    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::Path,
     ptr::NonNull,
     sync::Arc,
@@ -14,15 +14,14 @@ use libbpf_rs::{AsRawLibbpf as _, MapCore as _, Object, ProgramType, libbpf_sys}
 use super::{
     Map, Program, Target,
     attach::{Filter, OnMap},
-    c_string,
     kind::Any,
     map::StructOps,
     messages::{listen, refused},
+    pin::pin,
 };
 use crate::{
     Error, Result,
     reader::{Control, Outcome, Records},
-    refusal::refusal,
 };
 
 /// What holds one program attached. Dropping it detaches, unless it was pinned.
@@ -72,20 +71,15 @@ impl Link {
     /// what the kernel has no link for: filters of an interface, programs on maps of sockets.
     pub fn pin(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let tried = format!("pin a link to {}", path.display());
         match &mut self.held {
             Some(Held::Libbpf(link)) => {
                 let (pinned, said) = listen(|| link.pin(path));
-                pinned.map_err(|error| refused(tried, &error, &said))
+                pinned.map_err(|error| refused(format!("pin a link to {}", path.display()), &error, &said))
             }
-            Some(Held::Kernel(fd)) => {
-                let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
-                // SAFETY: the path ends with a NUL and lives through the call.
-                let error = unsafe { libbpf_sys::bpf_obj_pin(fd.as_raw_fd(), name.as_ptr()) };
-                if error < 0 { Err(refusal(tried, io::Error::from_raw_os_error(-error))) } else { Ok(()) }
-            }
+            Some(Held::Kernel(fd)) => pin(fd.as_fd(), path, "a link"),
             Some(Held::Filter(_) | Held::OnMap(_)) => {
-                Err(Error::Value { name: tried, why: "the kernel has no link for it that could be pinned".to_owned() })
+                let name = format!("pin a link to {}", path.display());
+                Err(Error::Value { name, why: "the kernel has no link for it that could be pinned".to_owned() })
             }
             None => Ok(()),
         }

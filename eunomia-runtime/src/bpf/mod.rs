@@ -3,13 +3,16 @@
 //! These types know names and bytes; generated modules and [`crate::dynamic`] put types over them.
 
 mod attach;
+mod kernel_btf;
 pub mod kind;
 mod link;
 mod load;
 mod loaded;
 mod map;
+mod map_setup;
 mod messages;
 mod open;
+mod pin;
 mod preflight;
 mod program;
 mod section;
@@ -19,6 +22,7 @@ use std::ffi::CString;
 use crate::{Error, Result};
 
 pub use attach::{Direction, End, Every, Functions, Interface, NetfilterHook, ProbePoint, Rank, Sampling, Target, XdpMode};
+pub use kernel_btf::{archived, kernel_btf};
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
 pub use map::{

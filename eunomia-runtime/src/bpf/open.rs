@@ -2,10 +2,11 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     os::fd::{AsRawFd as _, BorrowedFd},
+    path::Path,
     time::Duration,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, MapType, ObjectBuilder, OpenObject, OpenProgramMut, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut};
 
 use super::{
     Loaded, ReadWrite, Section, Target,
@@ -59,7 +60,7 @@ pub struct Dropped<'a> {
 /// An object that is open and not yet loaded: variables and programs can be set up.
 #[derive(Debug)]
 pub struct Open {
-    object: OpenObject,
+    pub(super) object: OpenObject,
     settings: Settings,
 }
 
@@ -83,8 +84,24 @@ impl Open {
     /// [`Error::Kernel`] with what libbpf says is wrong with the object, [`Error::NotFound`] where it has no such map,
     /// [`Error::Value`] where a map is named twice: a record has one reader.
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
+        Self::for_kernel(spec, None)
+    }
+
+    /// As [`Self::new`], with a file of the kernel's BTF in place of `/sys/kernel/btf/vmlinux`, for kernels that have none; see
+    /// [`super::kernel_btf`]. It is read when the object is loaded.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn for_kernel(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
         let tried = || format!("open the BPF object `{}`", spec.name);
-        let (object, said) = listen(|| ObjectBuilder::default().name(spec.name)?.open_memory(spec.object));
+        let (object, said) = listen(|| {
+            let mut builder = ObjectBuilder::default();
+            builder.name(spec.name)?;
+            if let Some(btf) = btf {
+                builder.btf_custom_path(btf)?;
+            }
+            builder.open_memory(spec.object)
+        });
         let object = object.map_err(|error| refused(tried(), &error, &said))?;
         let settings = Settings {
             name: spec.name.to_owned(),
@@ -102,7 +119,7 @@ impl Open {
         Ok(open)
     }
 
-    fn find_map(&self, name: &str) -> Result<()> {
+    pub(super) fn find_map(&self, name: &str) -> Result<()> {
         if self.object.maps().any(|map| map.name() == name) {
             return Ok(());
         }
@@ -151,30 +168,6 @@ impl Open {
         self.object.progs().map(|program| program.name().to_string_lossy().into_owned()).collect()
     }
 
-    /// Sets the number of entries of a map, for a ring buffer its bytes, for an arena its pages.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where it is a section of the object, which has one, or an
-    /// arena that would be too small for its variables.
-    pub fn set_max_entries(&mut self, map: &str, entries: u32) -> Result<()> {
-        self.find_map(map)?;
-        let refuse = |why| Error::Value { name: format!("map `{map}`"), why };
-        for mut found in self.object.maps_mut().filter(|found| found.name() == map) {
-            // SAFETY: the pointer is that of a map of a live object, and the call only reads a flag.
-            if unsafe { libbpf_sys::bpf_map__is_internal(found.as_libbpf_object().as_ptr()) } {
-                // libbpf takes the size of its mapping from the number when it unmaps it.
-                return Err(refuse("it is a section of the object and has one entry".to_owned()));
-            }
-            // libbpf looks at the size when it opens the object, and copies the variables when it loads it.
-            let variables = found.initial_value().map_or(0, <[u8]>::len).div_ceil(rustix::param::page_size());
-            if found.map_type() == MapType::Arena && (entries as usize) < variables {
-                return Err(refuse(format!("its variables need {variables} pages, {entries} were asked for")));
-            }
-            found.set_max_entries(entries).map_err(|error| refused(format!("set the entries of map `{map}` to {entries}"), &error, ""))?;
-        }
-        Ok(())
-    }
-
     /// How the rings of perf event arrays are set up: their size, and when the kernel wakes the reader.
     pub fn set_perf_buffer(&mut self, buffer: PerfBuffer) {
         self.settings.perf = buffer;
@@ -183,31 +176,6 @@ impl Open {
     /// How the rings of perf event arrays are set up.
     pub fn perf_buffer(&self) -> PerfBuffer {
         self.settings.perf
-    }
-
-    /// The flags that a map will be made with (`BPF_F_*` of `uapi/linux/bpf.h`); those of a section are libbpf's choice.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] where the object has no such map.
-    pub fn map_flags(&self, map: &str) -> Result<u32> {
-        self.find_map(map)?;
-        Ok(self.object.maps().find(|found| found.name() == map).map_or(0, |found| found.map_flags()))
-    }
-
-    /// Sets all flags of a map, for example to [`Self::map_flags`] with `BPF_F_NO_PREALLOC`, which makes entries of a hash table only when
-    /// they are needed. A section's map goes by libbpf's name for it, `<object>.bss` for example; without `BPF_F_MMAPABLE` its variables
-    /// are read and written by system calls, see [`super::Variable`].
-    ///
-    /// The kernel decides when the object is loaded whether the flags fit the map.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] where the object has no such map.
-    pub fn set_map_flags(&mut self, map: &str, flags: u32) -> Result<()> {
-        self.find_map(map)?;
-        for mut found in self.object.maps_mut().filter(|found| found.name() == map) {
-            found.set_map_flags(flags).map_err(|error| refused(format!("set the flags of map `{map}` to {flags:#x}"), &error, ""))?;
-        }
-        Ok(())
     }
 
     /// Loads maps and programs into the kernel and opens the readers, so that no record is missed once programs are attached.

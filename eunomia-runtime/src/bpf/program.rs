@@ -2,6 +2,7 @@ use std::{
     ffi::OsStr,
     marker::PhantomData,
     os::fd::{AsFd as _, BorrowedFd},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -12,6 +13,7 @@ use super::{
     kind::{Any, Kind},
     link::{Held, Link},
     messages::{listen, refused},
+    pin::pin,
 };
 use crate::{Error, Result};
 
@@ -68,6 +70,15 @@ impl<'a, K> Program<'a, K> {
             return Ok(self.program.as_fd());
         }
         Err(Error::Value { name: self.describe(), why: "it was not loaded, so it has no descriptor".to_owned() })
+    }
+
+    /// Pins the program to a path in a BPF file system, where it lives on behind this object; removing the file ends that. What attaches it
+    /// is pinned apart, see [`Link::pin`].
+    ///
+    /// # Errors
+    /// As [`super::Map::pin`], and those of [`Self::fd`].
+    pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
+        pin(self.fd()?, path.as_ref(), &format!("the {}", self.describe()))
     }
 
     /// Attaches the program to what its section says.

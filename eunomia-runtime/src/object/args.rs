@@ -87,6 +87,16 @@ impl Checked {
         described
     }
 
+    /// The bytes that a variable is loaded with: what the document says, else what the object has; `None` where that ends before it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn initial(&self, section: &DataSection, variable: &Variable, setup: &super::Setup<'_>) -> Option<Vec<u8>> {
+        if let Some(given) = setup.values.iter().find(|value| value.variable.id == variable.id) {
+            return Some(given.bytes.clone());
+        }
+        let header = self.layouts.elf.sections.iter().find(|header| header.name == section.name)?;
+        self.value_in_object(header, variable)
+    }
+
     /// The value of a variable in the object, or `None` where the file ends before it.
     fn value_in_object(&self, section: &elf::Section, variable: &Variable) -> Option<Vec<u8>> {
         let size = usize::try_from(self.layouts.layout(variable.ty).size).ok()?;

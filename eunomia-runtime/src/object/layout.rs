@@ -120,6 +120,12 @@ impl Layouts {
         }
     }
 
+    /// Whether `id` is an array of unsigned integers, as the slots of a histogram and the addresses of a stack are.
+    pub(crate) fn counts(&self, id: TypeId) -> bool {
+        let Kind::Array { element, .. } = self.btf.resolve(id).1.kind else { return false };
+        matches!(self.btf.resolve(element).1.kind, Kind::Int { signed: false, bool: false, size: 1 | 2 | 4 | 8, .. })
+    }
+
     /// Name of the type of an enum's value, if it has one of this value.
     pub fn enum_name(ty: &Type, value: i128) -> Option<&str> {
         match &ty.kind {

@@ -13,6 +13,7 @@ mod maps;
 mod names;
 mod sections;
 mod setup;
+mod summary;
 mod tagged;
 mod targets;
 

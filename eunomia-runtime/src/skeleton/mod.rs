@@ -1,6 +1,7 @@
 //! The JSON skeleton document: read from every generation of the format, written as the current one.
 
 mod derive;
+mod document;
 pub(crate) mod locate;
 pub mod model;
 mod package;
@@ -8,13 +9,14 @@ mod read;
 mod table;
 mod write;
 
-use std::{fs, path::Path, str::FromStr};
+use std::{fs, io::Read, path::Path, str::FromStr};
 
+pub use document::Document;
 pub use model::{Format, Skeleton};
 
 use crate::{
     Error, Result,
-    fault::{Fault, Faults, Place},
+    fault::Faults,
     skeleton::model::EventType,
 };
 
@@ -27,31 +29,31 @@ impl Skeleton {
         read::document(text, file)
     }
 
-    /// Reads a document from bytes, which must be UTF-8; `file` stands for it in messages.
+    /// Reads a document, or makes one from a bare BPF object: the first bytes decide. `file` stands for it in messages, and names an object.
     ///
     /// # Errors
-    /// As [`Self::parse`].
+    /// As [`Document::new`].
     pub fn from_slice(bytes: &[u8], file: &str) -> Result<Self, Faults> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self::parse(text, file),
-            Err(error) => Err(Faults::one(file, Fault::new(Place::default(), format!("not a text file: {error}"), ""))),
-        }
+        Document::new(bytes.to_vec(), file).map(|document| document.skeleton)
     }
 
-    /// Reads a document from a file, or makes one from a bare BPF object (`.bpf.o`): the first bytes decide.
+    /// As [`Self::from_slice`], from a file.
     ///
     /// # Errors
     /// [`Error::File`] where the file cannot be read, [`Error::Input`] with every fault of what it holds.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
-        let file = path.display().to_string();
-        Ok(if bytes.starts_with(b"\x7fELF") {
-            let name = path.file_name().map_or_else(|| file.clone(), |name| name.to_string_lossy().into_owned());
-            Self::from_object(object_name(&name), bytes, &file)?
-        } else {
-            Self::from_slice(&bytes, &file)?
-        })
+        Self::from_reader(fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?, &path.display().to_string())
+    }
+
+    /// As [`Self::from_slice`], from all that there is to read.
+    ///
+    /// # Errors
+    /// As [`Self::from_file`].
+    pub fn from_reader(mut from: impl Read, file: &str) -> Result<Self> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).map_err(|source| Error::File { path: file.into(), source })?;
+        Ok(Document::new(bytes, file)?.skeleton)
     }
 
     /// Says what the records of a ring buffer or perf event array hold, in place of what the document says: a C type of the object as C

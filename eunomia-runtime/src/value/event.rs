@@ -9,10 +9,14 @@ use crate::{
 pub struct Event<'a> {
     /// The map.
     pub map: &'a str,
+    /// Its number among those that deliver records ([`Checked::streams`]).
+    pub stream: usize,
     /// The key of an entry, for a map that is read at intervals.
     pub key: Option<Value<'a>>,
     /// What it holds.
     pub value: Value<'a>,
+    /// All bytes of the record, or of the entry's value, those behind the end of its type among them.
+    pub record: &'a [u8],
 }
 
 impl Checked {
@@ -26,6 +30,6 @@ impl Checked {
             }
             None => (None, record),
         };
-        Verdict::of(Value::of_stream(self, map, record).map(|value| f(Event { map: &stream.map, key, value })))
+        Verdict::of(Value::of_stream(self, map, record).map(|value| f(Event { map: &stream.map, stream: map, key, value, record })))
     }
 }

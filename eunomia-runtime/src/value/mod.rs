@@ -2,6 +2,7 @@
 
 mod encode;
 mod event;
+mod handlers;
 mod json;
 mod plan;
 mod text;
@@ -10,5 +11,6 @@ mod view;
 pub(crate) use encode::{constants, scalar};
 pub use encode::{encode, parse};
 pub use event::Event;
+pub use handlers::{Handler, Handlers};
 pub(crate) use plan::Plans;
 pub use view::Value;

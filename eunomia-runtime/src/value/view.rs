@@ -105,7 +105,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn part(&self, ty: TypeId, offset: u64) -> Option<Self> {
+    pub(crate) fn part(&self, ty: TypeId, offset: u64) -> Option<Self> {
         let bytes = self.bytes.get(usize::try_from(offset).ok()?..)?;
         Self::of(self.layouts, Shape::Type(ty), bytes).ok()
     }
@@ -123,7 +123,7 @@ impl<'a> Value<'a> {
         members.chain(custom.iter().filter_map(move |field| Some((field.name.as_str(), this.part(field.ty, field.offset)?))))
     }
 
-    fn member(&self, field: &Field<'_>) -> Option<Self> {
+    pub(crate) fn member(&self, field: &Field<'_>) -> Option<Self> {
         let bytes = self.bytes.get(usize::try_from(field.offset()).ok()?..usize::try_from(field.end()).ok()?)?;
         let shape = match (field.ty, field.bits) {
             (None, _) => Shape::Untyped,
@@ -149,6 +149,23 @@ impl<'a> Value<'a> {
         let len = if stride == 0 { 0 } else { len };
         let this = *self;
         (0..u64::from(len)).filter_map(move |i| this.part(element, i * stride))
+    }
+
+    /// The numbers of an array of unsigned integers, the slots of a histogram for example; `None` for anything else.
+    pub fn counts(&self) -> Option<Vec<u64>> {
+        match self.shape {
+            Shape::Type(ty) if self.layouts.counts(ty) => Some(self.items().filter_map(|item| item.as_u64()).collect()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a struct, or has members that the document picks.
+    pub(crate) fn has_members(&self) -> bool {
+        match self.shape {
+            Shape::Type(ty) => self.layouts.has_members(ty),
+            Shape::Custom(_) => true,
+            _ => false,
+        }
     }
 
     /// The number, of an integer, enum or pointer that fits.

@@ -18,12 +18,17 @@ mod user_ring;
 use std::{
     ffi::{OsStr, c_void},
     os::fd::BorrowedFd,
+    path::Path,
     ptr,
 };
 
 use libbpf_rs::{MapCore, MapHandle, MapType};
 
-use crate::{Error, Result, bpf::messages::refused, sample::Plain};
+use crate::{
+    Error, Result,
+    bpf::{messages::refused, pin::pin},
+    sample::Plain,
+};
 use calls::Calls;
 
 pub use array::Array;
@@ -135,6 +140,15 @@ impl<'a> Map<'a> {
     /// Its descriptor.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.as_core().as_fd()
+    }
+
+    /// Pins the map to a path in a BPF file system, where it lives on behind this object and [`super::Open::set_pin_path`] finds it;
+    /// removing the file ends that.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; EEXIST where there is a file, EPERM where the path is in no BPF file system.
+    pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
+        pin(self.fd(), path.as_ref(), &format!("the {}", self.describe()))
     }
 
     /// Refuses a handle whose kind or sizes are not those of the map; key and value have `None` bytes where the handle does not ask.

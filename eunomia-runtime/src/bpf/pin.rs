@@ -1,0 +1,20 @@
+use std::{
+    io,
+    os::fd::{AsRawFd as _, BorrowedFd},
+    path::Path,
+};
+
+use libbpf_rs::libbpf_sys;
+
+use super::c_string;
+use crate::{Result, refusal::refusal};
+
+/// Pins what a descriptor of BPF stands for to a path in a BPF file system, where it lives on when nobody holds the descriptor any more.
+/// Removing the file ends that.
+pub(super) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
+    let tried = format!("pin {what} to {}", path.display());
+    let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
+    // SAFETY: the path ends with a NUL and lives through the call, as the descriptor does.
+    let error = unsafe { libbpf_sys::bpf_obj_pin(fd.as_raw_fd(), name.as_ptr()) };
+    if error < 0 { Err(refusal(tried, io::Error::from_raw_os_error(-error))) } else { Ok(()) }
+}

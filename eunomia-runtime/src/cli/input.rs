@@ -1,0 +1,99 @@
+//! What a command works on: a skeleton from a file or from standard input, and the BTF that a tar archive brings along.
+
+use std::{
+    fs,
+    io::{self, Read, Write as _},
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use clap::error::ErrorKind;
+
+use super::{
+    Failure,
+    args::{Source, usage},
+};
+use crate::{Error, bpf, skeleton::Document};
+
+pub(super) struct Input {
+    pub(super) document: Document,
+    /// BTF of the running kernel out of the archive.
+    btf: Option<Unnamed>,
+}
+
+/// A file in memory alone.
+struct Unnamed(OwnedFd);
+
+impl Input {
+    /// Reads a skeleton, or describes an object: the first bytes decide.
+    pub(super) fn read(source: &Source, stdin: &mut dyn Read) -> Result<Self, Failure> {
+        let (bytes, file) = read(&source.file, stdin)?;
+        let (bytes, btf) = if is_tar(&bytes) { unpack(&bytes, &file)? } else { (bytes, None) };
+        let mut document = Document::new(bytes, &file)?;
+        if let Some(object) = &source.object {
+            if document.is_object() {
+                return Err(usage(ErrorKind::ArgumentConflict, "`--object` completes a skeleton, and the input is an object itself"));
+            }
+            document = document.with_object(read(object, stdin)?.0, &object.display().to_string())?;
+        }
+        Ok(Self { document, btf })
+    }
+
+    /// The file of the kernel's BTF that the object is to be opened with, where it is not the kernel's own.
+    pub(super) fn kernel_btf(&self, asked: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+        let packed = self.btf.as_ref().map(|btf| PathBuf::from(format!("/proc/self/fd/{}", btf.0.as_raw_fd())));
+        bpf::kernel_btf(asked.or(packed.as_deref()))
+    }
+}
+
+/// Whether the path stands for standard input or output.
+pub(super) fn is_stream(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The bytes of a file, and what stands for it in messages.
+fn read(path: &Path, stdin: &mut dyn Read) -> Result<(Vec<u8>, String), Error> {
+    if !is_stream(path) {
+        let bytes = fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        return Ok((bytes, path.display().to_string()));
+    }
+    let (file, mut bytes) = ("<stdin>", Vec::new());
+    stdin.read_to_end(&mut bytes).map_err(|source| Error::File { path: file.into(), source })?;
+    Ok((bytes, file.to_owned()))
+}
+
+/// The mark of tar(5).
+fn is_tar(bytes: &[u8]) -> bool {
+    bytes.get(257..262) == Some(b"ustar")
+}
+
+/// The package of an archive, and its BTF of the running kernel, which stands in a tree as [`bpf::archived`] says, below any folder.
+fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error> {
+    let failed = |source| Error::File { path: file.into(), source };
+    let wanted = bpf::archived();
+    let (mut package, mut btf) = (None, None);
+    for entry in tar::Archive::new(bytes).entries().map_err(failed)? {
+        let mut entry = entry.map_err(failed)?;
+        let path = entry.path().map_err(failed)?.into_owned();
+        let mut contents = || {
+            let mut contents = Vec::new();
+            entry.read_to_end(&mut contents).map(|_| contents).map_err(failed)
+        };
+        if path.file_name().is_some_and(|name| name == "package.json") {
+            package = Some(contents()?);
+        } else if path.ends_with(&wanted) {
+            btf = Some(Unnamed::new(&contents()?).map_err(failed)?);
+        }
+    }
+    let package = package.ok_or_else(|| failed(io::Error::new(io::ErrorKind::NotFound, "the archive has no package.json")))?;
+    Ok((package, btf))
+}
+
+impl Unnamed {
+    fn new(bytes: &[u8]) -> io::Result<Self> {
+        let fd = rustix::fs::memfd_create("btf", rustix::fs::MemfdFlags::CLOEXEC)?;
+        let mut file = fs::File::from(fd);
+        file.write_all(bytes)?;
+        Ok(Self(file.into()))
+    }
+}

@@ -1,0 +1,178 @@
+use serde_json::Value as Json;
+
+use super::{Description, Export, Field, Map, Part, Program, Variable};
+use crate::{
+    Result,
+    object::{Argument, Checked, Payload, Stream, TypeId},
+    skeleton::{Document, Format, Skeleton},
+    value::Value,
+};
+
+impl Description {
+    /// All that the object tells.
+    pub(super) fn of_object(file: &str, checked: &Checked) -> Result<Self> {
+        let layouts = &checked.layouts;
+        let part = |ty: Option<TypeId>, size: u32| Part { ty: ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty)), size: size.into() };
+        let setup = checked.setup(file)?;
+        let links: Vec<&str> =
+            checked.skeleton.programs.iter().filter(|program| !program.link).map(|program| program.name.as_str()).collect();
+        let programs = checked.programs.iter().map(|(name, section)| Program {
+            link: !links.contains(&name.as_str()),
+            name: name.clone(),
+            section: Some(section.clone()),
+        });
+        let maps = checked.maps.iter().map(|def| Map {
+            name: def.name.clone(),
+            kind: Some(short(&def.kind.to_string())),
+            key: (def.key_size > 0).then(|| part(def.key, def.key_size)),
+            value: (def.value_size > 0).then(|| part(def.value, def.value_size)),
+            max_entries: Some(def.max_entries),
+        });
+        let variables = checked.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
+        let variables = variables.filter(|(_, variable)| !variable.is_dummy()).map(|(section, variable)| {
+            let argument: Option<&Argument<'_>> = setup.arguments.iter().find(|argument| argument.variable.id == variable.id);
+            let bytes = checked.initial(section, variable, &setup);
+            let value = bytes.as_deref().and_then(|bytes| {
+                let value = Value::of_variable(layouts, variable, bytes).ok()?;
+                Some((value.to_string(), serde_json::from_str(&value.to_json()).unwrap_or(Json::Null)))
+            });
+            Variable {
+                name: variable.name.clone(),
+                section: section.name.clone(),
+                ty: layouts.c_name(variable.ty),
+                offset: Some(variable.offset),
+                size: Some(variable.size),
+                value,
+                option: argument.map(|argument| match argument.arg.short {
+                    Some(short) => format!("-{short}, --{}", argument.arg.long),
+                    None => format!("--{}", argument.arg.long),
+                }),
+                help: argument.map(|argument| argument.arg.help.to_string()),
+            }
+        });
+        Ok(Self {
+            programs: programs.collect(),
+            maps: maps.collect(),
+            variables: variables.collect(),
+            exports: checked.streams.iter().map(|stream| export(checked, stream, part)).collect(),
+            ..Self::head(file, &checked.skeleton)
+        })
+    }
+
+    /// What the document says of an object that is somewhere else.
+    pub(super) fn of_document(document: &Document) -> Self {
+        let skeleton = &document.skeleton;
+        let programs =
+            skeleton.programs.iter().map(|program| Program { name: program.name.clone(), section: program.attach.clone(), link: program.link });
+        let maps = skeleton.maps.iter().map(|map| Map { name: map.name.clone(), kind: None, key: None, value: None, max_entries: None });
+        let variables = skeleton.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
+        let variables = variables.map(|(section, variable)| {
+            let default = variable.arg.as_ref().and_then(|arg| arg.default.as_ref()).or(variable.value.as_ref());
+            Variable {
+                name: variable.name.clone(),
+                section: section.name.clone(),
+                ty: variable.ty.clone(),
+                offset: None,
+                size: None,
+                value: default.map(|value| (value.to_string(), value.clone())),
+                option: None,
+                help: variable.arg.as_ref().and_then(|arg| arg.help.clone()).or(variable.description.clone()),
+            }
+        });
+        let exports = skeleton.exports.iter().map(|export| Export {
+            map: None,
+            kind: None,
+            ty: format!("struct {}", export.name),
+            size: export.size.map(u64::from),
+            key: None,
+            interval: None,
+            dropped: false,
+            fields: export
+                .members
+                .iter()
+                .flatten()
+                .map(|member| Field { name: member.name.clone(), ty: member.ty.clone(), bit_offset: None, size: None, bits: None })
+                .collect(),
+        });
+        Self {
+            programs: programs.collect(),
+            maps: maps.collect(),
+            variables: variables.collect(),
+            exports: exports.collect(),
+            ..Self::head(&document.file, skeleton)
+        }
+    }
+
+    fn head(file: &str, skeleton: &Skeleton) -> Self {
+        let doc = skeleton.doc.clone().unwrap_or_default();
+        Self {
+            file: file.to_owned(),
+            format: match skeleton.format {
+                Format::Package => "package",
+                Format::Metadata => "metadata",
+                Format::Inline => "metadata with the object",
+                Format::EarlyV1 => "package, early v1",
+                Format::LegacyV0 => "legacy v0",
+                Format::Object => "BPF object",
+            },
+            name: skeleton.name.clone(),
+            version: doc.version,
+            about: doc.brief.or(doc.description),
+            compiler: skeleton.version.clone(),
+            object: skeleton.object.as_ref().map(Vec::len),
+            programs: Vec::new(),
+            maps: Vec::new(),
+            variables: Vec::new(),
+            exports: Vec::new(),
+        }
+    }
+}
+
+fn export(checked: &Checked, stream: &Stream, part: impl Fn(Option<TypeId>, u32) -> Part) -> Export {
+    let layouts = &checked.layouts;
+    let fields: Vec<Field> = match &stream.payload {
+        Payload::Type(ty) => fields(checked, *ty, ""),
+        Payload::Custom(custom) => custom
+            .iter()
+            .map(|field| Field {
+                name: field.name.clone(),
+                ty: layouts.c_name(field.ty),
+                bit_offset: Some(8 * field.offset),
+                size: Some(layouts.layout(field.ty).size),
+                bits: None,
+            })
+            .collect(),
+        Payload::Tagged(tagged) => tagged.tags.iter().flat_map(|tag| fields(checked, tag.ty, &format!("{}: ", tag.text))).collect(),
+        Payload::Bytes { .. } => Vec::new(),
+    };
+    Export {
+        map: Some(stream.map.clone()),
+        kind: Some(short(&stream.kind.to_string())),
+        ty: checked.payload(stream),
+        size: match &stream.payload {
+            Payload::Type(ty) => Some(layouts.layout(*ty).size),
+            _ => None,
+        },
+        key: stream.sampled.as_ref().map(|sampled| part(sampled.key, sampled.key_size)),
+        interval: stream.sampled.as_ref().map(|sampled| sampled.interval),
+        dropped: stream.dropped.is_some(),
+        fields,
+    }
+}
+
+fn fields(checked: &Checked, ty: TypeId, before: &str) -> Vec<Field> {
+    let layouts = &checked.layouts;
+    let fields = layouts.fields(ty).into_iter().map(|field| Field {
+        name: format!("{before}{}", field.name),
+        ty: field.ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty)),
+        bit_offset: Some(field.bit_offset),
+        size: Some(field.size),
+        bits: field.bits,
+    });
+    fields.collect()
+}
+
+/// The name of a kind without what all of them start with.
+fn short(kind: &str) -> String {
+    kind.strip_prefix("BPF_MAP_TYPE_").unwrap_or(kind).to_lowercase()
+}

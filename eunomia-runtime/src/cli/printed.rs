@@ -1,0 +1,83 @@
+//! Records that are printed.
+
+use jiff::Zoned;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{
+    events::Taker,
+    output::{Reader, Sink},
+};
+use crate::{
+    Error, Result,
+    object::Checked,
+    output::{Format, Printer},
+    sample::Verdict,
+    value::Event,
+};
+
+/// A batch that is longer than this is written before the poll ends.
+const BATCH: usize = 1 << 16;
+
+/// Prints records in batches.
+pub(super) struct Printed<'a> {
+    checked: &'a Checked,
+    printer: Printer<'a>,
+    sink: Sink<'a>,
+    batch: Vec<u8>,
+    reader: Reader,
+    failed: Option<Error>,
+    /// The second that is shown before events; `None` where none is.
+    second: Option<i64>,
+}
+
+impl<'a> Printed<'a> {
+    pub(super) fn new(checked: &'a Checked, format: Format, sink: Sink<'a>) -> Result<Self> {
+        let printer = Printer::new(checked, format)?;
+        Ok(Self { checked, printer, sink, batch: Vec::new(), reader: Reader::There, failed: None, second: None })
+    }
+
+    /// Shows the time before each event.
+    pub(super) fn timed(self) -> Self {
+        Self { second: Some(-1), ..self }
+    }
+
+    /// Prints an event; whether there is sense in more.
+    pub(super) fn event(&mut self, event: &Event<'_>) -> bool {
+        self.tell_time();
+        self.printer.write(event, &mut self.batch);
+        if self.batch.len() >= BATCH {
+            match self.sink.write(&mut self.batch) {
+                Ok(reader) => self.reader = reader,
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        self.failed.is_none() && self.reader == Reader::There
+    }
+
+    /// The local time is worked out once a second: it takes longer than the event.
+    fn tell_time(&mut self) {
+        let now = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
+        if self.second.is_some_and(|second| second != now) {
+            self.second = Some(now);
+            self.printer.set_time(&Zoned::now().strftime("%H:%M:%S").to_string());
+        }
+    }
+}
+
+impl Taker for Printed<'_> {
+    fn take(&mut self, map: usize, record: &[u8]) -> Verdict {
+        let mut more = true;
+        let verdict = self.checked.deliver(map, record, |event| more = self.event(&event));
+        if more { verdict } else { Verdict::Stop }
+    }
+
+    fn flush(&mut self) -> Result<Reader> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        if self.reader == Reader::There && !self.batch.is_empty() {
+            self.reader = self.sink.write(&mut self.batch)?;
+        }
+        Ok(self.reader)
+    }
+}

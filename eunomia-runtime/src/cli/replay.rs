@@ -1,0 +1,45 @@
+//! `eunomia replay`.
+
+use std::{
+    fs::File,
+    io::Read,
+    ops::ControlFlow,
+};
+
+use super::{
+    Failure, Streams,
+    args::Replay,
+    events::Taker as _,
+    input::{Input, is_stream},
+    output::Sink,
+    printed::Printed,
+    run::can_be_raw,
+};
+use crate::Error;
+
+pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let checked = Input::read(&args.source, streams.input)?.document.check()?;
+    can_be_raw(&checked, args.shown.format)?;
+    let path = &args.recording;
+    let mut file;
+    let from: &mut dyn Read = if is_stream(path) {
+        streams.input
+    } else {
+        file = File::open(path).map_err(|source| Error::File { path: path.clone(), source })?;
+        &mut file
+    };
+    let mut printed = Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), streams.out)?)?;
+    let mut count = 0;
+    let replayed = checked.replay(from, |event| {
+        count += 1;
+        if printed.event(&event) && Some(count) != args.count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    // What stands before the damage of a recording is not lost with it.
+    printed.flush()?;
+    let replayed = replayed?;
+    let lines = [(replayed.short, "records are shorter than their type"), (replayed.left_over, "bytes at the end are no whole record: it was cut off")];
+    for (number, what) in lines.into_iter().filter(|(number, _)| *number > 0) {
+        let _ = writeln!(streams.err, "{}: {number} {what}", path.display());
+    }
+    Ok(())
+}

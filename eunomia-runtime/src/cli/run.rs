@@ -1,0 +1,38 @@
+//! `eunomia run`.
+
+use std::sync::Arc;
+
+use clap::error::ErrorKind;
+
+use super::{
+    Failure, Streams,
+    args::{Run, Style, usage},
+    events,
+    input::Input,
+    output::Sink,
+    printed::Printed,
+};
+use crate::object::Checked;
+
+pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let input = Input::read(&args.source, streams.input)?;
+    let open = events::open(&input, args.kernel.btf.as_deref(), &args.args, "run")?;
+    let checked = Arc::clone(open.checked());
+    can_be_raw(&checked, args.shown.format)?;
+    // Before anything is loaded it is known that what comes can be written.
+    let mut printed = Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), streams.out)?)?.timed();
+    let skel = events::attach(open, args.quiet, streams.err)?;
+    Ok(events::follow(skel, &args.limits, args.quiet, streams.err, &mut printed)?)
+}
+
+/// Refuses to print the bytes of several maps, one after the other.
+pub(super) fn can_be_raw(checked: &Checked, style: Style) -> Result<(), Failure> {
+    match (&checked.streams[..], style) {
+        ([_, _, ..], Style::Raw) => {
+            let maps: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
+            let what = format!("{} deliver events, and raw bytes do not tell which: `eunomia record` keeps them apart", maps.join(", "));
+            Err(usage(ErrorKind::ArgumentConflict, &what))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,33 @@
+use super::{Checked, Payload, Stream};
+
+impl Checked {
+    /// What is in the object, on one line.
+    pub fn summary(&self) -> String {
+        let maps = self.maps.iter().map(|map| map.name.clone());
+        let programs = self.programs.iter().map(|(name, _)| name.clone());
+        let exports = self.streams.iter().map(|stream| format!("{} ({})", stream.map, self.payload(stream)));
+        let name = &self.skeleton.name;
+        format!("object {name}; maps: {}; programs: {}; exports: {}", list(maps), list(programs), list(exports))
+    }
+
+    /// What the records of a map are.
+    pub fn payload(&self, stream: &Stream) -> String {
+        match &stream.payload {
+            Payload::Type(id) => self.layouts.c_name(*id),
+            Payload::Custom(fields) => {
+                let fields = fields.iter().map(|field| self.layouts.c_declaration(&field.name, field.ty));
+                format!("custom: {}", list(fields))
+            }
+            Payload::Tagged(tagged) => {
+                let types = tagged.tags.iter().map(|tag| format!("{} {}", tag.text, self.layouts.c_name(tag.ty)));
+                format!("by {}: {}", tagged.member, list(types))
+            }
+            Payload::Bytes { why } => format!("bytes: {why}"),
+        }
+    }
+}
+
+fn list(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

@@ -1,0 +1,91 @@
+use std::{fmt::Display, io::Write as _};
+
+use super::{Prefix, braced};
+use crate::{
+    Error, Result,
+    histogram::{LinearHistogram, Log2Histogram},
+    object::{Checked, Payload, Stream},
+    skeleton::model::{Sample, SampleKind},
+    value::{Event, Value},
+};
+
+/// The entry of a map as a histogram: its key, what the value holds beside the slots, and their table.
+#[derive(Debug)]
+pub(super) struct Histogram<'a> {
+    /// The member that counts; `None` where the value is the slots itself.
+    slots: Option<&'a str>,
+    linear: bool,
+    unit: &'a str,
+}
+
+impl<'a> Histogram<'a> {
+    pub(super) fn new(checked: &'a Checked, stream: &'a Stream, sample: &'a Sample) -> Result<Self> {
+        let linear = sample.kind == SampleKind::LinearHist;
+        let unit = sample.unit.as_deref().unwrap_or("(unit)");
+        let layouts = &checked.layouts;
+        let counts = |ty| layouts.counts(ty);
+        let slots = match &stream.payload {
+            Payload::Type(ty) if counts(*ty) => return Ok(Self { slots: None, linear, unit }),
+            Payload::Type(ty) => layouts.fields(*ty).into_iter().filter(|field| field.ty.is_some_and(counts)).map(|field| field.name).collect::<Vec<_>>(),
+            Payload::Custom(fields) => fields.iter().filter(|field| counts(field.ty)).map(|field| field.name.as_str()).collect(),
+            Payload::Tagged(_) | Payload::Bytes { .. } => Vec::new(),
+        };
+        // The name that other loaders of the format ask for; else there is no doubt where there is one array alone.
+        let named = slots.iter().find(|name| **name == "slots");
+        let Some(&slots) = named.or(if let [alone] = &slots[..] { Some(alone) } else { None }) else {
+            let why = "its values have no member `slots`, an array of unsigned numbers, to be shown as a histogram; name it so, or sample the \
+                       map as `default_kv`";
+            return Err(Error::Value { name: format!("map `{}`", stream.map), why: why.to_owned() });
+        };
+        Ok(Self { slots: Some(slots), linear, unit })
+    }
+
+    pub(super) fn write(&self, event: &Event<'_>, prefix: &Prefix, out: &mut Vec<u8>) {
+        let start = out.len();
+        prefix.write(event.map, out);
+        if out.len() > start {
+            // A line of its own: the table behind it has its own columns.
+            out.truncate(start + out.get(start..).unwrap_or_default().trim_ascii_end().len());
+            out.push(b'\n');
+        }
+        // The layout of the original, with two blanks behind the equals sign.
+        if let Some(key) = &event.key {
+            out.extend_from_slice(b"key = ");
+            let mut fields = key.fields().map(|(_, field)| field).peekable();
+            if fields.peek().is_none() {
+                cell(key, out);
+            }
+            fields.for_each(|field| cell(&field, out));
+            out.push(b'\n');
+        }
+        for (name, value) in event.value.fields().filter(|(name, _)| Some(*name) != self.slots) {
+            // Writing to memory cannot fail.
+            _ = write!(out, "{name} = ");
+            braced(&value, out);
+            out.push(b'\n');
+        }
+        let slots = match self.slots {
+            Some(name) => event.value.field(name),
+            None => Some(event.value),
+        };
+        let slots = slots.and_then(|slots| slots.counts()).unwrap_or_default();
+        if self.linear {
+            table(&LinearHistogram::from_slots(0, 1, &slots).text(self.unit), out);
+        } else {
+            table(&Log2Histogram::from_slots(&slots).text(self.unit), out);
+        }
+    }
+}
+
+fn cell(value: &Value<'_>, out: &mut Vec<u8>) {
+    out.push(b' ');
+    braced(value, out);
+}
+
+fn table(text: &dyn Display, out: &mut Vec<u8>) {
+    let start = out.len();
+    _ = write!(out, "{text}");
+    if out.len() > start {
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,37 @@
+use super::stack::StackTrace;
+use crate::{object::Stream, value::Event};
+
+/// JSON Lines: what stands around the values is the same for every event of a map.
+#[derive(Debug)]
+pub(super) struct Json<'a> {
+    open: String,
+    close: &'static str,
+    stack: Option<StackTrace<'a>>,
+}
+
+impl<'a> Json<'a> {
+    pub(super) fn new(stream: &Stream, several: bool, stack: Option<StackTrace<'a>>) -> Self {
+        // A JSON text of a text: it cannot fail.
+        let map = serde_json::Value::from(stream.map.as_str());
+        let (open, close) = match (several, stream.sampled.is_some()) {
+            (false, false) => (String::new(), "\n"),
+            (false, true) => ("{\"key\":".to_owned(), "}\n"),
+            (true, false) => (format!("{{\"map\":{map},\"event\":"), "}\n"),
+            (true, true) => (format!("{{\"map\":{map},\"key\":"), "}\n"),
+        };
+        Self { open, close, stack }
+    }
+
+    pub(super) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.open.as_bytes());
+        if let Some(key) = &event.key {
+            key.write_json(out);
+            out.extend_from_slice(b",\"value\":");
+        }
+        match &mut self.stack {
+            Some(stack) => stack.write_json(event, out),
+            None => event.value.write_json(out),
+        }
+        out.extend_from_slice(self.close.as_bytes());
+    }
+}

@@ -1,0 +1,195 @@
+//! Events of skeletons that are known only at run time, as text and JSON Lines, appended to a buffer that is written when it suits.
+//!
+//! ```no_run
+//! use std::{io::Write as _, time::Duration};
+//!
+//! use eunomia_runtime::{Skeleton, output::{Format, Printer}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let skel = Skeleton::from_file("bootstrap.json")?.open()?.load()?.attach()?;
+//! let mut printer = Printer::new(skel.checked(), Format::Json)?;
+//! let mut out = Vec::new();
+//! loop {
+//!     skel.poll(Duration::from_millis(100), |event| printer.write(&event, &mut out))?;
+//!     std::io::stdout().write_all(&out)?;
+//!     out.clear();
+//! }
+//! # }
+//! ```
+//!
+//! # Forms
+//! - [`Format::Text`], where one map delivers: a table whose head stands before its first row. Maps that the document shows as histograms
+//!   (`log2_hist`, `linear_hist`) and as stack traces (`stack_trace`) are shown so. Where several maps deliver, or one delivers several
+//!   types, each event is a line with the names of its members behind the name of its map.
+//! - [`Format::Json`]: an object a line. Of a map that is read at intervals it has `key` and `value`; where several maps deliver, `map`, and
+//!   `event` or `key` and `value`.
+//! - [`Format::Raw`]: the bytes of the record as the program sent it, of a map that is read at intervals those of key and value, and nothing
+//!   between two of them.
+
+mod histogram;
+mod json;
+mod stack;
+mod table;
+
+use crate::{
+    Error, Result,
+    object::{Checked, Payload, Stream},
+    skeleton::model::{self, Interpreter, SampleKind},
+    value::{Event, Value},
+};
+use histogram::Histogram;
+use json::Json;
+use stack::StackTrace;
+use table::Table;
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// JSON Lines.
+    Json,
+    /// As the program sent them.
+    Raw,
+}
+
+/// Writes events, see [the module](self).
+#[derive(Debug)]
+pub struct Printer<'a> {
+    checked: &'a Checked,
+    views: Vec<View<'a>>,
+    prefix: Prefix,
+}
+
+/// How the events of one map are shown.
+#[derive(Debug)]
+enum View<'a> {
+    Table(Table<'a>),
+    Line,
+    Histogram(Histogram<'a>),
+    Stack(StackTrace<'a>),
+    Json(Json<'a>),
+    Raw,
+}
+
+/// What stands before an event on its line.
+#[derive(Debug)]
+struct Prefix {
+    time: String,
+    /// The longest name of a map, where several deliver.
+    maps: Option<usize>,
+}
+
+impl<'a> Printer<'a> {
+    /// Shows all maps of a skeleton in one form.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where the document asks for a histogram or a stack trace that the type of the records has no members for.
+    pub fn new(checked: &'a Checked, format: Format) -> Result<Self> {
+        let longest = checked.streams.iter().map(|stream| stream.map.len()).max();
+        let maps = longest.filter(|_| checked.streams.len() > 1);
+        let views = checked.streams.iter().map(|stream| View::new(checked, stream, format, maps.is_some())).collect::<Result<_>>()?;
+        Ok(Self { checked, views, prefix: Prefix { time: String::new(), maps } })
+    }
+
+    /// Shows one map in another form than the others.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where no map of this name delivers records, else those of [`Self::new`].
+    pub fn set_format(&mut self, map: &str, format: Format) -> Result<()> {
+        let streams = &self.checked.streams;
+        let Some((stream, view)) = streams.iter().zip(&mut self.views).find(|(stream, _)| stream.map == map) else {
+            let known = streams.iter().map(|stream| stream.map.clone()).collect();
+            return Err(Error::NotFound { what: "map that delivers records", name: map.to_owned(), known });
+        };
+        *view = View::new(self.checked, stream, format, self.prefix.maps.is_some())?;
+        Ok(())
+    }
+
+    /// The time that stands before events from now on, in text alone; none where it is empty. What it looks like is the app's choice; a
+    /// table wants it to stay of one length.
+    pub fn set_time(&mut self, time: &str) {
+        self.prefix.time.clear();
+        self.prefix.time.push_str(time);
+    }
+
+    /// Appends an event.
+    pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        // There is a view for each number of a map.
+        let Some(view) = self.views.get_mut(event.stream) else { return };
+        match view {
+            View::Table(table) => table.write(event, &self.prefix, out),
+            View::Line => {
+                self.prefix.write(event.map, out);
+                line(event, out);
+            }
+            View::Histogram(histogram) => histogram.write(event, &self.prefix, out),
+            View::Stack(stack) => stack.write_text(event, &self.prefix, out),
+            View::Json(json) => json.write(event, out),
+            View::Raw => {
+                out.extend_from_slice(event.key.as_ref().map_or(&[], |key| key.bytes()));
+                out.extend_from_slice(event.record);
+            }
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    fn new(checked: &'a Checked, stream: &'a Stream, format: Format, several: bool) -> Result<Self> {
+        let described = checked.skeleton.maps.iter().find(|map| map.name == stream.map);
+        let stack = match described.map(|map| &map.interpreter) {
+            Some(Interpreter::StackTrace { fields, with_symbols, .. }) => {
+                Some(StackTrace::new(checked, stream, fields.as_ref(), with_symbols.unwrap_or(true))?)
+            }
+            _ => None,
+        };
+        let sample = described.and_then(|map| map.sample.as_ref()).filter(|_| stream.sampled.is_some());
+        Ok(match (format, stack, sample) {
+            (Format::Raw, ..) => Self::Raw,
+            (Format::Json, stack, _) => Self::Json(Json::new(stream, several, stack)),
+            (Format::Text, Some(stack), _) => Self::Stack(stack),
+            (Format::Text, None, Some(sample @ model::Sample { kind: SampleKind::Log2Hist | SampleKind::LinearHist, .. })) => {
+                Self::Histogram(Histogram::new(checked, stream, sample)?)
+            }
+            (Format::Text, ..) if several || matches!(stream.payload, Payload::Tagged(_)) => Self::Line,
+            (Format::Text, ..) => Self::Table(Table::new(checked, stream)),
+        })
+    }
+}
+
+impl Prefix {
+    fn write(&self, map: &str, out: &mut Vec<u8>) {
+        if !self.time.is_empty() {
+            out.extend_from_slice(self.time.as_bytes());
+            out.push(b' ');
+        }
+        if let Some(width) = self.maps {
+            out.extend_from_slice(map.as_bytes());
+            out.resize(out.len() + width.saturating_sub(map.len()) + 1, b' ');
+        }
+    }
+}
+
+/// A value as a part of a line: a struct has braces.
+fn braced(value: &Value<'_>, out: &mut Vec<u8>) {
+    if !value.has_members() {
+        return value.write_line(out);
+    }
+    out.push(b'{');
+    value.write_line(out);
+    out.push(b'}');
+}
+
+/// An event with the names of its members, on a line of its own.
+fn line(event: &Event<'_>, out: &mut Vec<u8>) {
+    if let Some(key) = &event.key {
+        out.extend_from_slice(b"key=");
+        braced(key, out);
+        out.extend_from_slice(b" value=");
+        braced(&event.value, out);
+    } else {
+        event.value.write_line(out);
+    }
+    out.push(b'\n');
+}

@@ -1,0 +1,175 @@
+//! Stack traces: the members that a document's `stack_trace` names, in the layout of the original's text and as JSON.
+
+use std::io::Write as _;
+
+use serde_json::{Value as Json, json};
+
+use super::Prefix;
+#[cfg(feature = "symbolize")]
+use crate::symbols::{Frame, Symbols};
+use crate::{
+    Error, Result,
+    object::{Checked, Payload, Stream},
+    skeleton::model::Other,
+    suggestion::near,
+    value::{Event, Value},
+};
+
+/// How records are shown as stack traces.
+#[derive(Debug)]
+pub(super) struct StackTrace<'a> {
+    pid: Option<&'a str>,
+    cpu: Option<&'a str>,
+    comm: Option<&'a str>,
+    kernel: Option<Stack<'a>>,
+    user: Option<Stack<'a>>,
+    #[cfg(feature = "symbolize")]
+    symbols: Option<Symbols>,
+}
+
+/// A member with addresses, and the one with the bytes of those that there are.
+#[derive(Debug)]
+struct Stack<'a> {
+    addresses: &'a str,
+    size: Option<&'a str>,
+}
+
+/// Without names there are the addresses.
+#[cfg(not(feature = "symbolize"))]
+struct Frame {
+    address: u64,
+}
+
+impl<'a> StackTrace<'a> {
+    /// `names` is the document's `field_map`; a member that it does not name has the name that it has there.
+    pub(super) fn new(checked: &'a Checked, stream: &'a Stream, names: Option<&Other>, with_symbols: bool) -> Result<Self> {
+        let refuse = |why: String| Error::Value { name: format!("map `{}`, shown as `stack_trace`", stream.map), why };
+        let members: Vec<&'a str> = match &stream.payload {
+            Payload::Type(ty) => checked.layouts.fields(*ty).into_iter().map(|field| field.name).collect(),
+            Payload::Custom(fields) => fields.iter().map(|field| field.name.as_str()).collect(),
+            Payload::Tagged(_) | Payload::Bytes { .. } => Vec::new(),
+        };
+        let member = |role: &str| {
+            let named = names.and_then(|names| names.get(role)).and_then(Json::as_str);
+            let name = named.unwrap_or(role);
+            match (members.iter().find(|member| **member == name), named) {
+                (None, Some(name)) => {
+                    let meant = near(name, members.iter().copied()).map(|meant| format!("; did you mean `{meant}`?"));
+                    Err(refuse(format!("its `{role}` is to be `{name}`, and the records have no such member{}", meant.unwrap_or_default())))
+                }
+                (found, _) => Ok(found.copied()),
+            }
+        };
+        let stack = |addresses, size| -> Result<_> {
+            let (addresses, size) = (member(addresses)?, member(size)?);
+            Ok(addresses.map(|addresses| Stack { addresses, size }))
+        };
+        let (kernel, user) = (stack("kstack", "kstack_sz")?, stack("ustack", "ustack_sz")?);
+        if kernel.is_none() && user.is_none() {
+            return Err(refuse("the records have neither a member `kstack` nor `ustack`; name them in `field_map`".to_owned()));
+        }
+        #[cfg(not(feature = "symbolize"))]
+        let _ = with_symbols;
+        Ok(Self {
+            pid: member("pid")?,
+            cpu: member("cpu_id")?,
+            comm: member("comm")?,
+            kernel,
+            user,
+            #[cfg(feature = "symbolize")]
+            symbols: with_symbols.then(Symbols::new),
+        })
+    }
+
+    pub(super) fn write_text(&self, event: &Event<'_>, prefix: &Prefix, out: &mut Vec<u8>) {
+        let text = |name: Option<&str>| name.and_then(|name| event.value.field(name)).map_or("?".to_owned(), |value| value.to_string());
+        prefix.write(event.map, out);
+        // Writing to memory cannot fail.
+        _ = writeln!(out, "COMM: {} (pid={}) @ CPU {}", text(self.comm), text(self.pid), text(self.cpu));
+        let [kernel, user] = self.frames(&event.value);
+        for (title, none, frames) in [("Kernel:", "No Kernel Stack", kernel), ("Userspace:", "No Userspace Stack", user)] {
+            _ = writeln!(out, "{}", if frames.is_empty() { none } else { title });
+            for (i, frame) in frames.iter().enumerate() {
+                _ = write!(out, "  {i} [<{:016x}>]", frame.address);
+                names(frame, out);
+                out.push(b'\n');
+            }
+        }
+        out.push(b'\n');
+    }
+
+    pub(super) fn write_json(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+        let number = |name: Option<&str>| name.and_then(|name| event.value.field(name)?.as_i64());
+        let comm = self.comm.and_then(|name| event.value.field(name)).and_then(|comm| Some(comm.as_text()?.into_owned()));
+        let [kernel, user] = self.frames(&event.value).map(|frames| frames.iter().map(json).collect::<Vec<_>>());
+        let json = json!({ "pid": number(self.pid), "cpu": number(self.cpu), "comm": comm, "kernel": kernel, "user": user });
+        _ = write!(out, "{json}");
+    }
+
+    fn frames(&self, record: &Value<'_>) -> [Vec<Frame>; 2] {
+        let [kernel, user] = [&self.kernel, &self.user].map(|stack| stack.as_ref().map(|stack| stack.of(record)).unwrap_or_default());
+        #[cfg(feature = "symbolize")]
+        if let Some(symbols) = &self.symbols {
+            let pid = self.pid.and_then(|pid| record.field(pid)?.as_i64()).and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+            return [symbols.of_kernel(&kernel), symbols.of_process(pid, &user)];
+        }
+        [kernel, user].map(|addresses| addresses.into_iter().map(bare).collect())
+    }
+}
+
+impl Stack<'_> {
+    /// The addresses that there are; an error of the helper that took them, which is a negative size, is none.
+    fn of(&self, record: &Value<'_>) -> Vec<u64> {
+        let addresses = record.field(self.addresses).and_then(|stack| stack.counts()).unwrap_or_default();
+        let count = match self.size.and_then(|size| record.field(size)) {
+            Some(size) => size.as_i64().map_or(0, |bytes| usize::try_from(bytes / 8).unwrap_or(0)),
+            None => addresses.iter().position(|address| *address == 0).unwrap_or(addresses.len()),
+        };
+        addresses.into_iter().take(count).collect()
+    }
+}
+
+#[cfg(feature = "symbolize")]
+fn bare(address: u64) -> Frame {
+    Frame { address, symbols: Vec::new() }
+}
+
+#[cfg(not(feature = "symbolize"))]
+fn bare(address: u64) -> Frame {
+    Frame { address }
+}
+
+/// What stands behind the address: the function, or, where others are inside of it, all of them on lines of their own.
+#[cfg(feature = "symbolize")]
+fn names(frame: &Frame, out: &mut Vec<u8>) {
+    let several = frame.symbols.len() > 1;
+    for symbol in &frame.symbols {
+        _ = write!(out, "{}{}", if several { "\n        " } else { " " }, symbol.name);
+        if let Some(offset) = symbol.offset {
+            _ = write!(out, "+{offset:#x}");
+        }
+        if let Some(file) = &symbol.file {
+            _ = write!(out, " {file}");
+        }
+        if let Some(line) = symbol.line {
+            _ = write!(out, ":{line}");
+        }
+    }
+}
+
+#[cfg(not(feature = "symbolize"))]
+fn names(_: &Frame, _: &mut Vec<u8>) {}
+
+#[cfg(feature = "symbolize")]
+fn json(frame: &Frame) -> Json {
+    let symbols = frame.symbols.iter().map(|symbol| {
+        let crate::symbols::Symbol { name, offset, module, file, line } = symbol;
+        json!({ "name": name, "offset": offset, "module": module, "file": file, "line": line })
+    });
+    json!({ "address": frame.address, "symbols": symbols.collect::<Vec<_>>() })
+}
+
+#[cfg(not(feature = "symbolize"))]
+fn json(frame: &Frame) -> Json {
+    json!({ "address": frame.address, "symbols": [] })
+}

@@ -1,0 +1,85 @@
+use std::path::Path;
+
+use super::{Format, Skeleton, object_name};
+use crate::{
+    fault::{Fault, Faults, Place},
+    object::Checked,
+};
+
+/// A skeleton and the text that it was read from, so that what is found to be wrong later has its line and column, too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// What was read.
+    pub skeleton: Skeleton,
+    /// The file, or what stands for it in messages.
+    pub file: String,
+    /// `None` for an object.
+    text: Option<String>,
+}
+
+impl Document {
+    /// Reads a JSON skeleton of any generation, or makes one of a bare BPF object (`.bpf.o`): the first bytes decide. `file` stands for it
+    /// in messages, and names an object.
+    ///
+    /// # Errors
+    /// Every fault of what was read, at once.
+    pub fn new(bytes: Vec<u8>, file: &str) -> Result<Self, Faults> {
+        let refuse = |what: String| Faults::one(file, Fault::new(Place::default(), what, ""));
+        let (skeleton, text) = if bytes.starts_with(b"\x7fELF") {
+            let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
+            (Skeleton::from_object(object_name(name.trim_matches(['<', '>'])), bytes, file)?, None)
+        } else {
+            let text = String::from_utf8(bytes).map_err(|error| refuse(format!("not a text file: {}", error.utf8_error())))?;
+            (Skeleton::parse(&text, file)?, Some(text))
+        };
+        Ok(Self { skeleton, file: file.to_owned(), text })
+    }
+
+    /// Whether it was made of an object.
+    pub fn is_object(&self) -> bool {
+        self.text.is_none()
+    }
+
+    /// Gives the skeleton its object, in place of one that it may hold. What is wrong with the object is said of its own file.
+    ///
+    /// # Errors
+    /// The faults of the object by itself; where this is made of an object already.
+    pub fn with_object(self, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
+        if self.is_object() {
+            let what = "an object completes a skeleton, and this is an object itself";
+            return Err(Faults::one(self.file, Fault::new(Place::default(), what, "leave the other object out")));
+        }
+        let skeleton = self.skeleton.with_object(object);
+        let bare = Skeleton {
+            format: Format::Object,
+            sections: Vec::new(),
+            maps: Vec::new(),
+            programs: Vec::new(),
+            exports: Vec::new(),
+            export_btf: None,
+            multiple_exports: false,
+            ..skeleton.clone()
+        };
+        bare.check(file)?;
+        Ok(Self { skeleton, ..self })
+    }
+
+    /// Gives faults that were found behind the document's reading their lines and columns.
+    #[must_use]
+    pub fn locate(&self, faults: Faults) -> Faults {
+        match &self.text {
+            Some(text) => faults.locate(text),
+            None => faults,
+        }
+    }
+
+    /// Holds the skeleton against its object, with all that it asks to be set.
+    ///
+    /// # Errors
+    /// Every fault, those of [`Skeleton::check`] or else those of [`Checked::setup`].
+    pub fn check(&self) -> Result<Checked, Faults> {
+        let checked = self.skeleton.clone().check(&self.file).map_err(|faults| self.locate(faults))?;
+        checked.setup(&self.file).map_err(|faults| self.locate(faults))?;
+        Ok(checked)
+    }
+}

@@ -1,0 +1,91 @@
+use std::{fmt, ops::ControlFlow};
+
+use super::Event;
+use crate::{
+    Error, Result,
+    object::Checked,
+    sample::{Cause, Outcome},
+};
+
+/// Takes the events of a map, with whatever it keeps between them: `self`. Closures are handlers, too.
+pub trait Handler {
+    /// Takes an event.
+    ///
+    /// # Errors
+    /// Its own. They are counted and reported, and the events behind are delivered nevertheless, see [`Outcome`].
+    fn handle(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, Cause>;
+}
+
+impl<R: Outcome, F: FnMut(&Event<'_>) -> R> Handler for F {
+    fn handle(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, Cause> {
+        self(event).stops().map(|stops| if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+}
+
+/// A handler for each map: what `poll` delivers goes to the one of its map.
+///
+/// ```no_run
+/// # use std::{ops::ControlFlow, time::Duration};
+/// # use eunomia_runtime::{Skeleton, dynamic::{Event, Handler, Handlers}, sample::Cause};
+/// /// Counts, for as long as it is asked to.
+/// struct Counter {
+///     left: u64,
+/// }
+///
+/// impl Handler for Counter {
+///     fn handle(&mut self, _: &Event<'_>) -> Result<ControlFlow<()>, Cause> {
+///         self.left -= 1;
+///         Ok(if self.left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+///     }
+/// }
+///
+/// # fn main() -> eunomia_runtime::Result<()> {
+/// let skel = Skeleton::from_file("processes.json")?.open()?.load()?.attach()?;
+/// let mut handlers = Handlers::new(skel.checked());
+/// handlers.on("exits", Counter { left: 100 })?;
+/// handlers.on("execs", |event: &Event<'_>| println!("{}", event.value))?;
+/// skel.poll(Duration::from_secs(1), |event| handlers.handle(&event))?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Handlers<'h> {
+    /// By the number of the map.
+    handlers: Vec<(String, Option<Box<dyn Handler + 'h>>)>,
+}
+
+impl<'h> Handlers<'h> {
+    /// No handler yet, for the maps of a skeleton.
+    pub fn new(checked: &Checked) -> Self {
+        Self { handlers: checked.streams.iter().map(|stream| (stream.map.clone(), None)).collect() }
+    }
+
+    /// Sets the handler of a map, in place of one that it has.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where no map of this name delivers records.
+    pub fn on(&mut self, map: &str, handler: impl Handler + 'h) -> Result<()> {
+        if let Some((_, slot)) = self.handlers.iter_mut().find(|(name, _)| name == map) {
+            *slot = Some(Box::new(handler));
+            return Ok(());
+        }
+        let known = self.handlers.iter().map(|(name, _)| name.clone()).collect();
+        Err(Error::NotFound { what: "map that delivers records", name: map.to_owned(), known })
+    }
+
+    /// Gives an event to the handler of its map.
+    ///
+    /// # Errors
+    /// The handler's; where the map has none, so that nothing is passed over in silence.
+    pub fn handle(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, Cause> {
+        match self.handlers.get_mut(event.stream) {
+            Some((_, Some(handler))) => handler.handle(event),
+            _ => Err(format!("the map `{}` has no handler", event.map).into()),
+        }
+    }
+}
+
+impl fmt::Debug for Handlers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.handlers.iter().map(|(map, handler)| (map, handler.is_some()))).finish()
+    }
+}
