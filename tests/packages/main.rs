@@ -26,6 +26,7 @@ fn packages_are_current() {
         ("tests", "maps"),
         ("tests", "names"),
         ("tests", "newer"),
+        ("tests", "profile"),
         ("tests", "programs"),
         ("tests", "refused"),
         ("tests", "samples"),
@@ -33,6 +34,7 @@ fn packages_are_current() {
         ("tests", "shapes"),
         ("tests", "tagged"),
         ("examples/bootstrap", "bootstrap"),
+        ("examples/runqlat", "runqlat"),
     ] {
         // Sources are named relative to the working directory, which thus decides what BTF says of them.
         env::set_current_dir(workspace.join(folder)).unwrap();
@@ -40,7 +42,9 @@ fn packages_are_current() {
         let fresh = match name {
             "args" => with_options(fresh),
             "faults" => with_sample(fresh),
+            "profile" => with_views(&fresh),
             "programs" => with_targets(fresh),
+            "runqlat" => with_histogram(&fresh),
             "bootstrap" => with_threshold(fresh),
             "streams" => typed(&fresh, name, &[("rb", "sample"), ("events", "sample"), ("notes", "note")]).to_json(),
             _ => fresh,
@@ -105,6 +109,45 @@ fn with_sample(package: String) -> String {
     let table = skeleton.maps.iter_mut().find(|map| map.name == "table").unwrap();
     table.sample = Some(Sample { interval: 5, kind: SampleKind::KeyValue, unit: None, clear_map: true, other: Other::default() });
     table.export = ExportConfig::Default;
+    skeleton.to_json()
+}
+
+/// Has events shown as a stack trace and as histograms, as the format's annotations in the C source would.
+fn with_views(package: &str) -> String {
+    let mut skeleton = typed(package, "profile", &[("stacks", "sample")]);
+    for map in &mut skeleton.maps {
+        let kind = match map.name.as_str() {
+            "stacks" => {
+                map.interpreter = Interpreter::StackTrace { fields: None, with_symbols: None, other: Other::default() };
+                continue;
+            }
+            "latency" => SampleKind::Log2Hist,
+            "depths" => SampleKind::LinearHist,
+            _ => continue,
+        };
+        map.sample = Some(Sample { interval: 10, kind, unit: Some("usecs".to_owned()), clear_map: false, other: Other::default() });
+        map.export = ExportConfig::Default;
+    }
+    skeleton.to_json()
+}
+
+/// Has the histograms read once a second, and describes the example's options.
+fn with_histogram(package: &str) -> String {
+    let mut skeleton = Skeleton::parse(package, "runqlat").unwrap();
+    let hists = skeleton.maps.iter_mut().find(|map| map.name == "hists").unwrap();
+    let unit = Some("usecs".to_owned());
+    hists.sample = Some(Sample { interval: 1000, kind: SampleKind::Log2Hist, unit, clear_map: true, other: Other::default() });
+    let brief = Some("How long threads wait for a CPU once they can run".to_owned());
+    skeleton.doc = Some(Doc { brief, ..Doc::default() });
+    for variable in skeleton.sections.iter_mut().flat_map(|section| &mut section.variables) {
+        let (long, short, help) = match variable.name.as_str() {
+            "per_process" => ("per-process", "P", "One histogram for each process"),
+            "target" => ("pid", "p", "The one process to look at; 0 means all"),
+            _ => continue,
+        };
+        let [long, short, help] = [long, short, help].map(|text| Some(text.to_owned()));
+        variable.arg = Some(CmdArg { long, short, help, ..CmdArg::default() });
+    }
     skeleton.to_json()
 }
 

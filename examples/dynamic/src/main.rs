@@ -11,7 +11,10 @@ use std::{
 };
 
 use clap::Parser;
-use eunomia_runtime::Skeleton;
+use eunomia_runtime::{
+    Skeleton,
+    output::{Format, Printer},
+};
 use jiff::Zoned;
 
 /// Runs any skeleton and prints its events.
@@ -44,32 +47,22 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let stop = skel.control();
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.stop())?;
-
     let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
-    let mut out = io::stdout().lock();
-    let mut header = true;
+    let mut printer = Printer::new(skel.checked(), Format::Text)?;
+    let mut text = Vec::new();
     while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
-        skel.poll(Duration::from_millis(100), |event| {
-            let names = event.value.fields().map(|(name, _)| name.to_uppercase());
-            let values = event.value.fields().map(|(_, value)| value.to_string());
-            let now = Zoned::now().strftime("%H:%M:%S").to_string();
-            if (header && row(&mut out, "TIME", names).is_err()) || row(&mut out, &now, values).is_err() {
-                // Nobody reads any more.
-                stop.stop();
-            }
-            header = false;
-        })?;
+        printer.set_time(&Zoned::now().strftime("%H:%M:%S").to_string());
+        skel.poll(Duration::from_millis(100), |event| printer.write(&event, &mut text))?;
+        if io::stdout().write_all(&text).is_err() {
+            // Nobody reads any more.
+            stop.stop();
+        }
+        text.clear();
     }
     for (map, stats) in skel.stats() {
         let lost = stats.lost.map_or("an unknown number".to_owned(), |lost| lost.to_string());
         eprintln!("{map}: {} events, {lost} lost", stats.received);
     }
     Ok(())
-}
-
-fn row(out: &mut impl Write, time: &str, mut cells: impl Iterator<Item = String>) -> io::Result<()> {
-    write!(out, "{time:<8}")?;
-    cells.try_for_each(|cell| write!(out, " {cell:<12}"))?;
-    writeln!(out)
 }

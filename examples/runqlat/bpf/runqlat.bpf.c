@@ -1,0 +1,149 @@
+// How long threads wait for a CPU once they can run, counted in powers of two of microseconds.
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define SLOTS 26
+#define COMM_LEN 16
+
+struct hist {
+    __u32 slots[SLOTS];
+    char comm[COMM_LEN];
+};
+
+struct task_struct {
+    int pid;
+    int tgid;
+    unsigned int __state;
+    char comm[COMM_LEN];
+} __attribute__((preserve_access_index));
+
+// Before Linux 5.14.
+struct task_struct___old {
+    long state;
+} __attribute__((preserve_access_index));
+
+// One histogram for each process, in place of one for all.
+const volatile bool per_process = false;
+// The one process to look at; 0 means all.
+const volatile int target = 0;
+
+// When a thread could run, in nanoseconds, by its id.
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 10240);
+    __type(key, __u32);
+    __type(value, __u64);
+} ready SEC(".maps");
+
+// By process id, 0 for all.
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 10240);
+    __type(key, __u32);
+    __type(value, struct hist);
+} hists SEC(".maps");
+
+const volatile struct hist *__eunomia_dummy_hist_ptr __attribute__((unused));
+
+static const struct hist empty;
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline void can_run(struct task_struct *task)
+{
+    __u32 tid = task->pid;
+    __u64 now;
+
+    // The idle task waits for nothing.
+    if (!tid || (target && task->tgid != target))
+        return;
+    now = bpf_ktime_get_ns();
+    bpf_map_update_elem(&ready, &tid, &now, BPF_ANY);
+}
+
+static __always_inline bool is_running(struct task_struct *task)
+{
+    if (bpf_core_field_exists(task->__state))
+        return task->__state == 0;
+    return BPF_CORE_READ((struct task_struct___old *)task, state) == 0;
+}
+
+static __always_inline __u32 log2(__u64 value)
+{
+    __u32 slot = 0;
+
+    // Without a loop, which verifiers before Linux 5.3 refuse.
+    if (value >= 1ULL << 32) {
+        value >>= 32;
+        slot += 32;
+    }
+    if (value >= 1ULL << 16) {
+        value >>= 16;
+        slot += 16;
+    }
+    if (value >= 1ULL << 8) {
+        value >>= 8;
+        slot += 8;
+    }
+    if (value >= 1ULL << 4) {
+        value >>= 4;
+        slot += 4;
+    }
+    if (value >= 1ULL << 2) {
+        value >>= 2;
+        slot += 2;
+    }
+    return slot + (value >= 2);
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(woken, struct task_struct *task)
+{
+    can_run(task);
+    return 0;
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(started, struct task_struct *task)
+{
+    can_run(task);
+    return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(switched, bool preempt, struct task_struct *before, struct task_struct *next)
+{
+    __u32 tid = next->pid, key, slot;
+    struct hist *hist;
+    __u64 *since;
+    __s64 waited;
+
+    // It was made to give way, and waits from now on.
+    if (is_running(before))
+        can_run(before);
+    since = bpf_map_lookup_elem(&ready, &tid);
+    if (!since)
+        return 0;
+    waited = bpf_ktime_get_ns() - *since;
+    bpf_map_delete_elem(&ready, &tid);
+    if (waited < 0)
+        return 0;
+    key = per_process ? next->tgid : 0;
+    hist = bpf_map_lookup_elem(&hists, &key);
+    if (!hist) {
+        bpf_map_update_elem(&hists, &key, &empty, BPF_NOEXIST);
+        hist = bpf_map_lookup_elem(&hists, &key);
+        if (!hist)
+            return 0;
+        if (per_process)
+            bpf_probe_read_kernel_str(hist->comm, sizeof(hist->comm), next->comm);
+    }
+    slot = log2(waited / 1000);
+    if (slot >= SLOTS)
+        slot = SLOTS - 1;
+    __sync_fetch_and_add(&hist->slots[slot], 1);
+    return 0;
+}
