@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "maps",
         "names",
         "newer",
+        "profile",
         "programs",
         "refused",
         "samples",

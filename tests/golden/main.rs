@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 15] = [
+const FIXTURES: [(&str, &str); 16] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
@@ -16,6 +16,7 @@ const FIXTURES: [(&str, &str); 15] = [
     ("maps", "bpf/maps.json"),
     ("names", "bpf/names.json"),
     ("newer", "bpf/newer.json"),
+    ("profile", "bpf/profile.json"),
     ("programs", "bpf/programs.json"),
     ("refused", "bpf/refused.json"),
     ("samples", "bpf/samples.json"),

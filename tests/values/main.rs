@@ -53,6 +53,8 @@ fn typed_and_dynamic_text_agree() {
     agree::<built::streams::types::Sample>(&checked("streams"));
     agree::<built::streams::types::Note>(&checked("streams"));
     agree::<built::names::types::Type>(&checked("names"));
+    agree::<built::profile::types::Sample>(&checked("profile"));
+    agree::<built::profile::types::Times>(&checked("profile"));
     agree::<built::shapes::types::Shapes>(&checked("shapes"));
     agree::<built::shapes::types::Address>(&checked("shapes"));
     agree::<built::shapes::types::Tight>(&checked("shapes"));
@@ -69,6 +71,7 @@ fn every_fixture_survives_reading_and_writing() {
         "maps",
         "names",
         "newer",
+        "profile",
         "programs",
         "refused",
         "samples",

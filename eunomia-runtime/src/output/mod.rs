@@ -137,6 +137,9 @@ impl<'a> Printer<'a> {
 
 impl<'a> View<'a> {
     fn new(checked: &'a Checked, stream: &'a Stream, format: Format, several: bool) -> Result<Self> {
+        if format == Format::Raw {
+            return Ok(Self::Raw);
+        }
         let described = checked.skeleton.maps.iter().find(|map| map.name == stream.map);
         let stack = match described.map(|map| &map.interpreter) {
             Some(Interpreter::StackTrace { fields, with_symbols, .. }) => {
@@ -145,15 +148,14 @@ impl<'a> View<'a> {
             _ => None,
         };
         let sample = described.and_then(|map| map.sample.as_ref()).filter(|_| stream.sampled.is_some());
-        Ok(match (format, stack, sample) {
-            (Format::Raw, ..) => Self::Raw,
-            (Format::Json, stack, _) => Self::Json(Json::new(stream, several, stack)),
-            (Format::Text, Some(stack), _) => Self::Stack(stack),
-            (Format::Text, None, Some(sample @ model::Sample { kind: SampleKind::Log2Hist | SampleKind::LinearHist, .. })) => {
+        Ok(match (stack, sample) {
+            (stack, _) if format == Format::Json => Self::Json(Json::new(stream, several, stack)),
+            (Some(stack), _) => Self::Stack(stack),
+            (None, Some(sample @ model::Sample { kind: SampleKind::Log2Hist | SampleKind::LinearHist, .. })) => {
                 Self::Histogram(Histogram::new(checked, stream, sample)?)
             }
-            (Format::Text, ..) if several || matches!(stream.payload, Payload::Tagged(_)) => Self::Line,
-            (Format::Text, ..) => Self::Table(Table::new(checked, stream)),
+            _ if several || matches!(stream.payload, Payload::Tagged(_)) => Self::Line,
+            _ => Self::Table(Table::new(checked, stream)),
         })
     }
 }

@@ -1,0 +1,80 @@
+use eunomia_runtime::{Skeleton, cli::Exit};
+use serde_json::{Value, json};
+
+use super::{Ran, folder, printed, refused, reviewed, run, run_with};
+
+/// Tables as they were reviewed.
+#[test]
+fn tables() {
+    let names = ["bootstrap", "kinds", "profile", "shapes", "streams"];
+    reviewed("command/inspect", names.map(|name| (name, printed(&["inspect", &format!("bpf/{name}.json")]))));
+}
+
+#[test]
+fn json() {
+    let object: Value = serde_json::from_str(&printed(&["inspect", "bpf/bootstrap.json", "--json"])).unwrap();
+    assert_eq!((&object["name"], &object["format"]), (&json!("bootstrap"), &json!("package")));
+    assert_eq!(object["programs"][0], json!({"name": "handle_exec", "section": "tp/sched/sched_process_exec", "attach": true}));
+    assert_eq!(object["maps"][0]["key"], json!({"type": "int", "size": 4}));
+    let export = &object["exports"][0];
+    assert_eq!((&export["map"], &export["size"], &export["counts_lost"]), (&json!("rb"), &json!(176), &json!(true)));
+    assert_eq!(export["fields"][7], json!({"name": "et", "type": "enum event_type", "offset": 168, "size": 4, "bit": null, "bits": null}));
+    let option = object["variables"].as_array().unwrap().iter().find(|variable| variable["name"] == "min_duration_ns").unwrap();
+    assert_eq!((&option["option"], &option["value"], &option["section"]), (&json!("--min_duration_ns"), &json!(0), &json!(".rodata")));
+}
+
+/// A document without its object tells less, and one with another file's is the same as a package.
+#[test]
+fn documents_without_their_object() {
+    let folder = folder("without");
+    let package = Skeleton::from_file("bpf/bootstrap.json").unwrap();
+    let object = package.object.clone().unwrap();
+    let bare = Skeleton { object: None, format: eunomia_runtime::skeleton::Format::Metadata, ..package };
+    let [document, elf] = ["bare.skel.json", "bootstrap.bpf.o"].map(|name| folder.join(name).to_str().unwrap().to_owned());
+    std::fs::write(&document, bare.to_json()).unwrap();
+    std::fs::write(&elf, object).unwrap();
+    let text = printed(&["inspect", &document]);
+    assert!(text.contains("no object in it (`--object` names one)") && text.contains("handle_exec"), "{text}");
+    let whole = printed(&["inspect", &document, "--object", &elf]);
+    let same = printed(&["inspect", "bpf/bootstrap.json"]);
+    assert_eq!(whole.split_once("\n\n").unwrap().1, same.split_once("\n\n").unwrap().1);
+    // The object describes itself.
+    assert!(printed(&["inspect", &elf]).contains("Events of rb (ringbuf): struct event, 176 bytes, drops are counted"));
+    assert_eq!(run(&["inspect", &elf, "--object", &elf]).exit, Exit::Usage);
+    assert!(refused(&["check", &document]).contains("the document holds no BPF object"));
+    assert_eq!(printed(&["check", &document, "--object", &elf]).split_once(": ").unwrap().1, CHECKED);
+}
+
+const CHECKED: &str = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n";
+
+#[test]
+fn faults_have_their_lines() {
+    let text = eunomia_tests::fixture("bootstrap").replace("\"handle_exec\"", "\"handle_exce\"");
+    let Ran { exit, out, err } = run_with(&["inspect", "-"], text.as_bytes());
+    assert_eq!((exit, out.as_str()), (Exit::Refused, ""));
+    let line = 1 + text.lines().position(|line| line.contains("handle_exce")).unwrap();
+    assert!(err.starts_with(&format!("<stdin>:{line}:")) && err.contains("did you mean `handle_exec`?"), "{err}");
+    assert_eq!(refused(&["inspect", "none.json"]), "none.json: No such file or directory (os error 2)\n");
+    assert!(refused(&["check", "/proc/self/exe"]).starts_with("/proc/self/exe: "));
+}
+
+/// A package in an archive, as the original compiler's `--btfgen` makes it.
+#[test]
+fn archives() {
+    let folder = folder("archive");
+    std::fs::copy("bpf/bootstrap.json", folder.join("package.json")).unwrap();
+    let tar = |name: &str, member: &str| {
+        let status = std::process::Command::new("tar").args(["-cf", name, member]).current_dir(&folder).status().unwrap();
+        assert!(status.success());
+        folder.join(name).to_str().unwrap().to_owned()
+    };
+    let archive = tar("tracer.tar", "./package.json");
+    assert_eq!(printed(&["check", &archive]), format!("{archive}: {CHECKED}"));
+    std::fs::write(folder.join("readme"), "").unwrap();
+    let none = tar("none.tar", "readme");
+    assert_eq!(refused(&["check", &none]), format!("{none}: the archive has no package.json\n"));
+    let cut = std::fs::read(&archive).unwrap();
+    let Ran { exit, err, .. } = run_with(&["check", "-"], &cut[..1000]);
+    assert_eq!(exit, Exit::Refused);
+    assert!(err.starts_with("<stdin>: "), "{err}");
+}

@@ -1,0 +1,57 @@
+use std::fs;
+
+use eunomia_runtime::{Skeleton, cli::Exit, sample::Plain};
+use eunomia_tests::built::bootstrap::types::Event;
+
+use super::{Ran, folder, printed, refused, run, run_with};
+
+/// A recording of so many processes that started.
+fn recording(count: i32) -> Vec<u8> {
+    let checked = Skeleton::from_file("bpf/bootstrap.json").unwrap().check("x").unwrap();
+    let mut recorder = checked.recorder(Vec::new()).unwrap();
+    for pid in 0..count {
+        recorder.record(0, Event { pid, ..Default::default() }.bytes());
+    }
+    recorder.finish().unwrap()
+}
+
+#[test]
+fn recordings_are_printed_like_events() {
+    let folder = folder("replay");
+    let path = folder.join("x.rec").to_str().unwrap().to_owned();
+    fs::write(&path, recording(3)).unwrap();
+    let text = printed(&["replay", "bpf/bootstrap.json", &path]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("PID      PPID"), "a recording has no time of day: {text}");
+    assert_eq!((lines.len(), lines[3].split(' ').next()), (4, Some("2")));
+    let json = printed(&["replay", "bpf/bootstrap.json", &path, "--format", "json", "--count", "2"]);
+    assert_eq!(json.lines().map(|line| &line[..9]).collect::<Vec<_>>(), ["{\"pid\":0,", "{\"pid\":1,"]);
+    let raw = folder.join("raw").to_str().unwrap().to_owned();
+    assert_eq!(printed(&["replay", "bpf/bootstrap.json", &path, "-f", "raw", "-o", &raw]), "");
+    assert_eq!(fs::read(raw).unwrap().len(), 3 * size_of::<Event>());
+    let Ran { out, .. } = run_with(&["replay", "bpf/bootstrap.json", "-"], &recording(3));
+    assert_eq!(out, text);
+}
+
+#[test]
+fn what_cannot_be_replayed() {
+    let folder = folder("refused-replay");
+    let path = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name).to_str().unwrap().to_owned();
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let whole = recording(3);
+    let cut = path("cut", &whole[..whole.len() - 10]);
+    let Ran { exit, out, err } = run(&["replay", "bpf/bootstrap.json", &cut, "-f", "json"]);
+    assert_eq!((exit, out.lines().count()), (Exit::Done, 2));
+    assert_eq!(err, format!("{cut}: 174 bytes at the end are no whole record: it was cut off\n"));
+    assert!(refused(&["replay", "bpf/bootstrap.json", &path("foreign", b"not a recording")]).contains("this is no recording of eunomia"));
+    let other = path("whole", &whole);
+    assert!(refused(&["replay", "bpf/streams.json", &other]).contains("no map") || !refused(&["replay", "bpf/streams.json", &other]).is_empty());
+    assert_eq!(run(&["replay", "bpf/streams.json", &other, "-f", "raw"]).exit, Exit::Usage);
+    // A device without room.
+    let Ran { exit, err, .. } = run(&["replay", "bpf/bootstrap.json", &other, "-o", "/dev/full"]);
+    assert_eq!((exit, err.as_str()), (Exit::Refused, "/dev/full: No space left on device (os error 28)\n"));
+    assert!(refused(&["replay", "bpf/bootstrap.json", "none.rec"]).starts_with("none.rec: No such file"));
+}

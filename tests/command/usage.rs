@@ -1,0 +1,55 @@
+use eunomia_runtime::cli::Exit;
+
+use super::{Ran, printed, reviewed, run};
+
+#[test]
+fn help_is_the_reviewed_text() {
+    let commands = ["run", "inspect", "check", "doctor", "record", "replay"].map(|command| (command, printed(&[command, "--help"])));
+    reviewed("command/help", commands.into_iter().chain([("eunomia", printed(&["--help"]))]));
+    assert_eq!(printed(&["--version"]), format!("eunomia {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_command_lines_are_explained() {
+    let cases: [(&[&str], &str); 8] = [
+        (&["run"], "the following required arguments were not provided:\n  <FILE>"),
+        (&["inspekt", "x"], "a similar subcommand exists: 'inspect'"),
+        (&["run", "x.json", "--format", "yaml"], "[possible values: text, json, raw]"),
+        (&["run", "x.json", "--count", "0"], "0 is not in 1.."),
+        (&["run", "x.json", "--duration", "soon"], "expected seconds, or units as in `1m30s`, `2h` or `500ms`"),
+        (&["record", "x.json"], "--output <FILE>"),
+        (&["inspect", "../target/none.bpf.o", "--jsn"], "a similar argument exists: '--json'"),
+        (&["man", "walk"], "there is no command `walk`; there are run, inspect, check, doctor, record, replay, completions, man"),
+    ];
+    for (words, expected) in cases {
+        let Ran { exit, out, err } = run(words);
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{words:?}");
+        assert!(err.contains(expected), "{words:?}: {err}");
+    }
+    // An option of the skeleton's own belongs behind `--`.
+    let err = run(&["run", "bpf/bootstrap.json", "--min_duration_ns", "5"]).err;
+    assert!(err.contains("unexpected argument '--min_duration_ns'"), "{err}");
+}
+
+#[test]
+fn options_of_the_skeleton() {
+    let text = printed(&["run", "bpf/bootstrap.json", "--", "--help"]);
+    assert!(text.starts_with("Usage: eunomia run bpf/bootstrap.json -- [OPTIONS]\n"), "{text}");
+    assert!(text.contains("Report only processes that lived at least this long"), "{text}");
+    let Ran { exit, err, .. } = run(&["run", "bpf/bootstrap.json", "--", "--min_duration_ns", "-1"]);
+    assert_eq!(exit, Exit::Usage);
+    assert!(err.contains("expected a number from 0 to 18446744073709551615"), "{err}");
+    // What they are called is in the document's own texts.
+    let text = printed(&["run", "bpf/args.json", "--", "-h"]);
+    assert!(text.contains("-1, --cv1") && text.contains("Adds up what the command line says."), "{text}");
+}
+
+#[test]
+fn completions_and_manual_pages() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(printed(&["completions", shell]).contains("inspect"), "{shell}");
+    }
+    let page = printed(&["man"]);
+    assert!(page.starts_with(".ie") || page.contains(".TH eunomia 1"), "{page}");
+    assert!(printed(&["man", "run"]).contains("Ctrl\\-Z pauses"));
+}

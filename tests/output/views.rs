@@ -1,0 +1,151 @@
+//! Entries of sampled maps, histograms and stack traces.
+
+use eunomia_runtime::{
+    output::{Format, Printer},
+    sample::Plain,
+    skeleton::model::{ExportConfig, Interpreter, Other, Sample, SampleKind},
+};
+use eunomia_tests::built::profile::types;
+
+use super::{chars, checked, printed};
+
+/// An entry as a sampled map delivers it: the value stands at a multiple of 8.
+fn entry(key: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut record = key.to_vec();
+    record.resize(key.len().next_multiple_of(8), 0);
+    record.extend_from_slice(value);
+    record
+}
+
+fn times() -> types::Times {
+    let mut times = types::Times { total: 5, ..Default::default() };
+    (times.slots[0], times.slots[2]) = (1, 4);
+    times
+}
+
+fn who() -> types::Who {
+    types::Who { pid: 42, comm: chars("make") }
+}
+
+/// The profile fixture with one map alone.
+fn alone(map: &str) -> eunomia_runtime::object::Checked {
+    checked("profile", |skeleton| {
+        skeleton.maps.iter_mut().filter(|known| known.name != map).for_each(|known| known.export = ExportConfig::None);
+    })
+}
+
+#[test]
+fn powers_of_two() {
+    let record = entry(who().bytes(), times().bytes());
+    let table = "     usecs               : count    distribution\n         \
+                 0 -> 1          : 1        |**********                              |\n         \
+                 2 -> 3          : 0        |                                        |\n         \
+                 4 -> 7          : 4        |****************************************|\n";
+    let head = "key =  42 make\ntotal = 5\n";
+    assert_eq!(printed(&alone("latency"), Format::Text, &[("latency", &record)]), format!("12:00:00\n{head}{table}"));
+    let all = checked("profile", |_| ());
+    assert_eq!(printed(&all, Format::Text, &[("latency", &record)]), format!("12:00:00 latency\n{head}{table}"));
+    assert_eq!(
+        printed(&alone("latency"), Format::Json, &[("latency", &record)]),
+        "{\"key\":{\"pid\":42,\"comm\":\"make\"},\"value\":{\"slots\":[1,0,4,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],\"total\":5}}\n"
+    );
+    assert!(printed(&all, Format::Json, &[("latency", &record)]).starts_with("{\"map\":\"latency\",\"key\":{\"pid\":42,"));
+}
+
+/// The value is the slots itself.
+#[test]
+fn slots_of_one_width() {
+    let record = entry(&[0; 4], [0u64, 3, 0, 6, 0, 0, 0, 0].bytes());
+    assert_eq!(
+        printed(&alone("depths"), Format::Text, &[("depths", &record)]),
+        "12:00:00\nkey =  0\n     usecs               : count    distribution\n         \
+         1 -> 1          : 3        |********************                    |\n         \
+         2 -> 2          : 0        |                                        |\n         \
+         3 -> 3          : 6        |****************************************|\n"
+    );
+}
+
+#[test]
+fn keys_and_values_are_columns() {
+    let checked = checked("profile", |skeleton| {
+        for map in &mut skeleton.maps {
+            if map.name == "latency" {
+                map.sample = Some(Sample { interval: 1, kind: SampleKind::KeyValue, unit: None, clear_map: false, other: Other::default() });
+            } else {
+                map.export = ExportConfig::None;
+            }
+        }
+    });
+    let text = printed(&checked, Format::Text, &[("latency", &entry(who().bytes(), times().bytes()))]);
+    assert_eq!(
+        text,
+        "TIME     PID      COMM             SLOTS  TOTAL\n\
+         12:00:00 42       make             [1, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] 5\n"
+    );
+}
+
+fn sample() -> types::Sample {
+    let mut sample = types::Sample { pid: u32::MAX - 1, cpu_id: 3, kstack_sz: 16, ustack_sz: -14, ..Default::default() };
+    sample.comm = chars("test-comm");
+    (sample.kstack[0], sample.kstack[1], sample.ustack[0]) = (1, 2, 3);
+    sample
+}
+
+#[test]
+fn stacks() {
+    let (sample, checked) = (sample(), alone("stacks"));
+    assert_eq!(
+        printed(&checked, Format::Text, &[("stacks", sample.bytes())]),
+        "12:00:00 COMM: test-comm (pid=4294967294) @ CPU 3\nKernel:\n  0 [<0000000000000001>]\n  1 [<0000000000000002>]\n\
+         No Userspace Stack\n\n"
+    );
+    let json: serde_json::Value = serde_json::from_str(&printed(&checked, Format::Json, &[("stacks", sample.bytes())])).unwrap();
+    assert_eq!((&json["comm"], &json["cpu"], &json["user"]), (&"test-comm".into(), &3.into(), &serde_json::json!([])));
+    assert_eq!((&json["kernel"][1]["address"], &json["kernel"][1]["symbols"]), (&2.into(), &serde_json::json!([])));
+}
+
+/// Names that the document gives, and a stack without a size: it ends with a zero.
+#[test]
+fn stacks_of_other_names() {
+    let picked = |fields: serde_json::Value| {
+        checked("profile", |skeleton| {
+            for map in &mut skeleton.maps {
+                map.export = if map.name == "stacks" { map.export.clone() } else { ExportConfig::None };
+                if map.name == "stacks" {
+                    let fields = fields.as_object().cloned();
+                    map.interpreter = Interpreter::StackTrace { fields, with_symbols: Some(false), other: Other::default() };
+                }
+            }
+        })
+    };
+    let text = printed(&picked(serde_json::json!({"pid": "cpu_id", "kstack": "ustack"})), Format::Text, &[("stacks", sample().bytes())]);
+    assert!(text.contains("(pid=3) @ CPU 3\nKernel:\n  0 [<0000000000000003>]\n"), "{text}");
+    let refused = Printer::new(&picked(serde_json::json!({"kstack": "kstak"})), Format::Json).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "map `stacks`, shown as `stack_trace`: its `kstack` is to be `kstak`, and the records have no such member; did you mean `kstack`?"
+    );
+    // As bytes nothing is asked of the members.
+    assert!(Printer::new(&picked(serde_json::json!({"kstack": "kstak"})), Format::Raw).is_ok());
+}
+
+#[test]
+fn what_is_no_histogram() {
+    let checked = checked("profile", |skeleton| {
+        let map = skeleton.maps.iter_mut().find(|map| map.name == "latency").unwrap();
+        let btf = skeleton.object.clone().map(|object| eunomia_runtime::object::Layouts::clone(&layouts(&object))).unwrap();
+        let id = btf.btf.iter().find(|(_, ty)| ty.name == "who").unwrap().0;
+        map.export = ExportConfig::BtfType(id.0);
+    });
+    let refused = Printer::new(&checked, Format::Text).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "map `latency`: its values have no member `slots`, an array of unsigned numbers, to be shown as a histogram; name it so, or sample \
+         the map as `default_kv`"
+    );
+    assert!(Printer::new(&checked, Format::Json).is_ok());
+}
+
+fn layouts(object: &[u8]) -> eunomia_runtime::object::Layouts {
+    eunomia_runtime::Skeleton::from_object("x", object.to_vec(), "x").unwrap().check("x").unwrap().layouts
+}
