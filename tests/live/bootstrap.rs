@@ -9,10 +9,10 @@ use eunomia_tests::built::bootstrap::{self, Export, types::EventType};
 
 use super::Outcome;
 
-const JSON: &str = "bpf/bootstrap.json";
+pub(super) const JSON: &str = "bpf/bootstrap.json";
 
 /// Runs `/bin/true` and returns its pid.
-fn child() -> u32 {
+pub(super) fn child() -> u32 {
     let mut child = Command::new("/bin/true").spawn().unwrap();
     child.wait().unwrap();
     child.id()

@@ -10,6 +10,7 @@ mod args;
 mod bootstrap;
 mod callbacks;
 mod columns;
+mod command;
 mod commands;
 mod control;
 mod errors;
@@ -19,11 +20,13 @@ mod hooks;
 mod maps;
 mod needs;
 mod perf;
+mod pins;
 mod programs;
 mod readers;
 mod recording;
 mod sampled;
 mod samples;
+mod shown;
 mod soak;
 mod streams;
 mod tagged;
@@ -52,6 +55,16 @@ const TESTS: &[Test] = &[
     ("bootstrap::detaching_ends_events", bootstrap::detaching_ends_events),
     ("bootstrap::moves_to_another_thread", bootstrap::moves_to_another_thread),
     ("bootstrap::the_demo_shows_its_own_processes", bootstrap::the_demo_shows_its_own_processes),
+    ("command::events_as_json_until_there_are_enough", command::events_as_json_until_there_are_enough),
+    ("command::a_table_for_a_time", command::a_table_for_a_time),
+    ("command::signals_end_and_pause", command::signals_end_and_pause),
+    ("command::whoever_reads_goes_away", command::whoever_reads_goes_away),
+    ("command::what_was_recorded_is_replayed", command::what_was_recorded_is_replayed),
+    ("command::what_the_kernel_refuses", command::what_the_kernel_refuses),
+    ("shown::stacks_and_histograms", shown::stacks_and_histograms),
+    ("pins::maps_are_pinned_and_found_again", pins::maps_are_pinned_and_found_again),
+    ("pins::a_map_of_another_object_is_used", pins::a_map_of_another_object_is_used),
+    ("pins::programs_are_pinned", pins::programs_are_pinned),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
     ("variables::values_of_the_kernels_configuration", variables::values_of_the_kernels_configuration),
     ("variables::updates_are_seen_by_programs", variables::updates_are_seen_by_programs),

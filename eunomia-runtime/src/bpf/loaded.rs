@@ -213,11 +213,16 @@ impl AsFd for Loaded {
 }
 
 fn find_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
-    object.maps().find(|map| map.name() == name).ok_or_else(|| Error::NotFound {
+    let found = object.maps().find(|map| map.name() == name).ok_or_else(|| Error::NotFound {
         what: "map",
         name: name.to_owned(),
         known: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
-    })
+    })?;
+    // libbpf has a descriptor for each, and behind that of one that it did not make there is no map.
+    if found.autocreate() {
+        return Ok(found);
+    }
+    Err(Error::Value { name: format!("map `{name}`"), why: "its creation was switched off, so it is not in the kernel".to_owned() })
 }
 
 /// The reader of the map `name`.

@@ -1,6 +1,10 @@
 //! How the maps of an object are made when it is loaded, or that they are others' maps.
 
-use std::{os::fd::BorrowedFd, path::Path};
+use std::{
+    fs,
+    os::fd::{AsRawFd as _, BorrowedFd},
+    path::Path,
+};
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, OpenMapMut, libbpf_sys};
 
@@ -77,13 +81,18 @@ impl Open {
     /// The kernel decides when the object is loaded whether the programs can use it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no such map, [`Error::Kernel`] where `fd` is no map.
+    /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where `fd` is no map.
     pub fn reuse_map(&mut self, map: &str, fd: BorrowedFd<'_>) -> Result<()> {
+        // libbpf asks the kernel, and takes the answer about anything else for one about a map.
+        let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).unwrap_or_default();
+        if !about.lines().any(|line| line.starts_with("map_type:")) {
+            return Err(Error::Value { name: format!("map `{map}`"), why: "what is to be used in its place is no map".to_owned() });
+        }
         self.set_up(map, "use another one in its place", |map| map.reuse_fd(fd))
     }
 
     /// Whether a map is made when the object is loaded; on by default. Programs that use one that is not made cannot be loaded, see
-    /// [`super::OpenProgram::set_autoload`].
+    /// [`super::OpenProgram::set_autoload`], and handles of it are refused.
     ///
     /// # Errors
     /// [`Error::NotFound`] where the object has no such map.
