@@ -1,0 +1,275 @@
+//! A kernel's BTF cut down to the types of some names and what lies in them: all that libbpf looks at to relocate an object that asks for
+//! members of these types, in a hundredth of the bytes.
+//!
+//! The layout is that of `Documentation/bpf/btf.rst`. What pointers lead to is left out, as a relocation never follows them.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::kernel::essential;
+
+/// `struct btf_header`.
+const HEADER: usize = 24;
+const MAGIC: [u8; 3] = [0x9f, 0xeb, 1];
+/// `struct btf_type`.
+const RECORD: usize = 12;
+
+/// Kinds of types, `enum` of `uapi/linux/btf.h`.
+mod kind {
+    pub(super) const INT: u32 = 1;
+    pub(super) const PTR: u32 = 2;
+    pub(super) const ARRAY: u32 = 3;
+    pub(super) const STRUCT: u32 = 4;
+    pub(super) const UNION: u32 = 5;
+    pub(super) const ENUM: u32 = 6;
+    pub(super) const FWD: u32 = 7;
+    pub(super) const TYPEDEF: u32 = 8;
+    pub(super) const VOLATILE: u32 = 9;
+    pub(super) const CONST: u32 = 10;
+    pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC: u32 = 12;
+    pub(super) const FUNC_PROTO: u32 = 13;
+    pub(super) const VAR: u32 = 14;
+    pub(super) const DATASEC: u32 = 15;
+    pub(super) const FLOAT: u32 = 16;
+    pub(super) const DECL_TAG: u32 = 17;
+    pub(super) const TYPE_TAG: u32 = 18;
+    pub(super) const ENUM64: u32 = 19;
+}
+
+/// A part of BTF.
+struct Source<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+    /// Where each type stands; the first is `void` and stands nowhere.
+    starts: Vec<usize>,
+}
+
+/// The types of these names (without flavors), and what lies in them. `None` where one of the names is none of the kernel's, so that it
+/// may be a module's; where the BTF is damaged; and where it has kinds that are not known here.
+pub(crate) fn minimal(btf: &[u8], names: &HashSet<&str>) -> Option<Vec<u8>> {
+    let source = Source::new(btf)?;
+    let (mut found, mut kept) = (HashSet::new(), Kept::default());
+    for id in 1..source.starts.len() {
+        let record = source.record(id)?;
+        let named = matches!(
+            record.kind,
+            kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::TYPEDEF | kind::INT | kind::FLOAT | kind::FWD
+        );
+        if named && let Some(name) = names.get(essential(source.string(record.name)?)) {
+            found.insert(*name);
+            kept.id(u32::try_from(id).ok()?);
+        }
+    }
+    (found.len() == names.len()).then_some(())?;
+    let mut output = Output { types: Vec::new(), strings: vec![0], known: HashMap::new() };
+    while let Some(id) = kept.waiting.pop_front() {
+        output.add(&source, &source.record(usize::try_from(id).ok()?)?, &mut kept)?;
+    }
+    output.finish()
+}
+
+/// The new numbers of types, in the order in which they are met.
+#[derive(Default)]
+struct Kept {
+    numbers: HashMap<u32, u32>,
+    waiting: VecDeque<u32>,
+}
+
+impl Kept {
+    fn id(&mut self, id: u32) -> u32 {
+        if id == 0 {
+            return 0;
+        }
+        let next = self.numbers.len() as u32 + 1;
+        let Self { numbers, waiting } = self;
+        *numbers.entry(id).or_insert_with(|| {
+            waiting.push_back(id);
+            next
+        })
+    }
+}
+
+/// A type with the numbers behind it.
+struct Record<'a> {
+    name: u32,
+    info: u32,
+    kind: u32,
+    /// Its size, or the type that it is made of.
+    size_or_type: u32,
+    rest: &'a [u8],
+}
+
+impl<'a> Source<'a> {
+    fn new(btf: &'a [u8]) -> Option<Self> {
+        (btf.get(..3)? == MAGIC).then_some(())?;
+        let header = size(btf, 4)?;
+        let part = |at| {
+            let start = header.checked_add(size(btf, at)?)?;
+            btf.get(start..start.checked_add(size(btf, at + 4)?)?)
+        };
+        let mut source = Self { types: part(8)?, strings: part(16)?, starts: vec![usize::MAX] };
+        let mut at = 0;
+        while at < source.types.len() {
+            source.starts.push(at);
+            at += RECORD + rest(word(source.types, at + 4)?)?;
+        }
+        Some(source)
+    }
+
+    fn record(&self, id: usize) -> Option<Record<'a>> {
+        let at = *self.starts.get(id)?;
+        let info = word(self.types, at.checked_add(4)?)?;
+        let rest = self.types.get(at + RECORD..at + RECORD + rest(info)?)?;
+        Some(Record { name: word(self.types, at)?, info, kind: info >> 24 & 0x1f, size_or_type: word(self.types, at + 8)?, rest })
+    }
+
+    fn string(&self, at: u32) -> Option<&'a str> {
+        let rest = self.strings.get(usize::try_from(at).ok()?..)?;
+        std::str::from_utf8(rest.get(..rest.iter().position(|byte| *byte == 0)?)?).ok()
+    }
+}
+
+/// Bytes behind a type, by its `info`.
+fn rest(info: u32) -> Option<usize> {
+    let count = (info & 0xffff) as usize;
+    Some(match info >> 24 & 0x1f {
+        kind::INT | kind::VAR | kind::DECL_TAG => 4,
+        kind::ARRAY => 12,
+        kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => 12 * count,
+        kind::ENUM | kind::FUNC_PROTO => 8 * count,
+        kind::PTR | kind::FWD | kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT => 0,
+        kind::FUNC | kind::FLOAT | kind::TYPE_TAG => 0,
+        _ => return None,
+    })
+}
+
+struct Output<'a> {
+    types: Vec<u8>,
+    strings: Vec<u8>,
+    known: HashMap<&'a str, u32>,
+}
+
+impl<'a> Output<'a> {
+    fn add(&mut self, source: &Source<'a>, record: &Record<'a>, kept: &mut Kept) -> Option<()> {
+        let name = self.string(source, record.name)?;
+        let numbers = match record.kind {
+            kind::INT | kind::FLOAT | kind::FWD | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::ARRAY => record.size_or_type,
+            kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => kept.id(record.size_or_type),
+            // To `void`.
+            kind::PTR => 0,
+            // Nothing that lies in a type.
+            _ => return None,
+        };
+        self.words(&[name, record.info, numbers]);
+        match record.kind {
+            kind::ARRAY => {
+                let [element, index] = [word(record.rest, 0)?, word(record.rest, 4)?].map(|id| kept.id(id));
+                self.words(&[element, index, word(record.rest, 8)?]);
+            }
+            kind::STRUCT | kind::UNION => {
+                for member in record.rest.chunks_exact(12) {
+                    let name = self.string(source, word(member, 0)?)?;
+                    self.words(&[name, kept.id(word(member, 4)?), word(member, 8)?]);
+                }
+            }
+            kind::ENUM | kind::ENUM64 => {
+                let step = if record.kind == kind::ENUM { 8 } else { 12 };
+                for constant in record.rest.chunks_exact(step) {
+                    let name = self.string(source, word(constant, 0)?)?;
+                    self.words(&[name]);
+                    self.types.extend_from_slice(constant.get(4..)?);
+                }
+            }
+            _ => self.types.extend_from_slice(record.rest),
+        }
+        Some(())
+    }
+
+    fn string(&mut self, source: &Source<'a>, at: u32) -> Option<u32> {
+        let text = source.string(at)?;
+        if text.is_empty() {
+            return Some(0);
+        }
+        if let Some(known) = self.known.get(text) {
+            return Some(*known);
+        }
+        let at = u32::try_from(self.strings.len()).ok()?;
+        self.strings.extend_from_slice(text.as_bytes());
+        self.strings.push(0);
+        self.known.insert(text, at);
+        Some(at)
+    }
+
+    fn words(&mut self, words: &[u32]) {
+        words.iter().for_each(|word| self.types.extend_from_slice(&word.to_le_bytes()));
+    }
+
+    fn finish(self) -> Option<Vec<u8>> {
+        let [types, strings] = [self.types.len(), self.strings.len()].map(|len| u32::try_from(len).ok());
+        let (types, strings) = (types?, strings?);
+        let mut btf = [&MAGIC[..], &[0]].concat();
+        for word in [HEADER as u32, 0, types, types, strings] {
+            btf.extend_from_slice(&word.to_le_bytes());
+        }
+        Some([btf, self.types, self.strings].concat())
+    }
+}
+
+/// A number at a byte.
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
+}
+
+fn size(bytes: &[u8], at: usize) -> Option<usize> {
+    word(bytes, at).and_then(|word| usize::try_from(word).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{Kind, Layouts};
+
+    fn btf() -> Vec<u8> {
+        let skeleton = crate::Skeleton::parse(include_str!("../../../tests/bpf/kinds.json"), "kinds").unwrap();
+        let object = skeleton.object.clone().unwrap();
+        let checked = skeleton.check("kinds").unwrap();
+        let section = checked.layouts.elf.sections.iter().find(|section| section.name == ".BTF").unwrap();
+        let at = usize::try_from(section.offset.unwrap()).unwrap();
+        object[at..at + usize::try_from(section.size).unwrap()].to_vec()
+    }
+
+    /// Every name, offset and size of what was asked for is as it was, but for what pointers lead to.
+    #[test]
+    fn types_are_as_they_were() {
+        let whole = btf();
+        let cut = minimal(&whole, &HashSet::from(["kinds"])).unwrap();
+        assert!(cut.len() < whole.len());
+        let [whole, cut] = [whole, cut].map(|bytes| Layouts::of_btf(&bytes).unwrap());
+        let of = |layouts: &Layouts| {
+            let is_it = |kind: &Kind| matches!(kind, Kind::Struct { .. });
+            let id = layouts.btf.iter().find(|(_, ty)| ty.name == "kinds" && is_it(&ty.kind)).unwrap().0;
+            let fields = layouts.fields(id);
+            let texts = fields.iter().map(|field| {
+                let ty = field.ty.map(|ty| layouts.c_name(ty)).unwrap_or_default();
+                (field.name.to_owned(), field.bit_offset, field.bits, field.size, if ty.contains('*') { String::new() } else { ty })
+            });
+            (layouts.layout(id).size, texts.collect::<Vec<_>>())
+        };
+        assert_eq!(of(&whole), of(&cut));
+        assert!(cut.btf.iter().all(|(_, ty)| ty.name != "rb"), "maps are none of it");
+    }
+
+    #[test]
+    fn names_that_are_not_there_and_damaged_bytes() {
+        let whole = btf();
+        assert_eq!(minimal(&whole, &HashSet::from(["kinds", "none"])), None);
+        for end in (0..whole.len()).step_by(7) {
+            assert_eq!(minimal(&whole[..end], &HashSet::from(["kinds"])), None, "{end}");
+        }
+        for at in (0..whole.len()).step_by(3) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0xff;
+            _ = minimal(&damaged, &HashSet::from(["kinds"]));
+        }
+    }
+}
