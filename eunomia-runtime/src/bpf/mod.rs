@@ -8,9 +8,9 @@ mod link;
 mod load;
 mod loaded;
 mod map;
-mod messages;
+pub(crate) mod messages;
 mod open;
-mod preflight;
+pub(crate) mod preflight;
 mod program;
 mod section;
 

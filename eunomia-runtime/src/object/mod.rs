@@ -2,30 +2,38 @@
 
 mod args;
 mod btf;
+mod calls;
 mod check;
 mod declared;
 mod elf;
 mod exports;
 mod fields;
 mod fingerprint;
+#[cfg(feature = "load")]
+mod kernel;
 mod layout;
 mod maps;
 mod names;
+mod relocations;
 mod sections;
 mod setup;
 mod tagged;
 mod targets;
 
 pub(crate) use self::exports::pointee;
+#[cfg(feature = "load")]
+pub(crate) use self::kernel::{KernelTypes, essential};
 pub use self::{
     args::Argument,
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
+    calls::{Calls, Function},
     check::Checked,
     elf::{Elf, Section, Symbol},
     exports::{CustomField, Dropped, Payload, Sampled, Stream},
     fields::Field,
     layout::{Layout, Layouts},
     maps::{MapDef, MapKind},
+    relocations::{Relocation, RelocationKind},
     sections::{DataSection, Variable},
     setup::{InitialValue, Setup},
     tagged::{Tag, Tagged},
