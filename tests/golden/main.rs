@@ -6,11 +6,12 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 15] = [
+const FIXTURES: [(&str, &str); 16] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
     ("congestion", "bpf/congestion.json"),
+    ("doctor", "bpf/doctor.json"),
     ("hooks", "bpf/hooks.json"),
     ("kinds", "bpf/kinds.json"),
     ("maps", "bpf/maps.json"),

@@ -12,6 +12,7 @@ mod callbacks;
 mod columns;
 mod commands;
 mod control;
+mod doctor;
 mod errors;
 mod faults;
 mod functions;
@@ -167,6 +168,9 @@ const TESTS: &[Test] = &[
     ("programs::cookies_reach_programs", programs::cookies_reach_programs),
     ("programs::a_walk_over_tasks", programs::a_walk_over_tasks),
     ("programs::each_program_has_its_own_result", programs::each_program_has_its_own_result),
+    ("doctor::an_object_that_runs", doctor::an_object_that_runs),
+    ("doctor::what_no_kernel_has", doctor::what_no_kernel_has),
+    ("doctor::relocations_resolve_as_in_libbpf", doctor::relocations_resolve_as_in_libbpf),
     ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
     ("errors::what_libbpf_cannot_attach", errors::what_libbpf_cannot_attach),
     ("errors::names_that_are_not_there", errors::names_that_are_not_there),

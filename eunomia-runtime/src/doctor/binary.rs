@@ -83,7 +83,9 @@ fn read(path: &str) -> Result<(String, Vec<u8>), Answer> {
         let mut files = places.split(':').filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/{path}"));
         match files.find(|file| Path::new(file).exists()) {
             Some(file) => file,
-            None => return Err(Answer::Missing(format!("there is no {path} in {}", places.trim_matches(':')))),
+            None => {
+                return Err(Answer::Missing(format!("there is no {path} in the folders of {variable}, nor where Linux keeps such files")));
+            }
         }
     };
     match fs::read(&place) {

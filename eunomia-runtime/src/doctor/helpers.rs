@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use libbpf_rs::{ProgramType, libbpf_sys};
 
-use super::{Kernel, Patient, Program, check, list};
+use super::{Kernel, Patient, Program, check, list, programs::Support};
 use crate::{
     bpf::{Check, messages::listen},
     object::Kind,
@@ -96,7 +96,8 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
             Answer::Untold(why) => _ = untold.entry(why).or_default().insert(helper),
             Answer::No => {
                 let callers = list(programs.iter().map(|program| program.name.as_str()));
-                let guarded = programs.iter().all(|program| !program.autoload || program.asks);
+                let loaded = programs.iter().any(|program| program.autoload);
+                let guarded = programs.iter().all(|program| program.asks);
                 let found = format!("this kernel has none for {} programs; called by {callers}", super::programs::type_name(ty));
                 let todo = if guarded {
                     "these programs ask what the kernel has: where the answer keeps them from the call they load, else the verifier refuses \
@@ -104,7 +105,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
                 } else {
                     "the verifier refuses these programs unless a constant keeps them from the call: switch them off, or run a newer kernel"
                 };
-                checks.push(check::missing(name(helper), !guarded, found, todo));
+                checks.push(check::missing(name(helper), loaded && !guarded, found, todo));
             }
         }
     }
@@ -132,10 +133,12 @@ fn ask(patient: &Patient<'_>, ty: ProgramType, helper: u32) -> Answer {
     if !patient.permitted {
         return Answer::Untold("this process may not load programs".to_owned());
     }
-    match patient.supported(ty) {
-        Some(true) => {}
-        Some(false) => return Answer::Untold("the type of the programs that call them does not load".to_owned()),
-        None => return Answer::Untold("libbpf cannot load a program of their type to try it".to_owned()),
+    let unasked = match ty {
+        ProgramType::Tracing | ProgramType::Ext | ProgramType::Lsm | ProgramType::StructOps => return known(&patient.kernel, helper),
+        ty => patient.supported(ty),
+    };
+    if unasked != Support::Yes {
+        return Answer::Untold("no program of the type that calls them loads here".to_owned());
     }
     match listen(|| ty.is_helper_supported(helper)).0 {
         Ok(true) => Answer::Yes,

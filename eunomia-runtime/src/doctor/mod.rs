@@ -39,7 +39,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use libbpf_rs::{ObjectBuilder, OpenObject, ProgramType};
 
-use self::kernel::Kernel;
+use self::{kernel::Kernel, programs::Support};
 use crate::{
     bpf::{
         Check, Preflight,
@@ -74,7 +74,7 @@ struct Patient<'a> {
     /// Whether this process may use BPF at all.
     permitted: bool,
     /// Types of programs that the kernel was asked for.
-    supported: RefCell<BTreeMap<u32, Option<bool>>>,
+    supported: RefCell<BTreeMap<u32, Support>>,
 }
 
 /// Looks at what an object needs of this kernel. Small maps and programs that do nothing are made for it and removed; nothing of the
@@ -152,8 +152,8 @@ impl Program {
 }
 
 impl Patient<'_> {
-    /// Whether the kernel loads programs of a type; `None` where that cannot be told.
-    fn supported(&self, ty: ProgramType) -> Option<bool> {
+    /// Whether the kernel loads programs of a type.
+    fn supported(&self, ty: ProgramType) -> Support {
         *self.supported.borrow_mut().entry(ty as u32).or_insert_with(|| programs::supported(ty))
     }
 
@@ -171,7 +171,7 @@ impl Patient<'_> {
         let programs = self.programs.iter().filter(of_types).map(|program| program.name.as_str());
         let mut needs = Vec::new();
         if !self.relocations.is_empty() {
-            needs.push(format!("{} CO-RE relocations", self.relocations.len()));
+            needs.push(format!("CO-RE relocations ({})", self.relocations.len()));
         }
         if programs.clone().next().is_some() {
             needs.push(format!("the programs {}", list(programs)));

@@ -10,8 +10,21 @@ use crate::{
     object::MapKind,
 };
 
-const UNPERMITTED: &str = "this process may not load BPF";
+const UNPERMITTED: &str = "this process may not use BPF";
 const AS_ROOT: &str = "run this as root";
+const REFUSED: &str = "the kernel does not permit this process to make one (EPERM)";
+const PERMIT: &str = "run this as root; where that is not enough, the machine's policy forbids it";
+
+/// What the kernel says of a type of programs or maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Support {
+    Yes,
+    No,
+    /// It did not say: who asks may not have one.
+    Refused,
+    /// libbpf cannot ask.
+    Untold,
+}
 
 /// The name of a type of programs as C has it.
 pub(super) fn type_name(ty: u32) -> String {
@@ -24,16 +37,18 @@ pub(super) fn type_name(ty: u32) -> String {
     unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
 }
 
-/// Whether the kernel loads programs of a type; `None` where that cannot be told.
-pub(super) fn supported(ty: ProgramType) -> Option<bool> {
-    told(listen(|| (ty.is_supported(), io::Error::last_os_error())).0)
+/// Whether the kernel loads programs of a type.
+pub(super) fn supported(ty: ProgramType) -> Support {
+    support(listen(|| (ty.is_supported(), io::Error::last_os_error())).0)
 }
 
 /// libbpf takes every refusal for a no, also that of one who may not ask. The errno is that of the kernel still.
-fn told((answer, errno): (libbpf_rs::Result<bool>, io::Error)) -> Option<bool> {
+fn support((answer, errno): (libbpf_rs::Result<bool>, io::Error)) -> Support {
     match answer {
-        Ok(false) if errno.raw_os_error() == Some(libc::EPERM) => None,
-        answer => answer.ok(),
+        Ok(true) => Support::Yes,
+        Ok(false) if errno.raw_os_error() == Some(libc::EPERM) => Support::Refused,
+        Ok(false) => Support::No,
+        Err(_) => Support::Untold,
     }
 }
 
@@ -55,12 +70,13 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
             }
             (_, false) => check::untold(what, format!("{UNPERMITTED}; programs {names}"), AS_ROOT),
             (known, true) => match patient.supported(known) {
-                Some(true) => check::found(what, names),
-                Some(false) => {
+                Support::Yes => check::found(what, names),
+                Support::Refused => check::missing(what, required, format!("{REFUSED}; programs {names}"), PERMIT),
+                Support::No => {
                     let todo = "switch these programs off, or run a kernel that was built with their type";
                     check::missing(what, required, format!("this kernel has none; programs {names}"), todo)
                 }
-                None => check::untold(what, format!("this process may not load one, or libbpf cannot; programs {names}"), AS_ROOT),
+                Support::Untold => check::untold(what, format!("libbpf cannot ask; programs {names}"), "load the object to find out"),
             },
         }
     });
@@ -80,12 +96,13 @@ pub(super) fn examine_maps(object: &OpenObject, permitted: bool) -> Vec<Check> {
             return check::untold(what, format!("{UNPERMITTED}; maps {names}"), AS_ROOT);
         }
         let answer = listen(|| (MapType::from(ty).is_supported(), io::Error::last_os_error())).0;
-        match told(answer) {
-            Some(true) => check::found(what, names),
-            Some(false) => {
+        match support(answer) {
+            Support::Yes => check::found(what, names),
+            Support::Refused => check::missing(what, true, format!("{REFUSED}; maps {names}"), PERMIT),
+            Support::No => {
                 check::missing(what, true, format!("this kernel has none; maps {names}"), "run a newer kernel, or use another type of map")
             }
-            None => check::untold(what, format!("this process may not make one, or libbpf does not know the type; maps {names}"), AS_ROOT),
+            Support::Untold => check::untold(what, format!("libbpf cannot ask; maps {names}"), "load the object to find out"),
         }
     });
     checks.collect()

@@ -1,8 +1,8 @@
 //! What programs are attached to.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
-use super::{Patient, Program, binary, check};
+use super::{Patient, Program, binary, check, list};
 use crate::{
     bpf::{
         Check,
@@ -13,11 +13,32 @@ use crate::{
 
 /// A check for each program whose section or document says what it is attached to.
 pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
-    let mut checks: Vec<Check> = mechanisms(patient);
-    checks.extend(patient.programs.iter().filter_map(|program| target(patient, program)));
+    let mut checks = mechanisms(patient);
+    let mut sections = BTreeMap::<&str, Vec<&Program>>::new();
+    patient.programs.iter().for_each(|program| sections.entry(&program.section).or_default().push(program));
+    checks.extend(sections.into_iter().filter_map(|(section, programs)| target(patient, section, &Users::of(&programs))));
     let setup = patient.checked.setup(&patient.checked.skeleton.name);
     checks.extend(setup.iter().flat_map(|setup| &setup.targets).map(|target| interface(patient, target)));
     checks
+}
+
+/// The programs of one section.
+struct Users {
+    names: String,
+    /// Whether one of them is loaded, and so needs its target.
+    loaded: bool,
+    /// Whether one of them is attached with all others.
+    attached: bool,
+}
+
+impl Users {
+    fn of(programs: &[&Program]) -> Self {
+        Self {
+            names: list(programs.iter().map(|program| program.name.as_str())),
+            loaded: programs.iter().any(|program| program.autoload),
+            attached: programs.iter().any(|program| program.attached),
+        }
+    }
 }
 
 /// What a kind of probes needs of the kernel, whatever the target.
@@ -68,54 +89,55 @@ fn kind(program: &Program) -> &str {
     program.section.split_once('/').map_or(program.section.as_str(), |(kind, _)| kind)
 }
 
-/// The target of a program, where its section names one.
-fn target(patient: &Patient<'_>, program: &Program) -> Option<Check> {
-    let (kind, target) = program.section.split_once('/')?;
+/// The target of the programs of a section, where it names one.
+fn target(patient: &Patient<'_>, section: &str, users: &Users) -> Option<Check> {
+    let (kind, target) = section.split_once('/')?;
     let function = |kind: &Kind| *kind == Kind::Function;
     let typedef = |kind: &Kind| matches!(kind, Kind::Typedef { .. });
     Some(match kind {
-        "tp" | "tracepoint" => tracepoint(program, target),
+        "tp" | "tracepoint" => tracepoint(users, target),
         "raw_tp" | "raw_tracepoint" | "raw_tp.w" | "raw_tracepoint.w" => {
             let what = format!("raw tracepoint {target}");
-            in_types(patient, program, what, &format!("btf_trace_{target}"), typedef, program.attached)
+            in_types(patient, users, what, &format!("btf_trace_{target}"), typedef, users.attached)
         }
         "tp_btf" => {
             let what = format!("raw tracepoint {target}");
-            in_types(patient, program, what, &format!("btf_trace_{target}"), typedef, program.autoload)
+            in_types(patient, users, what, &format!("btf_trace_{target}"), typedef, users.loaded)
         }
-        "kprobe" | "kretprobe" => symbols(patient, program, "kernel function", target, |name| name == until(target, '+')),
+        "kprobe" | "kretprobe" => symbols(patient, users, "kernel function", target, |name| name == until(target, '+')),
         "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => {
-            symbols(patient, program, "kernel functions", target, |name| matches_pattern(name, target))
+            symbols(patient, users, "kernel functions", target, |name| matches_pattern(name, target))
         }
         "ksyscall" | "kretsyscall" => {
             let names =
                 ["__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__s390x_sys_", "__se_sys_"].map(|prefix| format!("{prefix}{target}"));
-            symbols(patient, program, "system call", target, |name| names.iter().any(|known| known == name))
+            symbols(patient, users, "system call", target, |name| names.iter().any(|known| known == name))
         }
         "fentry" | "fexit" | "fmod_ret" | "fsession" | "fentry.s" | "fexit.s" | "fmod_ret.s" | "fsession.s" => {
             // A module may stand before the function.
             let name = target.split_once(':').map_or(target, |(_, name)| name);
-            in_types(patient, program, format!("kernel function {target}"), name, function, program.autoload)
+            in_types(patient, users, format!("kernel function {target}"), name, function, users.loaded)
         }
         "lsm" | "lsm.s" | "lsm_cgroup" => {
-            in_types(patient, program, format!("LSM hook {target}"), &format!("bpf_lsm_{target}"), function, program.autoload)
+            in_types(patient, users, format!("LSM hook {target}"), &format!("bpf_lsm_{target}"), function, users.loaded)
         }
-        "iter" | "iter.s" => {
-            in_types(patient, program, format!("iterator {target}"), &format!("bpf_iter_{target}"), function, program.autoload)
-        }
+        "iter" | "iter.s" => in_types(patient, users, format!("iterator {target}"), &format!("bpf_iter_{target}"), function, users.loaded),
         "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s" | "uprobe.multi" | "uretprobe.multi" | "uprobe.session" | "uprobe.multi.s"
         | "uretprobe.multi.s" | "uprobe.session.s" => {
-            let (path, function) = target.split_once(':').unwrap_or((target, ""));
+            let Some((path, function)) = target.split_once(':') else {
+                let found = format!("the section names no function; used by {}", users.names);
+                return Some(check::missing(format!("function of {target}"), users.attached, found, "name it: `uprobe/<file>:<function>`"));
+            };
             let function = until(function, '+');
             let pattern = kind.contains("multi") || kind.contains("session");
             let is = |name: &str| name == function || (pattern && matches_pattern(name, function));
             let what = format!("function {function} of {path}");
-            answer(program, what, binary::function(path, function, is))
+            answer(users, what, binary::function(path, function, is))
         }
         "usdt" | "usdt.s" => {
             let mut parts = target.split(':');
             let (path, provider, probe) = (parts.next()?, parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            answer(program, format!("static probe {provider}:{probe} of {path}"), binary::probe(path, provider, probe))
+            answer(users, format!("static probe {provider}:{probe} of {path}"), binary::probe(path, provider, probe))
         }
         _ => return None,
     })
@@ -129,59 +151,59 @@ fn until(text: &str, end: char) -> &str {
 const OTHER_TARGET: &str = "name a target that this kernel has in the section of the program, or switch it off";
 
 /// A tracepoint has a folder.
-fn tracepoint(program: &Program, target: &str) -> Check {
+fn tracepoint(users: &Users, target: &str) -> Check {
     let what = format!("tracepoint {target}");
     let root = tracefs();
     if !root.ok {
         return match root.found.contains("not readable") {
-            true => check::untold(what, format!("tracefs is {}; program {}", root.found, program.name), root.todo),
-            false => check::missing(what, program.attached, format!("tracefs is {}; program {}", root.found, program.name), root.todo),
+            true => check::untold(what, format!("tracefs is {}; used by {}", root.found, users.names), root.todo),
+            false => check::missing(what, users.attached, format!("tracefs is {}; used by {}", root.found, users.names), root.todo),
         };
     }
     let place = Path::new(&root.found).join(target).join("id");
     match fs::metadata(&place) {
-        Ok(_) => check::found(what, program.name.as_str()),
+        Ok(_) => check::found(what, users.names.as_str()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            check::untold(what, format!("{}: {error}; program {}", place.display(), program.name), "run this as root")
+            check::untold(what, format!("{}: {error}; used by {}", place.display(), users.names), "run this as root")
         }
         Err(_) => {
-            let found = format!("not in {}; program {}", root.found, program.name);
-            check::missing(what, program.attached, found, OTHER_TARGET)
+            let found = format!("not in {}; used by {}", root.found, users.names);
+            check::missing(what, users.attached, found, OTHER_TARGET)
         }
     }
 }
 
 /// A target that has a type in the kernel.
-fn in_types(patient: &Patient<'_>, program: &Program, what: String, name: &str, is: impl Fn(&Kind) -> bool, required: bool) -> Check {
+fn in_types(patient: &Patient<'_>, users: &Users, what: String, name: &str, is: impl Fn(&Kind) -> bool, required: bool) -> Check {
     match patient.kernel.has(name, is) {
-        Some(true) => check::found(what, program.name.as_str()),
-        Some(false) => check::missing(what, required, format!("not in the kernel's BTF; program {}", program.name), OTHER_TARGET),
-        None => check::untold(what, format!("the kernel's BTF cannot be read; program {}", program.name), "look at the kernel BTF above"),
+        Some(true) => check::found(what, users.names.as_str()),
+        Some(false) => check::missing(what, required, format!("not in the kernel's BTF; used by {}", users.names), OTHER_TARGET),
+        None => check::untold(what, format!("the kernel's BTF cannot be read; used by {}", users.names), "look at the kernel BTF above"),
     }
 }
 
 /// A target that is a symbol of the kernel.
-fn symbols(patient: &Patient<'_>, program: &Program, kind: &str, target: &str, is: impl Fn(&str) -> bool) -> Check {
+fn symbols(patient: &Patient<'_>, users: &Users, kind: &str, target: &str, is: impl Fn(&str) -> bool) -> Check {
     let what = format!("{kind} {target}");
     match patient.kernel.symbols() {
-        Ok(symbols) if symbols.iter().any(|name| is(name)) => check::found(what, program.name.as_str()),
+        Ok(symbols) if symbols.iter().any(|name| is(name)) => check::found(what, users.names.as_str()),
         Ok(_) => {
-            let found = format!("not in /proc/kallsyms; program {}", program.name);
-            check::missing(what, program.attached, found, OTHER_TARGET)
+            let found = format!("not in /proc/kallsyms; used by {}", users.names);
+            check::missing(what, users.attached, found, OTHER_TARGET)
         }
-        Err(error) => check::untold(what, format!("/proc/kallsyms: {error}; program {}", program.name), "run this as root"),
+        Err(error) => check::untold(what, format!("/proc/kallsyms: {error}; used by {}", users.names), "run this as root"),
     }
 }
 
 /// A target in a file.
-fn answer(program: &Program, what: String, found: binary::Answer) -> Check {
+fn answer(users: &Users, what: String, found: binary::Answer) -> Check {
     match found {
-        binary::Answer::There(path) => check::found(what, format!("{path}; program {}", program.name)),
+        binary::Answer::There(path) => check::found(what, format!("{path}; used by {}", users.names)),
         binary::Answer::Missing(why) => {
             let todo = "install the file, or name another in the section of the program";
-            check::missing(what, program.attached, format!("{why}; program {}", program.name), todo)
+            check::missing(what, users.attached, format!("{why}; used by {}", users.names), todo)
         }
-        binary::Answer::Untold(why) => check::untold(what, format!("{why}; program {}", program.name), "attach the program to find out"),
+        binary::Answer::Untold(why) => check::untold(what, format!("{why}; used by {}", users.names), "attach the programs to find out"),
     }
 }
 
@@ -198,11 +220,11 @@ fn interface(patient: &Patient<'_>, target: &Target<'_>) -> Check {
     if found.is_null() {
         let error = io::Error::last_os_error();
         let required = patient.programs.iter().any(|program| program.name == target.program && program.attached);
-        let found = format!("{error}; program {}", target.program);
+        let found = format!("{error}; used by {}", target.program);
         return check::missing(what, required, found, "give the number of an interface that `ip link` lists");
     }
     let name: Vec<u8> = name.iter().map(|letter| letter.cast_unsigned()).take_while(|letter| *letter != 0).collect();
-    check::found(what, format!("{}; program {}", String::from_utf8_lossy(&name), target.program))
+    check::found(what, format!("{}; used by {}", String::from_utf8_lossy(&name), target.program))
 }
 
 /// Whether a name is one of a pattern with `*` and `?`, as libbpf has it.
