@@ -101,8 +101,11 @@ pub(crate) fn what_no_kernel_has() -> Outcome {
 /// What libbpf said, down to what it says for its own developers.
 static SAID: Mutex<String> = Mutex::new(String::new());
 
-/// The relocations that libbpf looked at in all programs of an object, by program and number: what was asked, and whether it was found.
-fn relocated(name: &str) -> Result<BTreeMap<(String, String), (String, bool)>, Box<dyn std::error::Error>> {
+/// By program and number: what was asked, and whether it was found.
+type Relocated = BTreeMap<(String, String), (String, bool)>;
+
+/// The relocations that libbpf looked at in all programs of an object.
+fn relocated(name: &str) -> Result<Relocated, Box<dyn std::error::Error>> {
     let object = skeleton(name)?.object.unwrap_or_default();
     SAID.lock().unwrap().clear();
     let before = set_print(Some((PrintLevel::Debug, |_, text| SAID.lock().unwrap().push_str(&text))));
@@ -111,7 +114,7 @@ fn relocated(name: &str) -> Result<BTreeMap<(String, String), (String, bool)>, B
     // Not all of them load; relocations come first.
     drop(open.load());
     set_print(before);
-    let mut relocations = BTreeMap::new();
+    let mut relocations = Relocated::new();
     for line in SAID.lock().unwrap().lines() {
         let Some((program, rest)) = line.strip_prefix("libbpf: prog '").and_then(|line| line.split_once("': relo #")) else { continue };
         let Some((number, text)) = rest.split_once(": ") else { continue };
@@ -149,8 +152,8 @@ pub(crate) fn relocations_resolve_as_in_libbpf() -> Outcome {
         let checks: Vec<_> = examined.checks.iter().filter(|check| check.what == "CO-RE relocation").collect();
         assert_eq!(checks.len(), missing.len(), "{name}:\n{examined}\n{missing:#?}");
         for (ty, member) in &missing {
-            let named = |check: &&&Check| check.found.contains(&format!("`{ty}`")) && check.found.contains(&**member);
-            assert!(checks.iter().find(named).is_some(), "{name}: {ty} {member} in\n{examined}");
+            let named = |check: &&Check| check.found.contains(&format!("`{ty}`")) && check.found.contains(&**member);
+            assert!(checks.iter().any(named), "{name}: {ty} {member} in\n{examined}");
         }
         all += missing.len();
     }

@@ -100,10 +100,10 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
                 let guarded = programs.iter().all(|program| program.asks);
                 let found = format!("this kernel has none for {} programs; called by {callers}", super::programs::type_name(ty));
                 let todo = if guarded {
-                    "these programs ask what the kernel has: where the answer keeps them from the call they load, else the verifier refuses \
-                     them"
+                    "these programs ask the kernel or their constants what to do: where that keeps them from the call they load, else the \
+                     verifier refuses them"
                 } else {
-                    "the verifier refuses these programs unless a constant keeps them from the call: switch them off, or run a newer kernel"
+                    "the verifier refuses these programs if they can reach the call: switch them off, or run a kernel that has it"
                 };
                 checks.push(check::missing(name(helper), loaded && !guarded, found, todo));
             }

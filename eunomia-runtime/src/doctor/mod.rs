@@ -19,7 +19,7 @@
 //! - `ok` is there.
 //! - `FAIL` is not there, and the object as it is will not load or not attach. Calls of helpers are the exception: which instructions are
 //!   never reached is known to the verifier alone, so a helper that is missing fails the check unless all programs that call it ask the
-//!   kernel what it has.
+//!   kernel what it has, or read constants that may keep them from it.
 //! - `warn` is not there and may not be needed: of programs that are not loaded unless asked for (`SEC("?..")`), weak symbols, and fields
 //!   whose absence libbpf leaves to the verifier; or it cannot be told from here, and then the text says so (`not told`).
 //!
@@ -60,7 +60,7 @@ struct Program {
     attached: bool,
     /// Indices of the functions that it reaches, itself among them.
     functions: Vec<usize>,
-    /// Whether it asks what the kernel has, and may do without.
+    /// Whether it asks what the kernel has or reads constants, and so may never reach an instruction that cannot be here.
     asks: bool,
 }
 
@@ -106,6 +106,7 @@ pub fn examine(checked: &Checked) -> Preflight {
     let patient = Patient { checked, programs, calls, relocations, kernel: Kernel::default(), permitted, supported: RefCell::default() };
     checks.extend(programs::examine(&patient));
     checks.extend(programs::examine_maps(&object, permitted));
+    checks.extend(programs::examine_tables(&patient));
     checks.extend(helpers::examine(&patient));
     checks.extend(patient.kernel_types());
     checks.extend(relocations::examine(&patient));
@@ -124,12 +125,10 @@ fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocati
         let of_functions = |relocation: &&Relocation| {
             calls.at(relocation.section, relocation.offset.into()).is_some_and(|function| functions.contains(&function))
         };
+        let reached = functions.iter().filter_map(|index| calls.functions.get(*index));
         let asks = relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
-            || functions
-                .iter()
-                .filter_map(|index| calls.functions.get(*index))
-                .flat_map(|function| &function.externs)
-                .any(|name| questions.contains(name.as_str()));
+            || reached.clone().any(|function| function.constants)
+            || reached.flat_map(|function| &function.externs).any(|name| questions.contains(name.as_str()));
         let link = checked.skeleton.programs.iter().find(|known| known.name == name).is_none_or(|known| known.link);
         Program {
             name,

@@ -40,6 +40,8 @@ pub struct Function {
     pub helpers: BTreeSet<u32>,
     /// The symbols that it refers to and no section of the object defines: functions and variables of the kernel, its configuration.
     pub externs: BTreeSet<String>,
+    /// Whether it reads constants (`.rodata`), which user space may set before the object is loaded.
+    pub constants: bool,
     /// The functions that it calls or hands on, by their index.
     callees: BTreeSet<usize>,
 }
@@ -130,6 +132,7 @@ impl Calls {
                 return Err((format!("broken ELF file: the function `{}` ends behind it", function.name), BROKEN));
             };
             let (mut helpers, mut externs, mut callees) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            let mut constants = false;
             let mut places = (range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
             while let Some((at, bytes)) = places.next() {
                 let Some(instruction) = Instruction::read(bytes) else { continue };
@@ -150,6 +153,8 @@ impl Calls {
                         Some(name) => _ = externs.insert(name.clone()),
                         None => {
                             let to = symbol.st_value.checked_add_signed(jump);
+                            let section = elf.sections.get(usize::from(symbol.st_shndx));
+                            constants |= section.is_some_and(|section| section.name.starts_with(".rodata"));
                             callees.extend(to.and_then(|to| calls.at(usize::from(symbol.st_shndx), to)));
                         }
                     },
@@ -161,6 +166,7 @@ impl Calls {
             }
             if let Some(function) = calls.functions.get_mut(index) {
                 (function.helpers, function.externs, function.callees) = (helpers, externs, callees);
+                function.constants = constants;
             }
         }
         Ok(calls)
@@ -209,6 +215,7 @@ fn functions(elf: &Elf) -> Vec<Function> {
             range: start..end,
             helpers: BTreeSet::new(),
             externs: BTreeSet::new(),
+            constants: false,
             callees: BTreeSet::new(),
         }
     });
@@ -234,6 +241,7 @@ mod tests {
             range,
             helpers: BTreeSet::new(),
             externs: BTreeSet::new(),
+            constants: false,
             callees: BTreeSet::new(),
         };
         let calls = Calls { functions: vec![function(2, 0..16), function(2, 16..24), function(5, 8..16)], ..Calls::default() };
@@ -247,7 +255,7 @@ mod tests {
         for (at, callees) in [(0, vec![1]), (8, vec![2]), (16, vec![0]), (24, vec![])] {
             let callees = callees.into_iter().collect();
             let (name, helpers, externs) = (String::new(), BTreeSet::new(), BTreeSet::new());
-            calls.functions.push(Function { name, section: 1, range: at..at + 8, helpers, externs, callees });
+            calls.functions.push(Function { name, section: 1, range: at..at + 8, helpers, externs, constants: false, callees });
         }
         assert_eq!(calls.reached(1), BTreeSet::from([0, 1, 2]));
         assert_eq!(calls.reached(3), BTreeSet::from([3]));
