@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "args",
         "bootstrap",
         "congestion",
+        "doctor",
         "hooks",
         "kinds",
         "maps",

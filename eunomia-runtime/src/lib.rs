@@ -11,6 +11,8 @@ pub mod columns;
 #[cfg(feature = "load")]
 mod cpus;
 #[cfg(all(feature = "dynamic", feature = "load"))]
+pub mod doctor;
+#[cfg(all(feature = "dynamic", feature = "load"))]
 pub mod dynamic;
 mod error;
 #[cfg(feature = "dynamic")]

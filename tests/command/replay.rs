@@ -48,7 +48,9 @@ fn what_cannot_be_replayed() {
     assert_eq!(err, format!("{cut}: 174 bytes at the end are no whole record: it was cut off\n"));
     assert!(refused(&["replay", "bpf/bootstrap.json", &path("foreign", b"not a recording")]).contains("this is no recording of eunomia"));
     let other = path("whole", &whole);
-    assert!(refused(&["replay", "bpf/streams.json", &other]).contains("no map") || !refused(&["replay", "bpf/streams.json", &other]).is_empty());
+    assert!(
+        refused(&["replay", "bpf/streams.json", &other]).contains("no map") || !refused(&["replay", "bpf/streams.json", &other]).is_empty()
+    );
     assert_eq!(run(&["replay", "bpf/streams.json", &other, "-f", "raw"]).exit, Exit::Usage);
     // A device without room.
     let Ran { exit, err, .. } = run(&["replay", "bpf/bootstrap.json", &other, "-o", "/dev/full"]);

@@ -11,6 +11,7 @@ const FIXTURES: [(&str, &str); 16] = [
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
     ("congestion", "bpf/congestion.json"),
+    ("doctor", "bpf/doctor.json"),
     ("hooks", "bpf/hooks.json"),
     ("kinds", "bpf/kinds.json"),
     ("maps", "bpf/maps.json"),

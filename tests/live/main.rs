@@ -8,11 +8,13 @@
 
 mod args;
 mod bootstrap;
+mod btf_cache;
 mod callbacks;
 mod columns;
 mod command;
 mod commands;
 mod control;
+mod doctor;
 mod errors;
 mod faults;
 mod functions;
@@ -61,6 +63,8 @@ const TESTS: &[Test] = &[
     ("command::whoever_reads_goes_away", command::whoever_reads_goes_away),
     ("command::what_was_recorded_is_replayed", command::what_was_recorded_is_replayed),
     ("command::what_the_kernel_refuses", command::what_the_kernel_refuses),
+    ("btf_cache::instructions_are_those_of_the_whole", btf_cache::instructions_are_those_of_the_whole),
+    ("btf_cache::folders_that_others_can_write_to", btf_cache::folders_that_others_can_write_to),
     ("shown::stacks_and_histograms", shown::stacks_and_histograms),
     ("pins::maps_are_pinned_and_found_again", pins::maps_are_pinned_and_found_again),
     ("pins::a_map_of_another_object_is_used", pins::a_map_of_another_object_is_used),
@@ -180,6 +184,9 @@ const TESTS: &[Test] = &[
     ("programs::cookies_reach_programs", programs::cookies_reach_programs),
     ("programs::a_walk_over_tasks", programs::a_walk_over_tasks),
     ("programs::each_program_has_its_own_result", programs::each_program_has_its_own_result),
+    ("doctor::an_object_that_runs", doctor::an_object_that_runs),
+    ("doctor::what_no_kernel_has", doctor::what_no_kernel_has),
+    ("doctor::relocations_resolve_as_in_libbpf", doctor::relocations_resolve_as_in_libbpf),
     ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
     ("errors::what_libbpf_cannot_attach", errors::what_libbpf_cannot_attach),
     ("errors::names_that_are_not_there", errors::names_that_are_not_there),

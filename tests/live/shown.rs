@@ -29,7 +29,10 @@ pub(crate) fn stacks_and_histograms() -> Outcome {
     // The system call that ran the program, by its name, and this program below it.
     assert!(text.contains("sys_bpf+0x") && text.contains("Userspace:\n  0 [<"), "{text}");
     assert!(text.contains(&format!("(pid={}) @ CPU ", std::process::id())), "{text}");
-    assert!(text.contains("total = 42\n     usecs               : count    distribution\n         0 -> 1          : 1        |**********"), "{text}");
+    assert!(
+        text.contains("total = 42\n     usecs               : count    distribution\n         0 -> 1          : 1        |**********"),
+        "{text}"
+    );
     assert!(text.contains("         2 -> 2          : 1        |********"), "{text}");
     Ok(())
 }

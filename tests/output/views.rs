@@ -70,7 +70,8 @@ fn keys_and_values_are_columns() {
     let checked = checked("profile", |skeleton| {
         for map in &mut skeleton.maps {
             if map.name == "latency" {
-                map.sample = Some(Sample { interval: 1, kind: SampleKind::KeyValue, unit: None, clear_map: false, other: Other::default() });
+                map.sample =
+                    Some(Sample { interval: 1, kind: SampleKind::KeyValue, unit: None, clear_map: false, other: Other::default() });
             } else {
                 map.export = ExportConfig::None;
             }

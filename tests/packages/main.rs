@@ -19,6 +19,7 @@ fn packages_are_current() {
         ("tests", "arena"),
         ("tests", "args"),
         ("tests", "congestion"),
+        ("tests", "doctor"),
         ("tests", "faults"),
         ("tests", "flood"),
         ("tests", "hooks"),

@@ -66,6 +66,7 @@ fn every_fixture_survives_reading_and_writing() {
         "arena",
         "args",
         "congestion",
+        "doctor",
         "hooks",
         "kinds",
         "maps",

@@ -24,7 +24,7 @@ thread_local! {
 static BEFORE: OnceLock<(PrintLevel, PrintCallback)> = OnceLock::new();
 
 /// Runs `f` and returns what libbpf said meanwhile on this thread.
-pub(super) fn listen<T>(f: impl FnOnce() -> T) -> (T, String) {
+pub(crate) fn listen<T>(f: impl FnOnce() -> T) -> (T, String) {
     /// Stops listening on every way out.
     struct Listening;
 
@@ -72,7 +72,7 @@ fn hear(level: PrintLevel, message: String) {
 }
 
 /// The error of libbpf, with what it said.
-pub(super) fn refused(tried: impl Into<String>, error: &libbpf_rs::Error, said: &str) -> Error {
+pub(crate) fn refused(tried: impl Into<String>, error: &libbpf_rs::Error, said: &str) -> Error {
     let (messages, verifier_log) = split_log(said);
     Refusal::new(tried.into(), errno(error), messages, verifier_log).into()
 }

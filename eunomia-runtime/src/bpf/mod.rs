@@ -3,6 +3,8 @@
 //! These types know names and bytes; generated modules and [`crate::dynamic`] put types over them.
 
 mod attach;
+#[cfg(feature = "dynamic")]
+mod btf_cache;
 mod kernel_btf;
 pub mod kind;
 mod link;
@@ -10,10 +12,10 @@ mod load;
 mod loaded;
 mod map;
 mod map_setup;
-mod messages;
+pub(crate) mod messages;
 mod open;
 mod pin;
-mod preflight;
+pub(crate) mod preflight;
 mod program;
 mod section;
 
@@ -22,6 +24,8 @@ use std::ffi::CString;
 use crate::{Error, Result};
 
 pub use attach::{Direction, End, Every, Functions, Interface, NetfilterHook, ProbePoint, Rank, Sampling, Target, XdpMode};
+#[cfg(feature = "dynamic")]
+pub use btf_cache::BtfCache;
 pub use kernel_btf::{archived, kernel_btf};
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;

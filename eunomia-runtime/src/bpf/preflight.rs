@@ -1,12 +1,12 @@
 //! Can this process use BPF on this kernel, and if not, why?
 
-use std::{fmt, fs, path::Path};
+use std::{borrow::Cow, fmt, fs, path::Path};
 
 use libbpf_rs::{MapHandle, MapType, ProgramType, libbpf_sys};
 
 use super::messages::listen;
 
-/// The answers of [`preflight`].
+/// The answers of [`preflight`], and of `doctor::examine` for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preflight {
     /// Each thing that was looked at.
@@ -17,7 +17,7 @@ pub struct Preflight {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// What was looked at.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// Whether nothing works without it.
     pub required: bool,
     /// Whether it is there.
@@ -25,7 +25,7 @@ pub struct Check {
     /// What was found.
     pub found: String,
     /// What to do where it is not there.
-    pub todo: &'static str,
+    pub todo: Cow<'static, str>,
 }
 
 impl Preflight {
@@ -73,22 +73,22 @@ fn capabilities() -> Check {
             (enough, if names.is_empty() { "none of CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF".to_owned() } else { names.join(", ") })
         }
     };
-    Check { what: "capabilities", required: true, ok, found, todo: "run as root, or with CAP_BPF and CAP_PERFMON" }
+    Check { what: "capabilities".into(), required: true, ok, found, todo: "run as root, or with CAP_BPF and CAP_PERFMON".into() }
 }
 
 fn lockdown() -> Check {
     let text = fs::read_to_string("/sys/kernel/security/lockdown").ok();
     let mode = text.as_deref().and_then(|text| text.split('[').nth(1)?.split(']').next());
     Check {
-        what: "kernel lockdown",
+        what: "kernel lockdown".into(),
         required: false,
         ok: mode != Some("confidentiality"),
         found: mode.unwrap_or("not told (securityfs is not mounted, or the kernel has none)").to_owned(),
-        todo: "in confidentiality mode programs cannot read kernel memory; boot with lockdown=integrity or none",
+        todo: "in confidentiality mode programs cannot read kernel memory; boot with lockdown=integrity or none".into(),
     }
 }
 
-fn create_map() -> Check {
+pub(crate) fn create_map() -> Check {
     let opts =
         libbpf_sys::bpf_map_create_opts { sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t, ..Default::default() };
     let (created, _) = listen(|| MapHandle::create(MapType::Array, Some("eunomia_probe"), 4, 4, 1, &opts));
@@ -97,16 +97,17 @@ fn create_map() -> Check {
         Err(error) => (false, error.to_string()),
     };
     Check {
-        what: "bpf(BPF_MAP_CREATE)",
+        what: "bpf(BPF_MAP_CREATE)".into(),
         required: true,
         ok,
         found,
         todo: "the kernel refuses BPF: look at the capabilities above, at `sysctl kernel.unprivileged_bpf_disabled`, at a container's \
-               seccomp profile, and on kernels before 5.11 at `ulimit -l`",
+               seccomp profile, and on kernels before 5.11 at `ulimit -l`"
+            .into(),
     }
 }
 
-fn load_program() -> Check {
+pub(crate) fn load_program() -> Check {
     let (supported, _) = listen(|| ProgramType::Tracepoint.is_supported());
     let (ok, found) = match supported {
         Ok(true) => (true, "a tracepoint program loads".to_owned()),
@@ -114,11 +115,11 @@ fn load_program() -> Check {
         Err(error) => (false, error.to_string()),
     };
     Check {
-        what: "bpf(BPF_PROG_LOAD)",
+        what: "bpf(BPF_PROG_LOAD)".into(),
         required: true,
         ok,
         found,
-        todo: "the kernel needs CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS, and this process the capabilities above",
+        todo: "the kernel needs CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS, and this process the capabilities above".into(),
     }
 }
 
@@ -126,20 +127,22 @@ fn kernel_btf() -> Check {
     const PATH: &str = "/sys/kernel/btf/vmlinux";
     let ok = fs::metadata(PATH).is_ok();
     Check {
-        what: "kernel BTF",
+        what: "kernel BTF".into(),
         required: false,
         ok,
         found: if ok { PATH.to_owned() } else { format!("{PATH} is missing") },
-        todo: "programs that read kernel structs need it: the kernel needs CONFIG_DEBUG_INFO_BTF",
+        todo: "programs that read kernel structs need it: the kernel needs CONFIG_DEBUG_INFO_BTF".into(),
     }
 }
 
-fn tracefs() -> Check {
-    let places = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
-    let mounted = places.into_iter().find(|place| Path::new(place).is_dir());
-    let denied = || fs::metadata(places[0]).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+/// Where tracepoints stand.
+pub(crate) const EVENTS: [&str; 2] = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
+
+pub(crate) fn tracefs() -> Check {
+    let mounted = EVENTS.into_iter().find(|place| Path::new(place).is_dir());
+    let denied = || fs::metadata(EVENTS[0]).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
     Check {
-        what: "tracefs",
+        what: "tracefs".into(),
         required: false,
         ok: mounted.is_some(),
         found: match mounted {
@@ -148,9 +151,9 @@ fn tracefs() -> Check {
             None => "not mounted".to_owned(),
         },
         todo: if denied() {
-            "programs on tracepoints need it: run as root, or give this user access to /sys/kernel/tracing"
+            "programs on tracepoints need it: run as root, or give this user access to /sys/kernel/tracing".into()
         } else {
-            "programs on tracepoints need it: mount -t tracefs tracefs /sys/kernel/tracing"
+            "programs on tracepoints need it: mount -t tracefs tracefs /sys/kernel/tracing".into()
         },
     }
 }

@@ -8,7 +8,7 @@ use super::{
     input::Input,
     output,
 };
-use crate::bpf::preflight;
+use crate::{bpf::preflight, doctor::examine};
 
 pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let checked = match &args.file {
@@ -18,8 +18,13 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
         }
         None => None,
     };
-    let answers = preflight();
-    let _ = checked;
+    let mut answers = preflight();
+    if let Some(checked) = checked {
+        let of_object = examine(&checked).checks;
+        // Of what both look at, the object's answer says more.
+        answers.checks.retain(|check| !of_object.iter().any(|other| other.what == check.what));
+        answers.checks.extend(of_object);
+    }
     let text = if args.json {
         let checks = answers.checks.iter().map(|check| {
             json!({ "what": check.what, "ok": check.ok, "required": check.required, "found": check.found, "todo": if check.ok { "" } else { &check.todo } })

@@ -3,22 +3,32 @@
 use std::{
     ffi::OsString,
     io::Write,
-    path::Path,
     time::{Duration, Instant},
 };
 
-use super::{Failure, args::Limits, input::Input, output::Reader, signals::Handlers};
+use super::{
+    Failure,
+    args::{Kernel, Limits},
+    input::Input,
+    output::Reader,
+    signals::Handlers,
+};
 use crate::{
     Result,
+    bpf::BtfCache,
     dynamic::{Attached, Loaded, Open},
     reader::Stats,
     sample::Verdict,
 };
 
 /// Opens a skeleton and sets its variables by its own options.
-pub(super) fn open(input: &Input, btf: Option<&Path>, args: &[OsString], command: &str) -> Result<Open, Failure> {
-    let btf = input.kernel_btf(btf)?;
-    let open = input.document.check()?.open(btf.as_deref())?;
+pub(super) fn open(input: &Input, kernel: &Kernel, args: &[OsString], command: &str) -> Result<Open, Failure> {
+    let checked = input.document.check()?;
+    let btf = match (input.kernel_btf(kernel.btf.as_deref())?, &kernel.btf_cache) {
+        (None, Some(folder)) => BtfCache::new(folder)?.file(&checked)?,
+        (btf, _) => btf,
+    };
+    let open = checked.open(btf.as_deref())?;
     let own = open.command()?.no_binary_name(true).bin_name(format!("eunomia {command} {} --", input.document.file));
     Ok(open.args(&own.try_get_matches_from(args)?)?)
 }

@@ -17,7 +17,7 @@ use crate::{Error, Result, recording::Recorder, sample::Verdict};
 
 pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let input = Input::read(&args.source, streams.input)?;
-    let open = events::open(&input, args.kernel.btf.as_deref(), &args.args, "record")?;
+    let open = events::open(&input, &args.kernel, &args.args, "record")?;
     let checked = Arc::clone(open.checked());
     let file = File::create(&args.output).map_err(|source| Error::File { path: args.output.clone(), source })?;
     let mut recorded = Recorded(checked.recorder(BufWriter::new(file))?.timed());

@@ -1,10 +1,6 @@
 //! `eunomia replay`.
 
-use std::{
-    fs::File,
-    io::Read,
-    ops::ControlFlow,
-};
+use std::{fs::File, io::Read, ops::ControlFlow};
 
 use super::{
     Failure, Streams,
@@ -37,7 +33,10 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failur
     // What stands before the damage of a recording is not lost with it.
     printed.flush()?;
     let replayed = replayed?;
-    let lines = [(replayed.short, "records are shorter than their type"), (replayed.left_over, "bytes at the end are no whole record: it was cut off")];
+    let lines = [
+        (replayed.short, "records are shorter than their type"),
+        (replayed.left_over, "bytes at the end are no whole record: it was cut off"),
+    ];
     for (number, what) in lines.into_iter().filter(|(number, _)| *number > 0) {
         let _ = writeln!(streams.err, "{}: {number} {what}", path.display());
     }

@@ -16,7 +16,7 @@ use crate::object::Checked;
 
 pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let input = Input::read(&args.source, streams.input)?;
-    let open = events::open(&input, args.kernel.btf.as_deref(), &args.args, "run")?;
+    let open = events::open(&input, &args.kernel, &args.args, "run")?;
     let checked = Arc::clone(open.checked());
     can_be_raw(&checked, args.shown.format)?;
     // Before anything is loaded it is known that what comes can be written.

@@ -256,7 +256,7 @@ impl Btf {
 }
 
 /// btf-rs reserves memory by the header's lengths, so they must fit the section first.
-fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
+pub(super) fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
     let word = |at: usize| bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes).map(u64::from);
     let (Some(magic), Some(header), Some(type_off), Some(type_len), Some(str_off), Some(str_len)) =
         (bytes.get(..2), word(4), word(8), word(12), word(16), word(20))
@@ -275,7 +275,7 @@ fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
     Ok(())
 }
 
-fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
+pub(super) fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
     let fail = |error: btf_rs::Error| BtfError(format!("type {id}: {error}"));
     let name = |of: &dyn BtfType| match of.get_name_offset() {
         None | Some(0) => Ok(String::new()),

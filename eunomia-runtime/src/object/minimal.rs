@@ -56,7 +56,9 @@ pub(crate) fn minimal(btf: &[u8], names: &HashSet<&str>) -> Option<Vec<u8>> {
             kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::TYPEDEF | kind::INT | kind::FLOAT | kind::FWD
         );
         if named && let Some(name) = names.get(essential(source.string(record.name)?)) {
-            found.insert(*name);
+            if record.kind != kind::FWD {
+                found.insert(*name);
+            }
             kept.id(u32::try_from(id).ok()?);
         }
     }
@@ -153,7 +155,9 @@ impl<'a> Output<'a> {
     fn add(&mut self, source: &Source<'a>, record: &Record<'a>, kept: &mut Kept) -> Option<()> {
         let name = self.string(source, record.name)?;
         let numbers = match record.kind {
-            kind::INT | kind::FLOAT | kind::FWD | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::ARRAY => record.size_or_type,
+            kind::INT | kind::FLOAT | kind::FWD | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::ARRAY => {
+                record.size_or_type
+            }
             kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => kept.id(record.size_or_type),
             // To `void`.
             kind::PTR => 0,

@@ -2,15 +2,21 @@
 
 mod args;
 mod btf;
+mod calls;
 mod check;
 mod declared;
 mod elf;
 mod exports;
 mod fields;
 mod fingerprint;
+#[cfg(feature = "load")]
+mod kernel;
 mod layout;
 mod maps;
+#[cfg(feature = "load")]
+mod minimal;
 mod names;
+mod relocations;
 mod sections;
 mod setup;
 mod summary;
@@ -21,14 +27,21 @@ pub(crate) use self::exports::pointee;
 pub use self::{
     args::Argument,
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
+    calls::{Calls, Function},
     check::Checked,
     elf::{Elf, Section, Symbol},
     exports::{CustomField, Dropped, Payload, Sampled, Stream},
     fields::Field,
     layout::{Layout, Layouts},
     maps::{MapDef, MapKind},
+    relocations::{Relocation, RelocationKind},
     sections::{DataSection, Variable},
     setup::{InitialValue, Setup},
     tagged::{Tag, Tagged},
     targets::{Hook, Target},
+};
+#[cfg(feature = "load")]
+pub(crate) use self::{
+    kernel::{KernelTypes, essential},
+    minimal::minimal,
 };

@@ -26,7 +26,9 @@ impl<'a> Histogram<'a> {
         let counts = |ty| layouts.counts(ty);
         let slots = match &stream.payload {
             Payload::Type(ty) if counts(*ty) => return Ok(Self { slots: None, linear, unit }),
-            Payload::Type(ty) => layouts.fields(*ty).into_iter().filter(|field| field.ty.is_some_and(counts)).map(|field| field.name).collect::<Vec<_>>(),
+            Payload::Type(ty) => {
+                layouts.fields(*ty).into_iter().filter(|field| field.ty.is_some_and(counts)).map(|field| field.name).collect::<Vec<_>>()
+            }
             Payload::Custom(fields) => fields.iter().filter(|field| counts(field.ty)).map(|field| field.name.as_str()).collect(),
             Payload::Tagged(_) | Payload::Bytes { .. } => Vec::new(),
         };

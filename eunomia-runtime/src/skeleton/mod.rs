@@ -14,11 +14,7 @@ use std::{fs, io::Read, path::Path, str::FromStr};
 pub use document::Document;
 pub use model::{Format, Skeleton};
 
-use crate::{
-    Error, Result,
-    fault::Faults,
-    skeleton::model::EventType,
-};
+use crate::{Error, Result, fault::Faults, skeleton::model::EventType};
 
 impl Skeleton {
     /// Reads a document of any generation; `file` stands for it in messages.
@@ -43,7 +39,10 @@ impl Skeleton {
     /// [`Error::File`] where the file cannot be read, [`Error::Input`] with every fault of what it holds.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_reader(fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?, &path.display().to_string())
+        Self::from_reader(
+            fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?,
+            &path.display().to_string(),
+        )
     }
 
     /// As [`Self::from_slice`], from all that there is to read.

@@ -62,8 +62,11 @@ impl Description {
     /// What the document says of an object that is somewhere else.
     pub(super) fn of_document(document: &Document) -> Self {
         let skeleton = &document.skeleton;
-        let programs =
-            skeleton.programs.iter().map(|program| Program { name: program.name.clone(), section: program.attach.clone(), link: program.link });
+        let programs = skeleton.programs.iter().map(|program| Program {
+            name: program.name.clone(),
+            section: program.attach.clone(),
+            link: program.link,
+        });
         let maps = skeleton.maps.iter().map(|map| Map { name: map.name.clone(), kind: None, key: None, value: None, max_entries: None });
         let variables = skeleton.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
         let variables = variables.map(|(section, variable)| {

@@ -27,7 +27,13 @@ impl Description {
         });
         section(&mut text, "Programs", ["NAME", "SECTION", ""], programs);
         let maps = self.maps.iter().map(|map| {
-            [map.name.clone(), option(map.kind.as_ref()), part(map.key.as_ref()), part(map.value.as_ref()), option(map.max_entries.as_ref())]
+            [
+                map.name.clone(),
+                option(map.kind.as_ref()),
+                part(map.key.as_ref()),
+                part(map.value.as_ref()),
+                option(map.max_entries.as_ref()),
+            ]
         });
         section(&mut text, "Maps", ["NAME", "KIND", "KEY", "VALUE", "ENTRIES"], maps);
         let variables = self.variables.iter().map(|variable| {

@@ -1,0 +1,243 @@
+//! CO-RE relocations against the kernel's types, by the rules of libbpf's `relo_core.c`.
+//!
+//! Two of its refusals are not looked for: candidates of one name that disagree about an offset, and a signed integer that has another
+//! size in the kernel.
+
+use super::Kernel;
+use crate::object::{Btf, KernelTypes, Kind, Member, Relocation, RelocationKind, Type, TypeId, essential};
+
+/// What becomes of a relocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The kernel has it.
+    Found,
+    /// The kernel does not have it: why not.
+    Missing(String),
+    /// It is no relocation that libbpf would try.
+    Broken(String),
+    /// It cannot be told: why not.
+    Untold(String),
+}
+
+/// A step on the way to a field.
+enum Step<'a> {
+    Member(&'a Member),
+    Item(u32),
+}
+
+/// What a relocation asks for, as C has it: `struct task_struct.comm[2]`.
+pub(super) fn subject(local: &Btf, relocation: &Relocation) -> String {
+    let ty = local.get(relocation.ty);
+    let root = c_name(ty);
+    match relocation.kind {
+        RelocationKind::EnumvalExists | RelocationKind::EnumvalValue => match constant(local, relocation) {
+            Some(name) => format!("{name} of {root}"),
+            None => root,
+        },
+        RelocationKind::TypeIdLocal
+        | RelocationKind::TypeIdTarget
+        | RelocationKind::TypeExists
+        | RelocationKind::TypeSize
+        | RelocationKind::TypeMatches => root,
+        _ => match steps(local, relocation) {
+            Some(steps) if !steps.is_empty() => format!("{root}.{}", path(&steps)),
+            _ => root,
+        },
+    }
+}
+
+/// Looks for what the relocation asks for.
+pub(super) fn resolve(local: &Btf, relocation: &Relocation, kernel: &Kernel) -> Outcome {
+    use RelocationKind as Is;
+    if relocation.kind == Is::TypeIdLocal {
+        return Outcome::Found;
+    }
+    let ty = local.get(relocation.ty);
+    if ty.name.is_empty() {
+        return Outcome::Broken("it is of a type without a name, which libbpf cannot look for".to_owned());
+    }
+    let name = essential(&ty.name);
+    let candidates = kernel.candidates(name, ty);
+    let steps = match relocation.kind {
+        Is::TypeIdTarget | Is::TypeExists | Is::TypeSize | Is::TypeMatches => None,
+        Is::EnumvalExists | Is::EnumvalValue => match constant(local, relocation) {
+            Some(_) => None,
+            None => return Outcome::Broken("it is of a constant that its enum does not have".to_owned()),
+        },
+        _ => match steps(local, relocation) {
+            Some(steps) => Some(steps),
+            None => return Outcome::Broken("it is of a member that its own type does not have".to_owned()),
+        },
+    };
+    if candidates.is_empty() {
+        return Outcome::Missing(format!(
+            "there is no `{}` in this kernel",
+            c_name(&Type { name: name.to_owned(), kind: ty.kind.clone() })
+        ));
+    }
+    let mut reason = None;
+    for (types, id) in candidates {
+        let matched = match (relocation.kind, &steps) {
+            (Is::TypeMatches, _) => return Outcome::Untold("whether its members match is not looked at".to_owned()),
+            (Is::EnumvalExists | Is::EnumvalValue, _) => has_constant(types, id, constant(local, relocation).unwrap_or_default(), ty),
+            (_, Some(steps)) => walk(local, types, id, steps, ty),
+            (_, None) => match same_types(local, relocation.ty, types, id) {
+                true => Ok(()),
+                false => Err(format!("`{}` is of another kind in this kernel", c_name(ty))),
+            },
+        };
+        match matched {
+            Ok(()) => return Outcome::Found,
+            Err(why) => reason = reason.or(Some(why)),
+        }
+    }
+    Outcome::Missing(reason.unwrap_or_default())
+}
+
+/// The name of the constant that a relocation is about.
+fn constant<'a>(local: &'a Btf, relocation: &Relocation) -> Option<&'a str> {
+    let (Kind::Enum { values, .. }, [index]) = (&local.resolve(relocation.ty).1.kind, &relocation.access[..]) else { return None };
+    values.get(usize::try_from(*index).ok()?).map(|(name, _)| name.as_str())
+}
+
+fn has_constant(types: &KernelTypes, id: TypeId, name: &str, ty: &Type) -> Result<(), String> {
+    let missing = || format!("`{}` has no constant `{name}` in this kernel", c_name(ty));
+    let Some(Type { kind: Kind::Enum { values, .. }, .. }) = types.resolve(id) else { return Err(missing()) };
+    let found = values.iter().any(|(known, _)| essential(known) == essential(name));
+    found.then_some(()).ok_or_else(missing)
+}
+
+/// The way through the object's own types; members without a name are no steps. `None` where there is no such way.
+fn steps<'a>(local: &'a Btf, relocation: &Relocation) -> Option<Vec<Step<'a>>> {
+    // The first number says which of several such structs, and every one has the same members.
+    let (_, rest) = relocation.access.split_first()?;
+    let mut steps = Vec::new();
+    let mut id = relocation.ty;
+    // Whether the last step went to the last member of a struct, whose array may have any length.
+    let mut last = false;
+    for &index in rest {
+        match &local.resolve(id).1.kind {
+            Kind::Struct { members, .. } | Kind::Union { members, .. } => {
+                let at = usize::try_from(index).ok()?;
+                let member = members.get(at)?;
+                if !member.name.is_empty() {
+                    steps.push(Step::Member(member));
+                    last = at + 1 == members.len();
+                }
+                id = member.ty;
+            }
+            Kind::Array { element, len } => {
+                if index >= *len && !(*len == 0 && last) {
+                    return None;
+                }
+                steps.push(Step::Item(index));
+                (id, last) = (*element, false);
+            }
+            _ => return None,
+        }
+    }
+    Some(steps)
+}
+
+/// Follows the steps through a type of the kernel.
+fn walk(local: &Btf, types: &KernelTypes, mut id: TypeId, steps: &[Step<'_>], root: &Type) -> Result<(), String> {
+    let root = c_name(root);
+    let mut last = false;
+    for (i, step) in steps.iter().enumerate() {
+        let so_far = || path(steps.get(..=i).unwrap_or(steps));
+        match step {
+            Step::Member(wanted) => {
+                let Some((found, is_last)) = member(types, id, &wanted.name, DEPTH) else {
+                    return Err(format!("`{root}` has no member `{}` in this kernel", so_far()));
+                };
+                if !same_fields(local, wanted.ty, types, found) {
+                    return Err(format!("the member `{}` of `{root}` is of another type in this kernel", so_far()));
+                }
+                (id, last) = (found, is_last);
+            }
+            Step::Item(index) => {
+                let Some(Type { kind: Kind::Array { element, len }, .. }) = types.resolve(id) else {
+                    return Err(format!("`{}` of `{root}` is in no array in this kernel", so_far()));
+                };
+                if *index >= len && !(len == 0 && last) {
+                    return Err(format!("`{}` of `{root}` is behind the end of the array, which has {len} items in this kernel", so_far()));
+                }
+                (id, last) = (element, false);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How deep types may be nested; nobody checked that they end.
+const DEPTH: u8 = 32;
+
+/// The type of a member, also of one in a struct or union without a name, and whether it is the last of its struct.
+fn member(types: &KernelTypes, id: TypeId, name: &str, depth: u8) -> Option<(TypeId, bool)> {
+    let left = depth.checked_sub(1)?;
+    let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = types.resolve(id)?.kind else { return None };
+    members.iter().enumerate().find_map(|(i, member_here)| match member_here.name.as_str() {
+        "" => member(types, member_here.ty, name, left),
+        known => (known == name).then_some((member_here.ty, i + 1 == members.len())),
+    })
+}
+
+/// Whether a field of one type can be read as one of the other: `bpf_core_fields_are_compat`.
+fn same_fields(local: &Btf, mut wanted: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
+    for _ in 0..DEPTH {
+        let Some(there) = types.resolve(found) else { return false };
+        let here = local.resolve(wanted).1;
+        match (&here.kind, &there.kind) {
+            (Kind::Struct { .. } | Kind::Union { .. }, Kind::Struct { .. } | Kind::Union { .. }) => return true,
+            (Kind::Pointer { .. }, Kind::Pointer { .. })
+            | (Kind::Float { .. }, Kind::Float { .. })
+            | (Kind::Int { .. }, Kind::Int { .. }) => {
+                return true;
+            }
+            (Kind::Forward, Kind::Forward) | (Kind::Enum { .. }, Kind::Enum { .. }) => {
+                let (here, there) = (essential(&here.name), essential(&there.name));
+                return here.is_empty() || there.is_empty() || here == there;
+            }
+            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (wanted, found) = (*here, *there),
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Whether one type can stand for the other: `bpf_core_types_are_compat`. Prototypes are taken to agree, as parameters are not read.
+fn same_types(local: &Btf, mut wanted: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
+    for _ in 0..DEPTH {
+        let Some(there) = types.resolve(found) else { return false };
+        match (&local.resolve(wanted).1.kind, &there.kind) {
+            (Kind::Pointer { to: here }, Kind::Pointer { to: there }) => (wanted, found) = (*here, *there),
+            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (wanted, found) = (*here, *there),
+            (here, there) => return std::mem::discriminant(here) == std::mem::discriminant(there),
+        }
+    }
+    false
+}
+
+/// `a.b[3].c`
+fn path(steps: &[Step<'_>]) -> String {
+    let mut text = String::new();
+    for step in steps {
+        match step {
+            Step::Member(member) if text.is_empty() => text.push_str(&member.name),
+            Step::Member(member) => text.extend([".", &member.name]),
+            Step::Item(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
+}
+
+/// The type as C writes it, without its flavor: that is what is looked for.
+fn c_name(ty: &Type) -> String {
+    let keyword = match ty.kind {
+        Kind::Struct { .. } => "struct ",
+        Kind::Union { .. } => "union ",
+        Kind::Enum { .. } => "enum ",
+        _ => "",
+    };
+    format!("{keyword}{}", essential(&ty.name))
+}

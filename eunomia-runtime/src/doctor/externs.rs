@@ -1,0 +1,155 @@
+//! What the object takes from the kernel by name: its functions and variables (`.ksyms`), its configuration (`.kconfig`).
+
+use std::{collections::HashSet, fs};
+
+use super::{Patient, check, kernel::release, list};
+use crate::{
+    bpf::Check,
+    object::{Btf, Calls, Checked, Kind, Linkage},
+};
+
+/// What a name stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A function that programs call.
+    Function,
+    /// A variable of the kernel with its type.
+    Variable,
+    /// An address alone.
+    Address,
+    /// A setting of the kernel.
+    Setting,
+}
+
+/// The names that the object does not define.
+fn externs(btf: &Btf) -> impl Iterator<Item = (&str, What)> {
+    let slots = btf.iter().filter_map(|(_, section)| match &section.kind {
+        Kind::Section { variables } if matches!(section.name.as_str(), ".ksyms" | ".kconfig") => Some((section, variables)),
+        _ => None,
+    });
+    slots.flat_map(|(section, slots)| slots.iter().map(move |slot| (section, slot))).filter_map(|(section, slot)| {
+        let ty = btf.get(slot.variable);
+        let what = match ty.kind {
+            Kind::Function => What::Function,
+            Kind::Variable { linkage: Linkage::Extern, .. } if section.name == ".kconfig" => What::Setting,
+            Kind::Variable { linkage: Linkage::Extern, ty } if btf.resolve(ty).1.kind == Kind::Void => What::Address,
+            Kind::Variable { linkage: Linkage::Extern, .. } => What::Variable,
+            _ => return None,
+        };
+        Some((ty.name.as_str(), what))
+    })
+}
+
+/// Whether some are looked for in the kernel's types.
+pub(super) fn typed(checked: &Checked) -> bool {
+    externs(&checked.layouts.btf).any(|(_, what)| matches!(what, What::Function | What::Variable))
+}
+
+/// Those by which programs find out what the kernel has: settings, and what may be missing.
+pub(super) fn questions<'a>(checked: &'a Checked, calls: &Calls) -> HashSet<&'a str> {
+    let questions = externs(&checked.layouts.btf).filter(|(name, what)| *what == What::Setting || calls.weak.contains(*name));
+    questions.map(|(name, _)| name).collect()
+}
+
+/// A check for all functions and variables that are there, one for each that is not, and one for the configuration.
+pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut there = Vec::new();
+    for (name, what) in externs(&patient.checked.layouts.btf) {
+        let essential = crate::object::essential(name);
+        let (kind, has) = match what {
+            What::Function => ("kfunc", patient.kernel.has(essential, |kind| *kind == Kind::Function)),
+            What::Variable => ("kernel variable", patient.kernel.has(name, |kind| matches!(kind, Kind::Variable { .. }))),
+            What::Address => ("kernel symbol", patient.kernel.symbols().ok().map(|symbols| symbols.contains(name))),
+            What::Setting => continue,
+        };
+        let weak = patient.calls.weak.contains(name);
+        let users =
+            patient.programs.iter().filter(|program| program.reached(&patient.calls).any(|function| function.externs.contains(name)));
+        let users = list(users.map(|program| program.name.as_str()));
+        let users = if users.is_empty() { "no program".to_owned() } else { users };
+        let what = format!("{kind} {name}");
+        checks.push(match (has, weak) {
+            (Some(true), _) => {
+                there.push(name);
+                continue;
+            }
+            (Some(false), true) => {
+                let todo = "it is weak: its address is 0 here, and programs must ask for it (bpf_ksym_exists) before they use it";
+                check::missing(what, false, format!("not in this kernel; used by {users}"), todo)
+            }
+            (Some(false), false) => {
+                let todo = "libbpf does not load the object: declare it __weak and ask for it, or run a kernel that has it";
+                check::missing(what, true, format!("not in this kernel, nor in a module that is loaded; used by {users}"), todo)
+            }
+            (None, _) if what.starts_with("kernel symbol") => check::untold(what, "/proc/kallsyms cannot be read", "run this as root"),
+            (None, _) => check::untold(what, "the kernel's BTF cannot be read", "look at the kernel BTF above"),
+        });
+    }
+    if !there.is_empty() {
+        checks.insert(0, check::found("functions and variables of the kernel", list(there.into_iter())));
+    }
+    checks.extend(examine_settings(patient));
+    checks
+}
+
+/// libbpf reads the configuration where an object asks for a part of it, and refuses the object where it cannot.
+fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
+    const WHAT: &str = "kernel configuration";
+    let settings = externs(&patient.checked.layouts.btf).filter(|(name, what)| *what == What::Setting && name.starts_with("CONFIG_"));
+    let settings: Vec<&str> = settings.map(|(name, _)| name).collect();
+    if settings.is_empty() {
+        return Vec::new();
+    }
+    let (path, text) = match configuration() {
+        Ok(found) => found,
+        Err(why) => {
+            let found = format!("{why}; for {}", list(settings.into_iter()));
+            return vec![check::missing(
+                WHAT,
+                true,
+                found,
+                "libbpf does not load the object without it: the kernel needs CONFIG_IKCONFIG_PROC",
+            )];
+        }
+    };
+    let set: HashSet<&str> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    let unset = settings.iter().filter(|name| !set.contains(**name) && !patient.calls.weak.contains(**name));
+    let unset: Vec<&str> = unset.copied().collect();
+    if unset.is_empty() {
+        return vec![check::found(WHAT, format!("{path}; for {}", list(settings.into_iter())))];
+    }
+    let todo = "libbpf does not load the object: declare them __weak, which makes them 0 where they are not set";
+    vec![check::missing(WHAT, true, format!("{path} does not set {}", list(unset.into_iter())), todo)]
+}
+
+/// The configuration and where it stands, in the order of libbpf.
+fn configuration() -> Result<(String, String), String> {
+    /// Far more than a configuration has.
+    const MAX: usize = 16 << 20;
+    const PACKED: &str = "/proc/config.gz";
+    let plain = format!("/boot/config-{}", release());
+    if let Ok(text) = fs::read(&plain) {
+        return Ok((plain, String::from_utf8_lossy(&text).into_owned()));
+    }
+    let packed = fs::read(PACKED).map_err(|error| format!("no {plain}, and {PACKED}: {error}"))?;
+    // The kernel's file has a header without options.
+    let (Some([0x1f, 0x8b, 8, 0, ..]), Some(deflated)) = (packed.get(..10), packed.get(10..)) else {
+        return Err(format!("{PACKED} is not in the format of gzip that is known here"));
+    };
+    let text = miniz_oxide::inflate::decompress_to_vec_with_limit(deflated, MAX).map_err(|error| format!("{PACKED}: {error}"))?;
+    Ok((PACKED.to_owned(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_kernels_configuration() {
+        // Not every kernel shows it.
+        if let Ok((path, text)) = configuration() {
+            assert!(text.contains("CONFIG_"), "{path}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What this kernel has: its types and its symbols, read when they are asked for, once.
+
+use std::{cell::OnceCell, collections::HashSet, fs, io, path::Path};
+
+use elf::{ElfBytes, endian::AnyEndian};
+
+use crate::object::{KernelTypes, Kind, Type, TypeId};
+
+/// The running kernel.
+#[derive(Default)]
+pub(super) struct Kernel {
+    types: OnceCell<Result<(String, KernelTypes), String>>,
+    modules: OnceCell<Vec<KernelTypes>>,
+    symbols: OnceCell<io::Result<HashSet<String>>>,
+}
+
+const BTF: &str = "/sys/kernel/btf";
+
+impl Kernel {
+    /// Its types, and where they were read; else why they were not.
+    pub(super) fn types(&self) -> Result<&(String, KernelTypes), &String> {
+        self.types.get_or_init(read_types).as_ref()
+    }
+
+    /// Its types, then those of each module until `f` is content. `None` where its types cannot be read.
+    pub(super) fn find<T>(&self, f: impl Fn(&KernelTypes) -> Option<T>) -> Option<Option<T>> {
+        let (_, types) = self.types().ok()?;
+        Some(f(types).or_else(|| self.modules(types).iter().find_map(f)))
+    }
+
+    /// Whether it has something of this name, as [`Self::find`].
+    pub(super) fn has(&self, name: &str, is: impl Fn(&Kind) -> bool) -> Option<bool> {
+        let found = self.find(|types| types.named(name).into_iter().find(|(_, ty)| is(&ty.kind)));
+        found.map(|found| found.is_some())
+    }
+
+    /// The types that libbpf would take for one of this name and kind: those of the kernel, where it has none those of the modules.
+    pub(super) fn candidates(&self, name: &str, like: &Type) -> Vec<(&KernelTypes, TypeId)> {
+        let Ok((_, types)) = self.types() else { return Vec::new() };
+        let of = |types: &'_ KernelTypes| -> Vec<TypeId> {
+            let same = |ty: &Type| std::mem::discriminant(&ty.kind) == std::mem::discriminant(&like.kind);
+            types.essentially_named(name).into_iter().filter(|(_, ty)| same(ty)).map(|(id, _)| id).collect()
+        };
+        let own: Vec<_> = of(types).into_iter().map(|id| (types, id)).collect();
+        if !own.is_empty() {
+            return own;
+        }
+        self.modules(types).iter().flat_map(|module| of(module).into_iter().map(move |id| (module, id))).collect()
+    }
+
+    /// The types of the modules that are loaded; one that cannot be read has none.
+    fn modules(&self, base: &KernelTypes) -> &[KernelTypes] {
+        self.modules.get_or_init(|| {
+            let files = fs::read_dir(BTF).into_iter().flatten().flatten().filter(|file| file.file_name() != "vmlinux");
+            files.filter_map(|file| base.parse_module(&fs::read(file.path()).ok()?).ok()).collect()
+        })
+    }
+
+    /// The names of its symbols, those of modules among them.
+    pub(super) fn symbols(&self) -> Result<&HashSet<String>, &io::Error> {
+        let read = || {
+            let text = fs::read("/proc/kallsyms")?;
+            let names = text.split(|byte| *byte == b'\n').filter_map(|line| {
+                // `address type name`, then `[module]` behind a tab.
+                let name = line.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()).nth(2)?;
+                Some(String::from_utf8_lossy(name).into_owned())
+            });
+            Ok(names.collect())
+        };
+        self.symbols.get_or_init(read).as_ref()
+    }
+}
+
+/// The types of the first place that has them, in the order of libbpf.
+fn read_types() -> Result<(String, KernelTypes), String> {
+    let sysfs = format!("{BTF}/vmlinux");
+    match fs::read(&sysfs) {
+        Ok(bytes) => return KernelTypes::parse(&bytes).map(|types| (sysfs.clone(), types)).map_err(|error| format!("{sysfs}: {error}")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(format!("{sysfs}: {error}")),
+        Err(_) => {}
+    }
+    let release = release();
+    let places = [
+        format!("/boot/vmlinux-{release}"),
+        format!("/lib/modules/{release}/vmlinux-{release}"),
+        format!("/lib/modules/{release}/build/vmlinux"),
+        format!("/usr/lib/modules/{release}/kernel/vmlinux"),
+        format!("/usr/lib/debug/boot/vmlinux-{release}"),
+        format!("/usr/lib/debug/boot/vmlinux-{release}.debug"),
+        format!("/usr/lib/debug/lib/modules/{release}/vmlinux"),
+    ];
+    let found = places.into_iter().find_map(|place| {
+        let types = of_file(Path::new(&place))?;
+        Some((place, types))
+    });
+    found.ok_or_else(|| format!("{sysfs} is missing, and no vmlinux file with BTF is where libbpf looks for one"))
+}
+
+fn of_file(path: &Path) -> Option<KernelTypes> {
+    let file = fs::read(path).ok()?;
+    let elf = ElfBytes::<AnyEndian>::minimal_parse(&file).ok()?;
+    let section = elf.section_header_by_name(".BTF").ok()??;
+    let (bytes, _) = elf.section_data(&section).ok()?;
+    KernelTypes::parse(bytes).ok()
+}
+
+/// The version as it stands in the names of files.
+pub(super) fn release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+}

@@ -1,0 +1,204 @@
+//! Can this kernel run this object, and if not, why?
+//!
+//! [`preflight`](crate::preflight()) says what this process may do with BPF at all; [`examine`] says what one object needs beyond that: types of
+//! programs and maps, helpers, the kernel's functions, types and configuration, and the places that its programs are attached to.
+//!
+//! ```no_run
+//! # fn main() -> eunomia_runtime::Result<()> {
+//! let checked = eunomia_runtime::Skeleton::from_file("bootstrap.json")?.check("bootstrap.json")?;
+//! let examined = eunomia_runtime::doctor::examine(&checked);
+//! print!("{examined}");
+//! if !examined.ok() {
+//!     eprintln!("it will not run here");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What the answers mean
+//! - `ok` is there.
+//! - `FAIL` is not there, and the object as it is will not load or not attach. Calls of helpers are the exception: which instructions are
+//!   never reached is known to the verifier alone, so a helper that is missing fails the check unless all programs that call it ask the
+//!   kernel what it has, or read constants that may keep them from it.
+//! - `warn` is not there and may not be needed: of programs that are not loaded unless asked for (`SEC("?..")`), weak symbols, and fields
+//!   whose absence libbpf leaves to the verifier; or it cannot be told from here, and then the text says so (`not told`).
+//!
+//! A function that several programs call counts for each of them, as the verifier looks at it for each of them.
+
+mod binary;
+mod check;
+mod core;
+mod externs;
+mod helpers;
+mod kernel;
+mod programs;
+mod relocations;
+mod targets;
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use libbpf_rs::{ObjectBuilder, OpenObject, ProgramType};
+
+use self::{kernel::Kernel, programs::Support};
+use crate::{
+    bpf::{
+        Check, Preflight,
+        messages::{listen, refused},
+        preflight,
+    },
+    object::{Calls, Checked, Function, Relocation},
+};
+
+/// A program and what it needs.
+struct Program {
+    name: String,
+    /// Its section, without the `?` of a program that is not loaded unless asked for.
+    section: String,
+    ty: ProgramType,
+    autoload: bool,
+    /// Whether it is attached with all others.
+    attached: bool,
+    /// Indices of the functions that it reaches, itself among them.
+    functions: Vec<usize>,
+    /// Whether it asks what the kernel has or reads constants, and so may never reach an instruction that cannot be here.
+    asks: bool,
+}
+
+/// The object and the kernel.
+struct Patient<'a> {
+    checked: &'a Checked,
+    programs: Vec<Program>,
+    calls: Calls,
+    relocations: Vec<Relocation>,
+    kernel: Kernel,
+    /// Whether this process may use BPF at all.
+    permitted: bool,
+    /// Types of programs that the kernel was asked for.
+    supported: RefCell<BTreeMap<u32, Support>>,
+}
+
+/// Looks at what an object needs of this kernel. Small maps and programs that do nothing are made for it and removed; nothing of the
+/// object is loaded or attached.
+///
+/// What cannot be examined, for lack of permission for example, is not [`ok`](Check::ok) and says why; there is no other error.
+pub fn examine(checked: &Checked) -> Preflight {
+    let mut checks: Vec<Check> = [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect();
+    let permitted = checks.is_empty();
+    let bytes = checked.skeleton.object.as_deref().unwrap_or_default();
+    let (object, said) = listen(|| ObjectBuilder::default().name(&checked.skeleton.name)?.open_memory(bytes));
+    let object = match object {
+        Ok(object) => object,
+        Err(error) => {
+            let error = refused("open it", &error, &said).to_string();
+            checks.push(check::missing("object", true, format!("libbpf cannot {error}"), "compile the object anew"));
+            return Preflight { checks };
+        }
+    };
+    let calls = checked.calls().unwrap_or_else(|fault| {
+        checks.push(check::untold("instructions", fault.what, fault.todo));
+        Calls::default()
+    });
+    let relocations = checked.relocations().unwrap_or_else(|fault| {
+        checks.push(check::untold("CO-RE relocations", fault.what, fault.todo));
+        Vec::new()
+    });
+    let programs = read_programs(checked, &object, &calls, &relocations);
+    let patient = Patient { checked, programs, calls, relocations, kernel: Kernel::default(), permitted, supported: RefCell::default() };
+    checks.extend(programs::examine(&patient));
+    checks.extend(programs::examine_maps(&object, permitted));
+    checks.extend(programs::examine_tables(&patient));
+    checks.extend(helpers::examine(&patient));
+    checks.extend(patient.kernel_types());
+    checks.extend(relocations::examine(&patient));
+    checks.extend(externs::examine(&patient));
+    checks.extend(targets::examine(&patient));
+    Preflight { checks }
+}
+
+/// The programs, with what libbpf makes of their sections.
+fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocations: &[Relocation]) -> Vec<Program> {
+    let questions = externs::questions(checked, calls);
+    let programs = object.progs().map(|program| {
+        let name = program.name().to_string_lossy().into_owned();
+        let index = calls.functions.iter().position(|function| function.name == name);
+        let functions: Vec<usize> = index.map(|index| calls.reached(index)).into_iter().flatten().collect();
+        let of_functions = |relocation: &&Relocation| {
+            calls.at(relocation.section, relocation.offset.into()).is_some_and(|function| functions.contains(&function))
+        };
+        let reached = functions.iter().filter_map(|index| calls.functions.get(*index));
+        let asks = relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
+            || reached.clone().any(|function| function.constants)
+            || reached.flat_map(|function| &function.externs).any(|name| questions.contains(name.as_str()));
+        let link = checked.skeleton.programs.iter().find(|known| known.name == name).is_none_or(|known| known.link);
+        Program {
+            name,
+            section: program.section().to_string_lossy().into_owned(),
+            ty: program.prog_type(),
+            autoload: program.autoload(),
+            attached: link && program.autoload(),
+            functions,
+            asks,
+        }
+    });
+    programs.collect()
+}
+
+impl Program {
+    /// The functions that it reaches.
+    fn reached<'a>(&'a self, calls: &'a Calls) -> impl Iterator<Item = &'a Function> {
+        self.functions.iter().filter_map(|index| calls.functions.get(*index))
+    }
+}
+
+impl Patient<'_> {
+    /// Whether the kernel loads programs of a type.
+    fn supported(&self, ty: ProgramType) -> Support {
+        *self.supported.borrow_mut().entry(ty as u32).or_insert_with(|| programs::supported(ty))
+    }
+
+    /// The programs that reach a byte of a section.
+    fn programs_at(&self, section: usize, offset: u32) -> impl Iterator<Item = &Program> {
+        let function = self.calls.at(section, offset.into());
+        self.programs.iter().filter(move |program| function.is_some_and(|function| program.functions.contains(&function)))
+    }
+
+    /// The kernel's types, where the object needs them.
+    fn kernel_types(&self) -> Option<Check> {
+        const WHAT: &str = "kernel BTF";
+        let of_types =
+            |program: &&Program| matches!(program.ty, ProgramType::Tracing | ProgramType::Lsm | ProgramType::StructOps | ProgramType::Ext);
+        let programs = self.programs.iter().filter(of_types).map(|program| program.name.as_str());
+        let mut needs = Vec::new();
+        if !self.relocations.is_empty() {
+            needs.push(format!("CO-RE relocations ({})", self.relocations.len()));
+        }
+        if programs.clone().next().is_some() {
+            needs.push(format!("the programs {}", list(programs)));
+        }
+        if externs::typed(self.checked) {
+            needs.push("symbols of the kernel".to_owned());
+        }
+        if needs.is_empty() {
+            return None;
+        }
+        let needs = needs.join(", ");
+        Some(match self.kernel.types() {
+            Ok((path, _)) => check::found(WHAT, format!("{path}; for {needs}")),
+            Err(why) => {
+                let todo = "the kernel needs CONFIG_DEBUG_INFO_BTF, which distributions set since 2021";
+                check::missing(WHAT, true, format!("{why}; for {needs}"), todo)
+            }
+        })
+    }
+}
+
+/// `a, b`; of many the first.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 8;
+    let names: Vec<&str> = names.collect();
+    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,153 @@
+//! The types of programs and of maps.
+
+use std::{collections::BTreeMap, ffi::CStr, io};
+
+use libbpf_rs::{AsRawLibbpf as _, OpenObject, ProgramType, libbpf_sys};
+
+use super::{Patient, Program, check, list};
+use crate::{
+    bpf::{Check, messages::listen},
+    object::{Kind, MapKind, essential},
+};
+
+const LOAD: &str = "load the object to find out";
+const UNPERMITTED: &str = "this process may not use BPF";
+const AS_ROOT: &str = "run this as root";
+const REFUSED: &str = "the kernel does not permit this process to make one (EPERM)";
+const PERMIT: &str = "run this as root; where that is not enough, the machine's policy forbids it";
+
+/// What the kernel says of a type of programs or maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Support {
+    Yes,
+    No,
+    /// It did not say: who asks may not have one.
+    Refused,
+    /// libbpf cannot ask.
+    Untold,
+}
+
+/// The name of a type of programs as C has it.
+pub(super) fn type_name(ty: u32) -> String {
+    // SAFETY: the call takes any number and returns null or a text of libbpf's own.
+    let name = unsafe { libbpf_sys::libbpf_bpf_prog_type_str(ty) };
+    if name.is_null() {
+        return "unknown".to_owned();
+    }
+    // SAFETY: the text is a literal that ends with a NUL.
+    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+}
+
+/// Whether the kernel loads programs of a type.
+pub(super) fn supported(ty: ProgramType) -> Support {
+    let ask = || {
+        // SAFETY: the call takes any number, and no options.
+        let answer = unsafe { libbpf_sys::libbpf_probe_bpf_prog_type(ty as u32, std::ptr::null()) };
+        (answer, io::Error::last_os_error())
+    };
+    support(listen(ask).0)
+}
+
+/// libbpf takes every refusal for a no, also that of one who may not ask. The errno is that of the kernel still.
+fn support((answer, errno): (i32, io::Error)) -> Support {
+    match answer {
+        1 => Support::Yes,
+        0 if errno.raw_os_error() == Some(libc::EPERM) => Support::Refused,
+        0 => Support::No,
+        _ => Support::Untold,
+    }
+}
+
+/// A check for each type of programs.
+pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
+    let mut types = BTreeMap::<(u32, bool), Vec<&Program>>::new();
+    for program in &patient.programs {
+        // libbpf asks for `tracing` with a program on the entry of a function, which some kernels refuse that load the others.
+        let others = program.ty == ProgramType::Tracing && !program.section.starts_with('f');
+        types.entry((program.ty as u32, others)).or_default().push(program);
+    }
+    let checks = types.into_iter().map(|((ty, others), programs)| {
+        let what = format!("program type {}", type_name(ty));
+        let names = list(programs.iter().map(|program| program.name.as_str()));
+        let required = programs.iter().any(|program| program.autoload);
+        match (ProgramType::from(ty), patient.permitted) {
+            (ProgramType::Unspec, _) => {
+                let sections = list(programs.iter().map(|program| program.section.as_str()));
+                let found = format!("libbpf knows no type for the sections {sections}; programs {names}");
+                check::missing("program type", required, found, "name the sections as libbpf has them, `tp/sched/sched_switch` for example")
+            }
+            (_, false) => check::untold(what, format!("{UNPERMITTED}; programs {names}"), AS_ROOT),
+            (known, true) => match patient.supported(known) {
+                Support::Yes => check::found(what, names),
+                Support::Refused | Support::No if others => {
+                    check::untold(what, format!("libbpf asks with an fentry program, which does not load; programs {names}"), LOAD)
+                }
+                Support::Refused => check::missing(what, required, format!("{REFUSED}; programs {names}"), PERMIT),
+                Support::No => {
+                    let todo = "switch these programs off, or run a kernel that was built with their type";
+                    check::missing(what, required, format!("this kernel has none; programs {names}"), todo)
+                }
+                Support::Untold => check::untold(what, format!("libbpf cannot ask; programs {names}"), LOAD),
+            },
+        }
+    });
+    checks.collect()
+}
+
+/// A check for each type of maps.
+pub(super) fn examine_maps(object: &OpenObject, permitted: bool) -> Vec<Check> {
+    let mut types = BTreeMap::<u32, Vec<String>>::new();
+    for map in object.maps().filter(|map| map.autocreate()) {
+        // libbpf-rs does not know all types.
+        // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
+        let ty = unsafe { libbpf_sys::bpf_map__type(map.as_libbpf_object().as_ptr()) };
+        types.entry(ty).or_default().push(map.name().to_string_lossy().into_owned());
+    }
+    let checks = types.into_iter().map(|(ty, names)| {
+        let what = format!("map type {}", MapKind(ty).to_string().trim_start_matches("map type "));
+        let names = list(names.iter().map(String::as_str));
+        if !permitted {
+            return check::untold(what, format!("{UNPERMITTED}; maps {names}"), AS_ROOT);
+        }
+        let ask = || {
+            // SAFETY: the call takes any number, and no options.
+            let answer = unsafe { libbpf_sys::libbpf_probe_bpf_map_type(ty, std::ptr::null()) };
+            (answer, io::Error::last_os_error())
+        };
+        match support(listen(ask).0) {
+            Support::Yes => check::found(what, names),
+            Support::Refused => check::missing(what, true, format!("{REFUSED}; maps {names}"), PERMIT),
+            Support::No => {
+                check::missing(what, true, format!("this kernel has none; maps {names}"), "run a newer kernel, or use another type of map")
+            }
+            Support::Untold => check::untold(what, format!("libbpf cannot ask; maps {names}"), LOAD),
+        }
+    });
+    checks.collect()
+}
+
+/// A check for each table of functions (struct_ops): the kernel has a type for what may be given to it.
+pub(super) fn examine_tables(patient: &Patient<'_>) -> Vec<Check> {
+    let btf = &patient.checked.layouts.btf;
+    let tables = btf.iter().filter_map(|(_, section)| match &section.kind {
+        Kind::Section { variables } if matches!(section.name.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link") => {
+            Some((section.name.starts_with('?'), variables))
+        }
+        _ => None,
+    });
+    let tables = tables.flat_map(|(off, slots)| slots.iter().map(move |slot| (off, btf.get(slot.variable))));
+    let checks = tables.filter_map(|(off, variable)| {
+        let Kind::Variable { ty, .. } = variable.kind else { return None };
+        let ty = essential(&btf.resolve(ty).1.name);
+        let what = format!("struct_ops {ty}");
+        Some(match patient.kernel.has(&format!("bpf_struct_ops_{ty}"), |kind| matches!(kind, Kind::Struct { .. })) {
+            Some(true) => check::found(what, variable.name.as_str()),
+            Some(false) => {
+                let todo = "libbpf does not load the object: run a kernel, or load a module, that takes such tables";
+                check::missing(what, !off, format!("this kernel takes none; of {}", variable.name), todo)
+            }
+            None => check::untold(what, format!("the kernel's BTF cannot be read; of {}", variable.name), "look at the kernel BTF above"),
+        })
+    });
+    checks.collect()
+}

@@ -1,0 +1,77 @@
+//! The CO-RE relocations that do not resolve.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Patient, check,
+    core::{Outcome, resolve, subject},
+    list,
+};
+use crate::{bpf::Check, object::RelocationKind};
+
+/// A check for all that resolve, one for the questions that are answered with no, and one for each other that does not.
+pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
+    if patient.relocations.is_empty() || patient.kernel.types().is_err() {
+        return Vec::new();
+    }
+    let local = &patient.checked.layouts.btf;
+    let mut found = 0;
+    let mut absent = BTreeSet::new();
+    // By reason; one member is read in many places.
+    let mut missing = BTreeMap::<(String, bool), BTreeSet<&str>>::new();
+    let mut broken = BTreeMap::<(String, bool), BTreeSet<&str>>::new();
+    let mut untold = BTreeSet::new();
+    for relocation in &patient.relocations {
+        let programs = patient.programs_at(relocation.section, relocation.offset);
+        let programs: Vec<_> = programs.collect();
+        let required = programs.iter().any(|program| program.autoload);
+        let names = programs.iter().map(|program| program.name.as_str());
+        match resolve(local, relocation, &patient.kernel) {
+            Outcome::Found => found += 1,
+            Outcome::Untold(why) => _ = untold.insert(format!("`{}`: {why}", subject(local, relocation))),
+            Outcome::Missing(_) if relocation.kind.is_question() => {
+                absent.insert(format!("`{}`", subject(local, relocation)));
+            }
+            Outcome::Missing(why) => {
+                let zero = matches!(relocation.kind, RelocationKind::TypeSize | RelocationKind::TypeIdTarget);
+                missing.entry((why, zero)).or_default().extend(names);
+            }
+            Outcome::Broken(why) => broken.entry((format!("`{}`: {why}", subject(local, relocation)), required)).or_default().extend(names),
+        }
+    }
+    let mut checks = Vec::new();
+    if found > 0 {
+        checks.push(check::found("CO-RE relocations", format!("{found} of {} resolve", patient.relocations.len())));
+    }
+    if !absent.is_empty() {
+        let subjects = list(absent.iter().map(String::as_str));
+        checks.push(check::found("CO-RE questions", format!("programs ask, and are told that this kernel does not have {subjects}")));
+    }
+    checks.extend(missing.into_iter().map(|((why, zero), programs)| {
+        let todo = if zero {
+            "the programs see 0 for it: they must ask with bpf_core_type_exists first"
+        } else {
+            "the verifier refuses the programs if they can reach the instruction: bpf_core_field_exists (or bpf_core_enum_value_exists) \
+             before it keeps them from it"
+        };
+        check::missing("CO-RE relocation", false, format!("{why}{}", used_by(&programs)), todo)
+    }));
+    checks.extend(broken.into_iter().map(|((why, required), programs)| {
+        check::missing(
+            "CO-RE relocation",
+            required,
+            format!("{why}{}", used_by(&programs)),
+            "libbpf does not load the object: change its source",
+        )
+    }));
+    checks.extend(untold.into_iter().map(|why| check::untold("CO-RE relocation", why, "load the object to find out")));
+    checks
+}
+
+fn used_by(programs: &BTreeSet<&str>) -> String {
+    if programs.is_empty() {
+        "; no program calls the function that uses it".to_owned()
+    } else {
+        format!("; used by {}", list(programs.iter().copied()))
+    }
+}

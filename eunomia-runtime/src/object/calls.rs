@@ -1,0 +1,264 @@
+//! What the functions of an object call: helpers by number, other functions of the object, and what the kernel is to have.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use elf::{
+    ElfBytes,
+    abi::{SHT_REL, STB_WEAK},
+    endian::AnyEndian,
+    symbol::Symbol,
+};
+
+use super::{
+    Checked,
+    elf::{Elf, Refused},
+};
+use crate::fault::{Fault, Place};
+
+/// The functions of an object and what they call, as the compiler left them: before libbpf has put any two of them together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// By section, then by place.
+    pub functions: Vec<Function>,
+    /// The symbols that nobody has to define.
+    pub weak: BTreeSet<String>,
+}
+
+/// A function: a program, or one that programs call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// Index of its section.
+    pub section: usize,
+    /// Its bytes in the section.
+    pub range: Range<u64>,
+    /// The numbers of the helpers that it calls (`BPF_FUNC_*`).
+    pub helpers: BTreeSet<u32>,
+    /// The symbols that it refers to and no section of the object defines: functions and variables of the kernel, its configuration.
+    pub externs: BTreeSet<String>,
+    /// Whether it reads constants (`.rodata`), which user space may set before the object is loaded.
+    pub constants: bool,
+    /// The functions that it calls or hands on, by their index.
+    callees: BTreeSet<usize>,
+}
+
+impl Checked {
+    /// What the object's functions call.
+    ///
+    /// # Errors
+    /// Tables of relocations or symbols that are broken.
+    pub fn calls(&self) -> Result<Calls, Fault> {
+        let object = self.skeleton.object.as_deref().unwrap_or_default();
+        Calls::read(object, &self.layouts.elf).map_err(|(what, todo)| Fault::new(Place::default(), what, todo))
+    }
+}
+
+const BROKEN: &str = "compile the object anew";
+const INSTRUCTION: usize = 8;
+
+/// An instruction, `struct bpf_insn`.
+struct Instruction {
+    code: u8,
+    source: u8,
+    immediate: i32,
+}
+
+impl Instruction {
+    /// `BPF_JMP | BPF_CALL`
+    const CALL: u8 = 0x85;
+    /// `BPF_LD | BPF_DW | BPF_IMM`, which takes the room of two.
+    const LOAD64: u8 = 0x18;
+    /// `BPF_PSEUDO_CALL`: of a function, not of a helper.
+    const FUNCTION: u8 = 1;
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let &[code, registers, _, _, a, b, c, d] = bytes else { return None };
+        Some(Self { code, source: registers >> 4, immediate: i32::from_le_bytes([a, b, c, d]) })
+    }
+}
+
+impl Calls {
+    /// Reads the instructions of all functions, and the relocations that say what they mean.
+    fn read(object: &[u8], elf: &Elf) -> Result<Self, Refused> {
+        let mut calls = Self { functions: functions(elf), weak: BTreeSet::new() };
+        let broken = |error: elf::ParseError| (format!("broken ELF file: {error}"), BROKEN);
+        let file = ElfBytes::<AnyEndian>::minimal_parse(object).map_err(broken)?;
+        let Some(headers) = file.section_headers() else { return Ok(calls) };
+        let symbols = file.symbol_table().map_err(broken)?;
+        // Sections of a compiler do not overlap; where they do, a small file could keep us busy for hours.
+        let mut budget = object.len() as u64;
+        let mut spend = |size: u64| {
+            budget = budget.checked_sub(size).ok_or_else(|| ("broken ELF file: its sections overlap".to_owned(), BROKEN))?;
+            Ok(())
+        };
+
+        let mut relocations = BTreeMap::<(usize, u64), Symbol>::new();
+        let mut names = BTreeMap::<(usize, u64), String>::new();
+        for header in headers.iter().filter(|header| header.sh_type == SHT_REL) {
+            let section = header.sh_info as usize;
+            let Some((symbols, strings)) = symbols.as_ref().filter(|_| elf.sections.get(section).is_some_and(|to| to.executable)) else {
+                continue;
+            };
+            spend(header.sh_size)?;
+            for relocation in file.section_data_as_rels(&header).map_err(broken)? {
+                let symbol = symbols.get(relocation.r_sym as usize).map_err(broken)?;
+                let place = (section, relocation.r_offset);
+                if symbol.st_shndx == 0 {
+                    let name = strings.get(symbol.st_name as usize).map_err(broken)?;
+                    // The longest name that the kernel takes; others name nothing there.
+                    let name: String = name.chars().take(512).collect();
+                    if symbol.st_bind() == STB_WEAK {
+                        calls.weak.insert(name.clone());
+                    }
+                    names.insert(place, name);
+                }
+                relocations.insert(place, symbol);
+            }
+        }
+
+        for index in 0..calls.functions.len() {
+            let Some(function) = calls.functions.get(index) else { continue };
+            let (section, range) = (function.section, function.range.clone());
+            spend(range.end - range.start)?;
+            let bytes = elf.sections.get(section).and_then(|section| {
+                let at = usize::try_from(section.offset?.checked_add(range.start)?).ok()?;
+                object.get(at..at.checked_add(usize::try_from(range.end - range.start).ok()?)?)
+            });
+            let Some(bytes) = bytes else {
+                return Err((format!("broken ELF file: the function `{}` ends behind it", function.name), BROKEN));
+            };
+            let (mut helpers, mut externs, mut callees) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            let mut constants = false;
+            let mut places = (range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
+            while let Some((at, bytes)) = places.next() {
+                let Some(instruction) = Instruction::read(bytes) else { continue };
+                let called = instruction.code == Instruction::CALL && instruction.source == Instruction::FUNCTION;
+                // Calls count instructions behind the call, addresses are in bytes.
+                let jump = match called {
+                    true => (i64::from(instruction.immediate) + 1) * INSTRUCTION as i64,
+                    false => i64::from(instruction.immediate),
+                };
+                match (instruction.code, relocations.get(&(section, at))) {
+                    (Instruction::CALL, None) if instruction.source == 0 => {
+                        helpers.insert(instruction.immediate.cast_unsigned());
+                    }
+                    (Instruction::CALL, None) if called => {
+                        callees.extend(at.checked_add_signed(jump).and_then(|to| calls.at(section, to)));
+                    }
+                    (Instruction::CALL | Instruction::LOAD64, Some(symbol)) => match names.get(&(section, at)) {
+                        Some(name) => _ = externs.insert(name.clone()),
+                        None => {
+                            let to = symbol.st_value.checked_add_signed(jump);
+                            let section = elf.sections.get(usize::from(symbol.st_shndx));
+                            constants |= section.is_some_and(|section| section.name.starts_with(".rodata"));
+                            callees.extend(to.and_then(|to| calls.at(usize::from(symbol.st_shndx), to)));
+                        }
+                    },
+                    _ => {}
+                }
+                if instruction.code == Instruction::LOAD64 {
+                    places.next();
+                }
+            }
+            if let Some(function) = calls.functions.get_mut(index) {
+                (function.helpers, function.externs, function.callees) = (helpers, externs, callees);
+                function.constants = constants;
+            }
+        }
+        Ok(calls)
+    }
+
+    /// The index of the function that has this byte of a section.
+    pub fn at(&self, section: usize, offset: u64) -> Option<usize> {
+        let behind = self.functions.partition_point(|function| (function.section, function.range.start) <= (section, offset));
+        let index = behind.checked_sub(1)?;
+        let function = self.functions.get(index)?;
+        (function.section == section && function.range.contains(&offset)).then_some(index)
+    }
+
+    /// The functions that a program can reach, itself among them: all that it calls or passes to a helper, and so on. Whether a call is
+    /// ever made is not asked.
+    pub fn reached(&self, program: usize) -> BTreeSet<usize> {
+        let mut reached = BTreeSet::new();
+        let mut next = vec![program];
+        while let Some(index) = next.pop() {
+            if let Some(function) = self.functions.get(index)
+                && reached.insert(index)
+            {
+                next.extend(&function.callees);
+            }
+        }
+        reached
+    }
+}
+
+/// The functions by place; each ends where the next one begins.
+fn functions(elf: &Elf) -> Vec<Function> {
+    let executable = |section: usize| elf.sections.get(section).filter(|section| section.executable);
+    let mut starts = BTreeMap::new();
+    for symbol in elf.symbols.iter().filter(|symbol| symbol.function) {
+        if executable(symbol.section).is_some_and(|section| symbol.offset < section.size) {
+            starts.entry((symbol.section, symbol.offset)).or_insert(symbol.name.as_str());
+        }
+    }
+    let ends = starts.keys().skip(1).map(|&next| Some(next)).chain([None]);
+    let functions = starts.iter().zip(ends).map(|((&(section, start), name), next)| {
+        let end = next.filter(|next| next.0 == section).map(|next| next.1);
+        let end = end.or_else(|| executable(section).map(|section| section.size)).unwrap_or(start);
+        Function {
+            name: (*name).to_owned(),
+            section,
+            range: start..end,
+            helpers: BTreeSet::new(),
+            externs: BTreeSet::new(),
+            constants: false,
+            callees: BTreeSet::new(),
+        }
+    });
+    functions.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions() {
+        let call = Instruction::read(&[0x85, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
+        assert_eq!((call.code, call.source, call.immediate), (Instruction::CALL, Instruction::FUNCTION, -1));
+        assert!(Instruction::read(&[0x85, 0x10]).is_none());
+    }
+
+    #[test]
+    fn functions_are_found_by_their_bytes() {
+        let function = |section, range| Function {
+            name: String::new(),
+            section,
+            range,
+            helpers: BTreeSet::new(),
+            externs: BTreeSet::new(),
+            constants: false,
+            callees: BTreeSet::new(),
+        };
+        let calls = Calls { functions: vec![function(2, 0..16), function(2, 16..24), function(5, 8..16)], ..Calls::default() };
+        let found = [(2, 0), (2, 15), (2, 16), (2, 24), (5, 0), (5, 8), (1, 0)].map(|(section, offset)| calls.at(section, offset));
+        assert_eq!(found, [Some(0), Some(0), Some(1), None, None, Some(2), None]);
+    }
+
+    #[test]
+    fn functions_that_call_each_other() {
+        let mut calls = Calls::default();
+        for (at, callees) in [(0, vec![1]), (8, vec![2]), (16, vec![0]), (24, vec![])] {
+            let callees = callees.into_iter().collect();
+            let (name, helpers, externs) = (String::new(), BTreeSet::new(), BTreeSet::new());
+            calls.functions.push(Function { name, section: 1, range: at..at + 8, helpers, externs, constants: false, callees });
+        }
+        assert_eq!(calls.reached(1), BTreeSet::from([0, 1, 2]));
+        assert_eq!(calls.reached(3), BTreeSet::from([3]));
+        assert_eq!(calls.reached(9), BTreeSet::new());
+    }
+}

@@ -1,0 +1,252 @@
+//! CO-RE relocations: the places of an object that depend on the kernel's types, from the section `.BTF.ext`.
+
+use std::{collections::HashMap, ops::Range};
+
+use super::{Checked, btf::TypeId};
+use crate::fault::{Fault, Place};
+
+/// A place in the instructions that libbpf fills in from the kernel's types, `struct bpf_core_relo` of `uapi/linux/bpf.h`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relocation {
+    /// Index of the section.
+    pub section: usize,
+    /// Its number among those of the section, which libbpf's messages have too.
+    pub index: usize,
+    /// Where the instruction stands in the section, in bytes.
+    pub offset: u32,
+    /// What is asked.
+    pub kind: RelocationKind,
+    /// The type of the object that it is asked of.
+    pub ty: TypeId,
+    /// The way from there, by the object's own numbers: which item, of that which member, and so on. Of an enum: which constant.
+    pub access: Vec<u32>,
+}
+
+/// What a relocation asks, `enum bpf_core_relo_kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the kernel's own names")]
+pub enum RelocationKind {
+    FieldByteOffset,
+    FieldByteSize,
+    FieldExists,
+    FieldSigned,
+    FieldLshiftU64,
+    FieldRshiftU64,
+    TypeIdLocal,
+    TypeIdTarget,
+    TypeExists,
+    TypeSize,
+    EnumvalExists,
+    EnumvalValue,
+    TypeMatches,
+}
+
+impl RelocationKind {
+    const ALL: [Self; 13] = [
+        Self::FieldByteOffset,
+        Self::FieldByteSize,
+        Self::FieldExists,
+        Self::FieldSigned,
+        Self::FieldLshiftU64,
+        Self::FieldRshiftU64,
+        Self::TypeIdLocal,
+        Self::TypeIdTarget,
+        Self::TypeExists,
+        Self::TypeSize,
+        Self::EnumvalExists,
+        Self::EnumvalValue,
+        Self::TypeMatches,
+    ];
+
+    /// Whether it only asks if something is there: its answer may be no.
+    pub fn is_question(self) -> bool {
+        matches!(self, Self::FieldExists | Self::TypeExists | Self::EnumvalExists | Self::TypeMatches)
+    }
+}
+
+impl Checked {
+    /// The relocations of the object; none where it has no `.BTF.ext`.
+    ///
+    /// # Errors
+    /// A section that is broken; libbpf ignores it then.
+    pub fn relocations(&self) -> Result<Vec<Relocation>, Fault> {
+        let object = self.skeleton.object.as_deref().unwrap_or_default();
+        let sections = &self.layouts.elf.sections;
+        let bytes = |name: &str| {
+            let section = sections.iter().find(|section| section.name == name)?;
+            let at = usize::try_from(section.offset?).ok()?;
+            object.get(at..at.checked_add(usize::try_from(section.size).ok()?)?)
+        };
+        let (Some(ext), Some(btf)) = (bytes(".BTF.ext"), bytes(".BTF")) else { return Ok(Vec::new()) };
+        let indices: HashMap<&[u8], usize> = sections.iter().enumerate().map(|(i, section)| (section.name.as_bytes(), i)).collect();
+        read(ext, strings(btf).unwrap_or_default(), &indices, self.layouts.btf.iter().count())
+            .ok_or_else(|| Fault::new(Place::default(), "the section .BTF.ext is broken", "compile the object anew"))
+    }
+}
+
+/// `BPF_CORE_SPEC_MAX_LEN` of libbpf.
+const MAX_ACCESS: usize = 64;
+
+/// A number at a byte.
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
+}
+
+/// The same as an offset.
+fn size(bytes: &[u8], at: usize) -> Option<usize> {
+    word(bytes, at).and_then(|word| usize::try_from(word).ok())
+}
+
+/// A part of a section that its header describes by offset and length, in this order, at a byte.
+fn part(bytes: &[u8], header: usize, at: usize) -> Option<Range<usize>> {
+    let start = header.checked_add(size(bytes, at)?)?;
+    let end = start.checked_add(size(bytes, at.checked_add(4)?)?)?;
+    (end <= bytes.len()).then_some(start..end)
+}
+
+/// The strings of a `.BTF` section, one after the other.
+fn strings(btf: &[u8]) -> Option<&[u8]> {
+    btf.get(part(btf, size(btf, 4)?, 16)?)
+}
+
+/// The string at an offset, without its NUL; of at most `max` bytes.
+fn string(strings: &[u8], at: u32, max: usize) -> Option<&[u8]> {
+    let rest = strings.get(usize::try_from(at).ok()?..)?;
+    let rest = rest.get(..rest.len().min(max.checked_add(1)?))?;
+    rest.get(..rest.iter().position(|byte| *byte == 0)?)
+}
+
+/// Reads the section, with the strings of `.BTF` beside it; nothing where it is broken. The layout is that of `struct btf_ext_header`,
+/// `struct btf_ext_info_sec` and `struct bpf_core_relo`.
+fn read(ext: &[u8], strings: &[u8], sections: &HashMap<&[u8], usize>, types: usize) -> Option<Vec<Relocation>> {
+    const HEADER: usize = 32;
+    const RECORD: usize = 16;
+    const MAX_NAME: usize = 8192;
+    if ext.get(..3)? != [0x9f, 0xeb, 1] {
+        return None;
+    }
+    let header = size(ext, 4)?;
+    // Older compilers knew no relocations.
+    if header < HEADER {
+        return Some(Vec::new());
+    }
+    let part = ext.get(part(ext, header, 24)?)?;
+    if part.is_empty() {
+        return Some(Vec::new());
+    }
+    let record = size(part, 0)?;
+    if record < RECORD || record % 4 != 0 {
+        return None;
+    }
+    let mut relocations = Vec::new();
+    let mut rest = part.get(4..)?;
+    while !rest.is_empty() {
+        let section = *sections.get(string(strings, word(rest, 0)?, MAX_NAME)?)?;
+        let count = size(rest, 4)?;
+        let end = count.checked_mul(record)?.checked_add(8)?;
+        for (index, record) in rest.get(8..end)?.chunks_exact(record).enumerate() {
+            let kind = *RelocationKind::ALL.get(size(record, 12)?)?;
+            let ty = TypeId(word(record, 4)?);
+            if size(record, 4)? >= types {
+                return None;
+            }
+            let access = access(string(strings, word(record, 8)?, MAX_ACCESS * 11)?)?;
+            relocations.push(Relocation { section, index, offset: word(record, 0)?, kind, ty, access });
+        }
+        rest = rest.get(end..)?;
+    }
+    Some(relocations)
+}
+
+/// `0:1:2`
+fn access(text: &[u8]) -> Option<Vec<u32>> {
+    let numbers: Vec<u32> = std::str::from_utf8(text).ok()?.split(':').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    (numbers.len() <= MAX_ACCESS).then_some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRINGS: &[u8] = b"\0kprobe/x\x000:1\x000:1:70000:2\0tail";
+
+    fn sections() -> HashMap<&'static [u8], usize> {
+        HashMap::from([(&b"kprobe/x"[..], 3)])
+    }
+
+    /// A section with two relocations.
+    fn section() -> Vec<u8> {
+        let mut words = vec![0x0001_eb9f_u32, 32, 0, 0, 0, 0, 0, 4 + 8 + 32];
+        words.extend([16, 1, 2]);
+        words.extend([8, 5, 10, 0]);
+        words.extend([24, 6, 14, 2]);
+        words.into_iter().flat_map(u32::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn relocations_are_read() {
+        let relocations = read(&section(), STRINGS, &sections(), 7).unwrap();
+        let first =
+            Relocation { section: 3, index: 0, offset: 8, kind: RelocationKind::FieldByteOffset, ty: TypeId(5), access: vec![0, 1] };
+        let second = Relocation {
+            index: 1,
+            offset: 24,
+            kind: RelocationKind::FieldExists,
+            ty: TypeId(6),
+            access: vec![0, 1, 70000, 2],
+            ..first.clone()
+        };
+        assert_eq!(relocations, [first, second]);
+    }
+
+    #[test]
+    fn truncated_sections_are_refused() {
+        let section = section();
+        for end in 0..section.len() {
+            assert_eq!(read(&section[..end], STRINGS, &sections(), 7), None, "{end}");
+        }
+        for end in 0..STRINGS.len() {
+            let read = read(&section, &STRINGS[..end], &sections(), 7);
+            assert_eq!(read.is_some(), end >= STRINGS.len() - 4, "{end}");
+        }
+        assert_eq!(read(&section, STRINGS, &sections(), 6), None, "a type that is not there");
+        assert_eq!(read(&section, STRINGS, &HashMap::new(), 7), None, "a section that is not there");
+    }
+
+    #[test]
+    fn damaged_sections_are_read_or_refused() {
+        let original = section();
+        for at in 0..original.len() {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut section = original.clone();
+                section[at] = value;
+                _ = read(&section, STRINGS, &sections(), 7);
+            }
+        }
+    }
+
+    #[test]
+    fn headers_of_other_lengths() {
+        let short: Vec<u8> = [0x0001_eb9f_u32, 24, 0, 0, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
+        assert_eq!(read(&short, STRINGS, &sections(), 7), Some(Vec::new()), "before there were relocations");
+        let none: Vec<u8> = [0x0001_eb9f_u32, 32, 0, 0, 0, 0, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
+        assert_eq!(read(&none, STRINGS, &sections(), 7), Some(Vec::new()));
+    }
+
+    #[test]
+    fn ways() {
+        assert_eq!(access(b"0"), Some(vec![0]));
+        for text in [&b""[..], b":", b"0:", b"-1", b"4294967296", b"\xff"] {
+            assert_eq!(access(text), None);
+        }
+        assert_eq!(access("0:".repeat(MAX_ACCESS).trim_end_matches(':').as_bytes()).map(|access| access.len()), Some(MAX_ACCESS));
+        assert_eq!(access("0:".repeat(MAX_ACCESS + 1).trim_end_matches(':').as_bytes()), None);
+    }
+
+    #[test]
+    fn every_kind_has_its_number() {
+        for (number, kind) in RelocationKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+        }
+    }
+}
