@@ -25,14 +25,14 @@ absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap-build --edges nor
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap --edges no-proc-macro,normal
 # Nobody's program has a command line who did not ask for it.
 absent 'clap|clap_builder|arrow-array' -p eunomia-runtime --edges normal
-absent 'clap_derive' -p eunomia-runtime --all-features --edges normal
+absent 'clap_derive|blazesym|tar' -p eunomia-runtime --features clap,serde,tokio --edges normal
 # The typed core builds on any system.
 absent 'libbpf-rs|libbpf-sys|rustix|libc' -p eunomia-runtime --no-default-features --edges normal
 # Columns are vectors; a table of them brings no C and nothing that computes or reads files.
 absent 'arrow-array|arrow-buffer|arrow-schema' -p eunomia-runtime --no-default-features --features columns --edges normal
 absent 'arrow|arrow-cast|arrow-ipc|arrow-select|parquet|cc' -p eunomia-runtime --no-default-features --features arrow --edges normal,build
 
-for features in '' load dynamic serde columns arrow fuzz load,dynamic load,columns clap clap,load clap,dynamic; do
+for features in '' load dynamic serde columns arrow fuzz load,dynamic load,columns clap clap,load clap,dynamic symbolize cli; do
     echo "cargo check -p eunomia-runtime --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-runtime --no-default-features --features "$features" --target-dir target/features
 done
