@@ -40,6 +40,7 @@ fn agree<E: Event + Display + Serialize>(checked: &Checked) {
         let value = Value::new(&checked.layouts, id, &bytes).unwrap();
         assert_eq!(typed.to_string(), value.to_string());
         let json: serde_json::Value = serde_json::from_str(&value.to_json()).unwrap();
+        assert_eq!(serde_json::to_string(&value).unwrap(), value.to_json());
         assert_eq!(json.as_object().unwrap().len(), value.fields().count());
         let serialized = serde_json::to_string(&typed).unwrap();
         assert_eq!(serde_json::from_str::<serde_json::Value>(&serialized).unwrap(), json);

@@ -5,6 +5,8 @@ mod event;
 mod handlers;
 mod json;
 mod plan;
+#[cfg(feature = "serde")]
+mod serial;
 mod text;
 mod view;
 

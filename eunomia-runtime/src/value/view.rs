@@ -138,6 +138,16 @@ impl<'a> Value<'a> {
         self.fields().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
+    /// A member of a struct by its place among [`Self::fields`].
+    pub fn field_at(&self, index: usize) -> Option<Self> {
+        self.fields().nth(index).map(|(_, value)| value)
+    }
+
+    /// An item of an array.
+    pub fn item(&self, index: usize) -> Option<Self> {
+        self.items().nth(index)
+    }
+
     /// The items of an array; empty for anything else. Text is an array too.
     pub fn items(&self) -> impl Iterator<Item = Self> {
         let (element, len) = match self.kind() {
