@@ -107,7 +107,7 @@ pub(crate) fn a_table_for_a_time() -> Outcome {
 pub(crate) fn signals_end_and_pause() -> Outcome {
     let signal = |signal| {
         // SAFETY: sending a signal to oneself touches no memory; the command under test handles it.
-        assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+        assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
     };
     let (mut out, shown) = (Out::default(), Out::default());
     let copy = Out { text: Arc::clone(&out.text), closed: false };
