@@ -8,10 +8,11 @@ use std::{hint::black_box, io::Write as _, time::Instant};
 use eunomia_runtime::{
     Skeleton,
     object::{Checked, TypeId},
-    sample::{CharArray, Event},
+    output::{Format, Printer},
+    sample::{CharArray, Event, Plain as _},
     value::Value,
 };
-use eunomia_tests::{built::kinds::types::Kinds, fixture, included::flood::types::Large};
+use eunomia_tests::{built::kinds::types::Kinds, fixture, included::bootstrap::types::Event as Process, included::flood::types::Large};
 use flood::{Ratios, median};
 use serde_core::Serialize;
 use serde_json::Value as Json;
@@ -40,6 +41,38 @@ fn main() {
     println!("ns/event        JSON       text   serde_json::Value");
     measure("168B", "flood", &(0..EVENTS).map(flat).collect::<Vec<_>>(), &mut ratios);
     measure("nested", "kinds", &(0..EVENTS).map(nested).collect::<Vec<_>>(), &mut ratios);
+    println!("\nns/event as `eunomia run` prints them, 176 bytes");
+    let process = |seq: usize| Process {
+        pid: 100_000 + seq as i32,
+        comm: CharArray::new(names[seq * 7 % names.len()]).unwrap(),
+        filename: CharArray::new(files[seq * 5 % files.len()]).unwrap(),
+        ..Process::default()
+    };
+    let events: Vec<_> = (0..EVENTS).map(process).collect();
+    for (name, format) in [("text", Format::Text), ("json", Format::Json), ("raw", Format::Raw)] {
+        let time = print(&events, format);
+        println!("{name:<10}{time:>10.0}");
+        ratios.add(format!("run_176B_{name}_ns"), time);
+    }
+}
+
+fn print(events: &[Process], format: Format) -> f64 {
+    let checked = Skeleton::parse(&fixture("bootstrap"), "bootstrap").unwrap().check("bootstrap").unwrap();
+    let mut printer = Printer::new(&checked, format).unwrap();
+    printer.set_time("12:00:00");
+    let (mut out, mut times) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        out.clear();
+        let start = Instant::now();
+        for event in events {
+            checked.deliver(0, black_box(event.bytes()), |event| printer.write(&event, &mut out));
+        }
+        if round >= 2 {
+            times.push(start.elapsed().as_secs_f64() * 1e9 / events.len() as f64);
+        }
+    }
+    assert!(out.len() > events.len() * 50, "they were printed");
+    median(times)
 }
 
 fn measure<E: Event + Serialize>(name: &str, skeleton: &str, events: &[E], ratios: &mut Ratios) {
