@@ -94,11 +94,28 @@ fn documents() -> Vec<Vec<u8>> {
 }
 
 fn object(input: &[u8]) -> bool {
-    Skeleton::from_object("x", input.to_vec(), "x.bpf.o").is_ok_and(generate)
+    Skeleton::from_object("x", input.to_vec(), "x.bpf.o").is_ok_and(|skeleton| {
+        if let Ok(checked) = skeleton.clone().check("x.bpf.o") {
+            examine(&checked);
+        }
+        generate(skeleton)
+    })
+}
+
+/// What the doctor reads of an object beyond the rest: instructions and CO-RE relocations.
+fn examine(checked: &Checked) {
+    let calls = checked.calls().unwrap_or_default();
+    for (index, function) in calls.functions.iter().enumerate() {
+        assert_eq!(calls.at(function.section, function.range.start), Some(index));
+        assert!(calls.reached(index).contains(&index));
+    }
+    for relocation in checked.relocations().unwrap_or_default() {
+        assert!(checked.layouts.btf.contains(relocation.ty));
+    }
 }
 
 fn objects() -> Vec<Vec<u8>> {
-    ["kinds", "maps", "refused", "streams"].map(|name| checked(name).skeleton.object.expect("fixtures have one")).to_vec()
+    ["doctor", "kinds", "maps", "refused", "streams"].map(|name| checked(name).skeleton.object.expect("fixtures have one")).to_vec()
 }
 
 /// A fixture, as the build script has it.

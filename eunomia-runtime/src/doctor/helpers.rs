@@ -83,8 +83,9 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     // By helper, then by type: the programs of one type can all call it or none can.
     let mut callers = BTreeMap::<(u32, u32), Vec<&Program>>::new();
     for program in &patient.programs {
-        for helper in program.reached(&patient.calls).flat_map(|function| &function.helpers) {
-            callers.entry((*helper, program.ty as u32)).or_default().push(program);
+        let helpers: BTreeSet<u32> = program.reached(&patient.calls).flat_map(|function| &function.helpers).copied().collect();
+        for helper in helpers {
+            callers.entry((helper, program.ty as u32)).or_default().push(program);
         }
     }
     let (mut there, mut perhaps, mut untold) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::<String, BTreeSet<u32>>::new());
@@ -96,7 +97,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
             Answer::Untold(why) => _ = untold.entry(why).or_default().insert(helper),
             Answer::No => {
                 let callers = list(programs.iter().map(|program| program.name.as_str()));
-                let loaded = programs.iter().any(|program| program.autoload);
+                let required = programs.iter().any(|program| program.autoload && !program.asks);
                 let guarded = programs.iter().all(|program| program.asks);
                 let found = format!("this kernel has none for {} programs; called by {callers}", super::programs::type_name(ty));
                 let todo = if guarded {
@@ -105,7 +106,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
                 } else {
                     "the verifier refuses these programs if they can reach the call: switch them off, or run a kernel that has it"
                 };
-                checks.push(check::missing(name(helper), loaded && !guarded, found, todo));
+                checks.push(check::missing(name(helper), required, found, todo));
             }
         }
     }

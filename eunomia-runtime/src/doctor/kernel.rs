@@ -17,6 +17,12 @@ pub(super) struct Kernel {
 const BTF: &str = "/sys/kernel/btf";
 
 impl Kernel {
+    /// A kernel of these types and no modules.
+    #[cfg(test)]
+    pub(super) fn of(types: KernelTypes) -> Self {
+        Self { types: OnceCell::from(Ok((String::new(), types))), modules: OnceCell::from(Vec::new()), symbols: OnceCell::new() }
+    }
+
     /// Its types, and where they were read; else why they were not.
     pub(super) fn types(&self) -> Result<&(String, KernelTypes), &String> {
         self.types.get_or_init(read_types).as_ref()

@@ -1,7 +1,7 @@
 //! Can this kernel run this object, and if not, why?
 //!
-//! [`preflight`](crate::preflight()) says what this process may do with BPF at all; [`examine`] says what one object needs beyond that: types of
-//! programs and maps, helpers, the kernel's functions, types and configuration, and the places that its programs are attached to.
+//! [`preflight`](crate::preflight()) says what this process may do with BPF at all; [`examine`] says what one object needs beyond that:
+//! types of programs and maps, helpers, the kernel's functions, types and configuration, and the places that its programs are attached to.
 //!
 //! ```no_run
 //! # fn main() -> eunomia_runtime::Result<()> {
