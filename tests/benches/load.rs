@@ -26,7 +26,7 @@ fn main() {
 
         let checked = checked.clone();
         let start = Instant::now();
-        let btf = cache.file(&checked).unwrap();
+        let btf = cache.file(checked.skeleton.object.as_deref().unwrap()).unwrap();
         let attached = checked.open(btf.as_deref()).unwrap().load().unwrap().attach().unwrap();
         cached.push(start.elapsed().as_secs_f64() * 1e3);
         drop(attached);

@@ -24,17 +24,19 @@ pub(crate) fn instructions_are_those_of_the_whole() -> Outcome {
     let folder = tempfile::tempdir()?;
     let cache = BtfCache::new(folder.path().join("cache"))?;
     let checked = Skeleton::from_file("bpf/bootstrap.json")?.check("bootstrap")?;
-    let path = cache.file(&checked)?.ok_or("the object reads fields of the kernel")?;
+    let object = checked.skeleton.object.clone().unwrap_or_default();
+    let path = cache.file(&object)?.ok_or("the object reads fields of the kernel")?;
     let bytes = fs::read(&path)?;
     assert!(bytes.len() < 100_000, "{}", bytes.len());
     assert_eq!(tags(checked.clone().open(Some(&path))?)?, tags(checked.clone().open(None)?)?);
     // The file is used again as it is, whatever is in it, and another object has another.
     fs::write(&path, "")?;
-    assert_eq!(cache.file(&checked)?.as_ref(), Some(&path));
+    assert_eq!(cache.file(&object)?.as_ref(), Some(&path));
     let unreadable = checked.open(Some(&path))?.load().unwrap_err().to_string();
     assert!(unreadable.starts_with("load the BPF object `bootstrap`: "), "{unreadable}");
-    let other = Skeleton::from_file("bpf/streams.json")?.check("streams")?;
+    let other = Skeleton::from_file("bpf/streams.json")?.object.unwrap_or_default();
     assert_eq!(cache.file(&other)?, None, "it reads none");
+    assert!(cache.file(b"no object").is_err());
     Ok(())
 }
 

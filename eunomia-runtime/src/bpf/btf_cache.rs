@@ -11,7 +11,7 @@ use std::{
 
 use super::kernel_btf::OF_KERNEL;
 use crate::{
-    Error, Result,
+    Error, Result, Skeleton,
     object::{Checked, RelocationKind, essential, minimal},
 };
 
@@ -22,7 +22,8 @@ use crate::{
 /// use eunomia_runtime::{Skeleton, bpf::BtfCache};
 ///
 /// let checked = Skeleton::from_file("bootstrap.json")?.check("bootstrap.json")?;
-/// let btf = BtfCache::new("/var/cache/tracer")?.file(&checked)?;
+/// let object = checked.skeleton.object.as_deref().unwrap_or_default();
+/// let btf = BtfCache::new("/var/cache/tracer")?.file(object)?;
 /// let skel = checked.open(btf.as_deref())?.load()?.attach()?;
 /// # Ok(())
 /// # }
@@ -55,21 +56,22 @@ impl BtfCache {
         Err(Error::Value { name: folder.display().to_string(), why })
     }
 
-    /// The file for an object and the running kernel, to open the object with ([`Checked::open`], [`super::Open::for_kernel`]); it is made
-    /// where there is none. `None` where the object is to be opened without one: it looks at no types of the kernel, at those of a module or
+    /// The file for an object and the running kernel, to open the object with ([`Checked::open`], [`super::Open::for_kernel`], and a generated
+    /// module's `open_for`, whose object is its `OBJECT`); it is made where there is none, and only then the object is read. `None` where the object is to be opened without one: it looks at no types of the kernel, at those of a module or
     /// at their numbers, or the kernel has no BTF of its own.
     ///
     /// # Errors
-    /// [`Error::File`] where it cannot be written.
-    pub fn file(&self, checked: &Checked) -> Result<Option<PathBuf>> {
+    /// [`Error::File`] where it cannot be written, [`Error::Input`] where the object cannot be read.
+    pub fn file(&self, object: &[u8]) -> Result<Option<PathBuf>> {
         let Some(kernel) = kernel() else { return Ok(None) };
-        let mut object = DefaultHasher::new();
-        checked.skeleton.object.hash(&mut object);
-        let path = self.folder.join(format!("{kernel:016x}-{:016x}.btf", object.finish()));
+        let mut hasher = DefaultHasher::new();
+        object.hash(&mut hasher);
+        let path = self.folder.join(format!("{kernel:016x}-{:016x}.btf", hasher.finish()));
         if path.is_file() {
             return Ok(Some(path));
         }
-        let Some(names) = names(checked) else { return Ok(None) };
+        let checked = Skeleton::from_object("object", object.to_vec(), "object")?.check("object")?;
+        let Some(names) = names(&checked) else { return Ok(None) };
         // Whoever cannot read it cannot load either, and is told so then.
         let Some(btf) = fs::read(OF_KERNEL).ok().and_then(|btf| minimal(&btf, &names)) else { return Ok(None) };
         write(&path, &btf).map_err(|source| Error::File { path: path.clone(), source })?;

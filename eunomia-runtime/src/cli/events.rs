@@ -25,7 +25,7 @@ use crate::{
 pub(super) fn open(input: &Input, kernel: &Kernel, args: &[OsString], command: &str) -> Result<Open, Failure> {
     let checked = input.document.check()?;
     let btf = match (input.kernel_btf(kernel.btf.as_deref())?, &kernel.btf_cache) {
-        (None, Some(folder)) => BtfCache::new(folder)?.file(&checked)?,
+        (None, Some(folder)) => BtfCache::new(folder)?.file(checked.skeleton.object.as_deref().unwrap_or_default())?,
         (btf, _) => btf,
     };
     let open = checked.open(btf.as_deref())?;
