@@ -148,9 +148,10 @@ macro_rules! plain {
     };
     (unsafe $name:ident: $($type:ty,)*) => {
         const _: () = {
+            // Named as no type of a field is: names of items in macros meet those around them.
             #[repr(C, packed)]
-            struct Packed($($crate::__private::Whole<$type>,)*);
-            $crate::__private::unpadded::<$name, Packed>();
+            struct __Packed($($crate::__private::Whole<$type>,)*);
+            $crate::__private::unpadded::<$name, __Packed>();
         };
         // SAFETY: the fields are plain, and all bytes are theirs.
         unsafe impl $crate::sample::Plain for $name {}
