@@ -17,25 +17,23 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Argument<'a> {
     pub(crate) field: Ident,
-    /// The method that returns the variable's section.
-    pub(crate) section: Ident,
-    /// The variable's handle there.
-    pub(crate) variable: Ident,
+    /// The section that the variable is in.
+    pub(crate) section: &'a str,
     pub(crate) read: object::Argument<'a>,
 }
 
 /// The options of the variables of `sections`.
 pub(crate) fn decide<'a>(arguments: Vec<object::Argument<'a>>, sections: &[Section<'a>]) -> Vec<Argument<'a>> {
     // Two sections may have variables of one name; the place in memory tells which is meant.
-    let mut handles: HashMap<*const Variable, (&Ident, &Ident)> = HashMap::new();
-    for section in sections {
-        handles.extend(section.variables.iter().map(|(ident, variable)| (std::ptr::from_ref(*variable), (&section.method, ident))));
+    let mut places: HashMap<*const Variable, &'a str> = HashMap::new();
+    for Section { section, variables, .. } in sections {
+        places.extend(variables.iter().map(|(_, variable)| (std::ptr::from_ref(*variable), section.name.as_str())));
     }
     let mut fields = Scope::default();
     let arguments = arguments.into_iter().filter_map(|read| {
-        let (section, variable) = handles.get(&std::ptr::from_ref(read.variable)).copied()?;
+        let section = places.get(&std::ptr::from_ref(read.variable)).copied()?;
         let field = fields.claim(verbatim(&read.variable.name));
-        Some(Argument { field, section: section.clone(), variable: variable.clone(), read })
+        Some(Argument { field, section, read })
     });
     arguments.collect()
 }
@@ -47,11 +45,6 @@ impl Argument<'_> {
 
     pub(crate) fn is_bool(&self) -> bool {
         matches!(self.read.arg.scalar, Scalar::Bool(_))
-    }
-
-    /// Whether the handle is of another type than the field: a `bool`, or a variable that no reference can be to.
-    pub(crate) fn converts(&self, types: &Types<'_>) -> bool {
-        self.is_bool() || !self.read.variable.offset.is_multiple_of(types.align(self.ty()))
     }
 
     /// The default as an expression.

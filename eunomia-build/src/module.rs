@@ -326,7 +326,7 @@ fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: 
                 return Map { field, def, ty, made: quote!(loaded.struct_ops(#name)?) };
             }
             let ty = handles::Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }.handle(def, &quote!('a));
-            Map { field, def, ty, made: quote!(loaded.map(#name)?.into_typed()?) }
+            Map { field, def, ty, made: quote!(loaded.typed_map(#name)?) }
         })
         .collect()
 }

@@ -10,6 +10,7 @@ pub use crate::sample::{
     access::{bits, get, set, set_bits, tag, view, view_mut},
     line::{Fielded, braced, constant, debug, line},
     outcome::unknown_map,
+    plain::{Whole, layout, unpadded},
     with_entry, with_event, with_tail,
 };
 

@@ -32,10 +32,16 @@ pub mod arena {
                 pub y: i32,
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<Point>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Point>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Point, x)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Point, y)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "x", "y"],
+            [
+                ::core::mem::size_of::<Point>(),
+                ::core::mem::align_of::<Point>(),
+                ::core::mem::offset_of!(Point, x),
+                ::core::mem::offset_of!(Point, y),
+            ],
+            [8, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Point {
             const C_NAME: &'static str = "struct point";
         }
@@ -170,7 +176,7 @@ pub mod arena {
             pub fn arena(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Arena<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Arena::new(self.object.section(".addr_space.1")?)
+                self.object.sized_section(".addr_space.1").map(Arena::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -179,18 +185,40 @@ pub mod arena {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.arena()?;
-                section.counter.set(args.counter)?;
-                section.ready.set(::core::convert::Into::into(args.ready))?;
-                let section = self.bss()?;
-                section.seen.set(args.seen)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".addr_space.1",
+                                "counter",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.counter),
+                            ),
+                            (
+                                ".addr_space.1",
+                                "ready",
+                                4016,
+                                ::eunomia_runtime::sample::Plain::bytes(
+                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                        bool,
+                                    >>::from(args.ready),
+                                ),
+                            ),
+                            (
+                                ".bss",
+                                "seen",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.seen),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -226,7 +254,7 @@ pub mod arena {
             pub fn arena(
                 &self,
             ) -> ::eunomia_runtime::Result<Arena<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Arena::new(self.object.section(".addr_space.1")?)
+                self.object.sized_section(".addr_space.1").map(Arena::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -235,7 +263,7 @@ pub mod arena {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -285,17 +313,14 @@ pub mod arena {
             >,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Arena<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<4032>(".addr_space.1")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4032>) -> Self {
+                Self {
                     counter: section.at::<_, 0>(),
                     corner: section.at::<_, 8>(),
                     table: section.at::<_, 16>(),
                     ready: section.at::<_, 4016>(),
                     place: section.at::<_, 4024>(),
-                })
+                }
             }
         }
         /// The variables of the section `.bss`, 8 bytes.
@@ -305,11 +330,8 @@ pub mod arena {
             pub seen: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<8>(".bss")?;
-                ::core::result::Result::Ok(Self { seen: section.at::<_, 0>() })
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 8>) -> Self {
+                Self { seen: section.at::<_, 0>() }
             }
         }
         /// The maps.
@@ -323,7 +345,7 @@ pub mod arena {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    memory: loaded.map("memory")?.into_typed()?,
+                    memory: loaded.typed_map("memory")?,
                 })
             }
         }
@@ -357,7 +379,7 @@ pub mod arena {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    run: loaded.program("run")?.into_kind()?,
+                    run: loaded.program_of("run")?,
                 })
             }
         }

@@ -159,10 +159,16 @@ pub mod args {
                 pub b: i32,
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<Pair>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Pair>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Pair, a)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Pair, b)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "a", "b"],
+            [
+                ::core::mem::size_of::<Pair>(),
+                ::core::mem::align_of::<Pair>(),
+                ::core::mem::offset_of!(Pair, a),
+                ::core::mem::offset_of!(Pair, b),
+            ],
+            [8, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Pair {
             const C_NAME: &'static str = "struct pair";
         }
@@ -563,7 +569,7 @@ pub mod args {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Rodata::new(self.object.section(".rodata")?)
+                self.object.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -572,7 +578,7 @@ pub mod args {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(self.object.section(".data")?)
+                self.object.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -581,42 +587,186 @@ pub mod args {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.rodata()?;
-                section.i8.set(args.i8)?;
-                section.u8.set(args.u8)?;
-                section.i16.set(args.i16)?;
-                section.u16.set(args.u16)?;
-                section.i32.set(args.i32)?;
-                section.u32.set(args.u32)?;
-                section.i64.set(args.i64)?;
-                section.u64.set(args.u64)?;
-                section.i128.set(args.i128)?;
-                section.u128.set(args.u128)?;
-                section.f32.set(args.f32)?;
-                section.f64.set(args.f64)?;
-                section.endless.set(args.endless)?;
-                section.off.set(::core::convert::Into::into(args.off))?;
-                section.on.set(::core::convert::Into::into(args.on))?;
-                section.quiet.set(::core::convert::Into::into(args.quiet))?;
-                section.level.set(args.level)?;
-                section.nameless.set(args.nameless)?;
-                section.comm.set(args.comm)?;
-                section.raw.set(args.raw)?;
-                section.r#match.set(args.r#match)?;
-                let section = self.data()?;
-                section.in_data.set(args.in_data)?;
-                let section = self.bss()?;
-                section.in_bss.set(args.in_bss)?;
-                section.sum.set(args.sum)?;
-                section.first.set(args.first)?;
-                section.label.set(args.label)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".rodata",
+                                "i8",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.i8),
+                            ),
+                            (
+                                ".rodata",
+                                "u8",
+                                1,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.u8),
+                            ),
+                            (
+                                ".rodata",
+                                "i16",
+                                2,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.i16),
+                            ),
+                            (
+                                ".rodata",
+                                "u16",
+                                4,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.u16),
+                            ),
+                            (
+                                ".rodata",
+                                "i32",
+                                8,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.i32),
+                            ),
+                            (
+                                ".rodata",
+                                "u32",
+                                12,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.u32),
+                            ),
+                            (
+                                ".rodata",
+                                "i64",
+                                16,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.i64),
+                            ),
+                            (
+                                ".rodata",
+                                "u64",
+                                24,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.u64),
+                            ),
+                            (
+                                ".rodata",
+                                "i128",
+                                32,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.i128),
+                            ),
+                            (
+                                ".rodata",
+                                "u128",
+                                48,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.u128),
+                            ),
+                            (
+                                ".rodata",
+                                "f32",
+                                64,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.f32),
+                            ),
+                            (
+                                ".rodata",
+                                "f64",
+                                72,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.f64),
+                            ),
+                            (
+                                ".rodata",
+                                "endless",
+                                80,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.endless),
+                            ),
+                            (
+                                ".rodata",
+                                "off",
+                                88,
+                                ::eunomia_runtime::sample::Plain::bytes(
+                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                        bool,
+                                    >>::from(args.off),
+                                ),
+                            ),
+                            (
+                                ".rodata",
+                                "on",
+                                89,
+                                ::eunomia_runtime::sample::Plain::bytes(
+                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                        bool,
+                                    >>::from(args.on),
+                                ),
+                            ),
+                            (
+                                ".rodata",
+                                "quiet",
+                                90,
+                                ::eunomia_runtime::sample::Plain::bytes(
+                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                        bool,
+                                    >>::from(args.quiet),
+                                ),
+                            ),
+                            (
+                                ".rodata",
+                                "level",
+                                92,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.level),
+                            ),
+                            (
+                                ".rodata",
+                                "nameless",
+                                96,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.nameless),
+                            ),
+                            (
+                                ".rodata",
+                                "comm",
+                                100,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.comm),
+                            ),
+                            (
+                                ".rodata",
+                                "raw",
+                                116,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.raw),
+                            ),
+                            (
+                                ".rodata",
+                                "match",
+                                120,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.r#match),
+                            ),
+                            (
+                                ".data",
+                                "in_data",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.in_data),
+                            ),
+                            (
+                                ".bss",
+                                "in_bss",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.in_bss),
+                            ),
+                            (
+                                ".bss",
+                                "sum",
+                                8,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.sum),
+                            ),
+                            (
+                                ".bss",
+                                "first",
+                                16,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.first),
+                            ),
+                            (
+                                ".bss",
+                                "label",
+                                17,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.label),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -652,7 +802,7 @@ pub mod args {
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                Rodata::new(self.object.section(".rodata")?)
+                self.object.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, shared with the programs.
             ///
@@ -661,7 +811,7 @@ pub mod args {
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(self.object.section(".data")?)
+                self.object.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -670,7 +820,7 @@ pub mod args {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The programs.
             ///
@@ -749,11 +899,8 @@ pub mod args {
             pub r#match: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<124>(".rodata")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 124>) -> Self {
+                Self {
                     i8: section.at::<_, 0>(),
                     u8: section.at::<_, 1>(),
                     i16: section.at::<_, 2>(),
@@ -775,7 +922,7 @@ pub mod args {
                     comm: section.at::<_, 100>(),
                     raw: section.at::<_, 116>(),
                     r#match: section.at::<_, 120>(),
-                })
+                }
             }
         }
         /// The variables of the section `.data`, 4 bytes.
@@ -785,13 +932,10 @@ pub mod args {
             pub in_data: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<4>(".data")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
+                Self {
                     in_data: section.at::<_, 0>(),
-                })
+                }
             }
         }
         /// The variables of the section `.bss`, 5052 bytes.
@@ -821,11 +965,8 @@ pub mod args {
             >,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<5052>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 5052>) -> Self {
+                Self {
                     in_bss: section.at::<_, 0>(),
                     sum: section.at::<_, 8>(),
                     first: section.at::<_, 16>(),
@@ -833,7 +974,7 @@ pub mod args {
                     pair: section.at::<_, 28>(),
                     numbers: section.at::<_, 36>(),
                     buffer: section.at::<_, 52>(),
-                })
+                }
             }
         }
         /// The programs before they are loaded.
@@ -866,7 +1007,7 @@ pub mod args {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    add: loaded.program("add")?.into_kind()?,
+                    add: loaded.program_of("add")?,
                 })
             }
         }

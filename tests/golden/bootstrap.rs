@@ -46,16 +46,33 @@ pub mod bootstrap {
                 pub __pad_172: ::eunomia_runtime::__private::Padding<4>,
             }
         }
-        const _: [(); 176] = [(); ::core::mem::size_of::<Event>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<Event>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Event, pid)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Event, ppid)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Event, exit_code)];
-        const _: [(); 16] = [(); ::core::mem::offset_of!(Event, duration_ns)];
-        const _: [(); 24] = [(); ::core::mem::offset_of!(Event, comm)];
-        const _: [(); 40] = [(); ::core::mem::offset_of!(Event, filename)];
-        const _: [(); 167] = [(); ::core::mem::offset_of!(Event, exit_event)];
-        const _: [(); 168] = [(); ::core::mem::offset_of!(Event, et)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            [
+                "size",
+                "alignment",
+                "pid",
+                "ppid",
+                "exit_code",
+                "duration_ns",
+                "comm",
+                "filename",
+                "exit_event",
+                "et",
+            ],
+            [
+                ::core::mem::size_of::<Event>(),
+                ::core::mem::align_of::<Event>(),
+                ::core::mem::offset_of!(Event, pid),
+                ::core::mem::offset_of!(Event, ppid),
+                ::core::mem::offset_of!(Event, exit_code),
+                ::core::mem::offset_of!(Event, duration_ns),
+                ::core::mem::offset_of!(Event, comm),
+                ::core::mem::offset_of!(Event, filename),
+                ::core::mem::offset_of!(Event, exit_event),
+                ::core::mem::offset_of!(Event, et),
+            ],
+            [176, 8, 0, 4, 8, 16, 24, 40, 167, 168],
+        );
         impl ::eunomia_runtime::sample::Event for Event {
             const C_NAME: &'static str = "struct event";
         }
@@ -368,7 +385,7 @@ pub mod bootstrap {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Rodata::new(self.object.section(".rodata")?)
+                self.object.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -377,17 +394,30 @@ pub mod bootstrap {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.rodata()?;
-                section.min_duration_ns.set(args.min_duration_ns)?;
-                let section = self.bss()?;
-                section.dropped.set(args.dropped)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".rodata",
+                                "min_duration_ns",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.min_duration_ns),
+                            ),
+                            (
+                                ".bss",
+                                "dropped",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.dropped),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -423,7 +453,7 @@ pub mod bootstrap {
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                Rodata::new(self.object.section(".rodata")?)
+                self.object.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -432,7 +462,7 @@ pub mod bootstrap {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -536,13 +566,10 @@ pub mod bootstrap {
             pub min_duration_ns: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<8>(".rodata")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 8>) -> Self {
+                Self {
                     min_duration_ns: section.at::<_, 0>(),
-                })
+                }
             }
         }
         /// The variables of the section `.bss`, 16 bytes.
@@ -552,13 +579,10 @@ pub mod bootstrap {
             pub dropped: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<16>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 16>) -> Self {
+                Self {
                     dropped: section.at::<_, 0>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -574,7 +598,7 @@ pub mod bootstrap {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    exec_start: loaded.map("exec_start")?.into_typed()?,
+                    exec_start: loaded.typed_map("exec_start")?,
                     rb: loaded.ring_buffer("rb")?,
                 })
             }
@@ -623,8 +647,8 @@ pub mod bootstrap {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    handle_exec: loaded.program("handle_exec")?.into_kind()?,
-                    handle_exit: loaded.program("handle_exit")?.into_kind()?,
+                    handle_exec: loaded.program_of("handle_exec")?,
+                    handle_exit: loaded.program_of("handle_exit")?,
                 })
             }
         }

@@ -77,15 +77,24 @@ pub mod congestion {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.bss()?;
-                section.acknowledged.set(args.acknowledged)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".bss",
+                                "acknowledged",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.acknowledged),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -121,7 +130,7 @@ pub mod congestion {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -159,13 +168,10 @@ pub mod congestion {
             pub acknowledged: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<8>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 8>) -> Self {
+                Self {
                     acknowledged: section.at::<_, 0>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -238,9 +244,9 @@ pub mod congestion {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    ssthresh: loaded.program("ssthresh")?.into_kind()?,
-                    cong_avoid: loaded.program("cong_avoid")?.into_kind()?,
-                    undo_cwnd: loaded.program("undo_cwnd")?.into_kind()?,
+                    ssthresh: loaded.program_of("ssthresh")?,
+                    cong_avoid: loaded.program_of("cong_avoid")?,
+                    undo_cwnd: loaded.program_of("undo_cwnd")?,
                 })
             }
         }

@@ -101,17 +101,36 @@ pub mod hooks {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.bss()?;
-                section.wanted_tgid.set(args.wanted_tgid)?;
-                section.runs.set(args.runs)?;
-                section.cookies.set(args.cookies)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".bss",
+                                "wanted_tgid",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.wanted_tgid),
+                            ),
+                            (
+                                ".bss",
+                                "runs",
+                                8,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.runs),
+                            ),
+                            (
+                                ".bss",
+                                "cookies",
+                                16,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.cookies),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -147,7 +166,7 @@ pub mod hooks {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -189,15 +208,12 @@ pub mod hooks {
             pub cookies: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<24>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 24>) -> Self {
+                Self {
                     wanted_tgid: section.at::<_, 0>(),
                     runs: section.at::<_, 8>(),
                     cookies: section.at::<_, 16>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -213,8 +229,8 @@ pub mod hooks {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    sockets: loaded.map("sockets")?.into_typed()?,
-                    table: loaded.map("table")?.into_typed()?,
+                    sockets: loaded.typed_map("sockets")?,
+                    table: loaded.typed_map("table")?,
                 })
             }
         }
@@ -474,24 +490,24 @@ pub mod hooks {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    take: loaded.program("take")?.into_kind()?,
-                    choose: loaded.program("choose")?.into_kind()?,
-                    receive: loaded.program("receive")?.into_kind()?,
-                    send: loaded.program("send")?.into_kind()?,
-                    read_sysctl: loaded.program("read_sysctl")?.into_kind()?,
-                    look_up: loaded.program("look_up")?.into_kind()?,
-                    classify: loaded.program("classify")?.into_kind()?,
-                    on_exec: loaded.program("on_exec")?.into_kind()?,
-                    on_raw_exec: loaded.program("on_raw_exec")?.into_kind()?,
-                    list: loaded.program("list")?.into_kind()?,
-                    filter: loaded.program("filter")?.into_kind()?,
-                    on_calls: loaded.program("on_calls")?.into_kind()?,
-                    on_function: loaded.program("on_function")?.into_kind()?,
-                    on_functions: loaded.program("on_functions")?.into_kind()?,
-                    on_syscall: loaded.program("on_syscall")?.into_kind()?,
-                    pass: loaded.program("pass")?.into_kind()?,
-                    other_verdict: loaded.program("other_verdict")?.into_kind()?,
-                    called: loaded.program("called")?.into_kind()?,
+                    take: loaded.program_of("take")?,
+                    choose: loaded.program_of("choose")?,
+                    receive: loaded.program_of("receive")?,
+                    send: loaded.program_of("send")?,
+                    read_sysctl: loaded.program_of("read_sysctl")?,
+                    look_up: loaded.program_of("look_up")?,
+                    classify: loaded.program_of("classify")?,
+                    on_exec: loaded.program_of("on_exec")?,
+                    on_raw_exec: loaded.program_of("on_raw_exec")?,
+                    list: loaded.program_of("list")?,
+                    filter: loaded.program_of("filter")?,
+                    on_calls: loaded.program_of("on_calls")?,
+                    on_function: loaded.program_of("on_function")?,
+                    on_functions: loaded.program_of("on_functions")?,
+                    on_syscall: loaded.program_of("on_syscall")?,
+                    pass: loaded.program_of("pass")?,
+                    other_verdict: loaded.program_of("other_verdict")?,
+                    called: loaded.program_of("called")?,
                 })
             }
         }

@@ -32,10 +32,16 @@ pub mod kinds {
                 pub y: i32,
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<Point>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Point>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Point, x)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Point, y)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "x", "y"],
+            [
+                ::core::mem::size_of::<Point>(),
+                ::core::mem::align_of::<Point>(),
+                ::core::mem::offset_of!(Point, x),
+                ::core::mem::offset_of!(Point, y),
+            ],
+            [8, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Point {
             const C_NAME: &'static str = "struct point";
         }
@@ -98,10 +104,16 @@ pub mod kinds {
                 pub at: Point,
             }
         }
-        const _: [(); 12] = [(); ::core::mem::size_of::<MarkerT>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<MarkerT>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(MarkerT, id)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(MarkerT, at)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "id", "at"],
+            [
+                ::core::mem::size_of::<MarkerT>(),
+                ::core::mem::align_of::<MarkerT>(),
+                ::core::mem::offset_of!(MarkerT, id),
+                ::core::mem::offset_of!(MarkerT, at),
+            ],
+            [12, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for MarkerT {
             const C_NAME: &'static str = "marker_t";
         }
@@ -352,35 +364,74 @@ pub mod kinds {
                 pub function: ::eunomia_runtime::sample::KernelPtr,
             }
         }
-        const _: [(); 528] = [(); ::core::mem::size_of::<Kinds>()];
-        const _: [(); 16] = [(); ::core::mem::align_of::<Kinds>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Kinds, u8)];
-        const _: [(); 1] = [(); ::core::mem::offset_of!(Kinds, i8)];
-        const _: [(); 2] = [(); ::core::mem::offset_of!(Kinds, u16)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Kinds, i16)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Kinds, u32)];
-        const _: [(); 12] = [(); ::core::mem::offset_of!(Kinds, i32)];
-        const _: [(); 16] = [(); ::core::mem::offset_of!(Kinds, u64)];
-        const _: [(); 24] = [(); ::core::mem::offset_of!(Kinds, i64)];
-        const _: [(); 32] = [(); ::core::mem::offset_of!(Kinds, u128)];
-        const _: [(); 48] = [(); ::core::mem::offset_of!(Kinds, i128)];
-        const _: [(); 64] = [(); ::core::mem::offset_of!(Kinds, flag)];
-        const _: [(); 65] = [(); ::core::mem::offset_of!(Kinds, flags)];
-        const _: [(); 68] = [(); ::core::mem::offset_of!(Kinds, text)];
-        const _: [(); 78] = [(); ::core::mem::offset_of!(Kinds, lines)];
-        const _: [(); 92] = [(); ::core::mem::offset_of!(Kinds, f32)];
-        const _: [(); 96] = [(); ::core::mem::offset_of!(Kinds, f64)];
-        const _: [(); 104] = [(); ::core::mem::offset_of!(Kinds, color)];
-        const _: [(); 108] = [(); ::core::mem::offset_of!(Kinds, level)];
-        const _: [(); 112] = [(); ::core::mem::offset_of!(Kinds, wide)];
-        const _: [(); 120] = [(); ::core::mem::offset_of!(Kinds, size)];
-        const _: [(); 124] = [(); ::core::mem::offset_of!(Kinds, point)];
-        const _: [(); 132] = [(); ::core::mem::offset_of!(Kinds, markers)];
-        const _: [(); 156] = [(); ::core::mem::offset_of!(Kinds, grid)];
-        const _: [(); 184] = [(); ::core::mem::offset_of!(Kinds, numbers)];
-        const _: [(); 504] = [(); ::core::mem::offset_of!(Kinds, pointer)];
-        const _: [(); 512] = [(); ::core::mem::offset_of!(Kinds, self_)];
-        const _: [(); 520] = [(); ::core::mem::offset_of!(Kinds, function)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            [
+                "size",
+                "alignment",
+                "u8",
+                "i8",
+                "u16",
+                "i16",
+                "u32",
+                "i32",
+                "u64",
+                "i64",
+                "u128",
+                "i128",
+                "flag",
+                "flags",
+                "text",
+                "lines",
+                "f32",
+                "f64",
+                "color",
+                "level",
+                "wide",
+                "size",
+                "point",
+                "markers",
+                "grid",
+                "numbers",
+                "pointer",
+                "self_",
+                "function",
+            ],
+            [
+                ::core::mem::size_of::<Kinds>(),
+                ::core::mem::align_of::<Kinds>(),
+                ::core::mem::offset_of!(Kinds, u8),
+                ::core::mem::offset_of!(Kinds, i8),
+                ::core::mem::offset_of!(Kinds, u16),
+                ::core::mem::offset_of!(Kinds, i16),
+                ::core::mem::offset_of!(Kinds, u32),
+                ::core::mem::offset_of!(Kinds, i32),
+                ::core::mem::offset_of!(Kinds, u64),
+                ::core::mem::offset_of!(Kinds, i64),
+                ::core::mem::offset_of!(Kinds, u128),
+                ::core::mem::offset_of!(Kinds, i128),
+                ::core::mem::offset_of!(Kinds, flag),
+                ::core::mem::offset_of!(Kinds, flags),
+                ::core::mem::offset_of!(Kinds, text),
+                ::core::mem::offset_of!(Kinds, lines),
+                ::core::mem::offset_of!(Kinds, f32),
+                ::core::mem::offset_of!(Kinds, f64),
+                ::core::mem::offset_of!(Kinds, color),
+                ::core::mem::offset_of!(Kinds, level),
+                ::core::mem::offset_of!(Kinds, wide),
+                ::core::mem::offset_of!(Kinds, size),
+                ::core::mem::offset_of!(Kinds, point),
+                ::core::mem::offset_of!(Kinds, markers),
+                ::core::mem::offset_of!(Kinds, grid),
+                ::core::mem::offset_of!(Kinds, numbers),
+                ::core::mem::offset_of!(Kinds, pointer),
+                ::core::mem::offset_of!(Kinds, self_),
+                ::core::mem::offset_of!(Kinds, function),
+            ],
+            [
+                528, 16, 0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 65, 68, 78, 92, 96, 104,
+                108, 112, 120, 124, 132, 156, 184, 504, 512, 520,
+            ],
+        );
         impl ::eunomia_runtime::sample::Event for Kinds {
             const C_NAME: &'static str = "struct kinds";
         }
@@ -973,7 +1024,7 @@ pub mod kinds {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Rodata::new(self.object.section(".rodata")?)
+                self.object.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -982,7 +1033,7 @@ pub mod kinds {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(self.object.section(".data")?)
+                self.object.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.data.my_sec`, to be set before loading.
             ///
@@ -991,7 +1042,7 @@ pub mod kinds {
             pub fn data_my_sec(
                 &mut self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                DataMySec::new(self.object.section(".data.my_sec")?)
+                self.object.sized_section(".data.my_sec").map(DataMySec::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -1000,30 +1051,104 @@ pub mod kinds {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.rodata()?;
-                section.ro_u8.set(args.ro_u8)?;
-                section.ro_flag.set(::core::convert::Into::into(args.ro_flag))?;
-                section.ro_text.set(args.ro_text)?;
-                section.ro_level.set(args.ro_level)?;
-                let section = self.data()?;
-                section.data_i32.set(args.data_i32)?;
-                section.data_f32.set(args.data_f32)?;
-                section.data_u128.set(args.data_u128)?;
-                let section = self.data_my_sec()?;
-                section.custom.set(args.custom)?;
-                let section = self.bss()?;
-                section.bss_u64.set(args.bss_u64)?;
-                section.seen_version.set(args.seen_version)?;
-                section.seen_hz.set(args.seen_hz)?;
-                section.seen_syscall.set(::core::convert::Into::into(args.seen_syscall))?;
-                section.bss_text.set(args.bss_text)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".rodata",
+                                "ro_u8",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.ro_u8),
+                            ),
+                            (
+                                ".rodata",
+                                "ro_flag",
+                                1,
+                                ::eunomia_runtime::sample::Plain::bytes(
+                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                        bool,
+                                    >>::from(args.ro_flag),
+                                ),
+                            ),
+                            (
+                                ".rodata",
+                                "ro_text",
+                                2,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.ro_text),
+                            ),
+                            (
+                                ".rodata",
+                                "ro_level",
+                                12,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.ro_level),
+                            ),
+                            (
+                                ".data",
+                                "data_i32",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.data_i32),
+                            ),
+                            (
+                                ".data",
+                                "data_f32",
+                                4,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.data_f32),
+                            ),
+                            (
+                                ".data",
+                                "data_u128",
+                                16,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.data_u128),
+                            ),
+                            (
+                                ".data.my_sec",
+                                "custom",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.custom),
+                            ),
+                            (
+                                ".bss",
+                                "bss_u64",
+                                8,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.bss_u64),
+                            ),
+                            (
+                                ".bss",
+                                "seen_version",
+                                16,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.seen_version),
+                            ),
+                            (
+                                ".bss",
+                                "seen_hz",
+                                20,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.seen_hz),
+                            ),
+                            (
+                                ".bss",
+                                "seen_syscall",
+                                24,
+                                ::eunomia_runtime::sample::Plain::bytes(
+                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                        bool,
+                                    >>::from(args.seen_syscall),
+                                ),
+                            ),
+                            (
+                                ".bss",
+                                "bss_text",
+                                25,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.bss_text),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -1059,7 +1184,7 @@ pub mod kinds {
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                Rodata::new(self.object.section(".rodata")?)
+                self.object.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, shared with the programs.
             ///
@@ -1068,7 +1193,7 @@ pub mod kinds {
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(self.object.section(".data")?)
+                self.object.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.data.my_sec`, shared with the programs.
             ///
@@ -1077,7 +1202,7 @@ pub mod kinds {
             pub fn data_my_sec(
                 &self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                DataMySec::new(self.object.section(".data.my_sec")?)
+                self.object.sized_section(".data.my_sec").map(DataMySec::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -1086,7 +1211,7 @@ pub mod kinds {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The variables of the section `.kconfig`, which the kernel has frozen.
             ///
@@ -1095,7 +1220,7 @@ pub mod kinds {
             pub fn kconfig(
                 &self,
             ) -> ::eunomia_runtime::Result<Kconfig<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                Kconfig::new(self.object.section(".kconfig")?)
+                self.object.sized_section(".kconfig").map(Kconfig::new)
             }
             /// The maps.
             ///
@@ -1217,18 +1342,15 @@ pub mod kinds {
             pub ro_array: ::eunomia_runtime::bpf::Variable<'a, [i32; 3], A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<36>(".rodata")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 36>) -> Self {
+                Self {
                     ro_u8: section.at::<_, 0>(),
                     ro_flag: section.at::<_, 1>(),
                     ro_text: section.at::<_, 2>(),
                     ro_level: section.at::<_, 12>(),
                     ro_point: section.at::<_, 16>(),
                     ro_array: section.at::<_, 24>(),
-                })
+                }
             }
         }
         /// The variables of the section `.data`, 32 bytes.
@@ -1242,15 +1364,12 @@ pub mod kinds {
             pub data_u128: ::eunomia_runtime::bpf::Variable<'a, u128, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<32>(".data")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 32>) -> Self {
+                Self {
                     data_i32: section.at::<_, 0>(),
                     data_f32: section.at::<_, 4>(),
                     data_u128: section.at::<_, 16>(),
-                })
+                }
             }
         }
         /// The variables of the section `.data.my_sec`, 4 bytes.
@@ -1260,13 +1379,10 @@ pub mod kinds {
             pub custom: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> DataMySec<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<4>(".data.my_sec")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
+                Self {
                     custom: section.at::<_, 0>(),
-                })
+                }
             }
         }
         /// The variables of the section `.bss`, 56 bytes.
@@ -1292,17 +1408,14 @@ pub mod kinds {
             >,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<56>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 56>) -> Self {
+                Self {
                     bss_u64: section.at::<_, 8>(),
                     seen_version: section.at::<_, 16>(),
                     seen_hz: section.at::<_, 20>(),
                     seen_syscall: section.at::<_, 24>(),
                     bss_text: section.at::<_, 25>(),
-                })
+                }
             }
         }
         /// The variables of the section `.kconfig`, 9 bytes.
@@ -1320,15 +1433,12 @@ pub mod kinds {
             >,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Kconfig<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<9>(".kconfig")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 9>) -> Self {
+                Self {
                     CONFIG_HZ: section.at::<_, 0>(),
                     LINUX_KERNEL_VERSION: section.at::<_, 4>(),
                     CONFIG_BPF_SYSCALL: section.at::<_, 8>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -1353,11 +1463,11 @@ pub mod kinds {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     rb: loaded.ring_buffer("rb")?,
-                    markers: loaded.map("markers")?.into_typed()?,
-                    by_color: loaded.map("by_color")?.into_typed()?,
-                    points: loaded.map("points")?.into_typed()?,
-                    sized: loaded.map("sized")?.into_typed()?,
-                    per_cpu: loaded.map("per_cpu")?.into_typed()?,
+                    markers: loaded.typed_map("markers")?,
+                    by_color: loaded.typed_map("by_color")?,
+                    points: loaded.typed_map("points")?,
+                    sized: loaded.typed_map("sized")?,
+                    per_cpu: loaded.typed_map("per_cpu")?,
                 })
             }
         }
@@ -1405,8 +1515,8 @@ pub mod kinds {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    sum: loaded.program("sum")?.into_kind()?,
-                    send: loaded.program("send")?.into_kind()?,
+                    sum: loaded.program_of("sum")?,
+                    send: loaded.program_of("send")?,
                 })
             }
         }

@@ -32,10 +32,16 @@ pub mod maps {
                 pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<Cell>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Cell>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Cell, id)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Cell, small)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "id", "small"],
+            [
+                ::core::mem::size_of::<Cell>(),
+                ::core::mem::align_of::<Cell>(),
+                ::core::mem::offset_of!(Cell, id),
+                ::core::mem::offset_of!(Cell, small),
+            ],
+            [8, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Cell {
             const C_NAME: &'static str = "struct cell";
         }
@@ -96,10 +102,16 @@ pub mod maps {
                 pub address: [u8; 4],
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<Prefix>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Prefix>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Prefix, bits)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Prefix, address)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "bits", "address"],
+            [
+                ::core::mem::size_of::<Prefix>(),
+                ::core::mem::align_of::<Prefix>(),
+                ::core::mem::offset_of!(Prefix, bits),
+                ::core::mem::offset_of!(Prefix, address),
+            ],
+            [8, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Prefix {
             const C_NAME: &'static str = "struct prefix";
         }
@@ -220,16 +232,30 @@ pub mod maps {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.bss()?;
-                section.called.set(args.called)?;
-                section.stack_id.set(args.stack_id)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".bss",
+                                "called",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.called),
+                            ),
+                            (
+                                ".bss",
+                                "stack_id",
+                                4,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.stack_id),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -265,7 +291,7 @@ pub mod maps {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -305,14 +331,11 @@ pub mod maps {
             pub stack_id: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<8>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 8>) -> Self {
+                Self {
                     called: section.at::<_, 0>(),
                     stack_id: section.at::<_, 4>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -366,23 +389,23 @@ pub mod maps {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    first: loaded.map("first")?.into_typed()?,
-                    outer: loaded.map("outer")?.into_typed()?,
-                    in_place: loaded.map("in_place")?.into_typed()?,
-                    per_cpu_array: loaded.map("per_cpu_array")?.into_typed()?,
-                    tables: loaded.map("tables")?.into_typed()?,
-                    calls: loaded.map("calls")?.into_typed()?,
-                    stacks: loaded.map("stacks")?.into_typed()?,
-                    hash: loaded.map("hash")?.into_typed()?,
-                    lru: loaded.map("lru")?.into_typed()?,
-                    per_cpu: loaded.map("per_cpu")?.into_typed()?,
-                    array: loaded.map("array")?.into_typed()?,
-                    queue: loaded.map("queue")?.into_typed()?,
-                    stack: loaded.map("stack")?.into_typed()?,
-                    trie: loaded.map("trie")?.into_typed()?,
-                    cgroups: loaded.map("cgroups")?.into_typed()?,
-                    sockets: loaded.map("sockets")?.into_typed()?,
-                    second: loaded.map("second")?.into_typed()?,
+                    first: loaded.typed_map("first")?,
+                    outer: loaded.typed_map("outer")?,
+                    in_place: loaded.typed_map("in_place")?,
+                    per_cpu_array: loaded.typed_map("per_cpu_array")?,
+                    tables: loaded.typed_map("tables")?,
+                    calls: loaded.typed_map("calls")?,
+                    stacks: loaded.typed_map("stacks")?,
+                    hash: loaded.typed_map("hash")?,
+                    lru: loaded.typed_map("lru")?,
+                    per_cpu: loaded.typed_map("per_cpu")?,
+                    array: loaded.typed_map("array")?,
+                    queue: loaded.typed_map("queue")?,
+                    stack: loaded.typed_map("stack")?,
+                    trie: loaded.typed_map("trie")?,
+                    cgroups: loaded.typed_map("cgroups")?,
+                    sockets: loaded.typed_map("sockets")?,
+                    second: loaded.typed_map("second")?,
                 })
             }
         }
@@ -444,9 +467,9 @@ pub mod maps {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    run: loaded.program("run")?.into_kind()?,
-                    tail: loaded.program("tail")?.into_kind()?,
-                    sample: loaded.program("sample")?.into_kind()?,
+                    run: loaded.program_of("run")?,
+                    tail: loaded.program_of("tail")?,
+                    sample: loaded.program_of("sample")?,
                 })
             }
         }

@@ -36,13 +36,19 @@ pub mod names {
                 pub r#gen: Mode,
             }
         }
-        const _: [(); 20] = [(); ::core::mem::size_of::<Type>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Type>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Type, self_)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Type, crate_)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Type, r#match)];
-        const _: [(); 12] = [(); ::core::mem::offset_of!(Type, Camel)];
-        const _: [(); 16] = [(); ::core::mem::offset_of!(Type, r#gen)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "self_", "crate_", "match", "Camel", "gen"],
+            [
+                ::core::mem::size_of::<Type>(),
+                ::core::mem::align_of::<Type>(),
+                ::core::mem::offset_of!(Type, self_),
+                ::core::mem::offset_of!(Type, crate_),
+                ::core::mem::offset_of!(Type, r#match),
+                ::core::mem::offset_of!(Type, Camel),
+                ::core::mem::offset_of!(Type, r#gen),
+            ],
+            [20, 4, 0, 4, 8, 12, 16],
+        );
         impl ::eunomia_runtime::sample::Event for Type {
             const C_NAME: &'static str = "struct type";
         }
@@ -326,7 +332,7 @@ pub mod names {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(self.object.section(".data")?)
+                self.object.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -335,17 +341,30 @@ pub mod names {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.data()?;
-                section.r#await.set(args.r#await)?;
-                let section = self.bss()?;
-                section.r#loop.set(args.r#loop)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".data",
+                                "await",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.r#await),
+                            ),
+                            (
+                                ".bss",
+                                "loop",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.r#loop),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -381,7 +400,7 @@ pub mod names {
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(self.object.section(".data")?)
+                self.object.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -390,7 +409,7 @@ pub mod names {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -494,13 +513,10 @@ pub mod names {
             pub r#await: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<4>(".data")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
+                Self {
                     r#await: section.at::<_, 0>(),
-                })
+                }
             }
         }
         /// The variables of the section `.bss`, 32 bytes.
@@ -512,14 +528,11 @@ pub mod names {
             pub super_: ::eunomia_runtime::bpf::Variable<'a, types::Type, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<32>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 32>) -> Self {
+                Self {
                     r#loop: section.at::<_, 0>(),
                     super_: section.at::<_, 4>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -535,7 +548,7 @@ pub mod names {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    r#impl: loaded.map("impl")?.into_typed()?,
+                    r#impl: loaded.typed_map("impl")?,
                     r#use: loaded.ring_buffer("use")?,
                 })
             }
@@ -570,7 +583,7 @@ pub mod names {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    r#move: loaded.program("move")?.into_kind()?,
+                    r#move: loaded.program_of("move")?,
                 })
             }
         }

@@ -32,10 +32,16 @@ pub mod newer {
                 pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<Cell>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Cell>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Cell, id)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Cell, small)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "id", "small"],
+            [
+                ::core::mem::size_of::<Cell>(),
+                ::core::mem::align_of::<Cell>(),
+                ::core::mem::offset_of!(Cell, id),
+                ::core::mem::offset_of!(Cell, small),
+            ],
+            [8, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Cell {
             const C_NAME: &'static str = "struct cell";
         }
@@ -96,10 +102,16 @@ pub mod newer {
                 pub payload: [u64; 24],
             }
         }
-        const _: [(); 200] = [(); ::core::mem::size_of::<Command>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<Command>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Command, number)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Command, payload)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "number", "payload"],
+            [
+                ::core::mem::size_of::<Command>(),
+                ::core::mem::align_of::<Command>(),
+                ::core::mem::offset_of!(Command, number),
+                ::core::mem::offset_of!(Command, payload),
+            ],
+            [200, 8, 0, 8],
+        );
         impl ::eunomia_runtime::sample::Event for Command {
             const C_NAME: &'static str = "struct command";
         }
@@ -234,17 +246,36 @@ pub mod newer {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.bss()?;
-                section.received.set(args.received)?;
-                section.broken.set(args.broken)?;
-                section.numbers.set(args.numbers)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".bss",
+                                "received",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.received),
+                            ),
+                            (
+                                ".bss",
+                                "broken",
+                                8,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.broken),
+                            ),
+                            (
+                                ".bss",
+                                "numbers",
+                                16,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.numbers),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -280,7 +311,7 @@ pub mod newer {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -324,16 +355,13 @@ pub mod newer {
             pub last: ::eunomia_runtime::bpf::Variable<'a, types::Command, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<224>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 224>) -> Self {
+                Self {
                     received: section.at::<_, 0>(),
                     broken: section.at::<_, 8>(),
                     numbers: section.at::<_, 16>(),
                     last: section.at::<_, 24>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -352,8 +380,8 @@ pub mod newer {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     commands: loaded.user_ring_buffer("commands")?,
-                    bloom: loaded.map("bloom")?.into_typed()?,
-                    tasks: loaded.map("tasks")?.into_typed()?,
+                    bloom: loaded.typed_map("bloom")?,
+                    tasks: loaded.typed_map("tasks")?,
                 })
             }
         }
@@ -387,7 +415,7 @@ pub mod newer {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    drain: loaded.program("drain")?.into_kind()?,
+                    drain: loaded.program_of("drain")?,
                 })
             }
         }

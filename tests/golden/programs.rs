@@ -132,18 +132,42 @@ pub mod programs {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.bss()?;
-                section.samples.set(args.samples)?;
-                section.calls.set(args.calls)?;
-                section.cookie.set(args.cookie)?;
-                section.wanted_tgid.set(args.wanted_tgid)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".bss",
+                                "samples",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.samples),
+                            ),
+                            (
+                                ".bss",
+                                "calls",
+                                8,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.calls),
+                            ),
+                            (
+                                ".bss",
+                                "cookie",
+                                16,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.cookie),
+                            ),
+                            (
+                                ".bss",
+                                "wanted_tgid",
+                                24,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.wanted_tgid),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -179,7 +203,7 @@ pub mod programs {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The programs.
             ///
@@ -216,16 +240,13 @@ pub mod programs {
             pub wanted_tgid: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<28>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 28>) -> Self {
+                Self {
                     samples: section.at::<_, 0>(),
                     calls: section.at::<_, 8>(),
                     cookie: section.at::<_, 16>(),
                     wanted_tgid: section.at::<_, 24>(),
-                })
+                }
             }
         }
         /// The programs before they are loaded.
@@ -322,12 +343,12 @@ pub mod programs {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    drop_none: loaded.program("drop_none")?.into_kind()?,
-                    pass: loaded.program("pass")?.into_kind()?,
-                    on_sample: loaded.program("on_sample")?.into_kind()?,
-                    on_call: loaded.program("on_call")?.into_kind()?,
-                    list: loaded.program("list")?.into_kind()?,
-                    tested: loaded.program("tested")?.into_kind()?,
+                    drop_none: loaded.program_of("drop_none")?,
+                    pass: loaded.program_of("pass")?,
+                    on_sample: loaded.program_of("on_sample")?,
+                    on_call: loaded.program_of("on_call")?,
+                    list: loaded.program_of("list")?,
+                    tested: loaded.program_of("tested")?,
                 })
             }
         }

@@ -119,7 +119,7 @@ pub mod refused {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    wild: loaded.program("wild")?.into_kind()?,
+                    wild: loaded.program_of("wild")?,
                 })
             }
         }

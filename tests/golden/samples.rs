@@ -36,13 +36,19 @@ pub mod samples {
                 pub unused: u64,
             }
         }
-        const _: [(); 32] = [(); ::core::mem::size_of::<Total>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<Total>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Total, count)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Total, bytes)];
-        const _: [(); 16] = [(); ::core::mem::offset_of!(Total, last)];
-        const _: [(); 20] = [(); ::core::mem::offset_of!(Total, cpu)];
-        const _: [(); 24] = [(); ::core::mem::offset_of!(Total, unused)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "count", "bytes", "last", "cpu", "unused"],
+            [
+                ::core::mem::size_of::<Total>(),
+                ::core::mem::align_of::<Total>(),
+                ::core::mem::offset_of!(Total, count),
+                ::core::mem::offset_of!(Total, bytes),
+                ::core::mem::offset_of!(Total, last),
+                ::core::mem::offset_of!(Total, cpu),
+                ::core::mem::offset_of!(Total, unused),
+            ],
+            [32, 8, 0, 8, 16, 20, 24],
+        );
         impl ::eunomia_runtime::sample::Event for Total {
             const C_NAME: &'static str = "struct total";
         }
@@ -112,11 +118,17 @@ pub mod samples {
                 pub last: u32,
             }
         }
-        const _: [(); 12] = [(); ::core::mem::size_of::<Part>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Part>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Part, count)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Part, bytes)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Part, last)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "count", "bytes", "last"],
+            [
+                ::core::mem::size_of::<Part>(),
+                ::core::mem::align_of::<Part>(),
+                ::core::mem::offset_of!(Part, count),
+                ::core::mem::offset_of!(Part, bytes),
+                ::core::mem::offset_of!(Part, last),
+            ],
+            [12, 4, 0, 4, 8],
+        );
         impl ::eunomia_runtime::sample::Event for Part {
             const C_NAME: &'static str = "struct part";
         }
@@ -180,10 +192,16 @@ pub mod samples {
                 pub address: u32,
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<Prefix>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Prefix>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Prefix, bits)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Prefix, address)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "bits", "address"],
+            [
+                ::core::mem::size_of::<Prefix>(),
+                ::core::mem::align_of::<Prefix>(),
+                ::core::mem::offset_of!(Prefix, bits),
+                ::core::mem::offset_of!(Prefix, address),
+            ],
+            [8, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Prefix {
             const C_NAME: &'static str = "struct prefix";
         }
@@ -340,15 +358,15 @@ pub mod samples {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    table: loaded.map("table")?.into_typed()?,
-                    small: loaded.map("small")?.into_typed()?,
-                    lru: loaded.map("lru")?.into_typed()?,
-                    parts: loaded.map("parts")?.into_typed()?,
-                    cells: loaded.map("cells")?.into_typed()?,
-                    cpu_cells: loaded.map("cpu_cells")?.into_typed()?,
-                    devices: loaded.map("devices")?.into_typed()?,
-                    crowded: loaded.map("crowded")?.into_typed()?,
-                    trie: loaded.map("trie")?.into_typed()?,
+                    table: loaded.typed_map("table")?,
+                    small: loaded.typed_map("small")?,
+                    lru: loaded.typed_map("lru")?,
+                    parts: loaded.typed_map("parts")?,
+                    cells: loaded.typed_map("cells")?,
+                    cpu_cells: loaded.typed_map("cpu_cells")?,
+                    devices: loaded.typed_map("devices")?,
+                    crowded: loaded.typed_map("crowded")?,
+                    trie: loaded.typed_map("trie")?,
                 })
             }
         }
@@ -410,9 +428,9 @@ pub mod samples {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    insert: loaded.program("insert")?.into_kind()?,
-                    add: loaded.program("add")?.into_kind()?,
-                    count: loaded.program("count")?.into_kind()?,
+                    insert: loaded.program_of("insert")?,
+                    add: loaded.program_of("add")?,
+                    count: loaded.program_of("count")?,
                 })
             }
         }

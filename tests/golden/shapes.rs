@@ -54,9 +54,15 @@ pub mod shapes {
                 ::eunomia_runtime::__private::view_mut::<Self, AddressLocal, 0>(self)
             }
         }
-        const _: [(); 16] = [(); ::core::mem::size_of::<Address>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Address>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Address, __shared_0)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "__shared_0"],
+            [
+                ::core::mem::size_of::<Address>(),
+                ::core::mem::align_of::<Address>(),
+                ::core::mem::offset_of!(Address, __shared_0),
+            ],
+            [16, 4, 0],
+        );
         impl ::eunomia_runtime::sample::Event for Address {
             const C_NAME: &'static str = "union address";
         }
@@ -120,10 +126,16 @@ pub mod shapes {
                 pub name: ::eunomia_runtime::sample::CharArray<6>,
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<AddressLocal>()];
-        const _: [(); 2] = [(); ::core::mem::align_of::<AddressLocal>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(AddressLocal, port)];
-        const _: [(); 2] = [(); ::core::mem::offset_of!(AddressLocal, name)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "port", "name"],
+            [
+                ::core::mem::size_of::<AddressLocal>(),
+                ::core::mem::align_of::<AddressLocal>(),
+                ::core::mem::offset_of!(AddressLocal, port),
+                ::core::mem::offset_of!(AddressLocal, name),
+            ],
+            [8, 2, 0, 2],
+        );
         impl ::eunomia_runtime::sample::Event for AddressLocal {
             const C_NAME: &'static str = "struct {..}";
         }
@@ -218,9 +230,15 @@ pub mod shapes {
                 >(self, value as i128);
             }
         }
-        const _: [(); 4] = [(); ::core::mem::size_of::<HostsValue>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<HostsValue>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(HostsValue, __shared_0)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "__shared_0"],
+            [
+                ::core::mem::size_of::<HostsValue>(),
+                ::core::mem::align_of::<HostsValue>(),
+                ::core::mem::offset_of!(HostsValue, __shared_0),
+            ],
+            [4, 4, 0],
+        );
         impl ::eunomia_runtime::sample::Event for HostsValue {
             const C_NAME: &'static str = "struct {..}";
         }
@@ -287,13 +305,19 @@ pub mod shapes {
                 pub tiny: Tiny,
             }
         }
-        const _: [(); 38] = [(); ::core::mem::size_of::<Tight>()];
-        const _: [(); 1] = [(); ::core::mem::align_of::<Tight>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Tight, id)];
-        const _: [(); 1] = [(); ::core::mem::offset_of!(Tight, number)];
-        const _: [(); 5] = [(); ::core::mem::offset_of!(Tight, stamps)];
-        const _: [(); 21] = [(); ::core::mem::offset_of!(Tight, address)];
-        const _: [(); 37] = [(); ::core::mem::offset_of!(Tight, tiny)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "id", "number", "stamps", "address", "tiny"],
+            [
+                ::core::mem::size_of::<Tight>(),
+                ::core::mem::align_of::<Tight>(),
+                ::core::mem::offset_of!(Tight, id),
+                ::core::mem::offset_of!(Tight, number),
+                ::core::mem::offset_of!(Tight, stamps),
+                ::core::mem::offset_of!(Tight, address),
+                ::core::mem::offset_of!(Tight, tiny),
+            ],
+            [38, 1, 0, 1, 5, 21, 37],
+        );
         impl ::eunomia_runtime::sample::Event for Tight {
             const C_NAME: &'static str = "struct tight";
         }
@@ -493,10 +517,16 @@ pub mod shapes {
                 pub height: i32,
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<Size>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Size>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Size, width)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Size, height)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "width", "height"],
+            [
+                ::core::mem::size_of::<Size>(),
+                ::core::mem::align_of::<Size>(),
+                ::core::mem::offset_of!(Size, width),
+                ::core::mem::offset_of!(Size, height),
+            ],
+            [8, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Size {
             const C_NAME: &'static str = "struct {..}";
         }
@@ -631,19 +661,39 @@ pub mod shapes {
                 >(self, &value);
             }
         }
-        const _: [(); 128] = [(); ::core::mem::size_of::<Shapes>()];
-        const _: [(); 16] = [(); ::core::mem::align_of::<Shapes>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Shapes, flags)];
-        const _: [(); 32] = [(); ::core::mem::offset_of!(Shapes, from)];
-        const _: [(); 48] = [(); ::core::mem::offset_of!(Shapes, tight)];
-        const _: [(); 88] = [(); ::core::mem::offset_of!(Shapes, inner)];
-        const _: [(); 96] = [(); ::core::mem::offset_of!(Shapes, __shared_96)];
-        const _: [(); 104] = [(); ::core::mem::offset_of!(Shapes, kind)];
-        const _: [(); 108] = [(); ::core::mem::offset_of!(Shapes, nested)];
-        const _: [(); 116] = [(); ::core::mem::offset_of!(Shapes, nothing)];
-        const _: [(); 116] = [(); ::core::mem::offset_of!(Shapes, counter)];
-        const _: [(); 120] = [(); ::core::mem::offset_of!(Shapes, last)];
-        const _: [(); 124] = [(); ::core::mem::offset_of!(Shapes, tail)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            [
+                "size",
+                "alignment",
+                "flags",
+                "from",
+                "tight",
+                "inner",
+                "__shared_96",
+                "kind",
+                "nested",
+                "nothing",
+                "counter",
+                "last",
+                "tail",
+            ],
+            [
+                ::core::mem::size_of::<Shapes>(),
+                ::core::mem::align_of::<Shapes>(),
+                ::core::mem::offset_of!(Shapes, flags),
+                ::core::mem::offset_of!(Shapes, from),
+                ::core::mem::offset_of!(Shapes, tight),
+                ::core::mem::offset_of!(Shapes, inner),
+                ::core::mem::offset_of!(Shapes, __shared_96),
+                ::core::mem::offset_of!(Shapes, kind),
+                ::core::mem::offset_of!(Shapes, nested),
+                ::core::mem::offset_of!(Shapes, nothing),
+                ::core::mem::offset_of!(Shapes, counter),
+                ::core::mem::offset_of!(Shapes, last),
+                ::core::mem::offset_of!(Shapes, tail),
+            ],
+            [128, 16, 0, 32, 48, 88, 96, 104, 108, 116, 116, 120, 124],
+        );
         impl ::eunomia_runtime::sample::Event for Shapes {
             const C_NAME: &'static str = "struct shapes";
         }
@@ -837,12 +887,18 @@ pub mod shapes {
                 >(self, value as i128);
             }
         }
-        const _: [(); 32] = [(); ::core::mem::size_of::<Flags>()];
-        const _: [(); 16] = [(); ::core::mem::align_of::<Flags>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Flags, __shared_0)];
-        const _: [(); 3] = [(); ::core::mem::offset_of!(Flags, whole)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Flags, __shared_8)];
-        const _: [(); 16] = [(); ::core::mem::offset_of!(Flags, __shared_16)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "__shared_0", "whole", "__shared_8", "__shared_16"],
+            [
+                ::core::mem::size_of::<Flags>(),
+                ::core::mem::align_of::<Flags>(),
+                ::core::mem::offset_of!(Flags, __shared_0),
+                ::core::mem::offset_of!(Flags, whole),
+                ::core::mem::offset_of!(Flags, __shared_8),
+                ::core::mem::offset_of!(Flags, __shared_16),
+            ],
+            [32, 16, 0, 3, 8, 16],
+        );
         impl ::eunomia_runtime::sample::Event for Flags {
             const C_NAME: &'static str = "struct flags";
         }
@@ -1047,9 +1103,15 @@ pub mod shapes {
                 pub depth: i32,
             }
         }
-        const _: [(); 4] = [(); ::core::mem::size_of::<ShapesNested>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<ShapesNested>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(ShapesNested, depth)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "depth"],
+            [
+                ::core::mem::size_of::<ShapesNested>(),
+                ::core::mem::align_of::<ShapesNested>(),
+                ::core::mem::offset_of!(ShapesNested, depth),
+            ],
+            [4, 4, 0],
+        );
         impl ::eunomia_runtime::sample::Event for ShapesNested {
             const C_NAME: &'static str = "struct {..}";
         }
@@ -1104,8 +1166,11 @@ pub mod shapes {
             #[repr(C)]
             pub struct Empty {}
         }
-        const _: [(); 0] = [(); ::core::mem::size_of::<Empty>()];
-        const _: [(); 1] = [(); ::core::mem::align_of::<Empty>()];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment"],
+            [::core::mem::size_of::<Empty>(), ::core::mem::align_of::<Empty>()],
+            [0, 1],
+        );
         impl ::eunomia_runtime::sample::Event for Empty {
             const C_NAME: &'static str = "struct empty";
         }
@@ -1161,9 +1226,15 @@ pub mod shapes {
                 pub __pad_4: ::eunomia_runtime::__private::Padding<60>,
             }
         }
-        const _: [(); 64] = [(); ::core::mem::size_of::<Wide>()];
-        const _: [(); 64] = [(); ::core::mem::align_of::<Wide>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Wide, first)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "first"],
+            [
+                ::core::mem::size_of::<Wide>(),
+                ::core::mem::align_of::<Wide>(),
+                ::core::mem::offset_of!(Wide, first),
+            ],
+            [64, 64, 0],
+        );
         impl ::eunomia_runtime::sample::Event for Wide {
             const C_NAME: &'static str = "struct wide";
         }
@@ -1436,7 +1507,7 @@ pub mod shapes {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(self.object.section(".data")?)
+                self.object.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -1445,15 +1516,24 @@ pub mod shapes {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.data()?;
-                section.state.set(args.state)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".data",
+                                "state",
+                                56,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.state),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -1489,7 +1569,7 @@ pub mod shapes {
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Data::new(self.object.section(".data")?)
+                self.object.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -1498,7 +1578,7 @@ pub mod shapes {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -1608,16 +1688,13 @@ pub mod shapes {
             pub size: ::eunomia_runtime::bpf::Variable<'a, types::Size, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<68>(".data")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 68>) -> Self {
+                Self {
                     address: section.at::<_, 0>(),
                     tight: section.at::<_, 16>(),
                     state: section.at::<_, 56>(),
                     size: section.at::<_, 60>(),
-                })
+                }
             }
         }
         /// The variables of the section `.bss`, 128 bytes.
@@ -1629,14 +1706,11 @@ pub mod shapes {
             pub aligned_to_64: ::eunomia_runtime::bpf::Variable<'a, types::Wide, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<128>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 128>) -> Self {
+                Self {
                     total: section.at::<_, 0>(),
                     aligned_to_64: section.at::<_, 64>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -1653,7 +1727,7 @@ pub mod shapes {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     rb: loaded.ring_buffer("rb")?,
-                    hosts: loaded.map("hosts")?.into_typed()?,
+                    hosts: loaded.typed_map("hosts")?,
                 })
             }
         }
@@ -1687,7 +1761,7 @@ pub mod shapes {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    send: loaded.program("send")?.into_kind()?,
+                    send: loaded.program_of("send")?,
                 })
             }
         }

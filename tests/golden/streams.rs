@@ -36,13 +36,19 @@ pub mod streams {
                 pub payload: [u8; 40],
             }
         }
-        const _: [(); 64] = [(); ::core::mem::size_of::<Sample>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<Sample>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Sample, seq)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Sample, check)];
-        const _: [(); 16] = [(); ::core::mem::offset_of!(Sample, producer)];
-        const _: [(); 20] = [(); ::core::mem::offset_of!(Sample, len)];
-        const _: [(); 24] = [(); ::core::mem::offset_of!(Sample, payload)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "seq", "check", "producer", "len", "payload"],
+            [
+                ::core::mem::size_of::<Sample>(),
+                ::core::mem::align_of::<Sample>(),
+                ::core::mem::offset_of!(Sample, seq),
+                ::core::mem::offset_of!(Sample, check),
+                ::core::mem::offset_of!(Sample, producer),
+                ::core::mem::offset_of!(Sample, len),
+                ::core::mem::offset_of!(Sample, payload),
+            ],
+            [64, 8, 0, 8, 16, 20, 24],
+        );
         impl ::eunomia_runtime::sample::Event for Sample {
             const C_NAME: &'static str = "struct sample";
         }
@@ -110,10 +116,16 @@ pub mod streams {
                 pub text: ::eunomia_runtime::sample::CharArray<20>,
             }
         }
-        const _: [(); 24] = [(); ::core::mem::size_of::<Note>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Note>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Note, code)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Note, text)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "code", "text"],
+            [
+                ::core::mem::size_of::<Note>(),
+                ::core::mem::align_of::<Note>(),
+                ::core::mem::offset_of!(Note, code),
+                ::core::mem::offset_of!(Note, text),
+            ],
+            [24, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Note {
             const C_NAME: &'static str = "struct note";
         }
@@ -369,16 +381,30 @@ pub mod streams {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.bss()?;
-                section.sent.set(args.sent)?;
-                section.refused.set(args.refused)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".bss",
+                                "sent",
+                                16,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.sent),
+                            ),
+                            (
+                                ".bss",
+                                "refused",
+                                24,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.refused),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -414,7 +440,7 @@ pub mod streams {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -522,14 +548,11 @@ pub mod streams {
             pub refused: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<32>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 32>) -> Self {
+                Self {
                     sent: section.at::<_, 16>(),
                     refused: section.at::<_, 24>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -625,10 +648,10 @@ pub mod streams {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    produce: loaded.program("produce")?.into_kind()?,
-                    mixture: loaded.program("mixture")?.into_kind()?,
-                    annotate: loaded.program("annotate")?.into_kind()?,
-                    perf: loaded.program("perf")?.into_kind()?,
+                    produce: loaded.program_of("produce")?,
+                    mixture: loaded.program_of("mixture")?,
+                    annotate: loaded.program_of("annotate")?,
+                    perf: loaded.program_of("perf")?,
                 })
             }
         }

@@ -34,12 +34,18 @@ pub mod tagged {
                 pub path: ::eunomia_runtime::sample::CharArray<32>,
             }
         }
-        const _: [(); 48] = [(); ::core::mem::size_of::<OpenEvent>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<OpenEvent>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(OpenEvent, kind)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(OpenEvent, pid)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(OpenEvent, seq)];
-        const _: [(); 16] = [(); ::core::mem::offset_of!(OpenEvent, path)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "kind", "pid", "seq", "path"],
+            [
+                ::core::mem::size_of::<OpenEvent>(),
+                ::core::mem::align_of::<OpenEvent>(),
+                ::core::mem::offset_of!(OpenEvent, kind),
+                ::core::mem::offset_of!(OpenEvent, pid),
+                ::core::mem::offset_of!(OpenEvent, seq),
+                ::core::mem::offset_of!(OpenEvent, path),
+            ],
+            [48, 8, 0, 4, 8, 16],
+        );
         impl ::eunomia_runtime::sample::Event for OpenEvent {
             const C_NAME: &'static str = "struct open_event";
         }
@@ -187,14 +193,20 @@ pub mod tagged {
                 pub __pad_28: ::eunomia_runtime::__private::Padding<4>,
             }
         }
-        const _: [(); 32] = [(); ::core::mem::size_of::<DataEvent>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<DataEvent>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(DataEvent, kind)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(DataEvent, pid)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(DataEvent, seq)];
-        const _: [(); 16] = [(); ::core::mem::offset_of!(DataEvent, offset)];
-        const _: [(); 24] = [(); ::core::mem::offset_of!(DataEvent, size)];
-        const _: [(); 28] = [(); ::core::mem::offset_of!(DataEvent, bytes)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "kind", "pid", "seq", "offset", "size", "bytes"],
+            [
+                ::core::mem::size_of::<DataEvent>(),
+                ::core::mem::align_of::<DataEvent>(),
+                ::core::mem::offset_of!(DataEvent, kind),
+                ::core::mem::offset_of!(DataEvent, pid),
+                ::core::mem::offset_of!(DataEvent, seq),
+                ::core::mem::offset_of!(DataEvent, offset),
+                ::core::mem::offset_of!(DataEvent, size),
+                ::core::mem::offset_of!(DataEvent, bytes),
+            ],
+            [32, 8, 0, 4, 8, 16, 24, 28],
+        );
         impl ::eunomia_runtime::sample::Event for DataEvent {
             const C_NAME: &'static str = "struct data_event";
         }
@@ -270,11 +282,17 @@ pub mod tagged {
                 pub seq: u64,
             }
         }
-        const _: [(); 16] = [(); ::core::mem::size_of::<Unknown>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<Unknown>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Unknown, kind)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Unknown, pid)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Unknown, seq)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "kind", "pid", "seq"],
+            [
+                ::core::mem::size_of::<Unknown>(),
+                ::core::mem::align_of::<Unknown>(),
+                ::core::mem::offset_of!(Unknown, kind),
+                ::core::mem::offset_of!(Unknown, pid),
+                ::core::mem::offset_of!(Unknown, seq),
+            ],
+            [16, 8, 0, 4, 8],
+        );
         impl ::eunomia_runtime::sample::Event for Unknown {
             const C_NAME: &'static str = "struct unknown";
         }
@@ -338,10 +356,16 @@ pub mod tagged {
                 pub seq: u32,
             }
         }
-        const _: [(); 8] = [(); ::core::mem::size_of::<Ping>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Ping>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Ping, header)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Ping, seq)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "header", "seq"],
+            [
+                ::core::mem::size_of::<Ping>(),
+                ::core::mem::align_of::<Ping>(),
+                ::core::mem::offset_of!(Ping, header),
+                ::core::mem::offset_of!(Ping, seq),
+            ],
+            [8, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Ping {
             const C_NAME: &'static str = "struct ping";
         }
@@ -402,10 +426,16 @@ pub mod tagged {
                 pub kind: i16,
             }
         }
-        const _: [(); 4] = [(); ::core::mem::size_of::<Header>()];
-        const _: [(); 2] = [(); ::core::mem::align_of::<Header>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Header, version)];
-        const _: [(); 2] = [(); ::core::mem::offset_of!(Header, kind)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "version", "kind"],
+            [
+                ::core::mem::size_of::<Header>(),
+                ::core::mem::align_of::<Header>(),
+                ::core::mem::offset_of!(Header, version),
+                ::core::mem::offset_of!(Header, kind),
+            ],
+            [4, 2, 0, 2],
+        );
         impl ::eunomia_runtime::sample::Event for Header {
             const C_NAME: &'static str = "struct header";
         }
@@ -468,11 +498,17 @@ pub mod tagged {
                 pub sum: u64,
             }
         }
-        const _: [(); 16] = [(); ::core::mem::size_of::<Pong>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<Pong>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Pong, header)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Pong, seq)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Pong, sum)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "header", "seq", "sum"],
+            [
+                ::core::mem::size_of::<Pong>(),
+                ::core::mem::align_of::<Pong>(),
+                ::core::mem::offset_of!(Pong, header),
+                ::core::mem::offset_of!(Pong, seq),
+                ::core::mem::offset_of!(Pong, sum),
+            ],
+            [16, 8, 0, 4, 8],
+        );
         impl ::eunomia_runtime::sample::Event for Pong {
             const C_NAME: &'static str = "struct pong";
         }
@@ -842,7 +878,7 @@ pub mod tagged {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
@@ -877,7 +913,7 @@ pub mod tagged {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -982,13 +1018,10 @@ pub mod tagged {
             pub sent: ::eunomia_runtime::bpf::Variable<'a, [u64; 7], A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<104>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 104>) -> Self {
+                Self {
                     sent: section.at::<_, 48>(),
-                })
+                }
             }
         }
         /// The maps.
@@ -1053,8 +1086,8 @@ pub mod tagged {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    send_files: loaded.program("send_files")?.into_kind()?,
-                    send_balls: loaded.program("send_balls")?.into_kind()?,
+                    send_files: loaded.program_of("send_files")?,
+                    send_balls: loaded.program_of("send_balls")?,
                 })
             }
         }

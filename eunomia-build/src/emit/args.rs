@@ -109,32 +109,28 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
     if module.args.is_empty() {
         return None;
     }
-    // Arguments come section by section.
-    let sections = module.args.chunk_by(|a, b| a.section == b.section).filter_map(|arguments| {
-        let method = &arguments.first()?.section;
-        let sets = arguments.iter().map(|argument| set(module, argument));
-        Some(quote! {
-            let section = self.#method()?;
-            #(#sets)*
-        })
-    });
+    let values = module.args.iter().map(|argument| value(module, argument));
     Some(quote! {
         /// Sets every variable that `args` has, and none but these.
         ///
         /// # Errors
         /// None for the object that this module was generated for.
         pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-            #(#sections)*
+            self.object.write(&[#(#values),*])?;
             ::core::result::Result::Ok(self)
         }
     })
 }
 
-fn set(module: &Module<'_>, argument: &Argument<'_>) -> TokenStream {
-    let (field, variable) = (&argument.field, &argument.variable);
-    if argument.converts(&module.types) {
-        quote!(section.#variable.set(::core::convert::Into::into(args.#field))?;)
+/// A variable and the bytes of its value.
+fn value(module: &Module<'_>, argument: &Argument<'_>) -> TokenStream {
+    let (field, section, variable) = (&argument.field, argument.section, &argument.read.variable.name);
+    let offset = literal(argument.read.variable.offset);
+    let value = if argument.is_bool() {
+        let ty = module.types.rust(argument.ty(), &quote!(types::));
+        quote!(<#ty as ::core::convert::From<bool>>::from(args.#field))
     } else {
-        quote!(section.#variable.set(args.#field)?;)
-    }
+        quote!(args.#field)
+    };
+    quote!((#section, #variable, #offset, ::eunomia_runtime::sample::Plain::bytes(&#value)))
 }

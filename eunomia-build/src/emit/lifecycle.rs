@@ -148,7 +148,7 @@ fn open_sections(module: &Module<'_>) -> TokenStream {
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn #method(&mut self) -> ::eunomia_runtime::Result<#ident<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                #ident::new(self.object.section(#name)?)
+                self.object.sized_section(#name).map(#ident::new)
             }
         }
     });
@@ -169,7 +169,7 @@ fn loaded_sections(module: &Module<'_>) -> TokenStream {
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
             pub fn #method(&self) -> ::eunomia_runtime::Result<#ident<'_, ::eunomia_runtime::bpf::#access>> {
-                #ident::new(self.object.section(#name)?)
+                self.object.sized_section(#name).map(#ident::new)
             }
         }
     });

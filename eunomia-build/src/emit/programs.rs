@@ -33,7 +33,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     });
     let handles = each(|program, _| {
         let (field, name) = (&program.field, program.name);
-        quote!(#field: loaded.program(#name)?.into_kind()?,)
+        quote!(#field: loaded.program_of(#name)?,)
     });
     quote! {
         /// The programs before they are loaded.

@@ -40,7 +40,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             let offset = literal(variable.offset);
             quote!(#ident: section.at::<_, #offset>(),)
         });
-        let (name, size) = (&section.section.name, literal(section.section.size));
+        let size = literal(section.section.size);
         quote! {
             #doc
             #[derive(::core::fmt::Debug)]
@@ -49,9 +49,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             }
 
             impl<'a, A: ::eunomia_runtime::bpf::Access> #ident<'a, A> {
-                fn new(section: ::eunomia_runtime::bpf::Section<'a, A>) -> ::eunomia_runtime::Result<Self> {
-                    let section = section.sized::<#size>(#name)?;
-                    ::core::result::Result::Ok(Self { #(#places)* })
+                fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, #size>) -> Self {
+                    Self { #(#places)* }
                 }
             }
         }

@@ -22,15 +22,21 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
     let align = literal(structure.align);
     let repr = if structure.aligned { quote!(#[repr(C, align(#align))]) } else { quote!(#[repr(C)]) };
     let size = literal(structure.size);
-    let offsets = structure.slots.iter().filter_map(|slot| {
-        let (field, offset) = match slot {
-            Slot::Member(index) => structure.members.get(*index).map(|member| (&member.ident, member.field.offset()))?,
-            Slot::Shared { ident, offset, .. } => (ident, *offset),
-            Slot::Padding { .. } => return None,
-        };
-        let offset = literal(offset);
-        Some(quote!(const _: [(); #offset] = [(); ::core::mem::offset_of!(#ident, #field)];))
-    });
+    let offsets: Vec<_> = structure
+        .slots
+        .iter()
+        .filter_map(|slot| {
+            let (field, offset) = match slot {
+                Slot::Member(index) => structure.members.get(*index).map(|member| (&member.ident, member.field.offset()))?,
+                Slot::Shared { ident, offset, .. } => (ident, *offset),
+                Slot::Padding { .. } => return None,
+            };
+            let offset = literal(offset);
+            Some((plain(field), quote!(::core::mem::offset_of!(#ident, #field)), offset))
+        })
+        .collect();
+    let (placed, offsets, wanted) =
+        (offsets.iter().map(|(field, ..)| field), offsets.iter().map(|(_, offset, _)| offset), offsets.iter().map(|(.., wanted)| wanted));
     let shown = structure.members.iter().map(|member| (member.field.name, value(member)));
     let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
     let flexible = structure.tail(types).map(|(element, offset)| {
@@ -67,10 +73,12 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
 
         #accessors
 
-        // Against BTF; the compiler names both numbers where they differ.
-        const _: [(); #size] = [(); ::core::mem::size_of::<#ident>()];
-        const _: [(); #align] = [(); ::core::mem::align_of::<#ident>()];
-        #(#offsets)*
+        // Against BTF; the compiler names the member where they differ.
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", #(#placed),*],
+            [::core::mem::size_of::<#ident>(), ::core::mem::align_of::<#ident>(), #(#offsets),*],
+            [#size, #align, #(#wanted),*],
+        );
 
         impl ::eunomia_runtime::sample::Event for #ident {
             const C_NAME: &'static str = #c_name;

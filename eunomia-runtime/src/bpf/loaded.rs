@@ -8,7 +8,8 @@ use std::{
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object, libbpf_sys};
 
 use super::{
-    Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section, StructOps, Target, UserRingBuffer,
+    FromMap, Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section, SizedSection, StructOps, Target, UserRingBuffer,
+    kind::Kind,
     link::attach,
     load::Facts,
     map::{Claims, Inner, Records},
@@ -72,6 +73,14 @@ impl Loaded {
         Ok(Map::new(map, inner))
     }
 
+    /// A map as the handle of its kind.
+    ///
+    /// # Errors
+    /// Those of [`Self::map`] and [`Map::into_typed`].
+    pub fn typed_map<'a, T: FromMap<'a>>(&'a self, name: &str) -> Result<T> {
+        self.map(name)?.into_typed()
+    }
+
     /// The object's BTF in the kernel, where it has any.
     fn btf(&self) -> Option<BorrowedFd<'_>> {
         // SAFETY: the object is live, and the call reads a number.
@@ -131,6 +140,14 @@ impl Loaded {
         })
     }
 
+    /// A program as one of a kind.
+    ///
+    /// # Errors
+    /// Those of [`Self::program`] and [`Program::into_kind`].
+    pub fn program_of<K: Kind>(&self, name: &str) -> Result<Program<'_, K>> {
+        self.program(name)?.into_kind()
+    }
+
     /// The variables of an ELF section. Ask for [`super::ReadOnly`] access to `.rodata`, which the kernel has frozen.
     ///
     /// # Errors
@@ -148,6 +165,14 @@ impl Loaded {
         map.loaded(self.facts.in_arena)
             .map(Section::new)
             .ok_or_else(|| refused("the kernel has no global variables, so the section was not loaded"))
+    }
+
+    /// The variables of an ELF section of `SIZE` bytes.
+    ///
+    /// # Errors
+    /// Those of [`Self::section`] and [`Section::sized`].
+    pub fn sized_section<A: Access, const SIZE: usize>(&self, name: &str) -> Result<SizedSection<'_, A, SIZE>> {
+        self.section(name)?.sized(name)
     }
 
     /// Delivers records with the number of their map, see [`Reader::poll`].

@@ -9,7 +9,7 @@ use std::{
 use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut};
 
 use super::{
-    Loaded, ReadWrite, Section, Target,
+    Loaded, ReadWrite, Section, SizedSection, Target,
     load::load,
     messages::{listen, refused},
     section::SectionMap,
@@ -139,6 +139,22 @@ impl Open {
             name: name.to_owned(),
             known: self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
         })
+    }
+
+    /// The variables of an ELF section of `SIZE` bytes.
+    ///
+    /// # Errors
+    /// Those of [`Self::section`] and [`Section::sized`].
+    pub fn sized_section<const SIZE: usize>(&mut self, name: &str) -> Result<SizedSection<'_, ReadWrite, SIZE>> {
+        self.section(name)?.sized(name)
+    }
+
+    /// Sets variables to the bytes of their values, each with the section that it is in, its name and its offset.
+    ///
+    /// # Errors
+    /// Those of [`Self::section`] and [`Section::write`].
+    pub fn write(&mut self, values: &[(&str, &str, usize, &[u8])]) -> Result<()> {
+        values.iter().try_for_each(|(section, variable, offset, bytes)| self.section(section)?.write(variable, *offset, bytes))
     }
 
     /// A program.

@@ -9,7 +9,7 @@ pub(crate) mod line;
 pub(crate) mod outcome;
 mod packed;
 mod padding;
-mod plain;
+pub(crate) mod plain;
 mod pointer;
 #[cfg(feature = "serde")]
 pub(crate) mod serial;

@@ -141,14 +141,39 @@ macro_rules! plain {
         $crate::plain!(unsafe $name: $($type,)*);
     };
     // Unsafe, since it believes that these are the types of the fields.
+    (unsafe $name:ident: $type:ty,) => {
+        const _: () = $crate::__private::unpadded::<$name, $crate::__private::Whole<$type>>();
+        // SAFETY: the field is plain, and all bytes are its.
+        unsafe impl $crate::sample::Plain for $name {}
+    };
     (unsafe $name:ident: $($type:ty,)*) => {
         const _: () = {
-            const fn size<T: $crate::sample::Plain>() -> ::core::primitive::usize {
-                ::core::mem::size_of::<T>()
-            }
-            ::core::assert!(::core::mem::size_of::<$name>() == 0 $(+ size::<$type>())*, "there is padding");
+            // Named as no type of a field is: names of items in macros meet those around them.
+            #[repr(C, packed)]
+            struct __Packed($($crate::__private::Whole<$type>,)*);
+            $crate::__private::unpadded::<$name, __Packed>();
         };
         // SAFETY: the fields are plain, and all bytes are theirs.
         unsafe impl $crate::sample::Plain for $name {}
     };
+}
+
+/// A field of a type that is plain, for [`plain!`](crate::plain) to ask for one without calling anything: bodies are what takes time to
+/// compile.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Whole<T: Plain>(T);
+
+/// Refuses a struct that is larger than its fields, packed, are.
+pub const fn unpadded<S, P>() {
+    assert!(size_of::<S>() == size_of::<P>(), "there is padding");
+}
+
+/// Refuses a layout that is not the one that BTF says, by the name of what differs.
+pub const fn layout<const N: usize>(names: [&str; N], here: [usize; N], wanted: [usize; N]) {
+    let mut i = 0;
+    while i < N {
+        assert!(here[i] == wanted[i], "{}", names[i]);
+        i += 1;
+    }
 }
