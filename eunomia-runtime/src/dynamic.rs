@@ -10,18 +10,13 @@
 //! # }
 //! ```
 
-use std::{
-    os::fd::{AsFd as _, BorrowedFd},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     Error, Result, Skeleton, bpf,
     bpf::{Access, Direction, Dropped, Rank, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
     object::{Checked, DataSection, Hook, Variable},
-    reader::{Control, Outcome, Records, Stats, Waiting},
+    reader::{Outcome, Stats, Verdict},
     value::{self, Value},
 };
 
@@ -34,9 +29,12 @@ pub struct Open {
     checked: Arc<Checked>,
 }
 
-/// A skeleton in the kernel.
+/// A skeleton in the kernel: it is polled and attached like a generated module's, and has [`Handles`] beside.
+pub type Loaded = bpf::Typed<Handles>;
+
+/// What a loaded skeleton tells by names.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct Handles {
     inner: bpf::Loaded,
     checked: Arc<Checked>,
 }
@@ -193,65 +191,26 @@ impl Open {
     /// # Errors
     /// As [`bpf::Open::load`].
     pub fn load(self) -> Result<Loaded> {
-        Ok(Loaded { inner: self.inner.load()?, checked: self.checked })
+        Ok(Loaded::new(Handles { inner: self.inner.load()?, checked: self.checked }))
     }
 }
 
-impl Records for Loaded {
-    type Event<'a> = Event<'a>;
+impl bpf::Handles for Handles {
+    type Export<'a> = Event<'a>;
 
-    fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
-        Self::poll(self, timeout, f)
+    fn object(&self) -> &bpf::Loaded {
+        &self.inner
     }
 
-    fn control(&self) -> Control {
-        Self::control(self)
-    }
-
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
+    fn deliver<R: Outcome>(&self, map: usize, record: &[u8], f: impl FnOnce(Event<'_>) -> R) -> Verdict {
+        self.checked.deliver(map, record, f)
     }
 }
 
-impl Loaded {
-    /// Attaches every program that is not switched off.
-    ///
-    /// # Errors
-    /// As [`bpf::Loaded::links`]; nothing stays attached.
-    pub fn attach(self) -> Result<Attached> {
-        let links = self.inner.links()?;
-        Ok(Attached::new(self, links))
-    }
-
-    /// Delivers the events that are there, or waits for the first ones until `timeout` has passed; returns how many came.
-    ///
-    /// # Errors
-    /// As [`crate::reader::Reader::poll`].
-    pub fn poll<R: Outcome>(&self, timeout: Duration, mut f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
-        self.inner.poll(timeout, |map, record| self.checked.deliver(map, record, &mut f))
-    }
-
-    /// Delivers the events that are there, without waiting and also after a stop: what the programs sent before they were detached.
-    ///
-    /// # Errors
-    /// As [`crate::reader::Reader::poll`].
-    pub fn drain<R: Outcome>(&self, mut f: impl FnMut(Event<'_>) -> R) -> Result<u64> {
-        self.inner.drain(|map, record| self.checked.deliver(map, record, &mut f))
-    }
-
+impl Handles {
     /// What became of the records of each map.
     pub fn stats(&self) -> Vec<(&str, Stats)> {
         self.checked.streams.iter().map(|stream| stream.map.as_str()).zip(self.inner.stats()).collect()
-    }
-
-    /// A handle that pauses, resumes and ends polling from any thread.
-    pub fn control(&self) -> Control {
-        self.inner.control()
-    }
-
-    /// How polls wait for records from now on.
-    pub fn set_waiting(&self, waiting: Waiting) {
-        self.inner.set_waiting(waiting);
     }
 
     /// The value of a variable now, in its one-line form.
@@ -262,11 +221,6 @@ impl Loaded {
         let (section, variable) = self.checked.variable(variable)?;
         let section: Section<'_, ReadOnly> = self.inner.section(&section.name)?;
         show(&self.checked, variable, &section)
-    }
-
-    /// The object below: its maps and programs.
-    pub fn object(&self) -> &bpf::Loaded {
-        &self.inner
     }
 
     /// The skeleton and what its object says; can be kept beyond this.

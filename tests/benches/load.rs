@@ -4,7 +4,7 @@ mod flood;
 
 use std::time::Instant;
 
-use eunomia_runtime::{Skeleton, bpf::BtfCache};
+use eunomia_runtime::bpf::BtfCache;
 use eunomia_tests::included::bootstrap;
 use flood::{Ratios, median};
 use libbpf_rs::{Link, ObjectBuilder};
@@ -15,8 +15,6 @@ fn main() {
     let mut ratios = Ratios::default();
     let folder = tempfile::tempdir().unwrap();
     let cache = BtfCache::new(folder.path()).unwrap();
-    // As an app that keeps the skeleton does: the file is looked for each time.
-    let checked = Skeleton::from_file("bpf/bootstrap.json").unwrap().check("bootstrap").unwrap();
     let (mut ours, mut cached, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let start = Instant::now();
@@ -24,10 +22,9 @@ fn main() {
         ours.push(start.elapsed().as_secs_f64() * 1e3);
         drop(attached);
 
-        let checked = checked.clone();
         let start = Instant::now();
-        let btf = cache.file(checked.skeleton.object.as_deref().unwrap()).unwrap();
-        let attached = checked.open(btf.as_deref()).unwrap().load().unwrap().attach().unwrap();
+        let btf = cache.file(bootstrap::OBJECT).unwrap();
+        let attached = bootstrap::open_for(btf.as_deref()).unwrap().load().unwrap().attach().unwrap();
         cached.push(start.elapsed().as_secs_f64() * 1e3);
         drop(attached);
 

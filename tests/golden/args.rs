@@ -2,6 +2,7 @@
 /// The BPF object `args`: Adds up what the command line says.
 #[allow(
     dead_code,
+    missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
@@ -26,8 +27,6 @@ pub mod args {
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
                 ::core::cmp::Eq,
-                ::core::cmp::PartialOrd,
-                ::core::cmp::Ord,
                 ::core::hash::Hash,
                 ::core::default::Default,
             )]
@@ -92,8 +91,6 @@ pub mod args {
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
                 ::core::cmp::Eq,
-                ::core::cmp::PartialOrd,
-                ::core::cmp::Ord,
                 ::core::hash::Hash,
                 ::core::default::Default,
             )]
@@ -543,16 +540,24 @@ pub mod args {
         /// # Errors
         /// What libbpf says against the object.
         pub fn open() -> ::eunomia_runtime::Result<Open> {
-            let mut object = ::eunomia_runtime::bpf::Open::new(
-                &::eunomia_runtime::bpf::Spec {
-                    name: "args",
-                    object: OBJECT,
-                    streams: &[],
-                    samples: &[],
-                    dropped: &[],
-                    perf_pages: 64,
-                },
-            )?;
+            open_for(::core::option::Option::None)
+        }
+        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        ///
+        /// # Errors
+        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        pub fn open_for(
+            kernel: ::core::option::Option<&::std::path::Path>,
+        ) -> ::eunomia_runtime::Result<Open> {
+            let spec = ::eunomia_runtime::bpf::Spec {
+                name: "args",
+                object: OBJECT,
+                streams: &[],
+                samples: &[],
+                dropped: &[],
+                perf_pages: 64,
+            };
+            let mut object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
             object.section(".rodata")?.write("i64", 16, b"\xF9\xFF\xFF\xFF\xFF\xFF\xFF\xFF")?;
             ::core::result::Result::Ok(Open { object })
         }
@@ -784,17 +789,20 @@ pub mod args {
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(Loaded {
-                    object: self.object.load()?,
-                })
+                ::core::result::Result::Ok(
+                    Loaded::new(Handles {
+                        object: self.object.load()?,
+                    }),
+                )
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them.
-        #[derive(::core::fmt::Debug)]
-        pub struct Loaded {
+        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
+        /// What a loaded object has by type: variables, maps, programs.
+        pub struct Handles {
             object: ::eunomia_runtime::bpf::Loaded,
         }
-        impl Loaded {
+        impl Handles {
             /// The variables of the section `.rodata`, which the kernel has frozen.
             ///
             /// # Errors
@@ -829,23 +837,25 @@ pub mod args {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.object)
             }
-            /// The object below, by names.
-            pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+        }
+        impl ::eunomia_runtime::bpf::Handles for Handles {
+            type Export<'a> = ::core::convert::Infallible;
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.object
             }
-            /// Attaches every program that is not switched off, as its section says.
-            ///
-            /// # Errors
-            /// The kernel's refusal for the first program that cannot be attached; nothing stays attached.
-            pub fn attach(self) -> ::eunomia_runtime::Result<Attached> {
-                let links = self.object.links()?;
-                ::core::result::Result::Ok(Attached::new(self, links))
+            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
+                &self,
+                map: usize,
+                record: &[u8],
+                f: impl ::core::ops::FnOnce(Self::Export<'_>) -> R,
+            ) -> ::eunomia_runtime::reader::Verdict {
+                let _ = (record, f);
+                ::eunomia_runtime::__private::unknown_map(map)
             }
         }
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 124 bytes.
-        #[derive(::core::fmt::Debug)]
         pub struct Rodata<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `const volatile signed char i8`, offset 0, 1 byte
             pub i8: ::eunomia_runtime::bpf::Variable<'a, i8, A>,
@@ -926,7 +936,6 @@ pub mod args {
             }
         }
         /// The variables of the section `.data`, 4 bytes.
-        #[derive(::core::fmt::Debug)]
         pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `int in_data`, offset 0, 4 bytes
             pub in_data: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
@@ -939,7 +948,6 @@ pub mod args {
             }
         }
         /// The variables of the section `.bss`, 5052 bytes.
-        #[derive(::core::fmt::Debug)]
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `unsigned long long in_bss`, offset 0, 8 bytes
             pub in_bss: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
@@ -978,7 +986,6 @@ pub mod args {
             }
         }
         /// The programs before they are loaded.
-        #[derive(::core::fmt::Debug)]
         pub struct OpenProgs<'a> {
             object: &'a mut ::eunomia_runtime::bpf::Open,
         }
@@ -994,7 +1001,6 @@ pub mod args {
             }
         }
         /// The programs.
-        #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `add`, section `raw_tp/sys_enter`
             pub add: ::eunomia_runtime::bpf::Program<

@@ -2,6 +2,7 @@
 /// The BPF object `doctor`
 #[allow(
     dead_code,
+    missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
@@ -52,16 +53,24 @@ pub mod doctor {
         /// # Errors
         /// What libbpf says against the object.
         pub fn open() -> ::eunomia_runtime::Result<Open> {
-            let object = ::eunomia_runtime::bpf::Open::new(
-                &::eunomia_runtime::bpf::Spec {
-                    name: "doctor",
-                    object: OBJECT,
-                    streams: &[],
-                    samples: &[],
-                    dropped: &[],
-                    perf_pages: 64,
-                },
-            )?;
+            open_for(::core::option::Option::None)
+        }
+        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        ///
+        /// # Errors
+        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        pub fn open_for(
+            kernel: ::core::option::Option<&::std::path::Path>,
+        ) -> ::eunomia_runtime::Result<Open> {
+            let spec = ::eunomia_runtime::bpf::Spec {
+                name: "doctor",
+                object: OBJECT,
+                streams: &[],
+                samples: &[],
+                dropped: &[],
+                perf_pages: 64,
+            };
+            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
             ::core::result::Result::Ok(Open { object })
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
@@ -77,15 +86,24 @@ pub mod doctor {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.bss()?;
-                section.seen.set(args.seen)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".bss",
+                                "seen",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.seen),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -103,17 +121,20 @@ pub mod doctor {
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(Loaded {
-                    object: self.object.load()?,
-                })
+                ::core::result::Result::Ok(
+                    Loaded::new(Handles {
+                        object: self.object.load()?,
+                    }),
+                )
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them.
-        #[derive(::core::fmt::Debug)]
-        pub struct Loaded {
+        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
+        /// What a loaded object has by type: variables, maps, programs.
+        pub struct Handles {
             object: ::eunomia_runtime::bpf::Loaded,
         }
-        impl Loaded {
+        impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
@@ -121,7 +142,7 @@ pub mod doctor {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The variables of the section `.kconfig`, which the kernel has frozen.
             ///
@@ -130,7 +151,7 @@ pub mod doctor {
             pub fn kconfig(
                 &self,
             ) -> ::eunomia_runtime::Result<Kconfig<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                Kconfig::new(self.object.section(".kconfig")?)
+                self.object.sized_section(".kconfig").map(Kconfig::new)
             }
             /// The programs.
             ///
@@ -139,53 +160,47 @@ pub mod doctor {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.object)
             }
-            /// The object below, by names.
-            pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+        }
+        impl ::eunomia_runtime::bpf::Handles for Handles {
+            type Export<'a> = ::core::convert::Infallible;
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.object
             }
-            /// Attaches every program that is not switched off, as its section says.
-            ///
-            /// # Errors
-            /// The kernel's refusal for the first program that cannot be attached; nothing stays attached.
-            pub fn attach(self) -> ::eunomia_runtime::Result<Attached> {
-                let links = self.object.links()?;
-                ::core::result::Result::Ok(Attached::new(self, links))
+            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
+                &self,
+                map: usize,
+                record: &[u8],
+                f: impl ::core::ops::FnOnce(Self::Export<'_>) -> R,
+            ) -> ::eunomia_runtime::reader::Verdict {
+                let _ = (record, f);
+                ::eunomia_runtime::__private::unknown_map(map)
             }
         }
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 4 bytes.
-        #[derive(::core::fmt::Debug)]
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `int seen`, offset 0, 4 bytes
             pub seen: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<4>(".bss")?;
-                ::core::result::Result::Ok(Self { seen: section.at::<_, 0>() })
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
+                Self { seen: section.at::<_, 0>() }
             }
         }
         /// The variables of the section `.kconfig`, 4 bytes.
-        #[derive(::core::fmt::Debug)]
         pub struct Kconfig<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `int LINUX_KERNEL_VERSION`, offset 0, 4 bytes
             pub LINUX_KERNEL_VERSION: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Kconfig<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<4>(".kconfig")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
+                Self {
                     LINUX_KERNEL_VERSION: section.at::<_, 0>(),
-                })
+                }
             }
         }
         /// The programs before they are loaded.
-        #[derive(::core::fmt::Debug)]
         pub struct OpenProgs<'a> {
             object: &'a mut ::eunomia_runtime::bpf::Open,
         }
@@ -273,7 +288,6 @@ pub mod doctor {
             }
         }
         /// The programs.
-        #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `guarded`, section `raw_tp/sys_enter`
             pub guarded: ::eunomia_runtime::bpf::Program<
@@ -326,15 +340,15 @@ pub mod doctor {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    guarded: loaded.program("guarded")?.into_kind()?,
-                    unguarded: loaded.program("unguarded")?.into_kind()?,
-                    wrong_helper: loaded.program("wrong_helper")?.into_kind()?,
-                    on_tracepoint: loaded.program("on_tracepoint")?.into_kind()?,
-                    on_raw_tracepoint: loaded.program("on_raw_tracepoint")?.into_kind()?,
-                    on_function: loaded.program("on_function")?.into_kind()?,
-                    on_probe: loaded.program("on_probe")?.into_kind()?,
-                    on_call: loaded.program("on_call")?.into_kind()?,
-                    on_file: loaded.program("on_file")?.into_kind()?,
+                    guarded: loaded.program_of("guarded")?,
+                    unguarded: loaded.program_of("unguarded")?,
+                    wrong_helper: loaded.program_of("wrong_helper")?,
+                    on_tracepoint: loaded.program_of("on_tracepoint")?,
+                    on_raw_tracepoint: loaded.program_of("on_raw_tracepoint")?,
+                    on_function: loaded.program_of("on_function")?,
+                    on_probe: loaded.program_of("on_probe")?,
+                    on_call: loaded.program_of("on_call")?,
+                    on_file: loaded.program_of("on_file")?,
                 })
             }
         }

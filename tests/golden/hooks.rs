@@ -2,6 +2,7 @@
 /// The BPF object `hooks`
 #[allow(
     dead_code,
+    missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
@@ -76,16 +77,24 @@ pub mod hooks {
         /// # Errors
         /// What libbpf says against the object.
         pub fn open() -> ::eunomia_runtime::Result<Open> {
-            let object = ::eunomia_runtime::bpf::Open::new(
-                &::eunomia_runtime::bpf::Spec {
-                    name: "hooks",
-                    object: OBJECT,
-                    streams: &[],
-                    samples: &[],
-                    dropped: &[],
-                    perf_pages: 64,
-                },
-            )?;
+            open_for(::core::option::Option::None)
+        }
+        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        ///
+        /// # Errors
+        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        pub fn open_for(
+            kernel: ::core::option::Option<&::std::path::Path>,
+        ) -> ::eunomia_runtime::Result<Open> {
+            let spec = ::eunomia_runtime::bpf::Spec {
+                name: "hooks",
+                object: OBJECT,
+                streams: &[],
+                samples: &[],
+                dropped: &[],
+                perf_pages: 64,
+            };
+            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
             ::core::result::Result::Ok(Open { object })
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
@@ -148,17 +157,20 @@ pub mod hooks {
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(Loaded {
-                    object: self.object.load()?,
-                })
+                ::core::result::Result::Ok(
+                    Loaded::new(Handles {
+                        object: self.object.load()?,
+                    }),
+                )
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them.
-        #[derive(::core::fmt::Debug)]
-        pub struct Loaded {
+        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
+        /// What a loaded object has by type: variables, maps, programs.
+        pub struct Handles {
             object: ::eunomia_runtime::bpf::Loaded,
         }
-        impl Loaded {
+        impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
@@ -182,23 +194,25 @@ pub mod hooks {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.object)
             }
-            /// The object below, by names.
-            pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+        }
+        impl ::eunomia_runtime::bpf::Handles for Handles {
+            type Export<'a> = ::core::convert::Infallible;
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.object
             }
-            /// Attaches every program that is not switched off, as its section says.
-            ///
-            /// # Errors
-            /// The kernel's refusal for the first program that cannot be attached; nothing stays attached.
-            pub fn attach(self) -> ::eunomia_runtime::Result<Attached> {
-                let links = self.object.links()?;
-                ::core::result::Result::Ok(Attached::new(self, links))
+            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
+                &self,
+                map: usize,
+                record: &[u8],
+                f: impl ::core::ops::FnOnce(Self::Export<'_>) -> R,
+            ) -> ::eunomia_runtime::reader::Verdict {
+                let _ = (record, f);
+                ::eunomia_runtime::__private::unknown_map(map)
             }
         }
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 24 bytes.
-        #[derive(::core::fmt::Debug)]
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `int wanted_tgid`, offset 0, 4 bytes
             pub wanted_tgid: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
@@ -217,7 +231,6 @@ pub mod hooks {
             }
         }
         /// The maps.
-        #[derive(::core::fmt::Debug)]
         pub struct Maps<'a> {
             /// `sockets`, BPF_MAP_TYPE_SOCKHASH, max_entries 4
             pub sockets: ::eunomia_runtime::bpf::FdMap<'a, i32>,
@@ -235,7 +248,6 @@ pub mod hooks {
             }
         }
         /// The programs before they are loaded.
-        #[derive(::core::fmt::Debug)]
         pub struct OpenProgs<'a> {
             object: &'a mut ::eunomia_runtime::bpf::Open,
         }
@@ -404,7 +416,6 @@ pub mod hooks {
             }
         }
         /// The programs.
-        #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `take`, section `socket`
             pub take: ::eunomia_runtime::bpf::Program<

@@ -2,6 +2,7 @@
 /// The BPF object `names`
 #[allow(
     dead_code,
+    missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
@@ -112,8 +113,6 @@ pub mod names {
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
                 ::core::cmp::Eq,
-                ::core::cmp::PartialOrd,
-                ::core::cmp::Ord,
                 ::core::hash::Hash,
                 ::core::default::Default,
             )]
@@ -307,16 +306,24 @@ pub mod names {
         /// # Errors
         /// What libbpf says against the object.
         pub fn open() -> ::eunomia_runtime::Result<Open> {
-            let object = ::eunomia_runtime::bpf::Open::new(
-                &::eunomia_runtime::bpf::Spec {
-                    name: "names",
-                    object: OBJECT,
-                    streams: &["use"],
-                    samples: &[],
-                    dropped: &[],
-                    perf_pages: 64,
-                },
-            )?;
+            open_for(::core::option::Option::None)
+        }
+        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        ///
+        /// # Errors
+        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        pub fn open_for(
+            kernel: ::core::option::Option<&::std::path::Path>,
+        ) -> ::eunomia_runtime::Result<Open> {
+            let spec = ::eunomia_runtime::bpf::Spec {
+                name: "names",
+                object: OBJECT,
+                streams: &["use"],
+                samples: &[],
+                dropped: &[],
+                perf_pages: 64,
+            };
+            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
             ::core::result::Result::Ok(Open { object })
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
@@ -382,17 +389,20 @@ pub mod names {
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(Loaded {
-                    object: self.object.load()?,
-                })
+                ::core::result::Result::Ok(
+                    Loaded::new(Handles {
+                        object: self.object.load()?,
+                    }),
+                )
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them.
-        #[derive(::core::fmt::Debug)]
-        pub struct Loaded {
+        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
+        /// What a loaded object has by type: variables, maps, programs.
+        pub struct Handles {
             object: ::eunomia_runtime::bpf::Loaded,
         }
-        impl Loaded {
+        impl Handles {
             /// The variables of the section `.data`, shared with the programs.
             ///
             /// # Errors
@@ -425,41 +435,6 @@ pub mod names {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.object)
             }
-            /// Delivers the records that are there, or waits for the first ones until `timeout` has passed; returns how many came.
-            ///
-            /// The callback gets each record where the kernel wrote it (one copy where a record there is not aligned for its type), and may
-            /// return [`::core::ops::ControlFlow::Break`] to end this poll.
-            ///
-            /// # Errors
-            /// Where the memory of a ring contradicts itself, or waiting fails. A signal is no error, a short record is counted.
-            pub fn poll<R: ::eunomia_runtime::reader::Outcome>(
-                &self,
-                timeout: ::core::time::Duration,
-                mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::Result<u64> {
-                self.object.poll(timeout, |map, record| Export::deliver(map, record, &mut f))
-            }
-            /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
-            /// their handles.
-            ///
-            /// # Errors
-            /// Where waiting fails.
-            pub fn wait(
-                &self,
-                timeout: ::core::time::Duration,
-            ) -> ::eunomia_runtime::Result<bool> {
-                self.object.wait(timeout)
-            }
-            /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
-            ///
-            /// # Errors
-            /// Those of [`Self::poll`].
-            pub fn drain<R: ::eunomia_runtime::reader::Outcome>(
-                &self,
-                mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::Result<u64> {
-                self.object.drain(|map, record| Export::deliver(map, record, &mut f))
-            }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {
                 let stats = self.object.stats();
@@ -467,47 +442,24 @@ pub mod names {
                     r#use: stats.get(0).copied().unwrap_or_default(),
                 }
             }
-            /// A handle that pauses, resumes and ends polling from any thread.
-            pub fn control(&self) -> ::eunomia_runtime::reader::Control {
-                self.object.control()
-            }
-            /// How polls wait for records from now on.
-            pub fn set_waiting(&self, waiting: ::eunomia_runtime::reader::Waiting) {
-                self.object.set_waiting(waiting);
-            }
-            /// The object below, by names.
-            pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+        }
+        impl ::eunomia_runtime::bpf::Handles for Handles {
+            type Export<'a> = Export<'a>;
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.object
             }
-            /// Attaches every program that is not switched off, as its section says.
-            ///
-            /// # Errors
-            /// The kernel's refusal for the first program that cannot be attached; nothing stays attached.
-            pub fn attach(self) -> ::eunomia_runtime::Result<Attached> {
-                let links = self.object.links()?;
-                ::core::result::Result::Ok(Attached::new(self, links))
-            }
-        }
-        impl ::eunomia_runtime::reader::Records for Loaded {
-            type Event<'a> = Export<'a>;
-            fn poll<R: ::eunomia_runtime::reader::Outcome>(
+            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
-                timeout: ::core::time::Duration,
-                f: impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::Result<u64> {
-                Self::poll(self, timeout, f)
-            }
-            fn control(&self) -> ::eunomia_runtime::reader::Control {
-                Self::control(self)
-            }
-            fn descriptor(&self) -> ::std::os::fd::BorrowedFd<'_> {
-                ::std::os::fd::AsFd::as_fd(&self.object)
+                map: usize,
+                record: &[u8],
+                f: impl ::core::ops::FnOnce(Self::Export<'_>) -> R,
+            ) -> ::eunomia_runtime::reader::Verdict {
+                Export::deliver(map, record, f)
             }
         }
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.data`, 4 bytes.
-        #[derive(::core::fmt::Debug)]
         pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `int await`, offset 0, 4 bytes
             pub r#await: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
@@ -520,7 +472,6 @@ pub mod names {
             }
         }
         /// The variables of the section `.bss`, 32 bytes.
-        #[derive(::core::fmt::Debug)]
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `int loop`, offset 0, 4 bytes
             pub r#loop: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
@@ -536,7 +487,6 @@ pub mod names {
             }
         }
         /// The maps.
-        #[derive(::core::fmt::Debug)]
         pub struct Maps<'a> {
             /// `impl`, BPF_MAP_TYPE_HASH, max_entries 1
             pub r#impl: ::eunomia_runtime::bpf::HashMap<'a, types::Type, types::Mode>,
@@ -554,7 +504,6 @@ pub mod names {
             }
         }
         /// The programs before they are loaded.
-        #[derive(::core::fmt::Debug)]
         pub struct OpenProgs<'a> {
             object: &'a mut ::eunomia_runtime::bpf::Open,
         }
@@ -570,7 +519,6 @@ pub mod names {
             }
         }
         /// The programs.
-        #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `move`, section `raw_tp/x`
             pub r#move: ::eunomia_runtime::bpf::Program<

@@ -2,6 +2,7 @@
 /// The BPF object `profile`
 #[allow(
     dead_code,
+    missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
@@ -30,10 +31,16 @@ pub mod profile {
                 pub comm: ::eunomia_runtime::sample::CharArray<16>,
             }
         }
-        const _: [(); 20] = [(); ::core::mem::size_of::<Who>()];
-        const _: [(); 4] = [(); ::core::mem::align_of::<Who>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Who, pid)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Who, comm)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "pid", "comm"],
+            [
+                ::core::mem::size_of::<Who>(),
+                ::core::mem::align_of::<Who>(),
+                ::core::mem::offset_of!(Who, pid),
+                ::core::mem::offset_of!(Who, comm),
+            ],
+            [20, 4, 0, 4],
+        );
         impl ::eunomia_runtime::sample::Event for Who {
             const C_NAME: &'static str = "struct who";
         }
@@ -94,10 +101,16 @@ pub mod profile {
                 pub total: u64,
             }
         }
-        const _: [(); 88] = [(); ::core::mem::size_of::<Times>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<Times>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Times, slots)];
-        const _: [(); 80] = [(); ::core::mem::offset_of!(Times, total)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "slots", "total"],
+            [
+                ::core::mem::size_of::<Times>(),
+                ::core::mem::align_of::<Times>(),
+                ::core::mem::offset_of!(Times, slots),
+                ::core::mem::offset_of!(Times, total),
+            ],
+            [88, 8, 0, 80],
+        );
         impl ::eunomia_runtime::sample::Event for Times {
             const C_NAME: &'static str = "struct times";
         }
@@ -168,15 +181,31 @@ pub mod profile {
                 pub ustack: [u64; 64],
             }
         }
-        const _: [(); 1056] = [(); ::core::mem::size_of::<Sample>()];
-        const _: [(); 8] = [(); ::core::mem::align_of::<Sample>()];
-        const _: [(); 0] = [(); ::core::mem::offset_of!(Sample, pid)];
-        const _: [(); 4] = [(); ::core::mem::offset_of!(Sample, cpu_id)];
-        const _: [(); 8] = [(); ::core::mem::offset_of!(Sample, comm)];
-        const _: [(); 24] = [(); ::core::mem::offset_of!(Sample, kstack_sz)];
-        const _: [(); 28] = [(); ::core::mem::offset_of!(Sample, ustack_sz)];
-        const _: [(); 32] = [(); ::core::mem::offset_of!(Sample, kstack)];
-        const _: [(); 544] = [(); ::core::mem::offset_of!(Sample, ustack)];
+        const _: () = ::eunomia_runtime::__private::layout(
+            [
+                "size",
+                "alignment",
+                "pid",
+                "cpu_id",
+                "comm",
+                "kstack_sz",
+                "ustack_sz",
+                "kstack",
+                "ustack",
+            ],
+            [
+                ::core::mem::size_of::<Sample>(),
+                ::core::mem::align_of::<Sample>(),
+                ::core::mem::offset_of!(Sample, pid),
+                ::core::mem::offset_of!(Sample, cpu_id),
+                ::core::mem::offset_of!(Sample, comm),
+                ::core::mem::offset_of!(Sample, kstack_sz),
+                ::core::mem::offset_of!(Sample, ustack_sz),
+                ::core::mem::offset_of!(Sample, kstack),
+                ::core::mem::offset_of!(Sample, ustack),
+            ],
+            [1056, 8, 0, 4, 8, 24, 28, 32, 544],
+        );
         impl ::eunomia_runtime::sample::Event for Sample {
             const C_NAME: &'static str = "struct sample";
         }
@@ -418,34 +447,42 @@ pub mod profile {
         /// # Errors
         /// What libbpf says against the object.
         pub fn open() -> ::eunomia_runtime::Result<Open> {
-            let object = ::eunomia_runtime::bpf::Open::new(
-                &::eunomia_runtime::bpf::Spec {
-                    name: "profile",
-                    object: OBJECT,
-                    streams: &["stacks", "latency", "depths"],
-                    samples: &[
-                        ::eunomia_runtime::bpf::Sample {
-                            map: "latency",
-                            every: ::core::time::Duration::from_millis(10),
-                            clear: false,
-                        },
-                        ::eunomia_runtime::bpf::Sample {
-                            map: "depths",
-                            every: ::core::time::Duration::from_millis(10),
-                            clear: false,
-                        },
-                    ],
-                    dropped: &[
-                        ::eunomia_runtime::bpf::Dropped {
-                            map: "stacks",
-                            section: ".bss",
-                            offset: 0,
-                            size: 8,
-                        },
-                    ],
-                    perf_pages: 64,
-                },
-            )?;
+            open_for(::core::option::Option::None)
+        }
+        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        ///
+        /// # Errors
+        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        pub fn open_for(
+            kernel: ::core::option::Option<&::std::path::Path>,
+        ) -> ::eunomia_runtime::Result<Open> {
+            let spec = ::eunomia_runtime::bpf::Spec {
+                name: "profile",
+                object: OBJECT,
+                streams: &["stacks", "latency", "depths"],
+                samples: &[
+                    ::eunomia_runtime::bpf::Sample {
+                        map: "latency",
+                        every: ::core::time::Duration::from_millis(10),
+                        clear: false,
+                    },
+                    ::eunomia_runtime::bpf::Sample {
+                        map: "depths",
+                        every: ::core::time::Duration::from_millis(10),
+                        clear: false,
+                    },
+                ],
+                dropped: &[
+                    ::eunomia_runtime::bpf::Dropped {
+                        map: "stacks",
+                        section: ".bss",
+                        offset: 0,
+                        size: 8,
+                    },
+                ],
+                perf_pages: 64,
+            };
+            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
             ::core::result::Result::Ok(Open { object })
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
@@ -461,15 +498,24 @@ pub mod profile {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                let section = self.bss()?;
-                section.stacks_dropped.set(args.stacks_dropped)?;
+                self.object
+                    .write(
+                        &[
+                            (
+                                ".bss",
+                                "stacks_dropped",
+                                0,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.stacks_dropped),
+                            ),
+                        ],
+                    )?;
                 ::core::result::Result::Ok(self)
             }
             /// The programs, to be switched off before loading.
@@ -487,17 +533,20 @@ pub mod profile {
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(Loaded {
-                    object: self.object.load()?,
-                })
+                ::core::result::Result::Ok(
+                    Loaded::new(Handles {
+                        object: self.object.load()?,
+                    }),
+                )
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them.
-        #[derive(::core::fmt::Debug)]
-        pub struct Loaded {
+        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
+        /// What a loaded object has by type: variables, maps, programs.
+        pub struct Handles {
             object: ::eunomia_runtime::bpf::Loaded,
         }
-        impl Loaded {
+        impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
@@ -505,7 +554,7 @@ pub mod profile {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                Bss::new(self.object.section(".bss")?)
+                self.object.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
@@ -521,41 +570,6 @@ pub mod profile {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.object)
             }
-            /// Delivers the records that are there, or waits for the first ones until `timeout` has passed; returns how many came.
-            ///
-            /// The callback gets each record where the kernel wrote it (one copy where a record there is not aligned for its type), and may
-            /// return [`::core::ops::ControlFlow::Break`] to end this poll.
-            ///
-            /// # Errors
-            /// Where the memory of a ring contradicts itself, or waiting fails. A signal is no error, a short record is counted.
-            pub fn poll<R: ::eunomia_runtime::reader::Outcome>(
-                &self,
-                timeout: ::core::time::Duration,
-                mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::Result<u64> {
-                self.object.poll(timeout, |map, record| Export::deliver(map, record, &mut f))
-            }
-            /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
-            /// their handles.
-            ///
-            /// # Errors
-            /// Where waiting fails.
-            pub fn wait(
-                &self,
-                timeout: ::core::time::Duration,
-            ) -> ::eunomia_runtime::Result<bool> {
-                self.object.wait(timeout)
-            }
-            /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
-            ///
-            /// # Errors
-            /// Those of [`Self::poll`].
-            pub fn drain<R: ::eunomia_runtime::reader::Outcome>(
-                &self,
-                mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::Result<u64> {
-                self.object.drain(|map, record| Export::deliver(map, record, &mut f))
-            }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {
                 let stats = self.object.stats();
@@ -565,63 +579,36 @@ pub mod profile {
                     depths: stats.get(2).copied().unwrap_or_default(),
                 }
             }
-            /// A handle that pauses, resumes and ends polling from any thread.
-            pub fn control(&self) -> ::eunomia_runtime::reader::Control {
-                self.object.control()
-            }
-            /// How polls wait for records from now on.
-            pub fn set_waiting(&self, waiting: ::eunomia_runtime::reader::Waiting) {
-                self.object.set_waiting(waiting);
-            }
-            /// The object below, by names.
-            pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+        }
+        impl ::eunomia_runtime::bpf::Handles for Handles {
+            type Export<'a> = Export<'a>;
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.object
             }
-            /// Attaches every program that is not switched off, as its section says.
-            ///
-            /// # Errors
-            /// The kernel's refusal for the first program that cannot be attached; nothing stays attached.
-            pub fn attach(self) -> ::eunomia_runtime::Result<Attached> {
-                let links = self.object.links()?;
-                ::core::result::Result::Ok(Attached::new(self, links))
-            }
-        }
-        impl ::eunomia_runtime::reader::Records for Loaded {
-            type Event<'a> = Export<'a>;
-            fn poll<R: ::eunomia_runtime::reader::Outcome>(
+            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
-                timeout: ::core::time::Duration,
-                f: impl ::core::ops::FnMut(Export<'_>) -> R,
-            ) -> ::eunomia_runtime::Result<u64> {
-                Self::poll(self, timeout, f)
-            }
-            fn control(&self) -> ::eunomia_runtime::reader::Control {
-                Self::control(self)
-            }
-            fn descriptor(&self) -> ::std::os::fd::BorrowedFd<'_> {
-                ::std::os::fd::AsFd::as_fd(&self.object)
+                map: usize,
+                record: &[u8],
+                f: impl ::core::ops::FnOnce(Self::Export<'_>) -> R,
+            ) -> ::eunomia_runtime::reader::Verdict {
+                Export::deliver(map, record, f)
             }
         }
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 16 bytes.
-        #[derive(::core::fmt::Debug)]
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `__u64 stacks_dropped`, offset 0, 8 bytes
             pub stacks_dropped: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(
-                section: ::eunomia_runtime::bpf::Section<'a, A>,
-            ) -> ::eunomia_runtime::Result<Self> {
-                let section = section.sized::<16>(".bss")?;
-                ::core::result::Result::Ok(Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 16>) -> Self {
+                Self {
                     stacks_dropped: section.at::<_, 0>(),
-                })
+                }
             }
         }
         /// The maps.
-        #[derive(::core::fmt::Debug)]
         pub struct Maps<'a> {
             /// `stacks`, BPF_MAP_TYPE_RINGBUF, max_entries 262144
             pub stacks: ::eunomia_runtime::bpf::RingBuffer<'a, types::Sample>,
@@ -636,13 +623,12 @@ pub mod profile {
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
                     stacks: loaded.ring_buffer("stacks")?,
-                    latency: loaded.map("latency")?.into_typed()?,
-                    depths: loaded.map("depths")?.into_typed()?,
+                    latency: loaded.typed_map("latency")?,
+                    depths: loaded.typed_map("depths")?,
                 })
             }
         }
         /// The programs before they are loaded.
-        #[derive(::core::fmt::Debug)]
         pub struct OpenProgs<'a> {
             object: &'a mut ::eunomia_runtime::bpf::Open,
         }
@@ -667,7 +653,6 @@ pub mod profile {
             }
         }
         /// The programs.
-        #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             /// `profile`, section `raw_tp/eunomia`
             pub profile: ::eunomia_runtime::bpf::Program<
@@ -685,8 +670,8 @@ pub mod profile {
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    profile: loaded.program("profile")?.into_kind()?,
-                    measure: loaded.program("measure")?.into_kind()?,
+                    profile: loaded.program_of("profile")?,
+                    measure: loaded.program_of("measure")?,
                 })
             }
         }

@@ -7,6 +7,8 @@ use std::{
 
 use eunomia_runtime::{Skeleton, bpf::BtfCache, dynamic::Open};
 
+use eunomia_tests::built::bootstrap;
+
 use super::Outcome;
 
 /// The kernel's digest of the instructions of each program, proc(5).
@@ -29,6 +31,9 @@ pub(crate) fn instructions_are_those_of_the_whole() -> Outcome {
     let bytes = fs::read(&path)?;
     assert!(bytes.len() < 100_000, "{}", bytes.len());
     assert_eq!(tags(checked.clone().open(Some(&path))?)?, tags(checked.clone().open(None)?)?);
+    // The typed module has the same object.
+    assert_eq!(cache.file(bootstrap::OBJECT)?.as_ref(), Some(&path));
+    drop(bootstrap::open_for(Some(&path))?.load()?.attach()?);
     // The file is used again as it is, whatever is in it, and another object has another.
     fs::write(&path, "")?;
     assert_eq!(cache.file(&object)?.as_ref(), Some(&path));

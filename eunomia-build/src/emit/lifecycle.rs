@@ -59,21 +59,31 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let loaded_sections = loaded_sections(module);
     let (open_progs, progs) = programs(module);
     let maps = maps(module);
-    let (poll, records) = (poll(module), records(module));
+    let (export, deliver) = delivery(module);
+    let stats = stats(module);
     quote! {
         /// Opens the object; asks nothing of the kernel.
         ///
         /// # Errors
         /// What libbpf says against the object.
         pub fn open() -> ::eunomia_runtime::Result<Open> {
-            let #mutable object = ::eunomia_runtime::bpf::Open::new(&::eunomia_runtime::bpf::Spec {
+            open_for(::core::option::Option::None)
+        }
+
+        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        ///
+        /// # Errors
+        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        pub fn open_for(kernel: ::core::option::Option<&::std::path::Path>) -> ::eunomia_runtime::Result<Open> {
+            let spec = ::eunomia_runtime::bpf::Spec {
                 name: #name,
                 object: OBJECT,
                 streams: &[#(#streams),*],
                 samples: &[#(#samples),*],
                 dropped: &[#(#dropped),*],
                 perf_pages: #pages,
-            })?;
+            };
+            let #mutable object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
             #(#setup)*
             ::core::result::Result::Ok(Open { object })
         }
@@ -99,38 +109,41 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(Loaded { object: self.object.load()? })
+                ::core::result::Result::Ok(Loaded::new(Handles { object: self.object.load()? }))
             }
         }
 
-        /// Maps and programs are in the kernel. Dropping it unloads them.
-        #[derive(::core::fmt::Debug)]
-        pub struct Loaded {
+        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
+
+        /// What a loaded object has by type: variables, maps, programs.
+        pub struct Handles {
             object: ::eunomia_runtime::bpf::Loaded,
         }
 
-        impl Loaded {
+        impl Handles {
             #loaded_sections
             #maps
             #progs
-            #poll
+            #stats
+        }
 
-            /// The object below, by names.
-            pub fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+        impl ::eunomia_runtime::bpf::Handles for Handles {
+            type Export<'a> = #export;
+
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.object
             }
 
-            /// Attaches every program that is not switched off, as its section says.
-            ///
-            /// # Errors
-            /// The kernel's refusal for the first program that cannot be attached; nothing stays attached.
-            pub fn attach(self) -> ::eunomia_runtime::Result<Attached> {
-                let links = self.object.links()?;
-                ::core::result::Result::Ok(Attached::new(self, links))
+            fn deliver<R: ::eunomia_runtime::reader::Outcome>(
+                &self,
+                map: usize,
+                record: &[u8],
+                f: impl ::core::ops::FnOnce(Self::Export<'_>) -> R,
+            ) -> ::eunomia_runtime::reader::Verdict {
+                #deliver
             }
         }
-
-        #records
 
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
@@ -212,34 +225,15 @@ fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
     (Some(open), Some(loaded))
 }
 
-/// For code that works with the events of any module.
-fn records(module: &Module<'_>) -> Option<TokenStream> {
-    (!module.exports.is_empty()).then(|| {
-        quote! {
-            impl ::eunomia_runtime::reader::Records for Loaded {
-                type Event<'a> = Export<'a>;
-
-                fn poll<R: ::eunomia_runtime::reader::Outcome>(
-                    &self,
-                    timeout: ::core::time::Duration,
-                    f: impl ::core::ops::FnMut(Export<'_>) -> R,
-                ) -> ::eunomia_runtime::Result<u64> {
-                    Self::poll(self, timeout, f)
-                }
-
-                fn control(&self) -> ::eunomia_runtime::reader::Control {
-                    Self::control(self)
-                }
-
-                fn descriptor(&self) -> ::std::os::fd::BorrowedFd<'_> {
-                    ::std::os::fd::AsFd::as_fd(&self.object)
-                }
-            }
-        }
-    })
+/// The type of what is delivered, and how it is.
+fn delivery(module: &Module<'_>) -> (TokenStream, TokenStream) {
+    if module.exports.is_empty() {
+        return (quote!(::core::convert::Infallible), quote!(let _ = (record, f); ::eunomia_runtime::__private::unknown_map(map)));
+    }
+    (quote!(Export<'a>), quote!(Export::deliver(map, record, f)))
 }
 
-fn poll(module: &Module<'_>) -> Option<TokenStream> {
+fn stats(module: &Module<'_>) -> Option<TokenStream> {
     if module.exports.is_empty() {
         return None;
     }
@@ -248,55 +242,10 @@ fn poll(module: &Module<'_>) -> Option<TokenStream> {
         quote!(#field: stats.get(#index).copied().unwrap_or_default(),)
     });
     Some(quote! {
-        /// Delivers the records that are there, or waits for the first ones until `timeout` has passed; returns how many came.
-        ///
-        /// The callback gets each record where the kernel wrote it (one copy where a record there is not aligned for its type), and may
-        /// return [`::core::ops::ControlFlow::Break`] to end this poll.
-        ///
-        /// # Errors
-        /// Where the memory of a ring contradicts itself, or waiting fails. A signal is no error, a short record is counted.
-        pub fn poll<R: ::eunomia_runtime::reader::Outcome>(
-            &self,
-            timeout: ::core::time::Duration,
-            mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
-        ) -> ::eunomia_runtime::Result<u64> {
-            self.object.poll(timeout, |map, record| Export::deliver(map, record, &mut f))
-        }
-
-        /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by
-        /// their handles.
-        ///
-        /// # Errors
-        /// Where waiting fails.
-        pub fn wait(&self, timeout: ::core::time::Duration) -> ::eunomia_runtime::Result<bool> {
-            self.object.wait(timeout)
-        }
-
-        /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
-        ///
-        /// # Errors
-        /// Those of [`Self::poll`].
-        pub fn drain<R: ::eunomia_runtime::reader::Outcome>(
-            &self,
-            mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
-        ) -> ::eunomia_runtime::Result<u64> {
-            self.object.drain(|map, record| Export::deliver(map, record, &mut f))
-        }
-
         /// What became of the records of each map since it was loaded.
         pub fn stats(&self) -> Stats {
             let stats = self.object.stats();
             Stats { #(#stats)* }
-        }
-
-        /// A handle that pauses, resumes and ends polling from any thread.
-        pub fn control(&self) -> ::eunomia_runtime::reader::Control {
-            self.object.control()
-        }
-
-        /// How polls wait for records from now on.
-        pub fn set_waiting(&self, waiting: ::eunomia_runtime::reader::Waiting) {
-            self.object.set_waiting(waiting);
         }
     })
 }

@@ -26,7 +26,6 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     });
     quote! {
         /// The maps.
-        #[derive(::core::fmt::Debug)]
         pub struct Maps<'a> {
             #(#fields)*
         }

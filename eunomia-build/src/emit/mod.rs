@@ -38,6 +38,7 @@ pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenS
         #title
         #[allow(
             dead_code,
+            missing_debug_implementations,
             non_camel_case_types,
             non_snake_case,
             non_upper_case_globals,

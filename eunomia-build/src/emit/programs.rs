@@ -37,7 +37,6 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     });
     quote! {
         /// The programs before they are loaded.
-        #[derive(::core::fmt::Debug)]
         pub struct OpenProgs<'a> {
             object: &'a mut ::eunomia_runtime::bpf::Open,
         }
@@ -47,7 +46,6 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         }
 
         /// The programs.
-        #[derive(::core::fmt::Debug)]
         pub struct Progs<'a> {
             #fields
         }

@@ -43,7 +43,6 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let size = literal(section.section.size);
         quote! {
             #doc
-            #[derive(::core::fmt::Debug)]
             pub struct #ident<'a, A: ::eunomia_runtime::bpf::Access> {
                 #(#fields)*
             }

@@ -66,8 +66,6 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
                 ::core::cmp::Eq,
-                ::core::cmp::PartialOrd,
-                ::core::cmp::Ord,
                 ::core::hash::Hash,
                 ::core::default::Default,
             )]

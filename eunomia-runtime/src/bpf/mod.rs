@@ -18,6 +18,7 @@ mod pin;
 pub(crate) mod preflight;
 mod program;
 mod section;
+mod typed;
 
 use std::ffi::CString;
 
@@ -38,6 +39,7 @@ pub use open::{Dropped, Open, OpenProgram, Sample, Spec};
 pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};
 pub use section::{Access, ReadOnly, ReadWrite, Section, SizedSection, Variable};
+pub use typed::{Handles, Typed};
 
 /// A text for C.
 fn c_string(text: impl Into<Vec<u8>>, tried: impl FnOnce() -> String) -> Result<CString> {
