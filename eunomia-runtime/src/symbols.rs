@@ -104,13 +104,16 @@ impl fmt::Debug for Symbols {
 mod tests {
     use super::*;
 
+    /// Long enough that its second byte is still its own.
     #[inline(never)]
-    fn known_function() {}
+    fn known_function() -> u64 {
+        std::hint::black_box(5) * std::hint::black_box(7)
+    }
 
     #[test]
     fn functions_of_this_process_and_of_none() {
         let symbols = Symbols::new();
-        let address = known_function as fn() as usize as u64;
+        let address = known_function as fn() -> u64 as usize as u64;
         let frames = symbols.of_process(std::process::id(), &[address + 1, 8]);
         let [known, unknown] = &frames[..] else { panic!("{frames:?}") };
         let symbol = known.symbols.first().unwrap();
