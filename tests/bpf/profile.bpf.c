@@ -1,5 +1,6 @@
 // The stacks of whoever runs it, with BPF_PROG_TEST_RUN: nothing on the system is hooked.
 #include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #define DEPTH 64
@@ -48,6 +49,11 @@ struct {
 // What found no room.
 __u64 stacks_dropped;
 
+// The kernel's own typedef is one of a pointer, too: whether it is there depends on what that leads to.
+struct page;
+typedef struct page *pgtable_t;
+__u32 has_pointer;
+
 const volatile struct sample *__eunomia_dummy_sample_ptr __attribute__((unused));
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -78,6 +84,7 @@ int measure(struct bpf_raw_tracepoint_args *ctx)
     __u32 zero = 0;
     __u64 *depth;
 
+    has_pointer = bpf_core_type_exists(pgtable_t);
     who.pid = bpf_get_current_pid_tgid() >> 32;
     bpf_get_current_comm(who.comm, sizeof(who.comm));
     bpf_map_update_elem(&latency, &who, &none, BPF_NOEXIST);

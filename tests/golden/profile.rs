@@ -13,7 +13,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod profile {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5496]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5768]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("profile.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -417,10 +417,17 @@ pub mod profile {
         ///
         /// `__u64 stacks_dropped`
         pub stacks_dropped: u64,
+        /// Option `--has_pointer`: Set value of `__u32` variable has_pointer
+        ///
+        /// `__u32 has_pointer`
+        pub has_pointer: u32,
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
-            Self { stacks_dropped: 0 }
+            Self {
+                stacks_dropped: 0,
+                has_pointer: 0,
+            }
         }
     }
     ::eunomia_runtime::__args! {
@@ -433,11 +440,17 @@ pub mod profile {
                             .help("Set value of `__u64` variable stacks_dropped")
                             .default("0"),
                     )
+                    .arg(
+                        Arg::new("has_pointer", Scalar::Unsigned(4))
+                            .help("Set value of `__u32` variable has_pointer")
+                            .default("0"),
+                    )
             }
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.stacks_dropped = given
                     .value("stacks_dropped")
                     .unwrap_or(self.stacks_dropped);
+                self.has_pointer = given.value("has_pointer").unwrap_or(self.has_pointer);
             }
         }
     }
@@ -513,6 +526,12 @@ pub mod profile {
                                 "stacks_dropped",
                                 0,
                                 ::eunomia_runtime::sample::Plain::bytes(&args.stacks_dropped),
+                            ),
+                            (
+                                ".bss",
+                                "has_pointer",
+                                8,
+                                ::eunomia_runtime::sample::Plain::bytes(&args.has_pointer),
                             ),
                         ],
                     )?;
@@ -596,15 +615,18 @@ pub mod profile {
         }
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
-        /// The variables of the section `.bss`, 16 bytes.
+        /// The variables of the section `.bss`, 24 bytes.
         pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
             /// `__u64 stacks_dropped`, offset 0, 8 bytes
             pub stacks_dropped: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
+            /// `__u32 has_pointer`, offset 8, 4 bytes
+            pub has_pointer: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
         }
         impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
-            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 16>) -> Self {
+            fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 24>) -> Self {
                 Self {
                     stacks_dropped: section.at::<_, 0>(),
+                    has_pointer: section.at::<_, 8>(),
                 }
             }
         }

@@ -12,7 +12,7 @@ use std::{
 use super::kernel_btf::OF_KERNEL;
 use crate::{
     Error, Result, Skeleton,
-    object::{Checked, RelocationKind, essential, minimal},
+    object::{Checked, Kind, RelocationKind, essential, is_whole, minimal},
 };
 
 /// A folder with the BTF that objects look at, one file for each object and kernel.
@@ -65,9 +65,11 @@ impl BtfCache {
     pub fn file(&self, object: &[u8]) -> Result<Option<PathBuf>> {
         let Some(kernel) = kernel() else { return Ok(None) };
         let mut hasher = DefaultHasher::new();
-        object.hash(&mut hasher);
+        // Another version may keep other types.
+        (env!("CARGO_PKG_VERSION"), object).hash(&mut hasher);
         let path = self.folder.join(format!("{kernel:016x}-{:016x}.btf", hasher.finish()));
-        if path.is_file() {
+        // What a crash of the system has left of a file is made anew.
+        if fs::read(&path).is_ok_and(|btf| is_whole(&btf)) {
             return Ok(Some(path));
         }
         let checked = Skeleton::from_object("object", object.to_vec(), "object")?.check("object")?;
@@ -100,11 +102,20 @@ fn names(checked: &Checked) -> Option<HashSet<&str>> {
             RelocationKind::TypeIdLocal => continue,
             // The number is that of the whole; whether types match depends on what their pointers lead to.
             RelocationKind::TypeIdTarget | RelocationKind::TypeMatches => return None,
+            // So does whether there is a pointer, an array or a function of a name: libbpf compares what it is made of.
+            RelocationKind::TypeExists | RelocationKind::TypeSize if !is_plain(&checked.layouts.btf.resolve(relocation.ty).1.kind) => {
+                return None;
+            }
             _ if name.is_empty() => return None,
             _ => names.insert(name),
         };
     }
     (!names.is_empty()).then_some(names)
+}
+
+/// Types that are there when their name is, `__bpf_core_types_are_compat` of libbpf.
+fn is_plain(kind: &Kind) -> bool {
+    matches!(kind, Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. } | Kind::Int { .. } | Kind::Float { .. } | Kind::Forward)
 }
 
 /// Whole or not at all, also where several processes do the same.

@@ -1,7 +1,8 @@
 //! A kernel's BTF cut down to the types of some names and what lies in them: all that libbpf looks at to relocate an object that asks for
 //! members of these types, in a hundredth of the bytes.
 //!
-//! The layout is that of `Documentation/bpf/btf.rst`. What pointers lead to is left out, as a relocation never follows them.
+//! The layout is that of `Documentation/bpf/btf.rst`. What pointers lead to is left out: a relocation to a field never follows them. Those
+//! that do, to types that are pointers themselves, need the whole.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -68,6 +69,12 @@ pub(crate) fn minimal(btf: &[u8], names: &HashSet<&str>) -> Option<Vec<u8>> {
         output.add(&source, &source.record(usize::try_from(id).ok()?)?, &mut kept)?;
     }
     output.finish()
+}
+
+/// Whether these are all bytes of some BTF, by its header.
+pub(crate) fn is_whole(btf: &[u8]) -> bool {
+    let end = || size(btf, 4)?.checked_add(size(btf, 16)?)?.checked_add(size(btf, 20)?);
+    btf.get(..3) == Some(&MAGIC) && end() == Some(btf.len())
 }
 
 /// The new numbers of types, in the order in which they are met.
@@ -248,6 +255,7 @@ mod tests {
         let whole = btf();
         let cut = minimal(&whole, &HashSet::from(["kinds"])).unwrap();
         assert!(cut.len() < whole.len());
+        assert!(is_whole(&cut) && is_whole(&whole) && (0..cut.len()).all(|end| !is_whole(&cut[..end])));
         let [whole, cut] = [whole, cut].map(|bytes| Layouts::of_btf(&bytes).unwrap());
         let of = |layouts: &Layouts| {
             let is_it = |kind: &Kind| matches!(kind, Kind::Struct { .. });

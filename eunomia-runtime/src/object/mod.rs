@@ -43,5 +43,5 @@ pub use self::{
 #[cfg(feature = "load")]
 pub(crate) use self::{
     kernel::{KernelTypes, essential},
-    minimal::minimal,
+    minimal::{is_whole, minimal},
 };
