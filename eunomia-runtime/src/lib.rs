@@ -24,6 +24,8 @@ pub mod object;
 pub mod output;
 #[cfg(feature = "load")]
 mod perf_event;
+#[cfg(any(feature = "clap", feature = "dynamic"))]
+mod plain;
 #[cfg(feature = "load")]
 pub mod reader;
 pub mod recording;

@@ -73,8 +73,31 @@ fn archives() {
     std::fs::write(folder.join("readme"), "").unwrap();
     let none = tar("none.tar", "readme");
     assert_eq!(refused(&["check", &none]), format!("{none}: the archive has no package.json\n"));
+    // What says that it is much longer than it is, and what stands where it must not.
+    std::fs::File::create(folder.join("holes")).unwrap().set_len(1 << 40).unwrap();
+    std::fs::rename(folder.join("package.json"), folder.join("whole.json")).unwrap();
+    std::fs::rename(folder.join("holes"), folder.join("package.json")).unwrap();
+    let sparse = folder.join("sparse.tar");
+    let status = std::process::Command::new("tar").args(["--sparse", "-cf", "sparse.tar", "package.json"]).current_dir(&folder).status();
+    assert!(status.unwrap().success());
+    let refusal = refused(&["check", sparse.to_str().unwrap()]);
+    assert!(refusal.contains("it has more than 256 MiB"), "{refusal}");
     let cut = std::fs::read(&archive).unwrap();
     let Ran { exit, err, .. } = run_with(&["check", "-"], &cut[..1000]);
     assert_eq!(exit, Exit::Refused);
     assert!(err.starts_with("<stdin>: "), "{err}");
+}
+
+/// Texts of documents do not command the terminal.
+#[test]
+fn escape_sequences() {
+    let text = eunomia_tests::fixture("bootstrap");
+    let escaped = text.replace("\"obj_name\": \"bootstrap\"", "\"obj_name\": \"b\\u001b[31m\\u009b1m\"");
+    assert!(escaped != text);
+    for words in [&["inspect", "-"][..], &["check", "-"], &["run", "-", "--", "--help"]] {
+        let Ran { out, err, .. } = run_with(words, escaped.as_bytes());
+        assert!(!(out + &err).chars().any(|c| c.is_control() && c != '\n'), "{words:?}");
+    }
+    let Ran { out, .. } = run_with(&["inspect", "-"], escaped.as_bytes());
+    assert!(out.contains("package `b [31m 1m`"), "{out}");
 }

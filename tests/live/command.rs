@@ -158,13 +158,26 @@ pub(crate) fn what_was_recorded_is_replayed() -> Outcome {
     let mut out = Out::default();
     assert_eq!(run(&["replay", JSON, path, "-f", "json"], &mut out), (Exit::Done, String::new()));
     assert_eq!(out.text().lines().filter(|line| line.contains("\"pid\":")).count(), 5);
+    // A recording through a pipe.
+    let mut out = Out::default();
+    let (exit, err) = run_among_processes(&["record", JSON, "-q", "-o", "-", "-n", "2"], &mut out, |_| ());
+    assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    assert!(out.text.lock().unwrap().starts_with(b"eunomia\0"));
     let (exit, err) = run_among_processes(&["record", JSON, "-q", "-o", "/dev/full", "-d", "200ms"], &mut Out::default(), |_| ());
-    assert_eq!((exit, err.as_str()), (Exit::Refused, "write a recording: No space left on device (os error 28)\n"));
+    assert_eq!((exit, err.as_str()), (Exit::Refused, "/dev/full: No space left on device (os error 28)\n"));
     Ok(())
 }
 
 pub(crate) fn what_the_kernel_refuses() -> Outcome {
-    // There is no such tracepoint.
+    // There is no such tracepoint. The file that is there stays what it was, and none is made.
+    let folder = tempfile::tempdir()?;
+    let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+    std::fs::write(&old, "kept")?;
+    for path in [&old, &new] {
+        let path = path.to_str().ok_or("temporary folders have plain names")?;
+        assert_eq!(run(&["run", "bpf/profile.json", "-o", path], &mut Out::default()).0, Exit::Kernel);
+    }
+    assert_eq!((std::fs::read(&old)?, new.exists()), (b"kept".to_vec(), false));
     let (exit, err) = run(&["run", "bpf/profile.json"], &mut Out::default());
     assert_eq!(exit, Exit::Kernel, "{err}");
     assert!(err.contains("attach the program `profile` (raw_tp/eunomia)"), "{err}");

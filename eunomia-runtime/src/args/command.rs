@@ -7,7 +7,7 @@ use clap::{
 };
 
 use super::{Arg, Command, Scalar};
-use crate::sample::Plain;
+use crate::{plain::plain, sample::Plain};
 
 /// The arguments of a generated module: a struct with a field for each option.
 ///
@@ -126,11 +126,6 @@ impl TypedValueParser for Parser {
         let names = self.0.constants.iter().map(|(name, _)| PossibleValue::new(plain(name)));
         (!self.0.constants.is_empty()).then(|| Box::new(names) as Box<_>)
     }
-}
-
-/// Text of a document, without what a terminal would obey.
-fn plain(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n', " ")
 }
 
 #[cfg(test)]

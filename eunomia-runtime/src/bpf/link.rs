@@ -111,6 +111,11 @@ impl<L> Attached<L> {
         Self { links, loaded }
     }
 
+    /// What holds the programs attached.
+    pub fn links(&self) -> &[Link] {
+        &self.links.0
+    }
+
     /// Detaches all programs. What they sent before can still be read.
     pub fn detach(self) -> L {
         drop(self.links);

@@ -1,6 +1,10 @@
 //! The command line. The comments on commands and fields are their help texts.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
@@ -54,6 +58,13 @@ pub(super) struct Source {
     /// The object that the skeleton describes, in place of the one it may hold
     #[arg(long, value_name = "FILE")]
     pub(super) object: Option<PathBuf>,
+}
+
+impl Source {
+    /// The files that are read.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        [Some(&self.file), self.object.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect()
+    }
 }
 
 #[derive(clap::Args)]
@@ -155,7 +166,7 @@ pub(super) struct Doctor {
 pub(super) struct Record {
     #[command(flatten)]
     pub(super) source: Source,
-    /// The recording to write
+    /// The recording to write; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: PathBuf,
     #[command(flatten)]

@@ -17,6 +17,7 @@ use crate::{
     Result,
     bpf::BtfCache,
     dynamic::{Attached, Loaded, Open},
+    plain::plain,
     reader::Stats,
     sample::Verdict,
 };
@@ -33,28 +34,14 @@ pub(super) fn open(input: &Input, kernel: &Kernel, args: &[OsString], command: &
     Ok(open.args(&own.try_get_matches_from(args)?)?)
 }
 
-/// Loads and attaches, and says so.
-pub(super) fn attach(open: Open, quiet: bool, err: &mut dyn Write) -> Result<Attached> {
-    let skel = open.load()?.attach()?;
-    if !quiet {
-        let checked = skel.checked();
-        let programs = checked.programs.len();
-        let delivers = match &checked.streams[..] {
-            [] => "no map delivers events".to_owned(),
-            streams => format!("events of {}", streams.iter().map(|stream| stream.map.as_str()).collect::<Vec<_>>().join(", ")),
-        };
-        let plural = if programs == 1 { "" } else { "s" };
-        // Where this fails there is nobody to tell.
-        let _ = writeln!(err, "{}: {programs} program{plural} attached, {delivers}; Ctrl-C ends", checked.skeleton.name);
-    }
-    Ok(skel)
-}
-
 /// How long a poll waits where nothing happens: signals wake it.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Where records go.
 pub(super) trait Taker {
+    /// Is called when programs run, and records will come.
+    fn begin(&mut self);
+
     /// Takes one; [`Verdict::Stop`] where there is no sense in more.
     fn take(&mut self, map: usize, record: &[u8]) -> Verdict;
 
@@ -62,54 +49,103 @@ pub(super) trait Taker {
     fn flush(&mut self) -> Result<Reader>;
 }
 
-/// Takes records until a limit is reached, a signal comes or nobody reads any more; then detaches and takes what is left.
-pub(super) fn follow(skel: Attached, limits: &Limits, quiet: bool, err: &mut dyn Write, to: &mut impl Taker) -> Result<()> {
-    let control = skel.control();
-    let signals = Handlers::new(control.clone(), quiet)?;
-    let (start, mut count, mut ended) = (Instant::now(), 0, false);
-    let mut take = |to: &mut _, ended: &mut bool, map: usize, record: &[u8]| {
-        let verdict = Taker::take(to, map, record);
-        count += u64::from(matches!(verdict, Verdict::Delivered));
-        let enough = matches!(verdict, Verdict::Stop) || (matches!(verdict, Verdict::Delivered) && Some(count) == limits.count);
-        *ended |= enough;
-        if enough { Verdict::Stop } else { verdict }
-    };
-    while !ended && !control.is_stopped() {
-        let left = limits.duration.map_or(IDLE, |time| time.saturating_sub(start.elapsed()));
-        if left.is_zero() {
-            break;
-        }
-        let polled = skel.object().poll(left.min(IDLE), |map, record| take(to, &mut ended, map, record));
-        // What came before an error is not lost with it.
-        ended |= to.flush()? == Reader::Gone;
-        polled?;
+/// Loads and attaches, takes records until a limit is reached, a signal comes or nobody reads any more; then detaches and takes what is left.
+pub(super) fn follow(open: Open, limits: &Limits, quiet: bool, err: &mut dyn Write, to: &mut impl Taker) -> Result<()> {
+    let loaded = open.load()?;
+    // Before anything runs that a signal would have to end.
+    let signals = Handlers::new(loaded.control(), quiet)?;
+    let skel = loaded.attach()?;
+    to.begin();
+    if !quiet {
+        announce(&skel, err);
     }
-    let loaded = skel.detach();
-    if !ended {
-        let drained = loaded.object().drain(|map, record| take(to, &mut ended, map, record));
-        to.flush()?;
-        drained?;
-    }
-    drop(signals);
+    let start = Instant::now();
+    let (loaded, followed) = Follower { to, limits, start, count: 0, ended: false }.follow(skel);
     if !quiet {
         summary(&loaded, start.elapsed(), err);
     }
-    Ok(())
+    // Until then whoever writes to a pipe that is full can be ended.
+    drop(signals);
+    followed
+}
+
+struct Follower<'a, T> {
+    to: &'a mut T,
+    limits: &'a Limits,
+    start: Instant,
+    count: u64,
+    ended: bool,
+}
+
+impl<T: Taker> Follower<'_, T> {
+    fn follow(mut self, skel: Attached) -> (Loaded, Result<()>) {
+        let polled = self.poll(&skel);
+        let loaded = skel.detach();
+        let followed = polled.and_then(|()| {
+            if self.ended {
+                return Ok(());
+            }
+            let drained = loaded.object().drain(|map, record| self.take(map, record));
+            self.to.flush()?;
+            drained.map(drop)
+        });
+        (loaded, followed)
+    }
+
+    fn poll(&mut self, skel: &Attached) -> Result<()> {
+        let control = skel.control();
+        while !self.ended && !control.is_stopped() {
+            let left = self.limits.duration.map_or(IDLE, |time| time.saturating_sub(self.start.elapsed()));
+            if left.is_zero() {
+                break;
+            }
+            let polled = skel.object().poll(left.min(IDLE), |map, record| self.take(map, record));
+            // What came before an error is not lost with it.
+            self.ended |= self.to.flush()? == Reader::Gone;
+            polled?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, map: usize, record: &[u8]) -> Verdict {
+        let verdict = self.to.take(map, record);
+        let delivered = matches!(verdict, Verdict::Delivered);
+        self.count += u64::from(delivered);
+        if matches!(verdict, Verdict::Stop) || (delivered && Some(self.count) == self.limits.count) {
+            self.ended = true;
+            return Verdict::Stop;
+        }
+        verdict
+    }
+}
+
+fn announce(skel: &Attached, err: &mut dyn Write) {
+    let (checked, links) = (skel.checked(), skel.links().len());
+    let delivers = match &checked.streams[..] {
+        [] => "no map delivers events".to_owned(),
+        streams => format!("events of {}", streams.iter().map(|stream| stream.map.as_str()).collect::<Vec<_>>().join(", ")),
+    };
+    let plural = if links == 1 { "" } else { "s" };
+    let text = format!("{}: {links} program{plural} attached, {delivers}; Ctrl-C ends", checked.skeleton.name);
+    // Where this fails there is nobody to tell.
+    let _ = writeln!(err, "{}", plain(&text));
 }
 
 fn summary(loaded: &Loaded, time: Duration, err: &mut dyn Write) {
-    for (map, stats) in loaded.stats() {
+    for (stream, (map, stats)) in loaded.checked().streams.iter().zip(loaded.stats()) {
         let Stats { received, discarded, short, lost, .. } = stats;
         let mut text = format!("{map}: {received} events in {:.1} s", time.as_secs_f64());
-        text += &match lost {
-            Some(lost) => format!(", {lost} lost"),
-            None => format!(", lost: unknown (the program has no counter `{map}_dropped`)"),
+        text += &match (lost, &stream.sampled) {
+            (Some(lost), _) => format!(", {lost} lost"),
+            (None, None) => format!(", lost: unknown (the program has no counter `{map}_dropped`)"),
+            // What is taken out of a map was not lost.
+            (None, Some(_)) => String::new(),
         };
         for (number, what) in [(discarded, "discarded by the program"), (short, "shorter than their type")] {
             if number > 0 {
                 text += &format!(", {number} {what}");
             }
         }
-        let _ = writeln!(err, "{text}");
+        let _ = writeln!(err, "{}", plain(&text));
     }
 }

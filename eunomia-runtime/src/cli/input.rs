@@ -27,6 +27,9 @@ struct Unnamed(OwnedFd);
 impl Input {
     /// Reads a skeleton, or describes an object: the first bytes decide.
     pub(super) fn read(source: &Source, stdin: &mut dyn Read) -> Result<Self, Failure> {
+        if source.paths().iter().filter(|path| is_stream(path)).count() > 1 {
+            return Err(usage(ErrorKind::ArgumentConflict, "`-` is standard input, which can be read only once"));
+        }
         let (bytes, file) = read(&source.file, stdin)?;
         let (bytes, btf) = if is_tar(&bytes) { unpack(&bytes, &file)? } else { (bytes, None) };
         let mut document = Document::new(bytes, &file)?;
@@ -54,12 +57,24 @@ pub(super) fn is_stream(path: &Path) -> bool {
 /// The bytes of a file, and what stands for it in messages.
 fn read(path: &Path, stdin: &mut dyn Read) -> Result<(Vec<u8>, String), Error> {
     if !is_stream(path) {
-        let bytes = fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        let bytes = fs::File::open(path).and_then(bounded).map_err(|source| Error::File { path: path.to_owned(), source })?;
         return Ok((bytes, path.display().to_string()));
     }
-    let (file, mut bytes) = ("<stdin>", Vec::new());
-    stdin.read_to_end(&mut bytes).map_err(|source| Error::File { path: file.into(), source })?;
+    let file = "<stdin>";
+    let bytes = bounded(stdin).map_err(|source| Error::File { path: file.into(), source })?;
     Ok((bytes, file.to_owned()))
+}
+
+/// More than any package, object or kernel's BTF has: what has more is something else, and must not take all memory.
+const MOST: u64 = 256 << 20;
+
+fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", MOST >> 20)));
+    }
+    Ok(bytes)
 }
 
 /// The mark of tar(5).
@@ -75,10 +90,7 @@ fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error>
     for entry in tar::Archive::new(bytes).entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
         let path = entry.path().map_err(failed)?.into_owned();
-        let mut contents = || {
-            let mut contents = Vec::new();
-            entry.read_to_end(&mut contents).map(|_| contents).map_err(failed)
-        };
+        let mut contents = || bounded(&mut entry).map_err(failed);
         if path.file_name().is_some_and(|name| name == "package.json") {
             package = Some(contents()?);
         } else if path.ends_with(&wanted) {

@@ -28,7 +28,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::{Error, fault::Faults};
+use crate::{Error, fault::Faults, plain::plain};
 use args::{Args, Command};
 
 /// How the command ended; as a number it is the exit code.
@@ -112,13 +112,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
         Err(Failure::Usage(asked)) if !asked.use_stderr() => {
             let text = rendered(&asked, std::io::stdout().is_terminal());
             match output::print(streams.out, text.as_bytes()) {
-                Ok(()) => return Exit::Done,
-                Err(_) => (Exit::Refused, String::new()),
+                Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
+                _ => return Exit::Done,
             }
         }
         Err(Failure::Usage(wrong)) => (Exit::Usage, rendered(&wrong, std::io::stderr().is_terminal())),
-        Err(Failure::Error(error @ Error::Kernel(_))) => (Exit::Kernel, error.to_string()),
-        Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
+        Err(Failure::Error(error @ Error::Kernel(_))) => (Exit::Kernel, plain(&error.to_string())),
+        Err(Failure::Error(error)) => (Exit::Refused, plain(&error.to_string())),
     };
     // Where this fails there is nobody left to tell.
     let _ = writeln!(streams.err, "{}", text.trim_end());

@@ -8,15 +8,12 @@ use super::{
     output::{Reader, Sink},
 };
 use crate::{
-    Error, Result,
+    Result,
     object::Checked,
     output::{Format, Printer},
     sample::Verdict,
     value::Event,
 };
-
-/// A batch that is longer than this is written before the poll ends.
-const BATCH: usize = 1 << 16;
 
 /// Prints records in batches.
 pub(super) struct Printed<'a> {
@@ -24,8 +21,6 @@ pub(super) struct Printed<'a> {
     printer: Printer<'a>,
     sink: Sink<'a>,
     batch: Vec<u8>,
-    reader: Reader,
-    failed: Option<Error>,
     /// The second that is shown before events; `None` where none is.
     second: Option<i64>,
 }
@@ -33,7 +28,7 @@ pub(super) struct Printed<'a> {
 impl<'a> Printed<'a> {
     pub(super) fn new(checked: &'a Checked, format: Format, sink: Sink<'a>) -> Result<Self> {
         let printer = Printer::new(checked, format)?;
-        Ok(Self { checked, printer, sink, batch: Vec::new(), reader: Reader::There, failed: None, second: None })
+        Ok(Self { checked, printer, sink, batch: Vec::new(), second: None })
     }
 
     /// Shows the time before each event.
@@ -45,13 +40,7 @@ impl<'a> Printed<'a> {
     pub(super) fn event(&mut self, event: &Event<'_>) -> bool {
         self.tell_time();
         self.printer.write(event, &mut self.batch);
-        if self.batch.len() >= BATCH {
-            match self.sink.write(&mut self.batch) {
-                Ok(reader) => self.reader = reader,
-                Err(error) => self.failed = Some(error),
-            }
-        }
-        self.failed.is_none() && self.reader == Reader::There
+        self.sink.offer(&mut self.batch)
     }
 
     /// The local time is worked out once a second: it takes longer than the event.
@@ -65,6 +54,10 @@ impl<'a> Printed<'a> {
 }
 
 impl Taker for Printed<'_> {
+    fn begin(&mut self) {
+        self.sink.begin();
+    }
+
     fn take(&mut self, map: usize, record: &[u8]) -> Verdict {
         let mut more = true;
         let verdict = self.checked.deliver(map, record, |event| more = self.event(&event));
@@ -72,12 +65,6 @@ impl Taker for Printed<'_> {
     }
 
     fn flush(&mut self) -> Result<Reader> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
-        if self.reader == Reader::There && !self.batch.is_empty() {
-            self.reader = self.sink.write(&mut self.batch)?;
-        }
-        Ok(self.reader)
+        self.sink.flush(&mut self.batch)
     }
 }

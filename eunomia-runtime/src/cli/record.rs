@@ -1,46 +1,42 @@
 //! `eunomia record`.
 
-use std::{
-    fs::File,
-    io::{BufWriter, Write as _},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use super::{
     Failure, Streams,
     args::Record,
     events::{self, Taker},
     input::Input,
-    output::Reader,
+    output::{Reader, Sink},
 };
-use crate::{Error, Result, recording::Recorder, sample::Verdict};
+use crate::{Result, recording::Recorder, sample::Verdict};
 
 pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let input = Input::read(&args.source, streams.input)?;
     let open = events::open(&input, &args.kernel, &args.args, "record")?;
     let checked = Arc::clone(open.checked());
-    let file = File::create(&args.output).map_err(|source| Error::File { path: args.output.clone(), source })?;
-    let mut recorded = Recorded(checked.recorder(BufWriter::new(file))?.timed());
-    let skel = events::attach(open, args.quiet, streams.err)?;
-    let followed = events::follow(skel, &args.limits, args.quiet, streams.err, &mut recorded);
-    // What made following fail may be that writing failed, which this says better.
-    let mut file = recorded.0.finish()?;
-    followed?;
-    Ok(file.flush().map_err(|source| Error::File { path: args.output.clone(), source })?)
+    let sink = Sink::new(Some(&args.output), &args.source.paths(), streams.out)?;
+    let mut recorded = Recorded { recorder: checked.recorder(Vec::new())?.timed(), sink };
+    Ok(events::follow(open, &args.limits, args.quiet, streams.err, &mut recorded)?)
 }
 
-struct Recorded(Recorder<BufWriter<File>>);
+/// Records in batches, as events are printed.
+struct Recorded<'a> {
+    recorder: Recorder<Vec<u8>>,
+    sink: Sink<'a>,
+}
 
-impl Taker for Recorded {
+impl Taker for Recorded<'_> {
+    fn begin(&mut self) {
+        self.sink.begin();
+    }
+
     fn take(&mut self, map: usize, record: &[u8]) -> Verdict {
-        match self.0.record(map, record) {
-            // There is no sense in more; `finish` says why.
-            Verdict::Failed(_) => Verdict::Stop,
-            verdict => verdict,
-        }
+        let verdict = self.recorder.record(map, record);
+        if self.sink.offer(self.recorder.get_mut()) { verdict } else { Verdict::Stop }
     }
 
     fn flush(&mut self) -> Result<Reader> {
-        Ok(Reader::There)
+        self.sink.flush(self.recorder.get_mut())
     }
 }

@@ -2,9 +2,11 @@
 
 use std::{fs::File, io::Read, ops::ControlFlow};
 
+use clap::error::ErrorKind;
+
 use super::{
     Failure, Streams,
-    args::Replay,
+    args::{Replay, usage},
     events::Taker as _,
     input::{Input, is_stream},
     output::Sink,
@@ -14,6 +16,9 @@ use super::{
 use crate::Error;
 
 pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    if is_stream(&args.recording) && args.source.paths().iter().any(|path| is_stream(path)) {
+        return Err(usage(ErrorKind::ArgumentConflict, "`-` is standard input, which can be read only once"));
+    }
     let checked = Input::read(&args.source, streams.input)?.document.check()?;
     can_be_raw(&checked, args.shown.format)?;
     let path = &args.recording;
@@ -24,15 +29,24 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failur
         file = File::open(path).map_err(|source| Error::File { path: path.clone(), source })?;
         &mut file
     };
-    let mut printed = Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), streams.out)?)?;
+    let mut inputs = args.source.paths();
+    inputs.push(path);
+    let mut printed = Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), &inputs, streams.out)?)?;
     let mut count = 0;
     let replayed = checked.replay(from, |event| {
+        if count == 0 {
+            // It is a recording, and of this skeleton.
+            printed.begin();
+        }
         count += 1;
         if printed.event(&event) && Some(count) != args.count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     // What stands before the damage of a recording is not lost with it.
     printed.flush()?;
     let replayed = replayed?;
+    if count == 0 {
+        printed.begin();
+    }
     let lines = [
         (replayed.short, "records are shorter than their type"),
         (replayed.left_over, "bytes at the end are no whole record: it was cut off"),

@@ -20,9 +20,10 @@ pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> 
     let checked = Arc::clone(open.checked());
     can_be_raw(&checked, args.shown.format)?;
     // Before anything is loaded it is known that what comes can be written.
-    let mut printed = Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), streams.out)?)?.timed();
-    let skel = events::attach(open, args.quiet, streams.err)?;
-    Ok(events::follow(skel, &args.limits, args.quiet, streams.err, &mut printed)?)
+    let mut printed =
+        Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), &args.source.paths(), streams.out)?)?
+            .timed();
+    Ok(events::follow(open, &args.limits, args.quiet, streams.err, &mut printed)?)
 }
 
 /// Refuses to print the bytes of several maps, one after the other.

@@ -2,7 +2,9 @@
 
 use std::{
     io::{self, Write as _},
-    thread,
+    mem::MaybeUninit,
+    ptr, thread,
+    time::{Duration, Instant},
 };
 
 use signal_hook::{
@@ -19,17 +21,23 @@ pub(super) struct Handlers {
     thread: Option<thread::JoinHandle<()>>,
 }
 
+/// Supervisors send a signal to the process and then to its group: that is one request.
+const ONE_REQUEST: Duration = Duration::from_secs(1);
+
 impl Handlers {
-    /// SIGINT, SIGTERM and SIGHUP stop, and a second one ends the process at once; SIGTSTP pauses, and the next one goes on.
+    /// SIGINT, SIGTERM and SIGHUP stop, and once more, a second later, end the process at once; SIGTSTP pauses, and the next one goes on.
+    /// Those that the process was started to ignore (`nohup`) it goes on to ignore.
     pub(super) fn new(control: Control, quiet: bool) -> Result<Self> {
         let failed = |source: io::Error| -> Error { refusal("take the signals of this process", source) };
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGTSTP]).map_err(failed)?;
+        let wanted = [SIGHUP, SIGINT, SIGTERM, SIGTSTP].into_iter().filter(|signal| !is_ignored(*signal));
+        let mut signals = Signals::new(wanted).map_err(failed)?;
         let handle = signals.handle();
         let work = move || {
+            let mut asked: Option<Instant> = None;
             for signal in &mut signals {
                 if signal != SIGTSTP {
-                    if control.is_stopped() {
-                        // It was asked before, and something does not end.
+                    if asked.get_or_insert_with(Instant::now).elapsed() > ONE_REQUEST {
+                        // Something does not end.
                         let _ = emulate_default_handler(signal);
                     }
                     control.stop();
@@ -56,4 +64,15 @@ impl Drop for Handlers {
             let _ = thread.join();
         }
     }
+}
+
+fn is_ignored(signal: i32) -> bool {
+    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action the call only writes the present one to where the pointer leads, which is as large.
+    if unsafe { libc::sigaction(signal, ptr::null(), now.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call has written it, and all its bytes were zero before, which its fields may be.
+    let now = unsafe { now.assume_init() };
+    now.sa_sigaction == libc::SIG_IGN
 }

@@ -5,6 +5,7 @@ use crate::{
     Error, Result,
     histogram::{LinearHistogram, Log2Histogram},
     object::{Checked, Payload, Stream},
+    plain::{plain, push},
     skeleton::model::{Sample, SampleKind},
     value::{Event, Value},
 };
@@ -15,13 +16,13 @@ pub(super) struct Histogram<'a> {
     /// The member that counts; `None` where the value is the slots itself.
     slots: Option<&'a str>,
     linear: bool,
-    unit: &'a str,
+    unit: String,
 }
 
 impl<'a> Histogram<'a> {
     pub(super) fn new(checked: &'a Checked, stream: &'a Stream, sample: &'a Sample) -> Result<Self> {
         let linear = sample.kind == SampleKind::LinearHist;
-        let unit = sample.unit.as_deref().unwrap_or("(unit)");
+        let unit = plain(sample.unit.as_deref().unwrap_or("(unit)"));
         let layouts = &checked.layouts;
         let counts = |ty| layouts.counts(ty);
         let slots = match &stream.payload {
@@ -61,8 +62,8 @@ impl<'a> Histogram<'a> {
             out.push(b'\n');
         }
         for (name, value) in event.value.fields().filter(|(name, _)| Some(*name) != self.slots) {
-            // Writing to memory cannot fail.
-            _ = write!(out, "{name} = ");
+            push(name, out);
+            out.extend_from_slice(b" = ");
             braced(&value, out);
             out.push(b'\n');
         }
@@ -72,9 +73,9 @@ impl<'a> Histogram<'a> {
         };
         let slots = slots.and_then(|slots| slots.counts()).unwrap_or_default();
         if self.linear {
-            table(&LinearHistogram::from_slots(0, 1, &slots).text(self.unit), out);
+            table(&LinearHistogram::from_slots(0, 1, &slots).text(&self.unit), out);
         } else {
-            table(&Log2Histogram::from_slots(&slots).text(self.unit), out);
+            table(&Log2Histogram::from_slots(&slots).text(&self.unit), out);
         }
     }
 }
@@ -86,6 +87,7 @@ fn cell(value: &Value<'_>, out: &mut Vec<u8>) {
 
 fn table(text: &dyn Display, out: &mut Vec<u8>) {
     let start = out.len();
+    // Writing to memory cannot fail.
     _ = write!(out, "{text}");
     if out.len() > start {
         out.push(b'\n');

@@ -34,6 +34,7 @@ mod table;
 use crate::{
     Error, Result,
     object::{Checked, Payload, Stream},
+    plain::push,
     skeleton::model::{self, Interpreter, SampleKind},
     value::{Event, Value},
 };
@@ -167,7 +168,7 @@ impl Prefix {
             out.push(b' ');
         }
         if let Some(width) = self.maps {
-            out.extend_from_slice(map.as_bytes());
+            push(map, out);
             out.resize(out.len() + width.saturating_sub(map.len()) + 1, b' ');
         }
     }

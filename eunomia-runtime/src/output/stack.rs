@@ -10,6 +10,7 @@ use crate::symbols::{Frame, Symbols};
 use crate::{
     Error, Result,
     object::{Checked, Payload, Stream},
+    plain::push,
     skeleton::model::Other,
     suggestion::near,
     value::{Event, Value},
@@ -144,12 +145,15 @@ fn bare(address: u64) -> Frame {
 fn names(frame: &Frame, out: &mut Vec<u8>) {
     let several = frame.symbols.len() > 1;
     for symbol in &frame.symbols {
-        _ = write!(out, "{}{}", if several { "\n        " } else { " " }, symbol.name);
+        out.extend_from_slice(if several { b"\n        " } else { b" " });
+        // Any process decides what it is called.
+        push(&symbol.name, out);
         if let Some(offset) = symbol.offset {
             _ = write!(out, "+{offset:#x}");
         }
         if let Some(file) = &symbol.file {
-            _ = write!(out, " {file}");
+            out.push(b' ');
+            push(file, out);
         }
         if let Some(line) = symbol.line {
             _ = write!(out, ":{line}");

@@ -1,6 +1,7 @@
 use super::{Prefix, braced};
 use crate::{
     object::{Checked, CustomField, Field, Kind, Layouts, Payload, Stream, TypeId},
+    plain::push,
     value::{Event, Value},
 };
 
@@ -58,7 +59,7 @@ impl<'a> Table<'a> {
             self.headed = true;
             let time = if prefix.time.is_empty() { "" } else { "TIME" };
             Prefix { time: pad(time, prefix.time.chars().count()), maps: prefix.maps }.write("MAP", out);
-            self.row(out, |column, out| out.extend_from_slice(column.name.as_bytes()));
+            self.row(out, |column, out| push(&column.name, out));
         }
         prefix.write(event.map, out);
         self.row(out, |column, out| {

@@ -76,6 +76,11 @@ impl<W: Write> Recorder<W> {
         self.to.write_all(&[0; 8][..padding(record.len())])
     }
 
+    /// What it writes to. Of a buffer in memory whole records may be taken out behind each call; nothing else may be changed.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.to
+    }
+
     /// Ends the recording: flushes it and gives back what it was written to.
     ///
     /// # Errors

@@ -1,12 +1,17 @@
+use std::collections::HashSet;
+
 use serde_json::Value as Json;
 
 use super::{Description, Export, Field, Map, Part, Program, Variable};
 use crate::{
     Result,
-    object::{Argument, Checked, Payload, Stream, TypeId},
+    object::{Argument, Checked, MapKind, Payload, Stream, TypeId},
     skeleton::{Document, Format, Skeleton},
     value::Value,
 };
+
+/// Values of more bytes are not shown.
+const LONGEST: u64 = 4096;
 
 impl Description {
     /// All that the object tells.
@@ -14,10 +19,10 @@ impl Description {
         let layouts = &checked.layouts;
         let part = |ty: Option<TypeId>, size: u32| Part { ty: ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty)), size: size.into() };
         let setup = checked.setup(file)?;
-        let links: Vec<&str> =
+        let unlinked: HashSet<&str> =
             checked.skeleton.programs.iter().filter(|program| !program.link).map(|program| program.name.as_str()).collect();
         let programs = checked.programs.iter().map(|(name, section)| Program {
-            link: !links.contains(&name.as_str()),
+            link: !unlinked.contains(name.as_str()),
             name: name.clone(),
             section: Some(section.clone()),
         });
@@ -31,7 +36,7 @@ impl Description {
         let variables = checked.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
         let variables = variables.filter(|(_, variable)| !variable.is_dummy()).map(|(section, variable)| {
             let argument: Option<&Argument<'_>> = setup.arguments.iter().find(|argument| argument.variable.id == variable.id);
-            let bytes = checked.initial(section, variable, &setup);
+            let bytes = (variable.size <= LONGEST).then(|| checked.initial(section, variable, &setup)).flatten();
             let value = bytes.as_deref().and_then(|bytes| {
                 let value = Value::of_variable(layouts, variable, bytes).ok()?;
                 Some((value.to_string(), serde_json::from_str(&value.to_json()).unwrap_or(Json::Null)))
@@ -69,7 +74,7 @@ impl Description {
         });
         let maps = skeleton.maps.iter().map(|map| Map { name: map.name.clone(), kind: None, key: None, value: None, max_entries: None });
         let variables = skeleton.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
-        let variables = variables.map(|(section, variable)| {
+        let variables = variables.filter(|(_, variable)| !variable.name.starts_with("__eunomia_dummy")).map(|(section, variable)| {
             let default = variable.arg.as_ref().and_then(|arg| arg.default.as_ref()).or(variable.value.as_ref());
             Variable {
                 name: variable.name.clone(),
@@ -89,7 +94,7 @@ impl Description {
             size: export.size.map(u64::from),
             key: None,
             interval: None,
-            dropped: false,
+            counted: None,
             fields: export
                 .members
                 .iter()
@@ -158,7 +163,12 @@ fn export(checked: &Checked, stream: &Stream, part: impl Fn(Option<TypeId>, u32)
         },
         key: stream.sampled.as_ref().map(|sampled| part(sampled.key, sampled.key_size)),
         interval: stream.sampled.as_ref().map(|sampled| sampled.interval),
-        dropped: stream.dropped.is_some(),
+        // Of a perf event array the kernel counts; from a map that is sampled nothing is lost.
+        counted: match stream.kind {
+            MapKind::PERF_EVENT_ARRAY => Some(true),
+            MapKind::RINGBUF => Some(stream.dropped.is_some()),
+            _ => None,
+        },
         fields,
     }
 }

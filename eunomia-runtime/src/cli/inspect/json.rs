@@ -24,7 +24,7 @@ impl Description {
             });
             json!({
                 "map": export.map, "kind": export.kind, "type": export.ty, "size": export.size, "key": part(&export.key),
-                "interval_ms": export.interval, "counts_lost": export.dropped, "fields": fields.collect::<Vec<_>>(),
+                "interval_ms": export.interval, "counts_lost": export.counted, "fields": fields.collect::<Vec<_>>(),
             })
         });
         json!({

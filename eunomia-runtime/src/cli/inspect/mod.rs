@@ -65,8 +65,8 @@ struct Export {
     size: Option<u64>,
     key: Option<Part>,
     interval: Option<u64>,
-    /// The global variable in which the programs count what was lost.
-    dropped: bool,
+    /// Whether it is counted what is lost.
+    counted: Option<bool>,
     fields: Vec<Field>,
 }
 

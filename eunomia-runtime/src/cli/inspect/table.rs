@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use comfy_table::{Table, presets::NOTHING};
 
 use super::{Description, Export, Field, Part};
+use crate::plain::plain;
 
 /// The longest text of a column: values can be whole arrays.
 const LONGEST: usize = 60;
@@ -15,7 +16,7 @@ impl Description {
         _ = write!(text, "{}: {} `{}`", self.file, self.format, self.name);
         for (what, known) in [(" ", &self.version), (", compiler ", &self.compiler), ("\n", &self.about)] {
             if let Some(known) = known {
-                _ = write!(text, "{what}{}", plain(known));
+                _ = write!(text, "{what}{known}");
             }
         }
         text += &match self.object {
@@ -50,7 +51,7 @@ impl Description {
                 _ = writeln!(text, "\n{}", title(export));
             }
         }
-        text
+        plain(&text)
     }
 }
 
@@ -73,7 +74,7 @@ fn title(export: &Export) -> String {
         title += &format!(", by {ty} ({size} bytes)");
     }
     if export.kind.as_deref() == Some("ringbuf") {
-        title += if export.dropped { ", drops are counted" } else { ", drops are not counted" };
+        title += if export.counted == Some(true) { ", drops are counted" } else { ", drops are not counted" };
     }
     title
 }
@@ -84,7 +85,7 @@ fn section<const N: usize>(text: &mut String, title: &str, head: [&str; N], rows
     }
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(head);
-    table.add_rows(rows.map(|row| row.map(|cell| cut(&plain(&cell)))));
+    table.add_rows(rows.map(|row| row.map(|cell| cut(&cell.replace(char::is_control, " ")))));
     _ = writeln!(text, "\n{title}");
     for line in table.lines() {
         _ = writeln!(text, " {}", line.trim_end());
@@ -114,11 +115,6 @@ fn part(part: Option<&Part>) -> String {
 
 fn option(value: Option<&impl ToString>) -> String {
     value.map_or_else(String::new, ToString::to_string)
-}
-
-/// Text of a document, without what a terminal would obey.
-fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 fn cut(text: &str) -> String {

@@ -1,0 +1,14 @@
+//! Texts of documents, objects and processes on their way to a terminal.
+
+/// A text without what a terminal would obey, but for line breaks.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', " ")
+}
+
+/// Appends a name as [`plain`] text.
+pub(crate) fn push(name: &str, out: &mut Vec<u8>) {
+    if name.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return out.extend_from_slice(name.as_bytes());
+    }
+    out.extend_from_slice(plain(name).replace('\n', " ").as_bytes());
+}
