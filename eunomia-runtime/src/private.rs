@@ -8,7 +8,7 @@ pub use serde_core as serde;
 pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, tag, view, view_mut},
-    line::{Fielded, braced, constant, debug, line},
+    line::{Fielded, braced, constant, debug, line, numbered},
     outcome::unknown_map,
     plain::{Whole, layout, unpadded},
     with_entry, with_event, with_tail,

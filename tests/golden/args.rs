@@ -63,7 +63,7 @@ pub mod args {
         }
         impl ::eunomia_runtime::sample::Line for Level {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -124,7 +124,7 @@ pub mod args {
         }
         impl ::eunomia_runtime::sample::Line for Nameless {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {

@@ -209,7 +209,7 @@ pub mod kinds {
         }
         impl ::eunomia_runtime::sample::Line for Color {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -273,7 +273,7 @@ pub mod kinds {
         }
         impl ::eunomia_runtime::sample::Line for Level {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -569,7 +569,7 @@ pub mod kinds {
         }
         impl ::eunomia_runtime::sample::Line for Wide {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -633,7 +633,7 @@ pub mod kinds {
         }
         impl ::eunomia_runtime::sample::Line for SizeClassT {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {

@@ -149,7 +149,7 @@ pub mod names {
         }
         impl ::eunomia_runtime::sample::Line for Mode {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {

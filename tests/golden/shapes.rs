@@ -418,7 +418,7 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for Tiny {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -482,7 +482,7 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for State {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -1002,7 +1002,7 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for Mode {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -1066,7 +1066,7 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Line for ShapesKind {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {

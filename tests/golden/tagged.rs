@@ -150,7 +150,7 @@ pub mod tagged {
         }
         impl ::eunomia_runtime::sample::Line for Kind {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
         ::eunomia_runtime::__serde! {

@@ -54,8 +54,8 @@ fn one_map_is_a_table() {
     assert_eq!(
         printed(&checked, Format::Text, &records),
         "TIME     PID      PPID     EXIT_CODE DURATION_NS  COMM             FILENAME                         EXIT_EVENT ET\n\
-         12:00:00 7        1        0         1099511627776 \"a comm\"         \"\"                               false      EVENT_TYPE__EXIT\n\
-         12:00:00 7        -123456789 0         1099511627776 \"a comm\"         \"/bin/with\\nnewline\"             false      EVENT_TYPE__EXIT\n"
+         12:00:00 7        1        0         1099511627776 \"a comm\"         \"\"                               false      EVENT_TYPE__EXIT(1)\n\
+         12:00:00 7        -123456789 0         1099511627776 \"a comm\"         \"/bin/with\\nnewline\"             false      EVENT_TYPE__EXIT(1)\n"
     );
     assert_eq!(
         printed(&checked, Format::Json, &records[..1]),

@@ -104,7 +104,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
 
         impl ::eunomia_runtime::sample::Line for #ident {
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Display::fmt(self, f)
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
         }
 

@@ -114,7 +114,7 @@ fn width(layouts: &Layouts, ty: TypeId) -> usize {
         Kind::Int { size: 4, .. } => 8,
         Kind::Int { .. } | Kind::Float { .. } => 12,
         Kind::Pointer { .. } => 18,
-        Kind::Enum { values, .. } => values.iter().map(|(name, _)| name.len()).max().unwrap_or(0),
+        Kind::Enum { values, .. } => values.iter().map(|(name, value)| format!("{name}({value})").len()).max().unwrap_or(0),
         _ => 0,
     }
     .min(MOST)

@@ -1,5 +1,5 @@
 //! The one-line form of events, the same for generated types and for values read at run time:
-//! `pid=1 comm=sh filename="a b" nested={x=1 y=[1, 2]}`.
+//! `pid=1 comm=sh filename="a b" kind=EXIT(1) nested={x=1 y=[1, 2]}`.
 
 use std::fmt::{self, Write as _};
 
@@ -41,6 +41,14 @@ pub fn braced(value: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Resu
 pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
         Some(name) => f.pad(name),
+        None => number.fmt(f),
+    }
+}
+
+/// Writes a constant as [`Line`] has it, `NAME(number)`.
+pub fn numbered(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match name {
+        Some(name) => write!(f, "{name}({number})"),
         None => number.fmt(f),
     }
 }

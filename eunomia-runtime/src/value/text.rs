@@ -43,7 +43,7 @@ impl Form for Line {
     }
 
     fn constant(name: Option<&str>, value: i128) -> Vec<u8> {
-        name.map_or_else(|| value.to_string().into(), |name| name.as_bytes().to_vec())
+        name.map_or_else(|| value.to_string(), |name| format!("{name}({value})")).into()
     }
 
     // Writing to memory cannot fail.
