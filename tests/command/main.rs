@@ -3,6 +3,7 @@
 //! The command is a function of the library, which is run here; `process.rs` runs the program itself.
 
 mod inspect;
+mod process;
 mod replay;
 mod usage;
 

@@ -1,0 +1,52 @@
+//! The program itself.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+/// Builds the program where cargo keeps those of this workspace; tests of one package do not build another's.
+fn program() -> PathBuf {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet", "--message-format=json-render-diagnostics"])
+        .args(["--package", "eunomia-runtime", "--features", "cli", "--bin", "eunomia"])
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(built.status.success());
+    let messages = built.stdout.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back().expect("cargo names what it built")
+}
+
+fn said(output: &Output) -> (Option<i32>, &str, &str) {
+    (output.status.code(), std::str::from_utf8(&output.stdout).unwrap(), std::str::from_utf8(&output.stderr).unwrap())
+}
+
+/// One test, because the program is built once.
+#[test]
+fn exit_codes_and_streams() {
+    let program = program();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let run = |words: &[&str]| Command::new(&program).args(words).current_dir(tests).output().unwrap();
+    let summary = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n";
+    assert_eq!(said(&run(&["check", "bpf/bootstrap.json"])), (Some(0), format!("bpf/bootstrap.json: {summary}").as_str(), ""));
+    assert_eq!(said(&run(&["check", "none"])), (Some(1), "", "none: No such file or directory (os error 2)\n"));
+    assert_eq!(run(&["nonsense"]).status.code(), Some(2));
+
+    // Nobody has a terminal here, so there are no colours.
+    let help = run(&["--help"]);
+    assert!(!help.stdout.contains(&0x1b) && help.status.success());
+
+    // Nobody reads behind the first line, and then nobody at all.
+    let mut inspect = Command::new(&program);
+    inspect.args(["inspect", "bpf/kinds.json"]).current_dir(tests).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = inspect.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "bpf/kinds.json: package `kinds`\n");
+    assert_eq!(said(&child.wait_with_output().unwrap()), (Some(0), "", ""));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = Command::new(&program).args(["check", "bpf/kinds.json"]).current_dir(tests).stdout(full).output().unwrap();
+    assert_eq!(said(&output), (Some(1), "", "<stdout>: No space left on device (os error 28)\n"));
+}
