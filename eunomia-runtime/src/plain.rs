@@ -6,6 +6,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// Appends a name as [`plain`] text.
+#[cfg(feature = "dynamic")]
 pub(crate) fn push(name: &str, out: &mut Vec<u8>) {
     if name.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return out.extend_from_slice(name.as_bytes());

@@ -56,7 +56,7 @@ fn hint(source: &io::Error, messages: &str, verified: bool) -> Option<&'static s
         match code? {
             libc::EPERM => Some(
                 "BPF needs root, or CAP_BPF with CAP_PERFMON (tracing) and CAP_NET_ADMIN (networking); a locked-down kernel refuses \
-                 some programs even then. `eunomia_runtime::preflight()` tells what is missing here",
+                 some programs even then. `eunomia doctor`, or `eunomia_runtime::preflight()`, tells what is missing here",
             ),
             libc::EACCES if verified => Some("the verifier's log ends with the instruction that it refused"),
             libc::EOPNOTSUPP => Some("this kernel or libbpf does not support what the object asks for"),

@@ -55,7 +55,7 @@ pub(crate) fn dynamic_arguments_reach_the_program() -> Outcome {
     let matches = open.command()?.try_get_matches_from(LINE)?;
     let skel = open.args(&matches)?.load()?;
     run(skel.object())?;
-    for (variable, value) in [("comm", "zsh"), ("f64", "-0.25"), ("on", "false"), ("level", "LOW"), ("first", "122")] {
+    for (variable, value) in [("comm", "zsh"), ("f64", "-0.25"), ("on", "false"), ("level", "LOW(-5)"), ("first", "122")] {
         assert_eq!(skel.get(variable)?, value);
     }
     assert_eq!(skel.get("sum")?, sum().to_string());

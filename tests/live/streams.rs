@@ -48,7 +48,7 @@ pub(crate) fn is_whole(sample: &Sample) -> bool {
 pub(crate) fn every_field_arrives() -> Outcome {
     const TEXT: &str = "u8=250 i8=-3 u16=65000 i16=-300 u32=4000000000 i32=-70000 u64=18364758544493064720 i64=-1 \
         u128=170141183460469231731687303715884105738 i128=-1237940039285380274899124224 flag=true flags=[false, true, false] \
-        text=\"with blank\" lines=[\"\", line] f32=1.25 f64=-0.1 color=GREEN level=LOW wide=WIDE_MAX size=LARGE point={x=-1 y=1} \
+        text=\"with blank\" lines=[\"\", line] f32=1.25 f64=-0.1 color=GREEN(2) level=LOW(-5) wide=WIDE_MAX(18446744073709551615) size=LARGE(1) point={x=-1 y=1} \
         markers=[{id=0 at={x=0 y=0}}, {id=9 at={x=0 y=-9}}] grid=[[0, 0, 0], [0, 0, 12]] \
         numbers=[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 39] \
         pointer=0xffff888000000000 self=0x0 function=0x0";
@@ -98,7 +98,7 @@ pub(crate) fn members_of_every_shape_arrive() -> Outcome {
     assert_eq!(skel.maps()?.hosts.get(&key)?.map(|value| (value.hits(), value.misses())), Some((0xf_ffff, 0)));
 
     let skel = Skeleton::parse(&fixture("shapes"), "shapes")?.open()?.load()?;
-    assert_eq!((skel.get("size")?, skel.get("state")?), ("width=3 height=4".to_owned(), "BUSY".to_owned()));
+    assert_eq!((skel.get("size")?, skel.get("state")?), ("width=3 height=4".to_owned(), "BUSY(1)".to_owned()));
     skel.object().program("send")?.test_run(None, None)?;
     skel.poll(Duration::from_secs(5), |event| assert_eq!(event.value.to_string(), typed[0]))?;
     Ok(())

@@ -5,15 +5,17 @@ use std::io::Write as _;
 use serde_json::{Value as Json, json};
 
 use super::Prefix;
-#[cfg(feature = "symbolize")]
-use crate::symbols::{Frame, Symbols};
 use crate::{
     Error, Result,
     object::{Checked, Payload, Stream},
-    plain::push,
     skeleton::model::Other,
     suggestion::near,
     value::{Event, Value},
+};
+#[cfg(feature = "symbolize")]
+use crate::{
+    plain::push,
+    symbols::{Frame, Symbols},
 };
 
 /// How records are shown as stack traces.
