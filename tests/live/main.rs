@@ -188,6 +188,8 @@ const TESTS: &[Test] = &[
     ("doctor::what_no_kernel_has", doctor::what_no_kernel_has),
     ("doctor::relocations_resolve_as_in_libbpf", doctor::relocations_resolve_as_in_libbpf),
     ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
+    ("errors::names_that_are_no_text", errors::names_that_are_no_text),
+    ("errors::others_hear_libbpf_too", errors::others_hear_libbpf_too),
     ("errors::what_libbpf_cannot_attach", errors::what_libbpf_cannot_attach),
     ("errors::names_that_are_not_there", errors::names_that_are_not_there),
     ("errors::what_would_reach_wrong_memory", errors::what_would_reach_wrong_memory),
