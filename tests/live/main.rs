@@ -115,6 +115,7 @@ const TESTS: &[Test] = &[
     ("faults::descriptors_that_are_closed_by_force", faults::descriptors_that_are_closed_by_force),
     ("faults::entries_are_taken_while_they_come_and_go", faults::entries_are_taken_while_they_come_and_go),
     ("sampled::entries_arrive_at_intervals", sampled::entries_arrive_at_intervals),
+    ("sampled::the_rest_needs_no_interval", sampled::the_rest_needs_no_interval),
     ("sampled::a_sample_goes_on_after_a_break", sampled::a_sample_goes_on_after_a_break),
     ("sampled::an_event_loop_is_woken_for_a_sample", sampled::an_event_loop_is_woken_for_a_sample),
     ("sampled::dynamic_entries_have_keys", sampled::dynamic_entries_have_keys),
