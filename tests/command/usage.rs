@@ -34,12 +34,14 @@ fn wrong_command_lines_are_explained() {
 /// BTF that the user names is used or missed, also where the kernel has its own.
 #[test]
 fn btf_that_is_not_there() {
-    for command in ["run", "record"] {
-        let words = [command, "bpf/bootstrap.json", "--btf", "none.btf", "-o", "/dev/null"];
-        let expected = "BTF of the kernel: `none.btf`: there is no such file; name one with the BTF of this kernel, or an archive of \
-                        that of many\n";
+    for words in [&["run"][..], &["record", "-o", "/dev/null"], &["doctor"]] {
+        let words = [words, &["bpf/bootstrap.json", "--btf", "none.btf"]].concat();
+        let expected =
+            "BTF of the kernel: `none.btf`: there is no such file; name one with the BTF of this kernel, or an archive of that of many\n";
         assert_eq!(refused(&words), expected);
     }
+    // Nothing is looked up in it without an object.
+    assert_eq!(run(&["doctor", "--btf", "none.btf"]).exit, Exit::Usage);
 }
 
 #[test]

@@ -186,6 +186,7 @@ const TESTS: &[Test] = &[
     ("programs::a_walk_over_tasks", programs::a_walk_over_tasks),
     ("programs::each_program_has_its_own_result", programs::each_program_has_its_own_result),
     ("doctor::an_object_that_runs", doctor::an_object_that_runs),
+    ("doctor::a_file_of_btf", doctor::a_file_of_btf),
     ("doctor::what_no_kernel_has", doctor::what_no_kernel_has),
     ("doctor::relocations_resolve_as_in_libbpf", doctor::relocations_resolve_as_in_libbpf),
     ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
