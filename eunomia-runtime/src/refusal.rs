@@ -1,3 +1,5 @@
+#[cfg(feature = "load")]
+use std::ffi::CStr;
 use std::{fmt, io};
 
 #[cfg(feature = "load")]
@@ -8,7 +10,7 @@ use crate::Error;
 pub struct Refusal {
     /// What was tried.
     pub tried: String,
-    /// The errno.
+    /// The errno, or what an error of libbpf's own means, which has none.
     pub source: io::Error,
     /// What libbpf said while it tried, the verifier's log left out.
     pub messages: String,
@@ -28,6 +30,7 @@ pub(crate) fn refusal(tried: impl Into<String>, source: io::Error) -> Error {
 impl Refusal {
     /// Adds a hint where the cause is known.
     pub(crate) fn new(tried: String, source: io::Error, messages: String, verifier_log: Option<String>) -> Self {
+        let source = named(source);
         let hint = hint(&source, &messages, verifier_log.is_some()).map(str::to_owned);
         Self { tried, source, messages, verifier_log, hint }
     }
@@ -37,6 +40,24 @@ impl Refusal {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Kernel(Box::new(refusal))
+    }
+}
+
+/// libbpf has numbers of its own above those of the kernel (`enum libbpf_errno`), which the standard library does not know.
+#[cfg(feature = "load")]
+fn named(error: io::Error) -> io::Error {
+    use libbpf_rs::libbpf_sys::{libbpf_strerror, size_t};
+
+    /// `__LIBBPF_ERRNO__START`.
+    const FIRST: i32 = 4000;
+
+    let Some(code) = error.raw_os_error().filter(|code| *code >= FIRST) else { return error };
+    let mut text = [0u8; 128];
+    // SAFETY: it writes so many bytes at most, and ends them with a zero.
+    let failed = unsafe { libbpf_strerror(code, text.as_mut_ptr().cast(), text.len() as size_t) };
+    match CStr::from_bytes_until_nul(&text) {
+        Ok(text) if failed == 0 => io::Error::other(format!("{} (libbpf error {code})", text.to_string_lossy())),
+        _ => error,
     }
 }
 
@@ -81,5 +102,20 @@ impl fmt::Display for Refusal {
             write!(f, "\n  hint: {hint}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "load"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_libbpfs_own() {
+        let text = |code| refusal("open it", io::Error::from_raw_os_error(code)).to_string();
+        assert_eq!(text(4001), "open it: BPF object format invalid (libbpf error 4001)");
+        assert_eq!(text(4005), "open it: Relocation failed (libbpf error 4005)");
+        assert!((4000..4014).all(|code| !text(code).contains("Unknown")));
+        assert_eq!(text(libc::ENOENT), "open it: No such file or directory (os error 2)");
+        assert_eq!(text(4999), "open it: Unknown error 4999 (os error 4999)");
     }
 }

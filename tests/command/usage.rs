@@ -1,6 +1,6 @@
 use eunomia_runtime::cli::Exit;
 
-use super::{Ran, printed, reviewed, run};
+use super::{Ran, printed, refused, reviewed, run};
 
 #[test]
 fn help_is_the_reviewed_text() {
@@ -29,6 +29,19 @@ fn wrong_command_lines_are_explained() {
     // An option of the skeleton's own belongs behind `--`.
     let err = run(&["run", "bpf/bootstrap.json", "--min_duration_ns", "5"]).err;
     assert!(err.contains("unexpected argument '--min_duration_ns'"), "{err}");
+}
+
+/// BTF that the user names is used or missed, also where the kernel has its own.
+#[test]
+fn btf_that_is_not_there() {
+    for words in [&["run"][..], &["record", "-o", "/dev/null"], &["doctor"]] {
+        let words = [words, &["bpf/bootstrap.json", "--btf", "none.btf"]].concat();
+        let expected =
+            "BTF of the kernel: `none.btf`: there is no such file; name one with the BTF of this kernel, or an archive of that of many\n";
+        assert_eq!(refused(&words), expected);
+    }
+    // Nothing is looked up in it without an object.
+    assert_eq!(run(&["doctor", "--btf", "none.btf"]).exit, Exit::Usage);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 use eunomia_runtime::{
     Skeleton,
     bpf::{Check, Preflight},
-    doctor::examine,
+    doctor::{examine, examine_for},
 };
 use libbpf_rs::{ObjectBuilder, PrintLevel, set_print};
 
@@ -49,6 +49,37 @@ pub(crate) fn an_object_that_runs() -> Outcome {
     }
     assert!(find(&examined, "helpers", "").found.contains("bpf_ringbuf_reserve"), "{examined}");
     skeleton("bootstrap")?.open()?.load()?;
+    Ok(())
+}
+
+/// libbpf looks fields up in the file that an object is opened with, and nowhere else.
+pub(crate) fn a_file_of_btf() -> Outcome {
+    const KERNEL: &str = "/sys/kernel/btf/vmlinux";
+    const FILE: &str = "BTF for CO-RE relocations";
+    let checked = skeleton("bootstrap")?.check("bootstrap")?;
+    let examined = examine_for(&checked, Some(KERNEL.as_ref()));
+    assert!(examined.ok() && examined.checks.iter().all(|check| check.ok && check.what != "kernel BTF"), "{examined}");
+    find(&examined, FILE, &format!("{KERNEL}; for "));
+    let with_kernel = examine(&checked);
+    assert_eq!(find(&examined, "CO-RE relocations", "").found, find(&with_kernel, "CO-RE relocations", "").found);
+
+    // An ELF file with BTF, which knows of no kernel.
+    let folder = tempfile::tempdir()?;
+    let foreign = folder.path().join("foreign.o");
+    std::fs::write(&foreign, skeleton("args")?.object.unwrap_or_default())?;
+    let examined = examine_for(&checked, Some(&foreign));
+    find(&examined, FILE, &foreign.display().to_string());
+    assert_eq!(state(find(&examined, "CO-RE relocation", "there is no `struct task_struct`")), "warn");
+    assert!(skeleton("bootstrap")?.check("bootstrap")?.open(Some(&foreign))?.load().is_err());
+
+    for (bytes, why) in [(&b""[..], ""), (b"no BTF", ""), (b"\x7fELF", "")] {
+        std::fs::write(&foreign, bytes)?;
+        let examined = examine_for(&checked, Some(&foreign));
+        assert_eq!(state(find(&examined, FILE, &format!("{}: {why}", foreign.display()))), "FAIL");
+        assert!(!examined.ok());
+    }
+    // An object without relocations needs none.
+    assert!(examine_for(&skeleton("args")?.check("args")?, Some(&foreign)).checks.iter().all(|check| check.what != FILE));
     Ok(())
 }
 

@@ -1,8 +1,11 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use eunomia_runtime::{
     Error, Skeleton,
     bpf::{Open, ReadWrite, Spec},
 };
 use eunomia_tests::built::{arena, bootstrap, kinds, refused, streams};
+use libbpf_rs::{ObjectBuilder, PrintLevel, set_print};
 
 use super::Outcome;
 
@@ -22,6 +25,50 @@ pub(crate) fn the_verifiers_log_is_in_the_error() -> Outcome {
     let mut open = refused::open()?;
     open.progs().wild()?.set_autoload(false);
     open.load()?.attach()?;
+    Ok(())
+}
+
+/// libbpf quotes names from objects, which are any bytes: such a name must neither end the process nor reach a terminal.
+pub(crate) fn names_that_are_no_text() -> Outcome {
+    let mut skeleton = Skeleton::from_file("bpf/kinds.json")?;
+    let object = skeleton.object.take().ok_or("the package has an object")?;
+    let (name, spoilt) = (b"\0LINUX_KERNEL_VERSION\0", b"\0LI\x80\x1b[_KERNEL_VERSION\0");
+    let mut said = String::new();
+    // It stands in BTF and in the symbol table, which then disagree.
+    for at in (0..object.len() - name.len()).filter(|&i| object[i..].starts_with(name)) {
+        let mut object = object.clone();
+        object[at..at + name.len()].copy_from_slice(spoilt);
+        let spec = Spec { name: "kinds", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 1 };
+        let error = Open::new(&spec).unwrap_err();
+        let Error::Kernel(refusal) = &error else { return Err(error.into()) };
+        said.push_str(&refusal.messages);
+        // Where the object is checked, libbpf does not see it.
+        let error = Skeleton::from_object("kinds", object, "kinds.bpf.o").unwrap_err().to_string();
+        assert!(error.contains("invalid utf-8"), "{error}");
+    }
+    assert!(said.contains("LI\u{fffd}\u{fffd}[_KERNEL_VERSION"), "{said}");
+    Ok(())
+}
+
+/// The callback of libbpf is everybody's: others may set one of their own, also later than we did, and set ours again.
+pub(crate) fn others_hear_libbpf_too() -> Outcome {
+    static OTHERS: AtomicUsize = AtomicUsize::new(0);
+    let open = |text: &[u8]| Open::new(&Spec { name: "text", object: text, streams: &[], samples: &[], dropped: &[], perf_pages: 1 });
+    let said = |error: Error| match error {
+        Error::Kernel(refusal) => refusal.messages,
+        _ => String::new(),
+    };
+    let ours = said(open(b"no object").unwrap_err());
+    assert!(ours.contains("text"), "{ours}");
+    let before = set_print(Some((PrintLevel::Warn, |_, text| {
+        OTHERS.fetch_add(text.matches("another").count(), Ordering::Relaxed);
+    })));
+    assert_eq!(said(open(b"no object").unwrap_err()), ours);
+    assert_eq!(OTHERS.load(Ordering::Relaxed), 0);
+    assert!(ObjectBuilder::default().name("another")?.open_memory(b"no object").is_err());
+    set_print(before);
+    assert!(OTHERS.load(Ordering::Relaxed) > 0, "passed on");
+    assert_eq!(said(open(b"no object").unwrap_err()), ours);
     Ok(())
 }
 

@@ -13,13 +13,33 @@ pub(super) const OF_KERNEL: &str = "/sys/kernel/btf/vmlinux";
 /// Other loaders of the format read it, too.
 const VARIABLE: &str = "BTF_FILE_PATH";
 
-/// The file to open an object with: the one that the environment variable `BTF_FILE_PATH` names; none where the kernel has BTF of its own;
-/// else what `archive` has, a file or a folder in the layout of [`archived`].
+/// The file to open an object with: the one that the environment variable `BTF_FILE_PATH` names, unless it is empty; none where the kernel
+/// has BTF of its own; else what `archive` has, a file or a folder in the layout of [`archived`].
+///
+/// [`named_btf`] is for a path that the user names.
 ///
 /// # Errors
 /// [`Error::Value`] where the variable names no file, or the archive has none for this kernel.
 pub fn kernel_btf(archive: Option<&Path>) -> Result<Option<PathBuf>> {
     choose(env::var_os(VARIABLE).map(PathBuf::from), Path::new(OF_KERNEL).exists(), archive)
+}
+
+/// The file that a path stands for which the user named, in place of anything that [`kernel_btf`] would choose: itself, or what a folder in
+/// the layout of [`archived`] has for the running kernel.
+///
+/// # Errors
+/// [`Error::Value`] where there is no such file.
+pub fn named_btf(path: &Path) -> Result<PathBuf> {
+    let file = in_archive(path);
+    if file.is_file() {
+        return Ok(file);
+    }
+    let why = if path.is_dir() {
+        format!("the folder has no BTF of this kernel: there is no file `{}`", file.display())
+    } else {
+        "there is no such file; name one with the BTF of this kernel, or an archive of that of many".to_owned()
+    };
+    Err(Error::Value { name: format!("BTF of the kernel: `{}`", path.display()), why })
 }
 
 /// Where an archive of many kernels' BTF keeps that of the running one, as btfhub does: `<distribution>/<its version>/<machine>/<release>.btf`,
@@ -40,12 +60,13 @@ fn of_os(text: &str, key: &str) -> String {
 }
 
 fn choose(named: Option<PathBuf>, has_own: bool, archive: Option<&Path>) -> Result<Option<PathBuf>> {
-    if let Some(path) = named {
+    // Empty is how scripts unset a variable.
+    if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
         let why = format!("`{}` is no file; name a file with the BTF of this kernel, or unset the variable", path.display());
         return if path.is_file() { Ok(Some(path)) } else { Err(Error::Value { name: VARIABLE.to_owned(), why }) };
     }
     let Some(archive) = archive.filter(|_| !has_own) else { return Ok(None) };
-    let path = if archive.is_dir() { archive.join(archived()) } else { archive.to_owned() };
+    let path = in_archive(archive);
     if path.is_file() {
         return Ok(Some(path));
     }
@@ -53,9 +74,25 @@ fn choose(named: Option<PathBuf>, has_own: bool, archive: Option<&Path>) -> Resu
     Err(Error::Value { name: "BTF of the kernel".to_owned(), why })
 }
 
+/// The path itself, or where a folder keeps the BTF of this kernel.
+fn in_archive(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(archived()) } else { path.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_that_the_user_names() {
+        let (file, folder, none) = (Path::new("/proc/self/status"), Path::new("/proc"), Path::new("/none"));
+        assert_eq!(named_btf(file).unwrap(), file);
+        let refused = named_btf(none).unwrap_err().to_string();
+        assert!(refused.starts_with("BTF of the kernel: `/none`: there is no such file; "), "{refused}");
+        let refused = named_btf(folder).unwrap_err().to_string();
+        let expected = "BTF of the kernel: `/proc`: the folder has no BTF of this kernel: there is no file `/proc/";
+        assert!(refused.starts_with(expected), "{refused}");
+    }
 
     #[test]
     fn a_named_file_goes_before_the_kernels_and_that_before_an_archive() {
@@ -64,6 +101,7 @@ mod tests {
         assert_eq!(choose(None, false, None).unwrap(), None);
         assert_eq!(choose(None, false, Some(file)).unwrap(), Some(file.to_owned()));
         assert_eq!(choose(Some(file.to_owned()), true, Some(none)).unwrap(), Some(file.to_owned()));
+        assert_eq!(choose(Some(PathBuf::new()), false, Some(file)).unwrap(), Some(file.to_owned()));
         let refused = choose(Some("/proc".into()), true, None).unwrap_err().to_string();
         assert_eq!(refused, "BTF_FILE_PATH: `/proc` is no file; name a file with the BTF of this kernel, or unset the variable");
         let refused = choose(None, false, Some(Path::new("/proc"))).unwrap_err().to_string();

@@ -1,27 +1,47 @@
 //! What libbpf says while it works for us.
 //!
 //! libbpf explains its refusals, and prints the verifier's log, through one process-wide callback that writes to standard error by
-//! default. A library must not print, and the text belongs into the error: so a callback is installed once that keeps what is said
-//! on a thread while that thread is inside [`listen`], and passes everything else on to the callback that was there before.
+//! default. A library must not print, and the text belongs into the error: so [`listen`] puts a callback there that keeps what is said
+//! on its thread meanwhile, and passes everything else on to the callback that was there before.
+//!
+//! It is libbpf's own callback, in C, and not the one of libbpf-rs: libbpf quotes names from objects, which are any bytes, and that of
+//! libbpf-rs panics on those that are not UTF-8, which ends the process.
 
 use std::{
-    cell::RefCell,
-    io,
-    sync::{Once, OnceLock},
+    cell::{Cell, RefCell},
+    ffi::{c_char, c_int, c_void},
+    io, mem,
+    panic::catch_unwind,
+    ptr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicPtr, Ordering},
+    },
 };
 
-use libbpf_rs::{PrintCallback, PrintLevel, set_print};
+use libbpf_rs::libbpf_sys::{LIBBPF_INFO, libbpf_print_fn_t, libbpf_print_level, libbpf_set_print};
+use vsprintf::vsprintf_raw;
 
 use crate::{Error, Refusal};
 
 /// Far more than a verifier log has; it bounds the memory of a failed load.
 const MAX_LEN: usize = 32 << 20;
 
+/// `libbpf_print_fn_t`: its last argument is a `va_list`, which has another type on each machine, and is passed as a pointer on all.
+type Print = unsafe extern "C" fn(libbpf_print_level, *const c_char, *mut c_void) -> c_int;
+
 thread_local! {
     static HEARD: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether the callback of others runs, which may call ours again.
+    static PASSING: Cell<bool> = const { Cell::new(false) };
 }
 
-static BEFORE: OnceLock<(PrintLevel, PrintCallback)> = OnceLock::new();
+/// Ours, as one address.
+static OURS: Print = hear;
+/// What was there when ours first came.
+static FIRST: OnceLock<Option<Print>> = OnceLock::new();
+/// What was there when ours came last; null where libbpf was to say nothing.
+static BEFORE: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
 /// Runs `f` and returns what libbpf said meanwhile on this thread.
 pub(crate) fn listen<T>(f: impl FnOnce() -> T) -> (T, String) {
@@ -34,16 +54,7 @@ pub(crate) fn listen<T>(f: impl FnOnce() -> T) -> (T, String) {
         }
     }
 
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        if let Some(before) = set_print(Some((PrintLevel::Info, hear))) {
-            let _ = BEFORE.set(before);
-            if before.0 > PrintLevel::Info {
-                // It still hears what it heard.
-                set_print(Some((before.0, hear)));
-            }
-        }
-    });
+    install();
     let _ = HEARD.try_with(|heard| *heard.borrow_mut() = Some(String::new()));
     let listening = Listening;
     let result = f();
@@ -52,22 +63,64 @@ pub(crate) fn listen<T>(f: impl FnOnce() -> T) -> (T, String) {
     (result, said)
 }
 
+/// Puts our callback in the place of one that others have put there since.
+fn install() {
+    // SAFETY: the types differ in how they write a `va_list` alone, which is passed as a pointer.
+    let ours = unsafe { mem::transmute::<Print, libbpf_print_fn_t>(OURS) };
+    // SAFETY: libbpf takes a callback at any time, on any thread; ours is there for ever.
+    let before = unsafe { libbpf_set_print(ours) };
+    // SAFETY: as above.
+    let before = unsafe { mem::transmute::<libbpf_print_fn_t, Option<Print>>(before) };
+    let address = address(before);
+    if address != self::address(Some(OURS)) {
+        BEFORE.store(address, Ordering::Release);
+        FIRST.get_or_init(|| before);
+    }
+}
+
+fn address(print: Option<Print>) -> *mut () {
+    print.map_or(ptr::null_mut(), |print| print as *mut ())
+}
+
 /// Called by libbpf, on any thread and while that thread ends: panics here would cross C frames.
-fn hear(level: PrintLevel, message: String) {
+unsafe extern "C" fn hear(level: libbpf_print_level, format: *const c_char, args: *mut c_void) -> c_int {
     let keep = |heard: &RefCell<Option<String>>| match heard.try_borrow_mut().as_deref_mut() {
         Ok(Some(text)) => {
-            if level <= PrintLevel::Info && text.len() < MAX_LEN {
-                text.push_str(&message);
+            if level <= LIBBPF_INFO && text.len() < MAX_LEN {
+                // SAFETY: they are what libbpf called with.
+                match unsafe { vsprintf_raw(format, args) } {
+                    Ok(message) => text.extend(String::from_utf8_lossy(&message).chars().map(harmless)),
+                    Err(_) => text.push_str("(libbpf said something that cannot be formatted)\n"),
+                }
             }
             true
         }
         _ => false,
     };
-    if !HEARD.try_with(keep).unwrap_or(false)
-        && let Some((lowest, before)) = BEFORE.get()
-        && level <= *lowest
-    {
-        before(level, message);
+    if catch_unwind(|| HEARD.try_with(keep).unwrap_or(false)).unwrap_or(true) {
+        return 0;
+    }
+    // One that was put there after ours, and calls ours: what was there before both is not called through it again.
+    let again = PASSING.try_with(|passing| passing.replace(true)).unwrap_or(false);
+    let before = if again {
+        FIRST.get().copied().flatten()
+    } else {
+        // SAFETY: it is null, or came from a function of this type.
+        unsafe { mem::transmute::<*mut (), Option<Print>>(BEFORE.load(Ordering::Acquire)) }
+    };
+    // SAFETY: it was given to libbpf to be called so, and nobody has read the arguments yet.
+    let result = before.map_or(0, |before| unsafe { before(level, format, args) });
+    let _ = PASSING.try_with(|passing| passing.set(again));
+    result
+}
+
+/// The text is shown on terminals, which obey control characters, and the names in it are anybody's.
+fn harmless(letter: char) -> char {
+    match letter {
+        '\n' => letter,
+        '\t' => ' ',
+        _ if letter.is_control() => char::REPLACEMENT_CHARACTER,
+        _ => letter,
     }
 }
 
@@ -117,6 +170,12 @@ mod tests {
     fn the_errno_survives_libbpf_rs() {
         let error = libbpf_rs::Error::from_raw_os_error(libc::EOPNOTSUPP).context("failed to attach BPF program");
         assert_eq!(errno(&error).raw_os_error(), Some(libc::EOPNOTSUPP));
+    }
+
+    #[test]
+    fn text_for_a_terminal() {
+        let text: String = "name \u{1b}[31m\tred\r\n\u{9b}end\u{7f}".chars().map(harmless).collect();
+        assert_eq!(text, "name \u{fffd}[31m red\u{fffd}\n\u{fffd}end\u{fffd}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{Error, Result};
 pub use attach::{Direction, End, Every, Functions, Interface, NetfilterHook, ProbePoint, Rank, Sampling, Target, XdpMode};
 #[cfg(feature = "dynamic")]
 pub use btf_cache::BtfCache;
-pub use kernel_btf::{archived, kernel_btf};
+pub use kernel_btf::{archived, kernel_btf, named_btf};
 pub use link::{Attached, Link, Links};
 pub use loaded::Loaded;
 pub use map::{

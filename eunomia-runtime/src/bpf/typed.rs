@@ -59,7 +59,7 @@ impl<H: Handles> Typed<H> {
         self.object().poll(timeout, |map, record| self.0.deliver(map, record, &mut f))
     }
 
-    /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
+    /// Delivers the records that are there, also after a stop: what the programs sent before they were detached; see [`Reader::drain`](crate::reader::Reader::drain).
     ///
     /// # Errors
     /// Those of [`Self::poll`].

@@ -157,6 +157,9 @@ pub(super) struct Doctor {
     /// The object that the skeleton describes, in place of the one it may hold
     #[arg(long, value_name = "FILE", requires = "file")]
     pub(super) object: Option<PathBuf>,
+    /// BTF of this kernel, or an archive of that of many, for kernels without BTF of their own
+    #[arg(long, value_name = "PATH", requires = "file")]
+    pub(super) btf: Option<PathBuf>,
     /// As one JSON object
     #[arg(long)]
     pub(super) json: bool,

@@ -8,19 +8,14 @@ use super::{
     input::Input,
     output,
 };
-use crate::{bpf::preflight, doctor::examine};
+use crate::{bpf::preflight, doctor::examine_for};
 
 pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let checked = match &args.file {
-        Some(file) => {
-            let source = Source { file: file.clone(), object: args.object.clone() };
-            Some(Input::read(&source, streams.input)?.document.check()?)
-        }
-        None => None,
-    };
     let mut answers = preflight();
-    if let Some(checked) = checked {
-        let of_object = examine(&checked).checks;
+    if let Some(file) = &args.file {
+        let input = Input::read(&Source { file: file.clone(), object: args.object.clone() }, streams.input)?;
+        let btf = input.kernel_btf(args.btf.as_deref())?;
+        let of_object = examine_for(&input.document.check()?, btf.as_deref()).checks;
         // Of what both look at, the object's answer says more.
         answers.checks.retain(|check| !of_object.iter().any(|other| other.what == check.what));
         answers.checks.extend(of_object);

@@ -42,10 +42,14 @@ impl Input {
         Ok(Self { document, btf })
     }
 
-    /// The file of the kernel's BTF that the object is to be opened with, where it is not the kernel's own.
+    /// The file of the kernel's BTF that the object is to be opened with, where it is not the kernel's own: the one that was asked for
+    /// before any other.
     pub(super) fn kernel_btf(&self, asked: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+        if let Some(asked) = asked {
+            return bpf::named_btf(asked).map(Some);
+        }
         let packed = self.btf.as_ref().map(|btf| PathBuf::from(format!("/proc/self/fd/{}", btf.0.as_raw_fd())));
-        bpf::kernel_btf(asked.or(packed.as_deref()))
+        bpf::kernel_btf(packed.as_deref())
     }
 }
 

@@ -1,6 +1,11 @@
 //! What this kernel has: its types and its symbols, read when they are asked for, once.
 
-use std::{cell::OnceCell, collections::HashSet, fs, io, path::Path};
+use std::{
+    cell::OnceCell,
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use elf::{ElfBytes, endian::AnyEndian};
 
@@ -10,6 +15,9 @@ use crate::object::{KernelTypes, Kind, Type, TypeId};
 #[derive(Default)]
 pub(super) struct Kernel {
     types: OnceCell<Result<(String, KernelTypes), String>>,
+    /// The file that objects are opened with, in place of its types.
+    file: Option<PathBuf>,
+    of_file: OnceCell<Result<(String, KernelTypes), String>>,
     modules: OnceCell<Vec<KernelTypes>>,
     symbols: OnceCell<io::Result<HashSet<String>>>,
 }
@@ -20,7 +28,30 @@ impl Kernel {
     /// A kernel of these types and no modules.
     #[cfg(test)]
     pub(super) fn of(types: KernelTypes) -> Self {
-        Self { types: OnceCell::from(Ok((String::new(), types))), modules: OnceCell::from(Vec::new()), symbols: OnceCell::new() }
+        Self { types: OnceCell::from(Ok((String::new(), types))), modules: OnceCell::from(Vec::new()), ..Self::default() }
+    }
+
+    /// The running kernel, with objects that are opened with a file of its BTF.
+    pub(super) fn with_file(file: Option<&Path>) -> Self {
+        Self { file: file.map(Path::to_owned), ..Self::default() }
+    }
+
+    /// The file that objects are opened with.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The types that relocations are looked up in, as [`Self::types`].
+    pub(super) fn relocation_types(&self) -> Result<&(String, KernelTypes), &String> {
+        let Some(file) = &self.file else { return self.types() };
+        let read = || {
+            let name = file.display().to_string();
+            match of_file(file) {
+                Ok(types) => Ok((name, types)),
+                Err(why) => Err(format!("{name}: {why}")),
+            }
+        };
+        self.of_file.get_or_init(read).as_ref()
     }
 
     /// Its types, and where they were read; else why they were not.
@@ -40,15 +71,16 @@ impl Kernel {
         found.map(|found| found.is_some())
     }
 
-    /// The types that libbpf would take for one of this name and kind: those of the kernel, where it has none those of the modules.
+    /// The types that libbpf would take for one of this name and kind: those of the file, or those of the kernel and, where it has none,
+    /// those of the modules.
     pub(super) fn candidates(&self, name: &str, like: &Type) -> Vec<(&KernelTypes, TypeId)> {
-        let Ok((_, types)) = self.types() else { return Vec::new() };
+        let Ok((_, types)) = self.relocation_types() else { return Vec::new() };
         let of = |types: &'_ KernelTypes| -> Vec<TypeId> {
             let same = |ty: &Type| std::mem::discriminant(&ty.kind) == std::mem::discriminant(&like.kind);
             types.essentially_named(name).into_iter().filter(|(_, ty)| same(ty)).map(|(id, _)| id).collect()
         };
         let own: Vec<_> = of(types).into_iter().map(|id| (types, id)).collect();
-        if !own.is_empty() {
+        if !own.is_empty() || self.file.is_some() {
             return own;
         }
         self.modules(types).iter().flat_map(|module| of(module).into_iter().map(move |id| (module, id))).collect()
@@ -96,18 +128,22 @@ fn read_types() -> Result<(String, KernelTypes), String> {
         format!("/usr/lib/debug/lib/modules/{release}/vmlinux"),
     ];
     let found = places.into_iter().find_map(|place| {
-        let types = of_file(Path::new(&place))?;
+        let types = of_file(Path::new(&place)).ok()?;
         Some((place, types))
     });
     found.ok_or_else(|| format!("{sysfs} is missing, and no vmlinux file with BTF is where libbpf looks for one"))
 }
 
-fn of_file(path: &Path) -> Option<KernelTypes> {
-    let file = fs::read(path).ok()?;
-    let elf = ElfBytes::<AnyEndian>::minimal_parse(&file).ok()?;
-    let section = elf.section_header_by_name(".BTF").ok()??;
-    let (bytes, _) = elf.section_data(&section).ok()?;
-    KernelTypes::parse(bytes).ok()
+/// The types of a file, which is BTF alone or ELF with it; else why it has none.
+fn of_file(path: &Path) -> Result<KernelTypes, String> {
+    let file = fs::read(path).map_err(|error| error.to_string())?;
+    if !file.starts_with(b"\x7fELF") {
+        return KernelTypes::parse(&file).map_err(|error| error.to_string());
+    }
+    let elf = ElfBytes::<AnyEndian>::minimal_parse(&file).map_err(|error| error.to_string())?;
+    let section = elf.section_header_by_name(".BTF").map_err(|error| error.to_string())?.ok_or("it has no section .BTF")?;
+    let (bytes, _) = elf.section_data(&section).map_err(|error| error.to_string())?;
+    KernelTypes::parse(bytes).map_err(|error| error.to_string())
 }
 
 /// The version as it stands in the names of files.

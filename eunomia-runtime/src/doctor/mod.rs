@@ -35,7 +35,7 @@ mod programs;
 mod relocations;
 mod targets;
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 use libbpf_rs::{ObjectBuilder, OpenObject, ProgramType};
 
@@ -82,6 +82,12 @@ struct Patient<'a> {
 ///
 /// What cannot be examined, for lack of permission for example, is not [`ok`](Check::ok) and says why; there is no other error.
 pub fn examine(checked: &Checked) -> Preflight {
+    examine_for(checked, None)
+}
+
+/// As [`examine`], of an object that is opened with a file of the kernel's BTF ([`Checked::open`], [`kernel_btf`](crate::bpf::kernel_btf)).
+/// Fields of the kernel's structs are looked up there, and nowhere else; all other types come from the running kernel, as in libbpf.
+pub fn examine_for(checked: &Checked, btf: Option<&Path>) -> Preflight {
     let mut checks: Vec<Check> = [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect();
     let permitted = checks.is_empty();
     let bytes = checked.skeleton.object.as_deref().unwrap_or_default();
@@ -103,7 +109,8 @@ pub fn examine(checked: &Checked) -> Preflight {
         Vec::new()
     });
     let programs = read_programs(checked, &object, &calls, &relocations);
-    let patient = Patient { checked, programs, calls, relocations, kernel: Kernel::default(), permitted, supported: RefCell::default() };
+    let patient =
+        Patient { checked, programs, calls, relocations, kernel: Kernel::with_file(btf), permitted, supported: RefCell::default() };
     checks.extend(programs::examine(&patient));
     checks.extend(programs::examine_maps(&object, permitted));
     checks.extend(programs::examine_tables(&patient));
@@ -163,13 +170,28 @@ impl Patient<'_> {
     }
 
     /// The kernel's types, where the object needs them.
-    fn kernel_types(&self) -> Option<Check> {
+    fn kernel_types(&self) -> impl Iterator<Item = Check> {
+        [self.types_of_file(), self.types_of_kernel()].into_iter().flatten()
+    }
+
+    fn types_of_file(&self) -> Option<Check> {
+        const WHAT: &str = "BTF for CO-RE relocations";
+        if self.kernel.file().is_none() || self.relocations.is_empty() {
+            return None;
+        }
+        Some(match self.kernel.relocation_types() {
+            Ok((path, _)) => check::found(WHAT, format!("{path}; for {} relocations", self.relocations.len())),
+            Err(why) => check::missing(WHAT, true, why.as_str(), "name a file with the BTF of this kernel"),
+        })
+    }
+
+    fn types_of_kernel(&self) -> Option<Check> {
         const WHAT: &str = "kernel BTF";
         let of_types =
             |program: &&Program| matches!(program.ty, ProgramType::Tracing | ProgramType::Lsm | ProgramType::StructOps | ProgramType::Ext);
         let programs = self.programs.iter().filter(of_types).map(|program| program.name.as_str());
         let mut needs = Vec::new();
-        if !self.relocations.is_empty() {
+        if !self.relocations.is_empty() && self.kernel.file().is_none() {
             needs.push(format!("CO-RE relocations ({})", self.relocations.len()));
         }
         if programs.clone().next().is_some() {

@@ -11,7 +11,7 @@ use crate::{bpf::Check, object::RelocationKind};
 
 /// A check for all that resolve, one for the questions that are answered with no, and one for each other that does not.
 pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
-    if patient.relocations.is_empty() || patient.kernel.types().is_err() {
+    if patient.relocations.is_empty() || patient.kernel.relocation_types().is_err() {
         return Vec::new();
     }
     let local = &patient.checked.layouts.btf;

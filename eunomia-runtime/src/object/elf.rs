@@ -105,11 +105,16 @@ impl Elf {
         }
         if let Some((symbols, names)) = file.symbol_table().map_err(broken)? {
             for symbol in symbols.iter() {
-                if symbol.st_shndx == 0 || symbol.st_shndx >= SHN_LORESERVE {
+                if symbol.st_shndx >= SHN_LORESERVE {
+                    continue;
+                }
+                // Also that of a symbol which the kernel defines is to be text, although nobody reads it here.
+                let name = names.get(symbol.st_name as usize).map_err(broken)?;
+                if symbol.st_shndx == 0 {
                     continue;
                 }
                 elf.symbols.push(Symbol {
-                    name: short(names.get(symbol.st_name as usize).map_err(broken)?, MAX_NAME)?.to_owned(),
+                    name: short(name, MAX_NAME)?.to_owned(),
                     section: usize::from(symbol.st_shndx),
                     offset: symbol.st_value,
                     function: symbol.st_symtype() == STT_FUNC,

@@ -40,8 +40,23 @@ pub struct Reader {
 /// is nothing to read, so waiting there would spin.
 const MAX_BUSY_SLEEP: Duration = Duration::from_millis(1);
 
+/// How often a read of what is left looks again, at intervals of [`MAX_BUSY_SLEEP`], at a record that its producer holds uncommitted: a
+/// program may run on for a moment after it was detached.
+const LAST_LOOKS: u32 = 10;
+
 /// The longest single wait: kernels before 5.11 count it in milliseconds in an `int`. The caller waits again.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Every map.
+    All,
+    /// The map of this number.
+    One(usize),
+    /// Every map, for all that is in it: maps that are read at intervals before their time, and records that are about to come.
+    Rest,
+}
 
 /// What epoll tells apart: the control handle, else a map and, of a perf event array, a CPU.
 const CONTROL: u64 = u64::MAX;
@@ -94,7 +109,7 @@ impl Reader {
     pub fn poll(&self, timeout: Duration, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
         let deadline = Instant::now().checked_add(timeout);
         while self.ready(deadline)? {
-            let (drained, delivered) = self.read(None, &|| self.control.is_running(), &mut deliver)?;
+            let (drained, delivered) = self.read(Part::All, &|| self.control.is_running(), &mut deliver)?;
             if delivered > 0 || (drained == Drained::Stopped && !self.control.is_paused()) {
                 return Ok(delivered);
             }
@@ -167,12 +182,16 @@ impl Reader {
         Ok(())
     }
 
-    /// Delivers the records that are there, without waiting and also after a stop: what the programs sent before they were detached.
+    /// Delivers the records that are there, also after a stop: what the programs sent before they were detached. Waits for nothing but
+    /// records that a program is writing, and for these a few milliseconds.
+    ///
+    /// Maps that are read at intervals are read once more, whatever is left of the interval: what came into them since the last time
+    /// would be lost. Those whose entries stay in the map deliver them again, with each call.
     ///
     /// # Errors
     /// As [`Self::poll`].
     pub fn drain(&self, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
-        self.read(None, &|| true, &mut deliver).map(|(_, delivered)| delivered)
+        self.read(Part::Rest, &|| true, &mut deliver).map(|(_, delivered)| delivered)
     }
 
     fn received(&self) -> u64 {
@@ -185,7 +204,7 @@ impl Reader {
     /// As [`Self::poll`].
     #[inline]
     pub fn read_one(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
-        self.read(Some(map), &|| self.control.is_running(), &mut |_, record| deliver(record)).map(|(_, delivered)| delivered)
+        self.read(Part::One(map), &|| self.control.is_running(), &mut |_, record| deliver(record)).map(|(_, delivered)| delivered)
     }
 
     /// As [`Self::read_one`], of a ring buffer.
@@ -245,23 +264,26 @@ impl Reader {
     /// Reads every map once, or one of them; why it ended, and how many records were delivered. A map that is damaged keeps nobody from
     /// being read: it is dropped, and its error returned at the end.
     #[inline]
-    fn read(
-        &self,
-        only: Option<usize>,
-        running: &impl Fn() -> bool,
-        deliver: &mut impl FnMut(usize, &[u8]) -> Verdict,
-    ) -> Result<(Drained, u64)> {
+    fn read(&self, part: Part, running: &impl Fn() -> bool, deliver: &mut impl FnMut(usize, &[u8]) -> Verdict) -> Result<(Drained, u64)> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         let mut result = Ok(Drained::All);
         let mut failure = Failure::default();
         let before = self.received();
-        for (map, (source, stats)) in
-            sources.iter_mut().zip(&self.stats).enumerate().filter(|(map, _)| only.is_none_or(|only| only == *map))
-        {
+        let mut looks = if part == Part::Rest { LAST_LOOKS } else { 0 };
+        let wanted = |map| !matches!(part, Part::One(only) if only != map);
+        for (map, (source, stats)) in sources.iter_mut().zip(&self.stats).enumerate().filter(|(map, _)| wanted(*map)) {
             let mut deliver = |record: &[u8]| failure.fate(deliver(map, record));
             let drained = match source {
-                Source::Ring(ring) => ring.drain(stats, running, deliver),
+                Source::Ring(ring) => loop {
+                    let drained = ring.drain(stats, running, &mut deliver);
+                    if looks == 0 || !matches!(drained, Ok(Drained::Busy)) {
+                        break drained;
+                    }
+                    looks -= 1;
+                    nap(MAX_BUSY_SLEEP);
+                },
                 Source::Perf(array) => array.drain(stats, running, &mut deliver),
+                Source::Sampled(map) if part == Part::Rest => map.drain_rest(stats, running, &mut deliver),
                 Source::Sampled(map) => map.drain(stats, running, &mut deliver),
                 Source::Damaged => Ok(Drained::All),
             };
@@ -392,5 +414,50 @@ fn reentered() -> Error {
 impl AsFd for Reader {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::{super::ring::fake::Fake, *};
+
+    const BUSY: u32 = 1 << 31;
+
+    /// A reader of a ring that a test writes, which nobody can wait for.
+    fn reader(ring: Ring) -> Reader {
+        let (epoll, control) = (epoll::create(CreateFlags::CLOEXEC).unwrap(), Control::new().unwrap());
+        let (sources, stats) = (RefCell::new(vec![Source::Ring(ring)]), vec![Counters::default()]);
+        Reader { epoll, sources, stats, control, waiting: Cell::default(), burst: Cell::default() }
+    }
+
+    #[test]
+    fn the_rest_has_what_is_being_written() {
+        let fake = Fake::new();
+        fake.push(16, 1, 0);
+        let busy = fake.push(16, 2, BUSY);
+        fake.push(16, 3, 0);
+        let reader = reader(fake.ring.replace(Fake::new().ring.into_inner()));
+        let seen = RefCell::new(Vec::new());
+        let deliver = |_: usize, record: &[u8]| {
+            seen.borrow_mut().push(record[0]);
+            Verdict::Delivered
+        };
+        assert_eq!(reader.poll(Duration::ZERO, deliver).unwrap(), 1);
+        let start = Instant::now();
+        assert_eq!(reader.drain(deliver).unwrap(), 0, "it is not committed");
+        assert!(start.elapsed() >= MAX_BUSY_SLEEP * LAST_LOOKS);
+        let producer = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(2));
+            fake.word(busy, 16);
+        });
+        let start = Instant::now();
+        // A machine under load may keep the producer for longer than a call waits.
+        while seen.borrow().len() < 3 && start.elapsed() < Duration::from_secs(10) {
+            reader.drain(deliver).unwrap();
+        }
+        producer.join().unwrap();
+        assert_eq!(*seen.borrow(), [1, 2, 3]);
     }
 }

@@ -354,7 +354,7 @@ impl Drop for Read<'_> {
 }
 
 #[cfg(any(test, feature = "fuzz"))]
-mod fake;
+pub(super) mod fake;
 #[cfg(feature = "fuzz")]
 pub(super) mod fuzz;
 #[cfg(test)]

@@ -89,6 +89,30 @@ impl Sampled {
         }
         std::mem::replace(&mut self.sampled, Ok(())).map(|()| Drained::All)
     }
+
+    /// Hands out what is left of the last sample, then takes another one, due or not: nobody comes back for what is in the map now.
+    pub(super) fn drain_rest(
+        &mut self,
+        stats: &Counters,
+        running: &impl Fn() -> bool,
+        deliver: &mut impl FnMut(&[u8]) -> Fate,
+    ) -> Result<Drained> {
+        let mut left = Ok(Drained::All);
+        if self.is_under_way() {
+            left = self.drain(stats, running, deliver);
+            if matches!(left, Ok(Drained::Stopped)) {
+                return left;
+            }
+        }
+        let (due, now) = (self.due, Instant::now());
+        self.due = now;
+        let drained = self.drain(stats, running, deliver);
+        if due > now {
+            // The timer goes on as before.
+            self.due = due;
+        }
+        left.and(drained)
+    }
 }
 
 /// Counts on every way out, a panic of the callback included.
@@ -154,5 +178,21 @@ mod tests {
         assert_eq!((error.to_string().as_str(), seen), ("map: torn", (0..10).collect()));
         assert_eq!((stats.get().received, stats.get().drains), (10, 1));
         assert!(!sampled.is_ready(), "said once");
+    }
+
+    #[test]
+    fn the_rest_is_what_was_left_and_what_came_since() {
+        let (stats, mut seen) = (Counters::default(), Vec::new());
+        let mut sampled = Sampled::new(Duration::from_secs(3600), Box::new(Torn(Vec::new()))).unwrap();
+        let mut deliver = |entry: &[u8]| {
+            seen.push(entry[0]);
+            if seen.len() == 4 { Fate::Stop } else { Fate::Delivered }
+        };
+        assert_eq!(sampled.drain(&stats, &|| true, &mut deliver).unwrap(), Drained::All, "not due");
+        assert_eq!(sampled.drain_rest(&stats, &|| true, &mut deliver).unwrap(), Drained::Stopped);
+        assert!(sampled.drain_rest(&stats, &|| true, &mut deliver).is_err());
+        assert_eq!(seen, (0..10).chain(0..10).collect::<Vec<_>>());
+        assert_eq!((stats.get().received, stats.get().drains), (20, 2));
+        assert!(!sampled.is_ready(), "the next one is due in an hour");
     }
 }

@@ -9,15 +9,15 @@ use super::*;
 const SIZE: usize = 4096;
 
 /// A file with the three parts of a ring. The kernel maps the data twice; here both copies are written.
-pub(super) struct Fake {
-    pub(super) memory: Mapping,
-    pub(super) ring: RefCell<Ring>,
-    pub(super) page: usize,
+pub(crate) struct Fake {
+    pub(crate) memory: Mapping,
+    pub(crate) ring: RefCell<Ring>,
+    pub(crate) page: usize,
     size: u64,
 }
 
 impl Fake {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let page = page_size();
         let size = SIZE.max(page);
         let fd = memfd_create("ring", MemfdFlags::CLOEXEC).unwrap();
@@ -27,20 +27,20 @@ impl Fake {
         Self { memory, ring: RefCell::new(ring), page, size: size as u64 }
     }
 
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    pub(super) fn consumer(&self) -> u64 {
+    pub(crate) fn consumer(&self) -> u64 {
         self.memory.u64(0).load(Ordering::Relaxed)
     }
 
-    pub(super) fn producer(&self) -> u64 {
+    pub(crate) fn producer(&self) -> u64 {
         self.memory.u64(self.page).load(Ordering::Relaxed)
     }
 
     /// Writes a word at a position, in both copies of the data.
-    pub(super) fn word(&self, position: u64, value: u32) {
+    pub(crate) fn word(&self, position: u64, value: u32) {
         let at = (position % self.size()) as usize;
         for copy in [0, self.size() as usize] {
             self.memory.u32(2 * self.page + copy + at).store(value, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use super::{fake::Fake, *};
 
 impl Fake {
     /// Reserves and fills a record of `len` bytes whose words all hold `mark`; `flags` go into its header.
-    fn push(&self, len: u32, mark: u32, flags: u32) -> u64 {
+    pub(crate) fn push(&self, len: u32, mark: u32, flags: u32) -> u64 {
         let start = self.producer();
         for at in (0..u64::from(len)).step_by(4) {
             self.word(start + HEADER as u64 + at, mark);
