@@ -69,7 +69,7 @@ impl Source {
 
 #[derive(clap::Args)]
 pub(super) struct Kernel {
-    /// BTF of this kernel, or an archive of that of many, for kernels without BTF of their own
+    /// A file with the BTF of this kernel, or a folder with that of many, in place of the kernel's own
     #[arg(long, value_name = "PATH")]
     pub(super) btf: Option<PathBuf>,
     /// A folder for the part of the kernel's BTF that the skeleton needs: loading it again takes a fifth of the time
@@ -157,7 +157,7 @@ pub(super) struct Doctor {
     /// The object that the skeleton describes, in place of the one it may hold
     #[arg(long, value_name = "FILE", requires = "file")]
     pub(super) object: Option<PathBuf>,
-    /// BTF of this kernel, or an archive of that of many, for kernels without BTF of their own
+    /// A file with the BTF of this kernel, or a folder with that of many, in place of the kernel's own
     #[arg(long, value_name = "PATH", requires = "file")]
     pub(super) btf: Option<PathBuf>,
     /// As one JSON object

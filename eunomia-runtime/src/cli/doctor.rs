@@ -8,7 +8,7 @@ use super::{
     input::Input,
     output,
 };
-use crate::{bpf::preflight, doctor::examine_for};
+use crate::{bpf::preflight, doctor::examine_for, plain::plain};
 
 pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut answers = preflight();
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
         });
         format!("{}\n", json!({ "ok": answers.ok(), "checks": checks.collect::<Vec<_>>() }))
     } else {
-        answers.to_string()
+        plain(&answers.to_string())
     };
     output::print(streams.out, text.as_bytes())?;
     if answers.ok() { Ok(()) } else { Err(Failure::No) }
