@@ -20,6 +20,8 @@ use blazesym::{
     },
 };
 
+use crate::value::Value;
+
 /// Looks up names; keeps what it has read of the kernel and of files, so have one for all.
 pub struct Symbols(Symbolizer);
 
@@ -57,6 +59,12 @@ impl Symbols {
     /// Addresses of the running kernel.
     pub fn of_kernel(&self, addresses: &[u64]) -> Vec<Frame> {
         self.frames(&Source::Kernel(Kernel::default()), addresses)
+    }
+
+    /// What a pointer of an event leads to in the running kernel, a function mostly; `None` for a value that is no pointer.
+    pub fn of_pointer(&self, value: &Value<'_>) -> Option<Frame> {
+        let address = value.as_pointer()?;
+        self.of_kernel(&[address]).pop()
     }
 
     /// Addresses of a process that still runs.

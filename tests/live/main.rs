@@ -66,6 +66,7 @@ const TESTS: &[Test] = &[
     ("btf_cache::instructions_are_those_of_the_whole", btf_cache::instructions_are_those_of_the_whole),
     ("btf_cache::folders_that_others_can_write_to", btf_cache::folders_that_others_can_write_to),
     ("shown::stacks_and_histograms", shown::stacks_and_histograms),
+    ("shown::pointers_have_names", shown::pointers_have_names),
     ("pins::maps_are_pinned_and_found_again", pins::maps_are_pinned_and_found_again),
     ("pins::a_map_of_another_object_is_used", pins::a_map_of_another_object_is_used),
     ("pins::programs_are_pinned", pins::programs_are_pinned),

@@ -1,11 +1,14 @@
 //! Stack traces and histograms of the kernel's own, as text.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use eunomia_runtime::{
     Skeleton,
     output::{Format, Printer},
+    sample::Plain as _,
+    symbols::Symbols,
 };
+use eunomia_tests::{built::kinds::types::Kinds, fixture};
 
 use super::Outcome;
 
@@ -34,5 +37,24 @@ pub(crate) fn stacks_and_histograms() -> Outcome {
         "{text}"
     );
     assert!(text.contains("         2 -> 2          : 1        |********"), "{text}");
+    Ok(())
+}
+
+pub(crate) fn pointers_have_names() -> Outcome {
+    let kallsyms = fs::read_to_string("/proc/kallsyms")?;
+    let line = kallsyms.lines().find(|line| line.ends_with(" T schedule")).ok_or("the kernel does not tell its symbols")?;
+    let address = u64::from_str_radix(line.split(' ').next().unwrap_or_default(), 16)?;
+    let event = Kinds { pointer: (address + 1).into(), ..Kinds::default() };
+    let checked = Skeleton::parse(&fixture("kinds"), "kinds")?.check("kinds")?;
+    let symbols = Symbols::new();
+    let mut named = Vec::new();
+    checked.deliver(0, event.bytes(), |event| {
+        named = event.value.fields().filter_map(|(name, value)| Some((name.to_owned(), symbols.of_pointer(&value)?))).collect();
+    });
+    let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["pointer", "self", "function"]);
+    let symbol = named[0].1.symbols.first().ok_or("it has a name")?;
+    assert_eq!((symbol.name.as_str(), symbol.offset), ("schedule", Some(1)));
+    assert!(named[1].1.symbols.is_empty(), "nothing is at 0");
     Ok(())
 }

@@ -202,6 +202,14 @@ impl<'a> Value<'a> {
         (signed || number >= 0).then_some(number)
     }
 
+    /// The address, of a pointer.
+    pub fn as_pointer(&self) -> Option<u64> {
+        match self.kind()? {
+            Kind::Pointer { .. } => self.as_u64(),
+            _ => None,
+        }
+    }
+
     /// The number of an unsigned integer of any width.
     pub fn as_u128(&self) -> Option<u128> {
         match self.kind()? {
