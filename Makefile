@@ -13,7 +13,7 @@ test:
 	./tests/dependencies.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 	cargo test --locked --workspace --doc
-	VM_KERNELS=none cargo test --locked --workspace --lib --bins --tests
+	SOAK_SECONDS=120 VM_KERNELS=none cargo test --locked --workspace --lib --bins --tests
 	@if [ "$(KERNEL)" = none ] || $(MAKE) --no-print-directory kernels; then $(MAKE) --no-print-directory test-vm; else \
 		echo "THE KERNELS CANNOT BE FETCHED: THE KERNEL MATRIX IS LEFT OUT, the live tests ran on this machine's kernel alone" >&2; fi
 
@@ -48,7 +48,7 @@ fuzz:
 	./setup.sh fuzz
 	./tests/fuzz/campaign.sh $(or $(TARGET),ring) $(or $(SECONDS),300)
 
-# Full rate into every kind of map for SECONDS: losses are counted, memory stays flat; `make test` takes 20.
+# Full rate into every kind of map for SECONDS: losses are counted, memory stays flat; `make test` takes 120.
 soak:
 	./setup.sh test
 	SECONDS=$(or $(SECONDS),3600) cargo test --locked --release -p eunomia-tests --test live -- soak
