@@ -113,3 +113,33 @@ impl Unnamed {
         Ok(Self(file.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(entries: &[(&Path, &[u8])]) -> Vec<u8> {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, bytes) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o600);
+            archive.append_data(&mut header, path, *bytes).unwrap();
+        }
+        archive.into_inner().unwrap()
+    }
+
+    #[test]
+    fn an_archive_brings_the_btf_of_this_kernel_among_others() {
+        let (own, other) = (Path::new("btf").join(bpf::archived()), Path::new("btf/other/1/x86_64/1.2.3.btf"));
+        let package: (&Path, &[u8]) = (Path::new("x/package.json"), b"{}");
+        let bytes = archive(&[(other, b"other"), (&own, b"own"), package]);
+        assert!(is_tar(&bytes));
+        let (unpacked, btf) = unpack(&bytes, "x.tar").unwrap();
+        assert_eq!(unpacked, b"{}");
+        let fd = btf.unwrap().0;
+        assert_eq!(fs::read(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap(), b"own");
+        let (_, none) = unpack(&archive(&[(other, b"other"), package]), "x.tar").unwrap();
+        assert!(none.is_none());
+    }
+}
