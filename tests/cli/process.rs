@@ -3,24 +3,13 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
-use super::{clang, folder, names};
+use eunomia_tests::crates::program;
 
-/// Builds the program where cargo keeps those of this workspace; tests of one package do not build another's.
-fn program() -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--quiet", "--message-format=json-render-diagnostics"])
-        .args(["--package", "eunomia-build", "--features", "cli", "--bin", "cargo-eunomia"])
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(built.status.success());
-    let messages = built.stdout.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
-    messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back().expect("cargo names what it built")
-}
+use super::{clang, folder, names};
 
 fn said(output: &Output) -> (Option<i32>, &str, &str) {
     (output.status.code(), std::str::from_utf8(&output.stdout).unwrap(), std::str::from_utf8(&output.stderr).unwrap())
@@ -31,7 +20,7 @@ const SUMMARY: &str = "object bootstrap; maps: exec_start, rb; programs: handle_
 /// One test, because the program is built once.
 #[test]
 fn the_program_runs_through_cargo_and_alone() {
-    let program = program();
+    let program = program(env!("CARGO_TARGET_TMPDIR"), "eunomia-build", "cargo-eunomia");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let alone = |args: &[&str]| Command::new(&program).args(args).current_dir(tests).output().unwrap();
     let summary = format!("bpf/bootstrap.json: {SUMMARY}");

@@ -2,22 +2,11 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
-/// Builds the program where cargo keeps those of this workspace; tests of one package do not build another's.
-fn program() -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--quiet", "--message-format=json-render-diagnostics"])
-        .args(["--package", "eunomia-runtime", "--features", "cli", "--bin", "eunomia"])
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(built.status.success());
-    let messages = built.stdout.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
-    messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back().expect("cargo names what it built")
-}
+use eunomia_tests::crates::program;
 
 fn said(output: &Output) -> (Option<i32>, &str, &str) {
     (output.status.code(), std::str::from_utf8(&output.stdout).unwrap(), std::str::from_utf8(&output.stderr).unwrap())
@@ -26,7 +15,7 @@ fn said(output: &Output) -> (Option<i32>, &str, &str) {
 /// One test, because the program is built once.
 #[test]
 fn exit_codes_and_streams() {
-    let program = program();
+    let program = program(env!("CARGO_TARGET_TMPDIR"), "eunomia-runtime", "eunomia");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let run = |words: &[&str]| Command::new(&program).args(words).current_dir(tests).output().unwrap();
     let summary = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n";

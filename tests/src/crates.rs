@@ -113,3 +113,16 @@ debug = true
         String::from_utf8(output.stdout).expect("it prints text")
     }
 }
+
+/// Builds a program of this workspace, whose target folder has `tmp`, `CARGO_TARGET_TMPDIR`; tests of one package do not build another's.
+///
+/// # Panics
+/// Where it does not compile.
+#[must_use]
+pub fn program(tmp: &str, package: &str, name: &str) -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--locked", "--quiet", "--package", package, "--features", "cli", "--bin", name]);
+    assert!(command.status().expect("cargo runs").success());
+    Path::new(tmp).with_file_name("debug").join(name)
+}

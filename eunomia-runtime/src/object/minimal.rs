@@ -6,7 +6,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::kernel::essential;
+use super::{
+    kernel::essential,
+    relocations::{size, word},
+};
 
 /// `struct btf_header`.
 const HEADER: usize = 24;
@@ -224,15 +227,6 @@ impl<'a> Output<'a> {
         }
         Some([btf, self.types, self.strings].concat())
     }
-}
-
-/// A number at a byte.
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
-}
-
-fn size(bytes: &[u8], at: usize) -> Option<usize> {
-    word(bytes, at).and_then(|word| usize::try_from(word).ok())
 }
 
 #[cfg(test)]

@@ -88,12 +88,12 @@ impl Checked {
 const MAX_ACCESS: usize = 64;
 
 /// A number at a byte.
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
 }
 
 /// The same as an offset.
-fn size(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn size(bytes: &[u8], at: usize) -> Option<usize> {
     word(bytes, at).and_then(|word| usize::try_from(word).ok())
 }
 
