@@ -87,6 +87,21 @@ pub(super) struct Limits {
     pub(super) duration: Option<Duration>,
 }
 
+/// Of the commands that load a skeleton.
+#[derive(clap::Args)]
+pub(super) struct Live {
+    #[command(flatten)]
+    pub(super) limits: Limits,
+    #[command(flatten)]
+    pub(super) kernel: Kernel,
+    /// Says nothing but errors on standard error
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Options of the skeleton's own; `-- --help` lists them
+    #[arg(last = true, value_name = "ARGS")]
+    pub(super) args: Vec<OsString>,
+}
+
 #[derive(clap::Args)]
 pub(super) struct Shown {
     /// How events are printed
@@ -124,15 +139,7 @@ pub(super) struct Run {
     #[command(flatten)]
     pub(super) shown: Shown,
     #[command(flatten)]
-    pub(super) limits: Limits,
-    #[command(flatten)]
-    pub(super) kernel: Kernel,
-    /// Says nothing but errors on standard error
-    #[arg(short, long)]
-    pub(super) quiet: bool,
-    /// Options of the skeleton's own; `-- --help` lists them
-    #[arg(last = true, value_name = "ARGS")]
-    pub(super) args: Vec<OsString>,
+    pub(super) live: Live,
 }
 
 #[derive(clap::Args)]
@@ -173,15 +180,7 @@ pub(super) struct Record {
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: PathBuf,
     #[command(flatten)]
-    pub(super) limits: Limits,
-    #[command(flatten)]
-    pub(super) kernel: Kernel,
-    /// Says nothing but errors on standard error
-    #[arg(short, long)]
-    pub(super) quiet: bool,
-    /// Options of the skeleton's own; `-- --help` lists them
-    #[arg(last = true, value_name = "ARGS")]
-    pub(super) args: Vec<OsString>,
+    pub(super) live: Live,
 }
 
 #[derive(clap::Args)]

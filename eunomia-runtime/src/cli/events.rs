@@ -1,14 +1,13 @@
 //! A skeleton in the kernel and the loop that takes its records: what `run` and `record` share.
 
 use std::{
-    ffi::OsString,
     io::Write,
     time::{Duration, Instant},
 };
 
 use super::{
     Failure,
-    args::{Kernel, Limits},
+    args::{Limits, Live},
     input::Input,
     output::Reader,
     signals::Handlers,
@@ -23,15 +22,15 @@ use crate::{
 };
 
 /// Opens a skeleton and sets its variables by its own options.
-pub(super) fn open(input: &Input, kernel: &Kernel, args: &[OsString], command: &str) -> Result<Open, Failure> {
+pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Failure> {
     let checked = input.document.check()?;
-    let btf = match (input.kernel_btf(kernel.btf.as_deref())?, &kernel.btf_cache) {
+    let btf = match (input.kernel_btf(live.kernel.btf.as_deref())?, &live.kernel.btf_cache) {
         (None, Some(folder)) => BtfCache::new(folder)?.file(checked.skeleton.object.as_deref().unwrap_or_default())?,
         (btf, _) => btf,
     };
     let open = checked.open(btf.as_deref())?;
     let own = open.command()?.no_binary_name(true).bin_name(format!("eunomia {command} {} --", input.document.file));
-    Ok(open.args(&own.try_get_matches_from(args)?)?)
+    Ok(open.args(&own.try_get_matches_from(&live.args)?)?)
 }
 
 /// How long a poll waits where nothing happens: signals wake it.
@@ -50,7 +49,8 @@ pub(super) trait Taker {
 }
 
 /// Loads and attaches, takes records until a limit is reached, a signal comes or nobody reads any more; then detaches and takes what is left.
-pub(super) fn follow(open: Open, limits: &Limits, quiet: bool, err: &mut dyn Write, to: &mut impl Taker) -> Result<()> {
+pub(super) fn follow(open: Open, live: &Live, err: &mut dyn Write, to: &mut impl Taker) -> Result<()> {
+    let quiet = live.quiet;
     let loaded = open.load()?;
     // Before anything runs that a signal would have to end.
     let signals = Handlers::new(loaded.control(), quiet)?;
@@ -60,7 +60,7 @@ pub(super) fn follow(open: Open, limits: &Limits, quiet: bool, err: &mut dyn Wri
         announce(&skel, err);
     }
     let start = Instant::now();
-    let (loaded, followed) = Follower { to, limits, start, count: 0, ended: false }.follow(skel);
+    let (loaded, followed) = Follower { to, limits: &live.limits, start, count: 0, ended: false }.follow(skel);
     if !quiet {
         summary(&loaded, start.elapsed(), err);
     }

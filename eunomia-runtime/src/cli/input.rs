@@ -27,9 +27,7 @@ struct Unnamed(OwnedFd);
 impl Input {
     /// Reads a skeleton, or describes an object: the first bytes decide.
     pub(super) fn read(source: &Source, stdin: &mut dyn Read) -> Result<Self, Failure> {
-        if source.paths().iter().filter(|path| is_stream(path)).count() > 1 {
-            return Err(usage(ErrorKind::ArgumentConflict, "`-` is standard input, which can be read only once"));
-        }
+        read_once(&source.paths())?;
         let (bytes, file) = read(&source.file, stdin)?;
         let (bytes, btf) = if is_tar(&bytes) { unpack(&bytes, &file)? } else { (bytes, None) };
         let mut document = Document::new(bytes, &file)?;
@@ -51,6 +49,14 @@ impl Input {
         let packed = self.btf.as_ref().map(|btf| PathBuf::from(format!("/proc/self/fd/{}", btf.0.as_raw_fd())));
         bpf::kernel_btf(packed.as_deref())
     }
+}
+
+/// Refuses to read standard input more than once.
+pub(super) fn read_once(inputs: &[&Path]) -> Result<(), Failure> {
+    if inputs.iter().filter(|path| is_stream(path)).count() > 1 {
+        return Err(usage(ErrorKind::ArgumentConflict, "`-` is standard input, which can be read only once"));
+    }
+    Ok(())
 }
 
 /// Whether the path stands for standard input or output.

@@ -45,8 +45,9 @@ impl<'a> Printed<'a> {
 
     /// The local time is worked out once a second: it takes longer than the event.
     fn tell_time(&mut self) {
+        let Some(second) = self.second else { return };
         let now = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
-        if self.second.is_some_and(|second| second != now) {
+        if second != now {
             self.second = Some(now);
             self.printer.set_time(&Zoned::now().strftime("%H:%M:%S").to_string());
         }

@@ -13,11 +13,11 @@ use crate::{Result, recording::Recorder, sample::Verdict};
 
 pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let input = Input::read(&args.source, streams.input)?;
-    let open = events::open(&input, &args.kernel, &args.args, "record")?;
+    let open = events::open(&input, &args.live, "record")?;
     let checked = Arc::clone(open.checked());
     let sink = Sink::new(Some(&args.output), &args.source.paths(), streams.out)?;
     let mut recorded = Recorded { recorder: checked.recorder(Vec::new())?.timed(), sink };
-    Ok(events::follow(open, &args.limits, args.quiet, streams.err, &mut recorded)?)
+    Ok(events::follow(open, &args.live, streams.err, &mut recorded)?)
 }
 
 /// Records in batches, as events are printed.

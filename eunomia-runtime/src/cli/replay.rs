@@ -2,13 +2,11 @@
 
 use std::{fs::File, io::Read, ops::ControlFlow};
 
-use clap::error::ErrorKind;
-
 use super::{
     Failure, Streams,
-    args::{Replay, usage},
+    args::Replay,
     events::Taker as _,
-    input::{Input, is_stream},
+    input::{Input, is_stream, read_once},
     output::Sink,
     printed::Printed,
     run::can_be_raw,
@@ -16,12 +14,12 @@ use super::{
 use crate::Error;
 
 pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    if is_stream(&args.recording) && args.source.paths().iter().any(|path| is_stream(path)) {
-        return Err(usage(ErrorKind::ArgumentConflict, "`-` is standard input, which can be read only once"));
-    }
+    let path = &args.recording;
+    let mut inputs = args.source.paths();
+    inputs.push(path);
+    read_once(&inputs)?;
     let checked = Input::read(&args.source, streams.input)?.document.check()?;
     can_be_raw(&checked, args.shown.format)?;
-    let path = &args.recording;
     let mut file;
     let from: &mut dyn Read = if is_stream(path) {
         streams.input
@@ -29,8 +27,6 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failur
         file = File::open(path).map_err(|source| Error::File { path: path.clone(), source })?;
         &mut file
     };
-    let mut inputs = args.source.paths();
-    inputs.push(path);
     let mut printed = Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), &inputs, streams.out)?)?;
     let mut count = 0;
     let replayed = checked.replay(from, |event| {

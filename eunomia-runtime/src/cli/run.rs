@@ -16,14 +16,14 @@ use crate::object::Checked;
 
 pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let input = Input::read(&args.source, streams.input)?;
-    let open = events::open(&input, &args.kernel, &args.args, "run")?;
+    let open = events::open(&input, &args.live, "run")?;
     let checked = Arc::clone(open.checked());
     can_be_raw(&checked, args.shown.format)?;
     // Before anything is loaded it is known that what comes can be written.
     let mut printed =
         Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), &args.source.paths(), streams.out)?)?
             .timed();
-    Ok(events::follow(open, &args.limits, args.quiet, streams.err, &mut printed)?)
+    Ok(events::follow(open, &args.live, streams.err, &mut printed)?)
 }
 
 /// Refuses to print the bytes of several maps, one after the other.

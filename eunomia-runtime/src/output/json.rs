@@ -22,13 +22,13 @@ impl<'a> Json<'a> {
         Self { open, close, stack }
     }
 
-    pub(super) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(self.open.as_bytes());
         if let Some(key) = &event.key {
             key.write_json(out);
             out.extend_from_slice(b",\"value\":");
         }
-        match &mut self.stack {
+        match &self.stack {
             Some(stack) => stack.write_json(event, out),
             None => event.value.write_json(out),
         }

@@ -32,7 +32,7 @@ mod stack;
 mod table;
 
 use crate::{
-    Error, Result,
+    Result,
     object::{Checked, Payload, Stream},
     plain::push,
     skeleton::model::{self, Interpreter, SampleKind},
@@ -86,7 +86,7 @@ impl<'a> Printer<'a> {
     /// Shows all maps of a skeleton in one form.
     ///
     /// # Errors
-    /// [`Error::Value`] where the document asks for a histogram or a stack trace that the type of the records has no members for.
+    /// [`crate::Error::Value`] where the document asks for a histogram or a stack trace that the type of the records has no members for.
     pub fn new(checked: &'a Checked, format: Format) -> Result<Self> {
         let longest = checked.streams.iter().map(|stream| stream.map.len()).max();
         let maps = longest.filter(|_| checked.streams.len() > 1);
@@ -97,14 +97,13 @@ impl<'a> Printer<'a> {
     /// Shows one map in another form than the others.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where no map of this name delivers records, else those of [`Self::new`].
+    /// [`crate::Error::NotFound`] where no map of this name delivers records, else those of [`Self::new`].
     pub fn set_format(&mut self, map: &str, format: Format) -> Result<()> {
-        let streams = &self.checked.streams;
-        let Some((stream, view)) = streams.iter().zip(&mut self.views).find(|(stream, _)| stream.map == map) else {
-            let known = streams.iter().map(|stream| stream.map.clone()).collect();
-            return Err(Error::NotFound { what: "map that delivers records", name: map.to_owned(), known });
-        };
-        *view = View::new(self.checked, stream, format, self.prefix.maps.is_some())?;
+        let number = self.checked.stream(map)?;
+        // There is a view for each number of a map.
+        if let (Some(stream), Some(view)) = (self.checked.streams.get(number), self.views.get_mut(number)) {
+            *view = View::new(self.checked, stream, format, self.prefix.maps.is_some())?;
+        }
         Ok(())
     }
 

@@ -7,17 +7,11 @@ use crate::{
 };
 
 impl Skeleton {
-    /// A skeleton of an object; `name` is what libbpf is to call it, `file` stands for it in messages.
-    ///
-    /// Export types are those that the object declares with the compiler's convention, a global
-    /// `const volatile struct T *__eunomia_dummy_T_ptr`.
-    ///
-    /// # Errors
-    /// [`Faults`] where the object cannot be read.
-    pub fn from_object(name: impl Into<String>, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
-        let bare = Self {
+    /// An object that nothing is said of.
+    pub(super) fn bare(name: String, object: Vec<u8>) -> Self {
+        Self {
             format: Format::Object,
-            name: name.into(),
+            name,
             doc: None,
             sections: Vec::new(),
             maps: Vec::new(),
@@ -32,8 +26,18 @@ impl Skeleton {
             skel_other: Default::default(),
             package_other: Default::default(),
             events: Default::default(),
-        };
-        let checked = bare.check(file)?;
+        }
+    }
+
+    /// A skeleton of an object; `name` is what libbpf is to call it, `file` stands for it in messages.
+    ///
+    /// Export types are those that the object declares with the compiler's convention, a global
+    /// `const volatile struct T *__eunomia_dummy_T_ptr`.
+    ///
+    /// # Errors
+    /// [`Faults`] where the object cannot be read.
+    pub fn from_object(name: impl Into<String>, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
+        let checked = Self::bare(name.into(), object).check(file)?;
         let layouts = &checked.layouts;
         let mut faults = Vec::new();
         let mut skeleton = checked.skeleton;

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{Format, Skeleton, object_name};
+use super::{Skeleton, object_name};
 use crate::{
     fault::{Fault, Faults, Place},
     object::Checked,
@@ -49,18 +49,8 @@ impl Document {
             let what = "an object completes a skeleton, and this is an object itself";
             return Err(Faults::one(self.file, Fault::new(Place::default(), what, "leave the other object out")));
         }
+        Skeleton::bare(self.skeleton.name.clone(), object.clone()).check(file)?;
         let skeleton = self.skeleton.with_object(object);
-        let bare = Skeleton {
-            format: Format::Object,
-            sections: Vec::new(),
-            maps: Vec::new(),
-            programs: Vec::new(),
-            exports: Vec::new(),
-            export_btf: None,
-            multiple_exports: false,
-            ..skeleton.clone()
-        };
-        bare.check(file)?;
         Ok(Self { skeleton, ..self })
     }
 

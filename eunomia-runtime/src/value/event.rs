@@ -1,5 +1,6 @@
 use super::Value;
 use crate::{
+    Error, Result,
     object::Checked,
     sample::{Outcome, Verdict, outcome::unknown_map},
 };
@@ -20,6 +21,18 @@ pub struct Event<'a> {
 }
 
 impl Checked {
+    /// The number of the map of this name among those that deliver records.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] with those that do.
+    pub fn stream(&self, map: &str) -> Result<usize> {
+        self.streams.iter().position(|stream| stream.map == map).ok_or_else(|| Error::NotFound {
+            what: "map that delivers records",
+            name: map.to_owned(),
+            known: self.streams.iter().map(|stream| stream.map.clone()).collect(),
+        })
+    }
+
     /// Hands a record to `f` as a value, `map` being the number of its stream: what `poll` does with each.
     pub fn deliver<R: Outcome>(&self, map: usize, record: &[u8], f: impl FnOnce(Event<'_>) -> R) -> Verdict {
         let Some(stream) = self.streams.get(map) else { return unknown_map(map) };

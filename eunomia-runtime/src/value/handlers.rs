@@ -2,7 +2,7 @@ use std::{fmt, ops::ControlFlow};
 
 use super::Event;
 use crate::{
-    Error, Result,
+    Result,
     object::Checked,
     sample::{Cause, Outcome},
 };
@@ -49,27 +49,27 @@ impl<R: Outcome, F: FnMut(&Event<'_>) -> R> Handler for F {
 /// # }
 /// ```
 pub struct Handlers<'h> {
+    checked: &'h Checked,
     /// By the number of the map.
-    handlers: Vec<(String, Option<Box<dyn Handler + 'h>>)>,
+    handlers: Vec<Option<Box<dyn Handler + 'h>>>,
 }
 
 impl<'h> Handlers<'h> {
     /// No handler yet, for the maps of a skeleton.
-    pub fn new(checked: &Checked) -> Self {
-        Self { handlers: checked.streams.iter().map(|stream| (stream.map.clone(), None)).collect() }
+    pub fn new(checked: &'h Checked) -> Self {
+        Self { checked, handlers: checked.streams.iter().map(|_| None).collect() }
     }
 
     /// Sets the handler of a map, in place of one that it has.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where no map of this name delivers records.
+    /// [`crate::Error::NotFound`] where no map of this name delivers records.
     pub fn on(&mut self, map: &str, handler: impl Handler + 'h) -> Result<()> {
-        if let Some((_, slot)) = self.handlers.iter_mut().find(|(name, _)| name == map) {
+        let number = self.checked.stream(map)?;
+        if let Some(slot) = self.handlers.get_mut(number) {
             *slot = Some(Box::new(handler));
-            return Ok(());
         }
-        let known = self.handlers.iter().map(|(name, _)| name.clone()).collect();
-        Err(Error::NotFound { what: "map that delivers records", name: map.to_owned(), known })
+        Ok(())
     }
 
     /// Gives an event to the handler of its map.
@@ -78,7 +78,7 @@ impl<'h> Handlers<'h> {
     /// The handler's; where the map has none, so that nothing is passed over in silence.
     pub fn handle(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, Cause> {
         match self.handlers.get_mut(event.stream) {
-            Some((_, Some(handler))) => handler.handle(event),
+            Some(Some(handler)) => handler.handle(event),
             _ => Err(format!("the map `{}` has no handler", event.map).into()),
         }
     }
@@ -86,6 +86,7 @@ impl<'h> Handlers<'h> {
 
 impl fmt::Debug for Handlers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.handlers.iter().map(|(map, handler)| (map, handler.is_some()))).finish()
+        let maps = self.checked.streams.iter().map(|stream| &stream.map);
+        f.debug_map().entries(maps.zip(self.handlers.iter().map(Option::is_some))).finish()
     }
 }
