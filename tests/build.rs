@@ -1,6 +1,6 @@
 //! Generates a module for each fixture, beside the ones that the macro makes in `src/lib.rs`.
 
-use std::{env, error::Error, fs, path::Path};
+use std::{env, error::Error, fs, path::Path, process::Command};
 
 use eunomia_build::{Config, Skeleton};
 use eunomia_runtime::{
@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "bootstrap",
         "congestion",
         "doctor",
+        "every",
         "hooks",
         "kinds",
         "maps",
@@ -41,6 +42,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         let path = out.join(format!("{name}.json"));
         fs::write(&path, skeleton)?;
         Config::new().skeleton(&path).generate()?;
+    }
+    probed(out)
+}
+
+/// A program in each of the ways in which programs are laid out, for probes.
+fn probed(out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=every/probed.c");
+    for way in ["static", "static-pie", "pie", "no-pie"] {
+        // What is not at a fixed address is compiled otherwise, too.
+        let compiled = if way.ends_with("no-pie") || way == "static" { "-fno-pie" } else { "-fpie" };
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O1", compiled, &format!("-{way}"), "every/probed.c", "-o"]).arg(out.join(format!("probed-{way}")));
+        if !compiler.status()?.success() {
+            return Err(format!("{compiler:?} failed").into());
+        }
     }
     Ok(())
 }

@@ -91,6 +91,17 @@ impl fmt::Debug for Error {
     }
 }
 
+impl Error {
+    /// With another hint, where there is one and the kernel refused.
+    #[cfg(feature = "load")]
+    pub(crate) fn with_hint(self, hint: impl FnOnce() -> Option<String>) -> Self {
+        match self {
+            Self::Kernel(refusal) => Self::Kernel(Box::new(refusal.with_hint(hint()))),
+            other => other,
+        }
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {

@@ -28,6 +28,11 @@ pub(crate) fn refusal(tried: impl Into<String>, source: io::Error) -> Error {
 
 #[cfg(feature = "load")]
 impl Refusal {
+    /// With another hint, where there is one.
+    pub(crate) fn with_hint(self, hint: Option<String>) -> Self {
+        Self { hint: hint.or(self.hint), ..self }
+    }
+
     /// Adds a hint where the cause is known.
     pub(crate) fn new(tried: String, source: io::Error, messages: String, verifier_log: Option<String>) -> Self {
         let source = named(source);

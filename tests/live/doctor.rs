@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 use eunomia_runtime::{
     Skeleton,
     bpf::{Check, Preflight},
-    doctor::{examine, examine_for},
+    doctor::{Doctor, examine},
 };
 use libbpf_rs::{ObjectBuilder, PrintLevel, set_print};
 
@@ -57,7 +57,7 @@ pub(crate) fn a_file_of_btf() -> Outcome {
     const KERNEL: &str = "/sys/kernel/btf/vmlinux";
     const FILE: &str = "BTF for CO-RE relocations";
     let checked = skeleton("bootstrap")?.check("bootstrap")?;
-    let examined = examine_for(&checked, Some(KERNEL.as_ref()));
+    let examined = Doctor::new(Some(KERNEL.as_ref())).examine(&checked);
     assert!(examined.ok() && examined.checks.iter().all(|check| check.ok && check.what != "kernel BTF"), "{examined}");
     find(&examined, FILE, &format!("{KERNEL}; for "));
     let with_kernel = examine(&checked);
@@ -67,19 +67,19 @@ pub(crate) fn a_file_of_btf() -> Outcome {
     let folder = tempfile::tempdir()?;
     let foreign = folder.path().join("foreign.o");
     std::fs::write(&foreign, skeleton("args")?.object.unwrap_or_default())?;
-    let examined = examine_for(&checked, Some(&foreign));
+    let examined = Doctor::new(Some(&foreign)).examine(&checked);
     find(&examined, FILE, &foreign.display().to_string());
     assert_eq!(state(find(&examined, "CO-RE relocation", "there is no `struct task_struct`")), "warn");
     assert!(skeleton("bootstrap")?.check("bootstrap")?.open(Some(&foreign))?.load().is_err());
 
     for (bytes, why) in [(&b""[..], ""), (b"no BTF", ""), (b"\x7fELF", "")] {
         std::fs::write(&foreign, bytes)?;
-        let examined = examine_for(&checked, Some(&foreign));
+        let examined = Doctor::new(Some(&foreign)).examine(&checked);
         assert_eq!(state(find(&examined, FILE, &format!("{}: {why}", foreign.display()))), "FAIL");
         assert!(!examined.ok());
     }
     // An object without relocations needs none.
-    assert!(examine_for(&skeleton("args")?.check("args")?, Some(&foreign)).checks.iter().all(|check| check.what != FILE));
+    assert!(Doctor::new(Some(&foreign)).examine(&skeleton("args")?.check("args")?).checks.iter().all(|check| check.what != FILE));
     Ok(())
 }
 

@@ -20,6 +20,7 @@ fn packages_are_current() {
         ("tests", "args"),
         ("tests", "congestion"),
         ("tests", "doctor"),
+        ("tests", "every"),
         ("tests", "faults"),
         ("tests", "flood"),
         ("tests", "hooks"),

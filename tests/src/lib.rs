@@ -11,6 +11,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));
     include!(concat!(env!("OUT_DIR"), "/congestion.rs"));
     include!(concat!(env!("OUT_DIR"), "/doctor.rs"));
+    include!(concat!(env!("OUT_DIR"), "/every.rs"));
     include!(concat!(env!("OUT_DIR"), "/hooks.rs"));
     include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
     include!(concat!(env!("OUT_DIR"), "/maps.rs"));

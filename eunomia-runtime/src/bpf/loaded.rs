@@ -115,7 +115,8 @@ impl Loaded {
     /// # Errors
     /// [`Error::NotFound`] where the object has no map of this name, [`Error::Value`] where it is of another kind.
     pub fn struct_ops(&self, name: &str) -> Result<StructOps<'_>> {
-        StructOps::new(self.map(name)?, &self.object)
+        // One that was not made has a handle too: those of `SEC("?.struct_ops")` are not made unless asked for.
+        StructOps::new(Map::new(named_map(&self.object, name)?, None), &self.object)
     }
 
     /// A ring buffer that programs read.
@@ -237,17 +238,22 @@ impl AsFd for Loaded {
     }
 }
 
-fn find_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
-    let found = object.maps().find(|map| map.name() == name).ok_or_else(|| Error::NotFound {
+fn named_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
+    object.maps().find(|map| map.name() == name).ok_or_else(|| Error::NotFound {
         what: "map",
         name: name.to_owned(),
         known: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
-    })?;
+    })
+}
+
+fn find_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
+    let found = named_map(object, name)?;
     // libbpf has a descriptor for each, and behind that of one that it did not make there is no map.
-    if found.autocreate() {
-        return Ok(found);
-    }
-    Err(Error::Value { name: format!("map `{name}`"), why: "its creation was switched off, so it is not in the kernel".to_owned() })
+    if found.autocreate() { Ok(found) } else { Err(not_made(name)) }
+}
+
+pub(super) fn not_made(map: &str) -> Error {
+    Error::Value { name: format!("map `{map}`"), why: "its creation was switched off, so it is not in the kernel".to_owned() }
 }
 
 /// The reader of the map `name`.

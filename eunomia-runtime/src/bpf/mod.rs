@@ -17,6 +17,8 @@ mod open;
 mod pin;
 pub(crate) mod preflight;
 mod program;
+pub(crate) mod requirement;
+pub(crate) mod running;
 mod section;
 mod typed;
 

@@ -9,9 +9,10 @@ use std::{
 use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut};
 
 use super::{
-    Loaded, ReadWrite, Section, SizedSection, Target,
+    Loaded, ReadWrite, Section, SizedSection, StructOps, Target,
     load::load,
     messages::{listen, refused},
+    requirement::Wanted,
     section::SectionMap,
 };
 use crate::{Error, Result, reader::PerfBuffer};
@@ -100,7 +101,9 @@ impl Open {
             if let Some(btf) = btf {
                 builder.btf_custom_path(btf)?;
             }
-            builder.open_memory(spec.object)
+            let mut object = builder.open_memory(spec.object)?;
+            StructOps::switch_off_optional(&mut object)?;
+            Ok(object)
         });
         let object = object.map_err(|error| refused(tried(), &error, &said))?;
         let settings = Settings {
@@ -200,8 +203,13 @@ impl Open {
     /// [`Error::Kernel`] with the verifier's log where a program was refused. Everything that was loaded before is unloaded.
     pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
+        // libbpf takes the object, and does not give it back where it cannot be loaded.
+        let wanted = Wanted::of(&object);
         let (object, said) = listen(|| load(object));
-        let (object, facts) = object.map_err(|error| refused(format!("load the BPF object `{}`", settings.name), &error, &said))?;
+        let (object, facts) = object.map_err(|error| {
+            let error = refused(format!("load the BPF object `{}`", settings.name), &error, &said);
+            error.with_hint(|| wanted.lacking(&said))
+        })?;
         Loaded::new(object, facts, settings)
     }
 }

@@ -14,6 +14,7 @@ use super::{
     link::{Held, Link},
     messages::{listen, refused},
     pin::pin,
+    requirement::of_programs,
 };
 use crate::{Error, Result};
 
@@ -87,7 +88,7 @@ impl<'a, K> Program<'a, K> {
     /// [`Error::Kernel`]; EOPNOTSUPP with a hint where the section does not say enough.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
-        self.linked(tried, ProgramMut::attach).map_err(explain)
+        self.linked(tried, ProgramMut::attach).map_err(says_too_little)
     }
 
     /// Runs the program once with `BPF_PROG_TEST_RUN`: `context` is what its first argument points to, `data` a packet for programs
@@ -117,7 +118,12 @@ impl<'a, K> Program<'a, K> {
     pub(super) fn linked(&self, tried: String, attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>) -> Result<Link> {
         self.fd()?;
         let (link, said) = listen(|| attach(&self.program));
-        link.map(|link| self.held(Held::Libbpf(link))).map_err(|error| refused(tried, &error, &said))
+        link.map(|link| self.held(Held::Libbpf(link))).map_err(|error| self.explain(refused(tried, &error, &said)))
+    }
+
+    /// With what the kernel lacks for programs of this section.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        error.with_hint(|| of_programs(&self.section().to_string_lossy())?.lacking())
     }
 
     pub(super) fn held(&self, held: Held) -> Link {
@@ -126,7 +132,7 @@ impl<'a, K> Program<'a, K> {
 }
 
 /// libbpf attaches a section by itself only where it says all there is to say, and says nothing where it does not.
-fn explain(error: Error) -> Error {
+fn says_too_little(error: Error) -> Error {
     match error {
         Error::Kernel(mut refusal) if refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP) && refusal.messages.is_empty() => {
             refusal.hint = Some(

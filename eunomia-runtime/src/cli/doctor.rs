@@ -8,14 +8,16 @@ use super::{
     input::Input,
     output,
 };
-use crate::{bpf::preflight, doctor::examine_for, plain::plain};
+use crate::{bpf::preflight, doctor, plain::plain};
 
 pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut answers = preflight();
     if let Some(file) = &args.file {
         let input = Input::read(&Source { file: file.clone(), object: args.object.clone() }, streams.input)?;
         let btf = input.kernel_btf(args.btf.as_deref())?;
-        let of_object = examine_for(&input.document.check()?, btf.as_deref()).checks;
+        let (doctor, checked) = (doctor::Doctor::new(btf.as_deref()), input.document.check()?);
+        let programs: Vec<&str> = args.programs.iter().map(String::as_str).collect();
+        let of_object = if programs.is_empty() { doctor.examine(&checked) } else { doctor.examine_only(&checked, &programs) }.checks;
         // Of what both look at, the object's answer says more.
         answers.checks.retain(|check| !of_object.iter().any(|other| other.what == check.what));
         answers.checks.extend(of_object);

@@ -1,10 +1,10 @@
 //! What the object takes from the kernel by name: its functions and variables (`.ksyms`), its configuration (`.kconfig`).
 
-use std::{collections::HashSet, fs};
+use std::collections::HashSet;
 
-use super::{Patient, check, kernel::release, list};
+use super::{Patient, check, list};
 use crate::{
-    bpf::Check,
+    bpf::{Check, running::configuration},
     object::{Btf, Calls, Checked, Kind, Linkage},
 };
 
@@ -121,35 +121,4 @@ fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
     }
     let todo = "libbpf does not load the object: declare them __weak, which makes them 0 where they are not set";
     vec![check::missing(WHAT, true, format!("{path} does not set {}", list(unset.into_iter())), todo)]
-}
-
-/// The configuration and where it stands, in the order of libbpf.
-fn configuration() -> Result<(String, String), String> {
-    /// Far more than a configuration has.
-    const MAX: usize = 16 << 20;
-    const PACKED: &str = "/proc/config.gz";
-    let plain = format!("/boot/config-{}", release());
-    if let Ok(text) = fs::read(&plain) {
-        return Ok((plain, String::from_utf8_lossy(&text).into_owned()));
-    }
-    let packed = fs::read(PACKED).map_err(|error| format!("no {plain}, and {PACKED}: {error}"))?;
-    // The kernel's file has a header without options.
-    let (Some([0x1f, 0x8b, 8, 0, ..]), Some(deflated)) = (packed.get(..10), packed.get(10..)) else {
-        return Err(format!("{PACKED} is not in the format of gzip that is known here"));
-    };
-    let text = miniz_oxide::inflate::decompress_to_vec_with_limit(deflated, MAX).map_err(|error| format!("{PACKED}: {error}"))?;
-    Ok((PACKED.to_owned(), String::from_utf8_lossy(&text).into_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_kernels_configuration() {
-        // Not every kernel shows it.
-        if let Ok((path, text)) = configuration() {
-            assert!(text.contains("CONFIG_"), "{path}");
-        }
-    }
 }

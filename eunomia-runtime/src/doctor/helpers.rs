@@ -135,7 +135,7 @@ fn ask(patient: &Patient<'_>, ty: ProgramType, helper: u32) -> Answer {
         return Answer::Untold("this process may not load programs".to_owned());
     }
     let unasked = match ty {
-        ProgramType::Tracing | ProgramType::Ext | ProgramType::Lsm | ProgramType::StructOps => return known(&patient.kernel, helper),
+        ProgramType::Tracing | ProgramType::Ext | ProgramType::Lsm | ProgramType::StructOps => return known(patient.kernel, helper),
         ty => patient.supported(ty),
     };
     if unasked != Support::Yes {
@@ -144,7 +144,7 @@ fn ask(patient: &Patient<'_>, ty: ProgramType, helper: u32) -> Answer {
     match listen(|| ty.is_helper_supported(helper)).0 {
         Ok(true) => Answer::Yes,
         Ok(false) => Answer::No,
-        Err(_) => known(&patient.kernel, helper),
+        Err(_) => known(patient.kernel, helper),
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use elf::{ElfBytes, endian::AnyEndian};
 
-use crate::object::{KernelTypes, Kind, Type, TypeId};
+use crate::{
+    bpf::running::release,
+    object::{KernelTypes, Kind, Type, TypeId},
+};
 
 /// The running kernel.
 #[derive(Default)]
@@ -144,9 +147,4 @@ fn of_file(path: &Path) -> Result<KernelTypes, String> {
     let section = elf.section_header_by_name(".BTF").map_err(|error| error.to_string())?.ok_or("it has no section .BTF")?;
     let (bytes, _) = elf.section_data(&section).map_err(|error| error.to_string())?;
     KernelTypes::parse(bytes).map_err(|error| error.to_string())
-}
-
-/// The version as it stands in the names of files.
-pub(super) fn release() -> String {
-    fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
 }

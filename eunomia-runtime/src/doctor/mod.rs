@@ -33,20 +33,22 @@ mod helpers;
 mod kernel;
 mod programs;
 mod relocations;
+mod requirements;
 mod targets;
 
-use std::{cell::RefCell, collections::BTreeMap, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
 
 use libbpf_rs::{ObjectBuilder, OpenObject, ProgramType};
 
 use self::{kernel::Kernel, programs::Support};
 use crate::{
     bpf::{
-        Check, Preflight,
+        Check, Preflight, StructOps,
         messages::{listen, refused},
         preflight,
     },
     object::{Calls, Checked, Function, Relocation},
+    suggestion::near,
 };
 
 /// A program and what it needs.
@@ -70,7 +72,9 @@ struct Patient<'a> {
     programs: Vec<Program>,
     calls: Calls,
     relocations: Vec<Relocation>,
-    kernel: Kernel,
+    kernel: &'a Kernel,
+    /// What is switched on, in place of what the object says.
+    only: Option<&'a [&'a str]>,
     /// Whether this process may use BPF at all.
     permitted: bool,
     /// Types of programs that the kernel was asked for.
@@ -82,48 +86,92 @@ struct Patient<'a> {
 ///
 /// What cannot be examined, for lack of permission for example, is not [`ok`](Check::ok) and says why; there is no other error.
 pub fn examine(checked: &Checked) -> Preflight {
-    examine_for(checked, None)
+    Doctor::new(None).examine(checked)
 }
 
-/// As [`examine`], of an object that is opened with a file of the kernel's BTF ([`Checked::open`], [`kernel_btf`](crate::bpf::kernel_btf)).
-/// Fields of the kernel's structs are looked up there, and nowhere else; all other types come from the running kernel, as in libbpf.
-pub fn examine_for(checked: &Checked, btf: Option<&Path>) -> Preflight {
-    let mut checks: Vec<Check> = [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect();
-    let permitted = checks.is_empty();
-    let bytes = checked.skeleton.object.as_deref().unwrap_or_default();
-    let (object, said) = listen(|| ObjectBuilder::default().name(&checked.skeleton.name)?.open_memory(bytes));
-    let object = match object {
-        Ok(object) => object,
-        Err(error) => {
-            let error = refused("open it", &error, &said).to_string();
-            checks.push(check::missing("object", true, format!("libbpf cannot {error}"), "compile the object anew"));
-            return Preflight { checks };
-        }
-    };
-    let calls = checked.calls().unwrap_or_else(|fault| {
-        checks.push(check::untold("instructions", fault.what, fault.todo));
-        Calls::default()
-    });
-    let relocations = checked.relocations().unwrap_or_else(|fault| {
-        checks.push(check::untold("CO-RE relocations", fault.what, fault.todo));
-        Vec::new()
-    });
-    let programs = read_programs(checked, &object, &calls, &relocations);
-    let patient =
-        Patient { checked, programs, calls, relocations, kernel: Kernel::with_file(btf), permitted, supported: RefCell::default() };
-    checks.extend(programs::examine(&patient));
-    checks.extend(programs::examine_maps(&object, permitted));
-    checks.extend(programs::examine_tables(&patient));
-    checks.extend(helpers::examine(&patient));
-    checks.extend(patient.kernel_types());
-    checks.extend(relocations::examine(&patient));
-    checks.extend(externs::examine(&patient));
-    checks.extend(targets::examine(&patient));
-    Preflight { checks }
+/// Looks at several objects, or several times at one, and reads the kernel's types once.
+pub struct Doctor {
+    kernel: Kernel,
+}
+
+impl fmt::Debug for Doctor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not tens of thousands of types.
+        f.debug_struct("Doctor").field("file", &self.kernel.file()).finish_non_exhaustive()
+    }
+}
+
+impl Doctor {
+    /// For objects that are opened with the kernel's own BTF, or with a file of it ([`Checked::open`], [`kernel_btf`](crate::bpf::kernel_btf)).
+    /// Fields of the kernel's structs are looked up in such a file, and nowhere else; all other types come from the running kernel, as in
+    /// libbpf.
+    pub fn new(btf: Option<&Path>) -> Self {
+        Self { kernel: Kernel::with_file(btf) }
+    }
+
+    /// As [`examine`].
+    pub fn examine(&self, checked: &Checked) -> Preflight {
+        self.examine_parts(checked, None)
+    }
+
+    /// As [`examine`], of an object of which these programs and tables of functions (struct_ops) are switched on, and no others. One that the
+    /// object has not is an answer that is not [`ok`](Check::ok).
+    pub fn examine_only(&self, checked: &Checked, names: &[&str]) -> Preflight {
+        self.examine_parts(checked, Some(names))
+    }
+
+    fn examine_parts(&self, checked: &Checked, only: Option<&[&str]>) -> Preflight {
+        let mut checks: Vec<Check> = [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect();
+        let permitted = checks.is_empty();
+        let bytes = checked.skeleton.object.as_deref().unwrap_or_default();
+        let (object, said) = listen(|| {
+            let mut object = ObjectBuilder::default().name(&checked.skeleton.name)?.open_memory(bytes)?;
+            StructOps::switch_off_optional(&mut object)?;
+            libbpf_rs::Result::Ok(object)
+        });
+        let object = match object {
+            Ok(object) => object,
+            Err(error) => {
+                let error = refused("open it", &error, &said).to_string();
+                checks.push(check::missing("object", true, format!("libbpf cannot {error}"), "compile the object anew"));
+                return Preflight { checks };
+            }
+        };
+        let calls = checked.calls().unwrap_or_else(|fault| {
+            checks.push(check::untold("instructions", fault.what, fault.todo));
+            Calls::default()
+        });
+        let relocations = checked.relocations().unwrap_or_else(|fault| {
+            checks.push(check::untold("CO-RE relocations", fault.what, fault.todo));
+            Vec::new()
+        });
+        let programs = read_programs(checked, &object, &calls, &relocations, only);
+        checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, &object)));
+        let supported = RefCell::default();
+        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, permitted, supported };
+        checks.extend(programs::examine(&patient));
+        checks.extend(requirements::examine(&patient));
+        checks.extend(programs::examine_maps(&object, permitted));
+        checks.extend(programs::examine_tables(&patient));
+        checks.extend(helpers::examine(&patient));
+        checks.extend(patient.kernel_types());
+        checks.extend(relocations::examine(&patient));
+        checks.extend(externs::examine(&patient));
+        checks.extend(targets::examine(&patient));
+        Preflight { checks }
+    }
+}
+
+/// What is to be said of a name that the object has not.
+fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
+    let programs = || object.progs().map(|program| program.name().to_string_lossy().into_owned());
+    let known = programs().any(|known| known == name) || object.maps().any(|map| map.name() == name);
+    let near = || near(name, programs().collect::<Vec<_>>().iter().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));
+    (!known).then(|| check::missing(format!("program {name}"), true, "the object has none of this name", near().unwrap_or_default()))
 }
 
 /// The programs, with what libbpf makes of their sections.
-fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocations: &[Relocation]) -> Vec<Program> {
+fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocations: &[Relocation], only: Option<&[&str]>) -> Vec<Program> {
     let questions = externs::questions(checked, calls);
     let programs = object.progs().map(|program| {
         let name = program.name().to_string_lossy().into_owned();
@@ -137,12 +185,13 @@ fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocati
             || reached.clone().any(|function| function.constants)
             || reached.flat_map(|function| &function.externs).any(|name| questions.contains(name.as_str()));
         let link = checked.skeleton.programs.iter().find(|known| known.name == name).is_none_or(|known| known.link);
+        let autoload = only.map_or_else(|| program.autoload(), |only| only.contains(&name.as_str()));
         Program {
             name,
             section: program.section().to_string_lossy().into_owned(),
             ty: program.prog_type(),
-            autoload: program.autoload(),
-            attached: link && program.autoload(),
+            autoload,
+            attached: link && autoload,
             functions,
             asks,
         }
@@ -161,6 +210,11 @@ impl Patient<'_> {
     /// Whether the kernel loads programs of a type.
     fn supported(&self, ty: ProgramType) -> Support {
         *self.supported.borrow_mut().entry(ty as u32).or_insert_with(|| programs::supported(ty))
+    }
+
+    /// Whether a table of functions is made, going by its section.
+    fn makes(&self, table: &str, section: &str) -> bool {
+        self.only.map_or_else(|| !section.starts_with('?'), |only| only.contains(&table))
     }
 
     /// The programs that reach a byte of a section.

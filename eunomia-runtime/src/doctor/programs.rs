@@ -4,9 +4,13 @@ use std::{collections::BTreeMap, ffi::CStr, io};
 
 use libbpf_rs::{AsRawLibbpf as _, OpenObject, ProgramType, libbpf_sys};
 
-use super::{Patient, Program, check, list};
+use super::{Patient, Program, check, list, requirements};
 use crate::{
-    bpf::{Check, messages::listen},
+    bpf::{
+        Check,
+        messages::listen,
+        requirement::{Requirement, of_tables, of_type},
+    },
     object::{Kind, MapKind, essential},
 };
 
@@ -131,23 +135,29 @@ pub(super) fn examine_tables(patient: &Patient<'_>) -> Vec<Check> {
     let btf = &patient.checked.layouts.btf;
     let tables = btf.iter().filter_map(|(_, section)| match &section.kind {
         Kind::Section { variables } if matches!(section.name.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link") => {
-            Some((section.name.starts_with('?'), variables))
+            Some((section.name.as_str(), variables))
         }
         _ => None,
     });
-    let tables = tables.flat_map(|(off, slots)| slots.iter().map(move |slot| (off, btf.get(slot.variable))));
-    let checks = tables.filter_map(|(off, variable)| {
-        let Kind::Variable { ty, .. } = variable.kind else { return None };
+    let tables = tables.flat_map(|(section, slots)| slots.iter().map(move |slot| (section, btf.get(slot.variable))));
+    let checks = tables.flat_map(|(section, variable)| {
+        let name = &variable.name;
+        let required = patient.makes(name, section);
+        let of_section =
+            of_tables(section).and_then(|requirement| requirements::lacking(patient.kernel, requirement, required, &format!("of {name}")));
+        let Kind::Variable { ty, .. } = variable.kind else { return of_section.into_iter().chain(None) };
         let ty = essential(&btf.resolve(ty).1.name);
         let what = format!("struct_ops {ty}");
-        Some(match patient.kernel.has(&format!("bpf_struct_ops_{ty}"), |kind| matches!(kind, Kind::Struct { .. })) {
-            Some(true) => check::found(what, variable.name.as_str()),
+        let of_type = match patient.kernel.has(&format!("bpf_struct_ops_{ty}"), |kind| matches!(kind, Kind::Struct { .. })) {
+            Some(true) => check::found(what, name.as_str()),
             Some(false) => {
+                let why = of_type(ty).and_then(Requirement::lacking).unwrap_or_else(|| "this kernel takes none".to_owned());
                 let todo = "libbpf does not load the object: run a kernel, or load a module, that takes such tables";
-                check::missing(what, !off, format!("this kernel takes none; of {}", variable.name), todo)
+                check::missing(what, required, format!("{why}; of {name}"), todo)
             }
-            None => check::untold(what, format!("the kernel's BTF cannot be read; of {}", variable.name), "look at the kernel BTF above"),
-        })
+            None => check::untold(what, format!("the kernel's BTF cannot be read; of {name}"), "look at the kernel BTF above"),
+        };
+        of_section.into_iter().chain(Some(of_type))
     });
     checks.collect()
 }

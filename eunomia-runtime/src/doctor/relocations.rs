@@ -26,7 +26,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
         let programs: Vec<_> = programs.collect();
         let required = programs.iter().any(|program| program.autoload);
         let names = programs.iter().map(|program| program.name.as_str());
-        match resolve(local, relocation, &patient.kernel) {
+        match resolve(local, relocation, patient.kernel) {
             Outcome::Found => found += 1,
             Outcome::Untold(why) => _ = untold.insert(format!("`{}`: {why}", subject(local, relocation))),
             Outcome::Missing(_) if relocation.kind.is_question() => {

@@ -75,7 +75,7 @@ impl<K> Program<'_, K> {
         // SAFETY: the options live through the call, which only reads them.
         let fd = unsafe { libbpf_sys::bpf_link_create(program, target.cast_signed(), attach_type, &raw const opts) };
         if fd < 0 {
-            return Err(refusal(tried, io::Error::from_raw_os_error(-fd)));
+            return Err(self.explain(refusal(tried, io::Error::from_raw_os_error(-fd))));
         }
         // SAFETY: the descriptor is new and nobody else's.
         Ok(self.held(Held::Kernel(unsafe { OwnedFd::from_raw_fd(fd) })))

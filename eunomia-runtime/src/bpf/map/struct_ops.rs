@@ -1,6 +1,10 @@
 use std::sync::Arc;
 
-use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapType, Object, libbpf_sys};
+use libbpf_rs::{
+    AsRawLibbpf as _, Btf, MapCore as _, MapType, Object, OpenObject,
+    btf::types::{DataSec, Var},
+    libbpf_sys,
+};
 
 use super::{Held, Map};
 use crate::{
@@ -8,6 +12,7 @@ use crate::{
     bpf::{
         Link,
         link::{self, owned},
+        loaded::not_made,
         messages::{listen, refused},
     },
 };
@@ -28,22 +33,41 @@ impl<'a> StructOps<'a> {
     pub(in crate::bpf) fn wanted(map: &libbpf_rs::Map<'_>) -> bool {
         let raw = map.as_libbpf_object().as_ptr();
         // SAFETY: the pointer is that of a map of a live object, and the call only reads a flag.
-        let made = || unsafe { libbpf_sys::bpf_map__autocreate(raw) };
-        // SAFETY: as above.
         let attached = || unsafe { libbpf_sys::bpf_map__autoattach(raw) };
-        map.map_type() == MapType::StructOps && made() && attached()
+        map.map_type() == MapType::StructOps && map.autocreate() && attached()
+    }
+
+    /// Switches off those that are not made unless asked for: `SEC("?.struct_ops")`, `SEC("?.struct_ops.link")`. libbpf (1.7) does it for the
+    /// first one of a section alone.
+    pub(crate) fn switch_off_optional(object: &mut OpenObject) -> libbpf_rs::Result<()> {
+        let optional = {
+            // SAFETY: the object is alive and not changed meanwhile.
+            let btf = Btf::from_bpf_object(unsafe { object.as_libbpf_object().as_ref() })?;
+            let sections =
+                ["?.struct_ops", "?.struct_ops.link"].into_iter().filter_map(|name| btf.as_ref()?.type_by_name::<DataSec<'_>>(name));
+            let variables = sections.flat_map(|section| section.iter().map(|slot| slot.ty).collect::<Vec<_>>());
+            let names = variables.filter_map(|ty| Some(btf.as_ref()?.type_by_id::<Var<'_>>(ty)?.name()?.to_owned()));
+            names.collect::<Vec<_>>()
+        };
+        let tables =
+            object.maps_mut().filter(|map| map.map_type() == MapType::StructOps && optional.iter().any(|name| *name == map.name()));
+        tables.into_iter().try_for_each(|mut map| map.set_autocreate(false))
     }
 
     /// Gives the table to the kernel. Dropping the link takes it back as soon as nobody uses it.
     ///
     /// # Errors
     /// [`Error::Kernel`]; EEXIST where the kernel has one of this name, EBUSY where this one is attached, or was and is of the section
-    /// `.struct_ops`: the kernel takes those once (`bpf_struct_ops_map_update_elem`), the ones of `.struct_ops.link` again and again.
+    /// `.struct_ops`: the kernel takes those once (`bpf_struct_ops_map_update_elem`), the ones of `.struct_ops.link` again and again. [`Error::Value`] where it
+    /// was not made: those of `?.struct_ops` are asked for with [`crate::bpf::Open::set_autocreate`].
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the map `{}`", self.map.name().to_string_lossy());
         let Held::Object(map) = &self.map.held else {
             return Err(Error::Value { name: tried, why: "it is not of this object".to_owned() });
         };
+        if !map.autocreate() {
+            return Err(not_made(&self.map.name().to_string_lossy()));
+        }
         let raw = map.as_libbpf_object().as_ptr();
         // SAFETY: the map is that of a live object, which the link keeps alive.
         let (link, said) = listen(|| owned(unsafe { libbpf_sys::bpf_map__attach_struct_ops(raw) }));

@@ -1,0 +1,172 @@
+//! What a kernel must have for programs of a section, beyond what every kernel has that this crate is for.
+
+use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, libbpf_sys};
+
+use super::running;
+
+/// A kind of programs or tables that not every kernel has.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Requirement {
+    /// Their section, all of it or what stands before a `/`; of a table the type that the kernel gives it.
+    pub(crate) section: &'static str,
+    /// The first version that has them; `(0, 0)` where all do.
+    since: (u32, u32),
+    /// A constant of the kernel that came with them. Kernels that took them over from a later version have it too.
+    pub(crate) constant: Option<&'static str>,
+    /// An option that the kernel must have been built with.
+    option: Option<&'static str>,
+}
+
+const fn requirement(section: &'static str, since: (u32, u32), constant: &'static str, option: &'static str) -> Requirement {
+    let constant = if constant.is_empty() { None } else { Some(constant) };
+    let option = if option.is_empty() { None } else { Some(option) };
+    Requirement { section, since, constant, option }
+}
+
+/// From the kernel's history; `tests/every` holds it against kernels. The first that fits counts.
+const PROGRAMS: &[Requirement] = &[
+    requirement("kprobe", (0, 0), "", "CONFIG_KPROBE_EVENTS"),
+    requirement("kretprobe", (0, 0), "", "CONFIG_KPROBE_EVENTS"),
+    requirement("ksyscall", (0, 0), "", "CONFIG_KPROBE_EVENTS"),
+    requirement("kretsyscall", (0, 0), "", "CONFIG_KPROBE_EVENTS"),
+    requirement("kprobe.multi", (5, 18), "BPF_TRACE_KPROBE_MULTI", "CONFIG_FPROBE"),
+    requirement("kretprobe.multi", (5, 18), "BPF_TRACE_KPROBE_MULTI", "CONFIG_FPROBE"),
+    requirement("kprobe.session", (6, 10), "BPF_TRACE_KPROBE_SESSION", "CONFIG_FPROBE"),
+    requirement("uprobe", (0, 0), "", "CONFIG_UPROBE_EVENTS"),
+    requirement("uretprobe", (0, 0), "", "CONFIG_UPROBE_EVENTS"),
+    requirement("usdt", (0, 0), "", "CONFIG_UPROBE_EVENTS"),
+    // Without constants of their own: a helper of the same version.
+    requirement("uprobe.s", (6, 0), "BPF_FUNC_tcp_raw_gen_syncookie_ipv4", "CONFIG_UPROBE_EVENTS"),
+    requirement("uretprobe.s", (6, 0), "BPF_FUNC_tcp_raw_gen_syncookie_ipv4", "CONFIG_UPROBE_EVENTS"),
+    requirement("usdt.s", (6, 0), "BPF_FUNC_tcp_raw_gen_syncookie_ipv4", "CONFIG_UPROBE_EVENTS"),
+    requirement("uprobe.multi", (6, 6), "BPF_TRACE_UPROBE_MULTI", "CONFIG_UPROBES"),
+    requirement("uretprobe.multi", (6, 6), "BPF_TRACE_UPROBE_MULTI", "CONFIG_UPROBES"),
+    requirement("uprobe.multi.s", (6, 6), "BPF_TRACE_UPROBE_MULTI", "CONFIG_UPROBES"),
+    requirement("uretprobe.multi.s", (6, 6), "BPF_TRACE_UPROBE_MULTI", "CONFIG_UPROBES"),
+    requirement("uprobe.session", (6, 13), "BPF_TRACE_UPROBE_SESSION", "CONFIG_UPROBES"),
+    requirement("uprobe.session.s", (6, 13), "BPF_TRACE_UPROBE_SESSION", "CONFIG_UPROBES"),
+    requirement("fsession", (7, 0), "BPF_TRACE_FSESSION", ""),
+    requirement("fsession.s", (7, 0), "BPF_TRACE_FSESSION", ""),
+    requirement("lsm", (0, 0), "", "CONFIG_BPF_LSM"),
+    requirement("lsm.s", (0, 0), "", "CONFIG_BPF_LSM"),
+    requirement("lsm_cgroup", (6, 0), "BPF_LSM_CGROUP", "CONFIG_BPF_LSM"),
+    requirement("xdp.frags", (5, 18), "BPF_FUNC_xdp_get_buff_len", ""),
+    requirement("netkit", (6, 7), "BPF_NETKIT_PRIMARY", "CONFIG_NETKIT"),
+    requirement("netfilter", (6, 4), "BPF_NETFILTER", "CONFIG_NETFILTER_BPF_LINK"),
+    requirement("sk_skb/verdict", (5, 13), "BPF_SK_SKB_VERDICT", ""),
+    requirement("cgroup/connect_unix", (6, 7), "BPF_CGROUP_UNIX_CONNECT", "CONFIG_CGROUP_BPF"),
+    requirement("cgroup/sendmsg_unix", (6, 7), "BPF_CGROUP_UNIX_SENDMSG", "CONFIG_CGROUP_BPF"),
+    requirement("cgroup/recvmsg_unix", (6, 7), "BPF_CGROUP_UNIX_RECVMSG", "CONFIG_CGROUP_BPF"),
+    requirement("cgroup/getpeername_unix", (6, 7), "BPF_CGROUP_UNIX_GETPEERNAME", "CONFIG_CGROUP_BPF"),
+    requirement("cgroup/getsockname_unix", (6, 7), "BPF_CGROUP_UNIX_GETSOCKNAME", "CONFIG_CGROUP_BPF"),
+    requirement("cgroup", (0, 0), "", "CONFIG_CGROUP_BPF"),
+    requirement("cgroup_skb", (0, 0), "", "CONFIG_CGROUP_BPF"),
+    requirement("sockops", (0, 0), "", "CONFIG_CGROUP_BPF"),
+    requirement("iter.s", (5, 18), "BPF_FUNC_copy_from_user_task", ""),
+    requirement("syscall", (5, 14), "BPF_PROG_TYPE_SYSCALL", ""),
+];
+
+/// By the section of the table.
+const TABLES: &[Requirement] = &[requirement(".struct_ops.link", (6, 4), "BPF_STRUCT_OPS", "")];
+
+/// By the type of the table.
+const TYPES: &[Requirement] = &[
+    requirement("sched_ext_ops", (6, 12), "", "CONFIG_SCHED_CLASS_EXT"),
+    requirement("hid_bpf_ops", (6, 11), "", "CONFIG_HID_BPF"),
+    requirement("Qdisc_ops", (6, 16), "", "CONFIG_NET_SCH_BPF"),
+];
+
+fn find(among: &'static [Requirement], name: &str) -> Option<&'static Requirement> {
+    let name = name.trim_start_matches('?');
+    among.iter().find(|known| name.strip_prefix(known.section).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Of programs of a section.
+pub(crate) fn of_programs(section: &str) -> Option<&'static Requirement> {
+    find(PROGRAMS, section)
+}
+
+/// Of tables (struct_ops) of a section.
+pub(crate) fn of_tables(section: &str) -> Option<&'static Requirement> {
+    find(TABLES, section)
+}
+
+/// Of tables (struct_ops) of a type.
+pub(crate) fn of_type(name: &str) -> Option<&'static Requirement> {
+    find(TYPES, name)
+}
+
+impl Requirement {
+    /// What the running kernel lacks, going by its version and configuration: to explain what it refused.
+    pub(crate) fn lacking(&self) -> Option<String> {
+        if running::version().is_some_and(|version| version < self.since) { Some(self.too_old()) } else { self.unset() }
+    }
+
+    /// What is to be said of a kernel from before them.
+    pub(crate) fn too_old(&self) -> String {
+        let (major, minor) = self.since;
+        format!("{} came with Linux {major}.{minor}, this is {}", self.named(), running::release())
+    }
+
+    /// The option that the kernel was built without; none where it does not tell.
+    pub(crate) fn unset(&self) -> Option<String> {
+        let option = self.option?;
+        let (path, text) = running::configuration().ok()?;
+        let set = text.lines().any(|line| line.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
+        (!set).then(|| format!("{} needs {option}, which this kernel was built without ({path})", self.named()))
+    }
+
+    fn named(&self) -> String {
+        format!("`{}`", self.section)
+    }
+}
+
+/// What an object that is to be loaded has of them, by the words that libbpf names it with.
+pub(super) struct Wanted(Vec<(String, &'static Requirement)>);
+
+impl Wanted {
+    pub(super) fn of(object: &OpenObject) -> Self {
+        let programs = object.progs().filter(|program| program.autoload()).filter_map(|program| {
+            let requirement = of_programs(&program.section().to_string_lossy())?;
+            Some((format!("prog '{}'", program.name().to_string_lossy()), requirement))
+        });
+        let tables = object.maps().filter(|map| map.map_type() == MapType::StructOps && map.autocreate()).filter_map(|map| {
+            // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
+            let flags = unsafe { libbpf_sys::bpf_map__map_flags(map.as_libbpf_object().as_ptr()) };
+            // libbpf forgets the section, but for this.
+            let section = if flags & libbpf_sys::BPF_F_LINK == 0 { ".struct_ops" } else { ".struct_ops.link" };
+            Some((format!("map '{}'", map.name().to_string_lossy()), of_tables(section)?))
+        });
+        Self(programs.chain(tables).collect())
+    }
+
+    /// What the kernel lacks, going by what libbpf said of its refusal.
+    pub(super) fn lacking(&self, said: &str) -> Option<String> {
+        let named = self.0.iter().filter(|(name, _)| said.contains(name)).find_map(|(_, requirement)| requirement.lacking());
+        named.or_else(|| {
+            let (_, name) = said.split_once("struct bpf_struct_ops_")?;
+            let (name, _) = name.split_once(" is not found in kernel BTF")?;
+            let known = of_type(name).and_then(Requirement::lacking);
+            Some(known.unwrap_or_else(|| format!("this kernel takes no tables of the type `{name}`")))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections() {
+        let found = |section: &str| of_programs(section).map(|requirement| requirement.section);
+        assert_eq!(found("kprobe/vfs_unlink"), Some("kprobe"));
+        assert_eq!(found("?kprobe.multi/vfs_*"), Some("kprobe.multi"));
+        assert_eq!(found("uprobe.s//bin/sh:main"), Some("uprobe.s"));
+        assert_eq!(found("cgroup/connect_unix"), Some("cgroup/connect_unix"));
+        assert_eq!(found("cgroup/connect4"), Some("cgroup"));
+        assert_eq!(found("netkit/peer"), Some("netkit"));
+        for section in ["xdp", "tp/sched/sched_switch", "kprobes", "iter/task", "sk_skb/stream_verdict"] {
+            assert_eq!(found(section), None);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The running kernel: its version, and how it was built.
+
+use std::fs;
+
+/// The version as it stands in the names of files.
+pub(crate) fn release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+}
+
+/// The first two numbers of the version.
+pub(super) fn version() -> Option<(u32, u32)> {
+    let release = release();
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse().ok());
+    numbers.next().zip(numbers.next())
+}
+
+/// The configuration and where it stands, in the order of libbpf; else why it cannot be read.
+pub(crate) fn configuration() -> Result<(String, String), String> {
+    let plain = format!("/boot/config-{}", release());
+    match fs::read(&plain) {
+        Ok(text) => Ok((plain, String::from_utf8_lossy(&text).into_owned())),
+        Err(_) => packed().map_err(|why| format!("no {plain}, and {why}")),
+    }
+}
+
+/// What the kernel itself shows.
+#[cfg(feature = "dynamic")]
+fn packed() -> Result<(String, String), String> {
+    /// Far more than a configuration has.
+    const MAX: usize = 16 << 20;
+    const PACKED: &str = "/proc/config.gz";
+    let packed = fs::read(PACKED).map_err(|error| format!("{PACKED}: {error}"))?;
+    // The kernel's file has a header without options.
+    let (Some([0x1f, 0x8b, 8, 0, ..]), Some(deflated)) = (packed.get(..10), packed.get(10..)) else {
+        return Err(format!("{PACKED} is not in the format of gzip that is known here"));
+    };
+    let text = miniz_oxide::inflate::decompress_to_vec_with_limit(deflated, MAX).map_err(|error| format!("{PACKED}: {error}"))?;
+    Ok((PACKED.to_owned(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// An app with a generated module alone brings nothing along that inflates.
+#[cfg(not(feature = "dynamic"))]
+fn packed() -> Result<(String, String), String> {
+    Err("what the kernel shows is compressed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_kernel() {
+        assert!(version().is_some_and(|version| version >= (5, 10)), "{}", release());
+        // Not every kernel shows it.
+        if let Ok((path, text)) = configuration() {
+            assert!(text.contains("CONFIG_"), "{path}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What sections of programs and tables need, beyond their types.
+
+use std::collections::BTreeMap;
+
+use super::{Kernel, Patient, check, list};
+use crate::{
+    bpf::{
+        Check,
+        requirement::{Requirement, of_programs},
+    },
+    object::Kind,
+};
+
+/// A check for each section that needs something which this kernel has not.
+pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
+    let mut sections = BTreeMap::<&str, (&Requirement, bool, Vec<&str>)>::new();
+    for program in &patient.programs {
+        if let Some(requirement) = of_programs(&program.section) {
+            let (_, required, names) = sections.entry(requirement.section).or_insert((requirement, false, Vec::new()));
+            *required |= program.autoload;
+            names.push(&program.name);
+        }
+    }
+    let checks = sections.into_values().filter_map(|(requirement, required, names)| {
+        let users = format!("programs {}", list(names.into_iter()));
+        lacking(patient.kernel, requirement, required, &users)
+    });
+    checks.collect()
+}
+
+/// The check of a requirement that is not met, or cannot be told.
+pub(super) fn lacking(kernel: &Kernel, requirement: &Requirement, required: bool, users: &str) -> Option<Check> {
+    let what = format!("section {}", requirement.section);
+    match requirement.constant.map(|name| has_constant(kernel, name)) {
+        Some(Some(false)) => {
+            let todo = "run a newer kernel, or switch off what needs it";
+            Some(check::missing(what, required, format!("{}; {users}", requirement.too_old()), todo))
+        }
+        Some(None) => {
+            let why = format!("the kernel's BTF cannot be read; {users}");
+            Some(check::untold(what, why, "look at the kernel BTF"))
+        }
+        Some(Some(true)) | None => {
+            let unset = requirement.unset()?;
+            Some(check::missing(what, required, format!("{unset}; {users}"), "run another kernel, or switch off what needs it"))
+        }
+    }
+}
+
+/// Whether the kernel has a constant of its interface to user space. `None` where its types cannot be read.
+fn has_constant(kernel: &Kernel, name: &str) -> Option<bool> {
+    let of = match name {
+        _ if name.starts_with("BPF_FUNC_") => "bpf_func_id",
+        _ if name.starts_with("BPF_PROG_TYPE_") => "bpf_prog_type",
+        _ => "bpf_attach_type",
+    };
+    kernel.has(of, |kind| matches!(kind, Kind::Enum { values, .. } if values.iter().any(|(known, _)| known == name)))
+}

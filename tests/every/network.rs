@@ -1,0 +1,85 @@
+//! Programs on interfaces and network namespaces.
+
+use std::{
+    fs::File,
+    net::{TcpStream, UdpSocket},
+};
+
+use eunomia_runtime::bpf::{
+    Direction, End, NetfilterHook, Program, Rank, XdpMode,
+    kind::{Netfilter, Netkit, Netns, Tc, Xdp},
+};
+
+use crate::{
+    Ran,
+    row::{Row, row},
+    scene::{apart, send_frame, with_netkit, with_veth},
+    way::Loaded,
+};
+
+pub(crate) const ROWS: &[Row] = &[
+    row!("xdp (generic)", xdp, generic).within(apart),
+    row!("xdp (native)", xdp, native).within(with_veth),
+    row!("xdp.frags", xdp_frags, generic).within(apart).lacking(&[((5, 18), "came with Linux 5.18")]),
+    row!("tc (clsact)", tc, filter).within(apart),
+    row!("tc (tcx where the kernel has it)", tc, ingress).within(apart),
+    row!("tcx/ingress", tcx, ingress).within(apart),
+    row!("netkit/primary", netkit_primary, primary).within(with_netkit).in_machines().lacking(&[((6, 7), "came with Linux 6.7")]),
+    row!("netkit/peer", netkit_peer, peer).within(with_netkit).in_machines().lacking(&[((6, 7), "came with Linux 6.7")]),
+    row!("netfilter", netfilter, hook).within(apart).lacking(&[((6, 4), "came with Linux 6.4")]),
+    row!("flow_dissector", flow_dissector, dissect).within(apart),
+    row!("sk_lookup", sk_lookup, look_up).within(apart),
+];
+
+/// Sends a packet to itself through `lo`.
+fn packet() -> Ran {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.send_to(b"some bytes", socket.local_addr()?)?;
+    Ok(())
+}
+
+fn generic(program: Program<'_, Xdp>, skel: &Loaded) -> Ran {
+    skel.while_there(program.attach_to("lo", XdpMode::Generic)?, packet)
+}
+
+fn native(program: Program<'_, Xdp>, skel: &Loaded) -> Ran {
+    skel.while_there(program.attach_to("a", XdpMode::Native)?, || send_frame("b"))
+}
+
+fn filter(program: Program<'_, Tc>, skel: &Loaded) -> Ran {
+    skel.while_there(program.attach_filter("lo", Direction::Egress, Rank::default())?, packet)
+}
+
+fn ingress(program: Program<'_, Tc>, skel: &Loaded) -> Ran {
+    skel.while_there(program.attach_to("lo", Direction::Ingress)?, packet)
+}
+
+fn primary(program: Program<'_, Netkit>, skel: &Loaded) -> Ran {
+    skel.while_there(program.attach_to("a", End::Primary)?, || send_frame("a"))
+}
+
+fn peer(program: Program<'_, Netkit>, skel: &Loaded) -> Ran {
+    skel.while_there(program.attach_to("a", End::Peer)?, || send_frame("b"))
+}
+
+fn hook(program: Program<'_, Netfilter>, skel: &Loaded) -> Ran {
+    let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
+    skel.while_there(program.attach_to(hook)?, packet)
+}
+
+fn namespace() -> std::io::Result<File> {
+    File::open("/proc/thread-self/ns/net")
+}
+
+/// The kernel dissects what is sent as a whole frame.
+fn dissect(program: Program<'_, Netns>, skel: &Loaded) -> Ran {
+    skel.while_there(program.attach_to(namespace()?)?, || send_frame("lo"))
+}
+
+fn look_up(program: Program<'_, Netns>, skel: &Loaded) -> Ran {
+    skel.while_there(program.attach_to(namespace()?)?, || {
+        // Nobody listens; who would is looked up first.
+        _ = TcpStream::connect("127.0.0.1:7");
+        Ok(())
+    })
+}

@@ -1,0 +1,126 @@
+//! Where a program is tried, so that it meets nothing else.
+
+use std::{
+    error::Error,
+    ffi::CString,
+    fs,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    path::{Path, PathBuf},
+    process, thread,
+};
+
+use crate::{Ran, netlink};
+
+/// In a network namespace of its own, in which `lo` is the only interface, and up.
+pub(crate) fn apart(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+    let inside = || {
+        // SAFETY: the call takes no pointers and changes this thread alone.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            return Err(std::io::Error::last_os_error().into());
+        }
+        raise("lo")?;
+        run()
+    };
+    thread::scope(|scope| scope.spawn(inside).join()).map_err(|_| "the thread panicked")?
+}
+
+/// As [`apart`], with a pair of interfaces `a` and `b`: what one sends the other receives.
+pub(crate) fn with_veth(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+    with_pair(netlink::veth, run)
+}
+
+/// As [`apart`], with a pair of netkit interfaces: `a` is the primary one.
+pub(crate) fn with_netkit(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+    with_pair(
+        |name, peer| match netlink::netkit(name, peer) {
+            // What the kernel says of programs for them is asked for all the same.
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => netlink::veth(name, peer),
+            made => made,
+        },
+        run,
+    )
+}
+
+fn with_pair(make: fn(&str, &str) -> std::io::Result<()>, run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+    apart(&|| {
+        make("a", "b")?;
+        // Else the kernel sends packets of its own.
+        for name in ["a", "b"] {
+            fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1")?;
+        }
+        raise("a")?;
+        raise("b")?;
+        run()
+    })
+}
+
+/// This process in a cgroup of its own.
+pub(crate) fn grouped(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+    fn enter(group: &Path) -> std::io::Result<()> {
+        fs::write(group.join("cgroup.procs"), process::id().to_string())
+    }
+    let before = fs::read_to_string("/proc/self/cgroup")?;
+    let before = before.lines().find_map(|line| line.strip_prefix("0::")).ok_or("no cgroup of version 2")?;
+    let before = mount()?.join(before.trim_start_matches('/'));
+    let group = group()?;
+    fs::create_dir(&group)?;
+    let result = enter(&group).map_err(Into::into).and_then(|()| run());
+    enter(&before)?;
+    fs::remove_dir(&group)?;
+    result
+}
+
+/// The cgroup of [`grouped`].
+pub(crate) fn group() -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
+    Ok(mount()?.join(format!("eunomia-every-{}", process::id())))
+}
+
+fn mount() -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let mut words = mounts.lines().map(|line| line.split(' ').skip(1));
+    let found = words.find_map(|mut words| words.next().filter(|_| words.next() == Some("cgroup2")));
+    Ok(found.ok_or("no file system of type cgroup2 is mounted")?.into())
+}
+
+fn raise(interface: &str) -> std::io::Result<()> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: zeros are a request, of no name and no flags.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: the request lives through the call, which takes no more of it than its type.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Sends a frame, an IPv4 packet to nobody, out of an interface.
+pub(crate) fn send_frame(interface: &str) -> Ran {
+    let name = CString::new(interface)?;
+    // SAFETY: the name ends with a NUL and lives through the call, which only reads it.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    // SAFETY: the call takes no pointers.
+    let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return Err(std::io::Error::last_os_error().into());
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: zeros are an address.
+    let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    to.sll_family = libc::AF_PACKET as u16;
+    to.sll_ifindex = index.cast_signed();
+    to.sll_protocol = 0x0800_u16.to_be();
+    let mut frame = [0_u8; 64];
+    frame[..6].fill(0xff);
+    frame[12..14].copy_from_slice(&0x0800_u16.to_be_bytes());
+    // Version and length of the header, the length of the packet, UDP.
+    (frame[14], frame[17], frame[23]) = (0x45, 50, 17);
+    let size = size_of_val(&to) as libc::socklen_t;
+    // SAFETY: the frame and the address live through the call, which reads as many bytes as they have.
+    let sent = unsafe { libc::sendto(socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0, (&raw const to).cast(), size) };
+    if sent < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
+}

@@ -1,0 +1,153 @@
+//! Programs on sockets and on maps of sockets.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::fd::{AsRawFd as _, FromRawFd as _},
+    time::Duration,
+};
+
+use eunomia_runtime::bpf::{
+    FdMap, Program,
+    kind::{SkReuseport, SocketFilter, SocketMap},
+};
+
+use crate::{
+    Ran,
+    row::{Row, row},
+    way::Loaded,
+};
+
+pub(crate) const ROWS: &[Row] = &[
+    row!("socket", socket, filter),
+    row!("sk_reuseport", sk_reuseport, choose),
+    row!("sk_reuseport/migrate", sk_reuseport_migrate, choose),
+    row!("sk_skb/stream_verdict", stream_verdict, receive),
+    Row::new("sk_skb/stream_parser", &["stream_parser", "stream_verdict"], |way| {
+        let skel = way.load(&["stream_parser", "stream_verdict"])?;
+        parse(skel.program("stream_parser")?, &skel.program("stream_verdict")?, &skel)
+    }),
+    row!("sk_skb/verdict", verdict, receive).lacking(&[((5, 13), "came with Linux 5.13")]),
+    row!("sk_msg", sk_msg, receive),
+];
+
+fn filter(program: Program<'_, SocketFilter>, skel: &Loaded) -> Ran {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let send = || -> Ran {
+        socket.send_to(b"some bytes", socket.local_addr()?)?;
+        Ok(())
+    };
+    program.attach_to(&socket)?;
+    send()?;
+    skel.seen()?;
+    program.detach_from(&socket)?;
+    send()?;
+    skel.quiet()
+}
+
+/// A UDP socket that may share its port.
+fn sharing() -> Result<UdpSocket, std::io::Error> {
+    // SAFETY: the call takes no pointers.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    let owned = unsafe { UdpSocket::from_raw_fd(socket) };
+    let on: libc::c_int = 1;
+    let size = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the value lives through the call, which reads as many bytes as it has.
+    let set = unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, (&raw const on).cast(), size) };
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: 0,
+        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes([127, 0, 0, 1]) },
+        sin_zero: [0; 8],
+    };
+    let size = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: the address lives through the call, which reads as many bytes as it has.
+    let bound = unsafe { libc::bind(socket, (&raw const address).cast(), size) };
+    if set != 0 || bound != 0 { Err(std::io::Error::last_os_error()) } else { Ok(owned) }
+}
+
+fn choose(program: Program<'_, SkReuseport>, skel: &Loaded) -> Ran {
+    let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, sharing()?);
+    let send = || -> Ran {
+        from.send_to(b"some bytes", to.local_addr()?)?;
+        Ok(())
+    };
+    program.attach_to(&to)?;
+    send()?;
+    skel.seen()?;
+    program.detach_from(&to)?;
+    send()?;
+    skel.quiet()
+}
+
+/// A connection through `lo`, whose both ends are put into the map of sockets.
+struct Connection {
+    client: TcpStream,
+    server: TcpStream,
+}
+
+impl Connection {
+    fn new() -> Result<Connection, std::io::Error> {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let client = TcpStream::connect(listener.local_addr()?)?;
+        let (server, _) = listener.accept()?;
+        server.set_read_timeout(Some(Duration::from_secs(5)))?;
+        Ok(Connection { client, server })
+    }
+
+    /// What programs are on the map is decided when a socket is put there.
+    fn enter(&self, skel: &Loaded) -> Ran {
+        let sockets: FdMap<'_, i32> = skel.map("sockets")?;
+        for (key, socket) in [(1, self.client.as_raw_fd()), (2, self.server.as_raw_fd())] {
+            sockets.remove(&key)?;
+            // SAFETY: the socket lives as long as this.
+            sockets.insert(&key, unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) })?;
+        }
+        Ok(())
+    }
+
+    fn send(&self) -> Ran {
+        (&self.client).write_all(b"some bytes")?;
+        (&self.server).read_exact(&mut [0; 10])?;
+        Ok(())
+    }
+}
+
+fn receive(program: Program<'_, SocketMap>, skel: &Loaded) -> Ran {
+    let connection = Connection::new()?;
+    let map = skel.object().map("sockets")?;
+    let link = program.attach_to(&map)?;
+    connection.enter(skel)?;
+    connection.send()?;
+    skel.seen()?;
+    drop(link);
+    connection.enter(skel)?;
+    connection.send()?;
+    skel.quiet()
+}
+
+/// A parser says where a message ends, to a verdict.
+fn parse(parser: Program<'_, SocketMap>, verdict: &Program<'_, SocketMap>, skel: &Loaded) -> Ran {
+    let connection = Connection::new()?;
+    let map = skel.object().map("sockets")?;
+    let _verdict = verdict.attach_to(&map)?;
+    connection.enter(skel)?;
+    connection.send()?;
+    let alone = skel.seen()?;
+    let link = parser.attach_to(&map)?;
+    connection.enter(skel)?;
+    connection.send()?;
+    let both = skel.seen()?;
+    if both <= alone {
+        return Err(format!("{both} events with the parser, {alone} without").into());
+    }
+    drop(link);
+    connection.enter(skel)?;
+    connection.send()?;
+    let after = skel.seen()?;
+    if after == alone { Ok(()) } else { Err(format!("{after} events after the parser, {alone} before").into()) }
+}
