@@ -164,7 +164,8 @@ fn parse(text: &str) -> Result<Vec<PathBuf>, String> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{parse, quoted};
+    use super::{parse, quoted, script};
+    use crate::Run;
 
     #[test]
     fn libraries_of_a_program() {
@@ -174,6 +175,19 @@ mod tests {
         assert_eq!(parse(text), Ok(expected.to_vec()));
         assert_eq!(parse("\tstatically linked\n"), Ok(Vec::new()));
         assert_eq!(parse("\tlibx.so => not found\n"), Err("libx.so => not found".to_owned()));
+    }
+
+    #[test]
+    fn the_script_lists_and_runs() {
+        let mut run = Run::new("/x/live", ["maps::".into()]).unwrap().folder("/x").env("A", "b c");
+        run.env.retain(|(name, _)| name == "A");
+        assert_eq!(String::from_utf8(script(&run)).unwrap(), "export A='b c'\ncd '/x' || exit\nexec '/x/live' 'maps::'\n");
+        run.list = true;
+        assert_eq!(
+            String::from_utf8(script(&run)).unwrap(),
+            "export A='b c'\ncd '/x' || exit\n\
+             { '/x/live' --list 'maps::' 2>/dev/null | sed 's/^/list /'; echo; } >/dev/ttyS2\nexec '/x/live' 'maps::'\n"
+        );
     }
 
     #[test]
