@@ -16,8 +16,10 @@ absent() {
 }
 
 # A proc macro is built in every user's build: no libbpf, no C, no command line.
-absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap|prettyplease' -p eunomia-macros --edges normal,build
+absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap|prettyplease|eunomia-vm' -p eunomia-macros --edges normal,build
 absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap' -p eunomia-build --edges normal,build
+# Virtual machines are the command's alone.
+absent 'eunomia-vm|cpio' -p eunomia-build --features compile --edges normal,build
 # A typed program ships no JSON, base64, zlib, ELF or BTF reader, and guesses no names.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs|strsim' -p eunomia-runtime --no-default-features --features load --edges normal
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap-build --edges normal

@@ -8,9 +8,13 @@ use super::{Ran, printed, run};
 #[test]
 fn help_is_the_reviewed_text() {
     let mut differ = Vec::new();
-    for (words, name) in
-        [(&["--help"][..], "eunomia"), (&["gen", "--help"], "gen"), (&["check", "-h"], "check"), (&["help", "build"], "build")]
-    {
+    for (words, name) in [
+        (&["--help"][..], "eunomia"),
+        (&["gen", "--help"], "gen"),
+        (&["check", "-h"], "check"),
+        (&["help", "build"], "build"),
+        (&["matrix", "--help"], "matrix"),
+    ] {
         let (text, path) = (printed(words), format!("cli/help/{name}.txt"));
         if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
             fs::write(&path, text).unwrap();
@@ -23,7 +27,7 @@ fn help_is_the_reviewed_text() {
 
 #[test]
 fn a_wrong_command_line_is_explained() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 14] = [
         (
             &["check"],
             "error: the following required arguments were not provided:\n  <INPUT>\n\nUsage: cargo eunomia check <INPUT>\n\n\
@@ -65,6 +69,31 @@ fn a_wrong_command_line_is_explained() {
         (
             &["build", "bpf/.c"],
             "error: the source has no name to name the skeleton after: give `-o FILE.json`\n\nUsage: cargo eunomia <COMMAND>\n\n\
+             For more information, try '--help'.\n",
+        ),
+        (
+            &["matrix", "--kernel", "6"],
+            "error: invalid value '6' for '--kernel <KERNEL>': `6` is no kernel that is known; there are 5.10 6.1 6.12 7.2, `all`, and \
+             others as VERSION@SUITE of Debian, as in 6.1@bookworm-security\n\nFor more information, try '--help'.\n",
+        ),
+        (
+            &["matrix", "--format", "html"],
+            "error: invalid value 'html' for '--format <FORMAT>'\n  [possible values: text, markdown]\n\n\
+             For more information, try '--help'.\n",
+        ),
+        (
+            &["matrix", "-p", "probe", "--format", "text", "--", "maps::"],
+            "error: `--format` is not for cargo: it belongs before the arguments that are\n\nUsage: cargo eunomia <COMMAND>\n\n\
+             For more information, try '--help'.\n",
+        ),
+        (
+            &["matrix", "--test=live", "maps::"],
+            "error: `maps::` would be the name of a test, which belongs behind `--`\n\nUsage: cargo eunomia <COMMAND>\n\n\
+             For more information, try '--help'.\n",
+        ),
+        (
+            &["matrix", "-p", "probe", "--lib", "maps::", "--", "--nocapture"],
+            "error: `maps::` would be the name of a test, which belongs behind `--`\n\nUsage: cargo eunomia <COMMAND>\n\n\
              For more information, try '--help'.\n",
         ),
     ];

@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod generate;
 mod help;
+mod matrix;
 mod process;
 
 use std::{

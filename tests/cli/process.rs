@@ -9,9 +9,9 @@ use std::{
 
 use eunomia_tests::crates::program;
 
-use super::{clang, folder, names};
+use super::{clang, folder, matrix, names};
 
-fn said(output: &Output) -> (Option<i32>, &str, &str) {
+pub(super) fn said(output: &Output) -> (Option<i32>, &str, &str) {
     (output.status.code(), std::str::from_utf8(&output.stdout).unwrap(), std::str::from_utf8(&output.stderr).unwrap())
 }
 
@@ -54,4 +54,6 @@ fn the_program_runs_through_cargo_and_alone() {
     assert_eq!(said(&built), (Some(0), "", ""));
     assert_eq!(names(&folder), ["bpf", "my-names.json"]);
     assert_eq!(names(&folder.join("bpf")), ["my-names.bpf.c"]);
+
+    matrix::of_a_crate(&program);
 }

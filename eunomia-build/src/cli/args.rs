@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use eunomia_vm::Kernel;
 
 use super::Failure;
 use crate::names::{plain, verbatim};
@@ -29,6 +30,9 @@ pub(super) enum Command {
     /// Compiles BPF C into a skeleton that holds its object
     #[command(after_help = AFTER_BUILD)]
     Build(Build),
+    /// Runs a crate's tests on other kernels, in virtual machines, and prints a table of the results
+    #[command(after_help = AFTER_MATRIX)]
+    Matrix(Matrix),
 }
 
 #[derive(clap::Args)]
@@ -74,6 +78,32 @@ pub(super) struct Build {
     pub(super) clang: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+pub(super) struct Matrix {
+    /// A kernel: one of 5.10, 6.1, 6.12, 7.2, or VERSION@SUITE of Debian; may be repeated; else all four
+    #[arg(long = "kernel", value_name = "KERNEL", value_parser = Kernel::named)]
+    kernels: Vec<Vec<Kernel>>,
+    /// What the table is written as
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// The file to write the table to; else standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// What `cargo test` is to build, as -p PACKAGE, --test NAME or --features LIST; behind the options of this command
+    #[arg(value_name = "CARGO TEST ARGUMENTS", allow_hyphen_values = true)]
+    cargo: Vec<OsString>,
+    /// What the test programs are run with: names of tests, and options of theirs
+    #[arg(value_name = "TEST PROGRAM ARGUMENTS", last = true)]
+    tests: Vec<OsString>,
+}
+
+// A table's form. Its variants have no comments: each would be a paragraph of the help text.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Markdown,
+}
+
 impl Gen {
     /// The file to write; `None` is standard output.
     pub(super) fn output(&self) -> Result<Option<&Path>, Failure> {
@@ -101,6 +131,74 @@ impl Build {
     }
 }
 
+impl Matrix {
+    /// Each of the kernels once.
+    pub(super) fn kernels(&self) -> Vec<Kernel> {
+        let mut kernels = Vec::new();
+        for kernel in self.kernels.iter().flatten() {
+            if !kernels.contains(kernel) {
+                kernels.push(kernel.clone());
+            }
+        }
+        if kernels.is_empty() { Kernel::all() } else { kernels }
+    }
+
+    /// The file to write; `None` is standard output.
+    pub(super) fn output(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| !is_stream(path))
+    }
+
+    /// The arguments for `cargo test`, and those for the test programs. All that follows the first of them is not read before.
+    pub(super) fn words(&self) -> Result<(&[OsString], Vec<OsString>), Failure> {
+        let mut parts = self.cargo.splitn(2, |word| word == "--");
+        let cargo = parts.next().unwrap_or_default();
+        let tests = parts.next().unwrap_or_default().iter().chain(&self.tests).cloned().collect();
+        let wrong = |what: String| Err(usage(ErrorKind::UnknownArgument, &what));
+        let mut before = None;
+        for word in cargo {
+            let text = word.to_string_lossy();
+            if OWN.contains(&text.split('=').next().unwrap_or_default()) {
+                return wrong(format!("`{text}` is not for cargo: it belongs before the arguments that are"));
+            }
+            // cargo takes names of tests here, and then builds as if there were none.
+            if !text.starts_with('-') && !before.is_some_and(takes_value) {
+                return wrong(format!("`{text}` would be the name of a test, which belongs behind `--`"));
+            }
+            before = Some(word);
+        }
+        Ok((cargo, tests))
+    }
+}
+
+/// Options of `cargo eunomia matrix` and not of `cargo test`.
+const OWN: [&str; 6] = ["--kernel", "--format", "--output", "-o", "--help", "-h"];
+
+/// Options of `cargo test` that have no value and stand before names of tests; of others the word that follows may be the value.
+const FLAGS: [&str; 16] = [
+    "--lib",
+    "--bins",
+    "--tests",
+    "--examples",
+    "--benches",
+    "--all-targets",
+    "--all",
+    "--workspace",
+    "--release",
+    "-r",
+    "--all-features",
+    "--no-default-features",
+    "--locked",
+    "--offline",
+    "--quiet",
+    "-q",
+];
+
+/// Whether the word behind this one may be its value.
+fn takes_value(word: &OsString) -> bool {
+    let text = word.to_string_lossy();
+    text.starts_with('-') && !text.contains('=') && !FLAGS.contains(&&*text)
+}
+
 /// Whether the path stands for standard input or output.
 pub(super) fn is_stream(path: &Path) -> bool {
     path.as_os_str() == "-"
@@ -122,10 +220,11 @@ Examples:
   cargo eunomia build bpf/bootstrap.bpf.c -o bpf/bootstrap.json
   cargo eunomia check bpf/bootstrap.json
   cargo eunomia gen bpf/bootstrap.json -o src/bootstrap.rs
+  cargo eunomia matrix --kernel 5.10 --kernel 7.2 --test live
 
 Exit codes:
   0  done
-  1  the input has faults, a file differs (--check), or a file cannot be read or written
+  1  the input has faults, a file differs (--check), a test failed, or a file cannot be read or written
   2  the command line is wrong";
 
 const AFTER_GEN: &str = "\
@@ -167,4 +266,35 @@ Examples:
 Exit codes:
   0  done
   1  clang refused the source, its object cannot be described, or a file cannot be read or written
+  2  the command line is wrong";
+
+const AFTER_MATRIX: &str = "\
+Builds the test programs as `cargo test` does and runs each on each kernel, as root, in a virtual machine of QEMU: by software emulation, as
+many at once as this machine has CPUs. Doc tests are not run. In the machine are the program with its libraries, busybox, what VM_FILES
+names and, of the environment, CARGO*, RUST*, what VM_ENV names, and VM_KERNEL. Kernels are fetched once, with apt, and kept. It needs
+these Debian packages: qemu-system-x86 busybox-static xz-utils binutils.
+
+In the table:
+  ok      it passed
+  FAILED  it failed; what the program printed goes to standard error
+  1       it was ignored, for the reason with this number
+  ?       its result is not known: the machine or the program ended before, or it cannot be read; counts as failed
+  -       there is no such test on this kernel
+
+Variables, with colons between the items of a list:
+  VM_FILES             files and folders that the tests read, taken into the machine at their places here
+  VM_ENV               names of variables that the tests read
+  VM_TIMEOUT           seconds for a machine with all its tests, 600
+  VM_BOOT_TIMEOUT      seconds until the tests start, 30
+  VM_MEMORY, VM_CPUS   of a machine: 512 MiB, 2
+
+Examples:
+  cargo eunomia matrix                                              all tests on all kernels
+  cargo eunomia matrix --kernel 5.10 --kernel 7.2 -p mycrate --test live -- maps::
+  cargo eunomia matrix --kernel 6.1@bookworm-security --lib -- --test-threads 1
+  VM_FILES=tests/data cargo eunomia matrix --test live --format markdown -o KERNELS.md
+
+Exit codes:
+  0  all tests passed or were ignored
+  1  a test failed or its machine died, cargo did not build, a kernel cannot be fetched, or a file cannot be written
   2  the command line is wrong";

@@ -1,4 +1,4 @@
-//! The command `cargo eunomia`: generates modules, checks skeletons and compiles BPF C outside of a build.
+//! The command `cargo eunomia`: generates modules, checks skeletons and compiles BPF C outside of a build; runs tests on other kernels.
 //!
 //! ```no_run
 //! use std::{env, io};
@@ -12,6 +12,7 @@ mod build;
 mod check;
 mod generate;
 mod input;
+mod matrix;
 mod output;
 
 use std::{
@@ -32,7 +33,7 @@ use args::{Args, Command};
 pub enum Exit {
     /// It did what was asked for.
     Done = 0,
-    /// The input has faults, an output differs (`--check`), or a file cannot be read or written.
+    /// The input has faults, an output differs (`--check`), a test failed, or a file cannot be read or written.
     Refused = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -50,6 +51,8 @@ enum Failure {
     Usage(clap::Error),
     /// One line for each output that is not what the input gives.
     Stale(Vec<String>),
+    /// Tests failed, or could not be run.
+    Tests(String),
     Error(Error),
 }
 
@@ -65,6 +68,12 @@ impl From<Faults> for Failure {
     }
 }
 
+impl From<eunomia_vm::Error> for Failure {
+    fn from(error: eunomia_vm::Error) -> Self {
+        Self::Tests(error.to_string())
+    }
+}
+
 /// Runs the command with the arguments of a process, the program's name first. `cargo eunomia` puts the word `eunomia` before the others.
 ///
 /// What was asked for goes to `out`, what is wrong to `err`. A closed pipe behind `out` is no error.
@@ -77,6 +86,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
         Ok(Args { command: Command::Gen(args) }) => generate::run(&args, input, out),
         Ok(Args { command: Command::Check(args) }) => check::run(&args, input, out),
         Ok(Args { command: Command::Build(args) }) => build::run(&args, out),
+        Ok(Args { command: Command::Matrix(args) }) => matrix::run(&args, out, err),
         // `--help` and `--version`.
         Err(asked) if !asked.use_stderr() => output::print(out, asked.to_string().as_bytes()).map_err(Failure::Error),
         Err(wrong) => Err(Failure::Usage(wrong)),
@@ -85,6 +95,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
         Ok(()) => return Exit::Done,
         Err(Failure::Usage(error)) => (Exit::Usage, error.to_string()),
         Err(Failure::Stale(files)) => (Exit::Refused, files.join("\n")),
+        Err(Failure::Tests(text)) => (Exit::Refused, text),
         // Editors find the places in it by clang's own format.
         Err(Failure::Error(Error::Compile { message, .. })) => (Exit::Refused, message),
         Err(Failure::Error(error @ Error::Toolchain { .. })) => (Exit::Refused, format!("{error}; `--clang` names the clang to run")),

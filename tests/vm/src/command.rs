@@ -22,7 +22,7 @@ pub(crate) fn text(command: &mut Command) -> Result<String, Error> {
 /// The error of a program that could not be started.
 pub(crate) fn missing(command: &Command, error: &io::Error) -> Error {
     let todo = if error.kind() == io::ErrorKind::NotFound {
-        "; it is in Debian's qemu-system-x86, busybox-static, xz-utils or binutils, which `./setup.sh vm` installs"
+        "; it is in one of these Debian packages, to be installed: qemu-system-x86 busybox-static xz-utils binutils"
     } else {
         ""
     };

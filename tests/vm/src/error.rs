@@ -37,8 +37,7 @@ impl fmt::Display for Error {
             Error::Fetch { kernel, why } => write!(
                 f,
                 "kernel {kernel} is not in the cache and cannot be fetched: {}\n\
-                 To do: run this once where apt reaches its archive (`make kernels`; what was fetched is kept), or choose kernels that are \
-                 there with VM_KERNELS",
+                 To do: run this once where apt reaches its archive (what was fetched is kept), or choose kernels that are there",
                 why.trim_end()
             ),
         }

@@ -3,7 +3,8 @@
 #
 #   ttyS0  the kernel's messages
 #   ttyS1  what the test prints
-#   ttyS2  one line each: `ready` before the test, then `status N`; or `failed` and what could not be prepared
+#   ttyS2  one line each: `ready` before the test, `list` and a line of the test's list, `status N`; or `failed` and what could not be
+#          prepared
 # Nothing is mounted on /tmp: the files of a run may lie below it, and all of this is memory.
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /var/tmp /etc /usr
 /bin/busybox --install -s /bin

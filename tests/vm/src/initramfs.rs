@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs::{self, File},
     io::{self, BufWriter, Write as _},
     os::unix::ffi::OsStrExt as _,
@@ -108,12 +108,14 @@ fn script(run: &Run) -> Vec<u8> {
     for (name, value) in &run.env {
         text.extend([b"export ", name.as_bytes(), b"=", &quoted(value), b"\n"].concat());
     }
-    text.extend([b"cd ", &*quoted(run.folder.as_os_str()), b" && exec"].concat());
-    for word in std::iter::once(run.program.as_os_str()).chain(run.args.iter().map(OsString::as_os_str)) {
-        text.push(b' ');
-        text.extend(quoted(word));
+    text.extend([b"cd ", &*quoted(run.folder.as_os_str()), b" || exit\n"].concat());
+    let program = quoted(run.program.as_os_str());
+    let args: Vec<u8> = run.args.iter().flat_map(|word| [b" ", &*quoted(word)].concat()).collect();
+    if run.list {
+        // The empty line ends one that the program did not.
+        text.extend([b"{ ", &*program, b" --list", &*args, b" 2>/dev/null | sed 's/^/list /'; echo; } >/dev/ttyS2\n"].concat());
     }
-    text.push(b'\n');
+    text.extend([b"exec ", &*program, &*args, b"\n"].concat());
     text
 }
 
@@ -162,7 +164,8 @@ fn parse(text: &str) -> Result<Vec<PathBuf>, String> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{parse, quoted};
+    use super::{parse, quoted, script};
+    use crate::Run;
 
     #[test]
     fn libraries_of_a_program() {
@@ -172,6 +175,19 @@ mod tests {
         assert_eq!(parse(text), Ok(expected.to_vec()));
         assert_eq!(parse("\tstatically linked\n"), Ok(Vec::new()));
         assert_eq!(parse("\tlibx.so => not found\n"), Err("libx.so => not found".to_owned()));
+    }
+
+    #[test]
+    fn the_script_lists_and_runs() {
+        let mut run = Run::new("/x/live", ["maps::".into()]).unwrap().folder("/x").env("A", "b c");
+        run.env.retain(|(name, _)| name == "A");
+        assert_eq!(String::from_utf8(script(&run)).unwrap(), "export A='b c'\ncd '/x' || exit\nexec '/x/live' 'maps::'\n");
+        run.list = true;
+        assert_eq!(
+            String::from_utf8(script(&run)).unwrap(),
+            "export A='b c'\ncd '/x' || exit\n\
+             { '/x/live' --list 'maps::' 2>/dev/null | sed 's/^/list /'; echo; } >/dev/ttyS2\nexec '/x/live' 'maps::'\n"
+        );
     }
 
     #[test]

@@ -48,9 +48,17 @@ impl Kernel {
         let words = env::var("VM_KERNELS").unwrap_or_default();
         match words.trim() {
             "" | "none" => Ok(Vec::new()),
-            "all" => Ok(Kernel::all()),
-            words => words.split_whitespace().map(str::parse).collect(),
+            words => Kernel::named(words).map_err(|error| Error::Usage(format!("VM_KERNELS: {error}; `none` is this machine's"))),
         }
+    }
+
+    /// Those that words name, with spaces between them: `6.1`, `6.1@bookworm-security`, or `all`.
+    ///
+    /// # Errors
+    /// A word that names no kernel.
+    pub fn named(words: &str) -> Result<Vec<Kernel>, Error> {
+        let kernels = words.split_whitespace().map(|word| if word == "all" { Ok(Kernel::all()) } else { Ok(vec![word.parse()?]) });
+        kernels.collect::<Result<Vec<_>, _>>().map(|kernels| kernels.concat())
     }
 
     /// Puts it into the cache where it is not there yet, and says what it calls itself.
@@ -112,9 +120,9 @@ impl FromStr for Kernel {
         match suite.or_else(known).filter(is_suite) {
             Some(suite) if is_version => Ok(Kernel { version: version.to_owned(), suite: suite.to_owned() }),
             _ => {
-                let mut text = format!("VM_KERNELS: `{word}` is no kernel that is known; there are");
+                let mut text = format!("`{word}` is no kernel that is known; there are");
                 KNOWN.iter().for_each(|(version, _)| _ = write!(text, " {version}"));
-                Err(Error::Usage(text + ", `all`, `none`, and others as VERSION@SUITE of Debian, as in 6.1@bookworm-security"))
+                Err(Error::Usage(text + ", `all`, and others as VERSION@SUITE of Debian, as in 6.1@bookworm-security"))
             }
         }
     }
@@ -134,10 +142,19 @@ mod tests {
             assert_eq!(
                 shown(word),
                 Err(format!(
-                    "VM_KERNELS: `{word}` is no kernel that is known; there are 5.10 6.1 6.12 7.2, `all`, `none`, and others as \
-                     VERSION@SUITE of Debian, as in 6.1@bookworm-security"
+                    "`{word}` is no kernel that is known; there are 5.10 6.1 6.12 7.2, `all`, and others as VERSION@SUITE of Debian, as in \
+                     6.1@bookworm-security"
                 ))
             );
         }
+    }
+
+    #[test]
+    fn several_words() {
+        let shown = |words: &str| Kernel::named(words).map(|kernels| kernels.iter().map(Kernel::to_string).collect::<Vec<_>>().join(" "));
+        assert_eq!(shown("6.1  7.2\t5.10").unwrap(), "6.1 7.2 5.10");
+        assert_eq!(shown("6.1@sid all").unwrap(), "6.1@sid 5.10 6.1 6.12 7.2");
+        assert_eq!(shown(" ").unwrap(), "");
+        assert!(shown("6.1 none").is_err());
     }
 }

@@ -7,6 +7,8 @@ mod fetch;
 mod initramfs;
 mod kernel;
 mod machine;
+mod matrix;
+mod report;
 mod run;
 mod sources;
 
@@ -14,5 +16,7 @@ pub use self::{
     error::Error,
     kernel::Kernel,
     machine::Ended,
+    matrix::{Event, Outcome, matrix, prepare},
+    report::{Report, Verdict},
     run::{Run, kernel},
 };

@@ -1,7 +1,7 @@
 //! One boot of one kernel under QEMU.
 
 use std::{
-    env,
+    env, fmt,
     fs::{self, File},
     io::{self, Write},
     path::Path,
@@ -21,6 +21,20 @@ pub enum Ended {
     NotBooted(String),
     /// While the test ran, for this reason: the kernel crashed, or the test did not end.
     Died(String),
+}
+
+/// How often a machine that did not boot is started again.
+pub(crate) const RETRIES: u32 = 3;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Status(0) => f.write_str("passed"),
+            Ended::Status(status) => write!(f, "FAILED with status {status}"),
+            Ended::NotBooted(why) => write!(f, "NOT TESTED: {why}, {} times", 1 + RETRIES),
+            Ended::Died(why) => write!(f, "FAILED: {why}"),
+        }
+    }
 }
 
 /// What a machine has, and how long it may take.
@@ -62,7 +76,7 @@ pub(crate) fn check() -> Result<(), Error> {
 /// Boots `kernel`. What the test prints goes to `out` as it comes; the kernel's messages stand in `console` of `work`.
 pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Path, out: &mut (dyn Write + Send)) -> Result<Ended, Error> {
     let log = || File::create(work.join("qemu")).tried(|| "create a log".to_owned());
-    for name in ["console", "control"] {
+    for name in ["console", CONTROL] {
         fs::write(work.join(name), "").tried(|| "create a log".to_owned())?;
     }
     // Software emulation alone: where /dev/kvm opens but does not work QEMU aborts and does not fall back. The machine ends with this
@@ -83,10 +97,21 @@ pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Pa
     thread::scope(|scope| {
         // Where nobody reads it any more the status is still true.
         scope.spawn(|| io::copy(&mut printed, out));
-        let ended = machine.wait(limits, &work.join("control"));
+        let ended = machine.wait(limits, &work.join(CONTROL));
         drop(machine);
         ended
     })
+}
+
+/// Holds what `init.sh` says.
+const CONTROL: &str = "control";
+
+/// The tests that the program listed before it ran them.
+pub(crate) fn listed(work: &Path) -> Vec<String> {
+    let said = fs::read(work.join(CONTROL)).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let tests = said.lines().filter_map(|line| line.strip_prefix("list ")?.trim_end().rsplit_once(": "));
+    tests.filter(|(_, kind)| matches!(*kind, "test" | "bench" | "benchmark")).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// The last of what the kernel, and QEMU, said.
@@ -107,16 +132,18 @@ impl Machine {
             // Asked first: what it said before it exited can be read.
             let exited = self.exited()?;
             let said = fs::read(control).tried(|| format!("read {}", control.display()))?;
-            let said = said.split_inclusive(|byte| *byte == b'\n').rfind(|line| line.ends_with(b"\n")).unwrap_or_default();
-            let said = String::from_utf8_lossy(said);
-            let ready = match said.trim().split_once(' ') {
-                Some(("status", status)) if let Ok(status) = status.parse() => {
-                    self.leave()?;
-                    return Ok(Ended::Status(status));
+            let said = String::from_utf8_lossy(&said);
+            let mut ready = false;
+            for line in said.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+                match line.trim().split_once(' ') {
+                    Some(("status", status)) if let Ok(status) = status.parse() => {
+                        self.leave()?;
+                        return Ok(Ended::Status(status));
+                    }
+                    Some(("failed", what)) => return Ok(Ended::NotBooted(format!("in the machine failed: {what}"))),
+                    _ => ready |= line.trim() == "ready",
                 }
-                Some(("failed", what)) => return Ok(Ended::NotBooted(format!("in the machine failed: {what}"))),
-                _ => said.trim() == "ready",
-            };
+            }
             let passed = start.elapsed();
             match (ready, exited) {
                 (false, true) => return Ok(Ended::NotBooted(format!("it ended after {passed:.1?}, before the test was started"))),

@@ -4,32 +4,27 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     io::{self, Write},
-    num::NonZero,
     os::unix::ffi::OsStrExt as _,
     path::{self, Path, PathBuf},
-    sync::{
-        OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::{
-    Ended, Error, Kernel,
+    Ended, Error, Event, Kernel, Outcome,
     error::Tried as _,
     initramfs::Initramfs,
-    machine::{self, Limits},
+    machine::{self, Limits, RETRIES},
+    matrix,
 };
 
 /// The variable that says inside of a machine which kernel was asked for.
 const NAME: &str = "VM_KERNEL";
 
-/// How often a machine that did not boot is started again.
-const RETRIES: u32 = 3;
-
 /// What a shell says of a command that could not be run.
 const NOT_RUN: u8 = 125;
+
+/// What Rust's harnesses end with where a test failed.
+const DIED: u8 = 101;
 
 /// Inside of a machine, the kernel as it was asked for.
 pub fn kernel() -> Option<String> {
@@ -44,6 +39,8 @@ pub struct Run {
     pub(crate) folder: PathBuf,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) files: Vec<PathBuf>,
+    /// Whether it is asked for the list of its tests first.
+    pub(crate) list: bool,
 }
 
 impl Run {
@@ -59,7 +56,10 @@ impl Run {
         let wanted = |name: &OsStr| {
             let starts = |start: &str| name.as_bytes().starts_with(start.as_bytes());
             // Where the loader finds libraries of the toolchain, if the program has any.
-            starts("CARGO") || starts("RUST") || name == "LD_LIBRARY_PATH" || named.iter().any(|known| known.as_os_str() == name)
+            let known =
+                starts("CARGO") || starts("RUST") || name == "LD_LIBRARY_PATH" || named.iter().any(|known| known.as_os_str() == name);
+            // There are no machines in a machine.
+            known && name != "VM_KERNELS"
         };
         Ok(Run {
             program: absolute(program.as_ref())?,
@@ -71,6 +71,7 @@ impl Run {
                 .filter(|file| !file.as_os_str().is_empty())
                 .map(|file| absolute(file))
                 .collect::<Result<_, _>>()?,
+            list: false,
         })
     }
 
@@ -98,6 +99,13 @@ impl Run {
         self
     }
 
+    /// Runs it in a folder other than the present one.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Run {
+        self.folder = folder.into();
+        self
+    }
+
     /// Runs it on each kernel and says how that ended: with one kernel all is printed as it comes, of several each when it ends. The result
     /// is 0 where it succeeded on all of them, else the first status that is not 0, or 125 where a machine did not boot.
     ///
@@ -106,50 +114,39 @@ impl Run {
     pub fn on(&self, kernels: &[Kernel]) -> Result<u8, Error> {
         let limits = Limits::from_env()?;
         // Before anything is run, so that what is missing is known at once, and is no machine that did not boot.
-        machine::check()?;
-        kernels.iter().try_for_each(|kernel| kernel.cached().map(drop))?;
-        let ends = match kernels {
+        matrix::prepare(kernels)?;
+        let outcomes = match kernels {
             [kernel] => vec![self.run(kernel, &limits, &mut io::stdout())?],
-            _ => self.run_all(kernels, &limits)?,
+            _ => matrix::all(std::slice::from_ref(self), kernels, &limits, |event| {
+                if let Event::Ended { outcome, .. } = event {
+                    // Where nobody reads it any more the status is still true.
+                    _ = io::stdout().write_all(&outcome.printed);
+                }
+            })?
+            .remove(0),
         };
         let mut failed = None;
-        for (kernel, End { ended, time }) in kernels.iter().zip(ends) {
-            let (status, text) = match ended {
-                Ended::Status(0) => (0, "passed".to_owned()),
-                Ended::Status(status) => (status, format!("FAILED with status {status}")),
-                Ended::NotBooted(why) => (NOT_RUN, format!("NOT TESTED: {why}, {} times", 1 + RETRIES)),
-                Ended::Died(why) => (101, format!("FAILED: {why}")),
+        for (kernel, Outcome { ended, time, .. }) in kernels.iter().zip(outcomes) {
+            println!("kernel {kernel}: {ended} ({:.1} s)", time.as_secs_f32());
+            let status = match ended {
+                Ended::Status(status) => status,
+                Ended::NotBooted(_) => NOT_RUN,
+                Ended::Died(_) => DIED,
             };
-            println!("kernel {kernel}: {text} ({:.1} s)", time.as_secs_f32());
             failed = failed.or((status != 0).then_some(status));
         }
         Ok(failed.unwrap_or(0))
     }
 
-    /// Several kernels, as many at once as this machine has CPUs, and the ends in the order of the kernels.
-    fn run_all(&self, kernels: &[Kernel], limits: &Limits) -> Result<Vec<End>, Error> {
-        let next = AtomicUsize::new(0);
-        let ends: Vec<_> = kernels.iter().map(|_| OnceLock::new()).collect();
-        thread::scope(|scope| {
-            for _ in 0..thread::available_parallelism().map_or(1, NonZero::get).min(kernels.len()) {
-                scope.spawn(|| {
-                    while let Some((kernel, end)) = {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        kernels.get(index).zip(ends.get(index))
-                    } {
-                        let mut printed = Vec::new();
-                        _ = end.set(self.run(kernel, limits, &mut printed));
-                        // Where nobody reads it any more the status is still true.
-                        _ = io::stdout().write_all(&printed);
-                    }
-                });
-            }
-        });
-        ends.into_iter().map(|end| end.into_inner().expect("each was taken by a thread")).collect()
+    /// As [`run`](Run::run), with what is printed in the outcome.
+    pub(crate) fn collect(&self, kernel: &Kernel, limits: &Limits) -> Result<Outcome, Error> {
+        let mut printed = Vec::new();
+        let outcome = self.run(kernel, limits, &mut printed)?;
+        Ok(Outcome { printed, ..outcome })
     }
 
     /// One kernel. A machine that was not ready for the test is started again: whatever that was, it was not the test.
-    fn run(&self, kernel: &Kernel, limits: &Limits, out: &mut (dyn Write + Send)) -> Result<End, Error> {
+    fn run(&self, kernel: &Kernel, limits: &Limits, out: &mut (dyn Write + Send)) -> Result<Outcome, Error> {
         let start = Instant::now();
         let print = || "print what happens".to_owned();
         let work = tempfile::Builder::new().prefix("eunomia-vm-").tempdir().tried(|| "create a folder for a machine".to_owned())?;
@@ -165,17 +162,10 @@ impl Run {
                 write!(out, "kernel {kernel}: {why}\n{}", machine::tail(work)).tried(print)?;
             }
             if retries == RETRIES || !matches!(ended, Ended::NotBooted(_)) {
-                return Ok(End { ended, time: start.elapsed() });
+                return Ok(Outcome { ended, time: start.elapsed(), listed: machine::listed(work), printed: Vec::new() });
             }
             retries += 1;
             writeln!(out, "kernel {kernel}: not the test's fault, starting the machine again ({retries} of {RETRIES})").tried(print)?;
         }
     }
-}
-
-/// How it went on a kernel.
-#[derive(Debug)]
-struct End {
-    ended: Ended,
-    time: Duration,
 }

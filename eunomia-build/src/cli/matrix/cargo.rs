@@ -1,0 +1,83 @@
+//! Test programs, as cargo builds them.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use cargo_metadata::{Artifact, Message, TargetKind};
+use eunomia_vm::Run;
+
+use super::Failure;
+
+/// A test program.
+pub(super) struct Program {
+    /// That of its target; with its source where others have the name too.
+    pub(super) name: String,
+    path: PathBuf,
+    manifest: PathBuf,
+}
+
+impl Program {
+    /// The program with arguments, as cargo runs it: in the folder of its package.
+    pub(super) fn run(&self, args: &[OsString]) -> Result<Run, eunomia_vm::Error> {
+        let folder = self.manifest.parent().unwrap_or(Path::new("/"));
+        let run = Run::new(&self.path, args.iter().cloned())?;
+        Ok(run.folder(folder).env("CARGO_MANIFEST_DIR", folder).env("CARGO_MANIFEST_PATH", &self.manifest))
+    }
+}
+
+/// Builds what `cargo test` would run. What cargo and the compiler say goes to standard error as it is.
+pub(super) fn build(args: &[OsString]) -> Result<Vec<Program>, Failure> {
+    let failed = |what: String| Failure::Tests(format!("cargo test --no-run: {what}"));
+    let not_read = |error: io::Error| failed(format!("cannot read what it says: {error}"));
+    // cargo names itself to its commands.
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(args);
+    let mut cargo = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
+    let mut artifacts = Vec::new();
+    // All of it is read, as cargo waits for that.
+    for message in Message::parse_stream(BufReader::new(cargo.stdout.take().expect("it is a pipe"))) {
+        match message.map_err(not_read) {
+            Ok(Message::CompilerArtifact(artifact)) if artifact.profile.test => artifacts.push(artifact),
+            Ok(_) => {}
+            Err(error) => {
+                // It ends by itself when nobody reads it any more.
+                _ = cargo.wait();
+                return Err(error);
+            }
+        }
+    }
+    let status = cargo.wait().map_err(not_read)?;
+    if !status.success() {
+        return Err(failed("it did not build the tests".to_owned()));
+    }
+    let programs = programs(artifacts);
+    if programs.is_empty() { Err(failed("it built no tests".to_owned())) } else { Ok(programs) }
+}
+
+/// The programs in the order in which cargo runs them: it tells of them as they are ready.
+fn programs(mut artifacts: Vec<Artifact>) -> Vec<Program> {
+    let place = |artifact: &Artifact| match artifact.target.kind.first() {
+        Some(TargetKind::Bin) => 1,
+        Some(TargetKind::Example) => 2,
+        Some(TargetKind::Test) => 3,
+        Some(TargetKind::Bench) => 4,
+        _ => 0,
+    };
+    artifacts.sort_by_cached_key(|artifact| (artifact.manifest_path.clone(), place(artifact), artifact.target.name.clone()));
+    let here = env::current_dir().unwrap_or_default();
+    let name = |artifact: &Artifact| {
+        let (name, source) = (&artifact.target.name, artifact.target.src_path.as_std_path());
+        let same = artifacts.iter().filter(|other| other.target.name == *name).count();
+        if same == 1 { name.clone() } else { format!("{name} ({})", source.strip_prefix(&here).unwrap_or(source).display()) }
+    };
+    let program = |artifact: &Artifact| {
+        let path = artifact.executable.clone()?.into_std_path_buf();
+        Some(Program { name: name(artifact), path, manifest: artifact.manifest_path.clone().into_std_path_buf() })
+    };
+    artifacts.iter().filter_map(program).collect()
+}
