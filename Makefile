@@ -1,4 +1,4 @@
-.PHONY: demo test test-vm kernels layouts vmlinux fuzz soak bench skeletons
+.PHONY: demo test test-vm kernels types layouts vmlinux fuzz soak bench skeletons
 
 # Builds and runs the bootstrap example for five seconds.
 demo:
@@ -17,7 +17,7 @@ test:
 	@if [ "$(KERNEL)" = none ] || $(MAKE) --no-print-directory kernels; then $(MAKE) --no-print-directory test-vm; else \
 		echo "THE KERNELS CANNOT BE FETCHED: THE KERNEL MATRIX IS LEFT OUT, the live tests ran on this machine's kernel alone" >&2; fi
 
-# The live tests on other kernels: KERNEL=6.1, several, or all of the matrix. `make test VM_KERNELS=none` leaves it out, and so does, with as
+# The live tests, and programs of every type, on other kernels: KERNEL=6.1, several, or all of the matrix. `make test VM_KERNELS=none` leaves it out, and so does, with as
 # many words, a machine that cannot fetch kernels and has none.
 KERNEL ?= $(or $(VM_KERNELS),all)
 test-vm:
@@ -25,13 +25,18 @@ ifeq ($(KERNEL),none)
 	@echo "VM_KERNELS=none: THE KERNEL MATRIX IS LEFT OUT, the live tests ran on this machine's kernel alone" >&2
 else
 	./setup.sh vm
-	VM_KERNELS="$(KERNEL)" cargo test --locked -p eunomia-tests --test live
+	VM_KERNELS="$(KERNEL)" cargo test --locked -p eunomia-tests --test live --test every
 endif
 
 # Puts the kernels of the matrix into the cache; the tests need no network then.
 kernels:
 	./setup.sh vm
 	cargo run --locked --quiet -p eunomia-vm fetch
+
+# Writes the table of program types and kernels.
+types:
+	./setup.sh vm
+	cargo run --locked --quiet -p eunomia-build --features cli -- matrix --format markdown -o docs/program-types.md -p eunomia-tests --test every
 
 # Holds CASES random structs, from SEED on, against the C compiler; `make test` takes 200.
 layouts:

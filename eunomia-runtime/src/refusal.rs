@@ -71,6 +71,8 @@ fn hint(source: &io::Error, messages: &str, verified: bool) -> Option<&'static s
     let code = source.raw_os_error();
     if messages.contains("failed to find valid kernel BTF") || messages.contains("failed to load BTF from") {
         Some("the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF, which distributions set since 2021")
+    } else if messages.contains("user context value is not supported") {
+        Some("cookies of probes and tracepoints came with Linux 5.15")
     } else if messages.contains("tracefs") || (messages.contains("tracepoint") && code == Some(libc::ENOENT)) {
         Some(
             "the tracepoint is not on this kernel, or tracefs is not mounted: \

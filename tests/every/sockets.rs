@@ -28,6 +28,7 @@ pub(crate) const ROWS: &[Row] = &[
         parse(skel.program("stream_parser")?, &skel.program("stream_verdict")?, &skel)
     }),
     row!("sk_skb/verdict", verdict, receive).lacking(&[((5, 13), "came with Linux 5.13")]),
+    row!("sk_skb", sk_skb, receive),
     row!("sk_msg", sk_msg, receive),
 ];
 

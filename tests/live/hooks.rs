@@ -20,7 +20,7 @@ use eunomia_tests::{
     fixture,
 };
 
-use super::{Outcome, errno, programs::apart};
+use super::{Outcome, errno, needs::Machine, programs::apart};
 
 /// Two UDP sockets on `lo`, the first of which sends to the second.
 fn pair() -> Result<(UdpSocket, UdpSocket), std::io::Error> {
@@ -276,6 +276,12 @@ pub(crate) fn tracepoints_by_name() -> Outcome {
     assert_eq!(ran()?, 2);
     drop(links);
     assert_eq!(ran()?, 0);
+    match progs.on_raw_exec.attach_to("sched_process_exec", 5) {
+        Err(refused) if Machine::this().is_before(6, 10) => {
+            assert!(refused.to_string().contains("hint: cookies of raw tracepoints came with Linux 6.10, this is "), "{refused}");
+        }
+        link => drop(link?),
+    }
     let missing = progs.on_exec.attach_to("sched", "none", 0).unwrap_err();
     assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
     let missing = progs.on_raw_exec.attach_to("none", 0).unwrap_err();

@@ -30,7 +30,6 @@ const NEEDS: &[(&str, Need)] = &[
     ("commands::", Linux(6, 1, USER_RING)),
     ("maps::bloom_filters", Linux(6, 1, USER_RING)),
     ("maps::storage_of_tasks", Linux(6, 1, USER_RING)),
-    ("programs::cookies_reach_programs", Linux(5, 15, "the cookie of a probe")),
     ("programs::tcx_on_an_interface", Linux(6, 6, "tcx")),
     ("perf::a_cpu_goes_and_comes_back", Matrix("takes a CPU away")),
     ("perf::a_cpu_goes_and_comes_back", SpareCpu),
@@ -63,11 +62,15 @@ impl Machine {
         Machine { release, version }
     }
 
+    pub(crate) fn is_before(&self, major: u32, minor: u32) -> bool {
+        self.version < (major, minor)
+    }
+
     /// Why the test cannot run here.
     pub(crate) fn lacks(&self, test: &str) -> Option<String> {
         let of_test = NEEDS.iter().filter(|(name, _)| *name == test || (name.ends_with("::") && test.starts_with(name)));
         of_test.map(|(_, need)| need).find_map(|need| match *need {
-            Linux(major, minor, what) if self.version < (major, minor) => {
+            Linux(major, minor, what) if self.is_before(major, minor) => {
                 Some(format!("{what} came with Linux {major}.{minor}, this is {}", self.release))
             }
             Matrix(what) if eunomia_vm::kernel().is_none() => Some(format!("it {what}, in virtual machines alone")),

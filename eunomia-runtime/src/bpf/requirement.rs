@@ -7,7 +7,7 @@ use super::running;
 /// A kind of programs or tables that not every kernel has.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Requirement {
-    /// Their section, all of it or what stands before a `/`; of a table the type that the kernel gives it.
+    /// Their section, all of it or what stands before a `/`; of a table its type too.
     pub(crate) section: &'static str,
     /// The first version that has them; `(0, 0)` where all do.
     since: (u32, u32),
@@ -66,6 +66,9 @@ const PROGRAMS: &[Requirement] = &[
     requirement("syscall", (5, 14), "BPF_PROG_TYPE_SYSCALL", ""),
 ];
 
+/// Of raw tracepoints.
+pub(super) const COOKIES: Requirement = requirement("cookies of raw tracepoints", (6, 10), "", "");
+
 /// By the section of the table.
 const TABLES: &[Requirement] = &[requirement(".struct_ops.link", (6, 4), "BPF_STRUCT_OPS", "")];
 
@@ -105,7 +108,7 @@ impl Requirement {
     /// What is to be said of a kernel from before them.
     pub(crate) fn too_old(&self) -> String {
         let (major, minor) = self.since;
-        format!("{} came with Linux {major}.{minor}, this is {}", self.named(), running::release())
+        format!("{} came with Linux {major}.{minor}, this is {}", self.section, running::release())
     }
 
     /// The option that the kernel was built without; none where it does not tell.
@@ -113,11 +116,7 @@ impl Requirement {
         let option = self.option?;
         let (path, text) = running::configuration().ok()?;
         let set = text.lines().any(|line| line.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
-        (!set).then(|| format!("{} needs {option}, which this kernel was built without ({path})", self.named()))
-    }
-
-    fn named(&self) -> String {
-        format!("`{}`", self.section)
+        (!set).then(|| format!("{} needs {option}, which this kernel was built without ({path})", self.section))
     }
 }
 

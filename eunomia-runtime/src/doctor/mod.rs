@@ -73,7 +73,7 @@ struct Patient<'a> {
     calls: Calls,
     relocations: Vec<Relocation>,
     kernel: &'a Kernel,
-    /// What is switched on, in place of what the object says.
+    /// What is looked at, as if it were switched on; all of the object where there is nothing.
     only: Option<&'a [&'a str]>,
     /// Whether this process may use BPF at all.
     permitted: bool,
@@ -114,7 +114,7 @@ impl Doctor {
         self.examine_parts(checked, None)
     }
 
-    /// As [`examine`], of an object of which these programs and tables of functions (struct_ops) are switched on, and no others. One that the
+    /// As [`examine`], of these programs and tables of functions (struct_ops) of an object alone, as if they were switched on. One that the
     /// object has not is an answer that is not [`ok`](Check::ok).
     pub fn examine_only(&self, checked: &Checked, names: &[&str]) -> Preflight {
         self.examine_parts(checked, Some(names))
@@ -173,7 +173,8 @@ fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
 /// The programs, with what libbpf makes of their sections.
 fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocations: &[Relocation], only: Option<&[&str]>) -> Vec<Program> {
     let questions = externs::questions(checked, calls);
-    let programs = object.progs().map(|program| {
+    let wanted = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
+    let programs = wanted.map(|program| {
         let name = program.name().to_string_lossy().into_owned();
         let index = calls.functions.iter().position(|function| function.name == name);
         let functions: Vec<usize> = index.map(|index| calls.reached(index)).into_iter().flatten().collect();
@@ -185,7 +186,7 @@ fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocati
             || reached.clone().any(|function| function.constants)
             || reached.flat_map(|function| &function.externs).any(|name| questions.contains(name.as_str()));
         let link = checked.skeleton.programs.iter().find(|known| known.name == name).is_none_or(|known| known.link);
-        let autoload = only.map_or_else(|| program.autoload(), |only| only.contains(&name.as_str()));
+        let autoload = only.is_some() || program.autoload();
         Program {
             name,
             section: program.section().to_string_lossy().into_owned(),
@@ -212,9 +213,12 @@ impl Patient<'_> {
         *self.supported.borrow_mut().entry(ty as u32).or_insert_with(|| programs::supported(ty))
     }
 
-    /// Whether a table of functions is made, going by its section.
-    fn makes(&self, table: &str, section: &str) -> bool {
-        self.only.map_or_else(|| !section.starts_with('?'), |only| only.contains(&table))
+    /// Whether a table of functions is made, going by its section; none where it is not looked at.
+    fn makes(&self, table: &str, section: &str) -> Option<bool> {
+        match self.only {
+            None => Some(!section.starts_with('?')),
+            Some(only) => only.contains(&table).then_some(true),
+        }
     }
 
     /// The programs that reach a byte of a section.

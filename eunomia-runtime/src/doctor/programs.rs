@@ -142,7 +142,7 @@ pub(super) fn examine_tables(patient: &Patient<'_>) -> Vec<Check> {
     let tables = tables.flat_map(|(section, slots)| slots.iter().map(move |slot| (section, btf.get(slot.variable))));
     let checks = tables.flat_map(|(section, variable)| {
         let name = &variable.name;
-        let required = patient.makes(name, section);
+        let Some(required) = patient.makes(name, section) else { return None.into_iter().chain(None) };
         let of_section =
             of_tables(section).and_then(|requirement| requirements::lacking(patient.kernel, requirement, required, &format!("of {name}")));
         let Kind::Variable { ty, .. } = variable.kind else { return of_section.into_iter().chain(None) };

@@ -1,6 +1,6 @@
 //! What sections of programs and tables need, beyond their types.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use super::{Kernel, Patient, check, list};
 use crate::{
@@ -25,7 +25,31 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
         let users = format!("programs {}", list(names.into_iter()));
         lacking(patient.kernel, requirement, required, &users)
     });
-    checks.collect()
+    checks.chain(security_module(patient)).collect()
+}
+
+/// Programs on hooks of security modules are attached and never run where BPF is no active one. Those of cgroups run all the same.
+fn security_module(patient: &Patient<'_>) -> Option<Check> {
+    const ACTIVE: &str = "/sys/kernel/security/lsm";
+    let programs = patient.programs.iter().filter(|program| matches!(program.section.split('/').next(), Some("lsm" | "lsm.s")));
+    let names = list(programs.clone().map(|program| program.name.as_str()));
+    let required = programs.clone().any(|program| program.attached);
+    programs.clone().next()?;
+    let what = "security module bpf";
+    Some(match fs::read_to_string(ACTIVE) {
+        Ok(active) if is_active(&active) => check::found(what, format!("active; used by {names}")),
+        Ok(active) => {
+            let found = format!("not among the active ones ({}): programs would never run; used by {names}", active.trim());
+            check::missing(what, required, found, "boot with lsm=..,bpf")
+        }
+        Err(error) => {
+            check::untold(what, format!("{ACTIVE}: {error}; used by {names}"), "mount -t securityfs securityfs /sys/kernel/security")
+        }
+    })
+}
+
+fn is_active(modules: &str) -> bool {
+    modules.trim().split(',').any(|module| module == "bpf")
 }
 
 /// The check of a requirement that is not met, or cannot be told.
@@ -55,4 +79,16 @@ fn has_constant(kernel: &Kernel, name: &str) -> Option<bool> {
         _ => "bpf_attach_type",
     };
     kernel.has(of, |kind| matches!(kind, Kind::Enum { values, .. } if values.iter().any(|(known, _)| known == name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_active;
+
+    #[test]
+    fn active_modules() {
+        assert!(is_active("lockdown,capability,bpf\n"));
+        assert!(!is_active("lockdown,capability,yama"));
+        assert!(!is_active("bpfx"));
+    }
 }

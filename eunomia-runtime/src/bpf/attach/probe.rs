@@ -10,6 +10,7 @@ use crate::{
     bpf::{
         Link, Program, c_string,
         kind::{Kprobe, Ksyscall, RawTracepoint, Tracepoint, Uprobe, Usdt},
+        requirement,
     },
 };
 
@@ -73,10 +74,14 @@ impl Program<'_, RawTracepoint> {
     pub fn attach_to(&self, name: &str, cookie: u64) -> Result<Link> {
         let tried = self.tried(&format!("the raw tracepoint {name}"));
         // Options, even empty ones, are refused by older kernels.
-        self.linked(tried, |program| match cookie {
-            0 => program.attach_raw_tracepoint(name),
-            _ => program.attach_raw_tracepoint_with_opts(name, RawTracepointOpts { cookie, ..Default::default() }),
-        })
+        match cookie {
+            0 => self.linked(tried, |program| program.attach_raw_tracepoint(name)),
+            _ => {
+                let opts = RawTracepointOpts { cookie, ..Default::default() };
+                let link = self.linked(tried, |program| program.attach_raw_tracepoint_with_opts(name, opts));
+                link.map_err(|error| error.with_hint(|| requirement::COOKIES.lacking()))
+            }
+        }
     }
 }
 

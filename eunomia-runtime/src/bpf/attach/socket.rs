@@ -72,14 +72,20 @@ impl<K> Program<'_, K> {
 impl Program<'_, SocketMap> {
     /// Attaches the program to a map of sockets (`BPF_MAP_TYPE_SOCKMAP`, `BPF_MAP_TYPE_SOCKHASH`), in the place of the program of its kind
     /// that the map has: it sees the traffic of the sockets that are put into the map from then on,
-    /// and once the link is dropped that of those which are in it still.
+    /// and once the link is dropped that of those which are in it still. A program of the section `sk_skb` alone gives verdicts
+    /// (`sk_skb/stream_verdict`).
     ///
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel); EOPNOTSUPP where the map is of another kind.
     pub fn attach_to(&self, map: &Map<'_>) -> Result<Link> {
         let tried = || self.tried(&format!("the map `{}`", map.name().to_string_lossy()));
         let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(|error| refusal(tried(), error));
-        let on_map = OnMap { program: own(self.fd()?)?, map: own(map.fd())?, attach_type: self.attach_type() };
+        // The section `sk_skb` alone does not say it, and the kernel then takes either.
+        let attach_type = match self.section().as_encoded_bytes() {
+            b"sk_skb" | b"?sk_skb" => libbpf_sys::BPF_SK_SKB_STREAM_VERDICT,
+            _ => self.attach_type(),
+        };
+        let on_map = OnMap { program: own(self.fd()?)?, map: own(map.fd())?, attach_type };
         on_map.attach().map_err(|error| self.explain(refusal(tried(), error)))?;
         Ok(self.held(Held::OnMap(on_map)))
     }
