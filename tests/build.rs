@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "samples",
         "shapes",
         "streams",
+        "tables",
     ] {
         Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
     }

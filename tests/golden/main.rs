@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 17] = [
+const FIXTURES: [(&str, &str); 18] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
@@ -23,6 +23,7 @@ const FIXTURES: [(&str, &str); 17] = [
     ("samples", "bpf/samples.json"),
     ("shapes", "bpf/shapes.json"),
     ("streams", "bpf/streams.json"),
+    ("tables", "bpf/tables.json"),
     ("tagged", "bpf/tagged.json"),
 ];
 

@@ -23,7 +23,7 @@ use eunomia_tests::{
 use super::{Outcome, errno, needs::Machine, programs::apart};
 
 /// Two UDP sockets on `lo`, the first of which sends to the second.
-fn pair() -> Result<(UdpSocket, UdpSocket), std::io::Error> {
+pub(crate) fn pair() -> Result<(UdpSocket, UdpSocket), std::io::Error> {
     let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
     from.connect(to.local_addr()?)?;
     to.set_read_timeout(Some(Duration::from_millis(200)))?;
@@ -128,34 +128,44 @@ pub(crate) fn the_sockets_of_a_map() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn the_processes_of_a_cgroup() -> Outcome {
-    let mounts = fs::read_to_string("/proc/self/mounts")?;
-    let mount = mounts.lines().find_map(|line| {
-        let mut words = line.split(' ').skip(1);
-        Some((words.next()?, words.next()?)).filter(|(_, kind)| *kind == "cgroup2")
-    });
-    let Some((mount, _)) = mount else {
-        return Err("no file system of type cgroup2 is mounted".into());
-    };
-    let folder = format!("{mount}/eunomia-{}", std::process::id());
-    fs::create_dir(&folder)?;
-    let skel = hooks::open()?.load()?;
-    let inside = || {
+/// A cgroup of the test's own, removed behind it.
+pub(crate) struct Group(pub(crate) String);
+
+impl Group {
+    pub(crate) fn new(name: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let mounts = fs::read_to_string("/proc/self/mounts")?;
+        let mount = mounts.lines().find_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            Some((words.next()?, words.next()?)).filter(|(_, kind)| *kind == "cgroup2")
+        });
+        let (mount, _) = mount.ok_or("no file system of type cgroup2 is mounted")?;
+        let folder = format!("{mount}/eunomia-{name}-{}", std::process::id());
+        fs::create_dir(&folder)?;
+        Ok(Self(folder))
+    }
+
+    /// What a process in it reads of `/proc/sys`.
+    pub(crate) fn reads(&self) -> Result<String, std::io::Error> {
         let script = "echo $$ > \"$0/cgroup.procs\" && exec cat /proc/sys/kernel/ostype";
-        Command::new("sh").args(["-c", script, &folder]).output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let result = (|| -> Outcome {
-        let link = skel.progs()?.read_sysctl.attach_to(&folder)?;
-        assert_eq!(inside()?, "Linux\n");
-        assert!(runs(&skel)? > 0);
-        drop(link);
-        assert_eq!(inside()?, "Linux\n");
-        assert_eq!(runs(&skel)?, 0);
-        Ok(())
-    })();
-    // The kernel lets go of a process a moment after it has ended.
-    while fs::remove_dir(&folder).is_err_and(|error| error.kind() == ErrorKind::ResourceBusy) {}
-    result?;
+        Command::new("sh").args(["-c", script, &self.0]).output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The kernel lets go of a process a moment after it has ended.
+        while fs::remove_dir(&self.0).is_err_and(|error| error.kind() == ErrorKind::ResourceBusy) {}
+    }
+}
+
+pub(crate) fn the_processes_of_a_cgroup() -> Outcome {
+    let (group, skel) = (Group::new("processes")?, hooks::open()?.load()?);
+    let link = skel.progs()?.read_sysctl.attach_to(&group.0)?;
+    assert_eq!(group.reads()?, "Linux\n");
+    assert!(runs(&skel)? > 0);
+    drop(link);
+    assert_eq!(group.reads()?, "Linux\n");
+    assert_eq!(runs(&skel)?, 0);
     let missing = skel.progs()?.read_sysctl.attach_to("/none").unwrap_err();
     assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
     let other = skel.progs()?.read_sysctl.attach_to("/proc").unwrap_err();
@@ -231,7 +241,7 @@ pub(crate) fn filters_of_an_interface() -> Outcome {
 }
 
 /// Removes what anyone has attached to `lo`, with the discipline that holds it.
-fn remove_filters_of_lo() -> Outcome {
+pub(crate) fn remove_filters_of_lo() -> Outcome {
     let hook = libbpf_rs::libbpf_sys::bpf_tc_hook {
         sz: size_of::<libbpf_rs::libbpf_sys::bpf_tc_hook>() as _,
         ifindex: 1,
@@ -353,12 +363,12 @@ pub(crate) fn a_program_that_is_only_run() -> Outcome {
     Ok(())
 }
 
-fn known_controls() -> Result<String, std::io::Error> {
+pub(crate) fn known_controls() -> Result<String, std::io::Error> {
     fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
 }
 
 /// Sends through a connection under this control.
-fn connect_under(control: &str) -> Outcome {
+pub(crate) fn connect_under(control: &str) -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut client = TcpStream::connect(listener.local_addr()?)?;
     let (mut server, _) = listener.accept()?;

@@ -19,6 +19,8 @@ mod errors;
 mod faults;
 mod functions;
 mod hooks;
+mod killed;
+mod links;
 mod maps;
 mod needs;
 mod perf;
@@ -179,6 +181,19 @@ const TESTS: &[Test] = &[
     ("hooks::a_program_that_is_only_run", hooks::a_program_that_is_only_run),
     ("hooks::a_table_of_the_kernels_functions", hooks::a_table_of_the_kernels_functions),
     ("hooks::targets_that_are_set_while_open", hooks::targets_that_are_set_while_open),
+    ("links::pinned_links_are_opened_again", links::pinned_links_are_opened_again),
+    ("links::a_pinned_probe_goes_on", links::a_pinned_probe_goes_on),
+    ("links::what_is_no_link_is_not_opened", links::what_is_no_link_is_not_opened),
+    ("links::programs_on_interfaces_are_replaced", links::programs_on_interfaces_are_replaced),
+    ("links::programs_elsewhere_are_replaced", links::programs_elsewhere_are_replaced),
+    ("links::programs_that_are_not_replaced", links::programs_that_are_not_replaced),
+    ("links::tables_are_replaced", links::tables_are_replaced),
+    ("links::xdp_programs_of_others_stay", links::xdp_programs_of_others_stay),
+    ("links::filters_of_others_stay", links::filters_of_others_stay),
+    ("links::many_are_dropped_at_once", links::many_are_dropped_at_once),
+    ("links::many_are_dropped_without_threads", links::many_are_dropped_without_threads),
+    ("links::all_or_none", links::all_or_none),
+    ("links::nothing_is_left_of_a_killed_process", killed::nothing_is_left_of_a_killed_process),
     ("programs::xdp_on_an_interface", programs::xdp_on_an_interface),
     ("programs::tcx_on_an_interface", programs::tcx_on_an_interface),
     ("programs::samples_of_this_process", programs::samples_of_this_process),
@@ -214,6 +229,9 @@ fn rounds(all: u64) -> u64 {
 }
 
 fn main() -> ExitCode {
+    if let Some(exit) = killed::child() {
+        return exit;
+    }
     match Kernel::requested() {
         Ok(kernels) if kernels.is_empty() => here(),
         Ok(kernels) => on(&kernels).map_or_else(not_run, ExitCode::from),

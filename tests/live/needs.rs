@@ -45,6 +45,8 @@ const NEEDS: &[(&str, Need)] = &[
     ("functions::system_calls", Linux(5, 15, "the cookie of a probe")),
     ("hooks::a_hook_of_netfilter", Linux(6, 4, "programs on netfilter")),
     ("hooks::many_functions_of_this_program", Linux(6, 6, "probes of many functions")),
+    ("links::a_pinned_probe_goes_on", Linux(5, 15, "links of perf events")),
+    ("links::tables_are_replaced", Linux(6, 4, "links of struct_ops")),
     ("hooks::a_program_that_is_only_run", Linux(5, 14, "programs that are system calls")),
 ];
 

@@ -7,10 +7,10 @@ use eunomia_tests::built::maps::{self, types::Cell};
 use super::{Outcome, errno};
 
 /// A name in the BPF file system, removed behind the test.
-struct Pin(PathBuf);
+pub(crate) struct Pin(pub(crate) PathBuf);
 
 impl Pin {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self(format!("/sys/fs/bpf/eunomia-{name}-{}", std::process::id()).into())
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn apart(f: impl FnOnce() -> Outcome + Send) -> Outcome {
     result.map_err(|_| "the thread panicked")?
 }
 
-fn raise_lo() -> Outcome {
+pub(crate) fn raise_lo() -> Outcome {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
     // SAFETY: zeros are a request, of no name and no flags.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -97,11 +97,11 @@ pub(crate) fn samples_of_this_process() -> Outcome {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn eunomia_live_probed(number: u64) -> u64 {
+pub(crate) extern "C" fn eunomia_live_probed(number: u64) -> u64 {
     std::hint::black_box(number)
 }
 
-const PROBED: ProbePoint<'static> = ProbePoint::Function("eunomia_live_probed");
+pub(crate) const PROBED: ProbePoint<'static> = ProbePoint::Function("eunomia_live_probed");
 
 pub(crate) fn cookies_reach_programs() -> Outcome {
     let skel = programs::open()?.load()?;

@@ -34,6 +34,7 @@ fn packages_are_current() {
         ("tests", "samples"),
         ("tests", "streams"),
         ("tests", "shapes"),
+        ("tests", "tables"),
         ("tests", "tagged"),
         ("examples/bootstrap", "bootstrap"),
         ("examples/runqlat", "runqlat"),

@@ -26,6 +26,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/samples.rs"));
     include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
     include!(concat!(env!("OUT_DIR"), "/streams.rs"));
+    include!(concat!(env!("OUT_DIR"), "/tables.rs"));
     include!(concat!(env!("OUT_DIR"), "/tagged.rs"));
 }
 

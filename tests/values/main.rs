@@ -79,6 +79,7 @@ fn every_fixture_survives_reading_and_writing() {
         "samples",
         "streams",
         "shapes",
+        "tables",
         "tagged",
     ] {
         let text = fixture(name);

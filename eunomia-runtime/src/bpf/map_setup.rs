@@ -1,15 +1,11 @@
 //! How the maps of an object are made when it is loaded, or that they are others' maps.
 
-use std::{
-    fs,
-    os::fd::{AsRawFd as _, BorrowedFd},
-    path::Path,
-};
+use std::{os::fd::BorrowedFd, path::Path};
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, OpenMapMut, libbpf_sys};
 
 use super::{
-    Open,
+    Open, fdinfo,
     messages::{listen, refused},
 };
 use crate::{Error, Result};
@@ -84,8 +80,7 @@ impl Open {
     /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where `fd` is no map.
     pub fn reuse_map(&mut self, map: &str, fd: BorrowedFd<'_>) -> Result<()> {
         // libbpf asks the kernel, and takes the answer about anything else for one about a map.
-        let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).unwrap_or_default();
-        if !about.lines().any(|line| line.starts_with("map_type:")) {
+        if !fdinfo(fd).lines().any(|line| line.starts_with("map_type:")) {
             return Err(Error::Value { name: format!("map `{map}`"), why: "what is to be used in its place is no map".to_owned() });
         }
         self.set_up(map, "use another one in its place", |map| map.reuse_fd(fd))

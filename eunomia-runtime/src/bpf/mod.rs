@@ -22,15 +22,21 @@ pub(crate) mod running;
 mod section;
 mod typed;
 
-use std::ffi::CString;
+use std::{
+    ffi::CString,
+    fs,
+    os::fd::{AsRawFd as _, BorrowedFd},
+};
 
 use crate::{Error, Result};
 
-pub use attach::{Direction, End, Every, Functions, Interface, NetfilterHook, ProbePoint, Rank, Sampling, Target, XdpMode};
+pub use attach::{
+    AttachedXdp, Direction, End, Every, Functions, Interface, NetfilterHook, ProbePoint, Rank, Sampling, Target, XdpMode, attached_xdp,
+};
 #[cfg(feature = "dynamic")]
 pub use btf_cache::BtfCache;
 pub use kernel_btf::{archived, kernel_btf, named_btf};
-pub use link::{Attached, Link, Links};
+pub use link::{Attached, Link, LinkInfo, Links};
 pub use loaded::Loaded;
 pub use map::{
     Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, PerCpu,
@@ -42,6 +48,12 @@ pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};
 pub use section::{Access, ReadOnly, ReadWrite, Section, SizedSection, Variable};
 pub use typed::{Handles, Typed};
+
+/// What the kernel says of a descriptor: there is a line that begins with `map_type:` for a map, with `link_type:` for a link. The system
+/// call for that answers about an object of any kind, and does not say which.
+fn fdinfo(fd: BorrowedFd<'_>) -> String {
+    fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).unwrap_or_default()
+}
 
 /// A text for C.
 fn c_string(text: impl Into<Vec<u8>>, tried: impl FnOnce() -> String) -> Result<CString> {

@@ -1,13 +1,16 @@
 use std::{
     io,
-    os::fd::{AsRawFd as _, BorrowedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
     path::Path,
 };
 
 use libbpf_rs::libbpf_sys;
 
 use super::c_string;
-use crate::{Result, refusal::refusal};
+use crate::{
+    Result,
+    refusal::{Refusal, refusal},
+};
 
 /// Pins what a descriptor of BPF stands for to a path in a BPF file system, where it lives on when nobody holds the descriptor any more.
 /// Removing the file ends that.
@@ -17,4 +20,22 @@ pub(super) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
     // SAFETY: the path ends with a NUL and lives through the call, as the descriptor does.
     let error = unsafe { libbpf_sys::bpf_obj_pin(fd.as_raw_fd(), name.as_ptr()) };
     if error < 0 { Err(refusal(tried, io::Error::from_raw_os_error(-error))) } else { Ok(()) }
+}
+
+/// Opens what is pinned to a path.
+pub(super) fn pinned(path: &Path, what: &str) -> Result<OwnedFd> {
+    let tried = format!("open {what} that is pinned to {}", path.display());
+    let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
+    // SAFETY: the path ends with a NUL and lives through the call.
+    let fd = unsafe { libbpf_sys::bpf_obj_get(name.as_ptr()) };
+    if fd >= 0 {
+        // SAFETY: the descriptor is new and nobody else's.
+        return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
+    let mut refusal = Refusal::new(tried, io::Error::from_raw_os_error(-fd), String::new(), None);
+    if -fd == libc::EACCES {
+        refusal.hint =
+            Some("it is no file of a BPF file system (`mount -t bpf bpf /sys/fs/bpf`), or not to be read and written".to_owned());
+    }
+    Err(refusal.into())
 }

@@ -1,22 +1,23 @@
 use std::{
     ffi::OsStr,
+    io,
     marker::PhantomData,
-    os::fd::{AsFd as _, BorrowedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, Object, ProgramInput, ProgramMut, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf as _, Object, ProgramInput, ProgramMut, ProgramType, libbpf_sys};
 
 use super::{
     kind::{Any, Kind},
-    link::{Held, Link},
+    link::{Held, Link, alone},
     messages::{listen, refused},
     pin::pin,
     requirement::of_programs,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, refusal::refusal};
 
 /// A program in the kernel. Its kind `K` decides what it can be attached to beside what its section says.
 #[derive(Debug)]
@@ -73,6 +74,20 @@ impl<'a, K> Program<'a, K> {
         Err(Error::Value { name: self.describe(), why: "it was not loaded, so it has no descriptor".to_owned() })
     }
 
+    /// The kernel's number of it, which no other program has: what [`LinkInfo`](super::LinkInfo) and [`super::attached_xdp`] say.
+    ///
+    /// # Errors
+    /// Those of [`Self::fd`], [`Error::Kernel`].
+    pub fn id(&self) -> Result<u32> {
+        let mut info = libbpf_sys::bpf_prog_info::default();
+        let mut size = size_of_val(&info) as u32;
+        // SAFETY: the call writes so many bytes at most and, since they name no memory, nothing else; the descriptor lives through it.
+        match unsafe { libbpf_sys::bpf_prog_get_info_by_fd(self.fd()?.as_raw_fd(), &raw mut info, &raw mut size) } {
+            0 => Ok(info.id),
+            error => Err(refusal(format!("ask the kernel about the {}", self.describe()), io::Error::from_raw_os_error(-error))),
+        }
+    }
+
     /// Pins the program to a path in a BPF file system, where it lives on behind this object; removing the file ends that. What attaches it
     /// is pinned apart, see [`Link::pin`].
     ///
@@ -88,7 +103,12 @@ impl<'a, K> Program<'a, K> {
     /// [`Error::Kernel`]; EOPNOTSUPP with a hint where the section does not say enough.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
-        self.linked(tried, ProgramMut::attach).map_err(says_too_little)
+        let link = if self.section().as_encoded_bytes().starts_with(b"usdt") {
+            self.linked_usdt(tried, ProgramMut::attach)
+        } else {
+            self.linked(tried, ProgramMut::attach)
+        };
+        link.map_err(says_too_little)
     }
 
     /// Runs the program once with `BPF_PROG_TEST_RUN`: `context` is what its first argument points to, `data` a packet for programs
@@ -107,7 +127,11 @@ impl<'a, K> Program<'a, K> {
     /// What it was loaded to be attached as.
     pub(super) fn attach_type(&self) -> libbpf_sys::bpf_attach_type {
         // SAFETY: the pointer is that of a program of a live object, and the call only reads a number.
-        unsafe { libbpf_sys::bpf_program__expected_attach_type(self.program.as_libbpf_object().as_ptr()) }
+        match unsafe { libbpf_sys::bpf_program__expected_attach_type(self.program.as_libbpf_object().as_ptr()) } {
+            // The section `sk_skb` alone does not say it, and the kernel takes either.
+            0 if self.program.prog_type() == ProgramType::SkSkb => libbpf_sys::BPF_SK_SKB_STREAM_VERDICT,
+            attach_type => attach_type,
+        }
     }
 
     pub(super) fn describe(&self) -> String {
@@ -124,6 +148,22 @@ impl<'a, K> Program<'a, K> {
     /// With what the kernel lacks for programs of this section.
     pub(super) fn explain(&self, error: Error) -> Error {
         error.with_hint(|| of_programs(&self.section().to_string_lossy())?.lacking())
+    }
+
+    /// Attaches the probes of a USDT through libbpf.
+    pub(super) fn linked_usdt(
+        &self,
+        tried: String,
+        attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>,
+    ) -> Result<Link> {
+        self.fd()?;
+        let (link, said) = listen(|| alone(|| attach(&self.program)));
+        link.map(|link| self.held(Held::Usdt(link))).map_err(|error| self.explain(refused(tried, &error, &said)))
+    }
+
+    /// What it is of, and lives as long as.
+    pub(super) fn object(&self) -> &Arc<Object> {
+        self.object
     }
 
     pub(super) fn held(&self, held: Held) -> Link {

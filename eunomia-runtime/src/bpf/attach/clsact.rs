@@ -2,11 +2,11 @@
 
 use std::os::fd::BorrowedFd;
 
-use libbpf_rs::{TcHook, TcHookBuilder, libbpf_sys};
+use libbpf_rs::{TcAttachPoint, TcHook, TcHookBuilder, libbpf_sys};
 
 use super::interface::{Direction, Rank};
 use crate::{
-    Result,
+    Error, Result,
     bpf::messages::{listen, refused},
 };
 
@@ -14,6 +14,8 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::bpf) struct Filter {
     hook: TcHook,
+    interface: u32,
+    point: TcAttachPoint,
     /// The kernel's number of the program.
     program: u32,
 }
@@ -29,20 +31,43 @@ impl Filter {
             Direction::Ingress => libbpf_sys::BPF_TC_INGRESS,
             Direction::Egress => libbpf_sys::BPF_TC_EGRESS,
         };
-        let mut hook = TcHookBuilder::new(program).ifindex(interface.cast_signed()).handle(rank.handle).priority(rank.priority).hook(point);
+        let mut hook = hook(program, interface, point, rank);
         let (attached, said) = listen(|| {
             hook.create()?;
             let mut hook = hook.attach()?;
             let program = hook.query()?;
-            Ok(Self { hook, program })
+            Ok(Self { hook, interface, point, program })
         });
         attached.map_err(|error| refused(tried, &error, &said))
     }
+
+    /// Puts another program in the place of this one, in one step; `id` is the kernel's number of it.
+    pub(in crate::bpf) fn replace(&mut self, tried: String, program: BorrowedFd<'_>, id: u32) -> Result<()> {
+        if !listen(|| self.stands()).0 {
+            let why = "the filter that the link has put there is gone, or something else stands in its place".to_owned();
+            return Err(Error::Value { name: tried, why });
+        }
+        let rank = Rank { handle: self.hook.get_handle(), priority: self.hook.get_priority() };
+        let mut hook = hook(program, self.interface, self.point, rank);
+        let (replaced, said) = listen(|| hook.replace(true).attach());
+        self.hook = replaced.map_err(|error| refused(tried, &error, &said))?;
+        self.program = id;
+        Ok(())
+    }
+
+    /// Whether it is there, and not something else in its place.
+    fn stands(&mut self) -> bool {
+        self.hook.query().is_ok_and(|program| program == self.program)
+    }
+}
+
+fn hook(program: BorrowedFd<'_>, interface: u32, point: TcAttachPoint, rank: Rank) -> TcHook {
+    TcHookBuilder::new(program).ifindex(interface.cast_signed()).handle(rank.handle).priority(rank.priority).hook(point)
 }
 
 impl Drop for Filter {
     fn drop(&mut self) {
-        if self.hook.query().is_ok_and(|program| program == self.program) {
+        if self.stands() {
             // One that is gone by now is what was wanted.
             let _ = self.hook.detach();
         }

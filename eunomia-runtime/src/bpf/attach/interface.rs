@@ -37,7 +37,7 @@ impl From<&str> for Interface {
 }
 
 impl Interface {
-    fn index(&self) -> Result<u32> {
+    pub(super) fn index(&self) -> Result<u32> {
         match self {
             Self::Index(index) => Ok(*index),
             Self::Name(name) => {
@@ -86,10 +86,11 @@ impl Direction {
 }
 
 impl Program<'_, Xdp> {
-    /// Attaches the program to an interface. Never takes the place of another program.
+    /// Attaches the program to an interface. Never takes the place of another program, and never gives its own up to one.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EBUSY where the interface has a program already, EOPNOTSUPP where it cannot run one in this mode.
+    /// [`Error::Kernel`]; EBUSY where the interface has a program already ([`attached_xdp`](crate::bpf::attached_xdp) tells which), EEXIST
+    /// where it has one in another mode, EOPNOTSUPP where it cannot run one in this mode.
     pub fn attach_to(&self, interface: impl Into<Interface>, mode: XdpMode) -> Result<Link> {
         let interface = interface.into();
         let flags = match mode {
@@ -125,8 +126,8 @@ impl Program<'_, Tc> {
     /// Attaches the program to an interface as a filter of a `clsact` queueing discipline, which is made where there is none and stays.
     /// The program decides what becomes of the packet (`direct-action`).
     ///
-    /// The kernel does not end such a filter with the process: dropping the link does, in a thread of the same network namespace. It
-    /// leaves alone what others have put in its place meanwhile.
+    /// The kernel does not end such a filter with the process: dropping the link does, in a thread of the same network namespace, and the
+    /// end of the interface or of the namespace. It leaves alone what others have put in its place meanwhile.
     ///
     /// # Errors
     /// [`Error::Kernel`]; EEXIST where there is a filter of this rank, ENOENT where the kernel's modules

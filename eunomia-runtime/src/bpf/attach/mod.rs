@@ -1,5 +1,6 @@
 //! What programs of a kind are attached to, where the section does not say it.
 
+mod attached;
 mod clsact;
 mod group;
 mod interface;
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{Result, refusal::refusal};
 
+pub use attached::{AttachedXdp, attached_xdp};
 pub(super) use clsact::Filter;
 pub use group::NetfilterHook;
 pub use interface::{Direction, End, Interface, Rank, XdpMode};

@@ -121,7 +121,7 @@ impl Program<'_, Usdt> {
     pub fn attach_to(&self, binary: impl AsRef<Path>, provider: &str, probe: &str, pid: Option<u32>, cookie: u64) -> Result<Link> {
         let binary = binary.as_ref();
         let opts = UsdtOpts { cookie, ..Default::default() };
-        self.linked(self.tried(&format!("the probe {provider}:{probe} of {}", binary.display())), |program| {
+        self.linked_usdt(self.tried(&format!("the probe {provider}:{probe} of {}", binary.display())), |program| {
             program.attach_usdt_with_opts(any_or(pid), binary, provider, probe, opts)
         })
     }

@@ -8,7 +8,7 @@ use std::{
 use libbpf_rs::libbpf_sys;
 
 use crate::{
-    Result,
+    Error, Result,
     bpf::{
         Link, Map, Program,
         kind::{SkReuseport, SocketFilter, SocketMap},
@@ -80,12 +80,7 @@ impl Program<'_, SocketMap> {
     pub fn attach_to(&self, map: &Map<'_>) -> Result<Link> {
         let tried = || self.tried(&format!("the map `{}`", map.name().to_string_lossy()));
         let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(|error| refusal(tried(), error));
-        // The section `sk_skb` alone does not say it, and the kernel then takes either.
-        let attach_type = match self.section().as_encoded_bytes() {
-            b"sk_skb" | b"?sk_skb" => libbpf_sys::BPF_SK_SKB_STREAM_VERDICT,
-            _ => self.attach_type(),
-        };
-        let on_map = OnMap { program: own(self.fd()?)?, map: own(map.fd())?, attach_type };
+        let on_map = OnMap { program: own(self.fd()?)?, map: own(map.fd())?, attach_type: self.attach_type() };
         on_map.attach().map_err(|error| self.explain(refusal(tried(), error)))?;
         Ok(self.held(Held::OnMap(on_map)))
     }
@@ -102,11 +97,31 @@ pub(in crate::bpf) struct OnMap {
 
 impl OnMap {
     fn attach(&self) -> io::Result<()> {
+        self.put(self.program.as_fd())
+    }
+
+    fn put(&self, program: BorrowedFd<'_>) -> io::Result<()> {
         // SAFETY: the call takes no pointers.
-        match unsafe { libbpf_sys::bpf_prog_attach(self.program.as_raw_fd(), self.map.as_raw_fd(), self.attach_type, 0) } {
+        match unsafe { libbpf_sys::bpf_prog_attach(program.as_raw_fd(), self.map.as_raw_fd(), self.attach_type, 0) } {
             0 => Ok(()),
             error => Err(io::Error::from_raw_os_error(-error)),
         }
+    }
+
+    /// Puts another program in the place of this one.
+    pub(in crate::bpf) fn replace(
+        &mut self,
+        tried: String,
+        program: BorrowedFd<'_>,
+        attach_type: libbpf_sys::bpf_attach_type,
+    ) -> Result<()> {
+        if attach_type != self.attach_type {
+            // It would get a place of its own, beside the one that is there.
+            return Err(Error::Value { name: tried, why: "it is of another section, so it has another place on the map".to_owned() });
+        }
+        let put = program.try_clone_to_owned().and_then(|program| self.put(program.as_fd()).map(|()| program));
+        self.program = put.map_err(|error| refusal(tried, error))?;
+        Ok(())
     }
 }
 

@@ -56,6 +56,9 @@ impl<'a> StructOps<'a> {
 
     /// Gives the table to the kernel. Dropping the link takes it back as soon as nobody uses it.
     ///
+    /// One of the section `.struct_ops` stays with the kernel when the process is killed, until somebody takes it back (`bpftool struct_ops
+    /// unregister`); one of `.struct_ops.link` (kernel 6.4 and later) goes with the process, and can be pinned and replaced.
+    ///
     /// # Errors
     /// [`Error::Kernel`]; EEXIST where the kernel has one of this name, EBUSY where this one is attached, or was and is of the section
     /// `.struct_ops`: the kernel takes those once (`bpf_struct_ops_map_update_elem`), the ones of `.struct_ops.link` again and again. [`Error::Value`] where it
@@ -72,11 +75,27 @@ impl<'a> StructOps<'a> {
         // SAFETY: the map is that of a live object, which the link keeps alive.
         let (link, said) = listen(|| owned(unsafe { libbpf_sys::bpf_map__attach_struct_ops(raw) }));
         let link = link.map_err(|error| refused(tried, &error, &said))?;
-        Ok(Link::new(link::Held::Libbpf(link), self.object))
+        let held = if linked(map) { link::Held::Table(link) } else { link::Held::PlainTable(link) };
+        Ok(Link::new(held, self.object))
+    }
+
+    /// The map, where it is of a section `.struct_ops.link`, and what it lives as long as.
+    pub(in crate::bpf) fn linked(&self) -> Option<(*const libbpf_sys::bpf_map, &Arc<Object>)> {
+        match &self.map.held {
+            Held::Object(map) if linked(map) => Some((map.as_libbpf_object().as_ptr(), self.object)),
+            _ => None,
+        }
     }
 
     /// The map without types.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }
+}
+
+/// Whether the kernel makes links of the map.
+fn linked(map: &libbpf_rs::Map<'_>) -> bool {
+    // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
+    let flags = unsafe { libbpf_sys::bpf_map__map_flags(map.as_libbpf_object().as_ptr()) };
+    flags & libbpf_sys::BPF_F_LINK != 0
 }

@@ -1,0 +1,186 @@
+//! A process that is killed leaves nothing in the kernel but what it has pinned.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Read as _},
+    net::{TcpListener, TcpStream, UdpSocket},
+    process::{Command, ExitCode, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use eunomia_runtime::bpf::{Direction, Every, Link, NetfilterHook, Rank, Sampling, XdpMode};
+use eunomia_tests::built::{hooks, programs, tables};
+use libbpf_rs::{MapCore as _, MapFlags, MapHandle, libbpf_sys};
+
+use super::{
+    Outcome,
+    hooks::{Group, known_controls, runs},
+    needs::Machine,
+    pins::Pin,
+    programs::{PROBED, raise_lo},
+};
+
+/// With it in its environment, this program is the one that is killed. It names the cgroup, and where the link and the map are pinned.
+const CHILD: &str = "EUNOMIA_LIVE_CHILD";
+
+/// Numbers of programs, links and maps.
+#[derive(Debug, PartialEq, Eq)]
+struct Ids([BTreeSet<u32>; 3]);
+
+impl Ids {
+    /// Those that a process has descriptors of.
+    fn of(pid: u32) -> io::Result<Self> {
+        let mut ids = Self(Default::default());
+        for file in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+            let text = fs::read_to_string(file?.path())?;
+            for (name, value) in text.lines().filter_map(|line| line.split_once(":\t")) {
+                let kind = ["prog_id", "link_id", "map_id"].iter().position(|kind| *kind == name);
+                if let Some(kind) = kind {
+                    ids.0[kind].extend(value.parse::<u32>());
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Those of them that are in the kernel.
+    fn left(&self) -> Self {
+        let lists = [libbpf_sys::bpf_prog_get_next_id, libbpf_sys::bpf_link_get_next_id, libbpf_sys::bpf_map_get_next_id];
+        let mut lists = lists.into_iter().map(|next| {
+            let (mut all, mut id) = (BTreeSet::new(), 0);
+            // SAFETY: the number lives through the call, which writes it.
+            while unsafe { next(id, &raw mut id) } == 0 {
+                all.insert(id);
+            }
+            all
+        });
+        Self(self.0.each_ref().map(|ours| lists.next().iter().flatten().copied().filter(|id| ours.contains(id)).collect()))
+    }
+
+    /// Waits until so many are left: the kernel lets go of what nobody holds a moment later.
+    fn wait_for(&self, counts: [usize; 3]) -> Result<Self, String> {
+        let start = Instant::now();
+        loop {
+            let left = self.left();
+            if left.0.each_ref().map(BTreeSet::len) == counts {
+                return Ok(left);
+            }
+            if start.elapsed() > Duration::from_secs(30) {
+                return Err(format!("{left:?} are left, and not {counts:?} programs, links and maps"));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+pub(crate) fn nothing_is_left_of_a_killed_process() -> Outcome {
+    let (group, link, map) = (Group::new("killed")?, Pin::new("killed-link"), Pin::new("killed-map"));
+    let told = format!("{}:{}:{}", group.0, link.0.display(), map.0.display());
+    // Where this test fails before it kills the child, that reads the end of its input.
+    let mut child = Command::new(env::current_exe()?).env(CHILD, told).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut said)?;
+    assert_eq!(said, "attached\n");
+    let ids = Ids::of(child.id())?;
+    assert_eq!(ids, ids.left());
+    let [programs, links, _] = ids.0.each_ref().map(BTreeSet::len);
+    assert!(programs > 15 && links >= 5, "{ids:?}");
+    child.kill()?;
+    child.wait()?;
+
+    // The pinned link, its program and the variables and constants of that, and the pinned map.
+    let left = ids.wait_for([1, 1, 3])?;
+    assert!(!known_controls()?.contains("eunomia_linked"));
+    let mut opened = Link::open(&link.0)?;
+    let info = opened.info()?;
+    assert_eq!([&left.0[0], &left.0[1]], [&BTreeSet::from([info.program]), &BTreeSet::from([info.id])]);
+    let maps = left.0[2].iter().map(|id| MapHandle::from_map_id(*id)).collect::<Result<Vec<_>, _>>()?;
+    let named = |name: &str| maps.iter().find(|map| map.name() == name).ok_or(format!("no map {name} is left"));
+    named("hooks.rodata")?;
+    assert_eq!(named("table")?.lookup(&7i32.to_ne_bytes(), MapFlags::ANY)?, Some(70i64.to_ne_bytes().to_vec()));
+    let variables = || named("hooks.bss").map(|map| map.lookup(&[0; 4], MapFlags::ANY));
+    let before = variables()??;
+    assert_eq!(group.reads()?, "Linux\n");
+    assert_ne!(variables()??, before, "the program of the child has counted");
+
+    // Another process goes on where it has ended.
+    let skel = hooks::open()?.load()?;
+    opened.replace(&skel.progs()?.read_sysctl)?;
+    assert_eq!(group.reads()?, "Linux\n");
+    assert!(runs(&skel)? > 0);
+    drop(maps);
+    ids.wait_for([0, 1, 1])?;
+    fs::remove_file(&link.0)?;
+    drop(opened);
+    ids.wait_for([0, 0, 1])?;
+    assert_eq!((group.reads()?, runs(&skel)?), ("Linux\n".to_owned(), 0));
+    fs::remove_file(&map.0)?;
+    ids.wait_for([0, 0, 0])?;
+    Ok(())
+}
+
+/// What `main` does in the child.
+pub(crate) fn child() -> Option<ExitCode> {
+    let told = env::var(CHILD).ok()?;
+    if let Err(error) = attach_everything(&told) {
+        println!("{error:?}");
+    }
+    Some(ExitCode::FAILURE)
+}
+
+/// Attaches programs of many kinds to this process, to a network namespace of its own and to the cgroup, and waits for the end.
+fn attach_everything(told: &str) -> Outcome {
+    let [group, link, map] = told.split(':').collect::<Vec<_>>()[..] else { return Err("told too little".into()) };
+    // SAFETY: the call takes no pointers and changes this thread alone, which is the only one.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+    raise_lo()?;
+    let (machine, this) = (Machine::this(), std::process::id());
+    let has = |test: &str| machine.lacks(test).is_none();
+
+    let mut open = hooks::open()?;
+    open.progs().filter()?.set_autoload(has("hooks::a_hook_of_netfilter"));
+    open.bss()?.wanted_tgid.set(this.cast_signed())?;
+    let skel = open.load()?;
+    let (progs, maps) = (skel.progs()?, skel.maps()?);
+    let mut pinned = progs.read_sysctl.attach_to(group)?;
+    pinned.pin(link)?;
+    maps.table.insert(&7, &70)?;
+    maps.table.as_map().pin(map)?;
+    let _links = [
+        progs.on_exec.attach_to("sched", "sched_process_exec", 0)?,
+        progs.on_raw_exec.attach_to("sched_process_exec", 0)?,
+        progs.look_up.attach_to(File::open("/proc/self/ns/net")?)?,
+        progs.classify.attach_to("lo", Direction::Ingress)?,
+        progs.classify.attach_filter("lo", Direction::Egress, Rank::default())?,
+        progs.receive.attach_to(maps.sockets.as_map())?,
+        progs.send.attach_to(maps.sockets.as_map())?,
+    ];
+    let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
+    let _filter = has("hooks::a_hook_of_netfilter").then(|| progs.filter.attach_to(hook)).transpose()?;
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    progs.take.attach_to(&socket)?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let (client, server) = (TcpStream::connect(listener.local_addr()?)?, listener.accept()?.0);
+    maps.sockets.insert(&1, &client)?;
+    maps.sockets.insert(&2, &server)?;
+    let _walk = progs.list.walk_map(maps.table.as_map())?;
+
+    let others = programs::open()?.load()?;
+    let progs = others.progs()?;
+    let _links = [
+        progs.drop_none.attach_to("lo", XdpMode::Generic)?,
+        progs.on_call.attach_to("/proc/self/exe", &PROBED, Some(this), 0)?,
+        progs.list.attach()?,
+    ];
+    let sampling = Sampling { pid: Some(this), ..Sampling::cpu_clock(Every::Frequency(1000)) };
+    let _samples = progs.on_sample.attach_to(&sampling)?;
+
+    let tables = has("links::tables_are_replaced").then(|| tables::open()?.load()).transpose()?;
+    let _table = tables.as_ref().map(|skel| skel.maps()?.first.attach()).transpose()?;
+    println!("attached");
+    io::stdin().read_exact(&mut [0])?;
+    Ok(())
+}
