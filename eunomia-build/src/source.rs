@@ -8,6 +8,7 @@ use std::{
 };
 
 use libbpf_cargo::SkeletonBuilder;
+use libbpf_rs::libbpf_sys;
 
 use crate::{Error, files};
 
@@ -29,8 +30,10 @@ impl Source {
     pub(crate) fn compile(&self) -> Result<Compiled, Error> {
         let dir = TempDir::new()?;
         let (object, deps) = (dir.0.join("object.o"), dir.0.join("object.d"));
+        let headers = dir.0.join("libbpf");
+        unpack_headers(&headers)?;
         let mut builder = SkeletonBuilder::new();
-        builder.source(&self.path).obj(&object).clang_args(self.all_args(&deps));
+        builder.source(&self.path).obj(&object).clang_args(self.all_args(&headers, &deps));
         if let Some(clang) = &self.clang {
             builder.clang(clang);
         }
@@ -44,25 +47,37 @@ impl Source {
             }
         })?;
         let mut depends_on = vec![self.path.clone()];
-        depends_on.extend(dependencies(&String::from_utf8_lossy(&files::read(&deps)?)));
+        let included = dependencies(&String::from_utf8_lossy(&files::read(&deps)?));
+        // libbpf's own headers go with us.
+        depends_on.extend(included.into_iter().filter(|file| !file.starts_with(&headers)));
         Ok(Compiled { object: files::read(&object)?, depends_on })
     }
 
-    fn all_args(&self, deps: &Path) -> Vec<OsString> {
+    fn all_args(&self, headers: &Path, deps: &Path) -> Vec<OsString> {
         let mut args = self.args.clone();
         // Linux headers include <asm/types.h>, which Debian keeps in a folder that clang leaves out for the target bpf.
         let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.to_owned());
         args.extend(["-idirafter".into(), format!("/usr/include/{arch}-linux-gnu").into()]);
         // Paths of this machine must not get into BTF line information: equal sources give equal objects.
-        if let Ok(here) = env::current_dir() {
+        let map = |path: &Path, to: &str| {
             let mut map = OsString::from("-ffile-prefix-map=");
-            map.push(here);
-            map.push("=.");
-            args.push(map);
-        }
+            map.push(path);
+            map.push(to);
+            map
+        };
+        args.extend(env::current_dir().ok().map(|here| map(&here, "=.")));
+        args.extend(["-I".into(), headers.into(), map(headers, "=libbpf")]);
         args.extend(["-MD".into(), "-MF".into(), deps.into()]);
         args
     }
+}
+
+/// Writes the headers of libbpf to `folder/bpf`. libbpf-cargo does so too, in a folder whose name nobody knows before.
+fn unpack_headers(folder: &Path) -> Result<(), Error> {
+    let folder = folder.join("bpf");
+    let write = |path: PathBuf, result: std::io::Result<()>| result.map_err(|source| Error::File { tried: "write", path, source });
+    write(folder.clone(), fs::create_dir_all(&folder))?;
+    libbpf_sys::API_HEADERS.iter().try_for_each(|(name, text)| write(folder.join(name), fs::write(folder.join(name), text)))
 }
 
 /// The files of a dependency list as make reads it: `target: a b \` and so on, spaces in names behind a backslash.
@@ -82,7 +97,6 @@ fn dependencies(text: &str) -> Vec<PathBuf> {
             c => name.push(c),
         }
     }
-    // libbpf's own headers are unpacked into a temporary folder that is gone by now.
     files.retain(|file| file.exists());
     files
 }

@@ -71,7 +71,7 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
-/// Thousands a second interrupt every wait and every call: nothing is lost, and limits of time hold.
+/// They interrupt every wait and every call, thousands a second: nothing is lost, and limits of time hold.
 pub(crate) fn a_storm_of_signals() -> Outcome {
     extern "C" fn ignore(_: libc::c_int) {}
     // SAFETY: the handler does nothing, so it may interrupt anything.
@@ -85,7 +85,7 @@ pub(crate) fn a_storm_of_signals() -> Outcome {
         let done = AtomicBool::new(false);
         thread::scope(|scope| -> Outcome {
             let storm = scope.spawn(|| {
-                let (mut signals, start) = (0, Instant::now());
+                let mut signals = 0;
                 while !done.load(Ordering::Relaxed) {
                     // SAFETY: the thread waits for this one before it ends.
                     unsafe { libc::pthread_kill(reader, libc::SIGUSR1) };
@@ -95,7 +95,7 @@ pub(crate) fn a_storm_of_signals() -> Outcome {
                         hint::spin_loop();
                     }
                 }
-                f64::from(signals) / start.elapsed().as_secs_f64()
+                signals
             });
             let read = || -> Outcome {
                 let limit = Duration::from_millis(200);
@@ -121,8 +121,9 @@ pub(crate) fn a_storm_of_signals() -> Outcome {
             };
             let result = read();
             done.store(true, Ordering::Relaxed);
-            let rate = storm.join().unwrap();
-            assert!(rate > 2000.0, "{rate} signals a second");
+            let signals = storm.join().unwrap();
+            // Tens of thousands, but where the machine has much else to do.
+            assert!(signals > 500, "{signals} signals");
             result
         })?;
     }
