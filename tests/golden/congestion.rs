@@ -18,6 +18,94 @@ pub mod congestion {
     );
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
+    /// The C types that events, maps and variables are made of.
+    pub mod types {
+        ::eunomia_runtime::plain! {
+            /// `struct tcp_congestion_ops`, 40 bytes
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct TcpCongestionOps {
+                /// `void (*ssthresh)()`, offset 0, 8 bytes
+                pub ssthresh: ::eunomia_runtime::sample::KernelPtr,
+                /// `void (*cong_avoid)()`, offset 8, 8 bytes
+                pub cong_avoid: ::eunomia_runtime::sample::KernelPtr,
+                /// `void (*undo_cwnd)()`, offset 16, 8 bytes
+                pub undo_cwnd: ::eunomia_runtime::sample::KernelPtr,
+                /// `char name[16]`, offset 24, 16 bytes
+                pub name: ::eunomia_runtime::sample::CharArray<16>,
+            }
+        }
+        const _: () = ::eunomia_runtime::__private::layout(
+            ["size", "alignment", "ssthresh", "cong_avoid", "undo_cwnd", "name"],
+            [
+                ::core::mem::size_of::<TcpCongestionOps>(),
+                ::core::mem::align_of::<TcpCongestionOps>(),
+                ::core::mem::offset_of!(TcpCongestionOps, ssthresh),
+                ::core::mem::offset_of!(TcpCongestionOps, cong_avoid),
+                ::core::mem::offset_of!(TcpCongestionOps, undo_cwnd),
+                ::core::mem::offset_of!(TcpCongestionOps, name),
+            ],
+            [40, 8, 0, 8, 16, 24],
+        );
+        impl ::eunomia_runtime::sample::Event for TcpCongestionOps {
+            const C_NAME: &'static str = "struct tcp_congestion_ops";
+        }
+        impl ::core::default::Default for TcpCongestionOps {
+            fn default() -> Self {
+                ::eunomia_runtime::sample::Plain::zeroed()
+            }
+        }
+        impl ::eunomia_runtime::__private::Fielded for TcpCongestionOps {
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                to.field("ssthresh", &self.ssthresh)
+                    .field("cong_avoid", &self.cong_avoid)
+                    .field("undo_cwnd", &self.undo_cwnd)
+                    .field("name", &self.name);
+            }
+        }
+        impl ::core::fmt::Debug for TcpCongestionOps {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("TcpCongestionOps", self, f)
+            }
+        }
+        impl ::core::fmt::Display for TcpCongestionOps {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::line(self, f)
+            }
+        }
+        impl ::eunomia_runtime::sample::Line for TcpCongestionOps {
+            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::braced(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl ::eunomia_runtime::__private::serde::Serialize for TcpCongestionOps {
+                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::Record::new(
+                            serializer,
+                            "TcpCongestionOps",
+                            4usize,
+                        )?
+                        .field("ssthresh", &self.ssthresh)?
+                        .field("cong_avoid", &self.cong_avoid)?
+                        .field("undo_cwnd", &self.undo_cwnd)?
+                        .field("name", &self.name)?
+                        .end()
+                }
+            }
+            impl ::eunomia_runtime::__private::Serial for TcpCongestionOps {
+                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
+                }
+            }
+        }
+    }
     /// What the command line can set; by default as the skeleton says.
     #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
@@ -112,6 +200,12 @@ pub mod congestion {
                     object: &mut self.object,
                 }
             }
+            /// The tables of functions (struct_ops), to set their members before loading.
+            pub fn tables(&mut self) -> OpenTables<'_> {
+                OpenTables {
+                    object: &mut self.object,
+                }
+            }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.object
@@ -200,6 +294,18 @@ pub mod congestion {
                 ::core::result::Result::Ok(Self {
                     steady: loaded.struct_ops("steady")?,
                 })
+            }
+        }
+        /// The tables of functions before they are loaded.
+        pub struct OpenTables<'a> {
+            object: &'a mut ::eunomia_runtime::bpf::Open,
+        }
+        impl OpenTables<'_> {
+            /// `struct tcp_congestion_ops steady`
+            pub fn steady(
+                &mut self,
+            ) -> ::eunomia_runtime::bpf::OpenTable<'_, types::TcpCongestionOps> {
+                ::eunomia_runtime::bpf::OpenTable::new(self.object, "steady")
             }
         }
         /// The programs before they are loaded.

@@ -180,6 +180,8 @@ const TESTS: &[Test] = &[
     ("hooks::a_walk_over_a_map", hooks::a_walk_over_a_map),
     ("hooks::a_program_that_is_only_run", hooks::a_program_that_is_only_run),
     ("hooks::a_table_of_the_kernels_functions", hooks::a_table_of_the_kernels_functions),
+    ("hooks::members_of_a_table", hooks::members_of_a_table),
+    ("hooks::a_table_that_is_asked_for", hooks::a_table_that_is_asked_for),
     ("hooks::targets_that_are_set_while_open", hooks::targets_that_are_set_while_open),
     ("links::pinned_links_are_opened_again", links::pinned_links_are_opened_again),
     ("links::a_pinned_probe_goes_on", links::a_pinned_probe_goes_on),

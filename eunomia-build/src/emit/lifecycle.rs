@@ -2,7 +2,7 @@ use eunomia_runtime::object::Hook;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 
-use super::{args, doc::Doc};
+use super::{args, doc::Doc, tables};
 use crate::{module::Module, types::literal};
 
 /// `open`, `Open`, `Loaded` and `Attached`.
@@ -58,6 +58,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let open_args = args::open(module);
     let loaded_sections = loaded_sections(module);
     let (open_progs, progs) = programs(module);
+    let open_tables = tables::emit(module).1;
     let maps = maps(module);
     let (export, deliver) = delivery(module);
     let stats = stats(module);
@@ -98,6 +99,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             #open_sections
             #open_args
             #open_progs
+            #open_tables
 
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {

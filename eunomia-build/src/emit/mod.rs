@@ -12,6 +12,7 @@ mod programs;
 mod recording;
 mod sections;
 mod structure;
+mod tables;
 mod types;
 
 use proc_macro2::{Ident, TokenStream};
@@ -30,10 +31,16 @@ pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenS
     let types = types::emit(module);
     let (exports, recording) = (exports::emit(module), recording::emit(module));
     let args = args::emit(module);
-    let lifecycle: TokenStream =
-        [lifecycle::emit(module), sections::emit(module), maps::emit(module), programs::emit(module), exports::stats(module)]
-            .into_iter()
-            .collect();
+    let lifecycle: TokenStream = [
+        lifecycle::emit(module),
+        sections::emit(module),
+        maps::emit(module),
+        tables::emit(module).0,
+        programs::emit(module),
+        exports::stats(module),
+    ]
+    .into_iter()
+    .collect();
     quote! {
         #title
         #[allow(

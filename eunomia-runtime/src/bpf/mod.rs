@@ -14,6 +14,7 @@ mod map;
 mod map_setup;
 pub(crate) mod messages;
 mod open;
+mod open_table;
 mod pin;
 pub(crate) mod preflight;
 mod program;
@@ -44,6 +45,7 @@ pub use map::{
     Storage, StructOps, UserRingBuffer,
 };
 pub use open::{Dropped, Open, OpenProgram, Sample, Spec};
+pub use open_table::OpenTable;
 pub use preflight::{Check, Preflight, preflight};
 pub use program::{Program, TestRun};
 pub use section::{Access, ReadOnly, ReadWrite, Section, SizedSection, Variable};

@@ -101,7 +101,10 @@ pub(super) fn read(layouts: &Layouts) -> Vec<MapDef> {
     });
     // libbpf makes a map of each variable of these sections (`init_struct_ops_maps`); `?` keeps it from being loaded.
     let tables = |section: &str| matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
-    let tables = variables(layouts, tables).map(|(name, _)| MapDef { kind: MapKind::STRUCT_OPS, max_entries: 1, ..empty(name) });
+    let tables = variables(layouts, tables).map(|(name, ty)| {
+        let value_size = u32::try_from(layouts.layout(ty).size).unwrap_or(u32::MAX);
+        MapDef { kind: MapKind::STRUCT_OPS, value: Some(ty), value_size, max_entries: 1, ..empty(name) }
+    });
     maps.chain(tables).collect()
 }
 

@@ -32,6 +32,16 @@ impl SectionMap {
         NonNull::new(map).map(Self::Own)
     }
 
+    /// The map that is a table of functions (struct_ops).
+    pub(in crate::bpf) fn table(object: NonNull<libbpf_sys::bpf_object>, name: &str) -> Option<Self> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: the object is alive, as its owner's borrow shows, and the name ends with a NUL.
+        let map = NonNull::new(unsafe { libbpf_sys::bpf_object__find_map_by_name(object.as_ptr(), name.as_ptr()) })?;
+        // SAFETY: the map is that of a live object.
+        let ty = unsafe { libbpf_sys::bpf_map__type(map.as_ptr()) };
+        (ty == libbpf_sys::BPF_MAP_TYPE_STRUCT_OPS).then_some(Self::Own(map))
+    }
+
     fn as_ptr(self) -> *mut libbpf_sys::bpf_map {
         let (Self::Own(map) | Self::Arena(map)) = self;
         map.as_ptr()

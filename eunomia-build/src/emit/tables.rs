@@ -1,0 +1,43 @@
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::doc::Doc;
+use crate::module::Module;
+
+/// `OpenTables`: a handle for each table of functions (struct_ops) before loading, and the method that returns them.
+pub(super) fn emit(module: &Module<'_>) -> (TokenStream, Option<TokenStream>) {
+    let tables = module.maps.iter().filter_map(|map| Some((map, map.table?)));
+    let methods: TokenStream = tables
+        .map(|(map, ty)| {
+            let (field, name) = (&map.field, &map.def.name);
+            let doc = Doc(format!("`{}`", module.checked.layouts.c_declaration(name, ty)));
+            let ty = module.types.rust(ty, &quote!(types::));
+            quote! {
+                #doc
+                pub fn #field(&mut self) -> ::eunomia_runtime::bpf::OpenTable<'_, #ty> {
+                    ::eunomia_runtime::bpf::OpenTable::new(self.object, #name)
+                }
+            }
+        })
+        .collect();
+    if methods.is_empty() {
+        return (TokenStream::new(), None);
+    }
+    let item = quote! {
+        /// The tables of functions before they are loaded.
+        pub struct OpenTables<'a> {
+            object: &'a mut ::eunomia_runtime::bpf::Open,
+        }
+
+        impl OpenTables<'_> {
+            #methods
+        }
+    };
+    let method = quote! {
+        /// The tables of functions (struct_ops), to set their members before loading.
+        pub fn tables(&mut self) -> OpenTables<'_> {
+            OpenTables { object: &mut self.object }
+        }
+    };
+    (item, Some(method))
+}

@@ -1,0 +1,55 @@
+use std::marker::PhantomData;
+
+use libbpf_rs::AsRawLibbpf as _;
+
+use super::{Open, ReadWrite, Section, Variable, section::SectionMap};
+use crate::{Error, Result};
+
+/// A table of the kernel's functions (struct_ops) of an object that is not yet loaded: `T` is the struct that it is made of.
+#[derive(Debug)]
+pub struct OpenTable<'a, T> {
+    object: &'a mut Open,
+    name: &'static str,
+    ty: PhantomData<fn() -> T>,
+}
+
+impl<'a, T> OpenTable<'a, T> {
+    #[doc(hidden)]
+    pub fn new(object: &'a mut Open, name: &'static str) -> Self {
+        Self { object, name, ty: PhantomData }
+    }
+
+    /// Its members as they will be given to the kernel. Pointers to functions are numbers here by which libbpf knows the programs: one
+    /// that is set to null leaves its program out, any other change of them is refused when the object is loaded.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where it is no table of so many bytes.
+    pub fn members(&mut self) -> Result<Variable<'_, T, ReadWrite>> {
+        self.object.table(self.name)
+    }
+
+    /// Whether the table is made when the object is loaded; on by default, but for those of `SEC("?.struct_ops")` and
+    /// `SEC("?.struct_ops.link")`. The programs of tables that are not made are not loaded.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the object has no such map.
+    pub fn set_autocreate(&mut self, on: bool) -> Result<()> {
+        self.object.set_autocreate(self.name, on)
+    }
+}
+
+impl Open {
+    /// The members of a table of the kernel's functions (struct_ops), as [`OpenTable::members`].
+    ///
+    /// # Errors
+    /// As [`OpenTable::members`].
+    pub fn table<T>(&mut self, name: &str) -> Result<Variable<'_, T, ReadWrite>> {
+        self.find_map(name)?;
+        let storage = SectionMap::table(self.object.as_libbpf_object(), name).and_then(SectionMap::open);
+        let section: Section<'_, ReadWrite> = storage.map(Section::new).ok_or_else(|| Error::Value {
+            name: format!("map `{name}`"),
+            why: "it is no table of functions (BPF_MAP_TYPE_STRUCT_OPS)".to_owned(),
+        })?;
+        section.named(name, 0)
+    }
+}
