@@ -101,7 +101,7 @@ extern "C" fn eunomia_live_probed(number: u64) -> u64 {
     std::hint::black_box(number)
 }
 
-const PROBED: ProbePoint<'static> = ProbePoint::Function("eunomia_live_probed");
+pub(crate) const PROBED: ProbePoint<'static> = ProbePoint::Function("eunomia_live_probed");
 
 pub(crate) fn cookies_reach_programs() -> Outcome {
     let skel = programs::open()?.load()?;
