@@ -92,6 +92,13 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
+    /// With another hint, where there is one and the kernel refused for lack of permission.
+    #[cfg(feature = "load")]
+    pub(crate) fn without(self, hint: impl FnOnce() -> Option<String>) -> Self {
+        let denied = matches!(&self, Self::Kernel(refusal) if matches!(refusal.source.raw_os_error(), Some(libc::EPERM | libc::EACCES)));
+        if denied { self.with_hint(hint) } else { self }
+    }
+
     /// With another hint, where there is one and the kernel refused.
     #[cfg(feature = "load")]
     pub(crate) fn with_hint(self, hint: impl FnOnce() -> Option<String>) -> Self {

@@ -3,7 +3,13 @@ use std::ffi::CStr;
 use std::{fmt, io};
 
 #[cfg(feature = "load")]
-use crate::Error;
+use crate::{
+    Error,
+    bpf::{
+        mount::{OF_PINS, OF_TRACEPOINTS},
+        privilege::{Need, lacking},
+    },
+};
 
 /// A refusal of the kernel or of libbpf.
 #[derive(Debug)]
@@ -36,7 +42,7 @@ impl Refusal {
     /// Adds a hint where the cause is known.
     pub(crate) fn new(tried: String, source: io::Error, messages: String, verifier_log: Option<String>) -> Self {
         let source = named(source);
-        let hint = hint(&source, &messages, verifier_log.is_some()).map(str::to_owned);
+        let hint = hint(&source, &messages, verifier_log.is_some());
         Self { tried, source, messages, verifier_log, hint }
     }
 }
@@ -67,29 +73,44 @@ fn named(error: io::Error) -> io::Error {
 }
 
 #[cfg(feature = "load")]
-fn hint(source: &io::Error, messages: &str, verified: bool) -> Option<&'static str> {
+fn hint(source: &io::Error, messages: &str, verified: bool) -> Option<String> {
     let code = source.raw_os_error();
     if messages.contains("failed to find valid kernel BTF") || messages.contains("failed to load BTF from") {
-        Some("the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF, which distributions set since 2021")
+        let why = "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF, which distributions set since 2021. \
+                   Else give it a file with the BTF of this very kernel: `open_for`, the environment variable BTF_FILE_PATH or, of the \
+                   command, `--btf`";
+        Some(why.to_owned())
     } else if messages.contains("user context value is not supported") {
-        Some("cookies of probes and tracepoints came with Linux 5.15")
+        Some("cookies of probes and tracepoints came with Linux 5.15".to_owned())
     } else if messages.contains("tracefs") || (messages.contains("tracepoint") && code == Some(libc::ENOENT)) {
-        Some(
-            "the tracepoint is not on this kernel, or tracefs is not mounted: \
-             `mount -t tracefs tracefs /sys/kernel/tracing`, then look below /sys/kernel/tracing/events",
-        )
+        Some(no_tracepoint())
+    } else if messages.contains("is not on BPF FS") {
+        Some(OF_PINS.absent())
+    } else if messages.contains("BPF token from") {
+        let why = "LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates (mounted with delegate_cmds=any and its kin) to the user namespace \
+                   of this process, on Linux 6.9 or later; unset it, or leave it empty, to go without a token";
+        Some(why.to_owned())
     } else if messages.contains("Permission denied") && messages.contains("RLIMIT_MEMLOCK") || code == Some(libc::ENOMEM) {
-        Some("on kernels before 5.11 BPF memory counts against RLIMIT_MEMLOCK: raise it with `ulimit -l unlimited`")
+        Some("on kernels before 5.11 BPF memory counts against RLIMIT_MEMLOCK: raise it with `ulimit -l unlimited`".to_owned())
     } else {
         match code? {
-            libc::EPERM => Some(
-                "BPF needs root, or CAP_BPF with CAP_PERFMON (tracing) and CAP_NET_ADMIN (networking); a locked-down kernel refuses \
-                 some programs even then. `eunomia doctor`, or `eunomia_runtime::preflight()`, tells what is missing here",
-            ),
-            libc::EACCES if verified => Some("the verifier's log ends with the instruction that it refused"),
-            libc::EOPNOTSUPP => Some("this kernel or libbpf does not support what the object asks for"),
+            libc::EPERM => lacking(&[Need::any()]).or_else(|| {
+                let why = "this process has the capabilities: a security module, or the seccomp profile of a container, may forbid it all the \
+                           same. `eunomia doctor`, or `eunomia_runtime::preflight()`, tells what works here";
+                Some(why.to_owned())
+            }),
+            libc::EACCES if verified => Some("the verifier's log ends with the instruction that it refused".to_owned()),
+            libc::EOPNOTSUPP => Some("this kernel or libbpf does not support what the object asks for".to_owned()),
             _ => None,
         }
+    }
+}
+
+#[cfg(feature = "load")]
+fn no_tracepoint() -> String {
+    match OF_TRACEPOINTS.mounted() {
+        Some(place) => format!("the tracepoint is not on this kernel; those that are stand below {}/events", place.display()),
+        None => format!("tracefs is not mounted, which tells the numbers of tracepoints: {}", OF_TRACEPOINTS.remedy()),
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    env,
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Read as _},
+    io,
     net::{TcpListener, TcpStream, UdpSocket},
-    process::{Command, ExitCode, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -17,14 +15,12 @@ use libbpf_rs::{MapCore as _, MapFlags, MapHandle, libbpf_sys};
 
 use super::{
     Outcome,
+    child::{Other, answer, wait},
     hooks::{Group, known_controls, runs},
     needs::Machine,
     pins::Pin,
     programs::{PROBED, raise_lo},
 };
-
-/// With it in its environment, this program is the one that is killed. It names the cgroup, and where the link and the map are pinned.
-const CHILD: &str = "EUNOMIA_LIVE_CHILD";
 
 /// Numbers of programs, links and maps.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,16 +76,13 @@ pub(crate) fn nothing_is_left_of_a_killed_process() -> Outcome {
     let (group, link, map) = (Group::new("killed")?, Pin::new("killed-link"), Pin::new("killed-map"));
     let told = format!("{}:{}:{}", group.0, link.0.display(), map.0.display());
     // Where this test fails before it kills the child, that reads the end of its input.
-    let mut child = Command::new(env::current_exe()?).env(CHILD, told).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let mut said = String::new();
-    BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut said)?;
-    assert_eq!(said, "attached\n");
+    let mut child = Other::start(&format!("killed {told}"), [])?;
+    assert_eq!(child.next()?, Some(("attached".to_owned(), "ok".to_owned())));
     let ids = Ids::of(child.id())?;
     assert_eq!(ids, ids.left());
     let [programs, links, _] = ids.0.each_ref().map(BTreeSet::len);
     assert!(programs > 15 && links >= 5, "{ids:?}");
     child.kill()?;
-    child.wait()?;
 
     // The pinned link, its program and the variables and constants of that, and the pinned map.
     let left = ids.wait_for([1, 1, 3])?;
@@ -122,17 +115,8 @@ pub(crate) fn nothing_is_left_of_a_killed_process() -> Outcome {
     Ok(())
 }
 
-/// What `main` does in the child.
-pub(crate) fn child() -> Option<ExitCode> {
-    let told = env::var(CHILD).ok()?;
-    if let Err(error) = attach_everything(&told) {
-        println!("{error:?}");
-    }
-    Some(ExitCode::FAILURE)
-}
-
 /// Attaches programs of many kinds to this process, to a network namespace of its own and to the cgroup, and waits for the end.
-fn attach_everything(told: &str) -> Outcome {
+pub(crate) fn attach_everything(told: &str) -> Outcome {
     let [group, link, map] = told.split(':').collect::<Vec<_>>()[..] else { return Err("told too little".into()) };
     // SAFETY: the call takes no pointers and changes this thread alone, which is the only one.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
@@ -180,7 +164,6 @@ fn attach_everything(told: &str) -> Outcome {
 
     let tables = has("links::tables_are_replaced").then(|| tables::open()?.load()).transpose()?;
     let _table = tables.as_ref().map(|skel| skel.maps()?.first.attach()).transpose()?;
-    println!("attached");
-    io::stdin().read_exact(&mut [0])?;
-    Ok(())
+    answer("attached", "ok");
+    wait()
 }

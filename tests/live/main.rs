@@ -10,6 +10,7 @@ mod args;
 mod bootstrap;
 mod btf_cache;
 mod callbacks;
+mod child;
 mod columns;
 mod command;
 mod commands;
@@ -22,9 +23,11 @@ mod hooks;
 mod killed;
 mod links;
 mod maps;
+mod missing;
 mod needs;
 mod perf;
 mod pins;
+mod privileges;
 mod programs;
 mod readers;
 mod recording;
@@ -72,6 +75,7 @@ const TESTS: &[Test] = &[
     ("pins::maps_are_pinned_and_found_again", pins::maps_are_pinned_and_found_again),
     ("pins::a_map_of_another_object_is_used", pins::a_map_of_another_object_is_used),
     ("pins::programs_are_pinned", pins::programs_are_pinned),
+    ("pins::two_processes_share_a_map", pins::two_processes_share_a_map),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
     ("variables::values_of_the_kernels_configuration", variables::values_of_the_kernels_configuration),
     ("variables::updates_are_seen_by_programs", variables::updates_are_seen_by_programs),
@@ -207,6 +211,18 @@ const TESTS: &[Test] = &[
     ("doctor::a_file_of_btf", doctor::a_file_of_btf),
     ("doctor::what_no_kernel_has", doctor::what_no_kernel_has),
     ("doctor::relocations_resolve_as_in_libbpf", doctor::relocations_resolve_as_in_libbpf),
+    ("privileges::a_user_with_nothing", privileges::a_user_with_nothing),
+    ("privileges::users_with_some", privileges::users_with_some),
+    ("privileges::a_user_who_reads_tracefs", privileges::a_user_who_reads_tracefs),
+    ("privileges::root_without_sys_admin", privileges::root_without_sys_admin),
+    ("privileges::a_machine_that_is_set_up_for_users", privileges::a_machine_that_is_set_up_for_users),
+    ("privileges::a_user_namespace", privileges::a_user_namespace),
+    ("privileges::a_token", privileges::a_token),
+    ("privileges::a_place_without_token", privileges::a_place_without_token),
+    ("missing::modules_of_filters", missing::modules_of_filters),
+    ("missing::types_of_the_kernel", missing::types_of_the_kernel),
+    ("missing::file_systems", missing::file_systems),
+    ("missing::memory_that_may_be_locked", missing::memory_that_may_be_locked),
     ("errors::the_verifiers_log_is_in_the_error", errors::the_verifiers_log_is_in_the_error),
     ("errors::names_that_are_no_text", errors::names_that_are_no_text),
     ("errors::others_hear_libbpf_too", errors::others_hear_libbpf_too),
@@ -215,6 +231,8 @@ const TESTS: &[Test] = &[
     ("errors::what_would_reach_wrong_memory", errors::what_would_reach_wrong_memory),
     ("errors::an_arena_that_is_too_small", errors::an_arena_that_is_too_small),
     ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
+    // What it does cannot be undone.
+    ("privileges::a_kernel_that_is_locked_down", privileges::a_kernel_that_is_locked_down),
 ];
 
 /// The errno of a refusal.
@@ -230,9 +248,26 @@ fn rounds(all: u64) -> u64 {
     if eunomia_vm::kernel().is_some() { all.div_ceil(5) } else { all }
 }
 
+/// What this program does as another process, for the tests that need one.
+const PARTS: &[child::Part] = &[
+    ("user", privileges::as_user),
+    ("root-without", privileges::as_root_without),
+    ("namespace", privileges::in_user_namespace),
+    ("tokenless", privileges::tokenless),
+    ("locked", privileges::locked),
+    ("typeless", missing::typeless),
+    ("unmounted", missing::unmounted),
+    ("unmounted-command", missing::unmounted_command),
+    ("debugfs", missing::below_debugfs),
+    ("memlock", missing::memlock),
+    ("memlock-of-root", missing::memlock_of_root),
+    ("pinned", pins::another_process),
+    ("killed", killed::attach_everything),
+];
+
 fn main() -> ExitCode {
-    if let Some(exit) = killed::child() {
-        return exit;
+    if let Some(ended) = child::part(PARTS) {
+        return ended;
     }
     match Kernel::requested() {
         Ok(kernels) if kernels.is_empty() => here(),

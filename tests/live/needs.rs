@@ -47,6 +47,12 @@ const NEEDS: &[(&str, Need)] = &[
     ("hooks::many_functions_of_this_program", Linux(6, 6, "probes of many functions")),
     ("links::a_pinned_probe_goes_on", Linux(5, 15, "links of perf events")),
     ("links::tables_are_replaced", Linux(6, 4, "links of struct_ops")),
+    ("missing::modules_of_filters", Matrix("removes modules of the kernel")),
+    ("missing::types_of_the_kernel", Matrix("hides what the kernel shows")),
+    ("missing::file_systems", Matrix("unmounts file systems")),
+    ("privileges::a_kernel_that_is_locked_down", Matrix("locks the kernel down")),
+    ("privileges::a_machine_that_is_set_up_for_users", Matrix("changes settings of the kernel")),
+    ("privileges::a_token", Linux(6, 9, "BPF tokens")),
     ("hooks::a_program_that_is_only_run", Linux(5, 14, "programs that are system calls")),
 ];
 

@@ -4,7 +4,11 @@ use std::{fs, os::fd::AsFd as _, path::PathBuf};
 
 use eunomia_tests::built::maps::{self, types::Cell};
 
-use super::{Outcome, errno};
+use super::{
+    Outcome,
+    child::{self, Other, answer},
+    errno,
+};
 
 /// A name in the BPF file system, removed behind the test.
 pub(crate) struct Pin(pub(crate) PathBuf);
@@ -46,8 +50,15 @@ pub(crate) fn maps_are_pinned_and_found_again() -> Outcome {
     open.object().set_pin_path("hash", &other.0)?;
     let unlike = open.load().unwrap_err();
     assert_eq!(errno(&unlike), Some(libc::EINVAL), "{unlike}");
+    let differs = format!(
+        "hint: the map that is pinned to {} is not like `hash` of this object: its type is Array there and Hash here, its entries are 3 there \
+         and 1000 here. Remove the file, where nobody needs that map any more, or name another path",
+        other.0.display()
+    );
+    assert!(unlike.to_string().ends_with(&differs), "{unlike}");
     let elsewhere = skel.object().map("array")?.pin("/tmp/eunomia-pin").unwrap_err();
     assert_eq!(errno(&elsewhere), Some(libc::EPERM), "{elsewhere}");
+    assert!(elsewhere.to_string().contains("hint: the path is in no file system of type bpf; there is one at /sys/fs/bpf"), "{elsewhere}");
     Ok(())
 }
 
@@ -76,5 +87,43 @@ pub(crate) fn programs_are_pinned() -> Outcome {
     skel.progs()?.run.pin(&pin.0)?;
     drop(skel);
     assert!(pin.0.exists());
+    Ok(())
+}
+
+/// Another process writes what this one reads, and reads what this one writes, also when this one has loaded its object anew.
+pub(crate) fn two_processes_share_a_map() -> Outcome {
+    let pin = Pin::new("shared");
+    let path = pin.0.to_str().ok_or("it has a plain name")?;
+    let first = shared(path)?;
+    first.maps()?.hash.insert(&1, &cell(10))?;
+    let mut other = Other::start(&format!("pinned {path}"), [])?;
+    assert_eq!(other.next()?, Some(("read".to_owned(), "10".to_owned())));
+    assert_eq!(first.maps()?.hash.get(&2)?, Some(cell(20)));
+    drop(first);
+    let again = shared(path)?;
+    assert_eq!(again.maps()?.hash.get(&2)?, Some(cell(20)));
+    again.maps()?.hash.insert(&1, &cell(11))?;
+    other.go_on()?;
+    assert_eq!(other.end()?.get("read again").map(String::as_str), Some("11"));
+    assert_eq!(again.maps()?.hash.get(&2)?, Some(cell(21)), "the other process is gone, and what it wrote is there");
+    Ok(())
+}
+
+fn shared(path: &str) -> Result<maps::Loaded, eunomia_runtime::Error> {
+    let mut open = maps::open()?;
+    open.object().set_pin_path("hash", path)?;
+    open.load()
+}
+
+/// The part of the other process.
+pub(crate) fn another_process(path: &str) -> Outcome {
+    let skel = shared(path)?;
+    let hash = skel.maps()?.hash;
+    let read = || hash.get(&1).map(|cell| cell.map_or(0, |cell| cell.id));
+    hash.insert(&2, &cell(20))?;
+    answer("read", read()?);
+    child::wait()?;
+    hash.insert(&2, &cell(21))?;
+    answer("read again", read()?);
     Ok(())
 }

@@ -15,6 +15,7 @@ use super::{
     map::{Claims, Inner, Records},
     messages::refused,
     open::Settings,
+    privilege::no_perf_events,
     section::{Access, SectionMap},
 };
 use crate::{
@@ -268,7 +269,10 @@ fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
             let info = map.info().map_err(|error| refused(format!("ask the kernel about the map `{name}`"), &error, ""))?;
             Ring::new(name, map.as_fd(), map.max_entries(), info.info.map_flags).map(Source::Ring)
         }
-        MapType::PerfEventArray => PerfArray::open(name, map.as_fd(), map.max_entries(), settings.perf).map(Source::Perf),
+        MapType::PerfEventArray => {
+            let opened = PerfArray::open(name, map.as_fd(), map.max_entries(), settings.perf).map(Source::Perf);
+            opened.map_err(|error| error.without(no_perf_events))
+        }
         other => Err(Error::Value { name: name.to_owned(), why: format!("a map of type {other:?} delivers no records") }),
     }
 }

@@ -63,7 +63,8 @@ impl Open {
     /// Uses the map that is pinned to `path`, in a BPF file system, in place of one of this object's own; where there is none, the object's
     /// own is pinned there when it is loaded, and lives on behind it.
     ///
-    /// Where the map there is of another kind or size, loading fails with EINVAL.
+    /// Where the map there is of another kind or size, loading fails with EINVAL and says what differs; with EINVAL also where the path is in
+    /// no BPF file system ([`super::mount::bpffs`]).
     ///
     /// # Errors
     /// [`Error::NotFound`] where the object has no such map.

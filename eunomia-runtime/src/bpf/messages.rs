@@ -142,6 +142,8 @@ fn errno(error: &libbpf_rs::Error) -> io::Error {
 fn split_log(said: &str) -> (String, Option<String>) {
     const BEGIN: &str = "-- BEGIN PROG LOAD LOG --";
     const END: &str = "-- END PROG LOAD LOG --";
+    /// A guess for kernels before 5.11, which libbpf makes on all; the hint knows better.
+    const GUESS: &str = "permission error while running as root; try raising 'ulimit -l'?";
     let mut log = None;
     let mut inside = false;
     let mut messages = String::new();
@@ -151,7 +153,7 @@ fn split_log(said: &str) -> (String, Option<String>) {
             log.get_or_insert_with(String::new);
         } else if line.contains(END) {
             inside = false;
-        } else {
+        } else if !line.contains(GUESS) {
             let text = if inside { log.get_or_insert_with(String::new) } else { &mut messages };
             text.push_str(line.strip_prefix("libbpf: ").unwrap_or(line));
             text.push('\n');

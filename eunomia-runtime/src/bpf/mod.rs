@@ -13,15 +13,20 @@ mod loaded;
 mod map;
 mod map_setup;
 pub(crate) mod messages;
+pub mod mount;
 mod open;
 mod open_table;
 mod pin;
+mod pinned;
 pub(crate) mod preflight;
+pub(crate) mod privilege;
 mod program;
 pub(crate) mod requirement;
 pub(crate) mod running;
 mod section;
+pub(crate) mod token;
 mod typed;
+mod wanted;
 
 use std::{
     ffi::CString,

@@ -12,8 +12,9 @@ use super::{
     Loaded, ReadWrite, Section, SizedSection, StructOps, Target,
     load::load,
     messages::{listen, refused},
-    requirement::Wanted,
+    privilege::{Need, lacking},
     section::SectionMap,
+    wanted::Wanted,
 };
 use crate::{Error, Result, reader::PerfBuffer};
 
@@ -199,8 +200,13 @@ impl Open {
 
     /// Loads maps and programs into the kernel and opens the readers, so that no record is missed once programs are attached.
     ///
+    /// A process in a user namespace does this with a BPF token (kernel 6.9 and later), which is taken from the bpffs on `/sys/fs/bpf` where
+    /// that delegates to the namespace, or from the one that the environment variable `LIBBPF_BPF_TOKEN_PATH` names; where the variable is
+    /// empty no token is taken.
+    ///
     /// # Errors
-    /// [`Error::Kernel`] with the verifier's log where a program was refused. Everything that was loaded before is unloaded.
+    /// [`Error::Kernel`] with the verifier's log where a program was refused, and with the capabilities that this process lacks for its
+    /// programs and maps. Everything that was loaded before is unloaded.
     pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
         // libbpf takes the object, and does not give it back where it cannot be loaded.
@@ -208,7 +214,7 @@ impl Open {
         let (object, said) = listen(|| load(object));
         let (object, facts) = object.map_err(|error| {
             let error = refused(format!("load the BPF object `{}`", settings.name), &error, &said);
-            error.with_hint(|| wanted.lacking(&said))
+            wanted.explain(error, &said)
         })?;
         Loaded::new(object, facts, settings)
     }
@@ -243,7 +249,9 @@ impl OpenProgram<'_> {
         let tried = format!("make `{function}` the target of the program `{}`", self.name().to_string_lossy());
         let program = of.map_or(0, |program| program.as_raw_fd());
         let (set, said) = listen(|| self.0.set_attach_target(program, Some(function.to_owned())));
-        set.map_err(|error| refused(tried, &error, &said))
+        set.map_err(|error| {
+            refused(tried, &error, &said).without(|| lacking(&[Need::by_number("finding the functions of another program")]))
+        })
     }
 
     /// Whether `attach` attaches the program; on by default.

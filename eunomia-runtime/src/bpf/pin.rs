@@ -6,7 +6,7 @@ use std::{
 
 use libbpf_rs::libbpf_sys;
 
-use super::c_string;
+use super::{c_string, mount::OF_PINS};
 use crate::{
     Result,
     refusal::{Refusal, refusal},
@@ -19,7 +19,12 @@ pub(super) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
     let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
     // SAFETY: the path ends with a NUL and lives through the call, as the descriptor does.
     let error = unsafe { libbpf_sys::bpf_obj_pin(fd.as_raw_fd(), name.as_ptr()) };
-    if error < 0 { Err(refusal(tried, io::Error::from_raw_os_error(-error))) } else { Ok(()) }
+    if error == 0 {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let elsewhere = OF_PINS.holds(folder) == Some(false);
+    Err(refusal(tried, io::Error::from_raw_os_error(-error)).with_hint(|| elsewhere.then(|| OF_PINS.absent())))
 }
 
 /// Opens what is pinned to a path.

@@ -15,6 +15,7 @@ use super::{
     link::{Held, Link, alone},
     messages::{listen, refused},
     pin::pin,
+    privilege::{Need, closed_tracefs, lacking, missing, paranoid},
     requirement::of_programs,
 };
 use crate::{Error, Result, refusal::refusal};
@@ -100,7 +101,8 @@ impl<'a, K> Program<'a, K> {
     /// Attaches the program to what its section says.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EOPNOTSUPP with a hint where the section does not say enough.
+    /// [`Error::Kernel`]; EOPNOTSUPP with a hint where the section does not say enough, EPERM or EACCES with one that names what this process
+    /// lacks.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
         let link = if self.section().as_encoded_bytes().starts_with(b"usdt") {
@@ -145,8 +147,11 @@ impl<'a, K> Program<'a, K> {
         link.map(|link| self.held(Held::Libbpf(link))).map_err(|error| self.explain(refused(tried, &error, &said)))
     }
 
-    /// With what the kernel lacks for programs of this section.
+    /// With what the kernel lacks for programs of this section, or this process.
     pub(super) fn explain(&self, error: Error) -> Error {
+        let closed = matches!(&error, Error::Kernel(refusal)
+            if refusal.messages.contains("failed to determine tracepoint") && refusal.source.raw_os_error() == Some(libc::EACCES));
+        let error = error.without(|| if closed { Some(closed_tracefs()) } else { self.forbidden() });
         error.with_hint(|| of_programs(&self.section().to_string_lossy())?.lacking())
     }
 
@@ -164,6 +169,18 @@ impl<'a, K> Program<'a, K> {
     /// What it is of, and lives as long as.
     pub(super) fn object(&self) -> &Arc<Object> {
         self.object
+    }
+
+    /// What keeps this process from attaching the program.
+    fn forbidden(&self) -> Option<String> {
+        let (ty, section) = (self.program.prog_type(), self.section().to_string_lossy());
+        let mechanism = section.split('/').next().unwrap_or_default();
+        let mut needs = vec![Need::of_program(ty)];
+        if matches!(mechanism, "uprobe" | "uretprobe" | "usdt" | "uprobe.s" | "uretprobe.s" | "usdt.s") {
+            needs.push(Need::of_uprobes());
+        }
+        let by_event = matches!(ty, ProgramType::Kprobe | ProgramType::Tracepoint | ProgramType::PerfEvent);
+        missing(&needs).or_else(|| by_event.then(paranoid).flatten()).or_else(|| lacking(&needs))
     }
 
     pub(super) fn held(&self, held: Held) -> Link {

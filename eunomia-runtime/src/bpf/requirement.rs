@@ -1,7 +1,5 @@
 //! What a kernel must have for programs of a section, beyond what every kernel has that this crate is for.
 
-use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, libbpf_sys};
-
 use super::running;
 
 /// A kind of programs or tables that not every kernel has.
@@ -117,37 +115,6 @@ impl Requirement {
         let (path, text) = running::configuration().ok()?;
         let set = text.lines().any(|line| line.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
         (!set).then(|| format!("{} needs {option}, which this kernel was built without ({path})", self.section))
-    }
-}
-
-/// What an object that is to be loaded has of them, by the words that libbpf names it with.
-pub(super) struct Wanted(Vec<(String, &'static Requirement)>);
-
-impl Wanted {
-    pub(super) fn of(object: &OpenObject) -> Self {
-        let programs = object.progs().filter(|program| program.autoload()).filter_map(|program| {
-            let requirement = of_programs(&program.section().to_string_lossy())?;
-            Some((format!("prog '{}'", program.name().to_string_lossy()), requirement))
-        });
-        let tables = object.maps().filter(|map| map.map_type() == MapType::StructOps && map.autocreate()).filter_map(|map| {
-            // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
-            let flags = unsafe { libbpf_sys::bpf_map__map_flags(map.as_libbpf_object().as_ptr()) };
-            // libbpf forgets the section, but for this.
-            let section = if flags & libbpf_sys::BPF_F_LINK == 0 { ".struct_ops" } else { ".struct_ops.link" };
-            Some((format!("map '{}'", map.name().to_string_lossy()), of_tables(section)?))
-        });
-        Self(programs.chain(tables).collect())
-    }
-
-    /// What the kernel lacks, going by what libbpf said of its refusal.
-    pub(super) fn lacking(&self, said: &str) -> Option<String> {
-        let named = self.0.iter().filter(|(name, _)| said.contains(name)).find_map(|(_, requirement)| requirement.lacking());
-        named.or_else(|| {
-            let (_, name) = said.split_once("struct bpf_struct_ops_")?;
-            let (name, _) = name.split_once(" is not found in kernel BTF")?;
-            let known = of_type(name).and_then(Requirement::lacking);
-            Some(known.unwrap_or_else(|| format!("this kernel takes no tables of the type `{name}`")))
-        })
     }
 }
 

@@ -94,6 +94,9 @@ pub(super) struct Live {
     pub(super) limits: Limits,
     #[command(flatten)]
     pub(super) kernel: Kernel,
+    /// Mounts tracefs and bpffs where they are missing
+    #[arg(long)]
+    pub(super) mount: bool,
     /// Says nothing but errors on standard error
     #[arg(short, long)]
     pub(super) quiet: bool,
@@ -285,8 +288,8 @@ Exit codes:
   2  the command line is wrong";
 
 const AFTER_DOCTOR: &str = "\
-Without a file it looks at what every BPF program needs: capabilities, lockdown, the system call, BTF, tracefs. With one, also at what its
-programs need. Nothing stays loaded.
+Without a file it looks at what every BPF program needs: capabilities, lockdown, the system call, BTF, tracefs, perf events. With
+one, also at what its programs need. Nothing stays loaded.
 
 Exit codes:
   0  it can

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Result,
-    bpf::BtfCache,
+    bpf::{BtfCache, mount},
     dynamic::{Attached, Loaded, Open},
     plain::plain,
     reader::Stats,
@@ -24,6 +24,9 @@ use crate::{
 /// Opens a skeleton and sets its variables by its own options.
 pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Failure> {
     let checked = input.document.check()?;
+    if live.mount {
+        [mount::tracefs, mount::bpffs].into_iter().try_for_each(|mount| mount().map(drop))?;
+    }
     let btf = match (input.kernel_btf(live.kernel.btf.as_deref())?, &live.kernel.btf_cache) {
         (None, Some(folder)) => BtfCache::new(folder)?.file(checked.skeleton.object.as_deref().unwrap_or_default())?,
         (btf, _) => btf,

@@ -6,7 +6,7 @@ use libbpf_rs::{ProgramType, libbpf_sys};
 
 use super::{Kernel, Patient, Program, check, list, programs::Support};
 use crate::{
-    bpf::{Check, messages::listen},
+    bpf::{Check, messages::listen, privilege::type_name},
     object::Kind,
 };
 
@@ -99,7 +99,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
                 let callers = list(programs.iter().map(|program| program.name.as_str()));
                 let required = programs.iter().any(|program| program.autoload && !program.asks);
                 let guarded = programs.iter().all(|program| program.asks);
-                let found = format!("this kernel has none for {} programs; called by {callers}", super::programs::type_name(ty));
+                let found = format!("this kernel has none for {} programs; called by {callers}", type_name(ty));
                 let todo = if guarded {
                     "these programs ask the kernel or their constants what to do: where that keeps them from the call they load, else the \
                      verifier refuses them"

@@ -1,6 +1,6 @@
 //! The types of programs and of maps.
 
-use std::{collections::BTreeMap, ffi::CStr, io};
+use std::{collections::BTreeMap, io};
 
 use libbpf_rs::{AsRawLibbpf as _, OpenObject, ProgramType, libbpf_sys};
 
@@ -9,7 +9,9 @@ use crate::{
     bpf::{
         Check,
         messages::listen,
+        privilege::{Need, lacking, type_name},
         requirement::{Requirement, of_tables, of_type},
+        token,
     },
     object::{Kind, MapKind, essential},
 };
@@ -31,17 +33,6 @@ pub(super) enum Support {
     Untold,
 }
 
-/// The name of a type of programs as C has it.
-pub(super) fn type_name(ty: u32) -> String {
-    // SAFETY: the call takes any number and returns null or a text of libbpf's own.
-    let name = unsafe { libbpf_sys::libbpf_bpf_prog_type_str(ty) };
-    if name.is_null() {
-        return "unknown".to_owned();
-    }
-    // SAFETY: the text is a literal that ends with a NUL.
-    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
-}
-
 /// Whether the kernel loads programs of a type.
 pub(super) fn supported(ty: ProgramType) -> Support {
     let ask = || {
@@ -56,7 +47,14 @@ pub(super) fn supported(ty: ProgramType) -> Support {
 fn support((answer, errno): (i32, io::Error)) -> Support {
     match answer {
         1 => Support::Yes,
-        0 if errno.raw_os_error() == Some(libc::EPERM) => Support::Refused,
+        // libbpf asks without the token that it loads objects with.
+        0 if errno.raw_os_error() == Some(libc::EPERM) => {
+            if token::own().is_some() {
+                Support::Untold
+            } else {
+                Support::Refused
+            }
+        }
         0 => Support::No,
         _ => Support::Untold,
     }
@@ -86,7 +84,10 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
                 Support::Refused | Support::No if others => {
                     check::untold(what, format!("libbpf asks with an fentry program, which does not load; programs {names}"), LOAD)
                 }
-                Support::Refused => check::missing(what, required, format!("{REFUSED}; programs {names}"), PERMIT),
+                Support::Refused => {
+                    let todo = lacking(&[Need::of_program(known)]).unwrap_or_else(|| PERMIT.to_owned());
+                    check::missing(what, required, format!("{REFUSED}; programs {names}"), todo)
+                }
                 Support::No => {
                     let todo = "switch these programs off, or run a kernel that was built with their type";
                     check::missing(what, required, format!("this kernel has none; programs {names}"), todo)

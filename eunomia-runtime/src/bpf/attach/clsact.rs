@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use libbpf_rs::{TcAttachPoint, TcHook, TcHookBuilder, libbpf_sys};
+use libbpf_rs::{ErrorKind, TcAttachPoint, TcHook, TcHookBuilder, libbpf_sys};
 
 use super::interface::{Direction, Rank};
 use crate::{
@@ -32,13 +32,16 @@ impl Filter {
             Direction::Egress => libbpf_sys::BPF_TC_EGRESS,
         };
         let mut hook = hook(program, interface, point, rank);
+        let (made, said) = listen(|| hook.create());
+        let mut hook = made.map_err(|error| {
+            refused(tried.clone(), &error, &said).with_hint(|| missing(&error, "sch_ingress", "CONFIG_NET_SCH_INGRESS"))
+        })?;
         let (attached, said) = listen(|| {
-            hook.create()?;
             let mut hook = hook.attach()?;
             let program = hook.query()?;
             Ok(Self { hook, interface, point, program })
         });
-        attached.map_err(|error| refused(tried, &error, &said))
+        attached.map_err(|error| refused(tried, &error, &said).with_hint(|| missing(&error, "cls_bpf", "CONFIG_NET_CLS_BPF")))
     }
 
     /// Puts another program in the place of this one, in one step; `id` is the kernel's number of it.
@@ -63,6 +66,12 @@ impl Filter {
 
 fn hook(program: BorrowedFd<'_>, interface: u32, point: TcAttachPoint, rank: Rank) -> TcHook {
     TcHookBuilder::new(program).ifindex(interface.cast_signed()).handle(rank.handle).priority(rank.priority).hook(point)
+}
+
+/// The kernel says ENOENT where it finds no module for what it is asked for.
+fn missing(error: &libbpf_rs::Error, module: &str, option: &str) -> Option<String> {
+    let why = format!("the kernel's module `{module}` ({option}) is missing: `modprobe {module}`; tcx, of Linux 6.6 and later, needs none");
+    (error.kind() == ErrorKind::NotFound).then_some(why)
 }
 
 impl Drop for Filter {

@@ -13,6 +13,7 @@ use crate::{
     bpf::{
         Link, Program,
         kind::{Cgroup, Netfilter, Netns},
+        mount::OF_CGROUPS,
     },
     refusal::refusal,
 };
@@ -22,12 +23,16 @@ impl Program<'_, Cgroup> {
     /// in those below.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such folder, EBADF where it is no cgroup.
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such folder, EBADF where it is no cgroup: see
+    /// [`mount::cgroup2`](crate::bpf::mount::cgroup2).
     pub fn attach_to(&self, cgroup: impl AsRef<Path>) -> Result<Link> {
         let cgroup = cgroup.as_ref();
         let tried = self.tried(&format!("the cgroup {}", cgroup.display()));
-        let folder = File::open(cgroup).map_err(|error| refusal(tried.clone(), error))?;
-        self.linked(tried, |program| program.attach_cgroup(folder.as_raw_fd()))
+        let none = || OF_CGROUPS.mounted().is_none();
+        let folder = File::open(cgroup).map_err(|error| refusal(tried.clone(), error).with_hint(|| none().then(|| OF_CGROUPS.absent())))?;
+        let elsewhere = || OF_CGROUPS.holds(cgroup) == Some(false);
+        let link = self.linked(tried, |program| program.attach_cgroup(folder.as_raw_fd()));
+        link.map_err(|error| error.with_hint(|| elsewhere().then(|| OF_CGROUPS.absent())))
     }
 }
 

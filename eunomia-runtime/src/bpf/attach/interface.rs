@@ -152,7 +152,8 @@ impl<K> Program<'_, K> {
 
     fn filter(&self, index: u32, called: &str, direction: Direction, rank: Rank) -> Result<Link> {
         let tried = self.tried(&format!("{direction:?} of the interface {called} as a filter"));
-        Filter::attach(tried, self.fd()?, index, direction, rank).map(|filter| self.held(Held::Filter(filter)))
+        let filter = Filter::attach(tried, self.fd()?, index, direction, rank).map_err(|error| self.explain(error))?;
+        Ok(self.held(Held::Filter(filter)))
     }
 }
 

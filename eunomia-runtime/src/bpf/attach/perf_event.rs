@@ -64,7 +64,7 @@ impl Program<'_, PerfEvent> {
             match perf_event::open(attr, any_or(sampling.pid), cpu.cast_signed()) {
                 // CPUs that are possible but offline have no event.
                 Err(error) if error.raw_os_error() == Some(libc::ENODEV) && sampling.cpu.is_none() => {}
-                Err(error) => return Err(refusal(tried, error)),
+                Err(error) => return Err(self.explain(refusal(tried, error))),
                 Ok(event) => {
                     links.0.push(self.linked(tried, |program| program.attach_perf_event(event.as_raw_fd()))?);
                     // The link closes it from now on.

@@ -56,7 +56,8 @@ impl Program<'_, Tracepoint> {
     /// `bpf_get_attach_cookie` (kernel 5.15 and later where it is not 0).
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such tracepoint, or tracefs is not mounted.
+    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such tracepoint, or tracefs is not mounted
+    /// ([`mount::tracefs`](crate::bpf::mount::tracefs)), EACCES where this user may not read it, or open perf events.
     pub fn attach_to(&self, category: &str, name: &str, cookie: u64) -> Result<Link> {
         let opts = TracepointOpts { cookie, ..Default::default() };
         self.linked(self.tried(&format!("the tracepoint {category}/{name}")), |program| {

@@ -146,7 +146,8 @@ impl<'a> Map<'a> {
     /// removing the file ends that.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EEXIST where there is a file, EPERM where the path is in no BPF file system.
+    /// [`Error::Kernel`]; EEXIST where there is a file, EPERM where the path is in no BPF file system
+    /// ([`mount::bpffs`](crate::bpf::mount::bpffs)).
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
         pin(self.fd(), path.as_ref(), &format!("the {}", self.describe()))
     }

@@ -7,7 +7,14 @@ use std::{
 use libbpf_rs::{ErrorKind, MapHandle, MapType, libbpf_sys};
 
 use super::{FromMap, Map};
-use crate::{Error, Result, bpf::messages::refused, sample::Plain};
+use crate::{
+    Error, Result,
+    bpf::{
+        messages::refused,
+        privilege::{Need, lacking},
+    },
+    sample::Plain,
+};
 
 /// A map from keys to maps (`BPF_MAP_TYPE_HASH_OF_MAPS`, `BPF_MAP_TYPE_ARRAY_OF_MAPS`), which are `I`.
 #[derive(Debug)]
@@ -36,7 +43,10 @@ impl<'a, K: Plain, I: FromMap<'static>> MapOfMaps<'a, K, I> {
                 Ok(map) => return I::from_map(Map::own(map)).map(Some),
                 // Meanwhile it was taken out, or another one took its place.
                 Err(error) if error.kind() == ErrorKind::NotFound && gone != Some(id) => gone = Some(id),
-                Err(error) => return Err(refused(format!("open map {id}, which is in the {}", self.map.describe()), &error, "")),
+                Err(error) => {
+                    let error = refused(format!("open map {id}, which is in the {}", self.map.describe()), &error, "");
+                    return Err(error.without(|| lacking(&[Need::by_number("opening maps by their numbers")])));
+                }
             }
         }
         Ok(None)

@@ -1,0 +1,288 @@
+//! What a kernel or a machine may lack beside programs and maps, what those are told who meet it, and that what they are told helps. All of it
+//! is in the mount namespace of a process of its own.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use eunomia_runtime::{
+    Skeleton,
+    bpf::{Direction, Rank, kernel_btf, mount},
+    cli::{self, Exit},
+};
+use eunomia_tests::built::{bootstrap, every, maps, programs};
+use libtest_mimic::Failed;
+use rustix::{
+    mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount},
+    process::{Resource, Rlimit, setrlimit},
+    thread::CapabilitySet,
+};
+
+use super::{
+    Outcome,
+    bootstrap::JSON,
+    child::{Answers, answer, run, tried, unshare},
+    privileges::become_user,
+    programs::apart,
+};
+
+/// What a process is told, with what it must say; all else works.
+fn judge(part: &str, refused: &[(&str, &str)]) -> Result<Answers, Failed> {
+    let answers = run(part)?;
+    for (name, text) in &answers {
+        match refused.iter().find(|(refused, _)| refused == name) {
+            Some((_, wanted)) => assert!(text.contains(wanted), "{part}, {name}: {text}\ndoes not say: {wanted}"),
+            None => assert_eq!(text, "ok", "{part}, {name}"),
+        }
+    }
+    for (name, _) in refused {
+        assert!(answers.contains_key(*name), "{part}: no answer `{name}` in {answers:#?}");
+    }
+    Ok(answers)
+}
+
+/// Mounts and unmounts in this process alone from now on.
+fn own_mounts() -> Outcome {
+    unshare(libc::CLONE_NEWNS)?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    Ok(())
+}
+
+fn command(words: &[&str]) -> Result<(), Failed> {
+    let mut err = Vec::new();
+    let args = ["eunomia"].iter().chain(words).map(OsString::from);
+    match cli::run(args, &mut io::empty(), &mut Vec::new(), &mut err) {
+        Exit::Done => Ok(()),
+        _ => Err(String::from_utf8(err)?.into()),
+    }
+}
+
+/// A module of the kernel that `/modules` has, taken out.
+struct Removed(&'static str);
+
+impl Removed {
+    fn new(module: &'static str) -> Result<Self, Failed> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // The kernel lets go of network namespaces that used it a moment after they have ended.
+        while !Command::new("rmmod").arg(module).output()?.status.success() {
+            if Instant::now() > deadline {
+                return Err(format!("{module} stays in use").into());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(Self(module))
+    }
+
+    fn put_back(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let files = fs::read_dir("/modules").expect("the machine has modules").flatten();
+        let file = files.map(|file| file.path()).find(|file| file.to_string_lossy().ends_with(&format!("{}.ko", self.0)));
+        let status = Command::new("insmod").arg(file.expect("the module is there")).status();
+        assert!(status.is_ok_and(|status| status.success()), "{}", self.0);
+    }
+}
+
+pub(crate) fn modules_of_filters() -> Outcome {
+    let (filters, discipline) = (Removed::new("cls_bpf")?, Removed::new("sch_ingress")?);
+    apart(move || {
+        let skel = programs::open()?.load()?;
+        let attach = || skel.progs()?.pass.attach_filter("lo", Direction::Ingress, Rank::default());
+        let refused = |module: &str| {
+            let text = attach().map(drop).unwrap_err().to_string();
+            assert!(text.contains(&format!("hint: the kernel's module `{module}` (CONFIG_NET_")), "{text}");
+            assert!(text.contains(&format!("`modprobe {module}`")), "{text}");
+        };
+        refused("sch_ingress");
+        discipline.put_back();
+        refused("cls_bpf");
+        filters.put_back();
+        attach()?;
+        Ok(())
+    })
+}
+
+pub(crate) fn types_of_the_kernel() -> Outcome {
+    const TEXT: &str = "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF";
+    const WAYS: &str = "`open_for`, the environment variable BTF_FILE_PATH or, of the command, `--btf`";
+    let refused = ["typed", "dynamic", "the command"];
+    let answers = judge("typeless", &refused.map(|name| (name, TEXT)))?;
+    for name in refused {
+        assert!(answers[name].contains(WAYS), "{}", answers[name]);
+    }
+    Ok(())
+}
+
+/// The part without the kernel's types, which are given to it in a file.
+pub(crate) fn typeless(_: &str) -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("kernel.btf");
+    fs::copy("/sys/kernel/btf/vmlinux", &file)?;
+    own_mounts()?;
+    mount("none", "/sys/kernel/btf", "tmpfs", MountFlags::empty(), None)?;
+    let text = file.to_str().ok_or("temporary folders have plain names")?;
+    let dynamic = |btf: Option<&Path>| -> eunomia_runtime::Result<()> {
+        Skeleton::from_file(JSON)?.check(JSON)?.open(btf)?.load()?.attach()?;
+        Ok(())
+    };
+    tried("typed", bootstrap::open().and_then(bootstrap::Open::load).map_err(Into::into));
+    tried("dynamic", dynamic(None).map_err(Into::into));
+    tried("the command", command(&["run", JSON, "-q", "-d", "50ms"]));
+    tried("typed, given", (|| Ok(bootstrap::open_for(Some(&file))?.load()?.attach()?))());
+    tried("dynamic, given", dynamic(Some(&file)).map_err(Into::into));
+    tried("the command, given", command(&["run", JSON, "-q", "-d", "50ms", "--btf", text]));
+    // SAFETY: this process has one thread.
+    unsafe { std::env::set_var("BTF_FILE_PATH", &file) };
+    tried("typed, by the variable", (|| Ok(bootstrap::open_for(kernel_btf(None)?.as_deref())?.load()?.attach()?))());
+    tried("the command, by the variable", command(&["run", JSON, "-q", "-d", "50ms"]));
+    Ok(())
+}
+
+pub(crate) fn file_systems() -> Outcome {
+    let pins = "no file system of type bpf is mounted where it is looked for: `mount -t bpf bpf /sys/fs/bpf`, `bpf::mount::bpffs()` or, of the \
+                command, `--mount`";
+    let groups = "no file system of type cgroup2 is mounted where it is looked for: `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
+    let tracing = "tracefs is not mounted, which tells the numbers of tracepoints: `mount -t tracefs tracefs /sys/kernel/tracing`";
+    judge(
+        "unmounted",
+        &[
+            ("a pin", pins),
+            ("a map's path", pins),
+            ("a tracepoint", tracing),
+            ("a tracepoint of the command", tracing),
+            (
+                "preflight",
+                "warn tracefs: not mounted\n     programs on tracepoints need it: `mount -t tracefs tracefs /sys/kernel/tracing`",
+            ),
+            ("a cgroup", groups),
+            ("a cgroup that is not there", groups),
+            ("a pin elsewhere", "the path is in no file system of type bpf; there is one at /sys/fs/bpf"),
+            ("a mount of a user", "lacks CAP_SYS_ADMIN (for mounting): run it as root"),
+            ("a folder elsewhere", "the path is in no file system of type cgroup2; there is one at /sys/fs/cgroup"),
+        ],
+    )?;
+    judge("unmounted-command", &[])?;
+    judge("debugfs", &[])?;
+    Ok(())
+}
+
+fn unmount_all() -> Outcome {
+    own_mounts()?;
+    for place in ["/sys/fs/bpf", "/sys/kernel/tracing", "/sys/fs/cgroup"] {
+        unmount(place, UnmountFlags::DETACH)?;
+    }
+    Ok(())
+}
+
+/// The part without file systems, until it asks for them.
+pub(crate) fn unmounted(_: &str) -> Outcome {
+    unmount_all()?;
+    let pin = |path: &str| Ok(maps::open()?.load()?.object().map("array")?.pin(path)?);
+    let with_path = |path: &str| {
+        let mut open = maps::open()?;
+        open.object().set_pin_path("hash", path)?;
+        Ok(open.load()?)
+    };
+    let tracepoint = || Ok(bootstrap::open()?.load()?.attach()?);
+    let cgroup = |path: &str| {
+        let mut open = every::open()?;
+        open.object().program("sysctl")?.set_autoload(true);
+        let skel = open.load()?;
+        Ok(skel.progs()?.sysctl.attach_to(path)?)
+    };
+    tried("a pin", pin("/sys/fs/bpf/eunomia"));
+    tried("a map's path", with_path("/sys/fs/bpf/eunomia"));
+    tried("a tracepoint", tracepoint());
+    tried("a tracepoint of the command", command(&["run", JSON, "-q", "-d", "50ms"]));
+    tried("a cgroup", cgroup("/sys/fs/cgroup"));
+    tried("a cgroup that is not there", cgroup("/sys/fs/cgroup/eunomia"));
+    answer("preflight", eunomia_runtime::preflight());
+    // Twice: where one is, none is mounted.
+    for _ in 0..2 {
+        assert_eq!(mount::bpffs()?, Path::new("/sys/fs/bpf"));
+        assert_eq!(mount::tracefs()?, Path::new("/sys/kernel/tracing"));
+        assert_eq!(mount::cgroup2()?, Path::new("/sys/fs/cgroup"));
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    for kind in ["bpf", "tracefs", "cgroup2"] {
+        assert_eq!(mounts.lines().filter(|line| line.split(' ').nth(2) == Some(kind)).count(), 1, "{mounts}");
+    }
+    tried("a pin, mounted", pin("/sys/fs/bpf/eunomia"));
+    fs::remove_file("/sys/fs/bpf/eunomia")?;
+    tried("a map's path, mounted", with_path("/sys/fs/bpf/eunomia"));
+    tried("a tracepoint, mounted", tracepoint());
+    tried("a cgroup, mounted", cgroup("/sys/fs/cgroup"));
+    tried("a pin elsewhere", pin("/tmp/eunomia"));
+    tried("a folder elsewhere", cgroup("/proc"));
+    unmount("/sys/kernel/tracing", UnmountFlags::DETACH)?;
+    become_user(CapabilitySet::BPF | CapabilitySet::PERFMON)?;
+    tried("a mount of a user", mount::tracefs().map_err(Into::into));
+    Ok(())
+}
+
+/// The part of the command that mounts what it needs.
+pub(crate) fn unmounted_command(_: &str) -> Outcome {
+    unmount_all()?;
+    tried("run", command(&["run", JSON, "-q", "-d", "50ms", "--mount"]));
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let kinds: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+    assert_eq!(["bpf", "tracefs", "cgroup2"].map(|kind| kinds.contains(&kind)), [true, true, false], "{mounts}");
+    Ok(())
+}
+
+/// The part in which tracefs is below debugfs, where the kernel mounts it for whoever looks.
+pub(crate) fn below_debugfs(_: &str) -> Outcome {
+    own_mounts()?;
+    unmount("/sys/kernel/tracing", UnmountFlags::DETACH)?;
+    mount("debugfs", "/sys/kernel/debug", "debugfs", MountFlags::empty(), None)?;
+    assert_eq!(mount::tracefs()?, Path::new("/sys/kernel/debug/tracing"));
+    tried("a tracepoint", (|| Ok(bootstrap::open()?.load()?.attach()?))());
+    Ok(())
+}
+
+pub(crate) fn memory_that_may_be_locked() -> Outcome {
+    const TEXT: &str = "before Linux 5.11 BPF memory counts against RLIMIT_MEMLOCK, which is 64 KiB here and which this process may not raise: \
+                        raise it before with `ulimit -l unlimited`";
+    let old = fs::read_to_string("/proc/sys/kernel/osrelease")?.starts_with("5.10.");
+    let refused = [("a user", TEXT)];
+    let answers = judge("memlock", if old { &refused } else { &[] })?;
+    assert_eq!(answers.len(), 1);
+    let answers = judge("memlock-of-root", &[])?;
+    assert_eq!(answers.len(), 1);
+    let answers = run("memlock 0")?;
+    assert_eq!(answers["preflight"].contains("RLIMIT_MEMLOCK, which is 0 KiB here"), old, "{}", answers["preflight"]);
+    assert_eq!(answers["preflight"].contains("FAIL"), old, "{}", answers["preflight"]);
+    Ok(())
+}
+
+fn limit(bytes: u64) -> Outcome {
+    Ok(setrlimit(Resource::Memlock, Rlimit { current: Some(bytes), maximum: Some(bytes) })?)
+}
+
+/// The part of a user who may use BPF, and lock little memory.
+pub(crate) fn memlock(bytes: &str) -> Outcome {
+    limit(if bytes.is_empty() { 64 << 10 } else { bytes.parse()? })?;
+    become_user(CapabilitySet::BPF | CapabilitySet::PERFMON)?;
+    if bytes.is_empty() {
+        tried("a user", bootstrap::open().and_then(bootstrap::Open::load).map_err(Into::into));
+    } else {
+        answer("preflight", eunomia_runtime::preflight());
+    }
+    Ok(())
+}
+
+/// The part of root, for whom libbpf raises the limit.
+pub(crate) fn memlock_of_root(_: &str) -> Outcome {
+    limit(64 << 10)?;
+    tried("root", bootstrap::open().and_then(bootstrap::Open::load).map_err(Into::into));
+    Ok(())
+}
