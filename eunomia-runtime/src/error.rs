@@ -95,7 +95,7 @@ impl Error {
     /// With another hint, where there is one and the kernel refused for lack of permission.
     #[cfg(feature = "load")]
     pub(crate) fn without(self, hint: impl FnOnce() -> Option<String>) -> Self {
-        let denied = matches!(&self, Self::Kernel(refusal) if matches!(refusal.source.raw_os_error(), Some(libc::EPERM | libc::EACCES)));
+        let denied = matches!(&self, Self::Kernel(refusal) if refusal.is_denial());
         if denied { self.with_hint(hint) } else { self }
     }
 

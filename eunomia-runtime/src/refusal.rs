@@ -34,6 +34,11 @@ pub(crate) fn refusal(tried: impl Into<String>, source: io::Error) -> Error {
 
 #[cfg(feature = "load")]
 impl Refusal {
+    /// Whether it is for lack of permission.
+    pub(crate) fn is_denial(&self) -> bool {
+        matches!(self.source.raw_os_error(), Some(libc::EPERM | libc::EACCES))
+    }
+
     /// With another hint, where there is one.
     pub(crate) fn with_hint(self, hint: Option<String>) -> Self {
         Self { hint: hint.or(self.hint), ..self }

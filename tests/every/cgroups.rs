@@ -10,7 +10,7 @@ use eunomia_runtime::bpf::{Program, kind::Cgroup};
 
 use crate::{
     Ran,
-    row::{Row, row},
+    row::{Lacking, Row, row, unknown},
     scene::{group, grouped},
     way::Loaded,
 };
@@ -62,11 +62,13 @@ rows! {
 impl Row {
     /// Addresses of UNIX sockets.
     const fn named_by_paths(self) -> Row {
-        self.lacking(&[((6, 7), "came with Linux 6.7")])
+        const LACKING: &[Lacking] = &[unknown((6, 7), "came with Linux 6.7")];
+        self.lacking(LACKING)
     }
 
     const fn of_lsm(self) -> Row {
-        self.in_machines().lacking(&[((6, 0), "came with Linux 6.0")])
+        const LACKING: &[Lacking] = &[unknown((6, 0), "came with Linux 6.0")];
+        self.in_machines().lacking(LACKING)
     }
 }
 

@@ -10,7 +10,7 @@ use eunomia_runtime::bpf::{Every, Program, Sampling, kind::PerfEvent};
 
 use crate::{
     Ran,
-    row::{Row, attached, row},
+    row::{Lacking, Row, attached, row, unknown},
     way::Loaded,
 };
 
@@ -22,12 +22,12 @@ pub(crate) const ROWS: &[Row] = &[
     attached!("kretprobe", kretprobe, unlink).in_machines(),
     attached!("kprobe.multi", kprobe_multi, unlink).in_machines().lacking(MULTI),
     attached!("kretprobe.multi", kretprobe_multi, unlink).in_machines().lacking(MULTI),
-    attached!("kprobe.session", kprobe_session, unlink).in_machines().lacking(&[((6, 10), "came with Linux 6.10")]),
+    attached!("kprobe.session", kprobe_session, unlink).in_machines().lacking(&[unknown((6, 10), "came with Linux 6.10")]),
     attached!("ksyscall", ksyscall, call).in_machines(),
     attached!("kretsyscall", kretsyscall, call).in_machines(),
     attached!("fentry", fentry, unlink).in_machines(),
     attached!("fexit", fexit, unlink).in_machines(),
-    attached!("fsession", fsession, unlink).in_machines().lacking(&[((7, 0), "came with Linux 7.0")]),
+    attached!("fsession", fsession, unlink).in_machines().lacking(&[unknown((7, 0), "came with Linux 7.0")]),
     attached!("fmod_ret", fmod_ret, open).in_machines(),
     attached!("lsm", lsm, open).in_machines(),
     attached!("lsm.s", lsm_sleepable, execute).in_machines(),
@@ -35,7 +35,11 @@ pub(crate) const ROWS: &[Row] = &[
     row!("perf_event (page faults)", perf_event, page_faults),
 ];
 
-const MULTI: &[((u32, u32), &str)] = &[((5, 18), "came with Linux 5.18"), ((6, 12), "CONFIG_FPROBE")];
+/// Debian sets it from 6.12 on.
+const MULTI: &[Lacking] = &[
+    unknown((5, 18), "came with Linux 5.18"),
+    Lacking { before: (6, 12), says: "Operation not supported (os error 95)", why: "CONFIG_FPROBE" },
+];
 
 fn call() -> Ran {
     // SAFETY: the call takes no pointers.

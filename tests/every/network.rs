@@ -12,7 +12,7 @@ use eunomia_runtime::bpf::{
 
 use crate::{
     Ran,
-    row::{Row, row},
+    row::{Row, row, unknown},
     scene::{apart, send_frame, with_netkit, with_veth},
     way::Loaded,
 };
@@ -20,13 +20,13 @@ use crate::{
 pub(crate) const ROWS: &[Row] = &[
     row!("xdp (generic)", xdp, generic).within(apart),
     row!("xdp (native)", xdp, native).within(with_veth),
-    row!("xdp.frags", xdp_frags, generic).within(apart).lacking(&[((5, 18), "came with Linux 5.18")]),
+    row!("xdp.frags", xdp_frags, generic).within(apart).lacking(&[unknown((5, 18), "came with Linux 5.18")]),
     row!("tc (clsact)", tc, filter).within(apart),
     row!("tc (tcx where the kernel has it)", tc, ingress).within(apart),
     row!("tcx/ingress", tcx, ingress).within(apart),
-    row!("netkit/primary", netkit_primary, primary).within(with_netkit).in_machines().lacking(&[((6, 7), "came with Linux 6.7")]),
-    row!("netkit/peer", netkit_peer, peer).within(with_netkit).in_machines().lacking(&[((6, 7), "came with Linux 6.7")]),
-    row!("netfilter", netfilter, hook).within(apart).lacking(&[((6, 4), "came with Linux 6.4")]),
+    row!("netkit/primary", netkit_primary, primary).within(with_netkit).in_machines().lacking(&[unknown((6, 7), "came with Linux 6.7")]),
+    row!("netkit/peer", netkit_peer, peer).within(with_netkit).in_machines().lacking(&[unknown((6, 7), "came with Linux 6.7")]),
+    row!("netfilter", netfilter, hook).within(apart).lacking(&[unknown((6, 4), "came with Linux 6.4")]),
     row!("flow_dissector", flow_dissector, dissect).within(apart),
     row!("sk_lookup", sk_lookup, look_up).within(apart),
 ];

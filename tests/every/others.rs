@@ -11,15 +11,15 @@ use eunomia_runtime::bpf::{FdMap, HashMap, Program, StructOps, kind::Iter};
 
 use crate::{
     Ran,
-    row::{Row, row},
+    row::{Lacking, Row, row, unknown},
     way::{Loaded, Skel, Way},
 };
 
 pub(crate) const ROWS: &[Row] = &[
     row!("iter/task", iter_task, walk),
-    row!("iter.s/task", iter_sleepable, walk).lacking(&[((5, 18), "came with Linux 5.18")]),
+    row!("iter.s/task", iter_sleepable, walk).lacking(&[unknown((5, 18), "came with Linux 5.18")]),
     row!("iter/bpf_map_elem", iter_map, walk_map),
-    Row::new("syscall", &["syscall"], call).lacking(&[((5, 14), "came with Linux 5.14")]),
+    Row::new("syscall", &["syscall"], call).lacking(&[unknown((5, 14), "came with Linux 5.14")]),
     Row::new("freplace", &["freplace"], replace).in_machines(),
     Row::new("tail calls", &["caller", "callee"], jump),
     Row::new("struct_ops (congestion control)", &["ssthresh", "cong_avoid", "undo_cwnd", "congestion"], |way| {
@@ -28,11 +28,15 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("struct_ops.link (congestion control)", &["ssthresh", "cong_avoid", "undo_cwnd", "congestion_link"], |way| {
         congestion(way, "congestion_link", "eunomia_linked", true)
     })
-    .lacking(&[((6, 4), "came with Linux 6.4")]),
-    Row::new("struct_ops.link (sched_ext)", &["stopping", "scheduler"], schedule)
-        .in_machines()
-        .lacking(&[((6, 12), "came with Linux 6.12"), ((7, 0), "CONFIG_SCHED_CLASS_EXT")]),
+    .lacking(&[unknown((6, 4), "came with Linux 6.4")]),
+    Row::new("struct_ops.link (sched_ext)", &["stopping", "scheduler"], schedule).in_machines().lacking(&[
+        Lacking { before: (6, 12), says: NO_SUCH, why: "came with Linux 6.12" },
+        Lacking { before: (7, 0), says: NO_SUCH, why: "CONFIG_SCHED_CLASS_EXT" },
+    ]),
 ];
+
+/// libbpf finds no type for the table.
+const NO_SUCH: &str = "No such process (os error 3)";
 
 const CONGESTION: &[&str] = &["ssthresh", "cong_avoid", "undo_cwnd"];
 

@@ -14,8 +14,29 @@ pub(crate) struct Row {
     pub(crate) scene: Scene,
     /// Whether it is tried in virtual machines alone: all processes would meet the program, or many machines forbid it.
     pub(crate) in_machines: bool,
-    /// Kernels before a version lack it, and are said to lack this; the first that fits.
-    pub(crate) lacking: &'static [((u32, u32), &'static str)],
+    /// Kernels that lack it; the first that fits.
+    pub(crate) lacking: &'static [Lacking],
+}
+
+/// What kernels lack.
+pub(crate) struct Lacking {
+    /// They are before this version.
+    pub(crate) before: (u32, u32),
+    /// What the kernel says.
+    pub(crate) says: &'static str,
+    /// What we say of it.
+    pub(crate) why: &'static str,
+}
+
+/// What a kernel says that takes it for something else.
+pub(crate) const NOTHING: &str = "no event came";
+
+/// What a kernel says to a number that it does not know.
+pub(crate) const INVALID: &str = "Invalid argument (os error 22)";
+
+/// Kernels before a version do not know it.
+pub(crate) const fn unknown(before: (u32, u32), why: &'static str) -> Lacking {
+    Lacking { before, says: INVALID, why }
 }
 
 pub(crate) type Scene = fn(&(dyn Fn() -> Ran + Sync)) -> Ran;
@@ -36,8 +57,8 @@ impl Row {
         Row { in_machines: true, ..self }
     }
 
-    /// Not in kernels before a version, which lack this.
-    pub(crate) const fn lacking(self, lacking: &'static [((u32, u32), &'static str)]) -> Row {
+    /// Not in some kernels.
+    pub(crate) const fn lacking(self, lacking: &'static [Lacking]) -> Row {
         Row { lacking, ..self }
     }
 }

@@ -56,18 +56,26 @@ fn with_pair(make: fn(&str, &str) -> std::io::Result<()>, run: &(dyn Fn() -> Ran
 
 /// This process in a cgroup of its own.
 pub(crate) fn grouped(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+    /// Leaves it on every way out.
+    struct Inside {
+        group: PathBuf,
+        before: PathBuf,
+    }
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            _ = enter(&self.before);
+            _ = fs::remove_dir(&self.group);
+        }
+    }
     fn enter(group: &Path) -> std::io::Result<()> {
         fs::write(group.join("cgroup.procs"), process::id().to_string())
     }
     let before = fs::read_to_string("/proc/self/cgroup")?;
     let before = before.lines().find_map(|line| line.strip_prefix("0::")).ok_or("no cgroup of version 2")?;
-    let before = mount()?.join(before.trim_start_matches('/'));
-    let group = group()?;
-    fs::create_dir(&group)?;
-    let result = enter(&group).map_err(Into::into).and_then(|()| run());
-    enter(&before)?;
-    fs::remove_dir(&group)?;
-    result
+    let inside = Inside { group: group()?, before: mount()?.join(before.trim_start_matches('/')) };
+    fs::create_dir(&inside.group)?;
+    enter(&inside.group)?;
+    run()
 }
 
 /// The cgroup of [`grouped`].

@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
-    os::fd::{AsRawFd as _, FromRawFd as _},
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     time::Duration,
 };
 
@@ -14,20 +14,25 @@ use eunomia_runtime::bpf::{
 
 use crate::{
     Ran,
-    row::{Row, row},
+    row::{Lacking, NOTHING, Row, row, unknown},
     way::Loaded,
 };
 
 pub(crate) const ROWS: &[Row] = &[
     row!("socket", socket, filter),
     row!("sk_reuseport", sk_reuseport, choose),
-    row!("sk_reuseport/migrate", sk_reuseport_migrate, choose),
+    // Kernels that do not know it take it for one that chooses.
+    row!("sk_reuseport/migrate", sk_reuseport_migrate, migrate).lacking(&[Lacking {
+        before: (5, 14),
+        says: NOTHING,
+        why: "came with Linux 5.14",
+    }]),
     row!("sk_skb/stream_verdict", stream_verdict, receive),
     Row::new("sk_skb/stream_parser", &["stream_parser", "stream_verdict"], |way| {
         let skel = way.load(&["stream_parser", "stream_verdict"])?;
         parse(skel.program("stream_parser")?, &skel.program("stream_verdict")?, &skel)
     }),
-    row!("sk_skb/verdict", verdict, receive).lacking(&[((5, 13), "came with Linux 5.13")]),
+    row!("sk_skb/verdict", verdict, receive).lacking(&[unknown((5, 13), "came with Linux 5.13")]),
     row!("sk_skb", sk_skb, receive),
     row!("sk_msg", sk_msg, receive),
 ];
@@ -46,33 +51,35 @@ fn filter(program: Program<'_, SocketFilter>, skel: &Loaded) -> Ran {
     skel.quiet()
 }
 
-/// A UDP socket that may share its port.
-fn sharing() -> Result<UdpSocket, std::io::Error> {
+/// A socket that may share its port (0 for any).
+fn sharing(kind: libc::c_int, port: u16) -> Result<OwnedFd, std::io::Error> {
     // SAFETY: the call takes no pointers.
-    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    let socket = unsafe { libc::socket(libc::AF_INET, kind | libc::SOCK_CLOEXEC, 0) };
     if socket < 0 {
         return Err(std::io::Error::last_os_error());
     }
     // SAFETY: the descriptor is new and nobody else's.
-    let owned = unsafe { UdpSocket::from_raw_fd(socket) };
+    let owned = unsafe { OwnedFd::from_raw_fd(socket) };
     let on: libc::c_int = 1;
     let size = size_of_val(&on) as libc::socklen_t;
     // SAFETY: the value lives through the call, which reads as many bytes as it has.
     let set = unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, (&raw const on).cast(), size) };
     let address = libc::sockaddr_in {
         sin_family: libc::AF_INET as libc::sa_family_t,
-        sin_port: 0,
+        sin_port: port.to_be(),
         sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes([127, 0, 0, 1]) },
         sin_zero: [0; 8],
     };
     let size = size_of_val(&address) as libc::socklen_t;
     // SAFETY: the address lives through the call, which reads as many bytes as it has.
     let bound = unsafe { libc::bind(socket, (&raw const address).cast(), size) };
-    if set != 0 || bound != 0 { Err(std::io::Error::last_os_error()) } else { Ok(owned) }
+    // SAFETY: the call takes no pointers.
+    let listens = kind != libc::SOCK_STREAM || unsafe { libc::listen(socket, 8) } == 0;
+    if set != 0 || bound != 0 || !listens { Err(std::io::Error::last_os_error()) } else { Ok(owned) }
 }
 
 fn choose(program: Program<'_, SkReuseport>, skel: &Loaded) -> Ran {
-    let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, sharing()?);
+    let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::from(sharing(libc::SOCK_DGRAM, 0)?));
     let send = || -> Ran {
         from.send_to(b"some bytes", to.local_addr()?)?;
         Ok(())
@@ -82,6 +89,42 @@ fn choose(program: Program<'_, SkReuseport>, skel: &Loaded) -> Ran {
     skel.seen()?;
     program.detach_from(&to)?;
     send()?;
+    skel.quiet()
+}
+
+/// A connection that waits at a listener which is closed goes to another one of the port.
+fn migrate(program: Program<'_, SkReuseport>, skel: &Loaded) -> Ran {
+    let listeners = || -> Result<[TcpListener; 2], std::io::Error> {
+        let first = TcpListener::from(sharing(libc::SOCK_STREAM, 0)?);
+        let port = first.local_addr()?.port();
+        Ok([first, TcpListener::from(sharing(libc::SOCK_STREAM, port)?)])
+    };
+    // Whichever of the two it waits at.
+    let close = |[first, second]: [TcpListener; 2]| -> Ran {
+        let _client = TcpStream::connect(first.local_addr()?)?;
+        skel.forget()?;
+        first.set_nonblocking(true)?;
+        second.set_nonblocking(true)?;
+        let waits = |listener: &TcpListener| {
+            let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            // SAFETY: there is one such place, which lives through the call.
+            unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+        };
+        match (waits(&first), waits(&second)) {
+            (true, false) => drop(first),
+            (false, true) => drop(second),
+            both => return Err(format!("it waits at {both:?}").into()),
+        }
+        Ok(())
+    };
+    let attached = listeners()?;
+    program.attach_to(&attached[0])?;
+    close(attached)?;
+    skel.seen()?;
+    let detached = listeners()?;
+    program.attach_to(&detached[0])?;
+    program.detach_from(&detached[0])?;
+    close(detached)?;
     skel.quiet()
 }
 

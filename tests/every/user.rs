@@ -13,7 +13,7 @@ use eunomia_runtime::bpf::{
 
 use crate::{
     Ran,
-    row::{Row, row},
+    row::{Row, row, unknown},
     way::Loaded,
 };
 
@@ -25,13 +25,13 @@ pub(crate) const ROWS: &[Row] = &[
     row!("uprobe (static-pie program)", uprobe, (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, STATIC_PIE))),
     row!("uprobe (position-independent program)", uprobe, (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, PIE))),
     row!("uprobe (program at a fixed address)", uprobe, (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, NO_PIE))),
-    row!("uprobe.s", uprobe_sleepable, here).lacking(&[((6, 0), "came with Linux 6.0")]),
+    row!("uprobe.s", uprobe_sleepable, here).lacking(&[unknown((6, 0), "came with Linux 6.0")]),
     row!("uretprobe (function)", uretprobe, here),
     row!("uretprobe (library)", uretprobe, library),
     row!("uretprobe (static program)", uretprobe, (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, STATIC))),
-    row!("uprobe.multi", uprobe_multi, multi).lacking(&[((6, 6), "came with Linux 6.6")]),
-    row!("uretprobe.multi", uretprobe_multi, multi).lacking(&[((6, 6), "came with Linux 6.6")]),
-    row!("uprobe.session", uprobe_session, multi).lacking(&[((6, 13), "came with Linux 6.13")]),
+    row!("uprobe.multi", uprobe_multi, multi).lacking(&[unknown((6, 6), "came with Linux 6.6")]),
+    row!("uretprobe.multi", uretprobe_multi, multi).lacking(&[unknown((6, 6), "came with Linux 6.6")]),
+    row!("uprobe.session", uprobe_session, multi).lacking(&[unknown((6, 13), "came with Linux 6.13")]),
     row!("usdt", usdt, probe),
 ];
 

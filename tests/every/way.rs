@@ -113,6 +113,12 @@ impl Loaded {
         }
     }
 
+    /// What ran up to now is of no matter.
+    pub(crate) fn forget(&self) -> Ran {
+        self.events(Duration::ZERO)?;
+        Ok(())
+    }
+
     /// There are no events.
     pub(crate) fn quiet(&self) -> Ran {
         match self.events(Duration::from_millis(20))? {
@@ -126,8 +132,7 @@ impl Loaded {
         trigger()?;
         self.seen()?;
         drop(held);
-        // Of what ran before it was dropped.
-        self.events(Duration::ZERO)?;
+        self.forget()?;
         trigger()?;
         self.quiet()
     }

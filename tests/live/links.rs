@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{ErrorKind, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -341,6 +342,10 @@ pub(crate) fn many_are_dropped_at_once() -> Outcome {
     fn is_send<T: Send>(value: T) -> T {
         value
     }
+    fn detaching(task: &std::io::Result<fs::DirEntry>) -> bool {
+        let name = task.as_ref().map(|task| fs::read_to_string(task.path().join("comm")));
+        name.is_ok_and(|name| name.is_ok_and(|name| name.trim() == "eunomia-detach"))
+    }
     apart(|| {
         let (skel, hooks) = (programs::open()?.load()?, hooks::open()?.load()?);
         let (progs, calls) = (skel.progs()?, || skel.bss().and_then(|bss| bss.calls.get()));
@@ -359,16 +364,26 @@ pub(crate) fn many_are_dropped_at_once() -> Outcome {
         from.send(b"seen")?;
         to.recv(&mut [0; 8])?;
         assert_eq!((calls()?, runs(&hooks)?), (40, 9));
-        drop(is_send(links));
+        let (links, done) = (is_send(links), AtomicBool::new(false));
+        let helped = thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let mut most = 0;
+                while !done.load(Ordering::Relaxed) {
+                    most = most.max(fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.filter(detaching).count()));
+                }
+                most
+            });
+            drop(links);
+            done.store(true, Ordering::Relaxed);
+            watcher.join()
+        });
+        assert!(helped.is_ok_and(|most| most > 1), "several threads detach at once");
         eunomia_live_probed(0);
         from.send(b"not seen")?;
         to.recv(&mut [0; 8])?;
         assert_eq!((calls()?, runs(&hooks)?, on_lo()?), (40, 0, vec![]));
         // A thread is there for a moment longer than it runs.
-        let detaching = |task: std::io::Result<fs::DirEntry>| {
-            task.and_then(|task| fs::read_to_string(task.path().join("comm"))).is_ok_and(|name| name.trim() == "eunomia-detach")
-        };
-        soon(|| Ok(!fs::read_dir("/proc/self/task").is_ok_and(|mut tasks| tasks.any(detaching))))?;
+        soon(|| Ok(!fs::read_dir("/proc/self/task").is_ok_and(|mut tasks| tasks.any(|task| detaching(&task)))))?;
         drop(Links::default());
         Ok(())
     })

@@ -2,7 +2,10 @@
 
 use std::{fs, os::fd::AsFd as _, path::PathBuf};
 
-use eunomia_tests::built::maps::{self, types::Cell};
+use eunomia_tests::built::{
+    congestion,
+    maps::{self, types::Cell},
+};
 
 use super::{
     Outcome,
@@ -79,6 +82,20 @@ pub(crate) fn a_map_of_another_object_is_used() -> Outcome {
     open.object().set_autocreate("cgroups", false)?;
     let refused = open.load()?.object().map("cgroups").map(|_| ()).unwrap_err().to_string();
     assert_eq!(refused, "map `cgroups`: its creation was switched off, so it is not in the kernel");
+    Ok(())
+}
+
+/// libbpf would give out memory of another size than there is.
+pub(crate) fn tables_are_nobody_elses_maps() -> Outcome {
+    const WHY: &str = "tables of functions (struct_ops) cannot be used in the place of others, nor others in theirs";
+    let (tables, maps) = (congestion::open()?.load()?, maps::open()?.load()?);
+    let (table, map) = (tables.object().map("steady")?, maps.object().map("hash")?);
+    for fd in [table.fd(), map.fd()] {
+        let refused = congestion::open()?.object().reuse_map("steady", fd).unwrap_err();
+        assert_eq!(refused.to_string(), format!("map `steady`: {WHY}"));
+    }
+    let refused = maps::open()?.object().reuse_map("hash", table.fd()).unwrap_err();
+    assert_eq!(refused.to_string(), format!("map `hash`: {WHY}"));
     Ok(())
 }
 

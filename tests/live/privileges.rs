@@ -270,7 +270,7 @@ const REPLACE: (&str, &str) = ("freplace", "lacks CAP_SYS_ADMIN (for finding the
 
 /// What kernels lack before 6.6.
 fn multi() -> Option<(&'static str, &'static str)> {
-    let lacking = ("uprobe_multi, attached", "`uprobe.multi` came with Linux 6.6");
+    let lacking = ("uprobe_multi, attached", "uprobe.multi came with Linux 6.6");
     eunomia_vm::kernel().is_some_and(|kernel| ["5.10", "6.1"].contains(&kernel.as_str())).then_some(lacking)
 }
 

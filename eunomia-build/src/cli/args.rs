@@ -174,7 +174,7 @@ impl Matrix {
 const OWN: [&str; 6] = ["--kernel", "--format", "--output", "-o", "--help", "-h"];
 
 /// Options of `cargo test` that have no value and stand before names of tests; of others the word that follows may be the value.
-const FLAGS: [&str; 16] = [
+const FLAGS: &[&str] = &[
     "--lib",
     "--bins",
     "--tests",
@@ -189,6 +189,12 @@ const FLAGS: [&str; 16] = [
     "--no-default-features",
     "--locked",
     "--offline",
+    "--frozen",
+    "--no-fail-fast",
+    "--keep-going",
+    "--verbose",
+    "-v",
+    "-vv",
     "--quiet",
     "-q",
 ];
@@ -196,7 +202,9 @@ const FLAGS: [&str; 16] = [
 /// Whether the word behind this one may be its value.
 fn takes_value(word: &OsString) -> bool {
     let text = word.to_string_lossy();
-    text.starts_with('-') && !text.contains('=') && !FLAGS.contains(&&*text)
+    // `-j4` has its value with it.
+    let joined = !text.starts_with("--") && text.len() > 2;
+    text.starts_with('-') && !text.contains('=') && !joined && !FLAGS.contains(&&*text)
 }
 
 /// Whether the path stands for standard input or output.

@@ -8,7 +8,7 @@ use super::{
     Open, fdinfo,
     messages::{listen, refused},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, refusal::refusal};
 
 impl Open {
     /// Sets the number of entries of a map, for a ring buffer its bytes, for an arena its pages.
@@ -78,11 +78,20 @@ impl Open {
     /// The kernel decides when the object is loaded whether the programs can use it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where `fd` is no map.
+    /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where `fd` is no map, or one of both is a table of functions
+    /// (struct_ops): libbpf has what belongs to such a table apart from what it takes over. [`Error::Kernel`] where the kernel does not
+    /// tell what `fd` is, for want of descriptors for example.
     pub fn reuse_map(&mut self, map: &str, fd: BorrowedFd<'_>) -> Result<()> {
+        let refuse = |why: &str| Err(Error::Value { name: format!("map `{map}`"), why: why.to_owned() });
         // libbpf asks the kernel, and takes the answer about anything else for one about a map.
-        if !fdinfo(fd).lines().any(|line| line.starts_with("map_type:")) {
-            return Err(Error::Value { name: format!("map `{map}`"), why: "what is to be used in its place is no map".to_owned() });
+        let about = fdinfo(fd).map_err(|error| refusal(format!("set up the map `{map}`: ask what is to be used in its place"), error))?;
+        let Some(ty) = about.lines().find_map(|line| line.strip_prefix("map_type:")) else {
+            return refuse("what is to be used in its place is no map");
+        };
+        if ty.trim() == (MapType::StructOps as u32).to_string()
+            || self.object.maps().any(|own| own.name() == map && own.map_type() == MapType::StructOps)
+        {
+            return refuse("tables of functions (struct_ops) cannot be used in the place of others, nor others in theirs");
         }
         self.set_up(map, "use another one in its place", |map| map.reuse_fd(fd))
     }

@@ -30,12 +30,13 @@ mod wanted;
 
 use std::{
     ffi::CString,
-    fs,
+    fs, io,
     os::fd::{AsRawFd as _, BorrowedFd},
 };
 
 use crate::{Error, Result};
 
+pub(crate) use attach::name_of;
 pub use attach::{
     AttachedXdp, Direction, End, Every, Functions, Interface, NetfilterHook, ProbePoint, Rank, Sampling, Target, XdpMode, attached_xdp,
 };
@@ -58,8 +59,8 @@ pub use typed::{Handles, Typed};
 
 /// What the kernel says of a descriptor: there is a line that begins with `map_type:` for a map, with `link_type:` for a link. The system
 /// call for that answers about an object of any kind, and does not say which.
-fn fdinfo(fd: BorrowedFd<'_>) -> String {
-    fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).unwrap_or_default()
+fn fdinfo(fd: BorrowedFd<'_>) -> io::Result<String> {
+    fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))
 }
 
 /// A text for C.

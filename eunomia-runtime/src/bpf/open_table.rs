@@ -20,7 +20,8 @@ impl<'a, T> OpenTable<'a, T> {
     }
 
     /// Its members as they will be given to the kernel. Pointers to functions are numbers here by which libbpf knows the programs: one
-    /// that is set to null leaves its program out, any other change of them is refused when the object is loaded.
+    /// that is set to null leaves its program out, one that is set to that of another table of the object takes its program, and any other
+    /// number is refused when the object is loaded.
     ///
     /// # Errors
     /// [`Error::NotFound`] where the object has no such map, [`Error::Value`] where it is no table of so many bytes.

@@ -151,8 +151,12 @@ impl<'a, K> Program<'a, K> {
     pub(super) fn explain(&self, error: Error) -> Error {
         let closed = matches!(&error, Error::Kernel(refusal)
             if refusal.messages.contains("failed to determine tracepoint") && refusal.source.raw_os_error() == Some(libc::EACCES));
-        let error = error.without(|| if closed { Some(closed_tracefs()) } else { self.forbidden() });
-        error.with_hint(|| of_programs(&self.section().to_string_lossy())?.lacking())
+        match &error {
+            Error::Kernel(refusal) if refusal.is_denial() => {
+                error.with_hint(|| if closed { Some(closed_tracefs()) } else { self.forbidden().or_else(|| self.lacking()) })
+            }
+            _ => error.with_hint(|| self.lacking()),
+        }
     }
 
     /// Attaches the probes of a USDT through libbpf.
@@ -169,6 +173,11 @@ impl<'a, K> Program<'a, K> {
     /// What it is of, and lives as long as.
     pub(super) fn object(&self) -> &Arc<Object> {
         self.object
+    }
+
+    /// What the kernel lacks for programs of this section.
+    fn lacking(&self) -> Option<String> {
+        of_programs(&self.section().to_string_lossy())?.lacking()
     }
 
     /// What keeps this process from attaching the program.

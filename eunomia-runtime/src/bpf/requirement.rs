@@ -51,6 +51,7 @@ const PROGRAMS: &[Requirement] = &[
     requirement("xdp.frags", (5, 18), "BPF_FUNC_xdp_get_buff_len", ""),
     requirement("netkit", (6, 7), "BPF_NETKIT_PRIMARY", "CONFIG_NETKIT"),
     requirement("netfilter", (6, 4), "BPF_NETFILTER", "CONFIG_NETFILTER_BPF_LINK"),
+    requirement("sk_reuseport/migrate", (5, 14), "BPF_SK_REUSEPORT_SELECT_OR_MIGRATE", ""),
     requirement("sk_skb/verdict", (5, 13), "BPF_SK_SKB_VERDICT", ""),
     requirement("cgroup/connect_unix", (6, 7), "BPF_CGROUP_UNIX_CONNECT", "CONFIG_CGROUP_BPF"),
     requirement("cgroup/sendmsg_unix", (6, 7), "BPF_CGROUP_UNIX_SENDMSG", "CONFIG_CGROUP_BPF"),
@@ -98,9 +99,28 @@ pub(crate) fn of_type(name: &str) -> Option<&'static Requirement> {
 }
 
 impl Requirement {
-    /// What the running kernel lacks, going by its version and configuration: to explain what it refused.
+    /// What the running kernel lacks, to explain what it refused.
     pub(crate) fn lacking(&self) -> Option<String> {
-        if running::version().is_some_and(|version| version < self.since) { Some(self.too_old()) } else { self.unset() }
+        let known = || self.constant.and_then(running::has_constant);
+        if self.is_before() && known() != Some(true) { Some(self.too_old()) } else { self.unset() }
+    }
+
+    /// Whether the version of the running kernel is one from before them.
+    pub(crate) fn is_before(&self) -> bool {
+        running::version().is_some_and(|version| version < self.since)
+    }
+
+    /// Whether programs are loaded all the same where a kernel lacks it, and only attaching fails, or does nothing.
+    pub(crate) fn is_of_attaching(&self) -> bool {
+        let probes = ["kprobe", "kretprobe", "ksyscall", "kretsyscall", "uprobe", "uretprobe", "usdt"];
+        let sleepable = self.section.ends_with(".s") && !self.section.contains(".multi") && !self.section.contains(".session");
+        let others = ["netkit", "sk_skb/verdict", "sk_reuseport/migrate"];
+        (!sleepable && probes.contains(&self.section.split('.').next().unwrap_or_default())) || others.contains(&self.section)
+    }
+
+    /// Whether it asks for nothing but probes through perf events, which are there to be seen.
+    pub(crate) fn is_of_events(&self) -> bool {
+        self.constant.is_none() && self.option.is_some_and(|option| option.ends_with("PROBE_EVENTS"))
     }
 
     /// What is to be said of a kernel from before them.

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use libbpf_rs::btf::{Btf, types::Enum};
+
+use super::messages::listen;
+
 /// The version as it stands in the names of files.
 pub(crate) fn release() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
@@ -12,6 +16,23 @@ pub(super) fn version() -> Option<(u32, u32)> {
     let release = release();
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse().ok());
     numbers.next().zip(numbers.next())
+}
+
+/// Whether the kernel has a constant of its interface to user space, which others may have given it who added what came with it to an older
+/// version. `None` where its BTF cannot be read.
+pub(super) fn has_constant(name: &str) -> Option<bool> {
+    let (btf, _) = listen(Btf::from_vmlinux);
+    let constants: Enum<'_> = btf.as_ref().ok()?.type_by_name(enum_of(name))?;
+    Some(constants.iter().any(|constant| constant.name.is_some_and(|known| known == name)))
+}
+
+/// The enum in which the kernel defines a constant.
+pub(crate) fn enum_of(constant: &str) -> &'static str {
+    match constant {
+        _ if constant.starts_with("BPF_FUNC_") => "bpf_func_id",
+        _ if constant.starts_with("BPF_PROG_TYPE_") => "bpf_prog_type",
+        _ => "bpf_attach_type",
+    }
 }
 
 /// The configuration and where it stands, in the order of libbpf; else why it cannot be read.

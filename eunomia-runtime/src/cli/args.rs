@@ -170,7 +170,7 @@ pub(super) struct Doctor {
     /// A file with the BTF of this kernel, or a folder with that of many, in place of the kernel's own
     #[arg(long, value_name = "PATH", requires = "file")]
     pub(super) btf: Option<PathBuf>,
-    /// Only this program (or table of functions), as if it were switched on; may be repeated
+    /// Only this program, or table of functions (name its programs too), as if it were switched on; may be repeated
     #[arg(long = "program", value_name = "NAME", requires = "file")]
     pub(super) programs: Vec<String>,
     /// As one JSON object

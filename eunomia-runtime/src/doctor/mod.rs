@@ -17,7 +17,7 @@
 //!
 //! # What the answers mean
 //! - `ok` is there.
-//! - `FAIL` is not there, and the object as it is will not load or not attach. Calls of helpers are the exception: which instructions are
+//! - `FAIL` is not there, and the object as it is will not load, not attach, or never run. Calls of helpers are the exception: which instructions are
 //!   never reached is known to the verifier alone, so a helper that is missing fails the check unless all programs that call it ask the
 //!   kernel what it has, or read constants that may keep them from it.
 //! - `warn` is not there and may not be needed: of programs that are not loaded unless asked for (`SEC("?..")`), weak symbols, and fields
@@ -38,7 +38,7 @@ mod targets;
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
 
-use libbpf_rs::{ObjectBuilder, OpenObject, ProgramType};
+use libbpf_rs::{MapType, ObjectBuilder, OpenObject, ProgramType};
 
 use self::{kernel::Kernel, programs::Support};
 use crate::{
@@ -114,7 +114,8 @@ impl Doctor {
         self.examine_parts(checked, None)
     }
 
-    /// As [`examine`], of these programs and tables of functions (struct_ops) of an object alone, as if they were switched on. One that the
+    /// As [`examine`], of these programs and tables of functions (struct_ops) of an object alone, as if they were switched on; the programs
+    /// of a table are looked at where they are named too. One that the
     /// object has not is an answer that is not [`ok`](Check::ok).
     pub fn examine_only(&self, checked: &Checked, names: &[&str]) -> Preflight {
         self.examine_parts(checked, Some(names))
@@ -164,10 +165,16 @@ impl Doctor {
 
 /// What is to be said of a name that the object has not.
 fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
-    let programs = || object.progs().map(|program| program.name().to_string_lossy().into_owned());
-    let known = programs().any(|known| known == name) || object.maps().any(|map| map.name() == name);
-    let near = || near(name, programs().collect::<Vec<_>>().iter().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));
-    (!known).then(|| check::missing(format!("program {name}"), true, "the object has none of this name", near().unwrap_or_default()))
+    let tables = object.maps().filter(|map| map.map_type() == MapType::StructOps).map(|map| map.name().to_string_lossy().into_owned());
+    let known: Vec<String> = object.progs().map(|program| program.name().to_string_lossy().into_owned()).chain(tables).collect();
+    if known.iter().any(|known| known == name) {
+        return None;
+    }
+    let todo = match near(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", list(known.iter().map(String::as_str))),
+    };
+    Some(check::missing(format!("program {name}"), true, "the object has no program or table of this name", todo))
 }
 
 /// The programs, with what libbpf makes of their sections.

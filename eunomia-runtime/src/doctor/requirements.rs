@@ -7,17 +7,19 @@ use crate::{
     bpf::{
         Check,
         requirement::{Requirement, of_programs},
+        running::enum_of,
     },
     object::Kind,
 };
 
-/// A check for each section that needs something which this kernel has not.
+/// A check for each section that needs something which this kernel has not. Probes through perf events are looked for where they show
+/// (`targets`).
 pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     let mut sections = BTreeMap::<&str, (&Requirement, bool, Vec<&str>)>::new();
     for program in &patient.programs {
-        if let Some(requirement) = of_programs(&program.section) {
+        if let Some(requirement) = of_programs(&program.section).filter(|requirement| !requirement.is_of_events()) {
             let (_, required, names) = sections.entry(requirement.section).or_insert((requirement, false, Vec::new()));
-            *required |= program.autoload;
+            *required |= if requirement.is_of_attaching() { program.attached } else { program.autoload };
             names.push(&program.name);
         }
     }
@@ -28,10 +30,11 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     checks.chain(security_module(patient)).collect()
 }
 
-/// Programs on hooks of security modules are attached and never run where BPF is no active one. Those of cgroups run all the same.
+/// Programs on hooks of security modules are attached and never run where BPF is no active one.
 fn security_module(patient: &Patient<'_>) -> Option<Check> {
     const ACTIVE: &str = "/sys/kernel/security/lsm";
-    let programs = patient.programs.iter().filter(|program| matches!(program.section.split('/').next(), Some("lsm" | "lsm.s")));
+    let programs =
+        patient.programs.iter().filter(|program| matches!(program.section.split('/').next(), Some("lsm" | "lsm.s" | "lsm_cgroup")));
     let names = list(programs.clone().map(|program| program.name.as_str()));
     let required = programs.clone().any(|program| program.attached);
     programs.clone().next()?;
@@ -52,33 +55,25 @@ fn is_active(modules: &str) -> bool {
     modules.trim().split(',').any(|module| module == "bpf")
 }
 
-/// The check of a requirement that is not met, or cannot be told.
+/// The check of a requirement that is not met.
 pub(super) fn lacking(kernel: &Kernel, requirement: &Requirement, required: bool, users: &str) -> Option<Check> {
     let what = format!("section {}", requirement.section);
-    match requirement.constant.map(|name| has_constant(kernel, name)) {
-        Some(Some(false)) => {
-            let todo = "run a newer kernel, or switch off what needs it";
-            Some(check::missing(what, required, format!("{}; {users}", requirement.too_old()), todo))
-        }
-        Some(None) => {
-            let why = format!("the kernel's BTF cannot be read; {users}");
-            Some(check::untold(what, why, "look at the kernel BTF"))
-        }
-        Some(Some(true)) | None => {
-            let unset = requirement.unset()?;
-            Some(check::missing(what, required, format!("{unset}; {users}"), "run another kernel, or switch off what needs it"))
-        }
-    }
+    let too_old = match requirement.constant.map(|name| has_constant(kernel, name)) {
+        Some(Some(there)) => !there && requirement.is_before(),
+        // Without its types the version is all there is to go by.
+        Some(None) | None => requirement.is_before(),
+    };
+    let (found, todo) = if too_old {
+        (requirement.too_old(), "run a newer kernel, or switch off what needs it")
+    } else {
+        (requirement.unset()?, "run another kernel, or switch off what needs it")
+    };
+    Some(check::missing(what, required, format!("{found}; {users}"), todo))
 }
 
 /// Whether the kernel has a constant of its interface to user space. `None` where its types cannot be read.
 fn has_constant(kernel: &Kernel, name: &str) -> Option<bool> {
-    let of = match name {
-        _ if name.starts_with("BPF_FUNC_") => "bpf_func_id",
-        _ if name.starts_with("BPF_PROG_TYPE_") => "bpf_prog_type",
-        _ => "bpf_attach_type",
-    };
-    kernel.has(of, |kind| matches!(kind, Kind::Enum { values, .. } if values.iter().any(|(known, _)| known == name)))
+    kernel.has(enum_of(name), |kind| matches!(kind, Kind::Enum { values, .. } if values.iter().any(|(known, _)| known == name)))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 use super::{Patient, Program, binary, check, list};
 use crate::{
     bpf::{
-        Check,
+        Check, name_of,
         preflight::{EVENTS, tracefs},
     },
     object::{Hook, Kind, Target},
@@ -62,23 +62,6 @@ fn mechanisms(patient: &Patient<'_>) -> Vec<Check> {
                 let todo = format!("the kernel needs {option}; programs on tracepoints or fentry may do in place of probes");
                 check::missing(format!("{name}s"), required, format!("this kernel has none: {unit} is missing"), todo)
             }
-        });
-    }
-    for (name, kinds, link) in [
-        ("kprobe.multi", &["kprobe.multi", "kretprobe.multi", "kprobe.session"][..], "bpf_kprobe_multi_link"),
-        (
-            "uprobe.multi",
-            &["uprobe.multi", "uretprobe.multi", "uprobe.session", "uprobe.multi.s", "uretprobe.multi.s", "uprobe.session.s"][..],
-            "bpf_uprobe_multi_link",
-        ),
-    ] {
-        let Some(required) = any(kinds) else { continue };
-        // The kernel has the type where it was built with what makes such links.
-        let todo = "probes of many functions came with Linux 5.18 (kprobe.multi, CONFIG_FPROBE) and 6.6 (uprobe.multi)";
-        checks.push(match patient.kernel.has(link, |kind| matches!(kind, Kind::Struct { .. })) {
-            Some(true) => check::found(name, "the kernel makes such links"),
-            Some(false) => check::missing(name, required, "this kernel makes no such links", todo),
-            None => check::untold(name, "the kernel's BTF cannot be read", todo),
         });
     }
     checks
@@ -214,17 +197,14 @@ fn interface(patient: &Patient<'_>, target: &Target<'_>) -> Check {
         Hook::Tc { .. } => "tc",
     };
     let what = format!("{hook} interface {}", target.interface);
-    let mut name = [0; libc::IF_NAMESIZE];
-    // SAFETY: the buffer has the length that the call asks for.
-    let found = unsafe { libc::if_indextoname(target.interface, name.as_mut_ptr()) };
-    if found.is_null() {
-        let error = io::Error::last_os_error();
-        let required = patient.programs.iter().any(|program| program.name == target.program && program.attached);
-        let found = format!("{error}; used by {}", target.program);
-        return check::missing(what, required, found, "give the number of an interface that `ip link` lists");
+    match name_of(target.interface) {
+        Ok(name) => check::found(what, format!("{name}; used by {}", target.program)),
+        Err(error) => {
+            let required = patient.programs.iter().any(|program| program.name == target.program && program.attached);
+            let found = format!("{error}; used by {}", target.program);
+            check::missing(what, required, found, "give the number of an interface that `ip link` lists")
+        }
     }
-    let name: Vec<u8> = name.iter().map(|letter| letter.cast_unsigned()).take_while(|letter| *letter != 0).collect();
-    check::found(what, format!("{}; used by {}", String::from_utf8_lossy(&name), target.program))
 }
 
 /// Whether a name is one of a pattern with `*` and `?`, as libbpf has it.

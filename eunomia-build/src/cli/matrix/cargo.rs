@@ -38,20 +38,16 @@ pub(super) fn build(args: &[OsString]) -> Result<Vec<Program>, Failure> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(args);
     let mut cargo = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
-    let mut artifacts = Vec::new();
-    // All of it is read, as cargo waits for that.
-    for message in Message::parse_stream(BufReader::new(cargo.stdout.take().expect("it is a pipe"))) {
-        match message.map_err(not_read) {
-            Ok(Message::CompilerArtifact(artifact)) if artifact.profile.test => artifacts.push(artifact),
-            Ok(_) => {}
-            Err(error) => {
-                // It ends by itself when nobody reads it any more.
-                _ = cargo.wait();
-                return Err(error);
-            }
-        }
-    }
+    let messages = Message::parse_stream(BufReader::new(cargo.stdout.take().expect("it is a pipe")));
+    let artifacts = messages.filter_map(|message| match message {
+        Ok(Message::CompilerArtifact(artifact)) if artifact.profile.test => Some(Ok(artifact)),
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    });
+    // Nobody reads what cargo says behind an error, and it ends by that.
+    let artifacts: Result<Vec<_>, _> = artifacts.collect();
     let status = cargo.wait().map_err(not_read)?;
+    let artifacts = artifacts.map_err(not_read)?;
     if !status.success() {
         return Err(failed("it did not build the tests".to_owned()));
     }

@@ -4,7 +4,7 @@ use std::{io, mem::offset_of};
 
 use libbpf_rs::libbpf_sys;
 
-use super::interface::{Interface, XdpMode};
+use super::interface::{Interface, XdpMode, name_of};
 use crate::{Result, refusal::refusal};
 
 /// An XDP program of an interface, ours or that of others.
@@ -25,9 +25,11 @@ pub fn attached_xdp(interface: impl Into<Interface>) -> Result<Vec<AttachedXdp>>
     let interface = interface.into();
     let tried = || format!("ask for the XDP programs of the interface {interface:?}");
     let index = interface.index()?;
-    if !exists(index) {
-        return Err(refusal(tried(), io::Error::from_raw_os_error(libc::ENODEV)));
-    }
+    // The kernel answers about an interface that is not there as about one without programs.
+    name_of(index).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENXIO) => refusal(tried(), io::Error::from_raw_os_error(libc::ENODEV)),
+        _ => refusal(tried(), error),
+    })?;
     let mut opts = libbpf_sys::bpf_xdp_query_opts {
         // What the driver can do is another question, which costs another request.
         sz: offset_of!(libbpf_sys::bpf_xdp_query_opts, feature_flags) as libbpf_sys::size_t,
@@ -40,11 +42,4 @@ pub fn attached_xdp(interface: impl Into<Interface>) -> Result<Vec<AttachedXdp>>
     }
     let modes = [(opts.skb_prog_id, XdpMode::Generic), (opts.drv_prog_id, XdpMode::Native), (opts.hw_prog_id, XdpMode::Offload)];
     Ok(modes.into_iter().filter(|(program, _)| *program != 0).map(|(program, mode)| AttachedXdp { program, mode }).collect())
-}
-
-/// The kernel answers about an interface that is not there as about one without programs.
-fn exists(index: u32) -> bool {
-    let mut name = [0; libc::IF_NAMESIZE];
-    // SAFETY: the call writes so many bytes at most.
-    !unsafe { libc::if_indextoname(index, name.as_mut_ptr()) }.is_null()
 }

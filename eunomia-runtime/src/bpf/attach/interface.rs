@@ -53,6 +53,17 @@ impl Interface {
     }
 }
 
+/// What the interface of a number is called in the network namespace of this thread; ENXIO where there is none.
+pub(crate) fn name_of(index: u32) -> io::Result<String> {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has the length that the call asks for.
+    if unsafe { libc::if_indextoname(index, name.as_mut_ptr()) }.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    let name: Vec<u8> = name.iter().map(|letter| letter.cast_unsigned()).take_while(|letter| *letter != 0).collect();
+    Ok(String::from_utf8_lossy(&name).into_owned())
+}
+
 /// Where an interface runs an XDP program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum XdpMode {

@@ -27,7 +27,7 @@ use crate::{
 const AT_ONCE: usize = 16;
 
 /// The links of several programs. Dropping them detaches, several at once and in no order, in threads of which none is left afterwards:
-/// detaching a tracepoint or a probe takes the kernel tens of milliseconds.
+/// detaching a tracepoint or a probe takes the kernel tens of milliseconds. USDTs go one by one, as libbpf keeps books on them.
 #[derive(Debug, Default)]
 pub struct Links(pub Vec<Link>);
 

@@ -20,7 +20,7 @@ use super::{
     messages::listen,
     pin::{pin, pinned},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, refusal::refusal};
 
 pub use info::LinkInfo;
 pub(super) use many::attach;
@@ -89,7 +89,8 @@ impl Link {
         let path = path.as_ref();
         let fd = pinned(path, "a link")?;
         // The kernel hands out whatever is pinned, and so would libbpf.
-        if !fdinfo(fd.as_fd()).lines().any(|line| line.starts_with("link_type:")) {
+        let about = fdinfo(fd.as_fd()).map_err(|error| refusal(format!("ask what is pinned to {}", path.display()), error))?;
+        if !about.lines().any(|line| line.starts_with("link_type:")) {
             return Err(Error::Value { name: path.display().to_string(), why: "what is pinned there is no link".to_owned() });
         }
         Ok(Self { held: Some(Held::Kernel(fd)), object: None })
@@ -130,7 +131,9 @@ impl Link {
             return Err(Error::Value { name, why: "the kernel has no link for it that could be pinned".to_owned() });
         };
         pin(fd, path, "a link")?;
-        if self.info().is_ok_and(|info| info.kind == libbpf_sys::BPF_LINK_TYPE_PERF_EVENT) {
+        // What was pinned, and then switched off when it is dropped here, would run no more in silence. Links of other kinds can do
+        // without libbpf as well.
+        if self.info().map_or(true, |info| info.kind == libbpf_sys::BPF_LINK_TYPE_PERF_EVENT) {
             self.leave_libbpf();
         }
         Ok(())

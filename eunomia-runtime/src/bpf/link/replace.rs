@@ -68,9 +68,13 @@ impl Link {
         if error == 0 {
             return Ok(());
         }
+        let kernel = |tried| Err(refusal(tried, io::Error::from_raw_os_error(-error)));
         // The kernel says the same of a link that it cannot update and of a program that does not fit.
+        if !matches!(-error, libc::EINVAL | libc::EOPNOTSUPP) {
+            return kernel(tried);
+        }
         match self.info() {
-            Ok(info) if REPLACEABLE.contains(&info.kind) => Err(refusal(tried, io::Error::from_raw_os_error(-error))),
+            Ok(info) if REPLACEABLE.contains(&info.kind) => kernel(tried),
             Ok(info) => Err(cannot(&format!("links of the kind {}", info.kind_name().unwrap_or("that it has here")))),
             Err(_) => Err(cannot("perf events")),
         }
