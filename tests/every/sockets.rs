@@ -102,17 +102,15 @@ fn migrate(program: Program<'_, SkReuseport>, skel: &Loaded) -> Ran {
     // Whichever of the two it waits at.
     let close = |[first, second]: [TcpListener; 2]| -> Ran {
         let _client = TcpStream::connect(first.local_addr()?)?;
+        let at = |listener: &TcpListener| libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut waiting = [at(&first), at(&second)];
+        // SAFETY: there are so many places, which live through the call.
+        unsafe { libc::poll(waiting.as_mut_ptr(), 2, 5000) };
+        // It was chosen where it waits.
         skel.forget()?;
-        first.set_nonblocking(true)?;
-        second.set_nonblocking(true)?;
-        let waits = |listener: &TcpListener| {
-            let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            // SAFETY: there is one such place, which lives through the call.
-            unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
-        };
-        match (waits(&first), waits(&second)) {
-            (true, false) => drop(first),
-            (false, true) => drop(second),
+        match waiting.map(|place| place.revents != 0) {
+            [true, false] => drop(first),
+            [false, true] => drop(second),
             both => return Err(format!("it waits at {both:?}").into()),
         }
         Ok(())
