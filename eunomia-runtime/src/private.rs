@@ -5,6 +5,7 @@ pub use clap;
 #[cfg(feature = "serde")]
 pub use serde_core as serde;
 
+pub use crate::recording::replay::replay;
 pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, tag, view, view_mut},
@@ -14,6 +15,8 @@ pub use crate::sample::{
     with_entry, with_event, with_tail,
 };
 
+#[cfg(feature = "load")]
+pub use crate::bpf::named::handles;
 #[cfg(feature = "columns")]
 pub use crate::columns::{Column, Fill, fill};
 #[cfg(feature = "serde")]

@@ -817,8 +817,11 @@ pub mod kinds {
         from: impl ::std::io::Read,
         mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
-        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
-        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
+        ::eunomia_runtime::__private::replay(
+            from,
+            STREAMS,
+            |map, record| Export::deliver(map, record, &mut f),
+        )
     }
     /// What the command line can set; by default as the skeleton says.
     #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
@@ -1009,14 +1012,11 @@ pub mod kinds {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.rodata`, to be set before loading.
             ///
@@ -1025,7 +1025,7 @@ pub mod kinds {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".rodata").map(Rodata::new)
+                self.0.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -1034,7 +1034,7 @@ pub mod kinds {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.data.my_sec`, to be set before loading.
             ///
@@ -1043,7 +1043,7 @@ pub mod kinds {
             pub fn data_my_sec(
                 &mut self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data.my_sec").map(DataMySec::new)
+                self.0.sized_section(".data.my_sec").map(DataMySec::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -1052,14 +1052,14 @@ pub mod kinds {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -1149,37 +1149,29 @@ pub mod kinds {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.bss_text),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.rodata`, which the kernel has frozen.
             ///
@@ -1188,7 +1180,7 @@ pub mod kinds {
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                self.object.sized_section(".rodata").map(Rodata::new)
+                self.0.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, shared with the programs.
             ///
@@ -1197,7 +1189,7 @@ pub mod kinds {
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.data.my_sec`, shared with the programs.
             ///
@@ -1206,7 +1198,7 @@ pub mod kinds {
             pub fn data_my_sec(
                 &self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data.my_sec").map(DataMySec::new)
+                self.0.sized_section(".data.my_sec").map(DataMySec::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -1215,7 +1207,7 @@ pub mod kinds {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The variables of the section `.kconfig`, which the kernel has frozen.
             ///
@@ -1224,25 +1216,25 @@ pub mod kinds {
             pub fn kconfig(
                 &self,
             ) -> ::eunomia_runtime::Result<Kconfig<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                self.object.sized_section(".kconfig").map(Kconfig::new)
+                self.0.sized_section(".kconfig").map(Kconfig::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {
-                let stats = self.object.stats();
+                let stats = self.0.stats();
                 Stats {
                     rb: stats.get(0).copied().unwrap_or_default(),
                 }
@@ -1251,7 +1243,7 @@ pub mod kinds {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -1402,13 +1394,17 @@ pub mod kinds {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["rb", "markers", "by_color", "points", "sized", "per_cpu"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    rb: loaded.ring_buffer("rb")?,
-                    markers: loaded.typed_map("markers")?,
-                    by_color: loaded.typed_map("by_color")?,
-                    points: loaded.typed_map("points")?,
-                    sized: loaded.typed_map("sized")?,
-                    per_cpu: loaded.typed_map("per_cpu")?,
+                    rb: all.0,
+                    markers: all.1,
+                    by_color: all.2,
+                    points: all.3,
+                    sized: all.4,
+                    per_cpu: all.5,
                 })
             }
         }
@@ -1453,10 +1449,11 @@ pub mod kinds {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    sum: loaded.program_of("sum")?,
-                    send: loaded.program_of("send")?,
-                })
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["sum", "send"],
+                )?;
+                ::core::result::Result::Ok(Self { sum: all.0, send: all.1 })
             }
         }
         /// What became of the records of each map.

@@ -116,8 +116,7 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
         /// # Errors
         /// None for the object that this module was generated for.
         pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-            self.object.write(&[#(#values),*])?;
-            ::core::result::Result::Ok(self)
+            self.0.write(&[#(#values),*]).and(::core::result::Result::Ok(self))
         }
     })
 }

@@ -13,6 +13,7 @@ mod loaded;
 mod map;
 mod map_setup;
 pub(crate) mod messages;
+pub(crate) mod named;
 mod open;
 mod pin;
 pub(crate) mod preflight;
