@@ -22,7 +22,7 @@ pub mod arena {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct point`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Point {
                 /// `short x`, offset 0, 2 bytes
@@ -31,6 +31,11 @@ pub mod arena {
                 pub __pad_2: ::eunomia_runtime::__private::Padding<2>,
                 /// `int y`, offset 4, 4 bytes
                 pub y: i32,
+            }
+        }
+        impl ::core::clone::Clone for Point {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -94,7 +99,7 @@ pub mod arena {
         }
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--counter`: Set value of `unsigned long long` variable counter
         ///
@@ -108,6 +113,11 @@ pub mod arena {
         ///
         /// `unsigned long long seen`
         pub seen: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {

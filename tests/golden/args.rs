@@ -23,16 +23,20 @@ pub mod args {
         ::eunomia_runtime::plain! {
             /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Level(pub i32);
         }
+        impl ::core::clone::Clone for Level {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Level {}
         impl Level {
             /// `LOW` = -5
             pub const LOW: Self = Self(-5);
@@ -87,16 +91,20 @@ pub mod args {
         ::eunomia_runtime::plain! {
             /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Nameless(pub u32);
         }
+        impl ::core::clone::Clone for Nameless {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Nameless {}
         impl Nameless {
             /// `ANONYMOUS` = 3
             pub const ANONYMOUS: Self = Self(3);
@@ -147,13 +155,18 @@ pub mod args {
         }
         ::eunomia_runtime::plain! {
             /// `struct pair`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Pair {
                 /// `int a`, offset 0, 4 bytes
                 pub a: i32,
                 /// `int b`, offset 4, 4 bytes
                 pub b: i32,
+            }
+        }
+        impl ::core::clone::Clone for Pair {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -217,7 +230,7 @@ pub mod args {
         }
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--i8`: Set value of `signed char` variable i8
         ///
@@ -323,6 +336,11 @@ pub mod args {
         ///
         /// `char label[8]`
         pub label: ::eunomia_runtime::sample::CharArray<8>,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {

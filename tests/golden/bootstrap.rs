@@ -22,7 +22,7 @@ pub mod bootstrap {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct event`, 176 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Event {
                 /// `int pid`, offset 0, 4 bytes
@@ -45,6 +45,11 @@ pub mod bootstrap {
                 pub et: EventType,
                 #[doc(hidden)]
                 pub __pad_172: ::eunomia_runtime::__private::Padding<4>,
+            }
+        }
+        impl ::core::clone::Clone for Event {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -139,16 +144,20 @@ pub mod bootstrap {
         ::eunomia_runtime::plain! {
             /// `enum event_type`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct EventType(pub u32);
         }
+        impl ::core::clone::Clone for EventType {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for EventType {}
         impl EventType {
             /// `EVENT_TYPE__ENTER` = 0
             pub const EVENT_TYPE__ENTER: Self = Self(0);
@@ -235,15 +244,15 @@ pub mod bootstrap {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
         Rb(&'a types::Event),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -304,7 +313,7 @@ pub mod bootstrap {
         )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--min_duration_ns`: Report only processes that lived at least this long, in nanoseconds
         ///
@@ -314,6 +323,11 @@ pub mod bootstrap {
         ///
         /// `unsigned long long dropped`
         pub dropped: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -602,7 +616,6 @@ pub mod bootstrap {
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -611,6 +624,11 @@ pub mod bootstrap {
         pub struct Stats {
             /// Of the map `rb`.
             pub rb: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

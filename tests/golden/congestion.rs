@@ -19,12 +19,17 @@ pub mod congestion {
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--acknowledged`: Set value of `unsigned long long` variable acknowledged
         ///
         /// `unsigned long long acknowledged`
         pub acknowledged: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {

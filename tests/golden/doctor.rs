@@ -19,12 +19,17 @@ pub mod doctor {
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--seen`: Set value of `int` variable seen
         ///
         /// `int seen`
         pub seen: i32,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {

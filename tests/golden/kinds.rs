@@ -22,7 +22,7 @@ pub mod kinds {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct point`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Point {
                 /// `short x`, offset 0, 2 bytes
@@ -31,6 +31,11 @@ pub mod kinds {
                 pub __pad_2: ::eunomia_runtime::__private::Padding<2>,
                 /// `int y`, offset 4, 4 bytes
                 pub y: i32,
+            }
+        }
+        impl ::core::clone::Clone for Point {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -94,7 +99,7 @@ pub mod kinds {
         }
         ::eunomia_runtime::plain! {
             /// `marker_t`, 12 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct MarkerT {
                 /// `unsigned char id`, offset 0, 1 byte
@@ -103,6 +108,11 @@ pub mod kinds {
                 pub __pad_1: ::eunomia_runtime::__private::Padding<3>,
                 /// `struct point at`, offset 4, 8 bytes
                 pub at: Point,
+            }
+        }
+        impl ::core::clone::Clone for MarkerT {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -167,16 +177,20 @@ pub mod kinds {
         ::eunomia_runtime::plain! {
             /// `enum color`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Color(pub u32);
         }
+        impl ::core::clone::Clone for Color {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Color {}
         impl Color {
             /// `RED` = 1
             pub const RED: Self = Self(1);
@@ -233,16 +247,20 @@ pub mod kinds {
         ::eunomia_runtime::plain! {
             /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Level(pub i32);
         }
+        impl ::core::clone::Clone for Level {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Level {}
         impl Level {
             /// `LOW` = -5
             pub const LOW: Self = Self(-5);
@@ -296,7 +314,7 @@ pub mod kinds {
         }
         ::eunomia_runtime::plain! {
             /// `struct kinds`, 528 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Kinds {
                 /// `unsigned char u8`, offset 0, 1 byte
@@ -359,6 +377,11 @@ pub mod kinds {
                 pub self_: ::eunomia_runtime::sample::KernelPtr,
                 /// `void (*function)()`, offset 520, 8 bytes
                 pub function: ::eunomia_runtime::sample::KernelPtr,
+            }
+        }
+        impl ::core::clone::Clone for Kinds {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -532,16 +555,20 @@ pub mod kinds {
         ::eunomia_runtime::plain! {
             /// `enum wide`, 8 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Wide(pub u64);
         }
+        impl ::core::clone::Clone for Wide {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Wide {}
         impl Wide {
             /// `WIDE_MAX` = 18446744073709551615
             pub const WIDE_MAX: Self = Self(18446744073709551615);
@@ -593,16 +620,20 @@ pub mod kinds {
         ::eunomia_runtime::plain! {
             /// `size_class_t`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct SizeClassT(pub u32);
         }
+        impl ::core::clone::Clone for SizeClassT {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for SizeClassT {}
         impl SizeClassT {
             /// `SMALL` = 0
             pub const SMALL: Self = Self(0);
@@ -755,15 +786,15 @@ pub mod kinds {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
         Rb(&'a types::Kinds),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -824,7 +855,7 @@ pub mod kinds {
         )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--ro_u8`: Set value of `unsigned char` variable ro_u8
         ///
@@ -878,6 +909,11 @@ pub mod kinds {
         ///
         /// `char bss_text[16]`
         pub bss_text: ::eunomia_runtime::sample::CharArray<16>,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -1458,7 +1494,6 @@ pub mod kinds {
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -1467,6 +1502,11 @@ pub mod kinds {
         pub struct Stats {
             /// Of the map `rb`.
             pub rb: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ pub mod maps {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct cell`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Cell {
                 /// `unsigned int id`, offset 0, 4 bytes
@@ -31,6 +31,11 @@ pub mod maps {
                 pub small: u16,
                 #[doc(hidden)]
                 pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
+            }
+        }
+        impl ::core::clone::Clone for Cell {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -94,13 +99,18 @@ pub mod maps {
         }
         ::eunomia_runtime::plain! {
             /// `struct prefix`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Prefix {
                 /// `unsigned int bits`, offset 0, 4 bytes
                 pub bits: u32,
                 /// `unsigned char address[4]`, offset 4, 4 bytes
                 pub address: [u8; 4],
+            }
+        }
+        impl ::core::clone::Clone for Prefix {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -164,7 +174,7 @@ pub mod maps {
         }
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--called`: Set value of `unsigned int` variable called
         ///
@@ -174,6 +184,11 @@ pub mod maps {
         ///
         /// `int stack_id`
         pub stack_id: i32,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {

@@ -22,7 +22,7 @@ pub mod names {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct type`, 20 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Type {
                 /// `int self`, offset 0, 4 bytes
@@ -35,6 +35,11 @@ pub mod names {
                 pub Camel: i32,
                 /// `enum mode gen`, offset 16, 4 bytes
                 pub r#gen: Mode,
+            }
+        }
+        impl ::core::clone::Clone for Type {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -109,16 +114,20 @@ pub mod names {
         ::eunomia_runtime::plain! {
             /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Mode(pub u32);
         }
+        impl ::core::clone::Clone for Mode {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Mode {}
         impl Mode {
             /// `fn` = 1
             pub const r#fn: Self = Self(1);
@@ -196,15 +205,15 @@ pub mod names {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `use` (BPF_MAP_TYPE_RINGBUF).
         Use(&'a types::Type),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -265,7 +274,7 @@ pub mod names {
         )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--await`: Set value of `int` variable await
         ///
@@ -275,6 +284,11 @@ pub mod names {
         ///
         /// `int loop`
         pub r#loop: i32,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -532,7 +546,6 @@ pub mod names {
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -541,6 +554,11 @@ pub mod names {
         pub struct Stats {
             /// Of the map `use`.
             pub r#use: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ pub mod newer {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct cell`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Cell {
                 /// `unsigned int id`, offset 0, 4 bytes
@@ -31,6 +31,11 @@ pub mod newer {
                 pub small: u16,
                 #[doc(hidden)]
                 pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
+            }
+        }
+        impl ::core::clone::Clone for Cell {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -94,13 +99,18 @@ pub mod newer {
         }
         ::eunomia_runtime::plain! {
             /// `struct command`, 200 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Command {
                 /// `unsigned long long number`, offset 0, 8 bytes
                 pub number: u64,
                 /// `unsigned long long payload[24]`, offset 8, 192 bytes
                 pub payload: [u64; 24],
+            }
+        }
+        impl ::core::clone::Clone for Command {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -164,7 +174,7 @@ pub mod newer {
         }
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--received`: Set value of `unsigned long long` variable received
         ///
@@ -178,6 +188,11 @@ pub mod newer {
         ///
         /// `unsigned long long numbers`
         pub numbers: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {

@@ -22,13 +22,18 @@ pub mod profile {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct who`, 20 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Who {
                 /// `__u32 pid`, offset 0, 4 bytes
                 pub pid: u32,
                 /// `char comm[16]`, offset 4, 16 bytes
                 pub comm: ::eunomia_runtime::sample::CharArray<16>,
+            }
+        }
+        impl ::core::clone::Clone for Who {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -92,13 +97,18 @@ pub mod profile {
         }
         ::eunomia_runtime::plain! {
             /// `struct times`, 88 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Times {
                 /// `__u32 slots[20]`, offset 0, 80 bytes
                 pub slots: [u32; 20],
                 /// `__u64 total`, offset 80, 8 bytes
                 pub total: u64,
+            }
+        }
+        impl ::core::clone::Clone for Times {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -162,7 +172,7 @@ pub mod profile {
         }
         ::eunomia_runtime::plain! {
             /// `struct sample`, 1056 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Sample {
                 /// `__u32 pid`, offset 0, 4 bytes
@@ -179,6 +189,11 @@ pub mod profile {
                 pub kstack: [u64; 64],
                 /// `__u64 ustack[64]`, offset 544, 512 bytes
                 pub ustack: [u64; 64],
+            }
+        }
+        impl ::core::clone::Clone for Sample {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -313,12 +328,7 @@ pub mod profile {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `stacks` (BPF_MAP_TYPE_RINGBUF).
         Stacks(&'a types::Sample),
@@ -326,6 +336,11 @@ pub mod profile {
         Latency(::eunomia_runtime::sample::Entry<'a, types::Who, types::Times>),
         /// An entry of the map `depths` (BPF_MAP_TYPE_ARRAY), read every 10 milliseconds.
         Depths(::eunomia_runtime::sample::Entry<'a, u32, [u64; 8]>),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -414,7 +429,7 @@ pub mod profile {
         )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--stacks_dropped`: Set value of `__u64` variable stacks_dropped
         ///
@@ -424,6 +439,11 @@ pub mod profile {
         ///
         /// `__u32 has_pointer`
         pub has_pointer: u32,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -699,7 +719,6 @@ pub mod profile {
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -712,6 +731,11 @@ pub mod profile {
             pub latency: ::eunomia_runtime::reader::Stats,
             /// Of the map `depths`.
             pub depths: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

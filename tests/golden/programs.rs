@@ -19,7 +19,7 @@ pub mod programs {
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--samples`: Set value of `unsigned long long` variable samples
         ///
@@ -37,6 +37,11 @@ pub mod programs {
         ///
         /// `int wanted_tgid`
         pub wanted_tgid: i32,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {

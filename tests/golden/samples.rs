@@ -22,7 +22,7 @@ pub mod samples {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct total`, 32 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Total {
                 /// `unsigned long long count`, offset 0, 8 bytes
@@ -35,6 +35,11 @@ pub mod samples {
                 pub cpu: u32,
                 /// `unsigned long long unused`, offset 24, 8 bytes
                 pub unused: u64,
+            }
+        }
+        impl ::core::clone::Clone for Total {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -108,7 +113,7 @@ pub mod samples {
         }
         ::eunomia_runtime::plain! {
             /// `struct part`, 12 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Part {
                 /// `unsigned int count`, offset 0, 4 bytes
@@ -117,6 +122,11 @@ pub mod samples {
                 pub bytes: u32,
                 /// `unsigned int last`, offset 8, 4 bytes
                 pub last: u32,
+            }
+        }
+        impl ::core::clone::Clone for Part {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -184,13 +194,18 @@ pub mod samples {
         }
         ::eunomia_runtime::plain! {
             /// `struct prefix`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Prefix {
                 /// `unsigned int bits`, offset 0, 4 bytes
                 pub bits: u32,
                 /// `unsigned int address`, offset 4, 4 bytes
                 pub address: u32,
+            }
+        }
+        impl ::core::clone::Clone for Prefix {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(

@@ -22,11 +22,16 @@ pub mod shapes {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `union address`, 16 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C, align(4))]
             pub struct Address {
                 #[doc(hidden)]
                 pub __shared_0: [u8; 16],
+            }
+        }
+        impl ::core::clone::Clone for Address {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         impl Address {
@@ -118,13 +123,18 @@ pub mod shapes {
         }
         ::eunomia_runtime::plain! {
             /// `struct {..}`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct AddressLocal {
                 /// `unsigned short port`, offset 0, 2 bytes
                 pub port: u16,
                 /// `char name[6]`, offset 2, 6 bytes
                 pub name: ::eunomia_runtime::sample::CharArray<6>,
+            }
+        }
+        impl ::core::clone::Clone for AddressLocal {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -188,11 +198,16 @@ pub mod shapes {
         }
         ::eunomia_runtime::plain! {
             /// `struct {..}`, 4 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C, align(4))]
             pub struct HostsValue {
                 #[doc(hidden)]
                 pub __shared_0: [u8; 4],
+            }
+        }
+        impl ::core::clone::Clone for HostsValue {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         impl HostsValue {
@@ -291,7 +306,7 @@ pub mod shapes {
         }
         ::eunomia_runtime::plain! {
             /// `struct tight`, 38 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Tight {
                 /// `char id`, offset 0, 1 byte
@@ -304,6 +319,11 @@ pub mod shapes {
                 pub address: ::eunomia_runtime::sample::Packed<Address>,
                 /// `enum tiny tiny`, offset 37, 1 byte
                 pub tiny: Tiny,
+            }
+        }
+        impl ::core::clone::Clone for Tight {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -378,16 +398,20 @@ pub mod shapes {
         ::eunomia_runtime::plain! {
             /// `enum tiny`, 1 byte. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Tiny(pub i8);
         }
+        impl ::core::clone::Clone for Tiny {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Tiny {}
         impl Tiny {
             /// `TINY` = -1
             pub const TINY: Self = Self(-1);
@@ -442,16 +466,20 @@ pub mod shapes {
         ::eunomia_runtime::plain! {
             /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct State(pub u32);
         }
+        impl ::core::clone::Clone for State {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for State {}
         impl State {
             /// `IDLE` = 0
             pub const IDLE: Self = Self(0);
@@ -505,13 +533,18 @@ pub mod shapes {
         }
         ::eunomia_runtime::plain! {
             /// `struct {..}`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Size {
                 /// `int width`, offset 0, 4 bytes
                 pub width: i32,
                 /// `int height`, offset 4, 4 bytes
                 pub height: i32,
+            }
+        }
+        impl ::core::clone::Clone for Size {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -575,7 +608,7 @@ pub mod shapes {
         }
         ::eunomia_runtime::plain! {
             /// `struct shapes`, 128 bytes; tagged `one of each`
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Shapes {
                 /// `struct flags flags`, offset 0, 32 bytes
@@ -606,6 +639,11 @@ pub mod shapes {
                 pub tail: [u16; 0],
                 #[doc(hidden)]
                 pub __pad_124: ::eunomia_runtime::__private::Padding<4>,
+            }
+        }
+        impl ::core::clone::Clone for Shapes {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         impl Shapes {
@@ -773,7 +811,7 @@ pub mod shapes {
         }
         ::eunomia_runtime::plain! {
             /// `struct flags`, 32 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C, align(16))]
             pub struct Flags {
                 #[doc(hidden)]
@@ -790,6 +828,11 @@ pub mod shapes {
                 pub __shared_16: [u8; 9],
                 #[doc(hidden)]
                 pub __pad_25: ::eunomia_runtime::__private::Padding<7>,
+            }
+        }
+        impl ::core::clone::Clone for Flags {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         impl Flags {
@@ -959,16 +1002,20 @@ pub mod shapes {
         ::eunomia_runtime::plain! {
             /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Mode(pub i32);
         }
+        impl ::core::clone::Clone for Mode {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Mode {}
         impl Mode {
             /// `OFF` = 0
             pub const OFF: Self = Self(0);
@@ -1026,16 +1073,20 @@ pub mod shapes {
         ::eunomia_runtime::plain! {
             /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct ShapesKind(pub u32);
         }
+        impl ::core::clone::Clone for ShapesKind {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for ShapesKind {}
         impl ShapesKind {
             /// `FIRST` = 1
             pub const FIRST: Self = Self(1);
@@ -1089,11 +1140,16 @@ pub mod shapes {
         }
         ::eunomia_runtime::plain! {
             /// `struct {..}`, 4 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct ShapesNested {
                 /// `int depth`, offset 0, 4 bytes
                 pub depth: i32,
+            }
+        }
+        impl ::core::clone::Clone for ShapesNested {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -1155,9 +1211,14 @@ pub mod shapes {
         }
         ::eunomia_runtime::plain! {
             /// `struct empty`, 0 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Empty {}
+        }
+        impl ::core::clone::Clone for Empty {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
         const _: () = ::eunomia_runtime::__private::layout(
             ["size", "alignment"],
@@ -1210,13 +1271,18 @@ pub mod shapes {
         }
         ::eunomia_runtime::plain! {
             /// `struct wide`, 64 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C, align(64))]
             pub struct Wide {
                 /// `int first`, offset 0, 4 bytes
                 pub first: i32,
                 #[doc(hidden)]
                 pub __pad_4: ::eunomia_runtime::__private::Padding<60>,
+            }
+        }
+        impl ::core::clone::Clone for Wide {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -1374,15 +1440,15 @@ pub mod shapes {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
         Rb(::eunomia_runtime::sample::Tailed<'a, types::Shapes>),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -1443,12 +1509,17 @@ pub mod shapes {
         )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--state`: Set value of `enum {..}` variable state
         ///
         /// `enum {..} state`
         pub state: types::State,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -1701,7 +1772,6 @@ pub mod shapes {
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -1710,6 +1780,11 @@ pub mod shapes {
         pub struct Stats {
             /// Of the map `rb`.
             pub rb: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

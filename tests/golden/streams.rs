@@ -22,7 +22,7 @@ pub mod streams {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct sample`, 64 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Sample {
                 /// `unsigned long long seq`, offset 0, 8 bytes
@@ -35,6 +35,11 @@ pub mod streams {
                 pub len: u32,
                 /// `unsigned char payload[40]`, offset 24, 40 bytes
                 pub payload: [u8; 40],
+            }
+        }
+        impl ::core::clone::Clone for Sample {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -108,13 +113,18 @@ pub mod streams {
         }
         ::eunomia_runtime::plain! {
             /// `struct note`, 24 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Note {
                 /// `unsigned int code`, offset 0, 4 bytes
                 pub code: u32,
                 /// `char text[20]`, offset 4, 20 bytes
                 pub text: ::eunomia_runtime::sample::CharArray<20>,
+            }
+        }
+        impl ::core::clone::Clone for Note {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -217,12 +227,7 @@ pub mod streams {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `notes` (BPF_MAP_TYPE_RINGBUF).
         Notes(&'a types::Note),
@@ -230,6 +235,11 @@ pub mod streams {
         Rb(&'a types::Sample),
         /// A record of the map `events` (BPF_MAP_TYPE_PERF_EVENT_ARRAY).
         Events(&'a types::Sample),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -316,7 +326,7 @@ pub mod streams {
         )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--sent`: Set value of `unsigned long long` variable sent
         ///
@@ -326,6 +336,11 @@ pub mod streams {
         ///
         /// `unsigned long long refused`
         pub refused: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -608,7 +623,6 @@ pub mod streams {
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -621,6 +635,11 @@ pub mod streams {
             pub rb: ::eunomia_runtime::reader::Stats,
             /// Of the map `events`.
             pub events: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ pub mod tables {
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--before`: Set value of `unsigned long long` variable before
         ///
@@ -29,6 +29,11 @@ pub mod tables {
         ///
         /// `unsigned long long after`
         pub after: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {

@@ -22,7 +22,7 @@ pub mod tagged {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct open_event`, 48 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct OpenEvent {
                 /// `enum kind kind`, offset 0, 4 bytes
@@ -33,6 +33,11 @@ pub mod tagged {
                 pub seq: u64,
                 /// `char path[32]`, offset 16, 32 bytes
                 pub path: ::eunomia_runtime::sample::CharArray<32>,
+            }
+        }
+        impl ::core::clone::Clone for OpenEvent {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -104,16 +109,20 @@ pub mod tagged {
         ::eunomia_runtime::plain! {
             /// `enum kind`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Kind(pub u32);
         }
+        impl ::core::clone::Clone for Kind {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Kind {}
         impl Kind {
             /// `KIND_OPEN` = 1
             pub const KIND_OPEN: Self = Self(1);
@@ -173,7 +182,7 @@ pub mod tagged {
         }
         ::eunomia_runtime::plain! {
             /// `struct data_event`, 32 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct DataEvent {
                 /// `enum kind kind`, offset 0, 4 bytes
@@ -190,6 +199,11 @@ pub mod tagged {
                 pub bytes: [u8; 0],
                 #[doc(hidden)]
                 pub __pad_28: ::eunomia_runtime::__private::Padding<4>,
+            }
+        }
+        impl ::core::clone::Clone for DataEvent {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -270,7 +284,7 @@ pub mod tagged {
         }
         ::eunomia_runtime::plain! {
             /// `struct unknown`, 16 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Unknown {
                 /// `unsigned int kind`, offset 0, 4 bytes
@@ -279,6 +293,11 @@ pub mod tagged {
                 pub pid: u32,
                 /// `unsigned long long seq`, offset 8, 8 bytes
                 pub seq: u64,
+            }
+        }
+        impl ::core::clone::Clone for Unknown {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -346,13 +365,18 @@ pub mod tagged {
         }
         ::eunomia_runtime::plain! {
             /// `struct ping`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Ping {
                 /// `struct header header`, offset 0, 4 bytes
                 pub header: Header,
                 /// `unsigned int seq`, offset 4, 4 bytes
                 pub seq: u32,
+            }
+        }
+        impl ::core::clone::Clone for Ping {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -416,13 +440,18 @@ pub mod tagged {
         }
         ::eunomia_runtime::plain! {
             /// `struct header`, 4 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Header {
                 /// `unsigned short version`, offset 0, 2 bytes
                 pub version: u16,
                 /// `short kind`, offset 2, 2 bytes
                 pub kind: i16,
+            }
+        }
+        impl ::core::clone::Clone for Header {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -486,7 +515,7 @@ pub mod tagged {
         }
         ::eunomia_runtime::plain! {
             /// `struct pong`, 16 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Pong {
                 /// `struct header header`, offset 0, 4 bytes
@@ -495,6 +524,11 @@ pub mod tagged {
                 pub seq: u32,
                 /// `unsigned long long sum`, offset 8, 8 bytes
                 pub sum: u64,
+            }
+        }
+        impl ::core::clone::Clone for Pong {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -664,12 +698,7 @@ pub mod tagged {
         }
     }
     /// A record of the map `files`, of the type that its `kind` tells (offset 0, 4 bytes).
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum FilesRecord<'a> {
         /// `struct open_event`, told by `KIND_OPEN`.
         OpenEvent(&'a types::OpenEvent),
@@ -679,6 +708,11 @@ pub mod tagged {
         Unknown_2(&'a types::Unknown),
         /// The bytes of a record whose `kind` is none of these, or that ends before it.
         Unknown(&'a [u8]),
+    }
+    impl ::core::clone::Clone for FilesRecord<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::fmt::Display for FilesRecord<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -693,12 +727,7 @@ pub mod tagged {
         }
     }
     /// A record of the map `balls`, of the type that its `header.kind` tells (offset 2, 2 bytes).
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum BallsRecord<'a> {
         /// `struct ping`, told by `-1`.
         Ping(&'a types::Ping),
@@ -706,6 +735,11 @@ pub mod tagged {
         Pong(&'a types::Pong),
         /// The bytes of a record whose `header.kind` is none of these, or that ends before it.
         Unknown(&'a [u8]),
+    }
+    impl ::core::clone::Clone for BallsRecord<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::fmt::Display for BallsRecord<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -719,17 +753,17 @@ pub mod tagged {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `files` (BPF_MAP_TYPE_RINGBUF).
         Files(FilesRecord<'a>),
         /// A record of the map `balls` (BPF_MAP_TYPE_PERF_EVENT_ARRAY).
         Balls(BallsRecord<'a>),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -1039,7 +1073,6 @@ pub mod tagged {
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -1050,6 +1083,11 @@ pub mod tagged {
             pub files: ::eunomia_runtime::reader::Stats,
             /// Of the map `balls`.
             pub balls: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }
