@@ -309,7 +309,7 @@ pub mod arena {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.addr_space.1`, 4032 bytes.
-        pub struct Arena<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Arena<'a, A> {
             /// `unsigned long long counter`, offset 0, 8 bytes
             pub counter: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `struct point corner`, offset 8, 8 bytes
@@ -325,7 +325,7 @@ pub mod arena {
                 A,
             >,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Arena<'a, A> {
+        impl<'a, A> Arena<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4032>) -> Self {
                 Self {
                     counter: section.at::<_, 0>(),
@@ -337,11 +337,11 @@ pub mod arena {
             }
         }
         /// The variables of the section `.bss`, 8 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long seen`, offset 0, 8 bytes
             pub seen: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 8>) -> Self {
                 Self { seen: section.at::<_, 0>() }
             }

@@ -864,7 +864,7 @@ pub mod args {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 124 bytes.
-        pub struct Rodata<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Rodata<'a, A> {
             /// `const volatile signed char i8`, offset 0, 1 byte
             pub i8: ::eunomia_runtime::bpf::Variable<'a, i8, A>,
             /// `const volatile unsigned char u8`, offset 1, 1 byte
@@ -916,7 +916,7 @@ pub mod args {
             /// `const volatile int match`, offset 120, 4 bytes
             pub r#match: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
+        impl<'a, A> Rodata<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 124>) -> Self {
                 Self {
                     i8: section.at::<_, 0>(),
@@ -944,11 +944,11 @@ pub mod args {
             }
         }
         /// The variables of the section `.data`, 4 bytes.
-        pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Data<'a, A> {
             /// `int in_data`, offset 0, 4 bytes
             pub in_data: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
+        impl<'a, A> Data<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self {
                     in_data: section.at::<_, 0>(),
@@ -956,7 +956,7 @@ pub mod args {
             }
         }
         /// The variables of the section `.bss`, 5052 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long in_bss`, offset 0, 8 bytes
             pub in_bss: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned long long sum`, offset 8, 8 bytes
@@ -980,7 +980,7 @@ pub mod args {
                 A,
             >,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 5052>) -> Self {
                 Self {
                     in_bss: section.at::<_, 0>(),

@@ -173,21 +173,21 @@ pub mod doctor {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 4 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `int seen`, offset 0, 4 bytes
             pub seen: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self { seen: section.at::<_, 0>() }
             }
         }
         /// The variables of the section `.kconfig`, 4 bytes.
-        pub struct Kconfig<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Kconfig<'a, A> {
             /// `int LINUX_KERNEL_VERSION`, offset 0, 4 bytes
             pub LINUX_KERNEL_VERSION: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Kconfig<'a, A> {
+        impl<'a, A> Kconfig<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self {
                     LINUX_KERNEL_VERSION: section.at::<_, 0>(),

@@ -207,7 +207,7 @@ pub mod hooks {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 24 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `int wanted_tgid`, offset 0, 4 bytes
             pub wanted_tgid: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
             /// `unsigned long long runs`, offset 8, 8 bytes
@@ -215,7 +215,7 @@ pub mod hooks {
             /// `unsigned long long cookies`, offset 16, 8 bytes
             pub cookies: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 24>) -> Self {
                 Self {
                     wanted_tgid: section.at::<_, 0>(),

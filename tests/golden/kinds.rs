@@ -1293,7 +1293,7 @@ pub mod kinds {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 36 bytes.
-        pub struct Rodata<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Rodata<'a, A> {
             /// `const volatile unsigned char ro_u8`, offset 0, 1 byte
             pub ro_u8: ::eunomia_runtime::bpf::Variable<'a, u8, A>,
             /// `const volatile _Bool ro_flag`, offset 1, 1 byte
@@ -1315,7 +1315,7 @@ pub mod kinds {
             /// `const volatile int ro_array[3]`, offset 24, 12 bytes
             pub ro_array: ::eunomia_runtime::bpf::Variable<'a, [i32; 3], A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
+        impl<'a, A> Rodata<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 36>) -> Self {
                 Self {
                     ro_u8: section.at::<_, 0>(),
@@ -1328,7 +1328,7 @@ pub mod kinds {
             }
         }
         /// The variables of the section `.data`, 32 bytes.
-        pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Data<'a, A> {
             /// `int data_i32`, offset 0, 4 bytes
             pub data_i32: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
             /// `float data_f32`, offset 4, 4 bytes
@@ -1336,7 +1336,7 @@ pub mod kinds {
             /// `unsigned __int128 data_u128`, offset 16, 16 bytes
             pub data_u128: ::eunomia_runtime::bpf::Variable<'a, u128, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
+        impl<'a, A> Data<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 32>) -> Self {
                 Self {
                     data_i32: section.at::<_, 0>(),
@@ -1346,11 +1346,11 @@ pub mod kinds {
             }
         }
         /// The variables of the section `.data.my_sec`, 4 bytes.
-        pub struct DataMySec<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct DataMySec<'a, A> {
             /// `int custom`, offset 0, 4 bytes
             pub custom: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> DataMySec<'a, A> {
+        impl<'a, A> DataMySec<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self {
                     custom: section.at::<_, 0>(),
@@ -1358,7 +1358,7 @@ pub mod kinds {
             }
         }
         /// The variables of the section `.bss`, 56 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long bss_u64`, offset 8, 8 bytes
             pub bss_u64: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned int seen_version`, offset 16, 4 bytes
@@ -1378,7 +1378,7 @@ pub mod kinds {
                 A,
             >,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 56>) -> Self {
                 Self {
                     bss_u64: section.at::<_, 8>(),
@@ -1390,7 +1390,7 @@ pub mod kinds {
             }
         }
         /// The variables of the section `.kconfig`, 9 bytes.
-        pub struct Kconfig<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Kconfig<'a, A> {
             /// `int CONFIG_HZ`, offset 0, 4 bytes
             pub CONFIG_HZ: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
             /// `unsigned int LINUX_KERNEL_VERSION`, offset 4, 4 bytes
@@ -1402,7 +1402,7 @@ pub mod kinds {
                 A,
             >,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Kconfig<'a, A> {
+        impl<'a, A> Kconfig<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 9>) -> Self {
                 Self {
                     CONFIG_HZ: section.at::<_, 0>(),

@@ -342,13 +342,13 @@ pub mod maps {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 8 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned int called`, offset 0, 4 bytes
             pub called: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
             /// `int stack_id`, offset 4, 4 bytes
             pub stack_id: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 8>) -> Self {
                 Self {
                     called: section.at::<_, 0>(),

@@ -466,11 +466,11 @@ pub mod names {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.data`, 4 bytes.
-        pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Data<'a, A> {
             /// `int await`, offset 0, 4 bytes
             pub r#await: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
+        impl<'a, A> Data<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self {
                     r#await: section.at::<_, 0>(),
@@ -478,13 +478,13 @@ pub mod names {
             }
         }
         /// The variables of the section `.bss`, 32 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `int loop`, offset 0, 4 bytes
             pub r#loop: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
             /// `struct type super`, offset 4, 20 bytes
             pub super_: ::eunomia_runtime::bpf::Variable<'a, types::Type, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 32>) -> Self {
                 Self {
                     r#loop: section.at::<_, 0>(),

@@ -362,7 +362,7 @@ pub mod newer {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 224 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long received`, offset 0, 8 bytes
             pub received: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned long long broken`, offset 8, 8 bytes
@@ -372,7 +372,7 @@ pub mod newer {
             /// `struct command last`, offset 24, 200 bytes
             pub last: ::eunomia_runtime::bpf::Variable<'a, types::Command, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 224>) -> Self {
                 Self {
                     received: section.at::<_, 0>(),

@@ -628,13 +628,13 @@ pub mod profile {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 24 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `__u64 stacks_dropped`, offset 0, 8 bytes
             pub stacks_dropped: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `__u32 has_pointer`, offset 8, 4 bytes
             pub has_pointer: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 24>) -> Self {
                 Self {
                     stacks_dropped: section.at::<_, 0>(),

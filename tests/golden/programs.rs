@@ -238,7 +238,7 @@ pub mod programs {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 28 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long samples`, offset 0, 8 bytes
             pub samples: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned long long calls`, offset 8, 8 bytes
@@ -248,7 +248,7 @@ pub mod programs {
             /// `int wanted_tgid`, offset 24, 4 bytes
             pub wanted_tgid: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 28>) -> Self {
                 Self {
                     samples: section.at::<_, 0>(),

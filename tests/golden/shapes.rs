@@ -1686,7 +1686,7 @@ pub mod shapes {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.data`, 68 bytes.
-        pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Data<'a, A> {
             /// `union address address`, offset 0, 16 bytes
             pub address: ::eunomia_runtime::bpf::Variable<'a, types::Address, A>,
             /// `struct tight tight`, offset 16, 38 bytes
@@ -1696,7 +1696,7 @@ pub mod shapes {
             /// `struct {..} size`, offset 60, 8 bytes; tagged `not named`
             pub size: ::eunomia_runtime::bpf::Variable<'a, types::Size, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
+        impl<'a, A> Data<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 68>) -> Self {
                 Self {
                     address: section.at::<_, 0>(),
@@ -1707,13 +1707,13 @@ pub mod shapes {
             }
         }
         /// The variables of the section `.bss`, 128 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `total`, offset 0, 8 bytes; the compiler left its type out
             pub total: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `struct wide aligned_to_64`, offset 64, 64 bytes
             pub aligned_to_64: ::eunomia_runtime::bpf::Variable<'a, types::Wide, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 128>) -> Self {
                 Self {
                     total: section.at::<_, 0>(),

@@ -502,13 +502,13 @@ pub mod streams {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 32 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long sent`, offset 16, 8 bytes
             pub sent: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned long long refused`, offset 24, 8 bytes
             pub refused: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 32>) -> Self {
                 Self {
                     sent: section.at::<_, 16>(),

@@ -187,13 +187,13 @@ pub mod tables {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 16 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long before`, offset 0, 8 bytes
             pub before: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned long long after`, offset 8, 8 bytes
             pub after: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 16>) -> Self {
                 Self {
                     before: section.at::<_, 0>(),

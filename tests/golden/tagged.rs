@@ -991,11 +991,11 @@ pub mod tagged {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 104 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long sent[7]`, offset 48, 56 bytes
             pub sent: ::eunomia_runtime::bpf::Variable<'a, [u64; 7], A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 104>) -> Self {
                 Self {
                     sent: section.at::<_, 48>(),
