@@ -126,21 +126,9 @@ pub(super) fn clone(of: &impl ToTokens) -> TokenStream {
 pub(super) fn serde(ident: &Ident, serialize: &TokenStream) -> TokenStream {
     quote! {
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for #ident {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl #ident {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     #serialize
-                }
-            }
-
-            impl ::eunomia_runtime::__private::Serial for #ident {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
