@@ -9,14 +9,11 @@ use quote::quote;
 
 use crate::{module::Export, types::Types};
 
-/// The handle of a map that delivers records, and how it is made.
-pub(crate) fn stream(export: &Export<'_>, def: &MapDef) -> (TokenStream, TokenStream) {
-    let (handle, method) =
-        if def.kind == MapKind::RINGBUF { ("RingBuffer", "ring_buffer") } else { ("PerfEventArray", "perf_event_array") };
-    let (handle, method) = (Ident::new(handle, Span::call_site()), Ident::new(method, Span::call_site()));
+/// The handle of a map that delivers records.
+pub(crate) fn stream(export: &Export<'_>, def: &MapDef) -> TokenStream {
     let record = export.ty.clone().unwrap_or_else(|| quote!([u8]));
-    let name = &def.name;
-    (quote!(::eunomia_runtime::bpf::#handle<'a, #record>), quote!(loaded.#method(#name)?))
+    let handle = one(if def.kind == MapKind::RINGBUF { "RingBuffer" } else { "PerfEventArray" }, &quote!('a), &record);
+    quote!(::eunomia_runtime::bpf::#handle)
 }
 
 /// Decides what a map offers, by its kind.

@@ -63,8 +63,6 @@ pub(crate) struct Map<'a> {
     pub(crate) def: &'a MapDef,
     /// The type of the handle, its lifetime being `'a`.
     pub(crate) ty: TokenStream,
-    /// How it is made of `loaded`.
-    pub(crate) made: TokenStream,
     /// The struct of a table of functions.
     pub(crate) table: Option<TypeId>,
 }
@@ -315,25 +313,22 @@ fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: 
             };
             let field = fields.claim(verbatim(&def.name));
             if let Some(export) = exports.iter().find(|export| export.stream.map == def.name && export.key.is_none()) {
-                let (ty, made) = handles::stream(export, def);
-                return Map { field, def, ty, made, table: None };
+                return Map { field, def, ty: handles::stream(export, def), table: None };
             }
-            let name = &def.name;
-            if def.kind == MapKind::USER_RINGBUF {
-                let ty = quote!(::eunomia_runtime::bpf::UserRingBuffer<'a>);
-                return Map { field, def, ty, made: quote!(loaded.user_ring_buffer(#name)?), table: None };
-            }
-            if def.kind == MapKind::STRUCT_OPS {
-                let ty = quote!(::eunomia_runtime::bpf::StructOps<'a>);
-                let table = def.value.filter(|ty| {
-                    let before = faults.len();
-                    types.need(*ty, name, &format!("the table `{name}`"), &place, faults);
-                    faults.len() == before
-                });
-                return Map { field, def, ty, made: quote!(loaded.struct_ops(#name)?), table };
-            }
-            let ty = handles::Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }.handle(def, &quote!('a));
-            Map { field, def, ty, made: quote!(loaded.typed_map(#name)?), table: None }
+            let table = def.value.filter(|ty| {
+                if def.kind != MapKind::STRUCT_OPS {
+                    return false;
+                }
+                let before = faults.len();
+                types.need(*ty, &def.name, &format!("the table `{}`", def.name), &place, faults);
+                faults.len() == before
+            });
+            let ty = match def.kind {
+                MapKind::USER_RINGBUF => quote!(::eunomia_runtime::bpf::UserRingBuffer<'a>),
+                MapKind::STRUCT_OPS => quote!(::eunomia_runtime::bpf::StructOps<'a>),
+                _ => handles::Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }.handle(def, &quote!('a)),
+            };
+            Map { field, def, ty, table }
         })
         .collect()
 }

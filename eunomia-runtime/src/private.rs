@@ -5,6 +5,7 @@ pub use clap;
 #[cfg(feature = "serde")]
 pub use serde_core as serde;
 
+pub use crate::recording::replay::replay;
 pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, tag, view, view_mut},
@@ -14,6 +15,8 @@ pub use crate::sample::{
     with_entry, with_event, with_tail,
 };
 
+#[cfg(feature = "load")]
+pub use crate::bpf::named::handles;
 #[cfg(feature = "columns")]
 pub use crate::columns::{Column, Fill, fill};
 #[cfg(feature = "serde")]
@@ -117,21 +120,35 @@ macro_rules! __args {
     ($($any:tt)*) => {};
 }
 
-/// Expands to its argument where the runtime knows serde, else to nothing.
+/// Expands to what makes a type one for serde where the runtime knows it, else to nothing.
 #[cfg(feature = "serde")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __serde {
-    // Tokens: items would be parsed here and again where they go.
-    ($($tokens:tt)*) => { $($tokens)* };
+    (impl $type:ident { fn serialize(&$this:ident, $serializer:ident: Serializer) -> Result { $value:expr } }) => {
+        impl $crate::__private::serde::Serialize for $type {
+            fn serialize<S: $crate::__private::serde::Serializer>(
+                &$this,
+                $serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
+                $value
+            }
+        }
+
+        impl $crate::__private::Serial for $type {
+            fn serial<S: $crate::__private::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
+                $crate::__private::serde::Serialize::serialize(self, serializer)
+            }
+        }
+    };
 }
 
-/// Expands to its argument where the runtime knows serde, else to nothing.
+/// Expands to what makes a type one for serde where the runtime knows it, else to nothing.
 #[cfg(not(feature = "serde"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __serde {
-    ($($tokens:tt)*) => {};
+    ($($any:tt)*) => {};
 }
 
 /// Expands to the batch type of an event where the runtime knows columns, else to nothing.

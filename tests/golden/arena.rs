@@ -22,7 +22,7 @@ pub mod arena {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct point`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Point {
                 /// `short x`, offset 0, 2 bytes
@@ -31,6 +31,11 @@ pub mod arena {
                 pub __pad_2: ::eunomia_runtime::__private::Padding<2>,
                 /// `int y`, offset 4, 4 bytes
                 pub y: i32,
+            }
+        }
+        impl ::core::clone::Clone for Point {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -72,29 +77,18 @@ pub mod arena {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Point {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Point {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Point", 2usize)?
                         .field("x", &self.x)?
                         .field("y", &self.y)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Point {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--counter`: Set value of `unsigned long long` variable counter
         ///
@@ -108,6 +102,11 @@ pub mod arena {
         ///
         /// `unsigned long long seen`
         pub seen: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -169,14 +168,11 @@ pub mod arena {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.addr_space.1`, to be set before loading.
             ///
@@ -185,7 +181,7 @@ pub mod arena {
             pub fn arena(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Arena<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".addr_space.1").map(Arena::new)
+                self.0.sized_section(".addr_space.1").map(Arena::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -194,14 +190,14 @@ pub mod arena {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -227,37 +223,29 @@ pub mod arena {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.seen),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.addr_space.1`, shared with the programs.
             ///
@@ -266,7 +254,7 @@ pub mod arena {
             pub fn arena(
                 &self,
             ) -> ::eunomia_runtime::Result<Arena<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".addr_space.1").map(Arena::new)
+                self.0.sized_section(".addr_space.1").map(Arena::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -275,27 +263,27 @@ pub mod arena {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -310,7 +298,7 @@ pub mod arena {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.addr_space.1`, 4032 bytes.
-        pub struct Arena<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Arena<'a, A> {
             /// `unsigned long long counter`, offset 0, 8 bytes
             pub counter: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `struct point corner`, offset 8, 8 bytes
@@ -326,7 +314,7 @@ pub mod arena {
                 A,
             >,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Arena<'a, A> {
+        impl<'a, A> Arena<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4032>) -> Self {
                 Self {
                     counter: section.at::<_, 0>(),
@@ -338,11 +326,11 @@ pub mod arena {
             }
         }
         /// The variables of the section `.bss`, 8 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long seen`, offset 0, 8 bytes
             pub seen: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 8>) -> Self {
                 Self { seen: section.at::<_, 0>() }
             }
@@ -356,9 +344,8 @@ pub mod arena {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    memory: loaded.typed_map("memory")?,
-                })
+                let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["memory"])?;
+                ::core::result::Result::Ok(Self { memory: all.0 })
             }
         }
         /// The programs before they are loaded.
@@ -388,9 +375,8 @@ pub mod arena {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    run: loaded.program_of("run")?,
-                })
+                let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["run"])?;
+                ::core::result::Result::Ok(Self { run: all.0 })
             }
         }
     }

@@ -23,16 +23,20 @@ pub mod args {
         ::eunomia_runtime::plain! {
             /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Level(pub i32);
         }
+        impl ::core::clone::Clone for Level {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Level {}
         impl Level {
             /// `LOW` = -5
             pub const LOW: Self = Self(-5);
@@ -67,36 +71,29 @@ pub mod args {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Level {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Level {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Level {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Nameless(pub u32);
         }
+        impl ::core::clone::Clone for Nameless {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Nameless {}
         impl Nameless {
             /// `ANONYMOUS` = 3
             pub const ANONYMOUS: Self = Self(3);
@@ -128,32 +125,26 @@ pub mod args {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Nameless {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Nameless {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Nameless {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `struct pair`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Pair {
                 /// `int a`, offset 0, 4 bytes
                 pub a: i32,
                 /// `int b`, offset 4, 4 bytes
                 pub b: i32,
+            }
+        }
+        impl ::core::clone::Clone for Pair {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -195,29 +186,18 @@ pub mod args {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Pair {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Pair {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Pair", 2usize)?
                         .field("a", &self.a)?
                         .field("b", &self.b)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Pair {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--i8`: Set value of `signed char` variable i8
         ///
@@ -323,6 +303,11 @@ pub mod args {
         ///
         /// `char label[8]`
         pub label: ::eunomia_runtime::sample::CharArray<8>,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -559,13 +544,11 @@ pub mod args {
             };
             let mut object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
             object.section(".rodata")?.write("i64", 16, b"\xF9\xFF\xFF\xFF\xFF\xFF\xFF\xFF")?;
-            ::core::result::Result::Ok(Open { object })
+            ::core::result::Result::Ok(Open(object))
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.rodata`, to be set before loading.
             ///
@@ -574,7 +557,7 @@ pub mod args {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".rodata").map(Rodata::new)
+                self.0.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -583,7 +566,7 @@ pub mod args {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -592,14 +575,14 @@ pub mod args {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -771,37 +754,29 @@ pub mod args {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.label),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.rodata`, which the kernel has frozen.
             ///
@@ -810,7 +785,7 @@ pub mod args {
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                self.object.sized_section(".rodata").map(Rodata::new)
+                self.0.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, shared with the programs.
             ///
@@ -819,7 +794,7 @@ pub mod args {
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -828,20 +803,20 @@ pub mod args {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -856,7 +831,7 @@ pub mod args {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 124 bytes.
-        pub struct Rodata<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Rodata<'a, A> {
             /// `const volatile signed char i8`, offset 0, 1 byte
             pub i8: ::eunomia_runtime::bpf::Variable<'a, i8, A>,
             /// `const volatile unsigned char u8`, offset 1, 1 byte
@@ -908,7 +883,7 @@ pub mod args {
             /// `const volatile int match`, offset 120, 4 bytes
             pub r#match: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
+        impl<'a, A> Rodata<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 124>) -> Self {
                 Self {
                     i8: section.at::<_, 0>(),
@@ -936,11 +911,11 @@ pub mod args {
             }
         }
         /// The variables of the section `.data`, 4 bytes.
-        pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Data<'a, A> {
             /// `int in_data`, offset 0, 4 bytes
             pub in_data: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
+        impl<'a, A> Data<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self {
                     in_data: section.at::<_, 0>(),
@@ -948,7 +923,7 @@ pub mod args {
             }
         }
         /// The variables of the section `.bss`, 5052 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long in_bss`, offset 0, 8 bytes
             pub in_bss: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned long long sum`, offset 8, 8 bytes
@@ -972,7 +947,7 @@ pub mod args {
                 A,
             >,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 5052>) -> Self {
                 Self {
                     in_bss: section.at::<_, 0>(),
@@ -1012,9 +987,8 @@ pub mod args {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    add: loaded.program_of("add")?,
-                })
+                let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["add"])?;
+                ::core::result::Result::Ok(Self { add: all.0 })
             }
         }
     }

@@ -22,7 +22,7 @@ pub mod bootstrap {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct event`, 176 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Event {
                 /// `int pid`, offset 0, 4 bytes
@@ -45,6 +45,11 @@ pub mod bootstrap {
                 pub et: EventType,
                 #[doc(hidden)]
                 pub __pad_172: ::eunomia_runtime::__private::Padding<4>,
+            }
+        }
+        impl ::core::clone::Clone for Event {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -110,11 +115,8 @@ pub mod bootstrap {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Event {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Event {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Event", 8usize)?
                         .field("pid", &self.pid)?
                         .field("ppid", &self.ppid)?
@@ -127,28 +129,24 @@ pub mod bootstrap {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Event {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `enum event_type`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct EventType(pub u32);
         }
+        impl ::core::clone::Clone for EventType {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for EventType {}
         impl EventType {
             /// `EVENT_TYPE__ENTER` = 0
             pub const EVENT_TYPE__ENTER: Self = Self(0);
@@ -183,20 +181,9 @@ pub mod bootstrap {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for EventType {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl EventType {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for EventType {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
@@ -235,15 +222,15 @@ pub mod bootstrap {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
         Rb(&'a types::Event),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -297,11 +284,14 @@ pub mod bootstrap {
         from: impl ::std::io::Read,
         mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
-        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
-        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
+        ::eunomia_runtime::__private::replay(
+            from,
+            STREAMS,
+            |map, record| Export::deliver(map, record, &mut f),
+        )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--min_duration_ns`: Report only processes that lived at least this long, in nanoseconds
         ///
@@ -311,6 +301,11 @@ pub mod bootstrap {
         ///
         /// `unsigned long long dropped`
         pub dropped: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -376,14 +371,11 @@ pub mod bootstrap {
                 ],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.rodata`, to be set before loading.
             ///
@@ -392,7 +384,7 @@ pub mod bootstrap {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".rodata").map(Rodata::new)
+                self.0.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -401,14 +393,14 @@ pub mod bootstrap {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -424,37 +416,29 @@ pub mod bootstrap {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.dropped),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.rodata`, which the kernel has frozen.
             ///
@@ -463,7 +447,7 @@ pub mod bootstrap {
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                self.object.sized_section(".rodata").map(Rodata::new)
+                self.0.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -472,25 +456,25 @@ pub mod bootstrap {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {
-                let stats = self.object.stats();
+                let stats = self.0.stats();
                 Stats {
                     rb: stats.get(0).copied().unwrap_or_default(),
                 }
@@ -499,7 +483,7 @@ pub mod bootstrap {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -513,11 +497,11 @@ pub mod bootstrap {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 8 bytes.
-        pub struct Rodata<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Rodata<'a, A> {
             /// `const volatile unsigned long long min_duration_ns`, offset 0, 8 bytes
             pub min_duration_ns: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
+        impl<'a, A> Rodata<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 8>) -> Self {
                 Self {
                     min_duration_ns: section.at::<_, 0>(),
@@ -525,11 +509,11 @@ pub mod bootstrap {
             }
         }
         /// The variables of the section `.bss`, 16 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long dropped`, offset 0, 8 bytes
             pub dropped: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 16>) -> Self {
                 Self {
                     dropped: section.at::<_, 0>(),
@@ -547,9 +531,13 @@ pub mod bootstrap {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["exec_start", "rb"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    exec_start: loaded.typed_map("exec_start")?,
-                    rb: loaded.ring_buffer("rb")?,
+                    exec_start: all.0,
+                    rb: all.1,
                 })
             }
         }
@@ -594,15 +582,18 @@ pub mod bootstrap {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["handle_exec", "handle_exit"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    handle_exec: loaded.program_of("handle_exec")?,
-                    handle_exit: loaded.program_of("handle_exit")?,
+                    handle_exec: all.0,
+                    handle_exit: all.1,
                 })
             }
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -611,6 +602,11 @@ pub mod bootstrap {
         pub struct Stats {
             /// Of the map `rb`.
             pub rb: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

@@ -19,12 +19,17 @@ pub mod doctor {
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--seen`: Set value of `int` variable seen
         ///
         /// `int seen`
         pub seen: i32,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -70,14 +75,11 @@ pub mod doctor {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -86,14 +88,14 @@ pub mod doctor {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -103,37 +105,29 @@ pub mod doctor {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.seen),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -142,7 +136,7 @@ pub mod doctor {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The variables of the section `.kconfig`, which the kernel has frozen.
             ///
@@ -151,20 +145,20 @@ pub mod doctor {
             pub fn kconfig(
                 &self,
             ) -> ::eunomia_runtime::Result<Kconfig<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                self.object.sized_section(".kconfig").map(Kconfig::new)
+                self.0.sized_section(".kconfig").map(Kconfig::new)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -179,21 +173,21 @@ pub mod doctor {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 4 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `int seen`, offset 0, 4 bytes
             pub seen: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self { seen: section.at::<_, 0>() }
             }
         }
         /// The variables of the section `.kconfig`, 4 bytes.
-        pub struct Kconfig<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Kconfig<'a, A> {
             /// `int LINUX_KERNEL_VERSION`, offset 0, 4 bytes
             pub LINUX_KERNEL_VERSION: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Kconfig<'a, A> {
+        impl<'a, A> Kconfig<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self {
                     LINUX_KERNEL_VERSION: section.at::<_, 0>(),
@@ -339,16 +333,30 @@ pub mod doctor {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    [
+                        "guarded",
+                        "unguarded",
+                        "wrong_helper",
+                        "on_tracepoint",
+                        "on_raw_tracepoint",
+                        "on_function",
+                        "on_probe",
+                        "on_call",
+                    ],
+                )?;
+                let all_1: (_,) = ::eunomia_runtime::__private::handles(loaded, ["on_file"])?;
                 ::core::result::Result::Ok(Self {
-                    guarded: loaded.program_of("guarded")?,
-                    unguarded: loaded.program_of("unguarded")?,
-                    wrong_helper: loaded.program_of("wrong_helper")?,
-                    on_tracepoint: loaded.program_of("on_tracepoint")?,
-                    on_raw_tracepoint: loaded.program_of("on_raw_tracepoint")?,
-                    on_function: loaded.program_of("on_function")?,
-                    on_probe: loaded.program_of("on_probe")?,
-                    on_call: loaded.program_of("on_call")?,
-                    on_file: loaded.program_of("on_file")?,
+                    guarded: all.0,
+                    unguarded: all.1,
+                    wrong_helper: all.2,
+                    on_tracepoint: all.3,
+                    on_raw_tracepoint: all.4,
+                    on_function: all.5,
+                    on_probe: all.6,
+                    on_call: all.7,
+                    on_file: all_1.0,
                 })
             }
         }

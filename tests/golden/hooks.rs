@@ -19,7 +19,7 @@ pub mod hooks {
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--wanted_tgid`: Set value of `int` variable wanted_tgid
         ///
@@ -33,6 +33,11 @@ pub mod hooks {
         ///
         /// `unsigned long long cookies`
         pub cookies: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -94,14 +99,11 @@ pub mod hooks {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -110,14 +112,14 @@ pub mod hooks {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -139,37 +141,29 @@ pub mod hooks {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.cookies),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -178,27 +172,27 @@ pub mod hooks {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -213,7 +207,7 @@ pub mod hooks {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 24 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `int wanted_tgid`, offset 0, 4 bytes
             pub wanted_tgid: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
             /// `unsigned long long runs`, offset 8, 8 bytes
@@ -221,7 +215,7 @@ pub mod hooks {
             /// `unsigned long long cookies`, offset 16, 8 bytes
             pub cookies: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 24>) -> Self {
                 Self {
                     wanted_tgid: section.at::<_, 0>(),
@@ -241,9 +235,13 @@ pub mod hooks {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["sockets", "table"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    sockets: loaded.typed_map("sockets")?,
-                    table: loaded.typed_map("table")?,
+                    sockets: all.0,
+                    table: all.1,
                 })
             }
         }
@@ -500,25 +498,55 @@ pub mod hooks {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    [
+                        "take",
+                        "choose",
+                        "receive",
+                        "send",
+                        "read_sysctl",
+                        "look_up",
+                        "classify",
+                        "on_exec",
+                    ],
+                )?;
+                let all_1: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    [
+                        "on_raw_exec",
+                        "list",
+                        "filter",
+                        "on_calls",
+                        "on_function",
+                        "on_functions",
+                        "on_syscall",
+                        "pass",
+                    ],
+                )?;
+                let all_2: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["other_verdict", "called"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    take: loaded.program_of("take")?,
-                    choose: loaded.program_of("choose")?,
-                    receive: loaded.program_of("receive")?,
-                    send: loaded.program_of("send")?,
-                    read_sysctl: loaded.program_of("read_sysctl")?,
-                    look_up: loaded.program_of("look_up")?,
-                    classify: loaded.program_of("classify")?,
-                    on_exec: loaded.program_of("on_exec")?,
-                    on_raw_exec: loaded.program_of("on_raw_exec")?,
-                    list: loaded.program_of("list")?,
-                    filter: loaded.program_of("filter")?,
-                    on_calls: loaded.program_of("on_calls")?,
-                    on_function: loaded.program_of("on_function")?,
-                    on_functions: loaded.program_of("on_functions")?,
-                    on_syscall: loaded.program_of("on_syscall")?,
-                    pass: loaded.program_of("pass")?,
-                    other_verdict: loaded.program_of("other_verdict")?,
-                    called: loaded.program_of("called")?,
+                    take: all.0,
+                    choose: all.1,
+                    receive: all.2,
+                    send: all.3,
+                    read_sysctl: all.4,
+                    look_up: all.5,
+                    classify: all.6,
+                    on_exec: all.7,
+                    on_raw_exec: all_1.0,
+                    list: all_1.1,
+                    filter: all_1.2,
+                    on_calls: all_1.3,
+                    on_function: all_1.4,
+                    on_functions: all_1.5,
+                    on_syscall: all_1.6,
+                    pass: all_1.7,
+                    other_verdict: all_2.0,
+                    called: all_2.1,
                 })
             }
         }

@@ -22,7 +22,7 @@ pub mod kinds {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct point`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Point {
                 /// `short x`, offset 0, 2 bytes
@@ -31,6 +31,11 @@ pub mod kinds {
                 pub __pad_2: ::eunomia_runtime::__private::Padding<2>,
                 /// `int y`, offset 4, 4 bytes
                 pub y: i32,
+            }
+        }
+        impl ::core::clone::Clone for Point {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -72,29 +77,18 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Point {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Point {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Point", 2usize)?
                         .field("x", &self.x)?
                         .field("y", &self.y)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Point {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `marker_t`, 12 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct MarkerT {
                 /// `unsigned char id`, offset 0, 1 byte
@@ -103,6 +97,11 @@ pub mod kinds {
                 pub __pad_1: ::eunomia_runtime::__private::Padding<3>,
                 /// `struct point at`, offset 4, 8 bytes
                 pub at: Point,
+            }
+        }
+        impl ::core::clone::Clone for MarkerT {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -144,39 +143,32 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for MarkerT {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl MarkerT {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "MarkerT", 2usize)?
                         .field("id", &self.id)?
                         .field("at", &self.at)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for MarkerT {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `enum color`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Color(pub u32);
         }
+        impl ::core::clone::Clone for Color {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Color {}
         impl Color {
             /// `RED` = 1
             pub const RED: Self = Self(1);
@@ -213,36 +205,29 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Color {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Color {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Color {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Level(pub i32);
         }
+        impl ::core::clone::Clone for Level {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Level {}
         impl Level {
             /// `LOW` = -5
             pub const LOW: Self = Self(-5);
@@ -277,26 +262,15 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Level {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Level {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Level {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `struct kinds`, 528 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Kinds {
                 /// `unsigned char u8`, offset 0, 1 byte
@@ -359,6 +333,11 @@ pub mod kinds {
                 pub self_: ::eunomia_runtime::sample::KernelPtr,
                 /// `void (*function)()`, offset 520, 8 bytes
                 pub function: ::eunomia_runtime::sample::KernelPtr,
+            }
+        }
+        impl ::core::clone::Clone for Kinds {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -484,11 +463,8 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Kinds {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Kinds {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Kinds", 27usize)?
                         .field("u8", &self.u8)?
                         .field("i8", &self.i8)?
@@ -520,28 +496,24 @@ pub mod kinds {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Kinds {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `enum wide`, 8 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Wide(pub u64);
         }
+        impl ::core::clone::Clone for Wide {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Wide {}
         impl Wide {
             /// `WIDE_MAX` = 18446744073709551615
             pub const WIDE_MAX: Self = Self(18446744073709551615);
@@ -573,36 +545,29 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Wide {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Wide {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Wide {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `size_class_t`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct SizeClassT(pub u32);
         }
+        impl ::core::clone::Clone for SizeClassT {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for SizeClassT {}
         impl SizeClassT {
             /// `SMALL` = 0
             pub const SMALL: Self = Self(0);
@@ -637,20 +602,9 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for SizeClassT {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl SizeClassT {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for SizeClassT {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
@@ -755,15 +709,15 @@ pub mod kinds {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
         Rb(&'a types::Kinds),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -817,11 +771,14 @@ pub mod kinds {
         from: impl ::std::io::Read,
         mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
-        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
-        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
+        ::eunomia_runtime::__private::replay(
+            from,
+            STREAMS,
+            |map, record| Export::deliver(map, record, &mut f),
+        )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--ro_u8`: Set value of `unsigned char` variable ro_u8
         ///
@@ -875,6 +832,11 @@ pub mod kinds {
         ///
         /// `char bss_text[16]`
         pub bss_text: ::eunomia_runtime::sample::CharArray<16>,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -1009,14 +971,11 @@ pub mod kinds {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.rodata`, to be set before loading.
             ///
@@ -1025,7 +984,7 @@ pub mod kinds {
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".rodata").map(Rodata::new)
+                self.0.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -1034,7 +993,7 @@ pub mod kinds {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.data.my_sec`, to be set before loading.
             ///
@@ -1043,7 +1002,7 @@ pub mod kinds {
             pub fn data_my_sec(
                 &mut self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data.my_sec").map(DataMySec::new)
+                self.0.sized_section(".data.my_sec").map(DataMySec::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -1052,14 +1011,14 @@ pub mod kinds {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -1149,37 +1108,29 @@ pub mod kinds {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.bss_text),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.rodata`, which the kernel has frozen.
             ///
@@ -1188,7 +1139,7 @@ pub mod kinds {
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                self.object.sized_section(".rodata").map(Rodata::new)
+                self.0.sized_section(".rodata").map(Rodata::new)
             }
             /// The variables of the section `.data`, shared with the programs.
             ///
@@ -1197,7 +1148,7 @@ pub mod kinds {
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.data.my_sec`, shared with the programs.
             ///
@@ -1206,7 +1157,7 @@ pub mod kinds {
             pub fn data_my_sec(
                 &self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data.my_sec").map(DataMySec::new)
+                self.0.sized_section(".data.my_sec").map(DataMySec::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -1215,7 +1166,7 @@ pub mod kinds {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The variables of the section `.kconfig`, which the kernel has frozen.
             ///
@@ -1224,25 +1175,25 @@ pub mod kinds {
             pub fn kconfig(
                 &self,
             ) -> ::eunomia_runtime::Result<Kconfig<'_, ::eunomia_runtime::bpf::ReadOnly>> {
-                self.object.sized_section(".kconfig").map(Kconfig::new)
+                self.0.sized_section(".kconfig").map(Kconfig::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {
-                let stats = self.object.stats();
+                let stats = self.0.stats();
                 Stats {
                     rb: stats.get(0).copied().unwrap_or_default(),
                 }
@@ -1251,7 +1202,7 @@ pub mod kinds {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -1265,7 +1216,7 @@ pub mod kinds {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 36 bytes.
-        pub struct Rodata<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Rodata<'a, A> {
             /// `const volatile unsigned char ro_u8`, offset 0, 1 byte
             pub ro_u8: ::eunomia_runtime::bpf::Variable<'a, u8, A>,
             /// `const volatile _Bool ro_flag`, offset 1, 1 byte
@@ -1287,7 +1238,7 @@ pub mod kinds {
             /// `const volatile int ro_array[3]`, offset 24, 12 bytes
             pub ro_array: ::eunomia_runtime::bpf::Variable<'a, [i32; 3], A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Rodata<'a, A> {
+        impl<'a, A> Rodata<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 36>) -> Self {
                 Self {
                     ro_u8: section.at::<_, 0>(),
@@ -1300,7 +1251,7 @@ pub mod kinds {
             }
         }
         /// The variables of the section `.data`, 32 bytes.
-        pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Data<'a, A> {
             /// `int data_i32`, offset 0, 4 bytes
             pub data_i32: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
             /// `float data_f32`, offset 4, 4 bytes
@@ -1308,7 +1259,7 @@ pub mod kinds {
             /// `unsigned __int128 data_u128`, offset 16, 16 bytes
             pub data_u128: ::eunomia_runtime::bpf::Variable<'a, u128, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
+        impl<'a, A> Data<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 32>) -> Self {
                 Self {
                     data_i32: section.at::<_, 0>(),
@@ -1318,11 +1269,11 @@ pub mod kinds {
             }
         }
         /// The variables of the section `.data.my_sec`, 4 bytes.
-        pub struct DataMySec<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct DataMySec<'a, A> {
             /// `int custom`, offset 0, 4 bytes
             pub custom: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> DataMySec<'a, A> {
+        impl<'a, A> DataMySec<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self {
                     custom: section.at::<_, 0>(),
@@ -1330,7 +1281,7 @@ pub mod kinds {
             }
         }
         /// The variables of the section `.bss`, 56 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long bss_u64`, offset 8, 8 bytes
             pub bss_u64: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned int seen_version`, offset 16, 4 bytes
@@ -1350,7 +1301,7 @@ pub mod kinds {
                 A,
             >,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 56>) -> Self {
                 Self {
                     bss_u64: section.at::<_, 8>(),
@@ -1362,7 +1313,7 @@ pub mod kinds {
             }
         }
         /// The variables of the section `.kconfig`, 9 bytes.
-        pub struct Kconfig<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Kconfig<'a, A> {
             /// `int CONFIG_HZ`, offset 0, 4 bytes
             pub CONFIG_HZ: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
             /// `unsigned int LINUX_KERNEL_VERSION`, offset 4, 4 bytes
@@ -1374,7 +1325,7 @@ pub mod kinds {
                 A,
             >,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Kconfig<'a, A> {
+        impl<'a, A> Kconfig<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 9>) -> Self {
                 Self {
                     CONFIG_HZ: section.at::<_, 0>(),
@@ -1402,13 +1353,17 @@ pub mod kinds {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["rb", "markers", "by_color", "points", "sized", "per_cpu"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    rb: loaded.ring_buffer("rb")?,
-                    markers: loaded.typed_map("markers")?,
-                    by_color: loaded.typed_map("by_color")?,
-                    points: loaded.typed_map("points")?,
-                    sized: loaded.typed_map("sized")?,
-                    per_cpu: loaded.typed_map("per_cpu")?,
+                    rb: all.0,
+                    markers: all.1,
+                    by_color: all.2,
+                    points: all.3,
+                    sized: all.4,
+                    per_cpu: all.5,
                 })
             }
         }
@@ -1453,15 +1408,15 @@ pub mod kinds {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    sum: loaded.program_of("sum")?,
-                    send: loaded.program_of("send")?,
-                })
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["sum", "send"],
+                )?;
+                ::core::result::Result::Ok(Self { sum: all.0, send: all.1 })
             }
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -1470,6 +1425,11 @@ pub mod kinds {
         pub struct Stats {
             /// Of the map `rb`.
             pub rb: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

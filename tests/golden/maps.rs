@@ -22,7 +22,7 @@ pub mod maps {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct cell`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Cell {
                 /// `unsigned int id`, offset 0, 4 bytes
@@ -31,6 +31,11 @@ pub mod maps {
                 pub small: u16,
                 #[doc(hidden)]
                 pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
+            }
+        }
+        impl ::core::clone::Clone for Cell {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -72,35 +77,29 @@ pub mod maps {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Cell {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Cell {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Cell", 2usize)?
                         .field("id", &self.id)?
                         .field("small", &self.small)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Cell {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct prefix`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Prefix {
                 /// `unsigned int bits`, offset 0, 4 bytes
                 pub bits: u32,
                 /// `unsigned char address[4]`, offset 4, 4 bytes
                 pub address: [u8; 4],
+            }
+        }
+        impl ::core::clone::Clone for Prefix {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -142,29 +141,18 @@ pub mod maps {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Prefix {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Prefix {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Prefix", 2usize)?
                         .field("bits", &self.bits)?
                         .field("address", &self.address)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Prefix {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--called`: Set value of `unsigned int` variable called
         ///
@@ -174,6 +162,11 @@ pub mod maps {
         ///
         /// `int stack_id`
         pub stack_id: i32,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -225,14 +218,11 @@ pub mod maps {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -241,14 +231,14 @@ pub mod maps {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -264,37 +254,29 @@ pub mod maps {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.stack_id),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -303,27 +285,27 @@ pub mod maps {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -338,13 +320,13 @@ pub mod maps {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 8 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned int called`, offset 0, 4 bytes
             pub called: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
             /// `int stack_id`, offset 4, 4 bytes
             pub stack_id: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 8>) -> Self {
                 Self {
                     called: section.at::<_, 0>(),
@@ -401,24 +383,42 @@ pub mod maps {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    [
+                        "first",
+                        "outer",
+                        "in_place",
+                        "per_cpu_array",
+                        "tables",
+                        "calls",
+                        "stacks",
+                        "hash",
+                    ],
+                )?;
+                let all_1: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["lru", "per_cpu", "array", "queue", "stack", "trie", "cgroups", "sockets"],
+                )?;
+                let all_2: (_,) = ::eunomia_runtime::__private::handles(loaded, ["second"])?;
                 ::core::result::Result::Ok(Self {
-                    first: loaded.typed_map("first")?,
-                    outer: loaded.typed_map("outer")?,
-                    in_place: loaded.typed_map("in_place")?,
-                    per_cpu_array: loaded.typed_map("per_cpu_array")?,
-                    tables: loaded.typed_map("tables")?,
-                    calls: loaded.typed_map("calls")?,
-                    stacks: loaded.typed_map("stacks")?,
-                    hash: loaded.typed_map("hash")?,
-                    lru: loaded.typed_map("lru")?,
-                    per_cpu: loaded.typed_map("per_cpu")?,
-                    array: loaded.typed_map("array")?,
-                    queue: loaded.typed_map("queue")?,
-                    stack: loaded.typed_map("stack")?,
-                    trie: loaded.typed_map("trie")?,
-                    cgroups: loaded.typed_map("cgroups")?,
-                    sockets: loaded.typed_map("sockets")?,
-                    second: loaded.typed_map("second")?,
+                    first: all.0,
+                    outer: all.1,
+                    in_place: all.2,
+                    per_cpu_array: all.3,
+                    tables: all.4,
+                    calls: all.5,
+                    stacks: all.6,
+                    hash: all.7,
+                    lru: all_1.0,
+                    per_cpu: all_1.1,
+                    array: all_1.2,
+                    queue: all_1.3,
+                    stack: all_1.4,
+                    trie: all_1.5,
+                    cgroups: all_1.6,
+                    sockets: all_1.7,
+                    second: all_2.0,
                 })
             }
         }
@@ -477,10 +477,14 @@ pub mod maps {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["run", "tail", "sample"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    run: loaded.program_of("run")?,
-                    tail: loaded.program_of("tail")?,
-                    sample: loaded.program_of("sample")?,
+                    run: all.0,
+                    tail: all.1,
+                    sample: all.2,
                 })
             }
         }

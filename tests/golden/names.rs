@@ -22,7 +22,7 @@ pub mod names {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct type`, 20 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Type {
                 /// `int self`, offset 0, 4 bytes
@@ -35,6 +35,11 @@ pub mod names {
                 pub Camel: i32,
                 /// `enum mode gen`, offset 16, 4 bytes
                 pub r#gen: Mode,
+            }
+        }
+        impl ::core::clone::Clone for Type {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -83,11 +88,8 @@ pub mod names {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Type {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Type {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Type", 5usize)?
                         .field("self", &self.self_)?
                         .field("crate", &self.crate_)?
@@ -97,28 +99,24 @@ pub mod names {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Type {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Mode(pub u32);
         }
+        impl ::core::clone::Clone for Mode {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Mode {}
         impl Mode {
             /// `fn` = 1
             pub const r#fn: Self = Self(1);
@@ -153,20 +151,9 @@ pub mod names {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Mode {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Mode {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Mode {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
@@ -196,15 +183,15 @@ pub mod names {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `use` (BPF_MAP_TYPE_RINGBUF).
         Use(&'a types::Type),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -258,11 +245,14 @@ pub mod names {
         from: impl ::std::io::Read,
         mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
-        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
-        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
+        ::eunomia_runtime::__private::replay(
+            from,
+            STREAMS,
+            |map, record| Export::deliver(map, record, &mut f),
+        )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--await`: Set value of `int` variable await
         ///
@@ -272,6 +262,11 @@ pub mod names {
         ///
         /// `int loop`
         pub r#loop: i32,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -323,14 +318,11 @@ pub mod names {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -339,7 +331,7 @@ pub mod names {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -348,14 +340,14 @@ pub mod names {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -371,37 +363,29 @@ pub mod names {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.r#loop),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.data`, shared with the programs.
             ///
@@ -410,7 +394,7 @@ pub mod names {
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -419,25 +403,25 @@ pub mod names {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {
-                let stats = self.object.stats();
+                let stats = self.0.stats();
                 Stats {
                     r#use: stats.get(0).copied().unwrap_or_default(),
                 }
@@ -446,7 +430,7 @@ pub mod names {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -460,11 +444,11 @@ pub mod names {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.data`, 4 bytes.
-        pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Data<'a, A> {
             /// `int await`, offset 0, 4 bytes
             pub r#await: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
+        impl<'a, A> Data<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 4>) -> Self {
                 Self {
                     r#await: section.at::<_, 0>(),
@@ -472,13 +456,13 @@ pub mod names {
             }
         }
         /// The variables of the section `.bss`, 32 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `int loop`, offset 0, 4 bytes
             pub r#loop: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
             /// `struct type super`, offset 4, 20 bytes
             pub super_: ::eunomia_runtime::bpf::Variable<'a, types::Type, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 32>) -> Self {
                 Self {
                     r#loop: section.at::<_, 0>(),
@@ -497,9 +481,13 @@ pub mod names {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["impl", "use"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    r#impl: loaded.typed_map("impl")?,
-                    r#use: loaded.ring_buffer("use")?,
+                    r#impl: all.0,
+                    r#use: all.1,
                 })
             }
         }
@@ -530,14 +518,12 @@ pub mod names {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    r#move: loaded.program_of("move")?,
-                })
+                let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["move"])?;
+                ::core::result::Result::Ok(Self { r#move: all.0 })
             }
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -546,6 +532,11 @@ pub mod names {
         pub struct Stats {
             /// Of the map `use`.
             pub r#use: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ pub mod newer {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct cell`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Cell {
                 /// `unsigned int id`, offset 0, 4 bytes
@@ -31,6 +31,11 @@ pub mod newer {
                 pub small: u16,
                 #[doc(hidden)]
                 pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
+            }
+        }
+        impl ::core::clone::Clone for Cell {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -72,35 +77,29 @@ pub mod newer {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Cell {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Cell {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Cell", 2usize)?
                         .field("id", &self.id)?
                         .field("small", &self.small)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Cell {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct command`, 200 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Command {
                 /// `unsigned long long number`, offset 0, 8 bytes
                 pub number: u64,
                 /// `unsigned long long payload[24]`, offset 8, 192 bytes
                 pub payload: [u64; 24],
+            }
+        }
+        impl ::core::clone::Clone for Command {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -142,29 +141,18 @@ pub mod newer {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Command {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Command {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Command", 2usize)?
                         .field("number", &self.number)?
                         .field("payload", &self.payload)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Command {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--received`: Set value of `unsigned long long` variable received
         ///
@@ -178,6 +166,11 @@ pub mod newer {
         ///
         /// `unsigned long long numbers`
         pub numbers: u64,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -239,14 +232,11 @@ pub mod newer {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -255,14 +245,14 @@ pub mod newer {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -284,37 +274,29 @@ pub mod newer {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.numbers),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -323,27 +305,27 @@ pub mod newer {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -358,7 +340,7 @@ pub mod newer {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 224 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long received`, offset 0, 8 bytes
             pub received: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned long long broken`, offset 8, 8 bytes
@@ -368,7 +350,7 @@ pub mod newer {
             /// `struct command last`, offset 24, 200 bytes
             pub last: ::eunomia_runtime::bpf::Variable<'a, types::Command, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 224>) -> Self {
                 Self {
                     received: section.at::<_, 0>(),
@@ -391,10 +373,14 @@ pub mod newer {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["commands", "bloom", "tasks"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    commands: loaded.user_ring_buffer("commands")?,
-                    bloom: loaded.typed_map("bloom")?,
-                    tasks: loaded.typed_map("tasks")?,
+                    commands: all.0,
+                    bloom: all.1,
+                    tasks: all.2,
                 })
             }
         }
@@ -425,9 +411,8 @@ pub mod newer {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    drain: loaded.program_of("drain")?,
-                })
+                let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["drain"])?;
+                ::core::result::Result::Ok(Self { drain: all.0 })
             }
         }
     }

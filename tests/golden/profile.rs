@@ -22,13 +22,18 @@ pub mod profile {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct who`, 20 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Who {
                 /// `__u32 pid`, offset 0, 4 bytes
                 pub pid: u32,
                 /// `char comm[16]`, offset 4, 16 bytes
                 pub comm: ::eunomia_runtime::sample::CharArray<16>,
+            }
+        }
+        impl ::core::clone::Clone for Who {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -70,35 +75,29 @@ pub mod profile {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Who {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Who {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Who", 2usize)?
                         .field("pid", &self.pid)?
                         .field("comm", &self.comm)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Who {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct times`, 88 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Times {
                 /// `__u32 slots[20]`, offset 0, 80 bytes
                 pub slots: [u32; 20],
                 /// `__u64 total`, offset 80, 8 bytes
                 pub total: u64,
+            }
+        }
+        impl ::core::clone::Clone for Times {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -140,29 +139,18 @@ pub mod profile {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Times {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Times {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Times", 2usize)?
                         .field("slots", &self.slots)?
                         .field("total", &self.total)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Times {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct sample`, 1056 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Sample {
                 /// `__u32 pid`, offset 0, 4 bytes
@@ -179,6 +167,11 @@ pub mod profile {
                 pub kstack: [u64; 64],
                 /// `__u64 ustack[64]`, offset 544, 512 bytes
                 pub ustack: [u64; 64],
+            }
+        }
+        impl ::core::clone::Clone for Sample {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -241,11 +234,8 @@ pub mod profile {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Sample {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Sample {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Sample", 7usize)?
                         .field("pid", &self.pid)?
                         .field("cpu_id", &self.cpu_id)?
@@ -255,14 +245,6 @@ pub mod profile {
                         .field("kstack", &self.kstack)?
                         .field("ustack", &self.ustack)?
                         .end()
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Sample {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
@@ -313,12 +295,7 @@ pub mod profile {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `stacks` (BPF_MAP_TYPE_RINGBUF).
         Stacks(&'a types::Sample),
@@ -326,6 +303,11 @@ pub mod profile {
         Latency(::eunomia_runtime::sample::Entry<'a, types::Who, types::Times>),
         /// An entry of the map `depths` (BPF_MAP_TYPE_ARRAY), read every 10 milliseconds.
         Depths(::eunomia_runtime::sample::Entry<'a, u32, [u64; 8]>),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -407,11 +389,14 @@ pub mod profile {
         from: impl ::std::io::Read,
         mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
-        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
-        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
+        ::eunomia_runtime::__private::replay(
+            from,
+            STREAMS,
+            |map, record| Export::deliver(map, record, &mut f),
+        )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--stacks_dropped`: Set value of `__u64` variable stacks_dropped
         ///
@@ -421,6 +406,11 @@ pub mod profile {
         ///
         /// `__u32 has_pointer`
         pub has_pointer: u32,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -495,14 +485,11 @@ pub mod profile {
                 ],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -511,14 +498,14 @@ pub mod profile {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -534,37 +521,29 @@ pub mod profile {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.has_pointer),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -573,25 +552,25 @@ pub mod profile {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {
-                let stats = self.object.stats();
+                let stats = self.0.stats();
                 Stats {
                     stacks: stats.get(0).copied().unwrap_or_default(),
                     latency: stats.get(1).copied().unwrap_or_default(),
@@ -602,7 +581,7 @@ pub mod profile {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -616,13 +595,13 @@ pub mod profile {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 24 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `__u64 stacks_dropped`, offset 0, 8 bytes
             pub stacks_dropped: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `__u32 has_pointer`, offset 8, 4 bytes
             pub has_pointer: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 24>) -> Self {
                 Self {
                     stacks_dropped: section.at::<_, 0>(),
@@ -643,10 +622,14 @@ pub mod profile {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["stacks", "latency", "depths"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    stacks: loaded.ring_buffer("stacks")?,
-                    latency: loaded.typed_map("latency")?,
-                    depths: loaded.typed_map("depths")?,
+                    stacks: all.0,
+                    latency: all.1,
+                    depths: all.2,
                 })
             }
         }
@@ -691,15 +674,18 @@ pub mod profile {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["profile", "measure"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    profile: loaded.program_of("profile")?,
-                    measure: loaded.program_of("measure")?,
+                    profile: all.0,
+                    measure: all.1,
                 })
             }
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -712,6 +698,11 @@ pub mod profile {
             pub latency: ::eunomia_runtime::reader::Stats,
             /// Of the map `depths`.
             pub depths: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

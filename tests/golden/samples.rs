@@ -22,7 +22,7 @@ pub mod samples {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct total`, 32 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Total {
                 /// `unsigned long long count`, offset 0, 8 bytes
@@ -35,6 +35,11 @@ pub mod samples {
                 pub cpu: u32,
                 /// `unsigned long long unused`, offset 24, 8 bytes
                 pub unused: u64,
+            }
+        }
+        impl ::core::clone::Clone for Total {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -83,11 +88,8 @@ pub mod samples {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Total {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Total {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Total", 5usize)?
                         .field("count", &self.count)?
                         .field("bytes", &self.bytes)?
@@ -97,18 +99,10 @@ pub mod samples {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Total {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct part`, 12 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Part {
                 /// `unsigned int count`, offset 0, 4 bytes
@@ -117,6 +111,11 @@ pub mod samples {
                 pub bytes: u32,
                 /// `unsigned int last`, offset 8, 4 bytes
                 pub last: u32,
+            }
+        }
+        impl ::core::clone::Clone for Part {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -161,11 +160,8 @@ pub mod samples {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Part {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Part {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Part", 3usize)?
                         .field("count", &self.count)?
                         .field("bytes", &self.bytes)?
@@ -173,24 +169,21 @@ pub mod samples {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Part {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct prefix`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Prefix {
                 /// `unsigned int bits`, offset 0, 4 bytes
                 pub bits: u32,
                 /// `unsigned int address`, offset 4, 4 bytes
                 pub address: u32,
+            }
+        }
+        impl ::core::clone::Clone for Prefix {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -232,23 +225,12 @@ pub mod samples {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Prefix {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Prefix {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Prefix", 2usize)?
                         .field("bits", &self.bits)?
                         .field("address", &self.address)?
                         .end()
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Prefix {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
@@ -276,63 +258,52 @@ pub mod samples {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -371,16 +342,30 @@ pub mod samples {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    [
+                        "table",
+                        "small",
+                        "lru",
+                        "parts",
+                        "cells",
+                        "cpu_cells",
+                        "devices",
+                        "crowded",
+                    ],
+                )?;
+                let all_1: (_,) = ::eunomia_runtime::__private::handles(loaded, ["trie"])?;
                 ::core::result::Result::Ok(Self {
-                    table: loaded.typed_map("table")?,
-                    small: loaded.typed_map("small")?,
-                    lru: loaded.typed_map("lru")?,
-                    parts: loaded.typed_map("parts")?,
-                    cells: loaded.typed_map("cells")?,
-                    cpu_cells: loaded.typed_map("cpu_cells")?,
-                    devices: loaded.typed_map("devices")?,
-                    crowded: loaded.typed_map("crowded")?,
-                    trie: loaded.typed_map("trie")?,
+                    table: all.0,
+                    small: all.1,
+                    lru: all.2,
+                    parts: all.3,
+                    cells: all.4,
+                    cpu_cells: all.5,
+                    devices: all.6,
+                    crowded: all.7,
+                    trie: all_1.0,
                 })
             }
         }
@@ -439,10 +424,14 @@ pub mod samples {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["insert", "add", "count"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    insert: loaded.program_of("insert")?,
-                    add: loaded.program_of("add")?,
-                    count: loaded.program_of("count")?,
+                    insert: all.0,
+                    add: all.1,
+                    count: all.2,
                 })
             }
         }

@@ -22,11 +22,16 @@ pub mod shapes {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `union address`, 16 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C, align(4))]
             pub struct Address {
                 #[doc(hidden)]
                 pub __shared_0: [u8; 16],
+            }
+        }
+        impl ::core::clone::Clone for Address {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         impl Address {
@@ -95,11 +100,8 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Address {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Address {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Address", 3usize)?
                         .field("v4", &self.v4())?
                         .field("v6", self.v6())?
@@ -107,24 +109,21 @@ pub mod shapes {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Address {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct {..}`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct AddressLocal {
                 /// `unsigned short port`, offset 0, 2 bytes
                 pub port: u16,
                 /// `char name[6]`, offset 2, 6 bytes
                 pub name: ::eunomia_runtime::sample::CharArray<6>,
+            }
+        }
+        impl ::core::clone::Clone for AddressLocal {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -166,33 +165,27 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for AddressLocal {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl AddressLocal {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "AddressLocal", 2usize)?
                         .field("port", &self.port)?
                         .field("name", &self.name)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for AddressLocal {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct {..}`, 4 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C, align(4))]
             pub struct HostsValue {
                 #[doc(hidden)]
                 pub __shared_0: [u8; 4],
+            }
+        }
+        impl ::core::clone::Clone for HostsValue {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         impl HostsValue {
@@ -269,29 +262,18 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for HostsValue {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl HostsValue {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "HostsValue", 2usize)?
                         .field("hits", &self.hits())?
                         .field("misses", &self.misses())?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for HostsValue {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct tight`, 38 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Tight {
                 /// `char id`, offset 0, 1 byte
@@ -304,6 +286,11 @@ pub mod shapes {
                 pub address: ::eunomia_runtime::sample::Packed<Address>,
                 /// `enum tiny tiny`, offset 37, 1 byte
                 pub tiny: Tiny,
+            }
+        }
+        impl ::core::clone::Clone for Tight {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -352,11 +339,8 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Tight {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Tight {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Tight", 5usize)?
                         .field("id", &self.id)?
                         .field("number", &self.number)?
@@ -366,28 +350,24 @@ pub mod shapes {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Tight {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `enum tiny`, 1 byte. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Tiny(pub i8);
         }
+        impl ::core::clone::Clone for Tiny {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Tiny {}
         impl Tiny {
             /// `TINY` = -1
             pub const TINY: Self = Self(-1);
@@ -422,36 +402,29 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Tiny {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Tiny {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Tiny {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct State(pub u32);
         }
+        impl ::core::clone::Clone for State {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for State {}
         impl State {
             /// `IDLE` = 0
             pub const IDLE: Self = Self(0);
@@ -486,32 +459,26 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for State {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl State {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for State {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `struct {..}`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Size {
                 /// `int width`, offset 0, 4 bytes
                 pub width: i32,
                 /// `int height`, offset 4, 4 bytes
                 pub height: i32,
+            }
+        }
+        impl ::core::clone::Clone for Size {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -553,29 +520,18 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Size {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Size {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Size", 2usize)?
                         .field("width", &self.width)?
                         .field("height", &self.height)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Size {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct shapes`, 128 bytes; tagged `one of each`
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Shapes {
                 /// `struct flags flags`, offset 0, 32 bytes
@@ -606,6 +562,11 @@ pub mod shapes {
                 pub tail: [u16; 0],
                 #[doc(hidden)]
                 pub __pad_124: ::eunomia_runtime::__private::Padding<4>,
+            }
+        }
+        impl ::core::clone::Clone for Shapes {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         impl Shapes {
@@ -738,11 +699,8 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Shapes {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Shapes {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Shapes", 15usize)?
                         .field("flags", &self.flags)?
                         .field("from", &self.from)?
@@ -762,18 +720,10 @@ pub mod shapes {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Shapes {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct flags`, 32 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C, align(16))]
             pub struct Flags {
                 #[doc(hidden)]
@@ -790,6 +740,11 @@ pub mod shapes {
                 pub __shared_16: [u8; 9],
                 #[doc(hidden)]
                 pub __pad_25: ::eunomia_runtime::__private::Padding<7>,
+            }
+        }
+        impl ::core::clone::Clone for Flags {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         impl Flags {
@@ -931,11 +886,8 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Flags {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Flags {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Flags", 7usize)?
                         .field("version", &self.version())?
                         .field("delta", &self.delta())?
@@ -947,28 +899,24 @@ pub mod shapes {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Flags {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Mode(pub i32);
         }
+        impl ::core::clone::Clone for Mode {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Mode {}
         impl Mode {
             /// `OFF` = 0
             pub const OFF: Self = Self(0);
@@ -1006,36 +954,29 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Mode {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Mode {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Mode {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct ShapesKind(pub u32);
         }
+        impl ::core::clone::Clone for ShapesKind {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for ShapesKind {}
         impl ShapesKind {
             /// `FIRST` = 1
             pub const FIRST: Self = Self(1);
@@ -1070,30 +1011,24 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for ShapesKind {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl ShapesKind {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for ShapesKind {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `struct {..}`, 4 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct ShapesNested {
                 /// `int depth`, offset 0, 4 bytes
                 pub depth: i32,
+            }
+        }
+        impl ::core::clone::Clone for ShapesNested {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -1134,30 +1069,24 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for ShapesNested {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl ShapesNested {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "ShapesNested", 1usize)?
                         .field("depth", &self.depth)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for ShapesNested {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct empty`, 0 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Empty {}
+        }
+        impl ::core::clone::Clone for Empty {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
         const _: () = ::eunomia_runtime::__private::layout(
             ["size", "alignment"],
@@ -1191,32 +1120,26 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Empty {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Empty {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Empty", 0usize)?.end()
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Empty {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `struct wide`, 64 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C, align(64))]
             pub struct Wide {
                 /// `int first`, offset 0, 4 bytes
                 pub first: i32,
                 #[doc(hidden)]
                 pub __pad_4: ::eunomia_runtime::__private::Padding<60>,
+            }
+        }
+        impl ::core::clone::Clone for Wide {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -1257,22 +1180,11 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Wide {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Wide {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Wide", 1usize)?
                         .field("first", &self.first)?
                         .end()
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Wide {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
@@ -1374,15 +1286,15 @@ pub mod shapes {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
         Rb(::eunomia_runtime::sample::Tailed<'a, types::Shapes>),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -1436,16 +1348,24 @@ pub mod shapes {
         from: impl ::std::io::Read,
         mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
-        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
-        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
+        ::eunomia_runtime::__private::replay(
+            from,
+            STREAMS,
+            |map, record| Export::deliver(map, record, &mut f),
+        )
     }
     /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--state`: Set value of `enum {..}` variable state
         ///
         /// `enum {..} state`
         pub state: types::State,
+    }
+    impl ::core::clone::Clone for Args {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::default::Default for Args {
         fn default() -> Self {
@@ -1492,14 +1412,11 @@ pub mod shapes {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -1508,7 +1425,7 @@ pub mod shapes {
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -1517,14 +1434,14 @@ pub mod shapes {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// Sets every variable that `args` has, and none but these.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.object
+                self.0
                     .write(
                         &[
                             (
@@ -1534,37 +1451,29 @@ pub mod shapes {
                                 ::eunomia_runtime::sample::Plain::bytes(&args.state),
                             ),
                         ],
-                    )?;
-                ::core::result::Result::Ok(self)
+                    )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.data`, shared with the programs.
             ///
@@ -1573,7 +1482,7 @@ pub mod shapes {
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".data").map(Data::new)
+                self.0.sized_section(".data").map(Data::new)
             }
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -1582,25 +1491,25 @@ pub mod shapes {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {
-                let stats = self.object.stats();
+                let stats = self.0.stats();
                 Stats {
                     rb: stats.get(0).copied().unwrap_or_default(),
                 }
@@ -1609,7 +1518,7 @@ pub mod shapes {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -1623,7 +1532,7 @@ pub mod shapes {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.data`, 68 bytes.
-        pub struct Data<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Data<'a, A> {
             /// `union address address`, offset 0, 16 bytes
             pub address: ::eunomia_runtime::bpf::Variable<'a, types::Address, A>,
             /// `struct tight tight`, offset 16, 38 bytes
@@ -1633,7 +1542,7 @@ pub mod shapes {
             /// `struct {..} size`, offset 60, 8 bytes; tagged `not named`
             pub size: ::eunomia_runtime::bpf::Variable<'a, types::Size, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Data<'a, A> {
+        impl<'a, A> Data<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 68>) -> Self {
                 Self {
                     address: section.at::<_, 0>(),
@@ -1644,13 +1553,13 @@ pub mod shapes {
             }
         }
         /// The variables of the section `.bss`, 128 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `total`, offset 0, 8 bytes; the compiler left its type out
             pub total: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `struct wide aligned_to_64`, offset 64, 64 bytes
             pub aligned_to_64: ::eunomia_runtime::bpf::Variable<'a, types::Wide, A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 128>) -> Self {
                 Self {
                     total: section.at::<_, 0>(),
@@ -1669,10 +1578,11 @@ pub mod shapes {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    rb: loaded.ring_buffer("rb")?,
-                    hosts: loaded.typed_map("hosts")?,
-                })
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["rb", "hosts"],
+                )?;
+                ::core::result::Result::Ok(Self { rb: all.0, hosts: all.1 })
             }
         }
         /// The programs before they are loaded.
@@ -1702,14 +1612,12 @@ pub mod shapes {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    send: loaded.program_of("send")?,
-                })
+                let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["send"])?;
+                ::core::result::Result::Ok(Self { send: all.0 })
             }
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -1718,6 +1626,11 @@ pub mod shapes {
         pub struct Stats {
             /// Of the map `rb`.
             pub rb: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

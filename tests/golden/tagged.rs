@@ -22,7 +22,7 @@ pub mod tagged {
     pub mod types {
         ::eunomia_runtime::plain! {
             /// `struct open_event`, 48 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct OpenEvent {
                 /// `enum kind kind`, offset 0, 4 bytes
@@ -33,6 +33,11 @@ pub mod tagged {
                 pub seq: u64,
                 /// `char path[32]`, offset 16, 32 bytes
                 pub path: ::eunomia_runtime::sample::CharArray<32>,
+            }
+        }
+        impl ::core::clone::Clone for OpenEvent {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -79,11 +84,8 @@ pub mod tagged {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for OpenEvent {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl OpenEvent {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "OpenEvent", 4usize)?
                         .field("kind", &self.kind)?
                         .field("pid", &self.pid)?
@@ -92,28 +94,24 @@ pub mod tagged {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for OpenEvent {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `enum kind`, 4 bytes. Any number can come; see [`Self::known`].
             #[derive(
-                ::core::clone::Clone,
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
                 ::core::hash::Hash,
-                ::core::default::Default,
+                ::core::default::Default
             )]
             #[repr(transparent)]
             pub struct Kind(pub u32);
         }
+        impl ::core::clone::Clone for Kind {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Kind {}
         impl Kind {
             /// `KIND_OPEN` = 1
             pub const KIND_OPEN: Self = Self(1);
@@ -154,26 +152,15 @@ pub mod tagged {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Kind {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Kind {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Kind {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
         ::eunomia_runtime::plain! {
             /// `struct data_event`, 32 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct DataEvent {
                 /// `enum kind kind`, offset 0, 4 bytes
@@ -190,6 +177,11 @@ pub mod tagged {
                 pub bytes: [u8; 0],
                 #[doc(hidden)]
                 pub __pad_28: ::eunomia_runtime::__private::Padding<4>,
+            }
+        }
+        impl ::core::clone::Clone for DataEvent {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -244,11 +236,8 @@ pub mod tagged {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for DataEvent {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl DataEvent {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "DataEvent", 6usize)?
                         .field("kind", &self.kind)?
                         .field("pid", &self.pid)?
@@ -259,18 +248,10 @@ pub mod tagged {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for DataEvent {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct unknown`, 16 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Unknown {
                 /// `unsigned int kind`, offset 0, 4 bytes
@@ -279,6 +260,11 @@ pub mod tagged {
                 pub pid: u32,
                 /// `unsigned long long seq`, offset 8, 8 bytes
                 pub seq: u64,
+            }
+        }
+        impl ::core::clone::Clone for Unknown {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -323,11 +309,8 @@ pub mod tagged {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Unknown {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Unknown {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Unknown", 3usize)?
                         .field("kind", &self.kind)?
                         .field("pid", &self.pid)?
@@ -335,24 +318,21 @@ pub mod tagged {
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Unknown {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct ping`, 8 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Ping {
                 /// `struct header header`, offset 0, 4 bytes
                 pub header: Header,
                 /// `unsigned int seq`, offset 4, 4 bytes
                 pub seq: u32,
+            }
+        }
+        impl ::core::clone::Clone for Ping {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -394,35 +374,29 @@ pub mod tagged {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Ping {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Ping {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Ping", 2usize)?
                         .field("header", &self.header)?
                         .field("seq", &self.seq)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Ping {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct header`, 4 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Header {
                 /// `unsigned short version`, offset 0, 2 bytes
                 pub version: u16,
                 /// `short kind`, offset 2, 2 bytes
                 pub kind: i16,
+            }
+        }
+        impl ::core::clone::Clone for Header {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -464,29 +438,18 @@ pub mod tagged {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Header {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Header {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Header", 2usize)?
                         .field("version", &self.version)?
                         .field("kind", &self.kind)?
                         .end()
                 }
             }
-            impl ::eunomia_runtime::__private::Serial for Header {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
-                }
-            }
         }
         ::eunomia_runtime::plain! {
             /// `struct pong`, 16 bytes
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Pong {
                 /// `struct header header`, offset 0, 4 bytes
@@ -495,6 +458,11 @@ pub mod tagged {
                 pub seq: u32,
                 /// `unsigned long long sum`, offset 8, 8 bytes
                 pub sum: u64,
+            }
+        }
+        impl ::core::clone::Clone for Pong {
+            fn clone(&self) -> Self {
+                *self
             }
         }
         const _: () = ::eunomia_runtime::__private::layout(
@@ -539,24 +507,13 @@ pub mod tagged {
             }
         }
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for Pong {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl Pong {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Pong", 3usize)?
                         .field("header", &self.header)?
                         .field("seq", &self.seq)?
                         .field("sum", &self.sum)?
                         .end()
-                }
-            }
-            impl ::eunomia_runtime::__private::Serial for Pong {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }
@@ -664,12 +621,7 @@ pub mod tagged {
         }
     }
     /// A record of the map `files`, of the type that its `kind` tells (offset 0, 4 bytes).
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum FilesRecord<'a> {
         /// `struct open_event`, told by `KIND_OPEN`.
         OpenEvent(&'a types::OpenEvent),
@@ -679,6 +631,11 @@ pub mod tagged {
         Unknown_2(&'a types::Unknown),
         /// The bytes of a record whose `kind` is none of these, or that ends before it.
         Unknown(&'a [u8]),
+    }
+    impl ::core::clone::Clone for FilesRecord<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::fmt::Display for FilesRecord<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -693,12 +650,7 @@ pub mod tagged {
         }
     }
     /// A record of the map `balls`, of the type that its `header.kind` tells (offset 2, 2 bytes).
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum BallsRecord<'a> {
         /// `struct ping`, told by `-1`.
         Ping(&'a types::Ping),
@@ -706,6 +658,11 @@ pub mod tagged {
         Pong(&'a types::Pong),
         /// The bytes of a record whose `header.kind` is none of these, or that ends before it.
         Unknown(&'a [u8]),
+    }
+    impl ::core::clone::Clone for BallsRecord<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl ::core::fmt::Display for BallsRecord<'_> {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -719,17 +676,17 @@ pub mod tagged {
         }
     }
     /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-    #[derive(
-        ::core::clone::Clone,
-        ::core::marker::Copy,
-        ::core::fmt::Debug,
-        ::core::cmp::PartialEq
-    )]
+    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `files` (BPF_MAP_TYPE_RINGBUF).
         Files(FilesRecord<'a>),
         /// A record of the map `balls` (BPF_MAP_TYPE_PERF_EVENT_ARRAY).
         Balls(BallsRecord<'a>),
+    }
+    impl ::core::clone::Clone for Export<'_> {
+        fn clone(&self) -> Self {
+            *self
+        }
     }
     impl Export<'_> {
         /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
@@ -843,8 +800,11 @@ pub mod tagged {
         from: impl ::std::io::Read,
         mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
-        let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
-        ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
+        ::eunomia_runtime::__private::replay(
+            from,
+            STREAMS,
+            |map, record| Export::deliver(map, record, &mut f),
+        )
     }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
@@ -869,14 +829,11 @@ pub mod tagged {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            ::core::result::Result::Ok(Open { object })
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -885,36 +842,28 @@ pub mod tagged {
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs, to be switched off before loading.
             pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs {
-                    object: &mut self.object,
-                }
+                OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
             /// Loads maps and programs into the kernel.
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(
-                    Loaded::new(Handles {
-                        object: self.object.load()?,
-                    }),
-                )
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
         /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -923,25 +872,25 @@ pub mod tagged {
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(".bss").map(Bss::new)
+                self.0.sized_section(".bss").map(Bss::new)
             }
             /// The maps.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
             /// The programs.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-                Progs::new(&self.object)
+                Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
             pub fn stats(&self) -> Stats {
-                let stats = self.object.stats();
+                let stats = self.0.stats();
                 Stats {
                     files: stats.get(0).copied().unwrap_or_default(),
                     balls: stats.get(1).copied().unwrap_or_default(),
@@ -951,7 +900,7 @@ pub mod tagged {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
@@ -965,11 +914,11 @@ pub mod tagged {
         /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 104 bytes.
-        pub struct Bss<'a, A: ::eunomia_runtime::bpf::Access> {
+        pub struct Bss<'a, A> {
             /// `unsigned long long sent[7]`, offset 48, 56 bytes
             pub sent: ::eunomia_runtime::bpf::Variable<'a, [u64; 7], A>,
         }
-        impl<'a, A: ::eunomia_runtime::bpf::Access> Bss<'a, A> {
+        impl<'a, A> Bss<'a, A> {
             fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, 104>) -> Self {
                 Self {
                     sent: section.at::<_, 48>(),
@@ -987,10 +936,11 @@ pub mod tagged {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self {
-                    files: loaded.ring_buffer("files")?,
-                    balls: loaded.perf_event_array("balls")?,
-                })
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["files", "balls"],
+                )?;
+                ::core::result::Result::Ok(Self { files: all.0, balls: all.1 })
             }
         }
         /// The programs before they are loaded.
@@ -1034,15 +984,18 @@ pub mod tagged {
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
+                let all: (_, _) = ::eunomia_runtime::__private::handles(
+                    loaded,
+                    ["send_files", "send_balls"],
+                )?;
                 ::core::result::Result::Ok(Self {
-                    send_files: loaded.program_of("send_files")?,
-                    send_balls: loaded.program_of("send_balls")?,
+                    send_files: all.0,
+                    send_balls: all.1,
                 })
             }
         }
         /// What became of the records of each map.
         #[derive(
-            ::core::clone::Clone,
             ::core::marker::Copy,
             ::core::fmt::Debug,
             ::core::default::Default,
@@ -1053,6 +1006,11 @@ pub mod tagged {
             pub files: ::eunomia_runtime::reader::Stats,
             /// Of the map `balls`.
             pub balls: ::eunomia_runtime::reader::Stats,
+        }
+        impl ::core::clone::Clone for Stats {
+            fn clone(&self) -> Self {
+                *self
+            }
         }
     }
 }

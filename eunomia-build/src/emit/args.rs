@@ -2,7 +2,7 @@ use eunomia_runtime::args::{Arg, Scalar};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::doc::Doc;
+use super::{doc::Doc, types::clone};
 use crate::{args::Argument, module::Module, types::literal};
 
 /// `Args`: a field for each variable that the command line can set, and the options as the runtime knows them.
@@ -36,13 +36,15 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             quote!(self.#field = given.value(#long).unwrap_or(self.#field);)
         }
     });
-    let command = command(module);
+    let (command, clone) = (command(module), clone(&quote!(Args)));
     quote! {
         /// What the command line can set; by default as the skeleton says.
-        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+        #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
         pub struct Args {
             #(#fields)*
         }
+
+        #clone
 
         impl ::core::default::Default for Args {
             fn default() -> Self {
@@ -116,8 +118,7 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
         /// # Errors
         /// None for the object that this module was generated for.
         pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-            self.object.write(&[#(#values),*])?;
-            ::core::result::Result::Ok(self)
+            self.0.write(&[#(#values),*]).and(::core::result::Result::Ok(self))
         }
     })
 }

@@ -2,7 +2,7 @@ use eunomia_runtime::object::Payload;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{deliver, doc::Doc};
+use super::{deliver, doc::Doc, types::clone};
 use crate::module::{Module, Record};
 
 /// `Export`: one variant for each map that delivers records.
@@ -43,16 +43,18 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         };
         quote!(Self::#variant(record) => #show,)
     });
-    let deliver = deliver::emit(module);
+    let (deliver, clone) = (deliver::emit(module), clone(&quote!(Export<'_>)));
     let records = module.exports.iter().filter_map(|export| Some(record(module, &export.stream.map, export.tagged.as_ref()?)));
     quote! {
         #(#records)*
 
         /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
-        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+        #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
         pub enum Export<'a> {
             #(#variants)*
         }
+
+        #clone
 
         #deliver
 
@@ -84,15 +86,18 @@ fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &R
         let name = &variant.ident;
         quote!(Self::#name(record) => ::core::fmt::Display::fmt(record, f),)
     });
+    let clone = clone(&quote!(#ident<'_>));
     let unknown = Doc(format!("The bytes of a record whose `{member}` is none of these, or that ends before it."));
     quote! {
         #doc
-        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+        #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
         pub enum #ident<'a> {
             #(#cases)*
             #unknown
             Unknown(&'a [u8]),
         }
+
+        #clone
 
         impl ::core::fmt::Display for #ident<'_> {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -123,11 +128,14 @@ pub(super) fn stats(module: &Module<'_>) -> TokenStream {
             pub #field: ::eunomia_runtime::reader::Stats,
         }
     });
+    let clone = clone(&quote!(Stats));
     quote! {
         /// What became of the records of each map.
-        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug, ::core::default::Default, ::core::cmp::PartialEq)]
+        #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::default::Default, ::core::cmp::PartialEq)]
         pub struct Stats {
             #(#fields)*
         }
+
+        #clone
     }
 }

@@ -53,7 +53,15 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         quote!(object.program(#name)?.set_autoattach(false);)
     });
     let setup: Vec<TokenStream> = initial.chain(targets).chain(unlinked).collect();
-    let mutable = (!setup.is_empty()).then(|| quote!(mut));
+    let open = quote!(::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel));
+    let open = match setup.as_slice() {
+        [] => quote!(#open.map(Open)),
+        setup => quote! {
+            let mut object = #open?;
+            #(#setup)*
+            ::core::result::Result::Ok(Open(object))
+        },
+    };
     let open_sections = open_sections(module);
     let open_args = args::open(module);
     let loaded_sections = loaded_sections(module);
@@ -84,16 +92,12 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 dropped: &[#(#dropped),*],
                 perf_pages: #pages,
             };
-            let #mutable object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
-            #(#setup)*
-            ::core::result::Result::Ok(Open { object })
+            #open
         }
 
         /// The object is open and not yet loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open {
-            object: ::eunomia_runtime::bpf::Open,
-        }
+        pub struct Open(::eunomia_runtime::bpf::Open);
 
         impl Open {
             #open_sections
@@ -103,7 +107,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
             /// The object below, by names.
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
-                &mut self.object
+                &mut self.0
             }
 
             /// Loads maps and programs into the kernel.
@@ -111,7 +115,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
-                ::core::result::Result::Ok(Loaded::new(Handles { object: self.object.load()? }))
+                self.0.load().map(Handles).map(Loaded::new)
             }
         }
 
@@ -119,9 +123,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
 
         /// What a loaded object has by type: variables, maps, programs.
-        pub struct Handles {
-            object: ::eunomia_runtime::bpf::Loaded,
-        }
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
 
         impl Handles {
             #loaded_sections
@@ -134,7 +136,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             type Export<'a> = #export;
 
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
-                &self.object
+                &self.0
             }
 
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -163,7 +165,7 @@ fn open_sections(module: &Module<'_>) -> TokenStream {
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn #method(&mut self) -> ::eunomia_runtime::Result<#ident<'_, ::eunomia_runtime::bpf::ReadWrite>> {
-                self.object.sized_section(#name).map(#ident::new)
+                self.0.sized_section(#name).map(#ident::new)
             }
         }
     });
@@ -184,7 +186,7 @@ fn loaded_sections(module: &Module<'_>) -> TokenStream {
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
             pub fn #method(&self) -> ::eunomia_runtime::Result<#ident<'_, ::eunomia_runtime::bpf::#access>> {
-                self.object.sized_section(#name).map(#ident::new)
+                self.0.sized_section(#name).map(#ident::new)
             }
         }
     });
@@ -199,7 +201,7 @@ fn maps(module: &Module<'_>) -> Option<TokenStream> {
             /// # Errors
             /// None for the object that this module was generated for.
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
-                Maps::new(&self.object)
+                Maps::new(&self.0)
             }
         }
     })
@@ -212,7 +214,7 @@ fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
     let open = quote! {
         /// The programs, to be switched off before loading.
         pub fn progs(&mut self) -> OpenProgs<'_> {
-            OpenProgs { object: &mut self.object }
+            OpenProgs { object: &mut self.0 }
         }
     };
     let loaded = quote! {
@@ -221,7 +223,7 @@ fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
         /// # Errors
         /// None for the object that this module was generated for.
         pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
-            Progs::new(&self.object)
+            Progs::new(&self.0)
         }
     };
     (Some(open), Some(loaded))
@@ -246,7 +248,7 @@ fn stats(module: &Module<'_>) -> Option<TokenStream> {
     Some(quote! {
         /// What became of the records of each map since it was loaded.
         pub fn stats(&self) -> Stats {
-            let stats = self.object.stats();
+            let stats = self.0.stats();
             Stats { #(#stats)* }
         }
     })

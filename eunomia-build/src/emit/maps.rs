@@ -2,7 +2,7 @@ use eunomia_runtime::object::MapDef;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::doc::Doc;
+use super::{doc::Doc, named};
 use crate::module::Module;
 
 /// `Maps`: a handle for each map, by its kind.
@@ -20,10 +20,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             pub #field: #ty,
         }
     });
-    let handles = module.maps.iter().map(|map| {
-        let (field, made) = (&map.field, &map.made);
-        quote!(#field: #made,)
-    });
+    let handles = named::emit(module.maps.iter().map(|map| (&map.field, map.def.name.as_str())));
     quote! {
         /// The maps.
         pub struct Maps<'a> {
@@ -32,7 +29,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
         impl<'a> Maps<'a> {
             fn new(loaded: &'a ::eunomia_runtime::bpf::Loaded) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self { #(#handles)* })
+                #handles
             }
         }
     }

@@ -7,6 +7,7 @@ mod doc;
 mod exports;
 mod lifecycle;
 mod maps;
+mod named;
 mod object;
 mod programs;
 mod recording;

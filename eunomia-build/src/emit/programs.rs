@@ -1,7 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::doc::Doc;
+use super::{doc::Doc, named};
 use crate::module::{Module, Program};
 
 /// `OpenProgs` and `Progs`: a handle for each program, before and after loading.
@@ -31,10 +31,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             pub #field: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::#kind>,
         }
     });
-    let handles = each(|program, _| {
-        let (field, name) = (&program.field, program.name);
-        quote!(#field: loaded.program_of(#name)?,)
-    });
+    let handles = named::emit(module.programs.iter().map(|program| (&program.field, program.name)));
     quote! {
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
@@ -52,7 +49,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
         impl<'a> Progs<'a> {
             fn new(loaded: &'a ::eunomia_runtime::bpf::Loaded) -> ::eunomia_runtime::Result<Self> {
-                ::core::result::Result::Ok(Self { #handles })
+                #handles
             }
         }
     }

@@ -33,8 +33,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             from: impl ::std::io::Read,
             mut f: impl ::core::ops::FnMut(Export<'_>) -> R,
         ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Replayed> {
-            let deliver = |map, record: &[u8]| Export::deliver(map, record, &mut f);
-            ::eunomia_runtime::recording::Replay::new(from)?.deliver(STREAMS, deliver)
+            ::eunomia_runtime::__private::replay(from, STREAMS, |map, record| Export::deliver(map, record, &mut f))
         }
     }
 }

@@ -43,11 +43,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let size = literal(section.section.size);
         quote! {
             #doc
-            pub struct #ident<'a, A: ::eunomia_runtime::bpf::Access> {
+            pub struct #ident<'a, A> {
                 #(#fields)*
             }
 
-            impl<'a, A: ::eunomia_runtime::bpf::Access> #ident<'a, A> {
+            impl<'a, A> #ident<'a, A> {
                 fn new(section: ::eunomia_runtime::bpf::SizedSection<'a, A, #size>) -> Self {
                     Self { #(#places)* }
                 }

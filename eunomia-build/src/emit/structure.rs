@@ -6,7 +6,7 @@ use quote::quote;
 
 use super::{
     doc::{Doc, tagged},
-    types::{bytes, serde},
+    types::{bytes, clone, serde},
 };
 use crate::{
     names::plain,
@@ -54,7 +54,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         0 => (quote!(_), TokenStream::new()),
         _ => (quote!(to), quote!(to #(.field(#names, #values))*;)),
     };
-    let debug = plain(ident);
+    let (debug, clone) = (plain(ident), clone(ident));
     let serde = serde(
         ident,
         &quote! {
@@ -66,10 +66,12 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
     quote! {
         ::eunomia_runtime::plain! {
             #doc
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #repr
             pub struct #ident { #slots }
         }
+
+        #clone
 
         #accessors
 

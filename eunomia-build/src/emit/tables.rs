@@ -36,7 +36,7 @@ pub(super) fn emit(module: &Module<'_>) -> (TokenStream, Option<TokenStream>) {
     let method = quote! {
         /// The tables of functions (struct_ops), to set their members before loading.
         pub fn tables(&mut self) -> OpenTables<'_> {
-            OpenTables { object: &mut self.object }
+            OpenTables { object: &mut self.0 }
         }
     };
     (item, Some(method))

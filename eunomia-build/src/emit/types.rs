@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use eunomia_runtime::object::Kind;
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 
 use super::{columns, doc::Doc, structure};
 use crate::{
@@ -57,21 +57,19 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
             arms.extend(quote!(#number => ::core::option::Option::Some(#name),));
         }
     }
+    let clone = clone(ident);
     let serde = serde(ident, &quote!(::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)));
     quote! {
         ::eunomia_runtime::plain! {
             #doc
-            #[derive(
-                ::core::clone::Clone,
-                ::core::marker::Copy,
-                ::core::cmp::PartialEq,
-                ::core::cmp::Eq,
-                ::core::hash::Hash,
-                ::core::default::Default,
-            )]
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq, ::core::hash::Hash, ::core::default::Default)]
             #[repr(transparent)]
             pub struct #ident(pub #repr);
         }
+
+        #clone
+
+        impl ::core::cmp::Eq for #ident {}
 
         impl #ident {
             #constants
@@ -112,25 +110,25 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
     }
 }
 
+/// `Clone` of a type that is `Copy`. A derive has the compiler look at every field again, as that of `Eq` does, and implements a trait of
+/// the standard library beside, whose implementations in all crates are then looked through.
+pub(super) fn clone(of: &impl ToTokens) -> TokenStream {
+    quote! {
+        impl ::core::clone::Clone for #of {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+    }
+}
+
 /// The type for serde, `serialize` being what `Serialize` does with `self` and `serializer`.
 pub(super) fn serde(ident: &Ident, serialize: &TokenStream) -> TokenStream {
     quote! {
         ::eunomia_runtime::__serde! {
-            impl ::eunomia_runtime::__private::serde::Serialize for #ident {
-                fn serialize<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+            impl #ident {
+                fn serialize(&self, serializer: Serializer) -> Result {
                     #serialize
-                }
-            }
-
-            impl ::eunomia_runtime::__private::Serial for #ident {
-                fn serial<S: ::eunomia_runtime::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
-                    ::eunomia_runtime::__private::serde::Serialize::serialize(self, serializer)
                 }
             }
         }

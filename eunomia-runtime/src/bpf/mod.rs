@@ -14,6 +14,7 @@ mod map;
 mod map_setup;
 pub(crate) mod messages;
 pub mod mount;
+pub(crate) mod named;
 mod open;
 mod open_table;
 mod pin;

@@ -33,7 +33,7 @@
 mod flaw;
 mod format;
 mod recorder;
-mod replay;
+pub(crate) mod replay;
 #[cfg(feature = "dynamic")]
 mod skeleton;
 #[cfg(test)]

@@ -173,6 +173,11 @@ impl<R: Read> Replay<R> {
     }
 }
 
+/// Delivers a recording in one call: each `?` in a generated module takes the compiler as long as a small function.
+pub fn replay(from: impl Read, streams: &[Stream<'_>], deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<Replayed> {
+    Replay::new(from)?.deliver(streams, deliver)
+}
+
 /// The number of a recorded stream among those that there are.
 fn number(there: &Stream<'_>, streams: &[Stream<'_>]) -> Result<usize> {
     let Some((number, here)) = streams.iter().enumerate().find(|(_, here)| here.map == there.map) else {

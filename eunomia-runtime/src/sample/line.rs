@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use super::{Bool, CharArray, KernelPtr};
 
 /// A value as it stands behind `name=` in the one-line form.
-pub trait Line {
+pub trait Line: fmt::Debug {
     /// Writes the value without a line break.
     ///
     /// # Errors
@@ -93,11 +93,6 @@ impl<T: Line, const N: usize> Line for [T; N] {
     }
 }
 
-/// A value that a field can have.
-pub trait Value: Line + fmt::Debug {}
-
-impl<T: Line + fmt::Debug> Value for T {}
-
 /// A generated struct: it names its fields once, for all the ways to show them.
 pub trait Fielded {
     /// Hands over each field.
@@ -115,7 +110,7 @@ enum Form<'a, 'f> {
 
 impl Fields<'_, '_> {
     /// Takes a field.
-    pub fn field(&mut self, name: &str, value: &dyn Value) -> &mut Self {
+    pub fn field(&mut self, name: &str, value: &dyn Line) -> &mut Self {
         match &mut self.0 {
             Form::Line { f, result, separator } => {
                 *result = result.and_then(|()| {
