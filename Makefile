@@ -17,8 +17,8 @@ test:
 	@if [ "$(KERNEL)" = none ] || $(MAKE) --no-print-directory kernels; then $(MAKE) --no-print-directory test-vm; else \
 		echo "THE KERNELS CANNOT BE FETCHED: THE KERNEL MATRIX IS LEFT OUT, the live tests ran on this machine's kernel alone" >&2; fi
 
-# The live tests, and programs of every type, on other kernels: KERNEL=6.1, several, or all of the matrix. `make test VM_KERNELS=none` leaves it out, and so does, with as
-# many words, a machine that cannot fetch kernels and has none.
+# The live tests, and programs of every type, on other kernels: KERNEL=6.1, several, or all of the matrix. `make test VM_KERNELS=none`
+# leaves it out, and so does, with as many words, a machine that cannot fetch kernels and has none.
 KERNEL ?= $(or $(VM_KERNELS),all)
 test-vm:
 ifeq ($(KERNEL),none)

@@ -8,7 +8,7 @@ use eunomia_build::{Config, Skeleton};
 use eunomia_tests::crates::Crate;
 use libbpf_cargo::SkeletonBuilder;
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 25;
 
 fn main() {
     let tmp = env!("CARGO_TARGET_TMPDIR");
