@@ -110,19 +110,6 @@ impl Requirement {
         running::version().is_some_and(|version| version < self.since)
     }
 
-    /// Whether programs are loaded all the same where a kernel lacks it, and only attaching fails, or does nothing.
-    pub(crate) fn is_of_attaching(&self) -> bool {
-        let probes = ["kprobe", "kretprobe", "ksyscall", "kretsyscall", "uprobe", "uretprobe", "usdt"];
-        let sleepable = self.section.ends_with(".s") && !self.section.contains(".multi") && !self.section.contains(".session");
-        let others = ["netkit", "sk_skb/verdict", "sk_reuseport/migrate"];
-        (!sleepable && probes.contains(&self.section.split('.').next().unwrap_or_default())) || others.contains(&self.section)
-    }
-
-    /// Whether it asks for nothing but probes through perf events, which are there to be seen.
-    pub(crate) fn is_of_events(&self) -> bool {
-        self.constant.is_none() && self.option.is_some_and(|option| option.ends_with("PROBE_EVENTS"))
-    }
-
     /// What is to be said of a kernel from before them.
     pub(crate) fn too_old(&self) -> String {
         let (major, minor) = self.since;
@@ -135,6 +122,23 @@ impl Requirement {
         let (path, text) = running::configuration().ok()?;
         let set = text.lines().any(|line| line.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
         (!set).then(|| format!("{} needs {option}, which this kernel was built without ({path})", self.section))
+    }
+}
+
+/// For the doctor.
+#[cfg(feature = "dynamic")]
+impl Requirement {
+    /// Whether programs are loaded all the same where a kernel lacks it, and only attaching fails, or does nothing.
+    pub(crate) fn is_of_attaching(&self) -> bool {
+        let probes = ["kprobe", "kretprobe", "ksyscall", "kretsyscall", "uprobe", "uretprobe", "usdt"];
+        let sleepable = self.section.ends_with(".s") && !self.section.contains(".multi") && !self.section.contains(".session");
+        let others = ["netkit", "sk_skb/verdict", "sk_reuseport/migrate"];
+        (!sleepable && probes.contains(&self.section.split('.').next().unwrap_or_default())) || others.contains(&self.section)
+    }
+
+    /// Whether it asks for nothing but probes through perf events, which are there to be seen.
+    pub(crate) fn is_of_events(&self) -> bool {
+        self.constant.is_none() && self.option.is_some_and(|option| option.ends_with("PROBE_EVENTS"))
     }
 }
 
