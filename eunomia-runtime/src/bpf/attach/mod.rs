@@ -26,6 +26,7 @@ use crate::{Result, refusal::refusal};
 pub use attached::{AttachedXdp, attached_xdp};
 pub(super) use clsact::Filter;
 pub use group::NetfilterHook;
+#[cfg(feature = "dynamic")]
 pub(crate) use interface::name_of;
 pub use interface::{Direction, End, Interface, Rank, XdpMode};
 pub use multi::Functions;
