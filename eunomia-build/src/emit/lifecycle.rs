@@ -66,7 +66,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let open_args = args::open(module);
     let loaded_sections = loaded_sections(module);
     let (open_progs, progs) = programs(module);
-    let open_tables = tables::emit(module).1;
+    let open_tables = tables::method(module);
     let maps = maps(module);
     let (export, deliver) = delivery(module);
     let stats = stats(module);

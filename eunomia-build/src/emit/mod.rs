@@ -36,7 +36,7 @@ pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenS
         lifecycle::emit(module),
         sections::emit(module),
         maps::emit(module),
-        tables::emit(module).0,
+        tables::emit(module),
         programs::emit(module),
         exports::stats(module),
     ]

@@ -4,8 +4,8 @@ use quote::quote;
 use super::doc::Doc;
 use crate::module::Module;
 
-/// `OpenTables`: a handle for each table of functions (struct_ops) before loading, and the method that returns them.
-pub(super) fn emit(module: &Module<'_>) -> (TokenStream, Option<TokenStream>) {
+/// `OpenTables`: a handle for each table of functions (struct_ops) before loading.
+pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let tables = module.maps.iter().filter_map(|map| Some((map, map.table?)));
     let methods: TokenStream = tables
         .map(|(map, ty)| {
@@ -21,9 +21,9 @@ pub(super) fn emit(module: &Module<'_>) -> (TokenStream, Option<TokenStream>) {
         })
         .collect();
     if methods.is_empty() {
-        return (TokenStream::new(), None);
+        return methods;
     }
-    let item = quote! {
+    quote! {
         /// The tables of functions before they are loaded.
         pub struct OpenTables<'a> {
             object: &'a mut ::eunomia_runtime::bpf::Open,
@@ -32,12 +32,17 @@ pub(super) fn emit(module: &Module<'_>) -> (TokenStream, Option<TokenStream>) {
         impl OpenTables<'_> {
             #methods
         }
-    };
-    let method = quote! {
-        /// The tables of functions (struct_ops), to set their members before loading.
-        pub fn tables(&mut self) -> OpenTables<'_> {
-            OpenTables { object: &mut self.0 }
+    }
+}
+
+/// The method that returns them.
+pub(super) fn method(module: &Module<'_>) -> Option<TokenStream> {
+    module.maps.iter().any(|map| map.table.is_some()).then(|| {
+        quote! {
+            /// The tables of functions (struct_ops), to set their members before loading.
+            pub fn tables(&mut self) -> OpenTables<'_> {
+                OpenTables { object: &mut self.0 }
+            }
         }
-    };
-    (item, Some(method))
+    })
 }

@@ -142,9 +142,27 @@ impl<'a, K> Program<'a, K> {
 
     /// Attaches through libbpf.
     pub(super) fn linked(&self, tried: String, attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>) -> Result<Link> {
+        self.linked_as(Held::Libbpf, tried, attach)
+    }
+
+    /// Attaches the probes of a USDT through libbpf.
+    pub(super) fn linked_usdt(
+        &self,
+        tried: String,
+        attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>,
+    ) -> Result<Link> {
+        self.linked_as(Held::Usdt, tried, |program| alone(|| attach(program)))
+    }
+
+    fn linked_as(
+        &self,
+        held: fn(libbpf_rs::Link) -> Held,
+        tried: String,
+        attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>,
+    ) -> Result<Link> {
         self.fd()?;
         let (link, said) = listen(|| attach(&self.program));
-        link.map(|link| self.held(Held::Libbpf(link))).map_err(|error| self.explain(refused(tried, &error, &said)))
+        link.map(|link| self.held(held(link))).map_err(|error| self.explain(refused(tried, &error, &said)))
     }
 
     /// With what the kernel lacks for programs of this section, or this process.
@@ -157,17 +175,6 @@ impl<'a, K> Program<'a, K> {
             }
             _ => error.with_hint(|| self.lacking()),
         }
-    }
-
-    /// Attaches the probes of a USDT through libbpf.
-    pub(super) fn linked_usdt(
-        &self,
-        tried: String,
-        attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>,
-    ) -> Result<Link> {
-        self.fd()?;
-        let (link, said) = listen(|| alone(|| attach(&self.program)));
-        link.map(|link| self.held(Held::Usdt(link))).map_err(|error| self.explain(refused(tried, &error, &said)))
     }
 
     /// What it is of, and lives as long as.
