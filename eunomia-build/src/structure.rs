@@ -35,7 +35,7 @@ pub(crate) enum Slot {
     /// Bytes that members share.
     Shared { ident: Ident, offset: u64, len: u64 },
     /// Bytes of no member.
-    Padding { ident: Ident, len: u64 },
+    Padding { ident: Ident, offset: u64, len: u64 },
 }
 
 /// A member of the C struct.
@@ -147,7 +147,7 @@ fn slots(members: &[Member<'_>], shared: &BTreeMap<u64, u64>, size: u64, scope: 
     let mut at = 0;
     let pad = |slots: &mut Vec<Slot>, scope: &mut Scope, from: u64, to: u64| {
         if from < to {
-            slots.push(Slot::Padding { ident: scope.claim(verbatim(&format!("__pad_{from}"))), len: to - from });
+            slots.push(Slot::Padding { ident: scope.claim(verbatim(&format!("__pad_{from}"))), offset: from, len: to - from });
         }
     };
     for (start, end, member) in parts {

@@ -9,9 +9,9 @@ pub use crate::recording::replay::replay;
 pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, tag, view, view_mut},
-    line::{Fielded, braced, constant, debug, line, numbered},
+    line::{Fielded, constant, debug, line, numbered},
     outcome::unknown_map,
-    plain::{Whole, layout, unpadded},
+    plain::{placed, size, unpadded},
     with_entry, with_event, with_tail,
 };
 
@@ -167,6 +167,7 @@ macro_rules! __columns {
         impl $crate::columns::Columns for $batch {
             type Event = $of;
 
+            #[inline]
             fn push(&mut self, $event: &$of) {
                 $($crate::__private::Fill::add(&mut self.$field, $value);)+
             }
@@ -175,10 +176,12 @@ macro_rules! __columns {
                 $($crate::__private::fill::<$of, _, _>(&mut self.$field, events, |$event| $value);)+
             }
 
+            #[inline]
             fn len(&self) -> ::core::primitive::usize {
                 [$($crate::__private::Column::rows(&self.$column)),+][0]
             }
 
+            #[inline]
             fn each(&mut self, f: &mut dyn ::core::ops::FnMut(&'static str, &mut dyn $crate::__private::Column)) {
                 $(f(::core::stringify!($column), &mut self.$column);)+
             }

@@ -1,6 +1,7 @@
-//! How long rustc takes for a generated module, beside the module that libbpf-cargo generates for the same object, in one run.
+//! How long rustc takes for a library that is a generated module, beside the module that libbpf-cargo generates for the same object, in
+//! one run: to check it, and to build it with and without optimisation.
 //!
-//! What an empty crate with the same dependencies takes is subtracted from both.
+//! What an empty library with the same dependencies takes is subtracted from both.
 
 use std::{env, fs, process::Command, time::Instant};
 
@@ -8,7 +9,11 @@ use eunomia_build::{Config, Skeleton};
 use eunomia_tests::crates::Crate;
 use libbpf_cargo::SkeletonBuilder;
 
-const ROUNDS: usize = 25;
+const OBJECTS: [&str; 6] = ["bootstrap", "kinds", "maps", "profile", "streams", "tagged"];
+
+/// What is measured, as cargo calls it, and how often.
+const COMMANDS: [(&str, &[&str], usize); 3] =
+    [("check", &["check"], 25), ("build", &["build"], 7), ("release", &["build", "--release"], 5)];
 
 fn main() {
     let tmp = env!("CARGO_TARGET_TMPDIR");
@@ -20,37 +25,38 @@ fn main() {
         manifest.replace("[profile.dev]\n", "libbpf-rs = { version = \"*\", default-features = false }\n\n[profile.dev]\n"),
     );
     for package in [&ours, &peer] {
-        package.write("src/main.rs", EMPTY);
+        package.write("src/lib.rs", EMPTY);
     }
     let mut ratios = Vec::new();
-    for name in ["bootstrap", "kinds", "maps"] {
+    for name in OBJECTS {
         let object = ours.path(&format!("{name}.bpf.o"));
         fs::write(&object, Skeleton::from_file(format!("bpf/{name}.json")).unwrap().object.unwrap()).unwrap();
         Config::new().object(&object).module("m").out_dir(ours.path("src")).generate().unwrap();
         SkeletonBuilder::new().obj(&object).reference_obj(true).generate(peer.path("src/m.rs")).unwrap();
-        let [typed, ours_empty, theirs, peer_empty] = fastest([
-            (&ours, "include!(\"m.rs\");\nfn main() {}\n"),
-            (&ours, EMPTY),
-            (&peer, "mod m { include!(\"m.rs\"); }\nfn main() {}\n"),
-            (&peer, EMPTY),
-        ]);
-        let (typed, theirs) = (typed - ours_empty, theirs - peer_empty);
-        println!("{name}: {typed:.0} ms, libbpf-cargo's {theirs:.0} ms");
-        ratios.push(format!("ratio compile_{name}_vs_libbpf_cargo={:.2}", typed / theirs));
+        for (what, command, rounds) in COMMANDS {
+            let [typed, ours_empty, theirs, peer_empty] = fastest(
+                command,
+                rounds,
+                [(&ours, "include!(\"m.rs\");\n"), (&ours, EMPTY), (&peer, "pub mod m { include!(\"m.rs\"); }\n"), (&peer, EMPTY)],
+            );
+            let (typed, theirs) = (typed - ours_empty, theirs - peer_empty);
+            println!("{name}, {what}: {typed:.0} ms, libbpf-cargo's {theirs:.0} ms");
+            ratios.push(format!("ratio {what}_{name}_vs_libbpf_cargo={:.2}", typed / theirs));
+        }
     }
     ratios.iter().for_each(|ratio| println!("{ratio}"));
 }
 
-const EMPTY: &str = "fn main() {}\n";
+const EMPTY: &str = "// Empty.\n";
 
 /// Milliseconds of the fastest run of each, in turns: whatever else the machine does meets them all.
-fn fastest<const N: usize>(mains: [(&Crate, &str); N]) -> [f64; N] {
+fn fastest<const N: usize>(command: &[&str], rounds: usize, libraries: [(&Crate, &str); N]) -> [f64; N] {
     let mut times = [f64::INFINITY; N];
-    for round in 0..=ROUNDS {
-        for ((package, main), fastest) in mains.iter().zip(&mut times) {
+    for round in 0..=rounds {
+        for ((package, library), fastest) in libraries.iter().zip(&mut times) {
             // Another text each time, so that cargo runs rustc.
-            package.write("src/main.rs", format!("{main}// {round}\n"));
-            let time = check(package);
+            package.write("src/lib.rs", format!("{library}// {round}\n"));
+            let time = run(command, package);
             // The first round builds the dependencies, too.
             if round > 0 {
                 *fastest = fastest.min(time);
@@ -60,9 +66,9 @@ fn fastest<const N: usize>(mains: [(&Crate, &str); N]) -> [f64; N] {
     times
 }
 
-fn check(package: &Crate) -> f64 {
+fn run(command: &[&str], package: &Crate) -> f64 {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["check", "--quiet", "--offline", "--manifest-path"]).arg(package.path("Cargo.toml"));
+    cargo.args(command).args(["--quiet", "--offline", "--manifest-path"]).arg(package.path("Cargo.toml"));
     let start = Instant::now();
     let output = cargo.env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/compile_target")).output().unwrap();
     let time = start.elapsed().as_secs_f64() * 1e3;

@@ -32,6 +32,7 @@ pub mod args {
             pub struct Level(pub i32);
         }
         impl ::core::clone::Clone for Level {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -43,6 +44,7 @@ pub mod args {
             /// `HIGH` = 7
             pub const HIGH: Self = Self(7);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     -5 => ::core::option::Option::Some("LOW"),
@@ -51,21 +53,25 @@ pub mod args {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for Level {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Level {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Level {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -89,6 +95,7 @@ pub mod args {
             pub struct Nameless(pub u32);
         }
         impl ::core::clone::Clone for Nameless {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -98,6 +105,7 @@ pub mod args {
             /// `ANONYMOUS` = 3
             pub const ANONYMOUS: Self = Self(3);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     3 => ::core::option::Option::Some("ANONYMOUS"),
@@ -105,21 +113,25 @@ pub mod args {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for Nameless {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Nameless {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Nameless {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -141,48 +153,43 @@ pub mod args {
                 /// `int b`, offset 4, 4 bytes
                 pub b: i32,
             }
+            const LAYOUT: Layout = Layout {
+                size: 8,
+                align: 4,
+                offsets: [0, 4],
+            };
         }
         impl ::core::clone::Clone for Pair {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "a", "b"],
-            [
-                ::core::mem::size_of::<Pair>(),
-                ::core::mem::align_of::<Pair>(),
-                ::core::mem::offset_of!(Pair, a),
-                ::core::mem::offset_of!(Pair, b),
-            ],
-            [8, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for Pair {
             const C_NAME: &'static str = "struct pair";
         }
         impl ::core::default::Default for Pair {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Pair {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("a", &self.a).field("b", &self.b);
             }
         }
         impl ::core::fmt::Debug for Pair {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Pair", self, f)
             }
         }
         impl ::core::fmt::Display for Pair {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Pair {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -305,11 +312,13 @@ pub mod args {
         pub label: ::eunomia_runtime::sample::CharArray<8>,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self {
                 i8: -8,
@@ -343,6 +352,7 @@ pub mod args {
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("args")
@@ -489,6 +499,7 @@ pub mod args {
                             .help("Set value of `char[8]` variable label"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.i8 = given.value("i8").unwrap_or(self.i8);
                 self.u8 = given.value("u8").unwrap_or(self.u8);
@@ -524,6 +535,7 @@ pub mod args {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -531,6 +543,7 @@ pub mod args {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -554,6 +567,7 @@ pub mod args {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -563,6 +577,7 @@ pub mod args {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -572,6 +587,7 @@ pub mod args {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -581,6 +597,7 @@ pub mod args {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -758,10 +775,12 @@ pub mod args {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -769,6 +788,7 @@ pub mod args {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -782,6 +802,7 @@ pub mod args {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
@@ -791,6 +812,7 @@ pub mod args {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -800,6 +822,7 @@ pub mod args {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -809,12 +832,14 @@ pub mod args {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -969,6 +994,7 @@ pub mod args {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn add(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -984,6 +1010,7 @@ pub mod args {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {

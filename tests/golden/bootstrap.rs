@@ -46,48 +46,29 @@ pub mod bootstrap {
                 #[doc(hidden)]
                 pub __pad_172: ::eunomia_runtime::__private::Padding<4>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 176,
+                align: 8,
+                offsets: [0, 4, 8, 12, 16, 24, 40, 167, 168, 172],
+            };
         }
         impl ::core::clone::Clone for Event {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            [
-                "size",
-                "alignment",
-                "pid",
-                "ppid",
-                "exit_code",
-                "duration_ns",
-                "comm",
-                "filename",
-                "exit_event",
-                "et",
-            ],
-            [
-                ::core::mem::size_of::<Event>(),
-                ::core::mem::align_of::<Event>(),
-                ::core::mem::offset_of!(Event, pid),
-                ::core::mem::offset_of!(Event, ppid),
-                ::core::mem::offset_of!(Event, exit_code),
-                ::core::mem::offset_of!(Event, duration_ns),
-                ::core::mem::offset_of!(Event, comm),
-                ::core::mem::offset_of!(Event, filename),
-                ::core::mem::offset_of!(Event, exit_event),
-                ::core::mem::offset_of!(Event, et),
-            ],
-            [176, 8, 0, 4, 8, 16, 24, 40, 167, 168],
-        );
         impl ::eunomia_runtime::sample::Event for Event {
             const C_NAME: &'static str = "struct event";
         }
         impl ::core::default::Default for Event {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Event {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("pid", &self.pid)
                     .field("ppid", &self.ppid)
@@ -100,18 +81,15 @@ pub mod bootstrap {
             }
         }
         impl ::core::fmt::Debug for Event {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Event", self, f)
             }
         }
         impl ::core::fmt::Display for Event {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Event {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -142,6 +120,7 @@ pub mod bootstrap {
             pub struct EventType(pub u32);
         }
         impl ::core::clone::Clone for EventType {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -153,6 +132,7 @@ pub mod bootstrap {
             /// `EVENT_TYPE__EXIT` = 1
             pub const EVENT_TYPE__EXIT: Self = Self(1);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     0 => ::core::option::Option::Some("EVENT_TYPE__ENTER"),
@@ -161,21 +141,25 @@ pub mod bootstrap {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for EventType {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for EventType {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for EventType {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -228,6 +212,7 @@ pub mod bootstrap {
         Rb(&'a types::Event),
     }
     impl ::core::clone::Clone for Export<'_> {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
@@ -252,6 +237,7 @@ pub mod bootstrap {
         }
     }
     impl ::core::fmt::Display for Export<'_> {
+        #[inline]
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Rb(record) => ::core::fmt::Display::fmt(record, f),
@@ -303,11 +289,13 @@ pub mod bootstrap {
         pub dropped: u64,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self {
                 min_duration_ns: 0,
@@ -317,6 +305,7 @@ pub mod bootstrap {
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("bootstrap")
@@ -333,6 +322,7 @@ pub mod bootstrap {
                             .default("0"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.min_duration_ns = given
                     .value("min_duration_ns")
@@ -346,6 +336,7 @@ pub mod bootstrap {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -353,6 +344,7 @@ pub mod bootstrap {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -381,6 +373,7 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -390,6 +383,7 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -399,6 +393,7 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -420,10 +415,12 @@ pub mod bootstrap {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -431,6 +428,7 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -444,6 +442,7 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
@@ -453,6 +452,7 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -462,6 +462,7 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -469,10 +470,12 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
+            #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
                 Stats {
@@ -482,6 +485,7 @@ pub mod bootstrap {
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -528,6 +532,7 @@ pub mod bootstrap {
             pub rb: ::eunomia_runtime::bpf::RingBuffer<'a, types::Event>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -550,6 +555,7 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn handle_exec(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -559,6 +565,7 @@ pub mod bootstrap {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn handle_exit(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -579,6 +586,7 @@ pub mod bootstrap {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -604,6 +612,7 @@ pub mod bootstrap {
             pub rb: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }

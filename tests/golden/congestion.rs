@@ -34,33 +34,29 @@ pub mod congestion {
                 /// `char name[16]`, offset 24, 16 bytes
                 pub name: ::eunomia_runtime::sample::CharArray<16>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 40,
+                align: 8,
+                offsets: [0, 8, 16, 24],
+            };
         }
         impl ::core::clone::Clone for TcpCongestionOps {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "ssthresh", "cong_avoid", "undo_cwnd", "name"],
-            [
-                ::core::mem::size_of::<TcpCongestionOps>(),
-                ::core::mem::align_of::<TcpCongestionOps>(),
-                ::core::mem::offset_of!(TcpCongestionOps, ssthresh),
-                ::core::mem::offset_of!(TcpCongestionOps, cong_avoid),
-                ::core::mem::offset_of!(TcpCongestionOps, undo_cwnd),
-                ::core::mem::offset_of!(TcpCongestionOps, name),
-            ],
-            [40, 8, 0, 8, 16, 24],
-        );
         impl ::eunomia_runtime::sample::Event for TcpCongestionOps {
             const C_NAME: &'static str = "struct tcp_congestion_ops";
         }
         impl ::core::default::Default for TcpCongestionOps {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for TcpCongestionOps {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("ssthresh", &self.ssthresh)
                     .field("cong_avoid", &self.cong_avoid)
@@ -69,18 +65,15 @@ pub mod congestion {
             }
         }
         impl ::core::fmt::Debug for TcpCongestionOps {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("TcpCongestionOps", self, f)
             }
         }
         impl ::core::fmt::Display for TcpCongestionOps {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for TcpCongestionOps {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -109,17 +102,20 @@ pub mod congestion {
         pub acknowledged: u64,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self { acknowledged: 0 }
         }
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("congestion")
@@ -129,6 +125,7 @@ pub mod congestion {
                             .default("0"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.acknowledged = given.value("acknowledged").unwrap_or(self.acknowledged);
             }
@@ -139,6 +136,7 @@ pub mod congestion {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -146,6 +144,7 @@ pub mod congestion {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -167,6 +166,7 @@ pub mod congestion {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -176,6 +176,7 @@ pub mod congestion {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -191,14 +192,17 @@ pub mod congestion {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The tables of functions (struct_ops), to set their members before loading.
+            #[inline]
             pub fn tables(&mut self) -> OpenTables<'_> {
                 OpenTables { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -206,6 +210,7 @@ pub mod congestion {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -219,6 +224,7 @@ pub mod congestion {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -228,6 +234,7 @@ pub mod congestion {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -235,12 +242,14 @@ pub mod congestion {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -274,6 +283,7 @@ pub mod congestion {
             pub steady: ::eunomia_runtime::bpf::StructOps<'a>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -287,6 +297,7 @@ pub mod congestion {
         }
         impl OpenTables<'_> {
             /// `struct tcp_congestion_ops steady`
+            #[inline]
             pub fn steady(
                 &mut self,
             ) -> ::eunomia_runtime::bpf::OpenTable<'_, types::TcpCongestionOps> {
@@ -302,6 +313,7 @@ pub mod congestion {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn ssthresh(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -311,6 +323,7 @@ pub mod congestion {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn cong_avoid(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -320,6 +333,7 @@ pub mod congestion {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn undo_cwnd(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -342,6 +356,7 @@ pub mod congestion {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {

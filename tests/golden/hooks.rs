@@ -35,11 +35,13 @@ pub mod hooks {
         pub cookies: u64,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self {
                 wanted_tgid: 0,
@@ -50,6 +52,7 @@ pub mod hooks {
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("hooks")
@@ -69,6 +72,7 @@ pub mod hooks {
                             .default("0"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.wanted_tgid = given.value("wanted_tgid").unwrap_or(self.wanted_tgid);
                 self.runs = given.value("runs").unwrap_or(self.runs);
@@ -81,6 +85,7 @@ pub mod hooks {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -88,6 +93,7 @@ pub mod hooks {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -109,6 +115,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -118,6 +125,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -145,10 +153,12 @@ pub mod hooks {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -156,6 +166,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -169,6 +180,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -178,6 +190,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -185,12 +198,14 @@ pub mod hooks {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -232,6 +247,7 @@ pub mod hooks {
             pub table: ::eunomia_runtime::bpf::HashMap<'a, i32, i64>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -254,6 +270,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn take(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -263,6 +280,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn choose(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -272,6 +290,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn receive(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -281,6 +300,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn send(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -290,6 +310,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn read_sysctl(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -299,6 +320,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn look_up(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -308,6 +330,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn classify(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -317,6 +340,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn on_exec(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -326,6 +350,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn on_raw_exec(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -335,6 +360,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn list(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -344,6 +370,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn filter(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -353,6 +380,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn on_calls(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -362,6 +390,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn on_function(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -371,6 +400,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn on_functions(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -380,6 +410,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn on_syscall(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -389,6 +420,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn pass(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -398,6 +430,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn other_verdict(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -407,6 +440,7 @@ pub mod hooks {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn called(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -495,6 +529,7 @@ pub mod hooks {
             pub called: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Any>,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {

@@ -32,48 +32,43 @@ pub mod kinds {
                 /// `int y`, offset 4, 4 bytes
                 pub y: i32,
             }
+            const LAYOUT: Layout = Layout {
+                size: 8,
+                align: 4,
+                offsets: [0, 2, 4],
+            };
         }
         impl ::core::clone::Clone for Point {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "x", "y"],
-            [
-                ::core::mem::size_of::<Point>(),
-                ::core::mem::align_of::<Point>(),
-                ::core::mem::offset_of!(Point, x),
-                ::core::mem::offset_of!(Point, y),
-            ],
-            [8, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for Point {
             const C_NAME: &'static str = "struct point";
         }
         impl ::core::default::Default for Point {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Point {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("x", &self.x).field("y", &self.y);
             }
         }
         impl ::core::fmt::Debug for Point {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Point", self, f)
             }
         }
         impl ::core::fmt::Display for Point {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Point {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -98,48 +93,43 @@ pub mod kinds {
                 /// `struct point at`, offset 4, 8 bytes
                 pub at: Point,
             }
+            const LAYOUT: Layout = Layout {
+                size: 12,
+                align: 4,
+                offsets: [0, 1, 4],
+            };
         }
         impl ::core::clone::Clone for MarkerT {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "id", "at"],
-            [
-                ::core::mem::size_of::<MarkerT>(),
-                ::core::mem::align_of::<MarkerT>(),
-                ::core::mem::offset_of!(MarkerT, id),
-                ::core::mem::offset_of!(MarkerT, at),
-            ],
-            [12, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for MarkerT {
             const C_NAME: &'static str = "marker_t";
         }
         impl ::core::default::Default for MarkerT {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for MarkerT {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("id", &self.id).field("at", &self.at);
             }
         }
         impl ::core::fmt::Debug for MarkerT {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("MarkerT", self, f)
             }
         }
         impl ::core::fmt::Display for MarkerT {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for MarkerT {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -164,6 +154,7 @@ pub mod kinds {
             pub struct Color(pub u32);
         }
         impl ::core::clone::Clone for Color {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -177,6 +168,7 @@ pub mod kinds {
             /// `ALSO_GREEN` = 2
             pub const ALSO_GREEN: Self = Self(2);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     1 => ::core::option::Option::Some("RED"),
@@ -185,21 +177,25 @@ pub mod kinds {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for Color {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Color {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Color {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -223,6 +219,7 @@ pub mod kinds {
             pub struct Level(pub i32);
         }
         impl ::core::clone::Clone for Level {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -234,6 +231,7 @@ pub mod kinds {
             /// `HIGH` = 7
             pub const HIGH: Self = Self(7);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     -5 => ::core::option::Option::Some("LOW"),
@@ -242,21 +240,25 @@ pub mod kinds {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for Level {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Level {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Level {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -334,89 +336,32 @@ pub mod kinds {
                 /// `void (*function)()`, offset 520, 8 bytes
                 pub function: ::eunomia_runtime::sample::KernelPtr,
             }
+            const LAYOUT: Layout = Layout {
+                size: 528,
+                align: 16,
+                offsets: [
+                    0, 1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 65, 68, 78, 90, 92, 96, 104, 108, 112,
+                    120, 124, 132, 156, 180, 184, 504, 512, 520,
+                ],
+            };
         }
         impl ::core::clone::Clone for Kinds {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            [
-                "size",
-                "alignment",
-                "u8",
-                "i8",
-                "u16",
-                "i16",
-                "u32",
-                "i32",
-                "u64",
-                "i64",
-                "u128",
-                "i128",
-                "flag",
-                "flags",
-                "text",
-                "lines",
-                "f32",
-                "f64",
-                "color",
-                "level",
-                "wide",
-                "size",
-                "point",
-                "markers",
-                "grid",
-                "numbers",
-                "pointer",
-                "self_",
-                "function",
-            ],
-            [
-                ::core::mem::size_of::<Kinds>(),
-                ::core::mem::align_of::<Kinds>(),
-                ::core::mem::offset_of!(Kinds, u8),
-                ::core::mem::offset_of!(Kinds, i8),
-                ::core::mem::offset_of!(Kinds, u16),
-                ::core::mem::offset_of!(Kinds, i16),
-                ::core::mem::offset_of!(Kinds, u32),
-                ::core::mem::offset_of!(Kinds, i32),
-                ::core::mem::offset_of!(Kinds, u64),
-                ::core::mem::offset_of!(Kinds, i64),
-                ::core::mem::offset_of!(Kinds, u128),
-                ::core::mem::offset_of!(Kinds, i128),
-                ::core::mem::offset_of!(Kinds, flag),
-                ::core::mem::offset_of!(Kinds, flags),
-                ::core::mem::offset_of!(Kinds, text),
-                ::core::mem::offset_of!(Kinds, lines),
-                ::core::mem::offset_of!(Kinds, f32),
-                ::core::mem::offset_of!(Kinds, f64),
-                ::core::mem::offset_of!(Kinds, color),
-                ::core::mem::offset_of!(Kinds, level),
-                ::core::mem::offset_of!(Kinds, wide),
-                ::core::mem::offset_of!(Kinds, size),
-                ::core::mem::offset_of!(Kinds, point),
-                ::core::mem::offset_of!(Kinds, markers),
-                ::core::mem::offset_of!(Kinds, grid),
-                ::core::mem::offset_of!(Kinds, numbers),
-                ::core::mem::offset_of!(Kinds, pointer),
-                ::core::mem::offset_of!(Kinds, self_),
-                ::core::mem::offset_of!(Kinds, function),
-            ],
-            [
-                528, 16, 0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 65, 68, 78, 92, 96, 104,
-                108, 112, 120, 124, 132, 156, 184, 504, 512, 520,
-            ],
-        );
         impl ::eunomia_runtime::sample::Event for Kinds {
             const C_NAME: &'static str = "struct kinds";
         }
         impl ::core::default::Default for Kinds {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Kinds {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("u8", &self.u8)
                     .field("i8", &self.i8)
@@ -448,18 +393,15 @@ pub mod kinds {
             }
         }
         impl ::core::fmt::Debug for Kinds {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Kinds", self, f)
             }
         }
         impl ::core::fmt::Display for Kinds {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Kinds {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -509,6 +451,7 @@ pub mod kinds {
             pub struct Wide(pub u64);
         }
         impl ::core::clone::Clone for Wide {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -518,6 +461,7 @@ pub mod kinds {
             /// `WIDE_MAX` = 18446744073709551615
             pub const WIDE_MAX: Self = Self(18446744073709551615);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     18446744073709551615 => ::core::option::Option::Some("WIDE_MAX"),
@@ -525,21 +469,25 @@ pub mod kinds {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for Wide {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Wide {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Wide {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -563,6 +511,7 @@ pub mod kinds {
             pub struct SizeClassT(pub u32);
         }
         impl ::core::clone::Clone for SizeClassT {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -574,6 +523,7 @@ pub mod kinds {
             /// `LARGE` = 1
             pub const LARGE: Self = Self(1);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     0 => ::core::option::Option::Some("SMALL"),
@@ -582,21 +532,25 @@ pub mod kinds {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for SizeClassT {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for SizeClassT {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for SizeClassT {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -715,6 +669,7 @@ pub mod kinds {
         Rb(&'a types::Kinds),
     }
     impl ::core::clone::Clone for Export<'_> {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
@@ -739,6 +694,7 @@ pub mod kinds {
         }
     }
     impl ::core::fmt::Display for Export<'_> {
+        #[inline]
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Rb(record) => ::core::fmt::Display::fmt(record, f),
@@ -834,11 +790,13 @@ pub mod kinds {
         pub bss_text: ::eunomia_runtime::sample::CharArray<16>,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self {
                 ro_u8: 200,
@@ -861,6 +819,7 @@ pub mod kinds {
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("kinds")
@@ -931,6 +890,7 @@ pub mod kinds {
                             .help("Set value of `char[16]` variable bss_text"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.ro_u8 = given.value("ro_u8").unwrap_or(self.ro_u8);
                 self.ro_flag = given.flag("disable-ro_flag").unwrap_or(self.ro_flag);
@@ -953,6 +913,7 @@ pub mod kinds {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -960,6 +921,7 @@ pub mod kinds {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -981,6 +943,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn rodata(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -990,6 +953,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -999,6 +963,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn data_my_sec(
                 &mut self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -1008,6 +973,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -1017,6 +983,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -1112,10 +1079,12 @@ pub mod kinds {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -1123,6 +1092,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -1136,6 +1106,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn rodata(
                 &self,
             ) -> ::eunomia_runtime::Result<Rodata<'_, ::eunomia_runtime::bpf::ReadOnly>> {
@@ -1145,6 +1116,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -1154,6 +1126,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn data_my_sec(
                 &self,
             ) -> ::eunomia_runtime::Result<DataMySec<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -1163,6 +1136,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -1172,6 +1146,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn kconfig(
                 &self,
             ) -> ::eunomia_runtime::Result<Kconfig<'_, ::eunomia_runtime::bpf::ReadOnly>> {
@@ -1181,6 +1156,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -1188,10 +1164,12 @@ pub mod kinds {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
+            #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
                 Stats {
@@ -1201,6 +1179,7 @@ pub mod kinds {
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -1350,6 +1329,7 @@ pub mod kinds {
             pub per_cpu: ::eunomia_runtime::bpf::PerCpuArray<'a, u64>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -1376,6 +1356,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn sum(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -1385,6 +1366,7 @@ pub mod kinds {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn send(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -1405,6 +1387,7 @@ pub mod kinds {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -1427,6 +1410,7 @@ pub mod kinds {
             pub rb: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }

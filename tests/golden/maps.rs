@@ -32,48 +32,43 @@ pub mod maps {
                 #[doc(hidden)]
                 pub __pad_6: ::eunomia_runtime::__private::Padding<2>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 8,
+                align: 4,
+                offsets: [0, 4, 6],
+            };
         }
         impl ::core::clone::Clone for Cell {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "id", "small"],
-            [
-                ::core::mem::size_of::<Cell>(),
-                ::core::mem::align_of::<Cell>(),
-                ::core::mem::offset_of!(Cell, id),
-                ::core::mem::offset_of!(Cell, small),
-            ],
-            [8, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for Cell {
             const C_NAME: &'static str = "struct cell";
         }
         impl ::core::default::Default for Cell {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Cell {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("id", &self.id).field("small", &self.small);
             }
         }
         impl ::core::fmt::Debug for Cell {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Cell", self, f)
             }
         }
         impl ::core::fmt::Display for Cell {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Cell {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -96,48 +91,43 @@ pub mod maps {
                 /// `unsigned char address[4]`, offset 4, 4 bytes
                 pub address: [u8; 4],
             }
+            const LAYOUT: Layout = Layout {
+                size: 8,
+                align: 4,
+                offsets: [0, 4],
+            };
         }
         impl ::core::clone::Clone for Prefix {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "bits", "address"],
-            [
-                ::core::mem::size_of::<Prefix>(),
-                ::core::mem::align_of::<Prefix>(),
-                ::core::mem::offset_of!(Prefix, bits),
-                ::core::mem::offset_of!(Prefix, address),
-            ],
-            [8, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for Prefix {
             const C_NAME: &'static str = "struct prefix";
         }
         impl ::core::default::Default for Prefix {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Prefix {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("bits", &self.bits).field("address", &self.address);
             }
         }
         impl ::core::fmt::Debug for Prefix {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Prefix", self, f)
             }
         }
         impl ::core::fmt::Display for Prefix {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Prefix {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -164,17 +154,20 @@ pub mod maps {
         pub stack_id: i32,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self { called: 0, stack_id: 0 }
         }
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("maps")
@@ -189,6 +182,7 @@ pub mod maps {
                             .default("0"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.called = given.value("called").unwrap_or(self.called);
                 self.stack_id = given.value("stack_id").unwrap_or(self.stack_id);
@@ -200,6 +194,7 @@ pub mod maps {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -207,6 +202,7 @@ pub mod maps {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -228,6 +224,7 @@ pub mod maps {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -237,6 +234,7 @@ pub mod maps {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -258,10 +256,12 @@ pub mod maps {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -269,6 +269,7 @@ pub mod maps {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -282,6 +283,7 @@ pub mod maps {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -291,6 +293,7 @@ pub mod maps {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -298,12 +301,14 @@ pub mod maps {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -380,6 +385,7 @@ pub mod maps {
             pub second: ::eunomia_runtime::bpf::Array<'a, u32>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -431,6 +437,7 @@ pub mod maps {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn run(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -440,6 +447,7 @@ pub mod maps {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn tail(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -449,6 +457,7 @@ pub mod maps {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn sample(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -474,6 +483,7 @@ pub mod maps {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {

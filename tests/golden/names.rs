@@ -36,34 +36,29 @@ pub mod names {
                 /// `enum mode gen`, offset 16, 4 bytes
                 pub r#gen: Mode,
             }
+            const LAYOUT: Layout = Layout {
+                size: 20,
+                align: 4,
+                offsets: [0, 4, 8, 12, 16],
+            };
         }
         impl ::core::clone::Clone for Type {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "self_", "crate_", "match", "Camel", "gen"],
-            [
-                ::core::mem::size_of::<Type>(),
-                ::core::mem::align_of::<Type>(),
-                ::core::mem::offset_of!(Type, self_),
-                ::core::mem::offset_of!(Type, crate_),
-                ::core::mem::offset_of!(Type, r#match),
-                ::core::mem::offset_of!(Type, Camel),
-                ::core::mem::offset_of!(Type, r#gen),
-            ],
-            [20, 4, 0, 4, 8, 12, 16],
-        );
         impl ::eunomia_runtime::sample::Event for Type {
             const C_NAME: &'static str = "struct type";
         }
         impl ::core::default::Default for Type {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Type {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("self", &self.self_)
                     .field("crate", &self.crate_)
@@ -73,18 +68,15 @@ pub mod names {
             }
         }
         impl ::core::fmt::Debug for Type {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Type", self, f)
             }
         }
         impl ::core::fmt::Display for Type {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Type {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -112,6 +104,7 @@ pub mod names {
             pub struct Mode(pub u32);
         }
         impl ::core::clone::Clone for Mode {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -123,6 +116,7 @@ pub mod names {
             /// `Self` = 2
             pub const Self_: Self = Self(2);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     1 => ::core::option::Option::Some("fn"),
@@ -131,21 +125,25 @@ pub mod names {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for Mode {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Mode {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Mode {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -189,6 +187,7 @@ pub mod names {
         Use(&'a types::Type),
     }
     impl ::core::clone::Clone for Export<'_> {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
@@ -213,6 +212,7 @@ pub mod names {
         }
     }
     impl ::core::fmt::Display for Export<'_> {
+        #[inline]
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Use(record) => ::core::fmt::Display::fmt(record, f),
@@ -264,17 +264,20 @@ pub mod names {
         pub r#loop: i32,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self { r#await: 3, r#loop: 0 }
         }
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("names")
@@ -289,6 +292,7 @@ pub mod names {
                             .default("0"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.r#await = given.value("await").unwrap_or(self.r#await);
                 self.r#loop = given.value("loop").unwrap_or(self.r#loop);
@@ -300,6 +304,7 @@ pub mod names {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -307,6 +312,7 @@ pub mod names {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -328,6 +334,7 @@ pub mod names {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -337,6 +344,7 @@ pub mod names {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -346,6 +354,7 @@ pub mod names {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -367,10 +376,12 @@ pub mod names {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -378,6 +389,7 @@ pub mod names {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -391,6 +403,7 @@ pub mod names {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -400,6 +413,7 @@ pub mod names {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -409,6 +423,7 @@ pub mod names {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -416,10 +431,12 @@ pub mod names {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
+            #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
                 Stats {
@@ -429,6 +446,7 @@ pub mod names {
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -478,6 +496,7 @@ pub mod names {
             pub r#use: ::eunomia_runtime::bpf::RingBuffer<'a, types::Type>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -500,6 +519,7 @@ pub mod names {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn r#move(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -515,6 +535,7 @@ pub mod names {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -534,6 +555,7 @@ pub mod names {
             pub r#use: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }

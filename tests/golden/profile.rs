@@ -30,48 +30,43 @@ pub mod profile {
                 /// `char comm[16]`, offset 4, 16 bytes
                 pub comm: ::eunomia_runtime::sample::CharArray<16>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 20,
+                align: 4,
+                offsets: [0, 4],
+            };
         }
         impl ::core::clone::Clone for Who {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "pid", "comm"],
-            [
-                ::core::mem::size_of::<Who>(),
-                ::core::mem::align_of::<Who>(),
-                ::core::mem::offset_of!(Who, pid),
-                ::core::mem::offset_of!(Who, comm),
-            ],
-            [20, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for Who {
             const C_NAME: &'static str = "struct who";
         }
         impl ::core::default::Default for Who {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Who {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("pid", &self.pid).field("comm", &self.comm);
             }
         }
         impl ::core::fmt::Debug for Who {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Who", self, f)
             }
         }
         impl ::core::fmt::Display for Who {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Who {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -94,48 +89,43 @@ pub mod profile {
                 /// `__u64 total`, offset 80, 8 bytes
                 pub total: u64,
             }
+            const LAYOUT: Layout = Layout {
+                size: 88,
+                align: 8,
+                offsets: [0, 80],
+            };
         }
         impl ::core::clone::Clone for Times {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "slots", "total"],
-            [
-                ::core::mem::size_of::<Times>(),
-                ::core::mem::align_of::<Times>(),
-                ::core::mem::offset_of!(Times, slots),
-                ::core::mem::offset_of!(Times, total),
-            ],
-            [88, 8, 0, 80],
-        );
         impl ::eunomia_runtime::sample::Event for Times {
             const C_NAME: &'static str = "struct times";
         }
         impl ::core::default::Default for Times {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Times {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("slots", &self.slots).field("total", &self.total);
             }
         }
         impl ::core::fmt::Debug for Times {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Times", self, f)
             }
         }
         impl ::core::fmt::Display for Times {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Times {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -168,46 +158,29 @@ pub mod profile {
                 /// `__u64 ustack[64]`, offset 544, 512 bytes
                 pub ustack: [u64; 64],
             }
+            const LAYOUT: Layout = Layout {
+                size: 1056,
+                align: 8,
+                offsets: [0, 4, 8, 24, 28, 32, 544],
+            };
         }
         impl ::core::clone::Clone for Sample {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            [
-                "size",
-                "alignment",
-                "pid",
-                "cpu_id",
-                "comm",
-                "kstack_sz",
-                "ustack_sz",
-                "kstack",
-                "ustack",
-            ],
-            [
-                ::core::mem::size_of::<Sample>(),
-                ::core::mem::align_of::<Sample>(),
-                ::core::mem::offset_of!(Sample, pid),
-                ::core::mem::offset_of!(Sample, cpu_id),
-                ::core::mem::offset_of!(Sample, comm),
-                ::core::mem::offset_of!(Sample, kstack_sz),
-                ::core::mem::offset_of!(Sample, ustack_sz),
-                ::core::mem::offset_of!(Sample, kstack),
-                ::core::mem::offset_of!(Sample, ustack),
-            ],
-            [1056, 8, 0, 4, 8, 24, 28, 32, 544],
-        );
         impl ::eunomia_runtime::sample::Event for Sample {
             const C_NAME: &'static str = "struct sample";
         }
         impl ::core::default::Default for Sample {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Sample {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("pid", &self.pid)
                     .field("cpu_id", &self.cpu_id)
@@ -219,18 +192,15 @@ pub mod profile {
             }
         }
         impl ::core::fmt::Debug for Sample {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Sample", self, f)
             }
         }
         impl ::core::fmt::Display for Sample {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Sample {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -305,6 +275,7 @@ pub mod profile {
         Depths(::eunomia_runtime::sample::Entry<'a, u32, [u64; 8]>),
     }
     impl ::core::clone::Clone for Export<'_> {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
@@ -343,6 +314,7 @@ pub mod profile {
         }
     }
     impl ::core::fmt::Display for Export<'_> {
+        #[inline]
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Stacks(record) => ::core::fmt::Display::fmt(record, f),
@@ -408,11 +380,13 @@ pub mod profile {
         pub has_pointer: u32,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self {
                 stacks_dropped: 0,
@@ -422,6 +396,7 @@ pub mod profile {
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("profile")
@@ -436,6 +411,7 @@ pub mod profile {
                             .default("0"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.stacks_dropped = given
                     .value("stacks_dropped")
@@ -449,6 +425,7 @@ pub mod profile {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -456,6 +433,7 @@ pub mod profile {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -495,6 +473,7 @@ pub mod profile {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -504,6 +483,7 @@ pub mod profile {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -525,10 +505,12 @@ pub mod profile {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -536,6 +518,7 @@ pub mod profile {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -549,6 +532,7 @@ pub mod profile {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -558,6 +542,7 @@ pub mod profile {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -565,10 +550,12 @@ pub mod profile {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
+            #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
                 Stats {
@@ -580,6 +567,7 @@ pub mod profile {
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -619,6 +607,7 @@ pub mod profile {
             pub depths: ::eunomia_runtime::bpf::Array<'a, [u64; 8]>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -642,6 +631,7 @@ pub mod profile {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn profile(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -651,6 +641,7 @@ pub mod profile {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn measure(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -671,6 +662,7 @@ pub mod profile {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -700,6 +692,7 @@ pub mod profile {
             pub depths: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }

@@ -36,34 +36,29 @@ pub mod samples {
                 /// `unsigned long long unused`, offset 24, 8 bytes
                 pub unused: u64,
             }
+            const LAYOUT: Layout = Layout {
+                size: 32,
+                align: 8,
+                offsets: [0, 8, 16, 20, 24],
+            };
         }
         impl ::core::clone::Clone for Total {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "count", "bytes", "last", "cpu", "unused"],
-            [
-                ::core::mem::size_of::<Total>(),
-                ::core::mem::align_of::<Total>(),
-                ::core::mem::offset_of!(Total, count),
-                ::core::mem::offset_of!(Total, bytes),
-                ::core::mem::offset_of!(Total, last),
-                ::core::mem::offset_of!(Total, cpu),
-                ::core::mem::offset_of!(Total, unused),
-            ],
-            [32, 8, 0, 8, 16, 20, 24],
-        );
         impl ::eunomia_runtime::sample::Event for Total {
             const C_NAME: &'static str = "struct total";
         }
         impl ::core::default::Default for Total {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Total {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("count", &self.count)
                     .field("bytes", &self.bytes)
@@ -73,18 +68,15 @@ pub mod samples {
             }
         }
         impl ::core::fmt::Debug for Total {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Total", self, f)
             }
         }
         impl ::core::fmt::Display for Total {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Total {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -112,32 +104,29 @@ pub mod samples {
                 /// `unsigned int last`, offset 8, 4 bytes
                 pub last: u32,
             }
+            const LAYOUT: Layout = Layout {
+                size: 12,
+                align: 4,
+                offsets: [0, 4, 8],
+            };
         }
         impl ::core::clone::Clone for Part {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "count", "bytes", "last"],
-            [
-                ::core::mem::size_of::<Part>(),
-                ::core::mem::align_of::<Part>(),
-                ::core::mem::offset_of!(Part, count),
-                ::core::mem::offset_of!(Part, bytes),
-                ::core::mem::offset_of!(Part, last),
-            ],
-            [12, 4, 0, 4, 8],
-        );
         impl ::eunomia_runtime::sample::Event for Part {
             const C_NAME: &'static str = "struct part";
         }
         impl ::core::default::Default for Part {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Part {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("count", &self.count)
                     .field("bytes", &self.bytes)
@@ -145,18 +134,15 @@ pub mod samples {
             }
         }
         impl ::core::fmt::Debug for Part {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Part", self, f)
             }
         }
         impl ::core::fmt::Display for Part {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Part {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -180,48 +166,43 @@ pub mod samples {
                 /// `unsigned int address`, offset 4, 4 bytes
                 pub address: u32,
             }
+            const LAYOUT: Layout = Layout {
+                size: 8,
+                align: 4,
+                offsets: [0, 4],
+            };
         }
         impl ::core::clone::Clone for Prefix {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "bits", "address"],
-            [
-                ::core::mem::size_of::<Prefix>(),
-                ::core::mem::align_of::<Prefix>(),
-                ::core::mem::offset_of!(Prefix, bits),
-                ::core::mem::offset_of!(Prefix, address),
-            ],
-            [8, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for Prefix {
             const C_NAME: &'static str = "struct prefix";
         }
         impl ::core::default::Default for Prefix {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Prefix {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("bits", &self.bits).field("address", &self.address);
             }
         }
         impl ::core::fmt::Debug for Prefix {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Prefix", self, f)
             }
         }
         impl ::core::fmt::Display for Prefix {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Prefix {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -240,6 +221,7 @@ pub mod samples {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -247,6 +229,7 @@ pub mod samples {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -265,10 +248,12 @@ pub mod samples {
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -276,6 +261,7 @@ pub mod samples {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -289,6 +275,7 @@ pub mod samples {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -296,12 +283,14 @@ pub mod samples {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -339,6 +328,7 @@ pub mod samples {
             pub trie: ::eunomia_runtime::bpf::HashMap<'a, types::Prefix, u32>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -378,6 +368,7 @@ pub mod samples {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn insert(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -387,6 +378,7 @@ pub mod samples {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn add(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -396,6 +388,7 @@ pub mod samples {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn count(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -421,6 +414,7 @@ pub mod samples {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {

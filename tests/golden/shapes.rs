@@ -28,56 +28,61 @@ pub mod shapes {
                 #[doc(hidden)]
                 pub __shared_0: [u8; 16],
             }
+            const LAYOUT: Layout = Layout {
+                size: 16,
+                align: 4,
+                offsets: [0],
+            };
         }
         impl ::core::clone::Clone for Address {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
         impl Address {
             /// `unsigned int v4`, offset 0, 4 bytes
+            #[inline]
             pub fn v4(&self) -> u32 {
                 ::eunomia_runtime::__private::get::<Self, u32, 0>(self)
             }
             /// Changes [`Self::v4`].
+            #[inline]
             pub fn set_v4(&mut self, value: u32) {
                 ::eunomia_runtime::__private::set::<Self, u32, 0>(self, &value);
             }
             /// `unsigned char v6[16]`, offset 0, 16 bytes
+            #[inline]
             pub fn v6(&self) -> &[u8; 16] {
                 ::eunomia_runtime::__private::view::<Self, [u8; 16], 0>(self)
             }
             /// Changes [`Self::v6`].
+            #[inline]
             pub fn v6_mut(&mut self) -> &mut [u8; 16] {
                 ::eunomia_runtime::__private::view_mut::<Self, [u8; 16], 0>(self)
             }
             /// `struct {..} local`, offset 0, 8 bytes
+            #[inline]
             pub fn local(&self) -> &AddressLocal {
                 ::eunomia_runtime::__private::view::<Self, AddressLocal, 0>(self)
             }
             /// Changes [`Self::local`].
+            #[inline]
             pub fn local_mut(&mut self) -> &mut AddressLocal {
                 ::eunomia_runtime::__private::view_mut::<Self, AddressLocal, 0>(self)
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "__shared_0"],
-            [
-                ::core::mem::size_of::<Address>(),
-                ::core::mem::align_of::<Address>(),
-                ::core::mem::offset_of!(Address, __shared_0),
-            ],
-            [16, 4, 0],
-        );
         impl ::eunomia_runtime::sample::Event for Address {
             const C_NAME: &'static str = "union address";
         }
         impl ::core::default::Default for Address {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Address {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("v4", &self.v4())
                     .field("v6", self.v6())
@@ -85,18 +90,15 @@ pub mod shapes {
             }
         }
         impl ::core::fmt::Debug for Address {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Address", self, f)
             }
         }
         impl ::core::fmt::Display for Address {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Address {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -120,48 +122,43 @@ pub mod shapes {
                 /// `char name[6]`, offset 2, 6 bytes
                 pub name: ::eunomia_runtime::sample::CharArray<6>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 8,
+                align: 2,
+                offsets: [0, 2],
+            };
         }
         impl ::core::clone::Clone for AddressLocal {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "port", "name"],
-            [
-                ::core::mem::size_of::<AddressLocal>(),
-                ::core::mem::align_of::<AddressLocal>(),
-                ::core::mem::offset_of!(AddressLocal, port),
-                ::core::mem::offset_of!(AddressLocal, name),
-            ],
-            [8, 2, 0, 2],
-        );
         impl ::eunomia_runtime::sample::Event for AddressLocal {
             const C_NAME: &'static str = "struct {..}";
         }
         impl ::core::default::Default for AddressLocal {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for AddressLocal {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("port", &self.port).field("name", &self.name);
             }
         }
         impl ::core::fmt::Debug for AddressLocal {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("AddressLocal", self, f)
             }
         }
         impl ::core::fmt::Display for AddressLocal {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for AddressLocal {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -182,14 +179,21 @@ pub mod shapes {
                 #[doc(hidden)]
                 pub __shared_0: [u8; 4],
             }
+            const LAYOUT: Layout = Layout {
+                size: 4,
+                align: 4,
+                offsets: [0],
+            };
         }
         impl ::core::clone::Clone for HostsValue {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
         impl HostsValue {
             /// `unsigned int hits : 20`, from bit 0 of byte 0 on
+            #[inline]
             pub fn hits(&self) -> u32 {
                 let bits = ::eunomia_runtime::__private::bits::<
                     Self,
@@ -199,6 +203,7 @@ pub mod shapes {
                 bits as u32
             }
             /// Changes [`Self::hits`]. Only the lowest 20 bits of the value are kept.
+            #[inline]
             pub fn set_hits(&mut self, value: u32) {
                 ::eunomia_runtime::__private::set_bits::<
                     Self,
@@ -207,6 +212,7 @@ pub mod shapes {
                 >(self, value as i128);
             }
             /// `unsigned int misses : 12`, from bit 4 of byte 2 on
+            #[inline]
             pub fn misses(&self) -> u32 {
                 let bits = ::eunomia_runtime::__private::bits::<
                     Self,
@@ -216,6 +222,7 @@ pub mod shapes {
                 bits as u32
             }
             /// Changes [`Self::misses`]. Only the lowest 12 bits of the value are kept.
+            #[inline]
             pub fn set_misses(&mut self, value: u32) {
                 ::eunomia_runtime::__private::set_bits::<
                     Self,
@@ -224,41 +231,31 @@ pub mod shapes {
                 >(self, value as i128);
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "__shared_0"],
-            [
-                ::core::mem::size_of::<HostsValue>(),
-                ::core::mem::align_of::<HostsValue>(),
-                ::core::mem::offset_of!(HostsValue, __shared_0),
-            ],
-            [4, 4, 0],
-        );
         impl ::eunomia_runtime::sample::Event for HostsValue {
             const C_NAME: &'static str = "struct {..}";
         }
         impl ::core::default::Default for HostsValue {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for HostsValue {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("hits", &self.hits()).field("misses", &self.misses());
             }
         }
         impl ::core::fmt::Debug for HostsValue {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("HostsValue", self, f)
             }
         }
         impl ::core::fmt::Display for HostsValue {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for HostsValue {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -287,34 +284,29 @@ pub mod shapes {
                 /// `enum tiny tiny`, offset 37, 1 byte
                 pub tiny: Tiny,
             }
+            const LAYOUT: Layout = Layout {
+                size: 38,
+                align: 1,
+                offsets: [0, 1, 5, 21, 37],
+            };
         }
         impl ::core::clone::Clone for Tight {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "id", "number", "stamps", "address", "tiny"],
-            [
-                ::core::mem::size_of::<Tight>(),
-                ::core::mem::align_of::<Tight>(),
-                ::core::mem::offset_of!(Tight, id),
-                ::core::mem::offset_of!(Tight, number),
-                ::core::mem::offset_of!(Tight, stamps),
-                ::core::mem::offset_of!(Tight, address),
-                ::core::mem::offset_of!(Tight, tiny),
-            ],
-            [38, 1, 0, 1, 5, 21, 37],
-        );
         impl ::eunomia_runtime::sample::Event for Tight {
             const C_NAME: &'static str = "struct tight";
         }
         impl ::core::default::Default for Tight {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Tight {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("id", &self.id)
                     .field("number", &self.number)
@@ -324,18 +316,15 @@ pub mod shapes {
             }
         }
         impl ::core::fmt::Debug for Tight {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Tight", self, f)
             }
         }
         impl ::core::fmt::Display for Tight {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Tight {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -363,6 +352,7 @@ pub mod shapes {
             pub struct Tiny(pub i8);
         }
         impl ::core::clone::Clone for Tiny {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -374,6 +364,7 @@ pub mod shapes {
             /// `SMALL` = 1
             pub const SMALL: Self = Self(1);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     -1 => ::core::option::Option::Some("TINY"),
@@ -382,21 +373,25 @@ pub mod shapes {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for Tiny {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Tiny {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Tiny {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -420,6 +415,7 @@ pub mod shapes {
             pub struct State(pub u32);
         }
         impl ::core::clone::Clone for State {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -431,6 +427,7 @@ pub mod shapes {
             /// `BUSY` = 1
             pub const BUSY: Self = Self(1);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     0 => ::core::option::Option::Some("IDLE"),
@@ -439,21 +436,25 @@ pub mod shapes {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for State {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for State {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for State {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -475,48 +476,43 @@ pub mod shapes {
                 /// `int height`, offset 4, 4 bytes
                 pub height: i32,
             }
+            const LAYOUT: Layout = Layout {
+                size: 8,
+                align: 4,
+                offsets: [0, 4],
+            };
         }
         impl ::core::clone::Clone for Size {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "width", "height"],
-            [
-                ::core::mem::size_of::<Size>(),
-                ::core::mem::align_of::<Size>(),
-                ::core::mem::offset_of!(Size, width),
-                ::core::mem::offset_of!(Size, height),
-            ],
-            [8, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for Size {
             const C_NAME: &'static str = "struct {..}";
         }
         impl ::core::default::Default for Size {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Size {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("width", &self.width).field("height", &self.height);
             }
         }
         impl ::core::fmt::Debug for Size {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Size", self, f)
             }
         }
         impl ::core::fmt::Display for Size {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Size {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -563,46 +559,61 @@ pub mod shapes {
                 #[doc(hidden)]
                 pub __pad_124: ::eunomia_runtime::__private::Padding<4>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 128,
+                align: 16,
+                offsets: [0, 32, 48, 86, 88, 92, 96, 104, 108, 116, 116, 120, 124, 124],
+            };
         }
         impl ::core::clone::Clone for Shapes {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
         impl Shapes {
             /// `int number`, offset 96, 4 bytes
+            #[inline]
             pub fn number(&self) -> i32 {
                 ::eunomia_runtime::__private::get::<Self, i32, 96>(self)
             }
             /// Changes [`Self::number`].
+            #[inline]
             pub fn set_number(&mut self, value: i32) {
                 ::eunomia_runtime::__private::set::<Self, i32, 96>(self, &value);
             }
             /// `float ratio`, offset 96, 4 bytes
+            #[inline]
             pub fn ratio(&self) -> f32 {
                 ::eunomia_runtime::__private::get::<Self, f32, 96>(self)
             }
             /// Changes [`Self::ratio`].
+            #[inline]
             pub fn set_ratio(&mut self, value: f32) {
                 ::eunomia_runtime::__private::set::<Self, f32, 96>(self, &value);
             }
             /// `short low`, offset 96, 2 bytes
+            #[inline]
             pub fn low(&self) -> i16 {
                 ::eunomia_runtime::__private::get::<Self, i16, 96>(self)
             }
             /// Changes [`Self::low`].
+            #[inline]
             pub fn set_low(&mut self, value: i16) {
                 ::eunomia_runtime::__private::set::<Self, i16, 96>(self, &value);
             }
             /// `short high`, offset 98, 2 bytes
+            #[inline]
             pub fn high(&self) -> i16 {
                 ::eunomia_runtime::__private::get::<Self, i16, 98>(self)
             }
             /// Changes [`Self::high`].
+            #[inline]
             pub fn set_high(&mut self, value: i16) {
                 ::eunomia_runtime::__private::set::<Self, i16, 98>(self, &value);
             }
             /// `pair_t *pair`, offset 96, 8 bytes
+            #[inline]
             pub fn pair(&self) -> ::eunomia_runtime::sample::KernelPtr {
                 ::eunomia_runtime::__private::get::<
                     Self,
@@ -611,6 +622,7 @@ pub mod shapes {
                 >(self)
             }
             /// Changes [`Self::pair`].
+            #[inline]
             pub fn set_pair(&mut self, value: ::eunomia_runtime::sample::KernelPtr) {
                 ::eunomia_runtime::__private::set::<
                     Self,
@@ -619,39 +631,6 @@ pub mod shapes {
                 >(self, &value);
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            [
-                "size",
-                "alignment",
-                "flags",
-                "from",
-                "tight",
-                "inner",
-                "__shared_96",
-                "kind",
-                "nested",
-                "nothing",
-                "counter",
-                "last",
-                "tail",
-            ],
-            [
-                ::core::mem::size_of::<Shapes>(),
-                ::core::mem::align_of::<Shapes>(),
-                ::core::mem::offset_of!(Shapes, flags),
-                ::core::mem::offset_of!(Shapes, from),
-                ::core::mem::offset_of!(Shapes, tight),
-                ::core::mem::offset_of!(Shapes, inner),
-                ::core::mem::offset_of!(Shapes, __shared_96),
-                ::core::mem::offset_of!(Shapes, kind),
-                ::core::mem::offset_of!(Shapes, nested),
-                ::core::mem::offset_of!(Shapes, nothing),
-                ::core::mem::offset_of!(Shapes, counter),
-                ::core::mem::offset_of!(Shapes, last),
-                ::core::mem::offset_of!(Shapes, tail),
-            ],
-            [128, 16, 0, 32, 48, 88, 96, 104, 108, 116, 116, 120, 124],
-        );
         impl ::eunomia_runtime::sample::Event for Shapes {
             const C_NAME: &'static str = "struct shapes";
         }
@@ -660,11 +639,13 @@ pub mod shapes {
             const TAIL: usize = 124;
         }
         impl ::core::default::Default for Shapes {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Shapes {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("flags", &self.flags)
                     .field("from", &self.from)
@@ -684,18 +665,15 @@ pub mod shapes {
             }
         }
         impl ::core::fmt::Debug for Shapes {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Shapes", self, f)
             }
         }
         impl ::core::fmt::Display for Shapes {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Shapes {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -741,19 +719,27 @@ pub mod shapes {
                 #[doc(hidden)]
                 pub __pad_25: ::eunomia_runtime::__private::Padding<7>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 32,
+                align: 16,
+                offsets: [0, 3, 4, 8, 13, 16, 25],
+            };
         }
         impl ::core::clone::Clone for Flags {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
         impl Flags {
             /// `unsigned int version : 4`, from bit 0 of byte 0 on
+            #[inline]
             pub fn version(&self) -> u32 {
                 let bits = ::eunomia_runtime::__private::bits::<Self, 0, 4>(self, false);
                 bits as u32
             }
             /// Changes [`Self::version`]. Only the lowest 4 bits of the value are kept.
+            #[inline]
             pub fn set_version(&mut self, value: u32) {
                 ::eunomia_runtime::__private::set_bits::<
                     Self,
@@ -762,11 +748,13 @@ pub mod shapes {
                 >(self, value as i128);
             }
             /// `int delta : 7`, from bit 7 of byte 0 on
+            #[inline]
             pub fn delta(&self) -> i32 {
                 let bits = ::eunomia_runtime::__private::bits::<Self, 7, 7>(self, true);
                 bits as i32
             }
             /// Changes [`Self::delta`]. Only the lowest 7 bits of the value are kept.
+            #[inline]
             pub fn set_delta(&mut self, value: i32) {
                 ::eunomia_runtime::__private::set_bits::<
                     Self,
@@ -775,6 +763,7 @@ pub mod shapes {
                 >(self, value as i128);
             }
             /// `_Bool urgent : 1`, from bit 6 of byte 1 on
+            #[inline]
             pub fn urgent(&self) -> bool {
                 let bits = ::eunomia_runtime::__private::bits::<
                     Self,
@@ -784,6 +773,7 @@ pub mod shapes {
                 bits != 0
             }
             /// Changes [`Self::urgent`]. Only the lowest 1 bits of the value are kept.
+            #[inline]
             pub fn set_urgent(&mut self, value: bool) {
                 ::eunomia_runtime::__private::set_bits::<
                     Self,
@@ -792,11 +782,13 @@ pub mod shapes {
                 >(self, ::core::convert::From::from(value));
             }
             /// `enum mode mode : 3`, from bit 7 of byte 1 on
+            #[inline]
             pub fn mode(&self) -> Mode {
                 let bits = ::eunomia_runtime::__private::bits::<Self, 15, 3>(self, true);
                 Mode(bits as i32)
             }
             /// Changes [`Self::mode`]. Only the lowest 3 bits of the value are kept.
+            #[inline]
             pub fn set_mode(&mut self, value: Mode) {
                 ::eunomia_runtime::__private::set_bits::<
                     Self,
@@ -805,6 +797,7 @@ pub mod shapes {
                 >(self, value.0 as i128);
             }
             /// `unsigned long long wide : 33`, from bit 0 of byte 8 on
+            #[inline]
             pub fn wide(&self) -> u64 {
                 let bits = ::eunomia_runtime::__private::bits::<
                     Self,
@@ -814,6 +807,7 @@ pub mod shapes {
                 bits as u64
             }
             /// Changes [`Self::wide`]. Only the lowest 33 bits of the value are kept.
+            #[inline]
             pub fn set_wide(&mut self, value: u64) {
                 ::eunomia_runtime::__private::set_bits::<
                     Self,
@@ -822,6 +816,7 @@ pub mod shapes {
                 >(self, value as i128);
             }
             /// `__int128 huge : 70`, from bit 0 of byte 16 on
+            #[inline]
             pub fn huge(&self) -> i128 {
                 let bits = ::eunomia_runtime::__private::bits::<
                     Self,
@@ -831,6 +826,7 @@ pub mod shapes {
                 bits as i128
             }
             /// Changes [`Self::huge`]. Only the lowest 70 bits of the value are kept.
+            #[inline]
             pub fn set_huge(&mut self, value: i128) {
                 ::eunomia_runtime::__private::set_bits::<
                     Self,
@@ -839,27 +835,17 @@ pub mod shapes {
                 >(self, value as i128);
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "__shared_0", "whole", "__shared_8", "__shared_16"],
-            [
-                ::core::mem::size_of::<Flags>(),
-                ::core::mem::align_of::<Flags>(),
-                ::core::mem::offset_of!(Flags, __shared_0),
-                ::core::mem::offset_of!(Flags, whole),
-                ::core::mem::offset_of!(Flags, __shared_8),
-                ::core::mem::offset_of!(Flags, __shared_16),
-            ],
-            [32, 16, 0, 3, 8, 16],
-        );
         impl ::eunomia_runtime::sample::Event for Flags {
             const C_NAME: &'static str = "struct flags";
         }
         impl ::core::default::Default for Flags {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Flags {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("version", &self.version())
                     .field("delta", &self.delta())
@@ -871,18 +857,15 @@ pub mod shapes {
             }
         }
         impl ::core::fmt::Debug for Flags {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Flags", self, f)
             }
         }
         impl ::core::fmt::Display for Flags {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Flags {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -912,6 +895,7 @@ pub mod shapes {
             pub struct Mode(pub i32);
         }
         impl ::core::clone::Clone for Mode {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -925,6 +909,7 @@ pub mod shapes {
             /// `BROKEN` = -1
             pub const BROKEN: Self = Self(-1);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     0 => ::core::option::Option::Some("OFF"),
@@ -934,21 +919,25 @@ pub mod shapes {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for Mode {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Mode {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Mode {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -972,6 +961,7 @@ pub mod shapes {
             pub struct ShapesKind(pub u32);
         }
         impl ::core::clone::Clone for ShapesKind {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -983,6 +973,7 @@ pub mod shapes {
             /// `SECOND` = 2
             pub const SECOND: Self = Self(2);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     1 => ::core::option::Option::Some("FIRST"),
@@ -991,21 +982,25 @@ pub mod shapes {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for ShapesKind {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for ShapesKind {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for ShapesKind {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -1025,47 +1020,43 @@ pub mod shapes {
                 /// `int depth`, offset 0, 4 bytes
                 pub depth: i32,
             }
+            const LAYOUT: Layout = Layout {
+                size: 4,
+                align: 4,
+                offsets: [0],
+            };
         }
         impl ::core::clone::Clone for ShapesNested {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "depth"],
-            [
-                ::core::mem::size_of::<ShapesNested>(),
-                ::core::mem::align_of::<ShapesNested>(),
-                ::core::mem::offset_of!(ShapesNested, depth),
-            ],
-            [4, 4, 0],
-        );
         impl ::eunomia_runtime::sample::Event for ShapesNested {
             const C_NAME: &'static str = "struct {..}";
         }
         impl ::core::default::Default for ShapesNested {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for ShapesNested {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("depth", &self.depth);
             }
         }
         impl ::core::fmt::Debug for ShapesNested {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("ShapesNested", self, f)
             }
         }
         impl ::core::fmt::Display for ShapesNested {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for ShapesNested {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -1082,41 +1073,41 @@ pub mod shapes {
             #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #[repr(C)]
             pub struct Empty {}
+            const LAYOUT: Layout = Layout {
+                size: 0,
+                align: 1,
+                offsets: [],
+            };
         }
         impl ::core::clone::Clone for Empty {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment"],
-            [::core::mem::size_of::<Empty>(), ::core::mem::align_of::<Empty>()],
-            [0, 1],
-        );
         impl ::eunomia_runtime::sample::Event for Empty {
             const C_NAME: &'static str = "struct empty";
         }
         impl ::core::default::Default for Empty {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Empty {
+            #[inline]
             fn fields(&self, _: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {}
         }
         impl ::core::fmt::Debug for Empty {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Empty", self, f)
             }
         }
         impl ::core::fmt::Display for Empty {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Empty {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -1136,47 +1127,43 @@ pub mod shapes {
                 #[doc(hidden)]
                 pub __pad_4: ::eunomia_runtime::__private::Padding<60>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 64,
+                align: 64,
+                offsets: [0, 4],
+            };
         }
         impl ::core::clone::Clone for Wide {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "first"],
-            [
-                ::core::mem::size_of::<Wide>(),
-                ::core::mem::align_of::<Wide>(),
-                ::core::mem::offset_of!(Wide, first),
-            ],
-            [64, 64, 0],
-        );
         impl ::eunomia_runtime::sample::Event for Wide {
             const C_NAME: &'static str = "struct wide";
         }
         impl ::core::default::Default for Wide {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Wide {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("first", &self.first);
             }
         }
         impl ::core::fmt::Debug for Wide {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Wide", self, f)
             }
         }
         impl ::core::fmt::Display for Wide {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Wide {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -1292,6 +1279,7 @@ pub mod shapes {
         Rb(::eunomia_runtime::sample::Tailed<'a, types::Shapes>),
     }
     impl ::core::clone::Clone for Export<'_> {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
@@ -1316,6 +1304,7 @@ pub mod shapes {
         }
     }
     impl ::core::fmt::Display for Export<'_> {
+        #[inline]
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Rb(record) => ::core::fmt::Display::fmt(record, f),
@@ -1363,17 +1352,20 @@ pub mod shapes {
         pub state: types::State,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self { state: types::State(1) }
         }
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("shapes")
@@ -1384,6 +1376,7 @@ pub mod shapes {
                             .default("BUSY"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.state = given.value("state").unwrap_or(self.state);
             }
@@ -1394,6 +1387,7 @@ pub mod shapes {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -1401,6 +1395,7 @@ pub mod shapes {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -1422,6 +1417,7 @@ pub mod shapes {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn data(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -1431,6 +1427,7 @@ pub mod shapes {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -1440,6 +1437,7 @@ pub mod shapes {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -1455,10 +1453,12 @@ pub mod shapes {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -1466,6 +1466,7 @@ pub mod shapes {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -1479,6 +1480,7 @@ pub mod shapes {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn data(
                 &self,
             ) -> ::eunomia_runtime::Result<Data<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -1488,6 +1490,7 @@ pub mod shapes {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -1497,6 +1500,7 @@ pub mod shapes {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -1504,10 +1508,12 @@ pub mod shapes {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
+            #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
                 Stats {
@@ -1517,6 +1523,7 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -1575,6 +1582,7 @@ pub mod shapes {
             pub hosts: ::eunomia_runtime::bpf::HashMap<'a, types::Address, types::HostsValue>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -1594,6 +1602,7 @@ pub mod shapes {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn send(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -1609,6 +1618,7 @@ pub mod shapes {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -1628,6 +1638,7 @@ pub mod shapes {
             pub rb: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }

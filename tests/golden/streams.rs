@@ -36,34 +36,29 @@ pub mod streams {
                 /// `unsigned char payload[40]`, offset 24, 40 bytes
                 pub payload: [u8; 40],
             }
+            const LAYOUT: Layout = Layout {
+                size: 64,
+                align: 8,
+                offsets: [0, 8, 16, 20, 24],
+            };
         }
         impl ::core::clone::Clone for Sample {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "seq", "check", "producer", "len", "payload"],
-            [
-                ::core::mem::size_of::<Sample>(),
-                ::core::mem::align_of::<Sample>(),
-                ::core::mem::offset_of!(Sample, seq),
-                ::core::mem::offset_of!(Sample, check),
-                ::core::mem::offset_of!(Sample, producer),
-                ::core::mem::offset_of!(Sample, len),
-                ::core::mem::offset_of!(Sample, payload),
-            ],
-            [64, 8, 0, 8, 16, 20, 24],
-        );
         impl ::eunomia_runtime::sample::Event for Sample {
             const C_NAME: &'static str = "struct sample";
         }
         impl ::core::default::Default for Sample {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Sample {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("seq", &self.seq)
                     .field("check", &self.check)
@@ -73,18 +68,15 @@ pub mod streams {
             }
         }
         impl ::core::fmt::Debug for Sample {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Sample", self, f)
             }
         }
         impl ::core::fmt::Display for Sample {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Sample {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -110,48 +102,43 @@ pub mod streams {
                 /// `char text[20]`, offset 4, 20 bytes
                 pub text: ::eunomia_runtime::sample::CharArray<20>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 24,
+                align: 4,
+                offsets: [0, 4],
+            };
         }
         impl ::core::clone::Clone for Note {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "code", "text"],
-            [
-                ::core::mem::size_of::<Note>(),
-                ::core::mem::align_of::<Note>(),
-                ::core::mem::offset_of!(Note, code),
-                ::core::mem::offset_of!(Note, text),
-            ],
-            [24, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for Note {
             const C_NAME: &'static str = "struct note";
         }
         impl ::core::default::Default for Note {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Note {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("code", &self.code).field("text", &self.text);
             }
         }
         impl ::core::fmt::Debug for Note {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Note", self, f)
             }
         }
         impl ::core::fmt::Display for Note {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Note {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -215,6 +202,7 @@ pub mod streams {
         Events(&'a types::Sample),
     }
     impl ::core::clone::Clone for Export<'_> {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
@@ -251,6 +239,7 @@ pub mod streams {
         }
     }
     impl ::core::fmt::Display for Export<'_> {
+        #[inline]
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Notes(record) => ::core::fmt::Display::fmt(record, f),
@@ -316,17 +305,20 @@ pub mod streams {
         pub refused: u64,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self { sent: 0, refused: 0 }
         }
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("streams")
@@ -341,6 +333,7 @@ pub mod streams {
                             .default("0"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.sent = given.value("sent").unwrap_or(self.sent);
                 self.refused = given.value("refused").unwrap_or(self.refused);
@@ -352,6 +345,7 @@ pub mod streams {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -359,6 +353,7 @@ pub mod streams {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -380,6 +375,7 @@ pub mod streams {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -389,6 +385,7 @@ pub mod streams {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -410,10 +407,12 @@ pub mod streams {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -421,6 +420,7 @@ pub mod streams {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -434,6 +434,7 @@ pub mod streams {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -443,6 +444,7 @@ pub mod streams {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -450,10 +452,12 @@ pub mod streams {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
+            #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
                 Stats {
@@ -465,6 +469,7 @@ pub mod streams {
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -504,6 +509,7 @@ pub mod streams {
             pub events: ::eunomia_runtime::bpf::PerfEventArray<'a, types::Sample>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -527,6 +533,7 @@ pub mod streams {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn produce(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -536,6 +543,7 @@ pub mod streams {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn mixture(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -545,6 +553,7 @@ pub mod streams {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn annotate(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -554,6 +563,7 @@ pub mod streams {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn perf(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -584,6 +594,7 @@ pub mod streams {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -615,6 +626,7 @@ pub mod streams {
             pub events: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }

@@ -34,33 +34,29 @@ pub mod tables {
                 /// `char name[16]`, offset 24, 16 bytes
                 pub name: ::eunomia_runtime::sample::CharArray<16>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 40,
+                align: 8,
+                offsets: [0, 8, 16, 24],
+            };
         }
         impl ::core::clone::Clone for TcpCongestionOps {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "ssthresh", "cong_avoid", "undo_cwnd", "name"],
-            [
-                ::core::mem::size_of::<TcpCongestionOps>(),
-                ::core::mem::align_of::<TcpCongestionOps>(),
-                ::core::mem::offset_of!(TcpCongestionOps, ssthresh),
-                ::core::mem::offset_of!(TcpCongestionOps, cong_avoid),
-                ::core::mem::offset_of!(TcpCongestionOps, undo_cwnd),
-                ::core::mem::offset_of!(TcpCongestionOps, name),
-            ],
-            [40, 8, 0, 8, 16, 24],
-        );
         impl ::eunomia_runtime::sample::Event for TcpCongestionOps {
             const C_NAME: &'static str = "struct tcp_congestion_ops";
         }
         impl ::core::default::Default for TcpCongestionOps {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for TcpCongestionOps {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("ssthresh", &self.ssthresh)
                     .field("cong_avoid", &self.cong_avoid)
@@ -69,18 +65,15 @@ pub mod tables {
             }
         }
         impl ::core::fmt::Debug for TcpCongestionOps {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("TcpCongestionOps", self, f)
             }
         }
         impl ::core::fmt::Display for TcpCongestionOps {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for TcpCongestionOps {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -113,17 +106,20 @@ pub mod tables {
         pub after: u64,
     }
     impl ::core::clone::Clone for Args {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::default::Default for Args {
+        #[inline]
         fn default() -> Self {
             Self { before: 0, after: 0 }
         }
     }
     ::eunomia_runtime::__args! {
         impl ::eunomia_runtime::args::Args for Args {
+            #[inline]
             fn describe() -> ::eunomia_runtime::args::Command {
                 use ::eunomia_runtime::args::{Arg, Command, Scalar};
                 Command::new("tables")
@@ -138,6 +134,7 @@ pub mod tables {
                             .default("0"),
                     )
             }
+            #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.before = given.value("before").unwrap_or(self.before);
                 self.after = given.value("after").unwrap_or(self.after);
@@ -149,6 +146,7 @@ pub mod tables {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -156,6 +154,7 @@ pub mod tables {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -177,6 +176,7 @@ pub mod tables {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -186,6 +186,7 @@ pub mod tables {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 self.0
                     .write(
@@ -207,14 +208,17 @@ pub mod tables {
                     .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The tables of functions (struct_ops), to set their members before loading.
+            #[inline]
             pub fn tables(&mut self) -> OpenTables<'_> {
                 OpenTables { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -222,6 +226,7 @@ pub mod tables {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -235,6 +240,7 @@ pub mod tables {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -244,6 +250,7 @@ pub mod tables {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -251,12 +258,14 @@ pub mod tables {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -295,6 +304,7 @@ pub mod tables {
             pub second: ::eunomia_runtime::bpf::StructOps<'a>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -314,12 +324,14 @@ pub mod tables {
         }
         impl OpenTables<'_> {
             /// `struct tcp_congestion_ops first`
+            #[inline]
             pub fn first(
                 &mut self,
             ) -> ::eunomia_runtime::bpf::OpenTable<'_, types::TcpCongestionOps> {
                 ::eunomia_runtime::bpf::OpenTable::new(self.object, "first")
             }
             /// `struct tcp_congestion_ops second`
+            #[inline]
             pub fn second(
                 &mut self,
             ) -> ::eunomia_runtime::bpf::OpenTable<'_, types::TcpCongestionOps> {
@@ -335,6 +347,7 @@ pub mod tables {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn ssthresh(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -344,6 +357,7 @@ pub mod tables {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn undo_cwnd(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -353,6 +367,7 @@ pub mod tables {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn count_before(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -362,6 +377,7 @@ pub mod tables {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn count_after(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -389,6 +405,7 @@ pub mod tables {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {

@@ -34,33 +34,29 @@ pub mod tagged {
                 /// `char path[32]`, offset 16, 32 bytes
                 pub path: ::eunomia_runtime::sample::CharArray<32>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 48,
+                align: 8,
+                offsets: [0, 4, 8, 16],
+            };
         }
         impl ::core::clone::Clone for OpenEvent {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "kind", "pid", "seq", "path"],
-            [
-                ::core::mem::size_of::<OpenEvent>(),
-                ::core::mem::align_of::<OpenEvent>(),
-                ::core::mem::offset_of!(OpenEvent, kind),
-                ::core::mem::offset_of!(OpenEvent, pid),
-                ::core::mem::offset_of!(OpenEvent, seq),
-                ::core::mem::offset_of!(OpenEvent, path),
-            ],
-            [48, 8, 0, 4, 8, 16],
-        );
         impl ::eunomia_runtime::sample::Event for OpenEvent {
             const C_NAME: &'static str = "struct open_event";
         }
         impl ::core::default::Default for OpenEvent {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for OpenEvent {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("kind", &self.kind)
                     .field("pid", &self.pid)
@@ -69,18 +65,15 @@ pub mod tagged {
             }
         }
         impl ::core::fmt::Debug for OpenEvent {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("OpenEvent", self, f)
             }
         }
         impl ::core::fmt::Display for OpenEvent {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for OpenEvent {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -107,6 +100,7 @@ pub mod tagged {
             pub struct Kind(pub u32);
         }
         impl ::core::clone::Clone for Kind {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
@@ -122,6 +116,7 @@ pub mod tagged {
             /// `KIND_CLOSE` = 2147483648
             pub const KIND_CLOSE: Self = Self(2147483648);
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     1 => ::core::option::Option::Some("KIND_OPEN"),
@@ -132,21 +127,25 @@ pub mod tagged {
                 }
             }
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
         impl ::core::fmt::Display for Kind {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
         impl ::core::fmt::Debug for Kind {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
         impl ::eunomia_runtime::sample::Line for Kind {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -178,26 +177,18 @@ pub mod tagged {
                 #[doc(hidden)]
                 pub __pad_28: ::eunomia_runtime::__private::Padding<4>,
             }
+            const LAYOUT: Layout = Layout {
+                size: 32,
+                align: 8,
+                offsets: [0, 4, 8, 16, 24, 28, 28],
+            };
         }
         impl ::core::clone::Clone for DataEvent {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "kind", "pid", "seq", "offset", "size", "bytes"],
-            [
-                ::core::mem::size_of::<DataEvent>(),
-                ::core::mem::align_of::<DataEvent>(),
-                ::core::mem::offset_of!(DataEvent, kind),
-                ::core::mem::offset_of!(DataEvent, pid),
-                ::core::mem::offset_of!(DataEvent, seq),
-                ::core::mem::offset_of!(DataEvent, offset),
-                ::core::mem::offset_of!(DataEvent, size),
-                ::core::mem::offset_of!(DataEvent, bytes),
-            ],
-            [32, 8, 0, 4, 8, 16, 24, 28],
-        );
         impl ::eunomia_runtime::sample::Event for DataEvent {
             const C_NAME: &'static str = "struct data_event";
         }
@@ -206,11 +197,13 @@ pub mod tagged {
             const TAIL: usize = 28;
         }
         impl ::core::default::Default for DataEvent {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for DataEvent {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("kind", &self.kind)
                     .field("pid", &self.pid)
@@ -221,18 +214,15 @@ pub mod tagged {
             }
         }
         impl ::core::fmt::Debug for DataEvent {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("DataEvent", self, f)
             }
         }
         impl ::core::fmt::Display for DataEvent {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for DataEvent {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -261,32 +251,29 @@ pub mod tagged {
                 /// `unsigned long long seq`, offset 8, 8 bytes
                 pub seq: u64,
             }
+            const LAYOUT: Layout = Layout {
+                size: 16,
+                align: 8,
+                offsets: [0, 4, 8],
+            };
         }
         impl ::core::clone::Clone for Unknown {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "kind", "pid", "seq"],
-            [
-                ::core::mem::size_of::<Unknown>(),
-                ::core::mem::align_of::<Unknown>(),
-                ::core::mem::offset_of!(Unknown, kind),
-                ::core::mem::offset_of!(Unknown, pid),
-                ::core::mem::offset_of!(Unknown, seq),
-            ],
-            [16, 8, 0, 4, 8],
-        );
         impl ::eunomia_runtime::sample::Event for Unknown {
             const C_NAME: &'static str = "struct unknown";
         }
         impl ::core::default::Default for Unknown {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Unknown {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("kind", &self.kind)
                     .field("pid", &self.pid)
@@ -294,18 +281,15 @@ pub mod tagged {
             }
         }
         impl ::core::fmt::Debug for Unknown {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Unknown", self, f)
             }
         }
         impl ::core::fmt::Display for Unknown {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Unknown {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -329,48 +313,43 @@ pub mod tagged {
                 /// `unsigned int seq`, offset 4, 4 bytes
                 pub seq: u32,
             }
+            const LAYOUT: Layout = Layout {
+                size: 8,
+                align: 4,
+                offsets: [0, 4],
+            };
         }
         impl ::core::clone::Clone for Ping {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "header", "seq"],
-            [
-                ::core::mem::size_of::<Ping>(),
-                ::core::mem::align_of::<Ping>(),
-                ::core::mem::offset_of!(Ping, header),
-                ::core::mem::offset_of!(Ping, seq),
-            ],
-            [8, 4, 0, 4],
-        );
         impl ::eunomia_runtime::sample::Event for Ping {
             const C_NAME: &'static str = "struct ping";
         }
         impl ::core::default::Default for Ping {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Ping {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("header", &self.header).field("seq", &self.seq);
             }
         }
         impl ::core::fmt::Debug for Ping {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Ping", self, f)
             }
         }
         impl ::core::fmt::Display for Ping {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Ping {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -393,48 +372,43 @@ pub mod tagged {
                 /// `short kind`, offset 2, 2 bytes
                 pub kind: i16,
             }
+            const LAYOUT: Layout = Layout {
+                size: 4,
+                align: 2,
+                offsets: [0, 2],
+            };
         }
         impl ::core::clone::Clone for Header {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "version", "kind"],
-            [
-                ::core::mem::size_of::<Header>(),
-                ::core::mem::align_of::<Header>(),
-                ::core::mem::offset_of!(Header, version),
-                ::core::mem::offset_of!(Header, kind),
-            ],
-            [4, 2, 0, 2],
-        );
         impl ::eunomia_runtime::sample::Event for Header {
             const C_NAME: &'static str = "struct header";
         }
         impl ::core::default::Default for Header {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Header {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("version", &self.version).field("kind", &self.kind);
             }
         }
         impl ::core::fmt::Debug for Header {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Header", self, f)
             }
         }
         impl ::core::fmt::Display for Header {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Header {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -459,32 +433,29 @@ pub mod tagged {
                 /// `unsigned long long sum`, offset 8, 8 bytes
                 pub sum: u64,
             }
+            const LAYOUT: Layout = Layout {
+                size: 16,
+                align: 8,
+                offsets: [0, 4, 8],
+            };
         }
         impl ::core::clone::Clone for Pong {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", "header", "seq", "sum"],
-            [
-                ::core::mem::size_of::<Pong>(),
-                ::core::mem::align_of::<Pong>(),
-                ::core::mem::offset_of!(Pong, header),
-                ::core::mem::offset_of!(Pong, seq),
-                ::core::mem::offset_of!(Pong, sum),
-            ],
-            [16, 8, 0, 4, 8],
-        );
         impl ::eunomia_runtime::sample::Event for Pong {
             const C_NAME: &'static str = "struct pong";
         }
         impl ::core::default::Default for Pong {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
         impl ::eunomia_runtime::__private::Fielded for Pong {
+            #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 to.field("header", &self.header)
                     .field("seq", &self.seq)
@@ -492,18 +463,15 @@ pub mod tagged {
             }
         }
         impl ::core::fmt::Debug for Pong {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug("Pong", self, f)
             }
         }
         impl ::core::fmt::Display for Pong {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-        impl ::eunomia_runtime::sample::Line for Pong {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
         ::eunomia_runtime::__serde! {
@@ -633,11 +601,13 @@ pub mod tagged {
         Unknown(&'a [u8]),
     }
     impl ::core::clone::Clone for FilesRecord<'_> {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::fmt::Display for FilesRecord<'_> {
+        #[inline]
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::OpenEvent(record) => ::core::fmt::Display::fmt(record, f),
@@ -660,11 +630,13 @@ pub mod tagged {
         Unknown(&'a [u8]),
     }
     impl ::core::clone::Clone for BallsRecord<'_> {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
     }
     impl ::core::fmt::Display for BallsRecord<'_> {
+        #[inline]
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Ping(record) => ::core::fmt::Display::fmt(record, f),
@@ -684,6 +656,7 @@ pub mod tagged {
         Balls(BallsRecord<'a>),
     }
     impl ::core::clone::Clone for Export<'_> {
+        #[inline]
         fn clone(&self) -> Self {
             *self
         }
@@ -761,6 +734,7 @@ pub mod tagged {
         }
     }
     impl ::core::fmt::Display for Export<'_> {
+        #[inline]
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             match self {
                 Self::Files(record) => ::core::fmt::Display::fmt(record, f),
@@ -811,6 +785,7 @@ pub mod tagged {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -818,6 +793,7 @@ pub mod tagged {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
         ) -> ::eunomia_runtime::Result<Open> {
@@ -839,16 +815,19 @@ pub mod tagged {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn bss(
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs, to be switched off before loading.
+            #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -856,6 +835,7 @@ pub mod tagged {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -869,6 +849,7 @@ pub mod tagged {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
@@ -878,6 +859,7 @@ pub mod tagged {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -885,10 +867,12 @@ pub mod tagged {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
             /// What became of the records of each map since it was loaded.
+            #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
                 Stats {
@@ -899,6 +883,7 @@ pub mod tagged {
         }
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -933,6 +918,7 @@ pub mod tagged {
             pub balls: ::eunomia_runtime::bpf::PerfEventArray<'a, [u8]>,
         }
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -952,6 +938,7 @@ pub mod tagged {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn send_files(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -961,6 +948,7 @@ pub mod tagged {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn send_balls(
                 &mut self,
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
@@ -981,6 +969,7 @@ pub mod tagged {
             >,
         }
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
@@ -1008,6 +997,7 @@ pub mod tagged {
             pub balls: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }

@@ -47,6 +47,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         #clone
 
         impl ::core::default::Default for Args {
+            #[inline]
             fn default() -> Self {
                 Self { #(#defaults)* }
             }
@@ -54,10 +55,12 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
         ::eunomia_runtime::__args! {
             impl ::eunomia_runtime::args::Args for Args {
+                #[inline]
                 fn describe() -> ::eunomia_runtime::args::Command {
                     #command
                 }
 
+                #[inline]
                 fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                     #(#updates)*
                 }
@@ -117,6 +120,7 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
         ///
         /// # Errors
         /// None for the object that this module was generated for.
+        #[inline]
         pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
             self.0.write(&[#(#values),*]).and(::core::result::Result::Ok(self))
         }

@@ -59,6 +59,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         #deliver
 
         impl ::core::fmt::Display for Export<'_> {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self {
                     #(#shown)*
@@ -100,6 +101,7 @@ fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &R
         #clone
 
         impl ::core::fmt::Display for #ident<'_> {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self {
                     #(#shown)*

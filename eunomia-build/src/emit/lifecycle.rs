@@ -75,6 +75,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         ///
         /// # Errors
         /// What libbpf says against the object.
+        #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
@@ -83,6 +84,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         ///
         /// # Errors
         /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        #[inline]
         pub fn open_for(kernel: ::core::option::Option<&::std::path::Path>) -> ::eunomia_runtime::Result<Open> {
             let spec = ::eunomia_runtime::bpf::Spec {
                 name: #name,
@@ -106,6 +108,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             #open_tables
 
             /// The object below, by names.
+            #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
@@ -114,6 +117,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             ///
             /// # Errors
             /// The kernel's refusal, with the verifier's log.
+            #[inline]
             pub fn load(self) -> ::eunomia_runtime::Result<Loaded> {
                 self.0.load().map(Handles).map(Loaded::new)
             }
@@ -135,6 +139,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = #export;
 
+            #[inline]
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
@@ -164,6 +169,7 @@ fn open_sections(module: &Module<'_>) -> TokenStream {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn #method(&mut self) -> ::eunomia_runtime::Result<#ident<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(#name).map(#ident::new)
             }
@@ -185,6 +191,7 @@ fn loaded_sections(module: &Module<'_>) -> TokenStream {
             ///
             /// # Errors
             /// Where the kernel (before 5.2) has no global variables.
+            #[inline]
             pub fn #method(&self) -> ::eunomia_runtime::Result<#ident<'_, ::eunomia_runtime::bpf::#access>> {
                 self.0.sized_section(#name).map(#ident::new)
             }
@@ -200,6 +207,7 @@ fn maps(module: &Module<'_>) -> Option<TokenStream> {
             ///
             /// # Errors
             /// None for the object that this module was generated for.
+            #[inline]
             pub fn maps(&self) -> ::eunomia_runtime::Result<Maps<'_>> {
                 Maps::new(&self.0)
             }
@@ -213,6 +221,7 @@ fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
     }
     let open = quote! {
         /// The programs, to be switched off before loading.
+        #[inline]
         pub fn progs(&mut self) -> OpenProgs<'_> {
             OpenProgs { object: &mut self.0 }
         }
@@ -222,6 +231,7 @@ fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
         ///
         /// # Errors
         /// None for the object that this module was generated for.
+        #[inline]
         pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
             Progs::new(&self.0)
         }
@@ -247,6 +257,7 @@ fn stats(module: &Module<'_>) -> Option<TokenStream> {
     });
     Some(quote! {
         /// What became of the records of each map since it was loaded.
+        #[inline]
         pub fn stats(&self) -> Stats {
             let stats = self.0.stats();
             Stats { #(#stats)* }

@@ -28,6 +28,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         }
 
         impl<'a> Maps<'a> {
+            #[inline]
             fn new(loaded: &'a ::eunomia_runtime::bpf::Loaded) -> ::eunomia_runtime::Result<Self> {
                 #handles
             }

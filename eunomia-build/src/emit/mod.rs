@@ -1,4 +1,6 @@
 //! Writes a [`Module`] as tokens. Nothing here can fail.
+//!
+//! Functions are `#[inline]`: they are compiled where they are called, and not all of them for each library that has a module.
 
 mod args;
 mod columns;

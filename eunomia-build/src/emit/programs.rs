@@ -19,6 +19,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             ///
             /// # Errors
             /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            #[inline]
             pub fn #field(&mut self) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
                 self.object.program(#name)
             }
@@ -48,6 +49,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         }
 
         impl<'a> Progs<'a> {
+            #[inline]
             fn new(loaded: &'a ::eunomia_runtime::bpf::Loaded) -> ::eunomia_runtime::Result<Self> {
                 #handles
             }

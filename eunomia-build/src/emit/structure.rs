@@ -22,21 +22,12 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
     let align = literal(structure.align);
     let repr = if structure.aligned { quote!(#[repr(C, align(#align))]) } else { quote!(#[repr(C)]) };
     let size = literal(structure.size);
-    let offsets: Vec<_> = structure
-        .slots
-        .iter()
-        .filter_map(|slot| {
-            let (field, offset) = match slot {
-                Slot::Member(index) => structure.members.get(*index).map(|member| (&member.ident, member.field.offset()))?,
-                Slot::Shared { ident, offset, .. } => (ident, *offset),
-                Slot::Padding { .. } => return None,
-            };
-            let offset = literal(offset);
-            Some((plain(field), quote!(::core::mem::offset_of!(#ident, #field)), offset))
+    let offsets = structure.slots.iter().map(|slot| {
+        literal(match slot {
+            Slot::Member(index) => structure.members.get(*index).map_or(0, |member| member.field.offset()),
+            Slot::Shared { offset, .. } | Slot::Padding { offset, .. } => *offset,
         })
-        .collect();
-    let (placed, offsets, wanted) =
-        (offsets.iter().map(|(field, ..)| field), offsets.iter().map(|(_, offset, _)| offset), offsets.iter().map(|(.., wanted)| wanted));
+    });
     let shown = structure.members.iter().map(|member| (member.field.name, value(member)));
     let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
     let flexible = structure.tail(types).map(|(element, offset)| {
@@ -69,18 +60,12 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
             #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #repr
             pub struct #ident { #slots }
+            const LAYOUT: Layout = Layout { size: #size, align: #align, offsets: [#(#offsets),*] };
         }
 
         #clone
 
         #accessors
-
-        // Against BTF; the compiler names the member where they differ.
-        const _: () = ::eunomia_runtime::__private::layout(
-            ["size", "alignment", #(#placed),*],
-            [::core::mem::size_of::<#ident>(), ::core::mem::align_of::<#ident>(), #(#offsets),*],
-            [#size, #align, #(#wanted),*],
-        );
 
         impl ::eunomia_runtime::sample::Event for #ident {
             const C_NAME: &'static str = #c_name;
@@ -89,32 +74,30 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         #flexible
 
         impl ::core::default::Default for #ident {
+            #[inline]
             fn default() -> Self {
                 ::eunomia_runtime::sample::Plain::zeroed()
             }
         }
 
         impl ::eunomia_runtime::__private::Fielded for #ident {
+            #[inline]
             fn fields(&self, #to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
                 #shown
             }
         }
 
         impl ::core::fmt::Debug for #ident {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::debug(#debug, self, f)
             }
         }
 
         impl ::core::fmt::Display for #ident {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::line(self, f)
-            }
-        }
-
-        impl ::eunomia_runtime::sample::Line for #ident {
-            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::eunomia_runtime::__private::braced(self, f)
             }
         }
 
@@ -141,7 +124,7 @@ fn field(types: &Types<'_>, structure: &Structure<'_>, slot: &Slot) -> TokenStre
                 pub #ident: #ty,
             }
         }
-        Slot::Padding { ident, len } => {
+        Slot::Padding { ident, len, .. } => {
             let len = literal(*len);
             quote! {
                 #[doc(hidden)]
@@ -188,22 +171,26 @@ fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
         Access::Field | Access::Packed => TokenStream::new(),
         Access::Copy { set } => quote! {
             #doc
+            #[inline]
             pub fn #ident(&self) -> #ty {
                 ::eunomia_runtime::__private::get::<Self, #ty, #offset>(self)
             }
 
             #[doc = #link]
+            #[inline]
             pub fn #set(&mut self, value: #ty) {
                 ::eunomia_runtime::__private::set::<Self, #ty, #offset>(self, &value);
             }
         },
         Access::View { edit } => quote! {
             #doc
+            #[inline]
             pub fn #ident(&self) -> &#ty {
                 ::eunomia_runtime::__private::view::<Self, #ty, #offset>(self)
             }
 
             #[doc = #link]
+            #[inline]
             pub fn #edit(&mut self) -> &mut #ty {
                 ::eunomia_runtime::__private::view_mut::<Self, #ty, #offset>(self)
             }
@@ -214,12 +201,14 @@ fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
             let link = format!("{link} Only the lowest {width} bits of the value are kept.");
             quote! {
                 #doc
+                #[inline]
                 pub fn #ident(&self) -> #outer {
                     let bits = ::eunomia_runtime::__private::bits::<Self, #at, #width>(self, #signed);
                     #wrap
                 }
 
                 #[doc = #link]
+                #[inline]
                 pub fn #set(&mut self, value: #outer) {
                     ::eunomia_runtime::__private::set_bits::<Self, #at, #width>(self, #unwrap);
                 }

@@ -14,6 +14,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             let ty = module.types.rust(ty, &quote!(types::));
             quote! {
                 #doc
+                #[inline]
                 pub fn #field(&mut self) -> ::eunomia_runtime::bpf::OpenTable<'_, #ty> {
                     ::eunomia_runtime::bpf::OpenTable::new(self.object, #name)
                 }
@@ -40,6 +41,7 @@ pub(super) fn method(module: &Module<'_>) -> Option<TokenStream> {
     module.maps.iter().any(|map| map.table.is_some()).then(|| {
         quote! {
             /// The tables of functions (struct_ops), to set their members before loading.
+            #[inline]
             pub fn tables(&mut self) -> OpenTables<'_> {
                 OpenTables { object: &mut self.0 }
             }

@@ -75,6 +75,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
             #constants
 
             /// The name of the constant of this value, the first where several have it.
+            #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
                     #arms
@@ -83,24 +84,28 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
             }
 
             /// Whether there is a constant of this value.
+            #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
             }
         }
 
         impl ::core::fmt::Display for #ident {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
             }
         }
 
         impl ::core::fmt::Debug for #ident {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Display::fmt(self, f)
             }
         }
 
         impl ::eunomia_runtime::sample::Line for #ident {
+            #[inline]
             fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
             }
@@ -115,6 +120,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
 pub(super) fn clone(of: &impl ToTokens) -> TokenStream {
     quote! {
         impl ::core::clone::Clone for #of {
+            #[inline]
             fn clone(&self) -> Self {
                 *self
             }

@@ -32,11 +32,6 @@ pub(crate) fn write_bytes(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result 
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-/// Writes a struct inside of another.
-pub fn braced(value: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{{{value}}}")
-}
-
 /// Writes the constant of an enum by its name, or a number that has none.
 pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
@@ -94,9 +89,18 @@ impl<T: Line, const N: usize> Line for [T; N] {
 }
 
 /// A generated struct: it names its fields once, for all the ways to show them.
-pub trait Fielded {
+pub trait Fielded: fmt::Debug {
     /// Hands over each field.
     fn fields(&self, to: &mut Fields<'_, '_>);
+}
+
+/// A struct inside of another.
+impl<T: Fielded> Line for T {
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('{')?;
+        line(self, f)?;
+        f.write_char('}')
+    }
 }
 
 /// Where a struct hands its fields.

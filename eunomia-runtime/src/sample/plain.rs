@@ -130,50 +130,91 @@ unsafe impl<T: Plain> Plain for Packed<T> {}
 /// ```
 #[macro_export]
 macro_rules! plain {
+    // Generated modules say where BTF has the fields, too.
+    (
+        $(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$about:meta])* $access:vis $field:ident: $type:ty),* $(,)? }
+        const LAYOUT: Layout = Layout { size: $size:literal, align: $align:literal, offsets: $offsets:tt $(,)? };
+    ) => {
+        $(#[$meta])*
+        $vis struct $name { $($(#[$about])* $access $field: $type,)* }
+        const _: () = $crate::__private::placed::<$name, _>([$($crate::__private::size::<$type>()),*], $offsets, $size, $align);
+        // SAFETY: the fields are plain, and all bytes are theirs.
+        unsafe impl $crate::sample::Plain for $name {}
+    };
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$about:meta])* $access:vis $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*
         $vis struct $name { $($(#[$about])* $access $field: $type,)* }
-        $crate::plain!(unsafe $name: $($type,)*);
+        const _: () = $crate::__private::unpadded::<$name, _>([$($crate::__private::size::<$type>()),*]);
+        // SAFETY: the fields are plain, and all bytes are theirs.
+        unsafe impl $crate::sample::Plain for $name {}
     };
     ($(#[$meta:meta])* $vis:vis struct $name:ident($($access:vis $type:ty),* $(,)?);) => {
         $(#[$meta])*
         $vis struct $name($($access $type,)*);
-        $crate::plain!(unsafe $name: $($type,)*);
-    };
-    // Unsafe, since it believes that these are the types of the fields.
-    (unsafe $name:ident: $type:ty,) => {
-        const _: () = $crate::__private::unpadded::<$name, $crate::__private::Whole<$type>>();
-        // SAFETY: the field is plain, and all bytes are its.
-        unsafe impl $crate::sample::Plain for $name {}
-    };
-    (unsafe $name:ident: $($type:ty,)*) => {
-        const _: () = {
-            // Named as no type of a field is: names of items in macros meet those around them.
-            #[repr(C, packed)]
-            struct __Packed($($crate::__private::Whole<$type>,)*);
-            $crate::__private::unpadded::<$name, __Packed>();
-        };
+        const _: () = $crate::__private::unpadded::<$name, _>([$($crate::__private::size::<$type>()),*]);
         // SAFETY: the fields are plain, and all bytes are theirs.
         unsafe impl $crate::sample::Plain for $name {}
     };
 }
 
-/// A field of a type that is plain, for [`plain!`](crate::plain) to ask for one without calling anything: bodies are what takes time to
-/// compile.
-#[derive(Debug)]
-#[repr(transparent)]
-pub struct Whole<T: Plain>(T);
-
-/// Refuses a struct that is larger than its fields, packed, are.
-pub const fn unpadded<S, P>() {
-    assert!(size_of::<S>() == size_of::<P>(), "there is padding");
+/// The size of a field, which must be plain.
+pub const fn size<T: Plain>() -> usize {
+    size_of::<T>()
 }
 
-/// Refuses a layout that is not the one that BTF says, by the name of what differs.
-pub const fn layout<const N: usize>(names: [&str; N], here: [usize; N], wanted: [usize; N]) {
-    let mut i = 0;
+/// Refuses a struct that is larger than its fields are.
+pub const fn unpadded<S, const N: usize>(fields: [usize; N]) {
+    let (mut end, mut i) = (0, 0);
     while i < N {
-        assert!(here[i] == wanted[i], "{}", names[i]);
+        end += fields[i];
         i += 1;
+    }
+    assert!(end == size_of::<S>(), "there is padding");
+}
+
+/// Refuses a `repr(C)` struct that is larger than its fields are or not laid out as BTF says: without padding, a field is where those
+/// before it end.
+pub const fn placed<S, const N: usize>(fields: [usize; N], offsets: [usize; N], size: usize, align: usize) {
+    assert!(size_of::<S>() == size, "the size is not that of BTF");
+    assert!(align_of::<S>() == align, "the alignment is not that of BTF");
+    let (mut end, mut i) = (0, 0);
+    while i < N {
+        assert!(end == offsets[i], "an offset is not that of BTF");
+        end += fields[i];
+        i += 1;
+    }
+    assert!(end == size, "there is padding");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[repr(C)]
+    struct Pair(u16, u32);
+
+    #[test]
+    fn a_field_is_where_those_before_it_end() {
+        crate::plain! {
+            #[derive(Clone, Copy)]
+            #[repr(C)]
+            struct Whole { short: u16, pad: Padding<2>, long: u32, tail: [u16; 0] }
+            const LAYOUT: Layout = Layout { size: 8, align: 4, offsets: [0, 2, 4, 8] };
+        }
+        assert_eq!((std::mem::offset_of!(Whole, long), std::mem::offset_of!(Whole, tail)), (4, 8));
+    }
+
+    #[test]
+    fn whatever_differs_from_btf_is_refused() {
+        let refusal = |fields: [usize; 2], offsets, size, align| {
+            let refused = catch_unwind(|| placed::<Pair, 2>(fields, offsets, size, align)).unwrap_err();
+            *refused.downcast::<&str>().unwrap()
+        };
+        assert_eq!(refusal([2, 4], [0, 2], 6, 4), "the size is not that of BTF");
+        assert_eq!(refusal([4, 4], [0, 4], 8, 2), "the alignment is not that of BTF");
+        assert_eq!(refusal([2, 4], [0, 4], 8, 4), "an offset is not that of BTF");
+        assert_eq!(refusal([2, 4], [0, 2], 8, 4), "there is padding");
     }
 }
