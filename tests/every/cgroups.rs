@@ -9,7 +9,7 @@ use std::{
 use eunomia_runtime::bpf::{Program, kind::Cgroup};
 
 use crate::{
-    Ran,
+    Outcome,
     row::{Lacking, Row, row, unknown},
     scene::{group, grouped},
     way::Loaded,
@@ -72,22 +72,22 @@ impl Row {
     }
 }
 
-fn packet() -> Ran {
+fn packet() -> Outcome {
     datagram(([127, 0, 0, 1], 0).into())
 }
 
-fn packet_v6() -> Ran {
+fn packet_v6() -> Outcome {
     datagram(([0, 0, 0, 0, 0, 0, 0, 1], 0).into())
 }
 
-fn datagram(address: SocketAddr) -> Ran {
+fn datagram(address: SocketAddr) -> Outcome {
     let socket = UdpSocket::bind(address)?;
     socket.send_to(b"some bytes", socket.local_addr()?)?;
     socket.recv_from(&mut [0; 10])?;
     Ok(())
 }
 
-fn packet_local() -> Ran {
+fn packet_local() -> Outcome {
     let folder = tempfile::tempdir()?;
     let (from, to) = (UnixDatagram::bind(folder.path().join("from"))?, UnixDatagram::bind(folder.path().join("to"))?);
     from.send_to(b"some bytes", folder.path().join("to"))?;
@@ -95,24 +95,24 @@ fn packet_local() -> Ran {
     Ok(())
 }
 
-fn bind_v4() -> Ran {
+fn bind_v4() -> Outcome {
     Ok(UdpSocket::bind("127.0.0.1:0").map(drop)?)
 }
 
-fn bind_v6() -> Ran {
+fn bind_v6() -> Outcome {
     Ok(UdpSocket::bind("[::1]:0").map(drop)?)
 }
 
-fn connect_v4() -> Ran {
+fn connect_v4() -> Outcome {
     connect(([127, 0, 0, 1], 0).into())
 }
 
-fn connect_v6() -> Ran {
+fn connect_v6() -> Outcome {
     connect(([0, 0, 0, 0, 0, 0, 0, 1], 0).into())
 }
 
 /// Connects, and asks who both ends are.
-fn connect(address: SocketAddr) -> Ran {
+fn connect(address: SocketAddr) -> Outcome {
     let listener = TcpListener::bind(address)?;
     let client = TcpStream::connect(listener.local_addr()?)?;
     let (_server, _) = listener.accept()?;
@@ -121,7 +121,7 @@ fn connect(address: SocketAddr) -> Ran {
     Ok(())
 }
 
-fn connect_local() -> Ran {
+fn connect_local() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("socket");
     let listener = UnixListener::bind(&path)?;
@@ -132,16 +132,16 @@ fn connect_local() -> Ran {
     Ok(())
 }
 
-fn read_setting() -> Ran {
+fn read_setting() -> Outcome {
     Ok(fs::read("/proc/sys/kernel/ostype").map(drop)?)
 }
 
-fn options() -> Ran {
+fn options() -> Outcome {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_ttl(socket.ttl()?)?;
     Ok(())
 }
 
-fn open_device() -> Ran {
+fn open_device() -> Outcome {
     Ok(fs::File::open("/dev/null").map(drop)?)
 }

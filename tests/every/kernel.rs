@@ -9,7 +9,7 @@ use std::{
 use eunomia_runtime::bpf::{Every, Program, Sampling, kind::PerfEvent};
 
 use crate::{
-    Ran,
+    Outcome,
     row::{Lacking, Row, attached, row, unknown},
     way::Loaded,
 };
@@ -41,33 +41,33 @@ const MULTI: &[Lacking] = &[
     Lacking { before: (6, 12), says: "Operation not supported (os error 95)", why: "CONFIG_FPROBE" },
 ];
 
-fn call() -> Ran {
+fn call() -> Outcome {
     // SAFETY: the call takes no pointers.
     let group = unsafe { libc::getpgid(0) };
     if group < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
 }
 
-fn rename() -> Ran {
+fn rename() -> Outcome {
     // SAFETY: the name ends with a NUL and lives through the call, which only reads it.
     let renamed = unsafe { libc::prctl(libc::PR_SET_NAME, c"every".as_ptr()) };
     if renamed < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
 }
 
-fn unlink() -> Ran {
+fn unlink() -> Outcome {
     let file = format!("/tmp/eunomia-every-{}", process::id());
     fs::write(&file, "")?;
     Ok(fs::remove_file(&file)?)
 }
 
-fn open() -> Ran {
+fn open() -> Outcome {
     Ok(File::open("/proc/self/status").map(drop)?)
 }
 
-fn execute() -> Ran {
+fn execute() -> Outcome {
     Ok(Command::new("true").status().map(drop)?)
 }
 
-fn work() -> Ran {
+fn work() -> Outcome {
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(100) {
         std::hint::spin_loop();
@@ -79,11 +79,11 @@ fn own(sampling: Sampling) -> Sampling {
     Sampling { pid: Some(process::id()), ..sampling }
 }
 
-fn clock(program: Program<'_, PerfEvent>, skel: &Loaded) -> Ran {
+fn clock(program: Program<'_, PerfEvent>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to(&own(Sampling::cpu_clock(Every::Frequency(1000))))?, work)
 }
 
-fn page_faults(program: Program<'_, PerfEvent>, skel: &Loaded) -> Ran {
+fn page_faults(program: Program<'_, PerfEvent>, skel: &Loaded) -> Outcome {
     /// `PERF_COUNT_SW_PAGE_FAULTS`.
     const PAGE_FAULTS: u64 = 2;
     let sampling = Sampling { config: PAGE_FAULTS, ..own(Sampling::cpu_clock(Every::Period(1))) };

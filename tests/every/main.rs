@@ -5,6 +5,8 @@
 //! `make types` writes the table, `docs/program-types.md`.
 
 mod cgroups;
+#[path = "../live/host.rs"]
+mod host;
 mod kernel;
 mod netlink;
 mod network;
@@ -24,7 +26,7 @@ use row::{Lacking, NOTHING, Row};
 use way::Way;
 
 /// How a row ended.
-type Ran = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 const ROWS: [&[Row]; 6] = [kernel::ROWS, user::ROWS, network::ROWS, sockets::ROWS, cgroups::ROWS, others::ROWS];
 
@@ -72,7 +74,7 @@ fn judge(row: &Row) -> Result<Completion, Failed> {
     if row.in_machines && eunomia_vm::kernel().is_none() {
         return Ok(Completion::ignored_with("it is tried in virtual machines alone"));
     }
-    let version = version()?;
+    let (_, version) = host::release()?;
     let lacking = row.lacking.iter().find(|lacking| version < lacking.before);
     let predicted = predict(row);
     for way in [Way::Typed, Way::Dynamic] {
@@ -111,11 +113,4 @@ thread_local! {
 /// What the doctor says of the programs of a row, before anyone tries.
 fn predict(row: &Row) -> Preflight {
     DOCTOR.with(|(doctor, checked)| doctor.examine_only(checked, row.programs))
-}
-
-/// The first two numbers of this kernel's version.
-fn version() -> Result<(u32, u32), Failed> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse().ok());
-    numbers.next().zip(numbers.next()).ok_or_else(|| format!("no version: {release}").into())
 }

@@ -11,7 +11,7 @@ use eunomia_runtime::bpf::{
 };
 
 use crate::{
-    Ran,
+    Outcome,
     row::{Row, row, unknown},
     scene::{apart, send_frame, with_netkit, with_veth},
     way::Loaded,
@@ -32,37 +32,37 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Sends a packet to itself through `lo`.
-fn packet() -> Ran {
+fn packet() -> Outcome {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.send_to(b"some bytes", socket.local_addr()?)?;
     Ok(())
 }
 
-fn generic(program: Program<'_, Xdp>, skel: &Loaded) -> Ran {
+fn generic(program: Program<'_, Xdp>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to("lo", XdpMode::Generic)?, packet)
 }
 
-fn native(program: Program<'_, Xdp>, skel: &Loaded) -> Ran {
+fn native(program: Program<'_, Xdp>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to("a", XdpMode::Native)?, || send_frame("b"))
 }
 
-fn filter(program: Program<'_, Tc>, skel: &Loaded) -> Ran {
+fn filter(program: Program<'_, Tc>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_filter("lo", Direction::Egress, Rank::default())?, packet)
 }
 
-fn ingress(program: Program<'_, Tc>, skel: &Loaded) -> Ran {
+fn ingress(program: Program<'_, Tc>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to("lo", Direction::Ingress)?, packet)
 }
 
-fn primary(program: Program<'_, Netkit>, skel: &Loaded) -> Ran {
+fn primary(program: Program<'_, Netkit>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to("a", End::Primary)?, || send_frame("a"))
 }
 
-fn peer(program: Program<'_, Netkit>, skel: &Loaded) -> Ran {
+fn peer(program: Program<'_, Netkit>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to("a", End::Peer)?, || send_frame("b"))
 }
 
-fn hook(program: Program<'_, Netfilter>, skel: &Loaded) -> Ran {
+fn hook(program: Program<'_, Netfilter>, skel: &Loaded) -> Outcome {
     let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
     skel.while_there(program.attach_to(hook)?, packet)
 }
@@ -72,11 +72,11 @@ fn namespace() -> std::io::Result<File> {
 }
 
 /// The kernel dissects what is sent as a whole frame.
-fn dissect(program: Program<'_, Netns>, skel: &Loaded) -> Ran {
+fn dissect(program: Program<'_, Netns>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to(namespace()?)?, || send_frame("lo"))
 }
 
-fn look_up(program: Program<'_, Netns>, skel: &Loaded) -> Ran {
+fn look_up(program: Program<'_, Netns>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to(namespace()?)?, || {
         // Nobody listens; who would is looked up first.
         _ = TcpStream::connect("127.0.0.1:7");

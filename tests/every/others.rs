@@ -1,16 +1,12 @@
 //! Walks, system calls, programs that other programs reach, and tables of functions.
 
-use std::{
-    ffi::CString,
-    io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    os::fd::AsRawFd as _,
-};
+use std::io::Read as _;
 
 use eunomia_runtime::bpf::{FdMap, HashMap, Program, StructOps, kind::Iter};
 
 use crate::{
-    Ran,
+    Outcome,
+    host::connect_under,
     row::{Lacking, Row, row, unknown},
     way::{Loaded, Skel, Way},
 };
@@ -40,13 +36,13 @@ const NO_SUCH: &str = "No such process (os error 3)";
 
 const CONGESTION: &[&str] = &["ssthresh", "cong_avoid", "undo_cwnd"];
 
-fn walk(program: Program<'_, Iter>, skel: &Loaded) -> Ran {
+fn walk(program: Program<'_, Iter>, skel: &Loaded) -> Outcome {
     program.walk()?.read_to_string(&mut String::new())?;
     skel.seen()?;
     skel.quiet()
 }
 
-fn walk_map(program: Program<'_, Iter>, skel: &Loaded) -> Ran {
+fn walk_map(program: Program<'_, Iter>, skel: &Loaded) -> Outcome {
     let table: HashMap<'_, i32, i64> = skel.map("table")?;
     table.insert(&1, &1)?;
     program.walk_map(table.as_map())?.read_to_string(&mut String::new())?;
@@ -54,7 +50,7 @@ fn walk_map(program: Program<'_, Iter>, skel: &Loaded) -> Ran {
     skel.quiet()
 }
 
-fn call(way: Way) -> Ran {
+fn call(way: Way) -> Outcome {
     let skel = way.load(&["syscall"])?;
     let result = match &skel.skel {
         Skel::Typed(skel) => skel.progs()?.syscall.test_run(None, None)?,
@@ -69,7 +65,7 @@ fn verdict(skel: &Loaded, program: &str) -> eunomia_runtime::Result<u32> {
     Ok(skel.object().program(program)?.test_run(None, Some(&[0; 64]))?.return_value)
 }
 
-fn replace(way: Way) -> Ran {
+fn replace(way: Way) -> Outcome {
     let whole = way.load(&["whole"])?;
     let target = whole.object().program("whole")?;
     let fd = target.fd()?;
@@ -81,7 +77,7 @@ fn replace(way: Way) -> Ran {
     skel.while_there(link, || verdict(&whole, "whole").map(drop).map_err(Into::into))
 }
 
-fn jump(way: Way) -> Ran {
+fn jump(way: Way) -> Outcome {
     let skel = way.load(&["caller", "callee"])?;
     let run = || verdict(&skel, "caller");
     let jumps: FdMap<'_, [u8; 4]> = skel.map("jumps")?;
@@ -103,7 +99,7 @@ fn table<'a>(skel: &'a Loaded, name: &str) -> eunomia_runtime::Result<StructOps<
     skel.object().struct_ops(name)
 }
 
-fn congestion(way: Way, map: &str, control: &str, again: bool) -> Ran {
+fn congestion(way: Way, map: &str, control: &str, again: bool) -> Outcome {
     let skel = with_table(way, CONGESTION, map)?;
     let link = table(&skel, map)?.attach()?;
     connect_under(control)?;
@@ -115,26 +111,7 @@ fn congestion(way: Way, map: &str, control: &str, again: bool) -> Ran {
     if again { Ok(table(&skel, map)?.attach().map(drop)?) } else { Ok(()) }
 }
 
-/// Sends through a connection under this control.
-fn connect_under(control: &str) -> Ran {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut client = TcpStream::connect(listener.local_addr()?)?;
-    let (mut server, _) = listener.accept()?;
-    let name = CString::new(control)?;
-    let size = libc::socklen_t::try_from(control.len())?;
-    // SAFETY: the name lives through the call, which reads as many bytes as it has.
-    let set = unsafe { libc::setsockopt(client.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_CONGESTION, name.as_ptr().cast(), size) };
-    if set != 0 {
-        return Err(std::io::Error::last_os_error().into());
-    }
-    for _ in 0..10 {
-        client.write_all(b"some bytes")?;
-        server.read_exact(&mut [0; 10])?;
-    }
-    Ok(())
-}
-
-fn schedule(way: Way) -> Ran {
+fn schedule(way: Way) -> Outcome {
     let skel = with_table(way, &["stopping"], "scheduler")?;
     let link = table(&skel, "scheduler")?.attach()?;
     skel.while_there(link, || {

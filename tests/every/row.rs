@@ -1,6 +1,6 @@
 //! A row of the table: a type of program, how it is tried, and what the kernels without it say.
 
-use crate::{Ran, way::Way};
+use crate::{Outcome, way::Way};
 
 /// A type of program.
 pub(crate) struct Row {
@@ -9,7 +9,7 @@ pub(crate) struct Row {
     /// The programs and tables of the object that it is tried with.
     pub(crate) programs: &'static [&'static str],
     /// Loads, attaches, and looks for events.
-    pub(crate) run: fn(Way) -> Ran,
+    pub(crate) run: fn(Way) -> Outcome,
     /// Where that happens.
     pub(crate) scene: Scene,
     /// Whether it is tried in virtual machines alone: all processes would meet the program, or many machines forbid it.
@@ -39,11 +39,11 @@ pub(crate) const fn unknown(before: (u32, u32), why: &'static str) -> Lacking {
     Lacking { before, says: INVALID, why }
 }
 
-pub(crate) type Scene = fn(&(dyn Fn() -> Ran + Sync)) -> Ran;
+pub(crate) type Scene = fn(&(dyn Fn() -> Outcome + Sync)) -> Outcome;
 
 impl Row {
     /// Tried where this process is.
-    pub(crate) const fn new(name: &'static str, programs: &'static [&'static str], run: fn(Way) -> Ran) -> Row {
+    pub(crate) const fn new(name: &'static str, programs: &'static [&'static str], run: fn(Way) -> Outcome) -> Row {
         Row { name, programs, run, scene: |run| run(), in_machines: false, lacking: &[] }
     }
 

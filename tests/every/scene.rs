@@ -6,31 +6,27 @@ use std::{
     fs,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     path::{Path, PathBuf},
-    process, thread,
+    process,
 };
 
-use crate::{Ran, netlink};
+use crate::{
+    Outcome,
+    host::{self, cgroups, raise},
+    netlink,
+};
 
-/// In a network namespace of its own, in which `lo` is the only interface, and up.
-pub(crate) fn apart(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
-    let inside = || {
-        // SAFETY: the call takes no pointers and changes this thread alone.
-        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-            return Err(std::io::Error::last_os_error().into());
-        }
-        raise("lo")?;
-        run()
-    };
-    thread::scope(|scope| scope.spawn(inside).join()).map_err(|_| "the thread panicked")?
+/// In a network namespace of its own.
+pub(crate) fn apart(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
+    host::apart(run)
 }
 
 /// As [`apart`], with a pair of interfaces `a` and `b`: what one sends the other receives.
-pub(crate) fn with_veth(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+pub(crate) fn with_veth(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     with_pair(netlink::veth, run)
 }
 
 /// As [`apart`], with a pair of netkit interfaces: `a` is the primary one.
-pub(crate) fn with_netkit(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+pub(crate) fn with_netkit(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     with_pair(
         |name, peer| match netlink::netkit(name, peer) {
             // What the kernel says of programs for them is asked for all the same.
@@ -41,7 +37,7 @@ pub(crate) fn with_netkit(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
     )
 }
 
-fn with_pair(make: fn(&str, &str) -> std::io::Result<()>, run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+fn with_pair(make: fn(&str, &str) -> std::io::Result<()>, run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     apart(&|| {
         make("a", "b")?;
         // Else the kernel sends packets of its own.
@@ -55,7 +51,7 @@ fn with_pair(make: fn(&str, &str) -> std::io::Result<()>, run: &(dyn Fn() -> Ran
 }
 
 /// This process in a cgroup of its own.
-pub(crate) fn grouped(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
+pub(crate) fn grouped(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     /// Leaves it on every way out.
     struct Inside {
         group: PathBuf,
@@ -72,7 +68,7 @@ pub(crate) fn grouped(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
     }
     let before = fs::read_to_string("/proc/self/cgroup")?;
     let before = before.lines().find_map(|line| line.strip_prefix("0::")).ok_or("no cgroup of version 2")?;
-    let inside = Inside { group: group()?, before: mount()?.join(before.trim_start_matches('/')) };
+    let inside = Inside { group: group()?, before: cgroups()?.join(before.trim_start_matches('/')) };
     fs::create_dir(&inside.group)?;
     enter(&inside.group)?;
     run()
@@ -80,33 +76,11 @@ pub(crate) fn grouped(run: &(dyn Fn() -> Ran + Sync)) -> Ran {
 
 /// The cgroup of [`grouped`].
 pub(crate) fn group() -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
-    Ok(mount()?.join(format!("eunomia-every-{}", process::id())))
-}
-
-fn mount() -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
-    let mounts = fs::read_to_string("/proc/self/mounts")?;
-    let mut words = mounts.lines().map(|line| line.split(' ').skip(1));
-    let found = words.find_map(|mut words| words.next().filter(|_| words.next() == Some("cgroup2")));
-    Ok(found.ok_or("no file system of type cgroup2 is mounted")?.into())
-}
-
-fn raise(interface: &str) -> std::io::Result<()> {
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
-    // SAFETY: zeros are a request, of no name and no flags.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-        *to = from.cast_signed();
-    }
-    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
-    // SAFETY: the request lives through the call, which takes no more of it than its type.
-    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()),
-    }
+    Ok(cgroups()?.join(format!("eunomia-every-{}", process::id())))
 }
 
 /// Sends a frame, an IPv4 packet to nobody, out of an interface.
-pub(crate) fn send_frame(interface: &str) -> Ran {
+pub(crate) fn send_frame(interface: &str) -> Outcome {
     let name = CString::new(interface)?;
     // SAFETY: the name ends with a NUL and lives through the call, which only reads it.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };

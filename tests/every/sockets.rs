@@ -13,7 +13,7 @@ use eunomia_runtime::bpf::{
 };
 
 use crate::{
-    Ran,
+    Outcome,
     row::{Lacking, NOTHING, Row, row, unknown},
     way::Loaded,
 };
@@ -37,9 +37,9 @@ pub(crate) const ROWS: &[Row] = &[
     row!("sk_msg", sk_msg, receive),
 ];
 
-fn filter(program: Program<'_, SocketFilter>, skel: &Loaded) -> Ran {
+fn filter(program: Program<'_, SocketFilter>, skel: &Loaded) -> Outcome {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
-    let send = || -> Ran {
+    let send = || -> Outcome {
         socket.send_to(b"some bytes", socket.local_addr()?)?;
         Ok(())
     };
@@ -78,9 +78,9 @@ fn sharing(kind: libc::c_int, port: u16) -> Result<OwnedFd, std::io::Error> {
     if set != 0 || bound != 0 || !listens { Err(std::io::Error::last_os_error()) } else { Ok(owned) }
 }
 
-fn choose(program: Program<'_, SkReuseport>, skel: &Loaded) -> Ran {
+fn choose(program: Program<'_, SkReuseport>, skel: &Loaded) -> Outcome {
     let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::from(sharing(libc::SOCK_DGRAM, 0)?));
-    let send = || -> Ran {
+    let send = || -> Outcome {
         from.send_to(b"some bytes", to.local_addr()?)?;
         Ok(())
     };
@@ -93,14 +93,14 @@ fn choose(program: Program<'_, SkReuseport>, skel: &Loaded) -> Ran {
 }
 
 /// A connection that waits at a listener which is closed goes to another one of the port.
-fn migrate(program: Program<'_, SkReuseport>, skel: &Loaded) -> Ran {
+fn migrate(program: Program<'_, SkReuseport>, skel: &Loaded) -> Outcome {
     let listeners = || -> Result<[TcpListener; 2], std::io::Error> {
         let first = TcpListener::from(sharing(libc::SOCK_STREAM, 0)?);
         let port = first.local_addr()?.port();
         Ok([first, TcpListener::from(sharing(libc::SOCK_STREAM, port)?)])
     };
     // Whichever of the two it waits at.
-    let close = |[first, second]: [TcpListener; 2]| -> Ran {
+    let close = |[first, second]: [TcpListener; 2]| -> Outcome {
         let _client = TcpStream::connect(first.local_addr()?)?;
         let at = |listener: &TcpListener| libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut waiting = [at(&first), at(&second)];
@@ -142,7 +142,7 @@ impl Connection {
     }
 
     /// What programs are on the map is decided when a socket is put there.
-    fn enter(&self, skel: &Loaded) -> Ran {
+    fn enter(&self, skel: &Loaded) -> Outcome {
         let sockets: FdMap<'_, i32> = skel.map("sockets")?;
         for (key, socket) in [(1, self.client.as_raw_fd()), (2, self.server.as_raw_fd())] {
             sockets.remove(&key)?;
@@ -152,14 +152,14 @@ impl Connection {
         Ok(())
     }
 
-    fn send(&self) -> Ran {
+    fn send(&self) -> Outcome {
         (&self.client).write_all(b"some bytes")?;
         (&self.server).read_exact(&mut [0; 10])?;
         Ok(())
     }
 }
 
-fn receive(program: Program<'_, SocketMap>, skel: &Loaded) -> Ran {
+fn receive(program: Program<'_, SocketMap>, skel: &Loaded) -> Outcome {
     let connection = Connection::new()?;
     let map = skel.object().map("sockets")?;
     let link = program.attach_to(&map)?;
@@ -173,7 +173,7 @@ fn receive(program: Program<'_, SocketMap>, skel: &Loaded) -> Ran {
 }
 
 /// A parser says where a message ends, to a verdict.
-fn parse(parser: Program<'_, SocketMap>, verdict: &Program<'_, SocketMap>, skel: &Loaded) -> Ran {
+fn parse(parser: Program<'_, SocketMap>, verdict: &Program<'_, SocketMap>, skel: &Loaded) -> Outcome {
     let connection = Connection::new()?;
     let map = skel.object().map("sockets")?;
     let _verdict = verdict.attach_to(&map)?;

@@ -12,7 +12,7 @@ use eunomia_runtime::bpf::{
 };
 
 use crate::{
-    Ran,
+    Outcome,
     row::{Row, row, unknown},
     way::Loaded,
 };
@@ -49,17 +49,17 @@ extern "C" fn eunomia_every_probed(number: u64) -> u64 {
     std::hint::black_box(number)
 }
 
-fn call() -> Ran {
+fn call() -> Outcome {
     eunomia_every_probed(1);
     Ok(())
 }
 
-fn here(program: Program<'_, Uprobe>, skel: &Loaded) -> Ran {
+fn here(program: Program<'_, Uprobe>, skel: &Loaded) -> Outcome {
     let place = ProbePoint::Function("eunomia_every_probed");
     skel.while_there(program.attach_to(SELF, &place, Some(process::id()), 0)?, call)
 }
 
-fn offset(program: Program<'_, Uprobe>, skel: &Loaded) -> Ran {
+fn offset(program: Program<'_, Uprobe>, skel: &Loaded) -> Outcome {
     let address = eunomia_every_probed as *const () as usize;
     // `start-end permissions offset device inode path`
     let maps = fs::read_to_string("/proc/self/maps")?;
@@ -74,7 +74,7 @@ fn offset(program: Program<'_, Uprobe>, skel: &Loaded) -> Ran {
     skel.while_there(program.attach_to(SELF, &place, Some(process::id()), 0)?, call)
 }
 
-fn library(program: Program<'_, Uprobe>, skel: &Loaded) -> Ran {
+fn library(program: Program<'_, Uprobe>, skel: &Loaded) -> Outcome {
     let link = program.attach_to("libc.so.6", &ProbePoint::Function("getpgid"), Some(process::id()), 0)?;
     skel.while_there(link, || {
         // SAFETY: the call takes no pointers.
@@ -84,7 +84,7 @@ fn library(program: Program<'_, Uprobe>, skel: &Loaded) -> Ran {
 }
 
 /// Of a program that begins after the program is attached to its file.
-fn elsewhere(program: Program<'_, Uprobe>, skel: &Loaded, file: &[u8]) -> Ran {
+fn elsewhere(program: Program<'_, Uprobe>, skel: &Loaded, file: &[u8]) -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("probed");
     fs::write(&path, file)?;
@@ -96,12 +96,12 @@ fn elsewhere(program: Program<'_, Uprobe>, skel: &Loaded, file: &[u8]) -> Ran {
     })
 }
 
-fn multi(program: Program<'_, UprobeMulti>, skel: &Loaded) -> Ran {
+fn multi(program: Program<'_, UprobeMulti>, skel: &Loaded) -> Outcome {
     let link = program.attach_to(SELF, Functions::Matching("eunomia_every_p*"), Some(process::id()))?;
     skel.while_there(link, call)
 }
 
-fn probe(program: Program<'_, Usdt>, skel: &Loaded) -> Ran {
+fn probe(program: Program<'_, Usdt>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to(SELF, "eunomia", "passed", Some(process::id()), 0)?, || {
         probe::probe!(eunomia, passed);
         Ok(())

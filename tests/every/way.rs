@@ -9,7 +9,7 @@ use eunomia_runtime::{
 };
 use eunomia_tests::built::every;
 
-use super::Ran;
+use super::Outcome;
 
 /// How the object is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,13 +114,13 @@ impl Loaded {
     }
 
     /// What ran up to now is of no matter.
-    pub(crate) fn forget(&self) -> Ran {
+    pub(crate) fn forget(&self) -> Outcome {
         self.events(Duration::ZERO)?;
         Ok(())
     }
 
     /// There are no events.
-    pub(crate) fn quiet(&self) -> Ran {
+    pub(crate) fn quiet(&self) -> Outcome {
         match self.events(Duration::from_millis(20))? {
             0 => Ok(()),
             events => Err(format!("{events} events came").into()),
@@ -128,7 +128,7 @@ impl Loaded {
     }
 
     /// Once there are events, and once it is dropped no more.
-    pub(crate) fn while_there<H>(&self, held: H, trigger: impl Fn() -> Ran) -> Ran {
+    pub(crate) fn while_there<H>(&self, held: H, trigger: impl Fn() -> Outcome) -> Outcome {
         trigger()?;
         self.seen()?;
         drop(held);

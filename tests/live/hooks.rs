@@ -2,11 +2,9 @@
 //! of the test's own, sockets and cgroups its own too, and what the whole machine passes through is told apart by the process.
 
 use std::{
-    ffi::CString,
     fs,
     io::{ErrorKind, Read as _, Write as _},
     net::{TcpListener, TcpStream, UdpSocket},
-    os::fd::AsRawFd as _,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -21,7 +19,11 @@ use eunomia_tests::{
     fixture,
 };
 
-use super::{Outcome, errno, needs::Machine, programs::apart};
+use super::{
+    Outcome, errno,
+    host::{apart, cgroups, connect_under},
+    needs::Machine,
+};
 
 /// Two UDP sockets on `lo`, the first of which sends to the second.
 pub(crate) fn pair() -> Result<(UdpSocket, UdpSocket), std::io::Error> {
@@ -134,13 +136,7 @@ pub(crate) struct Group(pub(crate) String);
 
 impl Group {
     pub(crate) fn new(name: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let mounts = fs::read_to_string("/proc/self/mounts")?;
-        let mount = mounts.lines().find_map(|line| {
-            let mut words = line.split(' ').skip(1);
-            Some((words.next()?, words.next()?)).filter(|(_, kind)| *kind == "cgroup2")
-        });
-        let (mount, _) = mount.ok_or("no file system of type cgroup2 is mounted")?;
-        let folder = format!("{mount}/eunomia-{name}-{}", std::process::id());
+        let folder = format!("{}/eunomia-{name}-{}", cgroups()?.display(), std::process::id());
         fs::create_dir(&folder)?;
         Ok(Self(folder))
     }
@@ -366,23 +362,6 @@ pub(crate) fn a_program_that_is_only_run() -> Outcome {
 
 pub(crate) fn known_controls() -> Result<String, std::io::Error> {
     fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
-}
-
-/// Sends through a connection under this control.
-pub(crate) fn connect_under(control: &str) -> Outcome {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut client = TcpStream::connect(listener.local_addr()?)?;
-    let (mut server, _) = listener.accept()?;
-    let name = CString::new(control)?;
-    let size = libc::socklen_t::try_from(control.len())?;
-    // SAFETY: the name lives through the call, which reads as many bytes as it has.
-    let set = unsafe { libc::setsockopt(client.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_CONGESTION, name.as_ptr().cast(), size) };
-    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
-    for _ in 0..10 {
-        client.write_all(b"some bytes")?;
-        server.read_exact(&mut [0; 10])?;
-    }
-    Ok(())
 }
 
 pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {

@@ -17,9 +17,10 @@ use super::{
     Outcome,
     child::{Other, answer, wait},
     hooks::{Group, known_controls, runs},
+    host::raise,
     needs::Machine,
     pins::Pin,
-    programs::{PROBED, raise_lo},
+    programs::PROBED,
 };
 
 /// Numbers of programs, links and maps.
@@ -120,7 +121,7 @@ pub(crate) fn attach_everything(told: &str) -> Outcome {
     let [group, link, map] = told.split(':').collect::<Vec<_>>()[..] else { return Err("told too little".into()) };
     // SAFETY: the call takes no pointers and changes this thread alone, which is the only one.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
-    raise_lo()?;
+    raise("lo")?;
     let (machine, this) = (Machine::this(), std::process::id());
     let has = |test: &str| machine.lacks(test).is_none();
 

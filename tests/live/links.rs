@@ -21,9 +21,10 @@ use libbpf_rs::{TC_EGRESS, TcHookBuilder, Xdp, XdpFlags, query::ProgInfoIter};
 
 use super::{
     Outcome, errno,
-    hooks::{Group, connect_under, known_controls, pair, remove_filters_of_lo, runs},
+    hooks::{Group, known_controls, pair, remove_filters_of_lo, runs},
+    host::{apart, connect_under},
     pins::Pin,
-    programs::{PROBED, apart, eunomia_live_probed},
+    programs::{PROBED, eunomia_live_probed},
 };
 
 /// The numbers of the XDP programs of `lo`.

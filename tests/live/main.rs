@@ -20,6 +20,7 @@ mod errors;
 mod faults;
 mod functions;
 mod hooks;
+mod host;
 mod killed;
 mod links;
 mod maps;

@@ -27,8 +27,8 @@ use super::{
     Outcome,
     bootstrap::JSON,
     child::{Answers, answer, run, tried, unshare},
+    host::{self, apart},
     privileges::become_user,
-    programs::apart,
 };
 
 /// What a process is told, with what it must say; all else works.
@@ -252,7 +252,7 @@ pub(crate) fn below_debugfs(_: &str) -> Outcome {
 pub(crate) fn memory_that_may_be_locked() -> Outcome {
     const TEXT: &str = "before Linux 5.11 BPF memory counts against RLIMIT_MEMLOCK, which is 64 KiB here and which this process may not raise: \
                         raise it before with `ulimit -l unlimited`";
-    let old = fs::read_to_string("/proc/sys/kernel/osrelease")?.starts_with("5.10.");
+    let old = host::release()?.1 < (5, 11);
     let refused = [("a user", TEXT)];
     let answers = judge("memlock", if old { &refused } else { &[] })?;
     assert_eq!(answers.len(), 1);

@@ -1,8 +1,8 @@
 //! What tests need of a machine that not every one has. They are reported as ignored there, with the reason.
 
-use std::fs;
-
 use Need::{Cargo, Linux, Matrix, SpareCpu};
+
+use super::host;
 
 /// Something that not every machine has.
 #[derive(Clone, Copy)]
@@ -64,9 +64,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn this() -> Machine {
-        let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("procfs is mounted").trim().to_owned();
-        let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse().ok());
-        let version = numbers.next().zip(numbers.next()).expect("a release begins with the version");
+        let (release, version) = host::release().expect("procfs is mounted, and a release begins with the version");
         Machine { release, version }
     }
 

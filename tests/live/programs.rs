@@ -3,8 +3,6 @@
 
 use std::{
     io::Read as _,
-    os::fd::AsRawFd as _,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -14,34 +12,7 @@ use eunomia_runtime::{
 };
 use eunomia_tests::{built::programs, fixture};
 
-use super::{Outcome, errno, needs::Machine};
-
-/// Runs `f` on a thread with a network namespace of its own, in which `lo` is the only interface, and up.
-pub(crate) fn apart(f: impl FnOnce() -> Outcome + Send) -> Outcome {
-    let result = thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            // SAFETY: the call takes no pointers and changes this thread alone.
-            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
-            raise_lo()?;
-            f()
-        });
-        thread.join()
-    });
-    result.map_err(|_| "the thread panicked")?
-}
-
-pub(crate) fn raise_lo() -> Outcome {
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
-    // SAFETY: zeros are a request, of no name and no flags.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    request.ifr_name[..2].copy_from_slice(&[b'l'.cast_signed(), b'o'.cast_signed()]);
-    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP)?;
-    // SAFETY: the request lives through the call, which takes no more of it than its type.
-    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error().into()),
-    }
-}
+use super::{Outcome, errno, host::apart, needs::Machine};
 
 pub(crate) fn xdp_on_an_interface() -> Outcome {
     apart(|| {

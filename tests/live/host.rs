@@ -1,0 +1,78 @@
+//! What tests ask of the machine that they run on; `every` has it, too.
+
+use std::{
+    error::Error,
+    ffi::CString,
+    fs,
+    io::{self, Read as _, Write as _},
+    net::{TcpListener, TcpStream, UdpSocket},
+    os::fd::AsRawFd as _,
+    path::PathBuf,
+    thread,
+};
+
+use super::Outcome;
+
+/// The kernel's release, and the first two numbers of its version.
+pub(crate) fn release() -> Result<(String, (u32, u32)), Box<dyn Error + Send + Sync>> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse().ok());
+    let version = numbers.next().zip(numbers.next()).ok_or_else(|| format!("no version: {release}"))?;
+    Ok((release, version))
+}
+
+/// Runs `f` on a thread with a network namespace of its own, in which `lo` is the only interface, and up.
+pub(crate) fn apart(f: impl FnOnce() -> Outcome + Send) -> Outcome {
+    let inside = || {
+        // SAFETY: the call takes no pointers and changes this thread alone.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            return Err(io::Error::last_os_error().into());
+        }
+        raise("lo")?;
+        f()
+    };
+    thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|_| Err("the thread panicked".into()))
+}
+
+/// Sets an interface up.
+pub(crate) fn raise(interface: &str) -> io::Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: zeros are a request, of no name and no flags.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: the request lives through the call, which takes no more of it than its type.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Where cgroups of version 2 are mounted.
+pub(crate) fn cgroups() -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let mut words = mounts.lines().map(|line| line.split(' ').skip(1));
+    let found = words.find_map(|mut words| words.next().filter(|_| words.next() == Some("cgroup2")));
+    Ok(found.ok_or("no file system of type cgroup2 is mounted")?.into())
+}
+
+/// Sends through a connection under this congestion control.
+pub(crate) fn connect_under(control: &str) -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut client = TcpStream::connect(listener.local_addr()?)?;
+    let (mut server, _) = listener.accept()?;
+    let name = CString::new(control)?;
+    let size = libc::socklen_t::try_from(control.len())?;
+    // SAFETY: the name lives through the call, which reads as many bytes as it has.
+    let set = unsafe { libc::setsockopt(client.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_CONGESTION, name.as_ptr().cast(), size) };
+    if set != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    for _ in 0..10 {
+        client.write_all(b"some bytes")?;
+        server.read_exact(&mut [0; 10])?;
+    }
+    Ok(())
+}
