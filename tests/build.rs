@@ -9,6 +9,8 @@ use eunomia_runtime::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // Set by `fuzz/campaign.sh`.
+    println!("cargo::rustc-check-cfg=cfg(campaign)");
     for name in [
         "arena",
         "args",

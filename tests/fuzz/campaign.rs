@@ -1,11 +1,18 @@
 //! The targets under libFuzzer, which knows what code an input reached: `make fuzz TARGET=ring SECONDS=3600`.
-#![no_main]
+#![cfg_attr(campaign, no_main)]
 
 mod targets;
 
 use std::{env, fs, slice, sync::LazyLock};
 
 use targets::Target;
+
+/// Built without libFuzzer, whose `main` runs the targets.
+#[cfg(not(campaign))]
+fn main() -> std::process::ExitCode {
+    eprintln!("nothing is run without libFuzzer; see `make fuzz`");
+    std::process::ExitCode::FAILURE
+}
 
 static TARGET: LazyLock<&Target> = LazyLock::new(|| targets::find(&env::var("TARGET").expect("TARGET is set")));
 

@@ -16,7 +16,7 @@ for option in level=4 inline-8bit-counters pc-table trace-compares; do
 done
 # With a target of its own, flags are not for build scripts and macros.
 RUSTFLAGS="$llvm -Cdebug-assertions -Coverflow-checks" \
-    cargo rustc --locked --release --target "$host" --target-dir target/fuzz -p eunomia-tests --example campaign -- \
+    cargo rustc --locked --release --target "$host" --target-dir target/fuzz -p eunomia-tests --example campaign -- --cfg campaign \
     -Clink-arg="$fuzzer" -Clink-arg=-lstdc++
 run=$PWD/target/fuzz/$host/release/examples/campaign
 corpus=$PWD/target/fuzz/corpus/$TARGET
