@@ -166,6 +166,10 @@ fn early_v1() {
         (checked.layouts.c_name(ty), checked.layouts.layout(ty).size)
     };
     assert_eq!(layout(&skeleton), ("struct kinds".to_owned(), 528));
+    let mut unknown = document;
+    unknown["meta"]["export_types"]["structs"][0]["id"] = json!(99_999);
+    let refused = parse(&unknown).check("x").unwrap_err().to_string();
+    assert!(refused.contains("meta.export_types.structs[0].id: `export_btf` of the document has no type 99999; "), "{refused}");
     // As a current package its types are spelt out, and their BTF goes along.
     let again = survives(&skeleton);
     assert_eq!((again.format, again.exports[0].size), (Format::Package, Some(528)));

@@ -34,6 +34,11 @@ fn refusal(text: &str) -> String {
 fn edited(edit: impl FnOnce(&mut Json)) -> String {
     let mut json = package();
     edit(&mut json);
+    of(&json)
+}
+
+/// What it says to a document, which stands in one line, without the columns.
+fn of(json: &Json) -> String {
     let text = refusal(&json.to_string());
     let lines = text.lines().map(|line| match line.strip_prefix("x.json:1:") {
         Some(rest) => format!("x.json:{}", rest.trim_start_matches(|c: char| c.is_ascii_digit())),

@@ -1,7 +1,7 @@
 use eunomia_build::{Embed, Skeleton, tokens};
 use serde_json::json;
 
-use super::{Case, edited, elf, package, with_object};
+use super::{Case, edited, elf, of, package, with_object};
 
 const STALE: &str = "; the document and the object are not of one build; make the package anew";
 
@@ -173,13 +173,81 @@ fn values_that_do_not_fit() {
 }
 
 #[test]
-fn maps_are_listed_once() {
+fn everything_is_listed_once() {
     assert_eq!(
         edited(|json| {
-            let maps = json["meta"]["bpf_skel"]["maps"].as_array_mut().unwrap();
-            maps.push(maps[1].clone());
+            let skel = &mut json["meta"]["bpf_skel"];
+            let twice = |list: &mut serde_json::Value, index: usize| {
+                let again = list[index].clone();
+                list.as_array_mut().unwrap().push(again);
+            };
+            twice(&mut skel["maps"], 1);
+            twice(&mut skel["progs"], 0);
+            twice(&mut skel["data_sections"][0]["variables"], 0);
+            twice(&mut skel["data_sections"], 1);
         }),
-        "x.json: meta.bpf_skel.maps[4].name: the map `rb` is listed before; list each map once"
+        "x.json: meta.bpf_skel.maps[4].name: the map `rb` is listed before; list each map once\n\
+         x.json: meta.bpf_skel.progs[2].name: the program `handle_exec` is listed before; list each program once\n\
+         x.json: meta.bpf_skel.data_sections[2].name: the section `.bss` is listed before; list each section once\n\
+         x.json: meta.bpf_skel.data_sections[0].variables[1].name: the variable `min_duration_ns` is listed before; list each variable once"
+    );
+    assert_eq!(
+        custom(&[member("a", 0, 2), member("a", 8, 2)]),
+        "x.json: meta.bpf_skel.maps[1].export_config.custom_members[1].name: the member `a` is listed before; list each member once"
+    );
+}
+
+#[test]
+fn sections_that_the_object_has_otherwise() {
+    let section = |name: &str, variable: serde_json::Value| {
+        edited(|json| json["meta"]["bpf_skel"]["data_sections"][0] = json!({"name": name, "variables": [variable]}))
+    };
+    let at = "x.json: meta.bpf_skel.data_sections[0]";
+    assert_eq!(
+        section(".rodta", json!({"name": "min_duration_ns", "type": "unsigned long long"})),
+        format!(
+            "{at}.name: the object has no section `.rodta` with variables, it has `.rodata`, `.bss`; did you mean `.rodata`? Else {}",
+            &STALE[2..]
+        )
+    );
+    let refused = section("license", json!({"name": "LICENSE", "type": "char[13]", "value": "GPL"}));
+    assert!(refused.starts_with(&format!("{at}.name: the object has no section `license` with variables")), "{refused}");
+    let kinds = |edit: &dyn Fn(&mut serde_json::Value)| {
+        let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("kinds")).unwrap();
+        edit(&mut json["meta"]["bpf_skel"]);
+        of(&json)
+    };
+    assert_eq!(
+        kinds(&|skel| {
+            let variable = json!({"name": "CONFIG_HZ", "type": "int", "value": 5});
+            let sections = skel["data_sections"].as_array_mut().unwrap();
+            sections.retain(|section| section["name"] != ".kconfig");
+            sections.insert(0, json!({"name": ".kconfig", "variables": [variable]}));
+        }),
+        format!(
+            "{at}.variables[0].value: nobody can set the variable `CONFIG_HZ`; remove the key: its value is from the kernel's configuration"
+        )
+    );
+}
+
+#[test]
+fn members_of_a_sampled_map_are_inside_of_its_values() {
+    assert_eq!(
+        edited(|json| {
+            json["meta"]["enable_multiple_export_types"] = json!(true);
+            let map = &mut json["meta"]["bpf_skel"]["maps"][0];
+            map["sample"] = json!({"interval": 100});
+            map["export_config"] = json!({"custom_members": [member("late", 6, 2)]});
+        }),
+        "x.json: meta.bpf_skel.maps[0].export_config.custom_members[0].offset: `late` ends behind 8 bytes, and no record is that long"
+    );
+}
+
+#[test]
+fn the_objects_name_has_no_nul() {
+    assert_eq!(
+        edited(|json| json["meta"]["bpf_skel"]["obj_name"] = json!("boot\0strap")),
+        "x.json: meta.bpf_skel.obj_name: the name \"boot\\0strap\" holds a NUL, and libbpf takes names without; name the object otherwise"
     );
 }
 

@@ -54,12 +54,16 @@ impl Skeleton {
             Layouts::new(object, self.export_btf.as_deref()).map_err(|(what, todo)| Faults::one(file, Fault::new(place, what, todo)))?;
 
         let mut faults = Vec::new();
+        if self.name.contains('\0') {
+            let what = format!("the name {:?} holds a NUL, and libbpf takes names without", self.name);
+            faults.push(Fault::new(self.skel_place().key("obj_name"), what, "name the object otherwise"));
+        }
         let maps = maps::read(&layouts);
         let sections = sections::read(&layouts, &mut faults);
         let programs: Vec<_> = layouts.elf.programs().map(|(symbol, section)| (symbol.name.clone(), section.name.clone())).collect();
         check_maps(&self, &layouts, &maps, &mut faults);
         check_programs(&self, &programs, &mut faults);
-        check_variables(&self, &sections, &mut faults);
+        check_variables(&self, &layouts, &sections, &mut faults);
         let streams = exports::resolve(&self, &layouts, &maps, &sections, &mut faults);
         Faults::or(file, faults, Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }))
     }
@@ -77,7 +81,8 @@ impl Skeleton {
     /// Where `export_types` stands in the document.
     pub fn exports_place(&self) -> Place {
         match self.format {
-            Format::Package | Format::EarlyV1 => Place::default().key("meta").key("export_types"),
+            Format::Package => Place::default().key("meta").key("export_types"),
+            Format::EarlyV1 => Place::default().key("meta").key("export_types").key("structs"),
             _ => Place::default().key("export_types"),
         }
     }
@@ -88,13 +93,9 @@ pub(super) const STALE: &str = "the document and the object are not of one build
 fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Vec<Fault>) {
     let place = skeleton.skel_place().key("maps");
     let declared: HashSet<&str> = maps.iter().map(|def| def.name.as_str()).collect();
-    let of_btf = layouts.own_types().filter(|(_, ty)| matches!(ty.kind, Kind::Section { .. })).map(|(_, ty)| ty.name.as_str());
-    let sections: HashSet<&str> = layouts.elf.sections.iter().map(|section| section.name.as_str()).chain(of_btf).collect();
-    let mut seen = HashSet::new();
+    let sections = all_sections(layouts);
+    check_once("map", skeleton.maps.iter().map(|map| map.name.as_str()), &place, faults);
     for (i, map) in skeleton.maps.iter().enumerate() {
-        if !seen.insert(map.name.as_str()) {
-            faults.push(Fault::new(place.index(i).key("name"), format!("the map `{}` is listed before", map.name), "list each map once"));
-        }
         // libbpf names internal maps after the object, which may have dots too, and the section; custom ones after the section alone.
         let mut dots = map.name.match_indices('.');
         if !declared.contains(map.name.as_str()) && !dots.any(|(dot, _)| map.name.get(dot..).is_some_and(|end| sections.contains(end))) {
@@ -104,8 +105,29 @@ fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &
     }
 }
 
+/// The sections of the ELF file, and those that BTF alone has.
+fn all_sections(layouts: &Layouts) -> HashSet<&str> {
+    let of_btf = layouts.own_types().filter(|(_, ty)| matches!(ty.kind, Kind::Section { .. })).map(|(_, ty)| ty.name.as_str());
+    layouts.elf.sections.iter().map(|section| section.name.as_str()).chain(of_btf).collect()
+}
+
+/// Refuses names that are listed twice: of two descriptions of one thing neither can be the right one.
+pub(super) fn check_once<'a>(what: &str, names: impl Iterator<Item = &'a str>, place: &Place, faults: &mut Vec<Fault>) {
+    let mut seen = HashSet::new();
+    for (i, name) in names.enumerate() {
+        if !seen.insert(name) {
+            faults.push(Fault::new(
+                place.index(i).key("name"),
+                format!("the {what} `{name}` is listed before"),
+                format!("list each {what} once"),
+            ));
+        }
+    }
+}
+
 fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &mut Vec<Fault>) {
     let place = skeleton.skel_place().key("progs");
+    check_once("program", skeleton.programs.iter().map(|program| program.name.as_str()), &place, faults);
     let sections: HashMap<&str, &str> = programs.iter().map(|(name, section)| (name.as_str(), section.as_str())).collect();
     for (i, program) in skeleton.programs.iter().enumerate() {
         match (sections.get_key_value(program.name.as_str()), &program.attach) {
@@ -124,23 +146,34 @@ fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &m
     }
 }
 
-fn check_variables(skeleton: &Skeleton, sections: &[DataSection], faults: &mut Vec<Fault>) {
+fn check_variables(skeleton: &Skeleton, layouts: &Layouts, sections: &[DataSection], faults: &mut Vec<Fault>) {
     let place = skeleton.skel_place().key("data_sections");
+    check_once("section", skeleton.sections.iter().map(|section| section.name.as_str()), &place, faults);
+    let others = all_sections(layouts);
     let by_name: HashMap<&str, &DataSection> = sections.iter().map(|section| (section.name.as_str(), section)).collect();
     for (i, model::Section { name, variables, .. }) in skeleton.sections.iter().enumerate() {
         let Some(section) = by_name.get(name.as_str()) else {
-            if sections::is_data(name) {
+            // Compilers list sections without variables, too, such as `license`.
+            let says = variables.iter().any(|variable| variable.value.is_some() || variable.arg.is_some());
+            if says || sections::is_data(name) || !others.contains(name.as_str()) {
                 let names = sections.iter().map(|section| section.name.as_str());
                 unknown(place.index(i).key("name"), &format!("the object has no section `{name}` with variables"), name, names, faults);
             }
             continue;
         };
         let known: HashSet<&str> = section.variables.iter().map(|variable| variable.name.as_str()).collect();
+        let place = place.index(i).key("variables");
+        check_once("variable", variables.iter().map(|variable| variable.name.as_str()), &place, faults);
         for (j, variable) in variables.iter().enumerate() {
+            if variable.value.is_some() && section.is_kconfig() {
+                let what = format!("nobody can set the variable `{}`", variable.name);
+                let todo = "remove the key: its value is from the kernel's configuration";
+                faults.push(Fault::new(place.index(j).key("value"), what, todo));
+            }
             if !known.contains(variable.name.as_str()) {
                 let names = section.variables.iter().map(|variable| variable.name.as_str());
                 let what = format!("the section `{name}` has no variable `{}`", variable.name);
-                unknown(place.index(i).key("variables").index(j).key("name"), &what, &variable.name, names, faults);
+                unknown(place.index(j).key("name"), &what, &variable.name, names, faults);
             }
         }
     }

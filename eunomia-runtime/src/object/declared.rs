@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Place},
-    skeleton::{Skeleton, model::Export},
+    skeleton::{Format, Skeleton, model::Export},
 };
 
 /// The type that an entry of `export_types` means, held against BTF by id, name, size and members.
@@ -23,8 +23,17 @@ pub(super) fn declared_type(
     faults: &mut Vec<Fault>,
 ) -> Option<TypeId> {
     let before = faults.len();
+    let id_key = if skeleton.format == Format::EarlyV1 { "id" } else { "type_id" };
     let id = match export.type_id {
-        Some(id) if skeleton.export_btf.is_some() => layouts.export_type(id),
+        Some(id) if skeleton.export_btf.is_some() => {
+            let own = layouts.export_type(id);
+            if !layouts.btf.contains(own) {
+                let what = format!("`export_btf` of the document has no type {id}");
+                faults.push(Fault::new(place.key(id_key), what, STALE));
+                return None;
+            }
+            own
+        }
         Some(id) => TypeId(id),
         None => structs.get(export.name.as_str()).copied().or_else(|| {
             // In the order of BTF, so that of two equally near names it is always the same.
@@ -42,7 +51,7 @@ pub(super) fn declared_type(
         } else {
             no_values(layouts, id)
         };
-        fault(place.key("type_id"), what);
+        fault(place.key(id_key), what);
         return None;
     };
     if ty.name != export.name {

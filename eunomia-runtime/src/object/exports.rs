@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     btf::{Kind, TypeId},
-    check::list,
+    check::{check_once, list},
     declared::declared_type,
     layout::Layouts,
     maps::{MapDef, MapKind},
@@ -108,12 +108,14 @@ pub(super) fn resolve(
             structs.entry(ty.name.as_str()).or_insert(id);
         }
     }
-    let declared: Vec<Option<TypeId>> = skeleton
+    let mut declared: Vec<Option<TypeId>> = skeleton
         .exports
         .iter()
         .enumerate()
         .map(|(i, export)| declared_type(skeleton, export, &skeleton.exports_place().index(i), layouts, &structs, faults))
         .collect();
+    // A type that is declared twice is one.
+    declared.dedup();
     let place = skeleton.skel_place().key("maps");
     let sampled: HashSet<&str> = skeleton.maps.iter().filter(|map| map.sample.is_some()).map(|map| map.name.as_str()).collect();
     let is_ring = |def: &MapDef| matches!(def.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY);
@@ -284,13 +286,17 @@ fn multiple_mode(
             faults.push(Fault::new(place.key("btf_type_id"), no_values(layouts, id), "take the id from `bpftool btf dump file <object>`"));
             None
         }
-        ExportConfig::Custom(members) => custom(members, &place.key("custom_members"), layouts, faults),
+        ExportConfig::Custom(members) => {
+            let room = sampled.map_or(MAX_RECORD, |def| def.value_size.into());
+            custom(members, room, &place.key("custom_members"), layouts, faults)
+        }
     }
 }
 
-fn custom(members: &[CustomMember], place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<Payload> {
+fn custom(members: &[CustomMember], room: u64, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<Payload> {
     let before = faults.len();
     let mut fields = Vec::new();
+    check_once("member", members.iter().map(|member| member.name.as_str()), place, faults);
     for (i, member) in members.iter().enumerate() {
         let ty = TypeId(member.type_id);
         if has_values(layouts, ty) {
@@ -311,13 +317,10 @@ fn custom(members: &[CustomMember], place: &Place, layouts: &Layouts, faults: &m
         }
     }
     if let Some((i, last)) = fields.last()
-        && last.offset + layouts.layout(last.ty).size > MAX_RECORD
+        && last.offset + layouts.layout(last.ty).size > room
     {
-        faults.push(Fault::new(
-            place.index(*i).key("offset"),
-            format!("`{}` ends behind {MAX_RECORD} bytes, and no record is that long", last.name),
-            "",
-        ));
+        let what = format!("`{}` ends behind {room} bytes, and no record is that long", last.name);
+        faults.push(Fault::new(place.index(*i).key("offset"), what, ""));
     }
     (faults.len() == before).then(|| Payload::Custom(fields.into_iter().map(|(_, field)| field).collect()))
 }

@@ -127,7 +127,8 @@ fn settings(table: &Table<'_>, config: Option<&Table<'_>>) -> Option<Settings> {
     let truth = |key| holder(key).optional(key, |node| node.bool());
     let timeout = "poll_timeout_ms";
     let timeout = holder(timeout).optional(timeout, |node| node.integer("a whole number of milliseconds"));
-    let (pages, time) = (table.optional("perf_buffer_pages", perf_pages), number("perf_buffer_time_ms"));
+    let pages = "perf_buffer_pages";
+    let (pages, time) = (holder(pages).optional(pages, perf_pages), number("perf_buffer_time_ms"));
     let (verbose, header) = (truth("debug_verbose"), truth("print_header"));
     Some(Settings {
         perf_buffer_pages: pages?,
