@@ -244,6 +244,15 @@ fn members_of_a_sampled_map_are_inside_of_its_values() {
 }
 
 #[test]
+fn variables_are_not_sampled() {
+    assert_eq!(
+        edited(|json| json["meta"]["bpf_skel"]["maps"][3]["sample"] = json!({"interval": 100})),
+        "x.json: meta.bpf_skel.maps[3].sample: the map `bootstra.bss` holds the variables of a section, which are not read at intervals; \
+         remove the key; put what is to be read into a map of its own"
+    );
+}
+
+#[test]
 fn the_objects_name_has_no_nul() {
     assert_eq!(
         edited(|json| json["meta"]["bpf_skel"]["obj_name"] = json!("boot\0strap")),

@@ -122,6 +122,10 @@ pub(super) fn resolve(
     let streams = |def: &&MapDef| is_ring(def) || sampled.contains(def.name.as_str());
     let defs: HashMap<&str, &MapDef> = maps.iter().filter(streams).map(|def| (def.name.as_str(), def)).collect();
     let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();
+    for (i, map) in skeleton.maps.iter().enumerate().filter(|(_, map)| map.sample.is_some() && map.name.contains('.')) {
+        let what = format!("the map `{}` holds the variables of a section, which are not read at intervals", map.name);
+        faults.push(Fault::new(place.index(i).key("sample"), what, "remove the key; put what is to be read into a map of its own"));
+    }
     let listed = skeleton.maps.iter().enumerate().filter_map(|(i, map)| {
         let def = *defs.get(map.name.as_str())?;
         Some((def, place.index(i), &map.export, map.sample.as_ref()))
