@@ -131,6 +131,15 @@ fn the_object_inside_the_metadata() {
     assert_eq!((again.format, again.object), (Format::Package, Some(object)));
 }
 
+/// A struct is set member by member; what is not named is zero.
+#[test]
+fn values_of_structs() {
+    let mut document: Json = serde_json::from_str(&fixture("kinds")).unwrap();
+    let variables = json!([{"name": "ro_point", "type": "struct point", "value": {"y": -7}}]);
+    document["meta"]["bpf_skel"]["data_sections"] = json!([{"name": ".rodata", "variables": variables}]);
+    assert_eq!(parse(&document).open().unwrap().get("ro_point").unwrap(), "x=0 y=-7");
+}
+
 /// Early v1: `export_types` is an object with BTF of its own, programs have no `attach`, the size is missing.
 #[test]
 fn early_v1() {

@@ -193,7 +193,7 @@ pub(super) fn stale<'a>(name: &str, known: impl Iterator<Item = &'a str>, faults
 }
 
 /// `a`, `b`, or none; of many the first.
-pub(super) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 16;
     let shown: Vec<String> = names.by_ref().take(SHOWN).map(|name| format!("`{name}`")).collect();
     match (shown.is_empty(), names.next()) {

@@ -23,7 +23,6 @@ mod summary;
 mod tagged;
 mod targets;
 
-pub(crate) use self::exports::pointee;
 pub use self::{
     args::Argument,
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
@@ -40,6 +39,7 @@ pub use self::{
     tagged::{Tag, Tagged},
     targets::{Hook, Target},
 };
+pub(crate) use self::{check::list, exports::pointee};
 #[cfg(feature = "load")]
 pub(crate) use self::{
     kernel::{KernelTypes, essential},

@@ -1,9 +1,11 @@
 //! Bytes of a variable from a JSON value or from text, checked against its type.
 
-use serde_json::Value as Json;
+use std::ops::Range;
+
+use serde_json::{Map, Value as Json};
 
 use crate::{
-    object::{Kind, Layouts, TypeId},
+    object::{Kind, Layouts, TypeId, list},
     scalar::Scalar,
 };
 
@@ -30,8 +32,33 @@ pub fn encode(layouts: &Layouts, ty: TypeId, value: &Json) -> Result<Vec<u8>, St
             bytes.resize(size, 0);
             Ok(bytes)
         }
+        (Kind::Struct { .. } | Kind::Union { .. }, Json::Object(members)) => members_of(layouts, id, size, members),
         _ => refuse(),
     }
+}
+
+/// The bytes of a struct or union from its members by name; those that are not named are zero.
+fn members_of(layouts: &Layouts, id: TypeId, size: usize, members: &Map<String, Json>) -> Result<Vec<u8>, String> {
+    let (ty, fields) = (layouts.c_name(id), layouts.fields(id));
+    let mut bytes = vec![0; size];
+    let mut written: Vec<Range<usize>> = Vec::new();
+    for (name, value) in members {
+        let Some(field) = fields.iter().find(|field| field.name == name) else {
+            return Err(format!("`{ty}` has no member `{name}`, it has {}", list(fields.iter().map(|field| field.name))));
+        };
+        let (Some(of), None) = (field.ty, field.bits) else {
+            return Err(format!("the member `{name}` of `{ty}` is a bit field or of an unknown type, and cannot be set here"));
+        };
+        let value = encode(layouts, of, value).map_err(|why| format!("`{name}` of `{ty}`: {why}"))?;
+        let start = usize::try_from(field.offset()).map_err(|error| error.to_string())?;
+        let place = start..start + value.len();
+        if written.iter().any(|before| before.start < place.end && place.start < before.end) {
+            return Err(format!("the member `{name}` of `{ty}` shares bytes with another one that is set; set one of them"));
+        }
+        bytes.get_mut(place.clone()).ok_or_else(|| format!("the member `{name}` is not inside of `{ty}`"))?.copy_from_slice(&value);
+        written.push(place);
+    }
+    Ok(bytes)
 }
 
 /// The bytes of `text` as a `ty`: numbers in decimal, `0x`, `0o` or `0b`, `true` and `false`, names of enum values, text.
