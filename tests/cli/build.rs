@@ -62,8 +62,16 @@ fn what_stands_in_the_way() {
         refused(&["build", source.to_str().unwrap(), "--clang", &clang, "-o", &package]),
         format!(
             "{path}/static.bpf.c: `__eunomia_dummy_event_ptr` is `const volatile struct event *`, no pointer to a complete struct or \
-             union; declare the struct before it, with its members\n"
+             union that has a tag; give the struct a tag, and declare it with its members before the pointer\n"
         )
     );
     assert_eq!(names(&folder), ["static.bpf.c"]);
+    // What clang says of a type is wrong.
+    fs::write(&source, "struct far { char space[3 << 20]; unsigned a : 3, b : 29; } far;\n").unwrap();
+    printed(&["build", source.to_str().unwrap(), "--clang", &clang, "-o", &package]);
+    let wrong = refused(&["gen", &package]);
+    assert!(
+        wrong.contains("the variable `far`: `struct far` has more members than its bytes can hold, or one that is not where C has it; "),
+        "{wrong}"
+    );
 }

@@ -181,12 +181,10 @@ fn members_that_do_not_fit() {
         of(&json)
     };
     let at = "x.json: meta.bpf_skel.data_sections[0].variables[0].value";
-    assert_eq!(say(json!({"x": 1, "z": 2})), format!("{at}: `const volatile struct point` has no member `z`, it has `x`, `y`"));
+    assert_eq!(say(json!({"x": 1, "z": 2})), format!("{at}: `struct point` has no member `z`, it has `x`, `y`"));
     assert_eq!(
         say(json!({"x": 40_000})),
-        format!(
-            "{at}: `x` of `const volatile struct point`: `40000` is no value of the type `short`; expected a number from -32768 to 32767"
-        )
+        format!("{at}: `x` of `struct point`: `40000` is no value of the type `short`; expected a number from -32768 to 32767")
     );
     assert_eq!(say(json!([1, 2])), format!("{at}: [1,2] is no value of the type `const volatile struct point`"));
 }

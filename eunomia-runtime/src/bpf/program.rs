@@ -42,13 +42,13 @@ impl<'a, K> Program<'a, K> {
         Self { program, object, kind: PhantomData }
     }
 
-    /// The program as one of a kind.
+    /// The program as one of a kind. One that libbpf knows no type for, and does not load by itself, is of any.
     ///
     /// # Errors
     /// [`Error::Value`] where it is of another.
     pub fn into_kind<Other: Kind>(self) -> Result<Program<'a, Other>> {
         let found = self.program.prog_type();
-        if Other::TYPES.is_empty() || Other::TYPES.contains(&found) {
+        if Other::TYPES.is_empty() || Other::TYPES.contains(&found) || found == ProgramType::Unspec {
             return Ok(Program::new(self.program, self.object));
         }
         Err(Error::Value { name: self.describe(), why: format!("it is of type {found:?}, not {:?}", Other::TYPES) })

@@ -172,6 +172,9 @@ fn limits(btf: &Btf) -> Vec<u64> {
     limits
 }
 
+/// Larger than any type that something is of.
+const MAX_SIZE: u64 = 1 << 32;
+
 /// Recursion ends: [`Btf::parse`] has bounded the depth of by-value containment.
 fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) -> Result<Layout, BtfError> {
     if let Some(layout) = known.get(id.0 as usize).copied().flatten() {
@@ -193,6 +196,9 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
             let size = u64::from(*size);
             let mut layout = Layout { size, parts: 0, ..Layout::default() };
             let (mut end, mut packed) = (0, false);
+            // Beside bit fields, clang writes the lowest 24 bits of an offset.
+            let in_order = matches!(ty.kind, Kind::Struct { .. }) && members.iter().any(|member| member.bits.is_some());
+            let mut last = 0;
             for member in members {
                 let of = visit(btf, member.ty, limits, known)?;
                 let start = u64::from(member.bit_offset);
@@ -202,7 +208,9 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
                     let what = format!("`{}` of type {} (`{}`) ends at bit {end}, the type has {size} bytes", member.name, id.0, ty.name);
                     return Err(BtfError(what));
                 }
-                end = (start + bits).div_ceil(8).max(end);
+                layout.regular &= !in_order || start >= last;
+                last = start + bits;
+                end = last.div_ceil(8).max(end);
                 layout.align = layout.align.max(of.align);
                 packed |= member.bits.is_none() && start % (of.align * 8) != 0;
                 layout.parts = layout.parts.saturating_add(of.parts);
@@ -219,9 +227,8 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
         Kind::Variable { ty, .. } => visit(btf, *ty, limits, known)?,
         Kind::Void | Kind::Forward | Kind::Function | Kind::Prototype | Kind::Section { .. } | Kind::DeclTag { .. } => Layout::default(),
     };
-    if layout.size > u64::from(u32::MAX) {
-        return Err(BtfError(format!("type {} (`{}`) is larger than 4 GiB", id.0, ty.name)));
-    }
+    // Nothing has so much; but what a map is declared with stands in arrays that only pointers lead to.
+    let layout = Layout { size: layout.size.min(MAX_SIZE), ..layout };
     if let Some(slot) = known.get_mut(id.0 as usize) {
         *slot = Some(layout);
     }

@@ -60,8 +60,8 @@ impl Skeleton {
                 Some(id) => skeleton.exports.push(export_of(layouts, id)),
                 None => faults.push(Fault::new(
                     Place::default(),
-                    format!("`{}` is `{}`, no pointer to a complete struct or union", dummy.name, layouts.c_name(dummy.ty)),
-                    "declare the struct before it, with its members",
+                    format!("`{}` is `{}`, no pointer to a complete struct or union that has a tag", dummy.name, layouts.c_name(dummy.ty)),
+                    "give the struct a tag, and declare it with its members before the pointer",
                 )),
             }
         }

@@ -1,0 +1,20 @@
+// libbpf takes the first two sections for nothing that it knows, and does not load their programs.
+#include "hazard.h"
+
+SEC("?xdp/named")
+int old(void *context)
+{
+    return 2;
+}
+
+SEC("?cgroup/other")
+int older(void *context)
+{
+    return 1;
+}
+
+SEC("raw_tp/sys_enter")
+int fine(void *context)
+{
+    return 0;
+}
