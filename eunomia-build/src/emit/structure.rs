@@ -198,7 +198,8 @@ fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
         Access::Bits { set } => {
             let (at, width) = (literal(field.bit_offset), Literal::u32_unsuffixed(field.bits.unwrap_or_default()));
             let (outer, signed, wrap, unwrap) = bits(types, member, &ty);
-            let link = format!("{link} Only the lowest {width} bits of the value are kept.");
+            let kept = if field.bits == Some(1) { "bit of the value is".to_owned() } else { format!("{width} bits of the value are") };
+            let link = format!("{link} Only the lowest {kept} kept.");
             quote! {
                 #doc
                 #[inline]
