@@ -1,8 +1,9 @@
 use std::fs;
 
+use eunomia_build::cli::Exit;
 use eunomia_tests::fixture;
 
-use super::{clang, folder, names, printed, refused};
+use super::{Ran, clang, folder, names, printed, refused, run};
 
 const SOURCE: &str = "\
 #include <linux/bpf.h>
@@ -41,6 +42,22 @@ fn arguments_reach_clang_and_its_errors_are_its_own() {
     assert_eq!(printed(&build), "");
     assert_eq!(names(&folder), ["include", "shape.bpf.c", "shape.json"]);
     assert_eq!(printed(&["check", &package]), format!("{package}: object shape; maps: none; programs: none; exports: none\n"));
+}
+
+/// The source and its headers are not replaced by the skeleton.
+#[test]
+fn an_input_is_no_output() {
+    let (folder, path) = folder("build-input");
+    let [source, header] = ["x.bpf.c", "x.h"].map(|name| format!("{path}/{name}"));
+    let texts = ["#include \"x.h\"\nint x = X;\n", "#define X 1\n"];
+    fs::write(&source, texts[0]).unwrap();
+    fs::write(&header, texts[1]).unwrap();
+    for output in [&source, &header] {
+        let Ran { exit, err, .. } = run(&["build", &source, "--clang", &clang(), "-o", output]);
+        assert!(exit == Exit::Usage && err.starts_with(&format!("error: {output} is read by this command")), "{err}");
+    }
+    assert_eq!([&source, &header].map(|file| fs::read_to_string(file).unwrap()), texts);
+    assert_eq!(names(&folder), ["x.bpf.c", "x.h"]);
 }
 
 #[test]

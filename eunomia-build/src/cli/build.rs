@@ -1,6 +1,6 @@
 //! `cargo eunomia build`.
 
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
 use super::{Failure, args::Build, output};
 use crate::{Config, files};
@@ -14,9 +14,13 @@ pub(super) fn run(args: &Build, out: &mut dyn Write) -> Result<(), Failure> {
     for arg in &args.clang_args {
         config = config.clang_arg(arg);
     }
-    let (text, _) = config.packed()?;
+    let (text, depends_on) = config.packed()?;
     match file {
-        Some(file) => Ok(files::write(&[(&file, text.as_bytes())])?),
+        Some(file) => {
+            // The source, and every header that clang read.
+            output::apart(&file, depends_on.iter().map(PathBuf::as_path))?;
+            Ok(files::write(&[(&file, text.as_bytes())])?)
+        }
         None => Ok(output::print(out, text.as_bytes())?),
     }
 }
