@@ -5,7 +5,7 @@ use std::{io::Write, path::PathBuf};
 use super::{Failure, args::Build, output};
 use crate::{Config, files};
 
-pub(super) fn run(args: &Build, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(args: &Build, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
     let file = args.output()?;
     let mut config = Config::new().source(&args.source);
     if let Some(clang) = &args.clang {
@@ -14,7 +14,10 @@ pub(super) fn run(args: &Build, out: &mut dyn Write) -> Result<(), Failure> {
     for arg in &args.clang_args {
         config = config.clang_arg(arg);
     }
-    let (text, depends_on) = config.packed()?;
+    let (text, depends_on) = config.packed(&mut |said| {
+        // There is nobody left to tell.
+        let _ = err.write_all(said.as_bytes());
+    })?;
     match file {
         Some(file) => {
             // The source, and every header that clang read.
