@@ -165,6 +165,13 @@ impl Config {
     }
 
     fn input(&self, said: &mut dyn FnMut(&str)) -> Result<Input, Error> {
+        for (at, (map, _)) in self.events.iter().enumerate() {
+            if self.events.iter().take(at).any(|(known, _)| known == map) {
+                return Err(Error::Config(format!(
+                    "what the records of `{map}` hold is said twice: call `event` or `tagged_event` once for each map"
+                )));
+            }
+        }
         let mut input = self.read(said)?;
         input.skeleton.events.extend(self.events.iter().cloned());
         Ok(input)

@@ -72,6 +72,11 @@ fn a_refusal_writes_nothing() {
         refused(Config::new()).to_string(),
         "eunomia_build::Config: there is no input: call `skeleton`, `object` or `source` (feature `compile`)"
     );
+    assert_eq!(
+        refused(Config::new().skeleton("bpf/bootstrap.json").event("rb", "int").tagged_event("rb", "pid", [("1", "struct event")]))
+            .to_string(),
+        "what the records of `rb` hold is said twice: call `event` or `tagged_event` once for each map"
+    );
     assert_eq!(names(&out), [""; 0]);
 }
 
