@@ -57,7 +57,7 @@ impl Parse for Input {
             }
             input.parse::<Token![=]>()?;
             let again = match option.to_string().as_str() {
-                "mod" => parsed.module.replace(input.call(Ident::parse_any)?).is_some(),
+                "mod" => parsed.module.replace(module(input)?).is_some(),
                 "object" => parsed.object.replace(input.parse()?).is_some(),
                 "debug" => parsed.debug.replace(input.parse()?).is_some(),
                 other => {
@@ -129,6 +129,15 @@ impl Parse for Arm {
         };
         input.parse::<Token![=>]>()?;
         Ok(Self(value, input.parse::<LitStr>()?.value()))
+    }
+}
+
+/// A module's name: any identifier, keywords too, but for those that Rust has no raw ones of.
+fn module(input: ParseStream<'_>) -> Result<Ident> {
+    let name = input.call(Ident::parse_any)?;
+    match name.to_string().as_str() {
+        "self" | "Self" | "super" | "crate" | "_" => Err(Error::new(name.span(), format!("no module can be called `{name}`"))),
+        _ => Ok(name),
     }
 }
 
