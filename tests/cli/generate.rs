@@ -134,6 +134,9 @@ fn a_file_that_cannot_be_written_leaves_the_other_alone() {
     fs::create_dir(&module).unwrap();
     assert_eq!(refused(&["gen", "bpf/names.json", "-o", &module]), format!("cannot write {module}: it is not a regular file\n"));
     assert_eq!(names(&folder), ["x.rs"]);
+    for folder in [".", ".."] {
+        assert_eq!(refused(&["gen", "bpf/names.json", "-o", folder]), format!("cannot write {folder}: it is not a regular file\n"));
+    }
     assert_eq!(
         refused(&["gen", "bpf/names.json", "-o", &format!("{path}/none/x.rs")]),
         format!("cannot write {path}/none/x.bpf.o: No such file or directory (os error 2)\n")

@@ -1,7 +1,7 @@
 //! `cargo eunomia gen`.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -42,7 +42,12 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
 
 /// The name that the module's source includes the object by.
 fn utf8_name(path: &Path) -> Result<String, Error> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.map(str::to_owned)
+    let Some(name) = path.file_name() else {
+        // `.`, `..` and `/`.
+        let source = io::Error::other("it is not a regular file");
+        return Err(Error::File { tried: "write", path: path.to_owned(), source });
+    };
+    name.to_str()
+        .map(str::to_owned)
         .ok_or_else(|| Error::Config(format!("{}: a name in Rust source must be UTF-8; give another `-o`", path.display())))
 }
