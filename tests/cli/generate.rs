@@ -28,6 +28,16 @@ fn standard_output_is_self_contained() {
     }
 }
 
+/// A name that Rust takes is the module's, beyond ASCII too.
+#[test]
+fn a_module_is_called_as_it_is_told() {
+    assert!(printed(&["gen", "bpf/names.json", "--module", "größe"]).contains("pub mod größe {"));
+    for name in ["self", "a b", "2nd", "€"] {
+        let Ran { exit, err, .. } = run(&["gen", "bpf/names.json", "--module", name]);
+        assert!(exit == Exit::Usage && err.contains("this is no Rust identifier"), "{err}");
+    }
+}
+
 /// A file is what a build script would have got, and the object is beside it.
 #[test]
 fn a_file_includes_the_object_beside_it() {
