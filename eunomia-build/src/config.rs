@@ -51,7 +51,7 @@ impl Config {
         self
     }
 
-    /// Compiles a C file (`.bpf.c`) with clang and links it with libbpf's linker.
+    /// Compiles a C file (`.bpf.c`) with clang and links it with libbpf's linker. What clang warns of, cargo says.
     #[cfg(feature = "compile")]
     pub fn source(mut self, path: impl AsRef<Path>) -> Self {
         self.compiler().path = path.as_ref().to_owned();
@@ -135,7 +135,7 @@ impl Config {
             let what = "there is no folder for the generated module: call `out_dir`, or run from a build script";
             return Err(Error::Config(what.to_owned()));
         };
-        let input = self.input()?;
+        let input = self.input(&mut warn)?;
         let name = self.module.as_ref().unwrap_or(&input.name);
         let object_file = format!("{name}.bpf.o");
         let checked = input.skeleton.check(&input.file)?;
@@ -152,31 +152,39 @@ impl Config {
     /// # Errors
     /// As [`Self::generate`].
     pub fn package(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let (text, depends_on) = self.packed()?;
+        let (text, depends_on) = self.packed(&mut warn)?;
         files::write(&[(path.as_ref(), text.as_bytes())])?;
         watch(&depends_on);
         Ok(())
     }
 
-    /// The text of the package, and the files that it depends on.
-    pub(crate) fn packed(&self) -> Result<(String, Vec<PathBuf>), Error> {
-        let input = self.input()?;
+    /// The text of the package, and the files that it depends on; what clang says goes to `said`.
+    pub(crate) fn packed(&self, said: &mut dyn FnMut(&str)) -> Result<(String, Vec<PathBuf>), Error> {
+        let input = self.input(said)?;
         Ok((input.skeleton.check(&input.file)?.skeleton.to_json(), input.depends_on))
     }
 
-    fn input(&self) -> Result<Input, Error> {
-        let mut input = self.read()?;
+    fn input(&self, said: &mut dyn FnMut(&str)) -> Result<Input, Error> {
+        for (at, (map, _)) in self.events.iter().enumerate() {
+            if self.events.iter().take(at).any(|(known, _)| known == map) {
+                return Err(Error::Config(format!(
+                    "what the records of `{map}` hold is said twice: call `event` or `tagged_event` once for each map"
+                )));
+            }
+        }
+        let mut input = self.read(said)?;
         input.skeleton.events.extend(self.events.iter().cloned());
         Ok(input)
     }
 
-    fn read(&self) -> Result<Input, Error> {
+    #[cfg_attr(not(feature = "compile"), expect(unused_variables, reason = "clang alone has something to say"))]
+    fn read(&self, said: &mut dyn FnMut(&str)) -> Result<Input, Error> {
         #[cfg(feature = "compile")]
         if let Some(source) = &self.source {
             if self.skeleton.is_some() || self.object.is_some() {
                 return Err(Error::Config("`source` makes its own object and skeleton: leave out `object` and `skeleton`".to_owned()));
             }
-            let compiled = source.compile()?;
+            let compiled = source.compile(said)?;
             let (name, file) = (stem(&source.path), source.path.display().to_string());
             let skeleton = Skeleton::from_object(name.clone(), compiled.object, &file)?;
             return Ok(Input { skeleton, name, file, depends_on: compiled.depends_on });
@@ -215,6 +223,14 @@ struct Input {
 fn watch(files: &[PathBuf]) {
     if env::var_os("OUT_DIR").is_some() {
         files.iter().for_each(|file| println!("cargo::rerun-if-changed={}", file.display()));
+    }
+}
+
+/// Tells cargo's user, or whoever runs this outside of a build, what clang says.
+fn warn(said: &str) {
+    match env::var_os("OUT_DIR") {
+        Some(_) => said.lines().filter(|line| !line.trim().is_empty()).for_each(|line| println!("cargo::warning={line}")),
+        None => eprint!("{said}"),
     }
 }
 

@@ -25,7 +25,16 @@ pub enum Error {
         /// What clang wrote, as it wrote it.
         message: String,
     },
-    /// clang could not be run, or its object could not be linked.
+    /// clang could not be run.
+    Clang {
+        /// The C file.
+        path: PathBuf,
+        /// The clang.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// clang ended without a word, or its object could not be linked.
     Toolchain {
         /// The C file.
         path: PathBuf,
@@ -43,6 +52,9 @@ impl fmt::Display for Error {
             Self::File { tried, path, source } => write!(f, "cannot {tried} {}: {source}", path.display()),
             Self::Config(what) => f.write_str(what),
             Self::Compile { path, message } => write!(f, "cannot compile {}:\n{}", path.display(), message.trim_end()),
+            Self::Clang { path, program, source } => {
+                write!(f, "cannot compile {}: cannot run `{}`: {source}", path.display(), program.display())
+            }
             Self::Toolchain { path, message } => write!(f, "cannot compile {}: {message}", path.display()),
             Self::Tokens(what) => write!(f, "the generated code is no Rust, which is a bug: {what}"),
         }
@@ -59,7 +71,7 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::File { source, .. } => Some(source),
+            Self::File { source, .. } | Self::Clang { source, .. } => Some(source),
             _ => None,
         }
     }

@@ -22,7 +22,7 @@ mod types;
 pub use config::Config;
 pub use error::Error;
 #[doc(hidden)]
-pub use eunomia_runtime::skeleton::model::EventType;
+pub use eunomia_runtime::skeleton::{Document, model::EventType};
 pub use eunomia_runtime::{Skeleton, fault::Faults, skeleton::object_name};
 #[cfg(feature = "format")]
 pub use output::format;

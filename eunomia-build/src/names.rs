@@ -13,11 +13,19 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 
 /// An identifier that keeps its C name.
 pub(crate) fn verbatim(name: &str) -> Ident {
     escape(&sanitize(name))
+}
+
+/// The identifier that a user chose, which may have letters that C names do not: `None` where Rust has none of this name, not even a raw one.
+pub(crate) fn chosen(name: &str) -> Option<Ident> {
+    let mut tokens = name.parse::<TokenStream>().ok()?.into_iter();
+    let Some(TokenTree::Ident(ident)) = tokens.next() else { return None };
+    let is_whole = tokens.next().is_none() && ident == name && !name.starts_with("r#");
+    (is_whole && !RESERVED.contains(&name)).then(|| escape(name))
 }
 
 /// The text of an identifier, a keyword's without what makes it one.
@@ -58,11 +66,14 @@ fn sanitize(name: &str) -> String {
 
 fn escape(name: &str) -> Ident {
     match name {
-        "self" | "Self" | "super" | "crate" | "_" => Ident::new(&format!("{name}_"), Span::call_site()),
+        _ if RESERVED.contains(&name) => Ident::new(&format!("{name}_"), Span::call_site()),
         _ if KEYWORDS.contains(&name) => Ident::new_raw(name, Span::call_site()),
         _ => Ident::new(name, Span::call_site()),
     }
 }
+
+/// What is no identifier, not even a raw one.
+const RESERVED: [&str; 5] = ["self", "Self", "super", "crate", "_"];
 
 /// Strict and reserved keywords of all editions, from the Rust reference, but those that cannot be raw.
 const KEYWORDS: [&str; 48] = [
@@ -114,6 +125,16 @@ mod tests {
             // An empty name becomes a lone underscore first, which is no identifier either.
             let expected = if name.is_empty() { "__" } else { expected };
             assert_eq!(verbatim(name).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn chosen_names_stay_as_they_are() {
+        for (name, expected) in [("größe", "größe"), ("é", "é"), ("match", "r#match"), ("tracer_2", "tracer_2")] {
+            assert_eq!(chosen(name).unwrap().to_string(), expected);
+        }
+        for name in ["", "_", "self", "2nd", "a b", " a", "a;b", "a/**/", "r#match", "'a", "\"a\"", "€"] {
+            assert!(chosen(name).is_none(), "{name}");
         }
     }
 

@@ -26,7 +26,7 @@ pub fn tokens(skeleton: Skeleton, file: &str, name: &str, embed: &Embed) -> Resu
 
 pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
     let module = Module::decide(checked, file)?;
-    Ok(emit::module(&module, &names::verbatim(name), embed))
+    Ok(emit::module(&module, &names::chosen(name).unwrap_or_else(|| names::verbatim(name)), embed))
 }
 
 /// The definitions of some types and of all that they hold by value, without an object around them. Not public API: with it the tests

@@ -33,6 +33,7 @@ pub(crate) struct Path {
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut parsed = Self { skeleton: input.parse()?, module: None, object: None, debug: None, events: Vec::new() };
+        let mut has_events = false;
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -40,15 +41,23 @@ impl Parse for Input {
             }
             let option = input.call(Ident::parse_any)?;
             if option == "events" {
+                if std::mem::replace(&mut has_events, true) {
+                    return Err(twice(&option));
+                }
                 let list;
                 parenthesized!(list in input);
-                let pairs = Punctuated::<NamedEvent, Token![,]>::parse_terminated(&list)?;
-                parsed.events.extend(pairs.into_iter().map(|NamedEvent(map, event)| (map, event)));
+                for NamedEvent { map, span, event } in Punctuated::<NamedEvent, Token![,]>::parse_terminated(&list)? {
+                    if parsed.events.iter().any(|(known, _)| *known == map) {
+                        let what = format!("the map `{map}` is given twice; records of several types are told apart by `match`");
+                        return Err(Error::new(span, what));
+                    }
+                    parsed.events.push((map, event));
+                }
                 continue;
             }
             input.parse::<Token![=]>()?;
             let again = match option.to_string().as_str() {
-                "mod" => parsed.module.replace(input.call(Ident::parse_any)?).is_some(),
+                "mod" => parsed.module.replace(module(input)?).is_some(),
                 "object" => parsed.object.replace(input.parse()?).is_some(),
                 "debug" => parsed.debug.replace(input.parse()?).is_some(),
                 other => {
@@ -59,23 +68,32 @@ impl Parse for Input {
                 }
             };
             if again {
-                return Err(Error::new(option.span(), format!("the option `{option}` is given twice")));
+                return Err(twice(&option));
             }
         }
         Ok(parsed)
     }
 }
 
+fn twice(option: &Ident) -> Error {
+    Error::new(option.span(), format!("the option `{option}` is given twice"))
+}
+
 /// `map = "struct event"`, or `map = match member { 1 => "struct event", .. }`; a map whose name is no identifier is given as a string.
-struct NamedEvent(String, EventType);
+struct NamedEvent {
+    map: String,
+    span: Span,
+    event: EventType,
+}
 
 impl Parse for NamedEvent {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let span = input.span();
         let map = if input.peek(LitStr) { input.parse::<LitStr>()?.value() } else { name(input)? };
         input.parse::<Token![=]>()?;
         let next = input.lookahead1();
         if next.peek(LitStr) {
-            return Ok(Self(map, EventType::One(input.parse::<LitStr>()?.value())));
+            return Ok(Self { map, span, event: EventType::One(input.parse::<LitStr>()?.value()) });
         }
         if !next.peek(Token![match]) {
             return Err(next.error());
@@ -88,7 +106,8 @@ impl Parse for NamedEvent {
         let arms;
         braced!(arms in input);
         let arms = Punctuated::<Arm, Token![,]>::parse_terminated(&arms)?;
-        Ok(Self(map, EventType::Tagged { member, types: arms.into_iter().map(|Arm(value, c_type)| (value, c_type)).collect() }))
+        let types = arms.into_iter().map(|Arm(value, c_type)| (value, c_type)).collect();
+        Ok(Self { map, span, event: EventType::Tagged { member, types } })
     }
 }
 
@@ -110,6 +129,15 @@ impl Parse for Arm {
         };
         input.parse::<Token![=>]>()?;
         Ok(Self(value, input.parse::<LitStr>()?.value()))
+    }
+}
+
+/// A module's name: any identifier, keywords too, but for those that Rust has no raw ones of.
+fn module(input: ParseStream<'_>) -> Result<Ident> {
+    let name = input.call(Ident::parse_any)?;
+    match name.to_string().as_str() {
+        "self" | "Self" | "super" | "crate" | "_" => Err(Error::new(name.span(), format!("no module can be called `{name}`"))),
+        _ => Ok(name),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod input;
 
-use eunomia_build::{Embed, Faults, Skeleton};
+use eunomia_build::{Document, Embed, Faults};
 use proc_macro::TokenStream;
 use quote::quote;
 
@@ -28,7 +28,7 @@ use input::{Input, Path};
 /// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this crate).
 ///
 /// # Errors
-/// All faults of the skeleton at once, on the path.
+/// All faults of the skeleton at once, on the path; those of an object that is given apart on its own.
 #[proc_macro]
 pub fn include_skeleton(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as Input);
@@ -41,12 +41,13 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     let faults = |faults: Faults| refuse(&input.skeleton, faults.to_string());
     let bytes = input.skeleton.read()?;
     let name = eunomia_build::object_name(input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref());
-    let mut skeleton =
-        if bytes.starts_with(b"\x7fELF") { Skeleton::from_object(name.clone(), bytes, file) } else { Skeleton::from_slice(&bytes, file) }
-            .map_err(faults)?;
+    let mut document = Document::new(bytes, file).map_err(faults)?;
     if let Some(object) = &input.object {
-        skeleton = skeleton.with_object(object.read()?);
+        // What is wrong with the object by itself is said of it.
+        let fault = |faults: Faults| refuse(object, faults.to_string());
+        document = document.with_object(object.read()?, &object.text).map_err(fault)?;
     }
+    let mut skeleton = document.skeleton;
     skeleton.events.extend(input.events.iter().cloned());
     let module = input.module.as_ref().map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
     let module = eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(faults)?;

@@ -1,8 +1,9 @@
 use std::fs;
 
+use eunomia_build::cli::Exit;
 use eunomia_tests::fixture;
 
-use super::{clang, folder, names, printed, refused};
+use super::{Ran, clang, folder, names, printed, refused, run};
 
 const SOURCE: &str = "\
 #include <linux/bpf.h>
@@ -43,16 +44,61 @@ fn arguments_reach_clang_and_its_errors_are_its_own() {
     assert_eq!(printed(&["check", &package]), format!("{package}: object shape; maps: none; programs: none; exports: none\n"));
 }
 
+/// What clang says goes to standard error as it is, whether the skeleton is written or refused.
+#[test]
+fn warnings_of_clang_are_shown() {
+    let (folder, path) = folder("build-warnings");
+    let [source, package] = ["warn.bpf.c", "warn.json"].map(|name| format!("{path}/{name}"));
+    let clang = clang();
+    let build = ["build", &source, "--clang", &clang, "-o", &package];
+    let warning = format!("{source}:1:2: warning: not yet [-W#warnings]\n    1 | #warning not yet\n      |  ^\n1 warning generated.\n");
+    fs::write(&source, "#warning not yet\nint x;\n").unwrap();
+    let Ran { exit, out, err } = run(&build);
+    assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Done, "", warning.as_str()));
+    assert_eq!(names(&folder), ["warn.bpf.c", "warn.json"]);
+    fs::write(&source, "#warning not yet\nstruct event; const volatile struct event *__eunomia_dummy_event_ptr;\n").unwrap();
+    let refusal = refused(&build);
+    assert!(refusal.strip_prefix(&warning).is_some_and(|fault| fault.starts_with(&format!("{source}: `__eunomia_dummy"))), "{refusal}");
+}
+
+/// The source and its headers are not replaced by the skeleton.
+#[test]
+fn an_input_is_no_output() {
+    let (folder, path) = folder("build-input");
+    let [source, header] = ["x.bpf.c", "x.h"].map(|name| format!("{path}/{name}"));
+    let texts = ["#include \"x.h\"\nint x = X;\n", "#define X 1\n"];
+    fs::write(&source, texts[0]).unwrap();
+    fs::write(&header, texts[1]).unwrap();
+    for output in [&source, &header] {
+        let Ran { exit, err, .. } = run(&["build", &source, "--clang", &clang(), "-o", output]);
+        assert!(exit == Exit::Usage && err.starts_with(&format!("error: {output} is read by this command")), "{err}");
+    }
+    assert_eq!([&source, &header].map(|file| fs::read_to_string(file).unwrap()), texts);
+    assert_eq!(names(&folder), ["x.bpf.c", "x.h"]);
+}
+
 #[test]
 fn what_stands_in_the_way() {
     let (folder, path) = folder("build-refusals");
     let package = format!("{path}/x.json");
     assert_eq!(
         refused(&["build", "bpf/names.bpf.c", "--clang", "no-such-clang", "-o", &package]),
-        "cannot compile bpf/names.bpf.c: failed to build `bpf/names.bpf.c`: failed to compile `bpf/names.bpf.c`: \
-         failed to execute `no-such-clang`: No such file or directory (os error 2); `--clang` names the clang to run\n"
+        "cannot compile bpf/names.bpf.c: cannot run `no-such-clang`: No such file or directory (os error 2); `--clang` names the clang to \
+         run\n"
     );
     let clang = clang();
+    assert_eq!(
+        refused(&["build", "bpf/names.c", "--clang", &clang, "-o", &package]),
+        "cannot compile bpf/names.c: the name of BPF C ends in `.bpf.c`; rename the file\n"
+    );
+    assert_eq!(
+        refused(&["build", "bpf/names.bpf.c", "--clang", "false", "-o", &package]),
+        "cannot compile bpf/names.bpf.c: `false` ended without a word, exit status: 1\n"
+    );
+    assert_eq!(
+        refused(&["build", "bpf/names.bpf.c", "--clang", &clang, "--clang-arg=-S", "-o", &package]),
+        "cannot compile bpf/names.bpf.c: clang wrote no BPF object; leave out the argument that asks for something else\n"
+    );
     let missing = refused(&["build", "bpf/none.bpf.c", "--clang", &clang, "-o", &package]);
     assert_eq!(missing, format!("{clang}: error: no such file or directory: 'bpf/none.bpf.c'\n{clang}: error: no input files\n"));
     // It compiles, and cannot be described.

@@ -28,6 +28,16 @@ fn standard_output_is_self_contained() {
     }
 }
 
+/// A name that Rust takes is the module's, beyond ASCII too.
+#[test]
+fn a_module_is_called_as_it_is_told() {
+    assert!(printed(&["gen", "bpf/names.json", "--module", "größe"]).contains("pub mod größe {"));
+    for name in ["self", "a b", "2nd", "€"] {
+        let Ran { exit, err, .. } = run(&["gen", "bpf/names.json", "--module", name]);
+        assert!(exit == Exit::Usage && err.contains("this is no Rust identifier"), "{err}");
+    }
+}
+
 /// A file is what a build script would have got, and the object is beside it.
 #[test]
 fn a_file_includes_the_object_beside_it() {
@@ -134,12 +144,43 @@ fn a_file_that_cannot_be_written_leaves_the_other_alone() {
     fs::create_dir(&module).unwrap();
     assert_eq!(refused(&["gen", "bpf/names.json", "-o", &module]), format!("cannot write {module}: it is not a regular file\n"));
     assert_eq!(names(&folder), ["x.rs"]);
+    for folder in [".", ".."] {
+        assert_eq!(refused(&["gen", "bpf/names.json", "-o", folder]), format!("cannot write {folder}: it is not a regular file\n"));
+    }
     assert_eq!(
         refused(&["gen", "bpf/names.json", "-o", &format!("{path}/none/x.rs")]),
         format!("cannot write {path}/none/x.bpf.o: No such file or directory (os error 2)\n")
     );
     assert_eq!(refused(&["gen", "bpf/names.json", "-o", "/dev/null"]), "cannot write /dev/null: it is not a regular file\n");
     assert!(!Path::new("/dev/null.bpf.o").exists() && !Path::new("/dev/bpf.o").exists());
+}
+
+/// What the user made is not replaced by what is made of it, under whatever name.
+#[test]
+fn an_input_is_no_output() {
+    let (folder, path) = folder("gen-input");
+    let [metadata, object, other] = ["x.json", "x.bpf.o", "y.json"].map(|name| format!("{path}/{name}"));
+    fs::copy("bpf/names.json", &metadata).unwrap();
+    std::os::unix::fs::symlink("x.json", &other).unwrap();
+    for output in [&metadata, &other] {
+        let usage = format!("error: {output} is read by this command and cannot be its output\n\nUsage: cargo eunomia <COMMAND>");
+        for check in [&[][..], &["--check"]] {
+            let Ran { exit, err, .. } = run(&[&["gen", &metadata, "-o", output], check].concat());
+            assert!(exit == Exit::Usage && err.starts_with(&usage), "{err}");
+        }
+    }
+    // The object that would be written beside the module, where it is another one than that of the document.
+    let module = format!("{path}/x.rs");
+    fs::rename(&metadata, &object).unwrap();
+    let Ran { exit, err, .. } = run(&["gen", &object, "-o", &module]);
+    assert!(exit == Exit::Usage && err.starts_with(&format!("error: {object} is read by this command")), "{err}");
+    assert_eq!(fs::read_to_string(&object).unwrap(), fixture("names"));
+    // One that is the same stays where it is.
+    fs::write(&object, Skeleton::from_file("bpf/names.json").unwrap().object.unwrap()).unwrap();
+    assert_eq!(printed(&["gen", "bpf/names.json", "--object", &object, "-o", &module]), "");
+    let Ran { exit, err, .. } = run(&["gen", "bpf/names.json", "--object", &object, "-o", &object]);
+    assert!(exit == Exit::Usage && err.starts_with(&format!("error: {object} is read by this command")), "{err}");
+    assert_eq!(names(&folder), ["x.bpf.o", "x.rs", "y.json"]);
 }
 
 /// Behind a link the file is replaced, not the link.

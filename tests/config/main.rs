@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use eunomia_build::{Config, Error};
@@ -71,6 +72,11 @@ fn a_refusal_writes_nothing() {
         refused(Config::new()).to_string(),
         "eunomia_build::Config: there is no input: call `skeleton`, `object` or `source` (feature `compile`)"
     );
+    assert_eq!(
+        refused(Config::new().skeleton("bpf/bootstrap.json").event("rb", "int").tagged_event("rb", "pid", [("1", "struct event")]))
+            .to_string(),
+        "what the records of `rb` hold is said twice: call `event` or `tagged_event` once for each map"
+    );
     assert_eq!(names(&out), [""; 0]);
 }
 
@@ -100,7 +106,28 @@ fn sources_are_compiled_and_their_headers_known() {
     assert!(matches!(error, Error::Compile { .. }));
     assert!(error.to_string().contains("use of undeclared identifier 'SIDES'"), "{error}");
     let missing = Config::new().source(dir.join("shape.bpf.c")).clang("no-such-clang").out_dir(&dir).generate().unwrap_err();
-    assert!(missing.to_string().contains("failed to execute `no-such-clang`"), "{missing}");
+    assert!(missing.to_string().contains("cannot run `no-such-clang`"), "{missing}");
     let both = Config::new().source("a.bpf.c").object("b.o").out_dir(&dir).generate().unwrap_err();
     assert_eq!(both.to_string(), "`source` makes its own object and skeleton: leave out `object` and `skeleton`");
+}
+
+/// What clang warns of: [`warnings_of_clang_are_cargos`] runs it again as cargo runs a build script.
+#[test]
+fn a_source_with_a_warning() {
+    let dir = folder("warning");
+    let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
+    fs::write(dir.join("warn.bpf.c"), "#warning not yet\nint x;\n").unwrap();
+    Config::new().source(dir.join("warn.bpf.c")).clang(clang).out_dir(&dir).generate().unwrap();
+}
+
+#[test]
+fn warnings_of_clang_are_cargos() {
+    let out = folder("warnings");
+    let mut script = Command::new(env::current_exe().unwrap());
+    let output = script.args(["--exact", "a_source_with_a_warning", "--nocapture"]).env("OUT_DIR", &out).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("cargo::warning=")).collect();
+    let [place, source, caret, sum] = lines.as_slice() else { panic!("{text}") };
+    assert!(place.ends_with("/warn.bpf.c:1:2: warning: not yet [-W#warnings]"), "{place}");
+    assert_eq!([*source, *caret, *sum], ["    1 | #warning not yet", "      |  ^", "1 warning generated."]);
 }

@@ -302,6 +302,12 @@ fn events_that_the_application_names() {
         "x.json: events.rb: the object has no type `struct evnt` with values; did you mean `struct event`? Else write it as C does, \
          `struct event` for example; a type that only the program's own pointers lead to is not in BTF"
     );
+    // The kind may be left out, or be another one.
+    for c_type in ["evnt", "event", "union event", "enum evnt"] {
+        let what = format!("x.json: events.rb: the object has no type `{c_type}` with values; did you mean `struct event`? Else write it");
+        let said = named("rb", c_type);
+        assert!(said.starts_with(&what), "{said}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind}
 use eunomia_vm::Kernel;
 
 use super::Failure;
-use crate::names::{plain, verbatim};
+use crate::names::chosen;
 
 /// Typed Rust for eBPF skeletons
 #[derive(Parser)]
@@ -219,8 +219,8 @@ pub(super) fn usage(kind: ErrorKind, what: &str) -> Failure {
 
 fn identifier(name: &str) -> Result<String, String> {
     let bare = name.strip_prefix("r#").unwrap_or(name);
-    // Keywords become raw identifiers; everything else must stay as it is.
-    if plain(&verbatim(bare)) == bare { Ok(bare.to_owned()) } else { Err("this is no Rust identifier".to_owned()) }
+    // Keywords become raw identifiers.
+    if chosen(bare).is_some() { Ok(bare.to_owned()) } else { Err("this is no Rust identifier".to_owned()) }
 }
 
 const AFTER: &str = "\

@@ -1,11 +1,11 @@
 //! `cargo eunomia build`.
 
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
 use super::{Failure, args::Build, output};
 use crate::{Config, files};
 
-pub(super) fn run(args: &Build, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(args: &Build, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
     let file = args.output()?;
     let mut config = Config::new().source(&args.source);
     if let Some(clang) = &args.clang {
@@ -14,9 +14,16 @@ pub(super) fn run(args: &Build, out: &mut dyn Write) -> Result<(), Failure> {
     for arg in &args.clang_args {
         config = config.clang_arg(arg);
     }
-    let (text, _) = config.packed()?;
+    let (text, depends_on) = config.packed(&mut |said| {
+        // There is nobody left to tell.
+        let _ = err.write_all(said.as_bytes());
+    })?;
     match file {
-        Some(file) => Ok(files::write(&[(&file, text.as_bytes())])?),
+        Some(file) => {
+            // The source, and every header that clang read.
+            output::apart(&file, depends_on.iter().map(PathBuf::as_path))?;
+            Ok(files::write(&[(&file, text.as_bytes())])?)
+        }
         None => Ok(output::print(out, text.as_bytes())?),
     }
 }

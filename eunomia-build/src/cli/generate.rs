@@ -1,8 +1,8 @@
 //! `cargo eunomia gen`.
 
 use std::{
-    io::{Read, Write},
-    path::Path,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
 };
 
 use super::{Failure, args::Gen, input::Input, output};
@@ -10,6 +10,10 @@ use crate::{Embed, Error, config::text, files, tokens};
 
 pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
     let file = args.output()?;
+    let inputs = || [Some(&args.input), args.object.as_ref()].into_iter().flatten().map(PathBuf::as_path);
+    if let Some(file) = file {
+        output::apart(file, inputs())?;
+    }
     let Input { document, name } = Input::read(&args.input, args.object.as_deref(), stdin)?;
     let name = args.module.as_ref().unwrap_or(&name);
     let module = |embed| -> Result<String, Failure> {
@@ -22,6 +26,10 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
     let object_file = file.with_extension("bpf.o");
     let module = module(Embed::File(utf8_name(&object_file)?))?;
     let object = document.skeleton.object.as_deref().unwrap_or_default();
+    // The object beside the module may be the very one that was read: it stays as it is then.
+    if !output::stale(&[(&object_file, object)], &document.file).is_ok_and(|stale| stale.is_empty()) {
+        output::apart(&object_file, inputs())?;
+    }
     let files = [(object_file.as_path(), object), (file, module.as_bytes())];
     if !args.check {
         return Ok(files::write(&files)?);
@@ -34,7 +42,12 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
 
 /// The name that the module's source includes the object by.
 fn utf8_name(path: &Path) -> Result<String, Error> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.map(str::to_owned)
+    let Some(name) = path.file_name() else {
+        // `.`, `..` and `/`.
+        let source = io::Error::other("it is not a regular file");
+        return Err(Error::File { tried: "write", path: path.to_owned(), source });
+    };
+    name.to_str()
+        .map(str::to_owned)
         .ok_or_else(|| Error::Config(format!("{}: a name in Rust source must be UTF-8; give another `-o`", path.display())))
 }

@@ -85,7 +85,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
     let done = match Args::try_parse_from(args) {
         Ok(Args { command: Command::Gen(args) }) => generate::run(&args, input, out),
         Ok(Args { command: Command::Check(args) }) => check::run(&args, input, out),
-        Ok(Args { command: Command::Build(args) }) => build::run(&args, out),
+        Ok(Args { command: Command::Build(args) }) => build::run(&args, out, err),
         Ok(Args { command: Command::Matrix(args) }) => matrix::run(&args, out, err),
         // `--help` and `--version`.
         Err(asked) if !asked.use_stderr() => output::print(out, asked.to_string().as_bytes()).map_err(Failure::Error),
@@ -98,7 +98,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
         Err(Failure::Tests(text)) => (Exit::Refused, text),
         // Editors find the places in it by clang's own format.
         Err(Failure::Error(Error::Compile { message, .. })) => (Exit::Refused, message),
-        Err(Failure::Error(error @ Error::Toolchain { .. })) => (Exit::Refused, format!("{error}; `--clang` names the clang to run")),
+        Err(Failure::Error(error @ Error::Clang { .. })) => (Exit::Refused, format!("{error}; `--clang` names the clang to run")),
         Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
     };
     // There is nobody left to tell.

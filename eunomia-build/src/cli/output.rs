@@ -3,9 +3,16 @@
 use std::{
     fs,
     io::{ErrorKind, Write},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
+use clap::error::ErrorKind as Usage;
+
+use super::{
+    Failure,
+    args::{is_stream, usage},
+};
 use crate::Error;
 
 /// Writes to standard output. Who closed the pipe behind it has read enough.
@@ -15,6 +22,23 @@ pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Error> {
             Err(Error::File { tried: "write", path: PathBuf::from("<stdout>"), source })
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses an output that is a file which the command reads, under whatever name: what the user made would be gone.
+pub(super) fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
+    if inputs.into_iter().any(|input| !is_stream(input) && is_same(output, input)) {
+        let what = format!("{} is read by this command and cannot be its output", output.display());
+        return Err(usage(Usage::ArgumentConflict, &what));
+    }
+    Ok(())
+}
+
+/// Whether two names are those of one file.
+fn is_same(path: &Path, other: &Path) -> bool {
+    match (fs::metadata(path), fs::metadata(other)) {
+        (Ok(a), Ok(b)) => a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
     }
 }
 

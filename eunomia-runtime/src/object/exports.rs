@@ -226,12 +226,23 @@ pub(super) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut
     let found = layouts.btf.iter().map(|(id, _)| id).find(named);
     if found.is_none() {
         let names: Vec<String> = layouts.btf.iter().filter(|(id, _)| has_values(layouts, *id)).map(|(id, _)| layouts.c_name(id)).collect();
-        let meant = near(c_type, names.iter().map(String::as_str)).map(|meant| format!("did you mean `{meant}`? Else "));
+        let meant = meant(c_type, &names).map(|meant| format!("did you mean `{meant}`? Else "));
         let todo = "write it as C does, `struct event` for example; a type that only the program's own pointers lead to is not in BTF";
         let todo = meant.unwrap_or_default() + todo;
         faults.push(Fault::new(place.clone(), format!("the object has no type `{c_type}` with values"), todo));
     }
     found
+}
+
+/// The type that was meant, where its kind may have been left out too: `evnt` for `struct event`.
+fn meant<'a>(c_type: &str, names: &'a [String]) -> Option<&'a str> {
+    fn bare(name: &str) -> &str {
+        ["struct ", "union ", "enum "].into_iter().find_map(|kind| name.strip_prefix(kind)).unwrap_or(name).trim()
+    }
+    let known = || names.iter().map(String::as_str);
+    let of = |name: &str| known().find(|known| bare(known) == name);
+    let name = bare(c_type);
+    of(name).or_else(|| near(c_type, known())).or_else(|| of(near(name, known().map(bare))?))
 }
 
 /// The types that the object declares with the compiler's convention, a global `const volatile struct T *__eunomia_dummy_T_ptr`.

@@ -1,0 +1,5 @@
+eunomia_macros::include_skeleton!("bpf/bootstrap.json", events(rb = "int", rb = "struct event"));
+eunomia_macros::include_skeleton!("bpf/bootstrap.json", events("rb" = "int", rb = match pid { 1 => "struct event" }));
+eunomia_macros::include_skeleton!("bpf/bootstrap.json", events(rb = "int"), mod = a, events(rb = "struct event"));
+
+fn main() {}

@@ -1,0 +1,4 @@
+eunomia_macros::include_skeleton!("../../../../tests/bpf/bootstrap.json", object = "../../../../tests/bpf/kinds.json");
+eunomia_macros::include_skeleton!("../../../../tests/bpf/bootstrap.json", object = "nowhere.bpf.o");
+
+fn main() {}
