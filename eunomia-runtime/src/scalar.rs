@@ -35,8 +35,10 @@ impl Scalar {
                 }
             },
             Self::Float(size) => match (text.parse::<f64>(), text.parse::<f32>(), size) {
-                (_, Ok(number), 4) => Ok(number.to_le_bytes().to_vec()),
-                (Ok(number), _, 8) => Ok(number.to_le_bytes().to_vec()),
+                (_, Ok(number), 4) if number.is_finite() || is_endless(text) => Ok(number.to_le_bytes().to_vec()),
+                (Ok(number), _, 8) if number.is_finite() || is_endless(text) => Ok(number.to_le_bytes().to_vec()),
+                (Ok(_), _, 4) => Err(format!("a number from {:e} to {:e}", f32::MIN, f32::MAX)),
+                (Ok(_), _, 8) => Err(format!("a number from {:e} to {:e}", f64::MIN, f64::MAX)),
                 _ => Err("a number".to_owned()),
             },
             Self::Text(size) => {
@@ -109,6 +111,11 @@ fn integer(text: &str, size: u32, signed: bool) -> Option<Vec<u8>> {
     fits.then(|| value.to_le_bytes().into_iter().take(size as usize).collect())
 }
 
+/// Whether a floating point number is spelt `inf`, `infinity` or `nan`, and not in digits that are too large for its type.
+fn is_endless(text: &str) -> bool {
+    !text.contains(|c: char| c.is_ascii_digit())
+}
+
 fn expected(constants: Vec<&str>, size: u32, signed: bool) -> String {
     if !constants.is_empty() {
         return format!("a number or one of {}", constants.join(", "));
@@ -162,8 +169,24 @@ mod tests {
         assert_eq!(level.parse("MIDDLE", constants.into_iter()).unwrap_err(), "a number or one of LOW, HIGH");
         assert_eq!(Scalar::Bool(1).parse("yes", empty()).unwrap_err(), "true or false");
         assert_eq!(Scalar::Float(4).parse("1,5", empty()).unwrap_err(), "a number");
+        assert_eq!(Scalar::Float(2).parse("1", empty()).unwrap_err(), "a number");
         assert_eq!(Scalar::Text(4).parse("four", empty()).unwrap_err(), "at most 3 bytes of text");
         assert_eq!(Scalar::Text(0).parse("", empty()).unwrap_err(), "at most 0 bytes of text");
+    }
+
+    #[test]
+    fn floats_fit_or_are_refused() {
+        let (f32s, f64s) =
+            ("a number from -3.4028235e38 to 3.4028235e38", "a number from -1.7976931348623157e308 to 1.7976931348623157e308");
+        for (size, text, wanted) in [(4, "1e39", f32s), (4, "-1e39", f32s), (8, "1e400", f64s), (8, "-1E+400", f64s)] {
+            assert_eq!(Scalar::Float(size).parse(text, empty()).unwrap_err(), wanted);
+        }
+        let fitting = [("inf", f32::INFINITY), ("-Infinity", f32::NEG_INFINITY), ("3.4028235e38", f32::MAX), ("1e-400", 0.0)];
+        for (text, number) in fitting {
+            assert_eq!(Scalar::Float(4).parse(text, empty()), Ok(number.to_le_bytes().to_vec()));
+        }
+        assert_eq!(Scalar::Float(8).parse("1e39", empty()), Ok(1e39f64.to_le_bytes().to_vec()));
+        assert!(Scalar::Float(8).parse("nan", empty()).is_ok());
     }
 
     #[test]

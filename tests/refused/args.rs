@@ -53,6 +53,10 @@ fn defaults_that_do_not_fit() {
         say("level", json!({"default": "MIDDLE"})),
         format!("@level.cmdarg.default: `MIDDLE` {ty} enum level`; expected a number or one of LOW, HIGH")
     );
+    assert_eq!(
+        say("f32", json!({"default": 1e39})),
+        format!("@f32.cmdarg.default: `1e+39` {ty} float`; expected a number from -3.4028235e38 to 3.4028235e38")
+    );
     assert_eq!(say("label", json!({"default": "12345678"})), "@label.cmdarg.default: 8 bytes of text and a NUL do not fit into `char[8]`");
 }
 
