@@ -298,10 +298,15 @@ fn docs_stay_text() {
     json["meta"]["bpf_skel"]["doc"] = json!({"brief": "x\n```\nstd::process::abort()\n```\n    indented()"});
     let module = tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap().to_string();
     assert!(
-        module.starts_with("# [doc = \" The BPF object `bootstrap`: x ``` std::process::abort() ```     indented()\"]"),
+        module.starts_with("# [doc = \" The BPF object `bootstrap`: x \\\\`\\\\`` std::process::abort() `\\\\`\\\\`     indented()\"]"),
         "{}",
         &module[..200]
     );
+    json["meta"]["bpf_skel"]["doc"] = json!({"brief": "<script>alert(3)</script> *a* [b](c)"});
+    json["meta"]["bpf_skel"]["obj_name"] = json!("a` <b>");
+    let module = tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap().to_string();
+    let title = r"The BPF object `a' <b>`: \\<script\\>alert(3)\\</script\\> \\*a\\* \\[b\\](c)";
+    assert!(module.starts_with(&format!("# [doc = \" {title}\"]")), "{}", &module[..200]);
 }
 
 /// C names that meet are numbered; the names of custom members are the document's own.
