@@ -117,12 +117,10 @@ fn is_endless(text: &str) -> bool {
 }
 
 fn expected(constants: Vec<&str>, size: u32, signed: bool) -> String {
-    if !constants.is_empty() {
-        return format!("a number or one of {}", constants.join(", "));
-    }
     let bits = size.saturating_mul(8).clamp(8, 128);
     let most = u128::MAX >> (128 - bits + u32::from(signed));
-    if signed { format!("a number from -{} to {most}", most + 1) } else { format!("a number from 0 to {most}") }
+    let range = if signed { format!("a number from -{} to {most}", most + 1) } else { format!("a number from 0 to {most}") };
+    if constants.is_empty() { range } else { format!("{range}, or one of {}", constants.join(", ")) }
 }
 
 /// The number of little-endian bytes, of which no type has more than 16.
@@ -166,7 +164,10 @@ mod tests {
         assert_eq!(int(Scalar::Signed(16)), format!("a number from {} to {}", i128::MIN, i128::MAX));
         let constants = [("LOW", -5), ("HIGH", 7)];
         let level = Scalar::Signed(4);
-        assert_eq!(level.parse("MIDDLE", constants.into_iter()).unwrap_err(), "a number or one of LOW, HIGH");
+        assert_eq!(
+            level.parse("MIDDLE", constants.into_iter()).unwrap_err(),
+            "a number from -2147483648 to 2147483647, or one of LOW, HIGH"
+        );
         assert_eq!(Scalar::Bool(1).parse("yes", empty()).unwrap_err(), "true or false");
         assert_eq!(Scalar::Float(4).parse("1,5", empty()).unwrap_err(), "a number");
         assert_eq!(Scalar::Float(2).parse("1", empty()).unwrap_err(), "a number");

@@ -37,7 +37,7 @@ const VALUES: [(&[&str], &str, &[u8]); 29] = [
 ];
 
 /// What is said to a bad command line.
-const REFUSALS: [(&[&str], &str); 16] = [
+const REFUSALS: [(&[&str], &str); 17] = [
     (&["--i8", "128"], "invalid value '128' for '--i8 <i8>': expected a number from -128 to 127"),
     (&["--u8", "256"], "invalid value '256' for '--u8 <u8>': expected a number from 0 to 255"),
     (&["--u8", "-1"], "invalid value '-1' for '--u8 <u8>': expected a number from 0 to 255"),
@@ -48,7 +48,14 @@ const REFUSALS: [(&[&str], &str); 16] = [
         "invalid value '1.5' for '--i128 <i128>': expected a number from -170141183460469231731687303715884105728 to \
          170141183460469231731687303715884105727",
     ),
-    (&["--log-level", "MIDDLE"], "invalid value 'MIDDLE' for '--log-level <level>': expected a number or one of LOW, HIGH"),
+    (
+        &["--log-level", "MIDDLE"],
+        "invalid value 'MIDDLE' for '--log-level <level>': expected a number from -2147483648 to 2147483647, or one of LOW, HIGH",
+    ),
+    (
+        &["--log-level", "2147483648"],
+        "invalid value '2147483648' for '--log-level <level>': expected a number from -2147483648 to 2147483647, or one of LOW, HIGH",
+    ),
     (&["--f32", "fast"], "invalid value 'fast' for '--f32 <f32>': expected a number"),
     (&["--f32", "1e39"], "invalid value '1e39' for '--f32 <f32>': expected a number from -3.4028235e38 to 3.4028235e38"),
     (

@@ -51,7 +51,7 @@ fn defaults_that_do_not_fit() {
     assert_eq!(say("off", json!({"default": 2})), format!("@off.cmdarg.default: `2` {ty} _Bool`; expected true or false"));
     assert_eq!(
         say("level", json!({"default": "MIDDLE"})),
-        format!("@level.cmdarg.default: `MIDDLE` {ty} enum level`; expected a number or one of LOW, HIGH")
+        format!("@level.cmdarg.default: `MIDDLE` {ty} enum level`; expected a number from -2147483648 to 2147483647, or one of LOW, HIGH")
     );
     assert_eq!(
         say("f32", json!({"default": 1e39})),
