@@ -1,4 +1,4 @@
-use crate::sample::access;
+use crate::sample::{access, line::Real};
 
 /// A type whose values can be written as one piece of text: on a command line, in a document, in a call of `set`. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +68,8 @@ impl Scalar {
                 }
             }
             Self::Float(_) => match (bytes.try_into().map(f32::from_le_bytes), bytes.try_into().map(f64::from_le_bytes)) {
-                (Ok(number), _) => number.to_string(),
-                (_, Ok(number)) => number.to_string(),
+                (Ok(number), _) => Real(number).to_string(),
+                (_, Ok(number)) => Real(number).to_string(),
                 _ => String::new(),
             },
             Self::Text(_) => String::from_utf8_lossy(crate::sample::until_nul(bytes)).into_owned(),
@@ -199,8 +199,8 @@ mod tests {
             (Scalar::Unsigned(8), &["0", "18446744073709551615"]),
             (Scalar::Signed(16), &["-170141183460469231731687303715884105728", "170141183460469231731687303715884105727"]),
             (Scalar::Unsigned(16), &["340282366920938463463374607431768211455"]),
-            (Scalar::Float(4), &["0.1", "-1.5", "inf"]),
-            (Scalar::Float(8), &["0.1", "-0"]),
+            (Scalar::Float(4), &["0.1", "-1.5", "inf", "-inf", "1e-45", "0.00001", "3.4028235e38"]),
+            (Scalar::Float(8), &["0.1", "-0", "NaN", "1000000", "5e-324", "-1e16"]),
             (Scalar::Text(6), &["", "hello"]),
         ] {
             for text in texts {
