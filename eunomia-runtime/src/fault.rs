@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::skeleton::locate;
+use crate::{plain::line, skeleton::locate};
 
 /// One thing that is wrong with the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,14 +80,15 @@ impl fmt::Display for Place {
     }
 }
 
+/// On one line, whatever the document's names and texts hold: they can neither forge a fault nor move the terminal's cursor.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.place.0.is_empty() {
-            write!(f, "{}: ", self.place)?;
+            write!(f, "{}: ", line(&self.place.to_string()))?;
         }
-        f.write_str(&self.what)?;
+        f.write_str(&line(&self.what))?;
         if !self.todo.is_empty() {
-            write!(f, "; {}", self.todo)?;
+            write!(f, "; {}", line(&self.todo))?;
         }
         Ok(())
     }
@@ -99,7 +100,7 @@ impl fmt::Display for Faults {
             if i > 0 {
                 f.write_str("\n")?;
             }
-            f.write_str(&self.file)?;
+            f.write_str(&line(&self.file))?;
             if let Some((line, column)) = fault.line {
                 write!(f, ":{line}:{column}")?;
             }
@@ -148,6 +149,13 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_of_the_document_forge_no_fault() {
+        let fault = Fault::new(Place::default().key("a\nb"), "no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`", "try\r`\u{9b}`");
+        let faults = Faults::one("x\n.json", fault);
+        assert_eq!(faults.to_string(), r"x\n.json: a\nb: no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`; try\r`\u{9b}`");
+    }
 
     #[test]
     fn one_line_a_fault() {

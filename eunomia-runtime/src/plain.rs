@@ -13,3 +13,17 @@ pub(crate) fn push(name: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(plain(name).replace('\n', " ").as_bytes());
 }
+
+/// A text on one line, with what a terminal would obey, line breaks too, written as Rust does: `\n`, `\u{1b}`.
+#[cfg(feature = "dynamic")]
+pub(crate) fn line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            line.extend(letter.escape_debug());
+        } else {
+            line.push(letter);
+        }
+    }
+    line
+}

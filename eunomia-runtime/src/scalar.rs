@@ -1,4 +1,4 @@
-use crate::sample::access;
+use crate::sample::{access, line::Real};
 
 /// A type whose values can be written as one piece of text: on a command line, in a document, in a call of `set`. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,10 @@ impl Scalar {
                 }
             },
             Self::Float(size) => match (text.parse::<f64>(), text.parse::<f32>(), size) {
-                (_, Ok(number), 4) => Ok(number.to_le_bytes().to_vec()),
-                (Ok(number), _, 8) => Ok(number.to_le_bytes().to_vec()),
+                (_, Ok(number), 4) if number.is_finite() || is_endless(text) => Ok(number.to_le_bytes().to_vec()),
+                (Ok(number), _, 8) if number.is_finite() || is_endless(text) => Ok(number.to_le_bytes().to_vec()),
+                (Ok(_), _, 4) => Err(format!("a number from {:e} to {:e}", f32::MIN, f32::MAX)),
+                (Ok(_), _, 8) => Err(format!("a number from {:e} to {:e}", f64::MIN, f64::MAX)),
                 _ => Err("a number".to_owned()),
             },
             Self::Text(size) => {
@@ -66,8 +68,8 @@ impl Scalar {
                 }
             }
             Self::Float(_) => match (bytes.try_into().map(f32::from_le_bytes), bytes.try_into().map(f64::from_le_bytes)) {
-                (Ok(number), _) => number.to_string(),
-                (_, Ok(number)) => number.to_string(),
+                (Ok(number), _) => Real(number).to_string(),
+                (_, Ok(number)) => Real(number).to_string(),
                 _ => String::new(),
             },
             Self::Text(_) => String::from_utf8_lossy(crate::sample::until_nul(bytes)).into_owned(),
@@ -109,13 +111,16 @@ fn integer(text: &str, size: u32, signed: bool) -> Option<Vec<u8>> {
     fits.then(|| value.to_le_bytes().into_iter().take(size as usize).collect())
 }
 
+/// Whether a floating point number is spelt `inf`, `infinity` or `nan`, and not in digits that are too large for its type.
+fn is_endless(text: &str) -> bool {
+    !text.contains(|c: char| c.is_ascii_digit())
+}
+
 fn expected(constants: Vec<&str>, size: u32, signed: bool) -> String {
-    if !constants.is_empty() {
-        return format!("a number or one of {}", constants.join(", "));
-    }
     let bits = size.saturating_mul(8).clamp(8, 128);
     let most = u128::MAX >> (128 - bits + u32::from(signed));
-    if signed { format!("a number from -{} to {most}", most + 1) } else { format!("a number from 0 to {most}") }
+    let range = if signed { format!("a number from -{} to {most}", most + 1) } else { format!("a number from 0 to {most}") };
+    if constants.is_empty() { range } else { format!("{range}, or one of {}", constants.join(", ")) }
 }
 
 /// The number of little-endian bytes, of which no type has more than 16.
@@ -159,11 +164,30 @@ mod tests {
         assert_eq!(int(Scalar::Signed(16)), format!("a number from {} to {}", i128::MIN, i128::MAX));
         let constants = [("LOW", -5), ("HIGH", 7)];
         let level = Scalar::Signed(4);
-        assert_eq!(level.parse("MIDDLE", constants.into_iter()).unwrap_err(), "a number or one of LOW, HIGH");
+        assert_eq!(
+            level.parse("MIDDLE", constants.into_iter()).unwrap_err(),
+            "a number from -2147483648 to 2147483647, or one of LOW, HIGH"
+        );
         assert_eq!(Scalar::Bool(1).parse("yes", empty()).unwrap_err(), "true or false");
         assert_eq!(Scalar::Float(4).parse("1,5", empty()).unwrap_err(), "a number");
+        assert_eq!(Scalar::Float(2).parse("1", empty()).unwrap_err(), "a number");
         assert_eq!(Scalar::Text(4).parse("four", empty()).unwrap_err(), "at most 3 bytes of text");
         assert_eq!(Scalar::Text(0).parse("", empty()).unwrap_err(), "at most 0 bytes of text");
+    }
+
+    #[test]
+    fn floats_fit_or_are_refused() {
+        let (f32s, f64s) =
+            ("a number from -3.4028235e38 to 3.4028235e38", "a number from -1.7976931348623157e308 to 1.7976931348623157e308");
+        for (size, text, wanted) in [(4, "1e39", f32s), (4, "-1e39", f32s), (8, "1e400", f64s), (8, "-1E+400", f64s)] {
+            assert_eq!(Scalar::Float(size).parse(text, empty()).unwrap_err(), wanted);
+        }
+        let fitting = [("inf", f32::INFINITY), ("-Infinity", f32::NEG_INFINITY), ("3.4028235e38", f32::MAX), ("1e-400", 0.0)];
+        for (text, number) in fitting {
+            assert_eq!(Scalar::Float(4).parse(text, empty()), Ok(number.to_le_bytes().to_vec()));
+        }
+        assert_eq!(Scalar::Float(8).parse("1e39", empty()), Ok(1e39f64.to_le_bytes().to_vec()));
+        assert!(Scalar::Float(8).parse("nan", empty()).is_ok());
     }
 
     #[test]
@@ -175,8 +199,8 @@ mod tests {
             (Scalar::Unsigned(8), &["0", "18446744073709551615"]),
             (Scalar::Signed(16), &["-170141183460469231731687303715884105728", "170141183460469231731687303715884105727"]),
             (Scalar::Unsigned(16), &["340282366920938463463374607431768211455"]),
-            (Scalar::Float(4), &["0.1", "-1.5", "inf"]),
-            (Scalar::Float(8), &["0.1", "-0"]),
+            (Scalar::Float(4), &["0.1", "-1.5", "inf", "-inf", "1e-45", "0.00001", "3.4028235e38"]),
+            (Scalar::Float(8), &["0.1", "-0", "NaN", "1000000", "5e-324", "-1e16"]),
             (Scalar::Text(6), &["", "hello"]),
         ] {
             for text in texts {

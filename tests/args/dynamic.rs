@@ -44,6 +44,19 @@ fn both_are_one_description() {
     assert_eq!(eunomia_tests::built::args::Args::describe(), checked.command(&checked.setup("args").unwrap().arguments));
 }
 
+/// The longest name of an option is no trouble for the help.
+#[test]
+fn long_names_have_help() {
+    let mut skeleton = Skeleton::parse(&fixture("args"), "args").unwrap();
+    let long = "x".repeat(128);
+    let on = skeleton.sections[0].variables.iter_mut().find(|variable| variable.name == "on").unwrap();
+    on.arg.get_or_insert_default().long = Some(long.clone());
+    let checked = skeleton.check("args").unwrap();
+    assert!(command(&checked).render_help().to_string().contains(&format!("--disable-{long}")));
+    let matches = command(&checked).try_get_matches_from(["prog", &format!("--disable-{long}")]).unwrap();
+    assert_eq!(Given::of(&matches).flag(&format!("disable-{long}")), Some(false));
+}
+
 /// A document cannot move the terminal's cursor.
 #[test]
 fn help_is_plain_text() {

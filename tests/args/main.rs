@@ -37,7 +37,7 @@ const VALUES: [(&[&str], &str, &[u8]); 29] = [
 ];
 
 /// What is said to a bad command line.
-const REFUSALS: [(&[&str], &str); 14] = [
+const REFUSALS: [(&[&str], &str); 17] = [
     (&["--i8", "128"], "invalid value '128' for '--i8 <i8>': expected a number from -128 to 127"),
     (&["--u8", "256"], "invalid value '256' for '--u8 <u8>': expected a number from 0 to 255"),
     (&["--u8", "-1"], "invalid value '-1' for '--u8 <u8>': expected a number from 0 to 255"),
@@ -48,8 +48,20 @@ const REFUSALS: [(&[&str], &str); 14] = [
         "invalid value '1.5' for '--i128 <i128>': expected a number from -170141183460469231731687303715884105728 to \
          170141183460469231731687303715884105727",
     ),
-    (&["--log-level", "MIDDLE"], "invalid value 'MIDDLE' for '--log-level <level>': expected a number or one of LOW, HIGH"),
+    (
+        &["--log-level", "MIDDLE"],
+        "invalid value 'MIDDLE' for '--log-level <level>': expected a number from -2147483648 to 2147483647, or one of LOW, HIGH",
+    ),
+    (
+        &["--log-level", "2147483648"],
+        "invalid value '2147483648' for '--log-level <level>': expected a number from -2147483648 to 2147483647, or one of LOW, HIGH",
+    ),
     (&["--f32", "fast"], "invalid value 'fast' for '--f32 <f32>': expected a number"),
+    (&["--f32", "1e39"], "invalid value '1e39' for '--f32 <f32>': expected a number from -3.4028235e38 to 3.4028235e38"),
+    (
+        &["--f64=-1e400"],
+        "invalid value '-1e400' for '--f64 <f64>': expected a number from -1.7976931348623157e308 to 1.7976931348623157e308",
+    ),
     (&["--comm", "0123456789abcdef"], "invalid value '0123456789abcdef' for '--comm <comm>': expected at most 15 bytes of text"),
     // A switch that the default makes pointless is none.
     (&["--disable-off"], "unexpected argument '--disable-off' found"),

@@ -46,6 +46,24 @@ fn exports_without_a_type_say_why() {
     );
 }
 
+/// Names of a document can neither begin a line nor move the terminal's cursor.
+#[test]
+fn names_are_plain_text() {
+    let (folder, path) = folder("check-plain");
+    let mut json: serde_json::Value = serde_json::from_str(&fixture("bootstrap")).unwrap();
+    let file = format!("{path}/x.json");
+    json["meta"]["bpf_skel"]["obj_name"] = "a\u{1b}[31m\u{7}\nb".into();
+    fs::write(folder.join("x.json"), json.to_string()).unwrap();
+    let printed = printed(&["check", &file]);
+    assert!(printed.starts_with(&format!(r"{file}: object a\u{{1b}}[31m\u{{7}}\nb; maps: ")), "{printed}");
+    assert_eq!(printed.lines().count(), 1);
+    json["meta"]["bpf_skel"]["maps"][0]["name"] = format!("x\n{file}:1:1: forged\u{1b}").into();
+    fs::write(folder.join("x.json"), json.to_string()).unwrap();
+    let refused = refused(&["check", &file]);
+    assert!(refused.contains(&format!(r"no map `x\n{file}:1:1: forged\u{{1b}}`")), "{refused}");
+    assert_eq!(refused.lines().count(), 1);
+}
+
 #[test]
 fn every_fault_has_its_path_and_line() {
     let (folder, _) = folder("check-faults");

@@ -47,6 +47,16 @@ fn documents_without_their_object() {
 
 const CHECKED: &str = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n";
 
+/// A name of the document does not begin a line.
+#[test]
+fn names_stay_on_their_line() {
+    let mut json: Value = serde_json::from_str(&eunomia_tests::fixture("bootstrap")).unwrap();
+    json["meta"]["bpf_skel"]["obj_name"] = json!("a\nb\u{1b}");
+    let inspect = |words: &[&str]| run_with(words, json.to_string().as_bytes()).out;
+    assert!(inspect(&["inspect", "-"]).starts_with(r"<stdin>: package `a\nb\u{1b}`"));
+    assert!(inspect(&["check", "-"]).starts_with(r"<stdin>: object a\nb\u{1b}; maps: "));
+}
+
 #[test]
 fn faults_have_their_lines() {
     let text = eunomia_tests::fixture("bootstrap").replace("\"handle_exec\"", "\"handle_exce\"");
@@ -99,5 +109,5 @@ fn escape_sequences() {
         assert!(!(out + &err).chars().any(|c| c.is_control() && c != '\n'), "{words:?}");
     }
     let Ran { out, .. } = run_with(&["inspect", "-"], escaped.as_bytes());
-    assert!(out.contains("package `b [31m 1m`"), "{out}");
+    assert!(out.contains(r"package `b\u{1b}[31m\u{9b}1m`"), "{out}");
 }

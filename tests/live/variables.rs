@@ -79,7 +79,8 @@ pub(crate) fn dynamic_values_reach_the_program_and_come_back() -> Outcome {
         (
             "ro_level",
             "MIDDLE",
-            "variable `ro_level`: `MIDDLE` is no value of the type `const volatile enum level`; expected a number or one of LOW, HIGH",
+            "variable `ro_level`: `MIDDLE` is no value of the type `const volatile enum level`; expected a number from -2147483648 to \
+             2147483647, or one of LOW, HIGH",
         ),
         ("ro_text", "12345678", "variable `ro_text`: 8 bytes of text and a NUL do not fit into `const volatile char[8]`"),
         ("ro_point", "1", "variable `ro_point`: variables of the type `const volatile struct point` cannot be set from text"),

@@ -1,3 +1,5 @@
+use std::{env, fs, path::Path, process::Command};
+
 use eunomia_build::Skeleton;
 use eunomia_runtime::skeleton::model::{CmdArg, Section, Variable};
 use eunomia_tests::fixture;
@@ -49,7 +51,11 @@ fn defaults_that_do_not_fit() {
     assert_eq!(say("off", json!({"default": 2})), format!("@off.cmdarg.default: `2` {ty} _Bool`; expected true or false"));
     assert_eq!(
         say("level", json!({"default": "MIDDLE"})),
-        format!("@level.cmdarg.default: `MIDDLE` {ty} enum level`; expected a number or one of LOW, HIGH")
+        format!("@level.cmdarg.default: `MIDDLE` {ty} enum level`; expected a number from -2147483648 to 2147483647, or one of LOW, HIGH")
+    );
+    assert_eq!(
+        say("f32", json!({"default": 1e39})),
+        format!("@f32.cmdarg.default: `1e+39` {ty} float`; expected a number from -3.4028235e38 to 3.4028235e38")
     );
     assert_eq!(say("label", json!({"default": "12345678"})), "@label.cmdarg.default: 8 bytes of text and a NUL do not fit into `char[8]`");
 }
@@ -70,6 +76,38 @@ fn names_that_no_option_can_have() {
             )
         );
     }
+}
+
+/// Help is laid out in columns, which clap can make only so wide.
+#[test]
+fn names_that_are_too_long() {
+    const TODO: &str = "bytes are too many for the name of an option; name another in `cmdarg.long`, of up to 128 bytes";
+    for len in [129, 1 << 16] {
+        assert_eq!(say("u8", json!({"long": "x".repeat(len)})), format!("@u8.cmdarg.long: {len} {TODO}"));
+    }
+    assert_eq!(say("on", json!({"long": "\u{fc}".repeat(65)})), format!("@on.cmdarg.long: 130 {TODO}"));
+}
+
+/// The names of variables stand in the help, too: those that are longer have no option, whatever its name.
+#[test]
+fn variables_whose_names_are_too_long() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused");
+    fs::create_dir_all(&folder).unwrap();
+    let [longest, longer] = [128, 129].map(|len| "x".repeat(len));
+    fs::write(folder.join("long.bpf.c"), format!("const volatile int {longest} = 1;\nconst volatile int {longer} = 2;\n")).unwrap();
+    let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
+    let compiled = Command::new(clang).args(["-target", "bpf", "-g", "-O2", "-c", "long.bpf.c"]).current_dir(&folder).status().unwrap();
+    assert!(compiled.success());
+    let mut skeleton = Skeleton::from_object("long", fs::read(folder.join("long.bpf.o")).unwrap(), "x").unwrap();
+    let options = |skeleton: &Skeleton| {
+        let checked = skeleton.clone().check("x").unwrap();
+        checked.setup("x").map(|setup| setup.arguments.iter().map(|argument| argument.arg.long.to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(options(&skeleton).unwrap(), [longest]);
+    let variable = skeleton.sections[0].variables.iter_mut().find(|variable| variable.name == longer).unwrap();
+    variable.arg = Some(CmdArg { long: Some("short".to_owned()), ..CmdArg::default() });
+    let refused = options(&skeleton).unwrap_err().to_string();
+    assert!(refused.ends_with("; remove the key: options are for variables with names of up to 128 bytes"), "{refused}");
 }
 
 #[test]

@@ -1,4 +1,6 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use eunomia_build::Skeleton;
+use eunomia_runtime::skeleton::Document;
 use serde_json::json;
 
 use super::{Case, edited, elf, package, refusal};
@@ -24,6 +26,19 @@ fn other_documents_are_no_skeletons() {
          generation); give the .json file that the eunomia-bpf compiler or `eunomia_build::Config::package` wrote"
     );
     assert_eq!(refusal("[]"), "x.json:1:1: expected an object, found a list");
+}
+
+/// Editors of some systems begin files with one.
+#[test]
+fn a_byte_order_mark_is_no_fault() {
+    let marked = |text: &str| format!("\u{feff}{text}");
+    let text = package().to_string();
+    assert!(Skeleton::parse(&marked(&text), "x.json") == Skeleton::parse(&text, "x.json"));
+    for text in ["{\"bpf_skel\": 7}".to_owned(), "{\n?}".to_owned(), text.replace("\"handle_exec\"", "\"handle_exce\"")] {
+        assert_eq!(refusal(&marked(&text)), refusal(&text));
+        let checked = |text: String| Document::new(text.into_bytes(), "x.json").and_then(|document| document.check().map(drop));
+        assert_eq!(checked(marked(&text)).unwrap_err(), checked(text).unwrap_err());
+    }
 }
 
 #[test]

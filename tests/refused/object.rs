@@ -342,13 +342,13 @@ fn events_that_a_member_tells_apart() {
          write it as C does, `struct event` for example; a type that only the program's own pointers lead to is not in BTF\n\
          x.json: events.files.CLOSE: `struct ping` has no member `kind`, it has `header`, `seq`\n\
          x.json: events.files.4: `int` has no member `kind`, it has none\n\
-         x.json: events.files.KIND_RAED: `KIND_RAED` is no value of the type `enum kind`; expected a number or one of KIND_OPEN, KIND_READ, \
-         KIND_WRITE, KIND_CLOSE; did you mean `KIND_READ`?\n\
-         x.json: events.files.-1: `-1` is no value of the type `enum kind`; expected a number or one of KIND_OPEN, KIND_READ, KIND_WRITE, \
-         KIND_CLOSE\n\
+         x.json: events.files.KIND_RAED: `KIND_RAED` is no value of the type `enum kind`; expected a number from 0 to 4294967295, or \
+         one of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE; did you mean `KIND_READ`?\n\
+         x.json: events.files.-1: `-1` is no value of the type `enum kind`; expected a number from 0 to 4294967295, or one \
+         of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE\n\
          x.json: events.files.0x1: `0x1` is the value 1 of `kind`, as is `KIND_OPEN` before it; give each value one type\n\
-         x.json: events.files.CLOSE: `CLOSE` is no value of the type `enum kind`; expected a number or one of KIND_OPEN, KIND_READ, \
-         KIND_WRITE, KIND_CLOSE; a constant of an enum that no type in BTF uses is given as its number\n\
+         x.json: events.files.CLOSE: `CLOSE` is no value of the type `enum kind`; expected a number from 0 to 4294967295, or \
+         one of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE; a constant of an enum that no type in BTF uses is given as its number\n\
          x.json: events.files.3: `kind` of `struct untagged` is at byte 4 with a size of 4, that of `struct open_event` at byte 0 with a \
          size of 4; put it at one place in all of them"
     );
@@ -398,10 +398,15 @@ fn docs_stay_text() {
     json["meta"]["bpf_skel"]["doc"] = json!({"brief": "x\n```\nstd::process::abort()\n```\n    indented()"});
     let module = tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap().to_string();
     assert!(
-        module.starts_with("# [doc = \" The BPF object `bootstrap`: x ``` std::process::abort() ```     indented()\"]"),
+        module.starts_with("# [doc = \" The BPF object `bootstrap`: x \\\\`\\\\`` std::process::abort() `\\\\`\\\\`     indented()\"]"),
         "{}",
         &module[..200]
     );
+    json["meta"]["bpf_skel"]["doc"] = json!({"brief": "<script>alert(3)</script> *a* [b](c)"});
+    json["meta"]["bpf_skel"]["obj_name"] = json!("a` <b>");
+    let module = tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap().to_string();
+    let title = r"The BPF object `a' <b>`: \\<script\\>alert(3)\\</script\\> \\*a\\* \\[b\\](c)";
+    assert!(module.starts_with(&format!("# [doc = \" {title}\"]")), "{}", &module[..200]);
 }
 
 /// C names that meet are numbered; the names of custom members are the document's own.

@@ -2,7 +2,10 @@ use eunomia_runtime::args::{Arg, Scalar};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::{doc::Doc, types::clone};
+use super::{
+    doc::{Doc, code, prose},
+    types::clone,
+};
 use crate::{args::Argument, module::Module, types::literal};
 
 /// `Args`: a field for each variable that the command line can set, and the options as the runtime knows them.
@@ -13,9 +16,9 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let layouts = &module.checked.layouts;
     let fields = module.args.iter().map(|argument| {
         let (field, arg) = (&argument.field, &argument.read.arg);
-        let short = arg.short.map(|short| format!("`-{short}`, ")).unwrap_or_default();
-        let doc = Doc(format!("Option {short}`--{}`: {}", arg.long, arg.help));
-        let declaration = Doc(format!("`{}`", layouts.c_declaration(&argument.read.variable.name, argument.ty())));
+        let short = arg.short.map(|short| format!("{}, ", code(&format!("-{short}")))).unwrap_or_default();
+        let doc = Doc(format!("Option {short}{}: {}", code(&format!("--{}", arg.long)), prose(&arg.help)));
+        let declaration = Doc(code(&layouts.c_declaration(&argument.read.variable.name, argument.ty())));
         let ty = if argument.is_bool() { quote!(bool) } else { module.types.rust(argument.ty(), &quote!(types::)) };
         quote! {
             #doc

@@ -3,7 +3,7 @@ use std::cmp::Reverse;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::doc::Doc;
+use super::doc::{Doc, code};
 use crate::{columns::Batch, names::plain};
 
 /// The batch type of an event, for runtimes that know columns.
@@ -11,7 +11,7 @@ pub(super) fn emit(batch: &Batch) -> TokenStream {
     let Batch { ident, event, columns } = batch;
     let doc = Doc(format!("[`{}`] as columns, see [`::eunomia_runtime::columns`].", plain(event)));
     let fields = columns.iter().map(|column| {
-        let (ident, ty, doc) = (&column.ident, &column.ty, Doc(format!("`{}`", column.path.replace('`', "'"))));
+        let (ident, ty, doc) = (&column.ident, &column.ty, Doc(code(&column.path)));
         quote! {
             #doc
             #ident: #ty,

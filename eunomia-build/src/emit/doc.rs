@@ -12,10 +12,77 @@ impl ToTokens for Doc {
     }
 }
 
+/// C, or a name, as code: a backtick in it cannot end that.
+pub(super) fn code(text: &str) -> String {
+    format!("`{}`", text.replace('`', "'"))
+}
+
+/// A text of the document, of which Markdown reads nothing but code in single backticks: rustdoc would take HTML and links into its pages.
+pub(super) fn prose(text: &str) -> String {
+    let mut prose = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('`') {
+        escape(before, &mut prose);
+        rest = match behind.split_once('`') {
+            Some((inside, behind)) if !inside.is_empty() => {
+                prose.push_str(&code(inside));
+                behind
+            }
+            _ => {
+                prose.push_str("\\`");
+                behind
+            }
+        };
+    }
+    escape(rest, &mut prose);
+    prose
+}
+
+fn escape(text: &str, out: &mut String) {
+    let mut before = None;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let marks = match letter {
+            '<' | '>' | '&' | '*' | '[' | ']' | '\\' | '~' => true,
+            // Inside of words it is no Markdown.
+            '_' => ![before, letters.peek().copied()].iter().all(|beside| beside.is_some_and(char::is_alphanumeric)),
+            _ => false,
+        };
+        if marks {
+            out.push('\\');
+        }
+        out.push(letter);
+        before = Some(letter);
+    }
+}
+
 /// A text with the declaration tags (`btf_decl_tag`) of what it describes.
 pub(super) fn tagged(mut text: String, tags: &[String]) -> String {
     for tag in tags {
-        text.push_str(&format!("; tagged `{}`", tag.replace('`', "'")));
+        text.push_str(&format!("; tagged {}", code(tag)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_no_markdown() {
+        for (text, expected) in [
+            ("plain, ro_u8: 1.5 - (x)!", "plain, ro_u8: 1.5 - (x)!"),
+            ("<script>a&b</script>", r"\<script\>a\&b\</script\>"),
+            ("[x](y) *z* ~~w~~", r"\[x\](y) \*z\* \~\~w\~\~"),
+            ("_a_ __b__ c_d e__f", r"\_a\_ \_\_b\_\_ c_d e\_\_f"),
+            (r"\<b>", r"\\\<b\>"),
+            ("of `char *` <", r"of `char *` \<"),
+            ("a ` <b>", r"a \` \<b\>"),
+            ("```<b>```", r"\`\``<b>`\`\`"),
+            ("", ""),
+        ] {
+            assert_eq!(prose(text), expected);
+        }
+        assert_eq!(code("a` <b>"), "`a' <b>`");
+    }
 }

@@ -2,7 +2,11 @@ use eunomia_runtime::object::Payload;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{deliver, doc::Doc, types::clone};
+use super::{
+    deliver,
+    doc::{Doc, code, prose},
+    types::clone,
+};
 use crate::module::{Module, Record};
 
 /// `Export`: one variant for each map that delivers records.
@@ -12,16 +16,16 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     }
     let variants = module.exports.iter().map(|export| {
         let variant = &export.variant;
-        let (map, kind) = (&export.stream.map, &export.stream.kind);
+        let (map, kind) = (code(&export.stream.map), &export.stream.kind);
         let mut doc = Doc(match &export.stream.sampled {
             Some(sampled) => {
                 let taken = if sampled.clear { ", and taken out of it" } else { "" };
-                format!("An entry of the map `{map}` ({kind}), read every {} milliseconds{taken}.", sampled.interval)
+                format!("An entry of the map {map} ({kind}), read every {} milliseconds{taken}.", sampled.interval)
             }
-            None => format!("A record of the map `{map}` ({kind})."),
+            None => format!("A record of the map {map} ({kind})."),
         });
         if let Payload::Bytes { why } = &export.stream.payload {
-            doc.0.push_str(&format!(" Its type is not known: {why}."));
+            doc.0.push_str(&format!(" Its type is not known: {}.", prose(why)));
         }
         let ty = match (&export.ty, &export.key, &export.tagged) {
             (Some(ty), Some((key, _)), _) => quote!(::eunomia_runtime::sample::Entry<'a, #key, #ty>),
@@ -72,12 +76,13 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 /// The enum of a map with records of several types.
 fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &Record<'_>) -> TokenStream {
     let (member, offset, size) = (&tagged.member, tagged.offset, tagged.size);
-    let doc = Doc(format!("A record of the map `{map}`, of the type that its `{member}` tells (offset {offset}, {size} bytes)."));
+    let (map, member) = (code(map), code(member));
+    let doc = Doc(format!("A record of the map {map}, of the type that its {member} tells (offset {offset}, {size} bytes)."));
     let cases = variants.iter().map(|variant| {
         let (name, ty) = (&variant.ident, borrowed(&variant.ty, variant.is_flexible));
         let c_name = variant.tags.first().map(|tag| module.checked.layouts.c_name(tag.ty)).unwrap_or_default();
-        let values: Vec<String> = variant.tags.iter().map(|tag| format!("`{}`", tag.text)).collect();
-        let doc = Doc(format!("`{c_name}`, told by {}.", values.join(", ")));
+        let values: Vec<String> = variant.tags.iter().map(|tag| code(&tag.text)).collect();
+        let doc = Doc(format!("{}, told by {}.", code(&c_name), values.join(", ")));
         quote! {
             #doc
             #name(#ty),
@@ -88,7 +93,7 @@ fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &R
         quote!(Self::#name(record) => ::core::fmt::Display::fmt(record, f),)
     });
     let clone = clone(&quote!(#ident<'_>));
-    let unknown = Doc(format!("The bytes of a record whose `{member}` is none of these, or that ends before it."));
+    let unknown = Doc(format!("The bytes of a record whose {member} is none of these, or that ends before it."));
     quote! {
         #doc
         #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
@@ -124,7 +129,7 @@ pub(super) fn stats(module: &Module<'_>) -> TokenStream {
     }
     let fields = module.exports.iter().map(|export| {
         let field = &export.field;
-        let doc = Doc(format!("Of the map `{}`.", export.stream.map));
+        let doc = Doc(format!("Of the map {}.", code(&export.stream.map)));
         quote! {
             #doc
             pub #field: ::eunomia_runtime::reader::Stats,

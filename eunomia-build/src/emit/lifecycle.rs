@@ -2,7 +2,11 @@ use eunomia_runtime::object::Hook;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 
-use super::{args, doc::Doc, tables};
+use super::{
+    args,
+    doc::{Doc, code},
+    tables,
+};
 use crate::{module::Module, types::literal};
 
 /// `open`, `Open`, `Loaded` and `Attached`.
@@ -163,7 +167,7 @@ fn open_sections(module: &Module<'_>) -> TokenStream {
     let settable = module.sections.iter().filter(|section| !section.section.is_kconfig());
     let methods = settable.map(|section| {
         let (ident, method, name) = (&section.ident, &section.method, &section.section.name);
-        let doc = Doc(format!("The variables of the section `{name}`, to be set before loading."));
+        let doc = Doc(format!("The variables of the section {}, to be set before loading.", code(name)));
         quote! {
             #doc
             ///
@@ -182,9 +186,9 @@ fn loaded_sections(module: &Module<'_>) -> TokenStream {
     let methods = module.sections.iter().map(|section| {
         let (ident, method, name) = (&section.ident, &section.method, &section.section.name);
         let (access, doc) = if section.section.read_only() {
-            (quote!(ReadOnly), Doc(format!("The variables of the section `{name}`, which the kernel has frozen.")))
+            (quote!(ReadOnly), Doc(format!("The variables of the section {}, which the kernel has frozen.", code(name))))
         } else {
-            (quote!(ReadWrite), Doc(format!("The variables of the section `{name}`, shared with the programs.")))
+            (quote!(ReadWrite), Doc(format!("The variables of the section {}, shared with the programs.", code(name))))
         };
         quote! {
             #doc

@@ -2,7 +2,10 @@ use eunomia_runtime::object::MapDef;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{doc::Doc, named};
+use super::{
+    doc::{Doc, code},
+    named,
+};
 use crate::module::Module;
 
 /// `Maps`: a handle for each map, by its kind.
@@ -13,7 +16,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let fields = module.maps.iter().map(|map| {
         let (field, def) = (&map.field, map.def);
         let inner = def.inner.as_ref().map(|inner| format!(", each {}", kind(inner))).unwrap_or_default();
-        let doc = Doc(format!("`{}`, {}{inner}", def.name, kind(def)));
+        let doc = Doc(format!("{}, {}{inner}", code(&def.name), kind(def)));
         let ty = &map.ty;
         quote! {
             #doc

@@ -22,14 +22,14 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use crate::{Embed, module::Module};
-use doc::Doc;
+use doc::{Doc, code, prose};
 pub(crate) use types::definitions;
 
 /// The whole module `name`.
 pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenStream {
     let skeleton = &module.checked.skeleton;
     let doc = skeleton.doc.as_ref().and_then(|doc| doc.brief.as_deref().or(doc.description.as_deref()));
-    let title = Doc(format!("The BPF object `{}`{}", skeleton.name, doc.map(|doc| format!(": {doc}")).unwrap_or_default()));
+    let title = Doc(format!("The BPF object {}{}", code(&skeleton.name), doc.map(|doc| format!(": {}", prose(doc))).unwrap_or_default()));
     let object = object::emit(module, embed);
     let types = types::emit(module);
     let (exports, recording) = (exports::emit(module), recording::emit(module));

@@ -1,7 +1,10 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{doc::Doc, named};
+use super::{
+    doc::{Doc, code},
+    named,
+};
 use crate::module::{Module, Program};
 
 /// `OpenProgs` and `Progs`: a handle for each program, before and after loading.
@@ -10,7 +13,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         return TokenStream::new();
     }
     let each = |emit: fn(&Program<'_>, Doc) -> TokenStream| -> TokenStream {
-        module.programs.iter().map(|program| emit(program, Doc(format!("`{}`, section `{}`", program.name, program.section)))).collect()
+        module
+            .programs
+            .iter()
+            .map(|program| emit(program, Doc(format!("{}, section {}", code(program.name), code(program.section)))))
+            .collect()
     };
     let methods = each(|program, doc| {
         let (field, name) = (&program.field, program.name);

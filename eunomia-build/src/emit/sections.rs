@@ -2,7 +2,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{
-    doc::{Doc, tagged},
+    doc::{Doc, code, tagged},
     types::bytes,
 };
 use crate::{
@@ -15,7 +15,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let layouts = &module.checked.layouts;
     let structs = module.sections.iter().map(|section| {
         let ident = &section.ident;
-        let doc = Doc(format!("The variables of the section `{}`, {} bytes.", section.section.name, section.section.size));
+        let doc = Doc(format!("The variables of the section {}, {} bytes.", code(&section.section.name), section.section.size));
         let fields = section.variables.iter().map(|(ident, variable)| {
             let known = layouts.has_values(variable.ty).then_some(variable.ty);
             let (ty, align) = match (known, variable.size) {
@@ -29,7 +29,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 None => variable.name.clone(),
             };
             let untyped = if known.is_none() { "; the compiler left its type out" } else { "" };
-            let text = format!("`{declaration}`, offset {}, {}{untyped}", variable.offset, bytes(variable.size));
+            let text = format!("{}, offset {}, {}{untyped}", code(&declaration), variable.offset, bytes(variable.size));
             let doc = Doc(tagged(text, layouts.tags(variable.id, None)));
             quote! {
                 #doc

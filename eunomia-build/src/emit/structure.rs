@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use super::{
-    doc::{Doc, tagged},
+    doc::{Doc, code, tagged},
     types::{bytes, clone, serde},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[String], structure: &Structure<'_>) -> TokenStream {
-    let doc = Doc(tagged(format!("`{c_name}`, {}", bytes(structure.size)), tags));
+    let doc = Doc(tagged(format!("{}, {}", code(c_name), bytes(structure.size)), tags));
     let slots: TokenStream = structure.slots.iter().map(|slot| field(types, structure, slot)).collect();
     let accessors: TokenStream = structure.members.iter().map(|member| accessor(types, member)).collect();
     let accessors = (!accessors.is_empty()).then(|| quote!(impl #ident { #accessors }));
@@ -141,11 +141,11 @@ fn describe(types: &Types<'_>, member: &Member<'_>) -> Doc {
     let tags = types.layouts.tags(declared, Some(index));
     let (offset, size) = (field.offset(), bytes(field.size));
     let text = match (field.ty, field.bits) {
-        (None, _) => format!("`{}`, offset {offset}, {size}; the compiler left its type out", field.name),
-        (Some(ty), None) => format!("`{}`, offset {offset}, {size}", types.layouts.c_declaration(field.name, ty)),
+        (None, _) => format!("{}, offset {offset}, {size}; the compiler left its type out", code(field.name)),
+        (Some(ty), None) => format!("{}, offset {offset}, {size}", code(&types.layouts.c_declaration(field.name, ty))),
         (Some(ty), Some(bits)) => {
             let declaration = types.layouts.c_declaration(field.name, ty);
-            format!("`{declaration} : {bits}`, from bit {} of byte {offset} on", field.bit_offset % 8)
+            format!("{}, from bit {} of byte {offset} on", code(&format!("{declaration} : {bits}")), field.bit_offset % 8)
         }
     };
     Doc(tagged(text, tags))

@@ -1,7 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::doc::Doc;
+use super::doc::{Doc, code};
 use crate::module::Module;
 
 /// `OpenTables`: a handle for each table of functions (struct_ops) before loading.
@@ -10,7 +10,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let methods: TokenStream = tables
         .map(|(map, ty)| {
             let (field, name) = (&map.field, &map.def.name);
-            let doc = Doc(format!("`{}`", module.checked.layouts.c_declaration(name, ty)));
+            let doc = Doc(code(&module.checked.layouts.c_declaration(name, ty)));
             let ty = module.types.rust(ty, &quote!(types::));
             quote! {
                 #doc

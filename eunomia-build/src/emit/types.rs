@@ -4,7 +4,11 @@ use eunomia_runtime::object::Kind;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote};
 
-use super::{columns, doc::Doc, structure};
+use super::{
+    columns,
+    doc::{Doc, code},
+    structure,
+};
 use crate::{
     module::Module,
     names::{Scope, verbatim},
@@ -40,7 +44,7 @@ pub(crate) fn definitions(types: &Types<'_>) -> TokenStream {
 }
 
 fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values: &[(String, i128)]) -> TokenStream {
-    let doc = Doc(format!("`{c_name}`, {}. Any number can come; see [`Self::known`].", bytes(size.into())));
+    let doc = Doc(format!("{}, {}. Any number can come; see [`Self::known`].", code(c_name), bytes(size.into())));
     let mut constants = TokenStream::new();
     let mut arms = TokenStream::new();
     let mut seen = BTreeSet::new();
@@ -48,7 +52,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
     for (name, value) in values {
         let number = Literal::i128_unsuffixed(*value);
         let ident = scope.claim(verbatim(name));
-        let doc = Doc(format!("`{name}` = {value}"));
+        let doc = Doc(format!("{} = {value}", code(name)));
         constants.extend(quote! {
             #doc
             pub const #ident: Self = Self(#number);

@@ -35,6 +35,10 @@ const MAX_TEXT: u32 = 4096;
 /// The most constants of an enum: each option shows them, and a damaged object can have any number.
 const MAX_CONSTANTS: usize = 1024;
 
+/// The longest name of an option, and of a variable that has one, which stands in the help, too: as long as a symbol of the kernel. A
+/// document can give any other, and help is laid out in columns, none of which may be 65,535 wide.
+const MAX_NAME: usize = 128;
+
 /// The options that every program has, or that an app may expect to be free for it, as in other loaders of the format.
 const RESERVED: [&str; 5] = ["--help", "-h", "--version", "-V", "--verbose"];
 
@@ -133,6 +137,8 @@ impl Reader<'_> {
                 let what = format!("an option cannot set the variable `{name}` of the type `{}`", layouts.c_name(variable.ty));
                 let todo = if section.is_kconfig() {
                     "remove the key: its value is from the kernel's configuration"
+                } else if name.len() > MAX_NAME {
+                    "remove the key: options are for variables with names of up to 128 bytes"
                 } else {
                     "remove the key: options are for numbers, truth values, enums and texts of up to 4095 bytes"
                 };
@@ -189,11 +195,15 @@ impl Reader<'_> {
         Some((default, arg))
     }
 
-    /// What an option of the variable would say, or `None` where it cannot have one: Rust has no numbers of odd sizes.
+    /// What an option of the variable would say, or `None` where it cannot have one: Rust has no numbers of odd sizes, and nobody types
+    /// names of any length.
     fn expressible(&self, variable: &Variable) -> Option<Scalar> {
         // Without a document nobody has asked for an option, nor could name another.
         let bare = self.checked.skeleton.format == model::Format::Object;
         if bare && RESERVED.iter().any(|option| option.strip_prefix("--") == Some(&variable.name)) {
+            return None;
+        }
+        if variable.name.len() > MAX_NAME {
             return None;
         }
         let layouts = &self.checked.layouts;
@@ -220,6 +230,10 @@ impl Reader<'_> {
         if plain.is_empty() || plain.starts_with('-') || !plain.chars().all(is_option) {
             let what = format!("{plain:?} cannot be the name of an option");
             self.faults.push(Fault::new(place, what, "name another in `cmdarg.long`, without the dashes before it"));
+        } else if plain.len() > MAX_NAME {
+            // What is this long is not said again.
+            let what = format!("{} bytes are too many for the name of an option", plain.len());
+            self.faults.push(Fault::new(place, what, format!("name another in `cmdarg.long`, of up to {MAX_NAME} bytes")));
         } else {
             self.faults.extend(self.options.claim(format!("--{long}"), variable, place, "long"));
         }

@@ -1,13 +1,14 @@
 use super::{Checked, Payload, Stream};
+use crate::plain::line;
 
 impl Checked {
-    /// What is in the object, on one line.
+    /// What is in the object, on one line, whatever its names hold.
     pub fn summary(&self) -> String {
         let maps = self.maps.iter().map(|map| map.name.clone());
         let programs = self.programs.iter().map(|(name, _)| name.clone());
         let exports = self.streams.iter().map(|stream| format!("{} ({})", stream.map, self.payload(stream)));
         let name = &self.skeleton.name;
-        format!("object {name}; maps: {}; programs: {}; exports: {}", list(maps), list(programs), list(exports))
+        line(&format!("object {name}; maps: {}; programs: {}; exports: {}", list(maps), list(programs), list(exports)))
     }
 
     /// What the records of a map are.

@@ -65,7 +65,30 @@ macro_rules! as_displayed {
     )*};
 }
 
-as_displayed!(bool u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 Bool KernelPtr);
+as_displayed!(bool u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 Bool KernelPtr);
+
+/// A floating point number as text that reads back to it, with an exponent where `Display` would write little but zeros.
+pub(crate) struct Real<T>(pub(crate) T);
+
+macro_rules! reals {
+    ($($type:ty)*) => {$(
+        impl fmt::Display for Real<$type> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                // Where `Debug` does, too.
+                let short = self.0 == 0.0 || (1e-5..1e16).contains(&self.0.abs());
+                if short { fmt::Display::fmt(&self.0, f) } else { fmt::LowerExp::fmt(&self.0, f) }
+            }
+        }
+
+        impl Line for $type {
+            fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", Real(*self))
+            }
+        }
+    )*};
+}
+
+reals!(f32 f64);
 
 impl<const N: usize> Line for CharArray<N> {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,6 +189,17 @@ mod tests {
         assert_eq!(written(b"x\nTIME"), r#""x\nTIME""#);
         assert_eq!(written(b""), r#""""#);
         assert_eq!(written(b"\xff"), "\u{fffd}");
+    }
+
+    #[test]
+    fn floats_are_short_and_read_back() {
+        for number in [0.0, -0.0, 1.5, 1e6, 1e-5, 9.9e-6, 1e15, 1e16, f64::MAX, 5e-324, f64::INFINITY, f64::NEG_INFINITY] {
+            let text = Real(number).to_string();
+            assert!(text.len() <= 23, "{text}");
+            assert_eq!(text.parse::<f64>().unwrap().to_bits(), number.to_bits());
+        }
+        let written = [0.0, 7e-45, 100_000.0, -f32::MAX, f32::NAN].map(|number| Real(number).to_string());
+        assert_eq!(written, ["0", "7e-45", "100000", "-3.4028235e38", "NaN"]);
     }
 
     #[test]

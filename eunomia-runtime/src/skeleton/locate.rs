@@ -5,9 +5,15 @@
 
 use crate::fault::{Fault, Step};
 
+/// A text without the byte order mark that editors of some systems put before it. Columns are counted behind it, as these editors do.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// Gives a fault that has none the position of its place, or of the nearest place above it that is in the text.
 pub(crate) fn fill_line(text: &str, fault: &mut Fault) {
     if fault.line.is_none() {
+        let text = without_mark(text);
         let offset = offset(text.as_bytes(), &fault.place.0);
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -22,7 +22,7 @@ impl Skeleton {
     /// # Errors
     /// Every fault of the document at once, each with its JSON path, line and column.
     pub fn parse(text: &str, file: &str) -> Result<Self, Faults> {
-        read::document(text, file)
+        read::document(locate::without_mark(text), file)
     }
 
     /// Reads a document, or makes one from a bare BPF object: the first bytes decide. `file` stands for it in messages, and names an object.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     object::Layouts,
-    sample::line::{is_plain, write_bytes, write_text},
+    sample::line::{Real, is_plain, write_bytes, write_text},
 };
 
 impl Value<'_> {
@@ -57,11 +57,11 @@ impl Form for Line {
     }
 
     fn float(number: f32, out: &mut Vec<u8>) {
-        _ = write!(out, "{number}");
+        _ = write!(out, "{}", Real(number));
     }
 
     fn double(number: f64, out: &mut Vec<u8>) {
-        _ = write!(out, "{number}");
+        _ = write!(out, "{}", Real(number));
     }
 
     fn text(text: &[u8], out: &mut Vec<u8>) {

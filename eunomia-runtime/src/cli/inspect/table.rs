@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use comfy_table::{Table, presets::NOTHING};
 
 use super::{Description, Export, Field, Part};
-use crate::plain::plain;
+use crate::plain::{line, plain};
 
 /// The longest text of a column: values can be whole arrays.
 const LONGEST: usize = 60;
@@ -13,11 +13,14 @@ impl Description {
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
         // Writing to memory cannot fail.
-        _ = write!(text, "{}: {} `{}`", self.file, self.format, self.name);
-        for (what, known) in [(" ", &self.version), (", compiler ", &self.compiler), ("\n", &self.about)] {
+        _ = write!(text, "{}: {} `{}`", line(&self.file), self.format, line(&self.name));
+        for (what, known) in [(" ", &self.version), (", compiler ", &self.compiler)] {
             if let Some(known) = known {
-                _ = write!(text, "{what}{known}");
+                _ = write!(text, "{what}{}", line(known));
             }
+        }
+        if let Some(about) = &self.about {
+            _ = write!(text, "\n{about}");
         }
         text += &match self.object {
             Some(bytes) => format!("\nobject of {bytes} bytes\n"),
@@ -76,7 +79,7 @@ fn title(export: &Export) -> String {
     if export.kind.as_deref() == Some("ringbuf") {
         title += if export.counted == Some(true) { ", drops are counted" } else { ", drops are not counted" };
     }
-    title
+    line(&title)
 }
 
 fn section<const N: usize>(text: &mut String, title: &str, head: [&str; N], rows: impl ExactSizeIterator<Item = [String; N]>) {
