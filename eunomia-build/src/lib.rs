@@ -14,6 +14,8 @@ mod names;
 #[cfg(feature = "format")]
 mod output;
 #[cfg(feature = "compile")]
+mod said;
+#[cfg(feature = "compile")]
 mod source;
 mod structure;
 mod tokens;

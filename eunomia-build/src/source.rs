@@ -1,16 +1,16 @@
-//! Compiles BPF C: clang, run by ourselves for what it says, and libbpf's linker.
+//! Compiles BPF C.
 
 use std::{
     env,
     ffi::OsString,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use libbpf_rs::{Linker, libbpf_sys};
+use libbpf_cargo::SkeletonBuilder;
+use libbpf_rs::libbpf_sys;
 
-use crate::{Error, files};
+use crate::{Error, files, said::listen};
 
 /// A C file and how to compile it.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,9 @@ pub(crate) struct Compiled {
     pub(crate) depends_on: Vec<PathBuf>,
 }
 
+/// Arguments with which clang writes something else than an object.
+const OTHER: [&str; 6] = ["-E", "-M", "-MM", "-S", "-emit-llvm", "-fsyntax-only"];
+
 impl Source {
     /// What clang says goes to `said`, unless it refuses the source: then that is the error.
     pub(crate) fn compile(&self, said: &mut dyn FnMut(&str)) -> Result<Compiled, Error> {
@@ -35,45 +38,48 @@ impl Source {
             let what = format!("cannot compile {}: the name of BPF C ends in `.bpf.c`; rename the file", self.path.display());
             return Err(Error::Config(what));
         }
+        // libbpf-rs panics where its linker refuses a file.
+        let other = |arg: &&OsString| OTHER.iter().any(|other| arg == other) || arg.to_string_lossy().starts_with("-flto");
+        if let Some(arg) = self.args.iter().find(other) {
+            let what = format!("cannot compile {}: with `{}` clang writes no object; leave it out", self.path.display(), arg.display());
+            return Err(Error::Config(what));
+        }
         let dir = TempDir::new()?;
-        let [compiled, object, deps] = ["compiled.o", "object.o", "object.d"].map(|name| dir.0.join(name));
+        let (object, deps) = (dir.0.join("object.o"), dir.0.join("object.d"));
         let headers = dir.0.join("libbpf");
         unpack_headers(&headers)?;
-        self.run_clang(&compiled, &self.all_args(&headers, &deps), said)?;
-        // libbpf-rs panics where the linker refuses a file, as it does where clang was asked for assembly or LLVM's own code.
-        if !is_bpf(&fs::read(&compiled).unwrap_or_default()) {
-            return Err(self.failed("clang wrote no BPF object; leave out the argument that asks for something else".to_owned()));
+        let mut builder = SkeletonBuilder::new();
+        builder.source(&self.path).obj(&object).clang_args(self.all_args(&headers, &deps));
+        if let Some(clang) = &self.clang {
+            builder.clang(clang);
         }
-        // Linking drops DWARF, in which paths of this machine stand.
-        let linked = Linker::new(&object).and_then(|mut linker| linker.add_file(&compiled).and_then(|()| linker.link()));
-        linked.map_err(|error| self.failed(format!("libbpf cannot link its object: {error}")))?;
+        let (built, text) = listen(|| builder.build());
+        built.map_err(|error| {
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            let (path, clang) = (self.path.clone(), || self.clang.clone().unwrap_or_else(|| "clang".into()));
+            // What clang wrote stands behind the command, and behind that nothing.
+            match (causes.as_slice(), error.root_cause().downcast_ref::<io::Error>()) {
+                ([.., command, clang], _) if command.starts_with("command `") && !clang.trim().is_empty() => {
+                    Error::Compile { path, message: clang.clone() }
+                }
+                ([.., run, _], Some(why)) if run.starts_with("failed to execute `") => {
+                    Error::Clang { path, program: clang(), source: io::Error::new(why.kind(), why.to_string()) }
+                }
+                ([.., command, _], _) if command.starts_with("command `") => {
+                    let ended = command.rsplit_once(" failed ").map_or("", |(_, status)| status);
+                    Error::Toolchain { path, message: format!("`{}` ended without a word {ended}", clang().display()) }
+                }
+                _ => Error::Toolchain { path, message: causes.join(": ") },
+            }
+        })?;
+        if !text.is_empty() {
+            said(&text);
+        }
         let mut depends_on = vec![self.path.clone()];
         let included = dependencies(&String::from_utf8_lossy(&files::read(&deps)?));
         // libbpf's own headers go with us.
         depends_on.extend(included.into_iter().filter(|file| !file.starts_with(&headers)));
         Ok(Compiled { object: files::read(&object)?, depends_on })
-    }
-
-    fn run_clang(&self, object: &Path, args: &[OsString], said: &mut dyn FnMut(&str)) -> Result<(), Error> {
-        let program = self.clang.as_deref().unwrap_or(Path::new("clang"));
-        let mut clang = Command::new(program);
-        clang.args(args).args(["-g", "-O2", "-target", "bpf", "-c"]).arg(&self.path).arg("-o").arg(object);
-        let output = clang.output().map_err(|source| Error::Clang { path: self.path.clone(), program: program.to_owned(), source })?;
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() {
-            if !text.is_empty() {
-                said(&text);
-            }
-            return Ok(());
-        }
-        match text.trim().is_empty() {
-            true => Err(self.failed(format!("`{}` ended without a word, {}", program.display(), output.status))),
-            false => Err(Error::Compile { path: self.path.clone(), message: text }),
-        }
-    }
-
-    fn failed(&self, message: String) -> Error {
-        Error::Toolchain { path: self.path.clone(), message }
     }
 
     fn all_args(&self, headers: &Path, deps: &Path) -> Vec<OsString> {
@@ -91,38 +97,11 @@ impl Source {
         args.extend(env::current_dir().ok().map(|here| map(&here, "=.")));
         args.extend(["-I".into(), headers.into(), map(headers, "=libbpf")]);
         args.extend(["-MD".into(), "-MF".into(), deps.into()]);
-        // BPF has no stack protector, which some distributions turn on for all that clang compiles.
-        args.push("-fno-stack-protector".into());
-        // What `<bpf/bpf_tracing.h>` asks for.
-        if !args.iter().any(|arg| arg.to_string_lossy().contains("__TARGET_ARCH_")) {
-            args.push(format!("-D__TARGET_ARCH_{}", kernel_arch(&arch)).into());
-        }
         args
     }
 }
 
-/// Whether these are the bytes of an ELF file for BPF.
-fn is_bpf(bytes: &[u8]) -> bool {
-    const EM_BPF: [u8; 2] = 247u16.to_le_bytes();
-    bytes.starts_with(b"\x7fELF") && bytes.get(18..20) == Some(&EM_BPF)
-}
-
-/// An architecture as the kernel's headers call it.
-fn kernel_arch(arch: &str) -> &str {
-    match arch {
-        "x86" | "x86_64" => "x86",
-        "aarch64" => "arm64",
-        "powerpc64" => "powerpc",
-        "s390x" => "s390",
-        "riscv64" => "riscv",
-        "loongarch64" => "loongarch",
-        "sparc64" => "sparc",
-        "mips64" => "mips",
-        other => other,
-    }
-}
-
-/// Writes the headers of libbpf to `folder/bpf`.
+/// Writes the headers of libbpf to `folder/bpf`. libbpf-cargo does so too, in a folder whose name nobody knows before.
 fn unpack_headers(folder: &Path) -> Result<(), Error> {
     let folder = folder.join("bpf");
     let write = |path: PathBuf, result: std::io::Result<()>| result.map_err(|source| Error::File { tried: "write", path, source });

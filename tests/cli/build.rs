@@ -93,11 +93,11 @@ fn what_stands_in_the_way() {
     );
     assert_eq!(
         refused(&["build", "bpf/names.bpf.c", "--clang", "false", "-o", &package]),
-        "cannot compile bpf/names.bpf.c: `false` ended without a word, exit status: 1\n"
+        "cannot compile bpf/names.bpf.c: `false` ended without a word (exit status: 1)\n"
     );
     assert_eq!(
         refused(&["build", "bpf/names.bpf.c", "--clang", &clang, "--clang-arg=-S", "-o", &package]),
-        "cannot compile bpf/names.bpf.c: clang wrote no BPF object; leave out the argument that asks for something else\n"
+        "cannot compile bpf/names.bpf.c: with `-S` clang writes no object; leave it out\n"
     );
     let missing = refused(&["build", "bpf/none.bpf.c", "--clang", &clang, "-o", &package]);
     assert_eq!(missing, format!("{clang}: error: no such file or directory: 'bpf/none.bpf.c'\n{clang}: error: no input files\n"));

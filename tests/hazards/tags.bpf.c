@@ -24,3 +24,9 @@ int function(int argument decl_tag("an argument")) decl_tag("a function");
 
 __attribute__((noinline)) int function(int argument) { return argument + tagged.plain; }
 SEC("raw_tp/x") int prog(void *ctx) { return function(1); }
+
+// The compiler refuses text in comments that turns its direction.
+struct turned {
+    int a __attribute__((btf_decl_tag("\u202e\u2066")));
+};
+struct turned turned SEC(".data.\u202e");

@@ -7,9 +7,14 @@ pub(super) struct Doc(pub(super) String);
 
 impl ToTokens for Doc {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let line = format!(" {}", self.0.replace(char::is_control, " ").trim_start());
+        let line = format!(" {}", self.0.replace(|c: char| c.is_control() || turns(c), " ").trim_start());
         tokens.extend(quote!(#[doc = #line]));
     }
+}
+
+/// Whether a character turns the direction of text, which the compiler refuses in comments.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// C, or a name, as code: a backtick in it cannot end that.
