@@ -772,7 +772,7 @@ pub mod shapes {
                 >(self, false);
                 bits != 0
             }
-            /// Changes [`Self::urgent`]. Only the lowest 1 bits of the value are kept.
+            /// Changes [`Self::urgent`]. Only the lowest bit of the value is kept.
             #[inline]
             pub fn set_urgent(&mut self, value: bool) {
                 ::eunomia_runtime::__private::set_bits::<
