@@ -59,15 +59,15 @@ impl Source {
             let (path, clang) = (self.path.clone(), || self.clang.clone().unwrap_or_else(|| "clang".into()));
             // What clang wrote stands behind the command, and behind that nothing.
             match (causes.as_slice(), error.root_cause().downcast_ref::<io::Error>()) {
-                ([.., command, clang], _) if command.starts_with("command `") && !clang.trim().is_empty() => {
-                    Error::Compile { path, message: clang.clone() }
+                ([.., command, said], _) if command.starts_with("command `") => {
+                    let ended = command.rsplit_once(" failed ").map_or("", |(_, status)| status);
+                    match said.trim() {
+                        "" => Error::Toolchain { path, message: format!("`{}` ended without a word {ended}", clang().display()) },
+                        _ => Error::Compile { path, message: said.clone() },
+                    }
                 }
                 ([.., run, _], Some(why)) if run.starts_with("failed to execute `") => {
                     Error::Clang { path, program: clang(), source: io::Error::new(why.kind(), why.to_string()) }
-                }
-                ([.., command, _], _) if command.starts_with("command `") => {
-                    let ended = command.rsplit_once(" failed ").map_or("", |(_, status)| status);
-                    Error::Toolchain { path, message: format!("`{}` ended without a word {ended}", clang().display()) }
                 }
                 _ => Error::Toolchain { path, message: causes.join(": ") },
             }

@@ -122,10 +122,11 @@ fn the_object_inside_the_metadata() {
     let object = Skeleton::parse(&fixture("names"), "names").unwrap().object.unwrap();
     let mut document = package["meta"].clone();
     document["bpf_skel"]["data"] = STANDARD.encode(&object).into();
-    document["config"] = json!({"poll_timeout_ms": 250, "theme": "dark"});
+    document["config"] = json!({"poll_timeout_ms": 250, "perf_buffer_pages": 2, "theme": "dark"});
     let skeleton = parse(&document);
     assert_eq!((skeleton.format, skeleton.object.as_ref()), (Format::Inline, Some(&object)));
     assert_eq!((skeleton.settings.poll_timeout_ms, &skeleton.other["config"]), (Some(250), &json!({"theme": "dark"})));
+    assert_eq!(skeleton.settings.perf_buffer_pages, Some(2));
     assert_eq!(skeleton.clone().check("x").unwrap().streams.len(), 1);
     let again = survives(&skeleton);
     assert_eq!((again.format, again.object), (Format::Package, Some(object)));
