@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "maps",
         "names",
         "newer",
+        "packets",
         "profile",
         "programs",
         "refused",

@@ -38,6 +38,7 @@ mod shown;
 mod soak;
 mod streams;
 mod tagged;
+mod test_run;
 mod tokio;
 mod variables;
 
@@ -209,6 +210,12 @@ const TESTS: &[Test] = &[
     ("programs::cookies_reach_programs", programs::cookies_reach_programs),
     ("programs::a_walk_over_tasks", programs::a_walk_over_tasks),
     ("programs::each_program_has_its_own_result", programs::each_program_has_its_own_result),
+    ("test_run::a_packet_comes_back_as_the_program_left_it", test_run::a_packet_comes_back_as_the_program_left_it),
+    ("test_run::a_buffer_that_is_too_small_is_refused_with_the_size", test_run::a_buffer_that_is_too_small_is_refused_with_the_size),
+    ("test_run::an_empty_buffer_is_not_written_to", test_run::an_empty_buffer_is_not_written_to),
+    ("test_run::a_context_goes_in_and_comes_back", test_run::a_context_goes_in_and_comes_back),
+    ("test_run::a_syscall_program_answers_in_its_context", test_run::a_syscall_program_answers_in_its_context),
+    ("test_run::a_cpu_can_be_chosen", test_run::a_cpu_can_be_chosen),
     ("doctor::an_object_that_runs", doctor::an_object_that_runs),
     ("doctor::a_file_of_btf", doctor::a_file_of_btf),
     ("doctor::what_no_kernel_has", doctor::what_no_kernel_has),

@@ -30,6 +30,7 @@ const NEEDS: &[(&str, Need)] = &[
     ("commands::", Linux(6, 1, USER_RING)),
     ("maps::bloom_filters", Linux(6, 1, USER_RING)),
     ("maps::storage_of_tasks", Linux(6, 1, USER_RING)),
+    ("test_run::", Linux(5, 14, "programs that are system calls, of the fixture `packets`,")),
     ("programs::tcx_on_an_interface", Linux(6, 6, "tcx")),
     ("perf::a_cpu_goes_and_comes_back", Matrix("takes a CPU away")),
     ("perf::a_cpu_goes_and_comes_back", SpareCpu),

@@ -28,6 +28,7 @@ fn packages_are_current() {
         ("tests", "maps"),
         ("tests", "names"),
         ("tests", "newer"),
+        ("tests", "packets"),
         ("tests", "profile"),
         ("tests", "programs"),
         ("tests", "refused"),

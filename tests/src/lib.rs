@@ -17,6 +17,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/maps.rs"));
     include!(concat!(env!("OUT_DIR"), "/names.rs"));
     include!(concat!(env!("OUT_DIR"), "/newer.rs"));
+    include!(concat!(env!("OUT_DIR"), "/packets.rs"));
     include!(concat!(env!("OUT_DIR"), "/picked.rs"));
     include!(concat!(env!("OUT_DIR"), "/plain.rs"));
     include!(concat!(env!("OUT_DIR"), "/profile.rs"));

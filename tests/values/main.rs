@@ -73,6 +73,7 @@ fn every_fixture_survives_reading_and_writing() {
         "maps",
         "names",
         "newer",
+        "packets",
         "profile",
         "programs",
         "refused",

@@ -25,6 +25,7 @@ mod program;
 pub(crate) mod requirement;
 pub(crate) mod running;
 mod section;
+mod test_run;
 pub(crate) mod token;
 mod typed;
 mod wanted;
@@ -55,8 +56,9 @@ pub use map::{
 pub use open::{Dropped, Open, OpenProgram, Sample, Spec};
 pub use open_table::OpenTable;
 pub use preflight::{Check, Preflight, preflight};
-pub use program::{Program, TestRun};
+pub use program::Program;
 pub use section::{Access, ReadOnly, ReadWrite, Section, SizedSection, Variable};
+pub use test_run::{TestInput, TestRun};
 pub use typed::{Handles, Typed};
 
 /// What the kernel says of a descriptor: there is a line that begins with `map_type:` for a map, with `link_type:` for a link. The system

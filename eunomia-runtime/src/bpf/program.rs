@@ -5,10 +5,9 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     path::Path,
     sync::Arc,
-    time::Duration,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, Object, ProgramInput, ProgramMut, ProgramType, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf as _, Object, ProgramMut, ProgramType, libbpf_sys};
 
 use super::{
     kind::{Any, Kind},
@@ -26,15 +25,6 @@ pub struct Program<'a, K = Any> {
     program: ProgramMut<'a>,
     object: &'a Arc<Object>,
     kind: PhantomData<fn() -> K>,
-}
-
-/// The result of a test run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TestRun {
-    /// What the program returned.
-    pub return_value: u32,
-    /// Mean time of one run, where the kernel measures it.
-    pub duration: Duration,
 }
 
 impl<'a, K> Program<'a, K> {
@@ -111,19 +101,6 @@ impl<'a, K> Program<'a, K> {
             self.linked(tried, ProgramMut::attach)
         };
         link.map_err(says_too_little)
-    }
-
-    /// Runs the program once with `BPF_PROG_TEST_RUN`: `context` is what its first argument points to, `data` a packet for programs
-    /// that take one.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`]; EINVAL or ENOTSUPP (524) where programs of its type cannot be run this way.
-    pub fn test_run(&self, context: Option<&mut [u8]>, data: Option<&[u8]>) -> Result<TestRun> {
-        self.fd()?;
-        let input = ProgramInput { context_in: context, data_in: data, ..Default::default() };
-        let (output, said) = listen(|| self.program.test_run(input));
-        let output = output.map_err(|error| refused(format!("run the {}", self.describe()), &error, &said))?;
-        Ok(TestRun { return_value: output.return_value, duration: output.duration })
     }
 
     /// What it was loaded to be attached as.
