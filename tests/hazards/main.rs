@@ -67,7 +67,14 @@ fn compile(folder: &Path, name: &str, package: &Crate) -> Vec<u8> {
 
 fn generate(name: &str, object: &[u8]) -> Result<String, String> {
     let file = format!("{name}.bpf.o");
-    let skeleton = Skeleton::from_object(eunomia_build::object_name(&file), object.to_owned(), &file);
+    let skeleton = Skeleton::from_object(eunomia_build::object_name(&file), object.to_owned(), &file).map(|mut skeleton| {
+        // No object says the types of several maps.
+        let types: Vec<_> = skeleton.maps.iter().filter_map(|map| Some(map.name.strip_prefix("ring_")?.to_owned())).collect();
+        for ty in types {
+            skeleton = skeleton.with_event(format!("ring_{ty}"), format!("struct {ty}"));
+        }
+        skeleton
+    });
     let module = skeleton.and_then(|skeleton| tokens(skeleton, &file, &eunomia_build::object_name(&file), &Embed::File(file.clone())));
     let module = module.map_err(|faults| faults.to_string())?;
     Ok(format(module).unwrap())
