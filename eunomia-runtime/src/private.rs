@@ -11,7 +11,7 @@ pub use crate::sample::{
     access::{bits, get, set, set_bits, tag, view, view_mut},
     line::{Fielded, constant, debug, line, numbered},
     outcome::unknown_map,
-    plain::{placed, size, unpadded},
+    plain::{placed, size, unaligned, unpadded},
     with_entry, with_event, with_tail,
 };
 
