@@ -5,6 +5,7 @@ pub use clap;
 #[cfg(feature = "serde")]
 pub use serde_core as serde;
 
+pub use crate::plain::{is_shown, line as one_line};
 pub use crate::recording::replay::replay;
 pub use crate::sample::{
     Fields, Padding,

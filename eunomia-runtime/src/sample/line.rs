@@ -4,6 +4,7 @@
 use std::fmt::{self, Write as _};
 
 use super::{Bool, CharArray, KernelPtr};
+use crate::plain::{self, is_shown};
 
 /// A value as it stands behind `name=` in the one-line form.
 pub trait Line: fmt::Debug {
@@ -23,7 +24,7 @@ pub(crate) fn is_plain(byte: &u8) -> bool {
 /// Writes text as it is where that is unambiguous, else quoted and escaped, so that no event can forge a field or a line.
 pub(crate) fn write_text(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
     let text = String::from_utf8_lossy(bytes);
-    let plain = |c: char| !(c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '{' | '}' | '[' | ']' | ','));
+    let plain = |c: char| is_shown(c) && !matches!(c, ' ' | '"' | '=' | '{' | '}' | '[' | ']' | ',');
     if !text.is_empty() && text.chars().all(plain) { f.write_str(&text) } else { write!(f, "{text:?}") }
 }
 
@@ -35,7 +36,7 @@ pub(crate) fn write_bytes(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result 
 /// Writes the constant of an enum by its name, or a number that has none.
 pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
-        Some(name) => f.pad(name),
+        Some(name) => f.pad(&plain::line(name)),
         None => number.fmt(f),
     }
 }
@@ -43,7 +44,7 @@ pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Form
 /// Writes a constant as [`Line`] has it, `NAME(number)`.
 pub fn numbered(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
-        Some(name) => write!(f, "{name}({number})"),
+        Some(name) => write!(f, "{}({number})", plain::line(name)),
         None => number.fmt(f),
     }
 }
@@ -187,6 +188,8 @@ mod tests {
         assert_eq!(written(b"kworker/0:1"), "kworker/0:1");
         assert_eq!(written(b"a pid=0"), r#""a pid=0""#);
         assert_eq!(written(b"x\nTIME"), r#""x\nTIME""#);
+        assert_eq!(written("x\u{202e}y\u{85}".as_bytes()), r#""x\u{202e}y\u{85}""#);
+        assert_eq!(written("größe".as_bytes()), "größe");
         assert_eq!(written(b""), r#""""#);
         assert_eq!(written(b"\xff"), "\u{fffd}");
     }
