@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct Structure<'a> {
     pub(crate) size: u64,
     pub(crate) align: u64,
+    /// Bytes that a record has at least.
+    pub(crate) least: u64,
     /// Whether the alignment must be asked for, being more than that of the fields.
     pub(crate) aligned: bool,
     /// What the struct consists of: every byte once, in order.
@@ -92,7 +94,7 @@ impl<'a> Structure<'a> {
             })
             .collect();
         let slots = slots(&members, &shared, size, &mut scope);
-        Self { size, align, aligned: natural != align, slots, members }
+        Self { size, align, least: size, aligned: natural != align, slots, members }
     }
 
     /// The array without a length that the struct ends with, if it does.

@@ -28,6 +28,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
             Slot::Shared { offset, .. } | Slot::Padding { offset, .. } => *offset,
         })
     });
+    let least = (structure.least != structure.size).then(|| literal(structure.least)).map(|least| quote!(, least: #least));
     let shown = structure.members.iter().map(|member| (member.field.name, value(member)));
     let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
     let flexible = structure.tail(types).map(|(element, offset)| {
@@ -60,7 +61,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
             #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #repr
             pub struct #ident { #slots }
-            const LAYOUT: Layout = Layout { size: #size, align: #align, offsets: [#(#offsets),*] };
+            const LAYOUT: Layout = Layout { size: #size, align: #align, offsets: [#(#offsets),*] #least };
         }
 
         #clone

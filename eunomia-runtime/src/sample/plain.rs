@@ -11,6 +11,10 @@ use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 /// Every byte pattern of the type's size is a value of it, no byte of a value is padding, and nothing in it can change behind a shared
 /// reference.
 pub unsafe trait Plain: Copy + 'static {
+    /// Bytes that a record of this type has at least. It may end where the last member begins, or inside of it, if that is an array: programs
+    /// send what they have filled.
+    const LEAST: usize = size_of::<Self>();
+
     /// The value of zeroes.
     fn zeroed() -> Self {
         // SAFETY: zeroes are a value of every plain type.
@@ -36,6 +40,15 @@ pub unsafe trait Plain: Copy + 'static {
         let at = bytes.get_mut(..size_of::<Self>())?.as_mut_ptr().cast::<Self>();
         // SAFETY: as for `of_bytes`, borrowed alone; whatever value is written, its bytes are initialised.
         at.is_aligned().then(|| unsafe { &mut *at })
+    }
+
+    /// The value that `bytes` are the beginning of, the rest being zero, if they are [`LEAST`](Self::LEAST) bytes or more.
+    #[cold]
+    fn read_begun(bytes: &[u8]) -> Option<Self> {
+        let mut value = Self::zeroed();
+        let len = bytes.len().min(size_of::<Self>());
+        value.bytes_mut().get_mut(..len)?.copy_from_slice(bytes.get(..len)?);
+        (bytes.len() >= Self::LEAST).then_some(value)
     }
 
     /// As many values as `bytes` are enough for, in place; none where they are not aligned for the type.
@@ -136,17 +149,19 @@ macro_rules! plain {
     // Generated modules say where BTF has the fields, too.
     (
         $(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$about:meta])* $access:vis $field:ident: $type:ty),* $(,)? }
-        const LAYOUT: Layout = Layout { size: $size:literal, align: $align:literal, offsets: $offsets:tt $(,)? };
+        const LAYOUT: Layout = Layout {
+            size: $size:literal, align: $align:literal, offsets: $offsets:tt $(, least: $least:literal)? $(,)?
+        };
     ) => {
         $(#[$meta])*
         $vis struct $name { $($(#[$about])* $access $field: $type,)* }
-        $crate::plain!(@proof $name $($field)*);
+        $crate::plain!(@proof $name $(least $least)? [$($field)*]);
         const _: () = $crate::__private::placed::<$name, _>([$($crate::__private::size::<$type>()),*], $offsets, $size, $align);
     };
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$about:meta])* $access:vis $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*
         $vis struct $name { $($(#[$about])* $access $field: $type,)* }
-        $crate::plain!(@proof $name $($field)*);
+        $crate::plain!(@proof $name [$($field)*]);
     };
     ($(#[$meta:meta])* $vis:vis struct $name:ident($($(#[$about:meta])* $access:vis $type:ty),* $(,)?);) => {
         $(#[$meta])*
@@ -159,19 +174,21 @@ macro_rules! plain {
         $crate::plain!(@numbered $name [$($later)*] [$($field)* $next] $($more,)*);
     };
     (@numbered $name:ident [$($later:tt)*] [$($field:tt)*]) => {
-        $crate::plain!(@proof $name $($field)*);
+        $crate::plain!(@proof $name [$($field)*]);
     };
 
     // Proves it of the type that `$name` is here, whatever that is: a struct (fields of unions are not read without `unsafe`) that
     // has these fields and no other (there is no `..`), each of a plain type, and is as large as they are together.
-    (@proof $name:ident $($field:tt)*) => {
+    (@proof $name:ident $(least $least:literal)? [$($field:tt)*]) => {
         #[allow(deprecated)]
         const _: () = $crate::__private::unpadded::<$name, _>(|this| {
             let $name { $($field: _,)* } = this;
             ($($crate::__private::unaligned(this.$field),)*)
         });
         // SAFETY: the fields are plain, and all bytes are theirs, as was just proved.
-        unsafe impl $crate::sample::Plain for $name {}
+        unsafe impl $crate::sample::Plain for $name {
+            $(const LEAST: ::core::primitive::usize = $least;)?
+        }
     };
 }
 

@@ -97,6 +97,6 @@ plain! {
     struct Parameter { a: u64 }
 }
 
-plain!(@proof OtherStruct 0);
+plain!(@proof OtherStruct [0]);
 
 fn main() {}
