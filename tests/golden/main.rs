@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 18] = [
+const FIXTURES: [(&str, &str); 19] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
@@ -25,6 +25,7 @@ const FIXTURES: [(&str, &str); 18] = [
     ("streams", "bpf/streams.json"),
     ("tables", "bpf/tables.json"),
     ("tagged", "bpf/tagged.json"),
+    ("tails", "bpf/tails.json"),
 ];
 
 /// The fixture as the build script has it.

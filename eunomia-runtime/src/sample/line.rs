@@ -1,7 +1,10 @@
 //! The one-line form of events, the same for generated types and for values read at run time:
 //! `pid=1 comm=sh filename="a b" kind=EXIT(1) nested={x=1 y=[1, 2]}`.
 
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Borrow,
+    fmt::{self, Write as _},
+};
 
 use super::{Bool, CharArray, KernelPtr};
 use crate::plain::{self, is_shown};
@@ -101,15 +104,20 @@ impl<T: Line, const N: usize> Line for [T; N] {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Items without bytes, of which an array can have any number, are not counted.
         let items = if size_of::<T>() == 0 { &[] } else { self.as_slice() };
-        f.write_char('[')?;
-        for (i, item) in items.iter().enumerate() {
-            if i > 0 {
-                f.write_str(", ")?;
-            }
-            item.line(f)?;
-        }
-        f.write_char(']')
+        write_items::<T>(f, items.iter())
     }
+}
+
+/// Writes the items of an array.
+pub(crate) fn write_items<T: Line>(f: &mut fmt::Formatter<'_>, items: impl Iterator<Item = impl Borrow<T>>) -> fmt::Result {
+    f.write_char('[')?;
+    for (i, item) in items.enumerate() {
+        if i > 0 {
+            f.write_str(", ")?;
+        }
+        item.borrow().line(f)?;
+    }
+    f.write_char(']')
 }
 
 /// A generated struct: it names its fields once, for all the ways to show them.
@@ -132,7 +140,13 @@ impl<T: Fielded> Line for T {
 pub struct Fields<'a, 'f>(Form<'a, 'f>);
 
 enum Form<'a, 'f> {
-    Line { f: &'a mut fmt::Formatter<'f>, result: fmt::Result, separator: &'static str },
+    Line {
+        f: &'a mut fmt::Formatter<'f>,
+        result: fmt::Result,
+        separator: &'static str,
+        /// What a member holds in place of its own value.
+        tail: Option<(&'static str, &'a dyn Line)>,
+    },
     Debug(fmt::DebugStruct<'a, 'f>),
 }
 
@@ -140,7 +154,8 @@ impl Fields<'_, '_> {
     /// Takes a field.
     pub fn field(&mut self, name: &str, value: &dyn Line) -> &mut Self {
         match &mut self.0 {
-            Form::Line { f, result, separator } => {
+            Form::Line { f, result, separator, tail } => {
+                let value = tail.filter(|(member, _)| *member == name).map_or(value, |(_, tail)| tail);
                 *result = result.and_then(|()| {
                     f.write_str(separator)?;
                     write_text(f, name.as_bytes())?;
@@ -157,7 +172,12 @@ impl Fields<'_, '_> {
 
 /// The one-line form: ` name=value` for each field.
 pub fn line(fielded: &dyn Fielded, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    show(fielded, Form::Line { f, result: Ok(()), separator: "" })
+    show(fielded, Form::Line { f, result: Ok(()), separator: "", tail: None })
+}
+
+/// As [`line`], with another value for the member of this name.
+pub(crate) fn line_with<'a>(fielded: &dyn Fielded, tail: (&'static str, &'a dyn Line), f: &'a mut fmt::Formatter<'_>) -> fmt::Result {
+    show(fielded, Form::Line { f, result: Ok(()), separator: "", tail: Some(tail) })
 }
 
 /// The form of `derive(Debug)`.
