@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "shapes",
         "streams",
         "tables",
+        "tails",
     ] {
         Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
     }

@@ -4,6 +4,7 @@ use std::{
 };
 
 use eunomia_runtime::{
+    __private::one_line,
     Skeleton,
     fault::{Fault, Faults, Place},
     object::{Checked, Payload},
@@ -229,7 +230,7 @@ fn watch(files: &[PathBuf]) {
 /// Tells cargo's user, or whoever runs this outside of a build, what clang says.
 fn warn(said: &str) {
     match env::var_os("OUT_DIR") {
-        Some(_) => said.lines().filter(|line| !line.trim().is_empty()).for_each(|line| println!("cargo::warning={line}")),
+        Some(_) => said.lines().filter(|line| !line.trim().is_empty()).for_each(|said| println!("cargo::warning={}", one_line(said))),
         None => eprint!("{said}"),
     }
 }
@@ -241,8 +242,9 @@ fn note(file: &str, checked: &Checked) {
     }
     for stream in &checked.streams {
         if let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) {
-            let map = &stream.map;
-            println!("cargo::warning={file}: the records of `{map}` are delivered as bytes: {why}; name their type with `event`");
+            let note = format!("{file}: the records of `{}` are delivered as bytes: {why}; name their type with `event`", stream.map);
+            // What cargo is told ends with its line.
+            println!("cargo::warning={}", one_line(&note));
         }
     }
 }

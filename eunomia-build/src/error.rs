@@ -1,6 +1,6 @@
 use std::{fmt, io, path::PathBuf};
 
-use eunomia_runtime::fault::Faults;
+use eunomia_runtime::{__private::one_line as line, fault::Faults};
 
 /// Why a build failed.
 #[non_exhaustive]
@@ -49,13 +49,14 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Input(faults) => faults.fmt(f),
-            Self::File { tried, path, source } => write!(f, "cannot {tried} {}: {source}", path.display()),
+            Self::File { tried, path, source } => write!(f, "cannot {tried} {}: {source}", line(&path.to_string_lossy())),
             Self::Config(what) => f.write_str(what),
-            Self::Compile { path, message } => write!(f, "cannot compile {}:\n{}", path.display(), message.trim_end()),
+            Self::Compile { path, message } => write!(f, "cannot compile {}:\n{}", line(&path.to_string_lossy()), message.trim_end()),
             Self::Clang { path, program, source } => {
-                write!(f, "cannot compile {}: cannot run `{}`: {source}", path.display(), program.display())
+                let [path, program] = [path, program].map(|path| path.to_string_lossy());
+                write!(f, "cannot compile {}: cannot run `{}`: {source}", line(&path), line(&program))
             }
-            Self::Toolchain { path, message } => write!(f, "cannot compile {}: {message}", path.display()),
+            Self::Toolchain { path, message } => write!(f, "cannot compile {}: {message}", line(&path.to_string_lossy())),
             Self::Tokens(what) => write!(f, "the generated code is no Rust, which is a bug: {what}"),
         }
     }

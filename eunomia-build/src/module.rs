@@ -238,6 +238,7 @@ fn custom_members(fields: &[CustomField], ident: &Ident, what: &str, place: &Pla
 }
 
 fn custom_structure<'a>(types: &Types<'_>, fields: &'a [CustomField]) -> Structure<'a> {
+    let least = types.layouts.least_of(fields);
     let fields = fields.iter().map(|field| Field {
         name: &field.name,
         ty: Some(field.ty),
@@ -250,7 +251,7 @@ fn custom_structure<'a>(types: &Types<'_>, fields: &'a [CustomField]) -> Structu
     let aligns = fields.iter().filter_map(|field| field.ty.map(|ty| types.align(ty)).filter(|align| field.offset().is_multiple_of(*align)));
     let align = aligns.max().unwrap_or(1);
     let end = fields.iter().map(Field::end).max().unwrap_or(0);
-    Structure::decide(types, fields, end.next_multiple_of(align), align)
+    Structure { least, ..Structure::decide(types, fields, end.next_multiple_of(align), align) }
 }
 
 /// A batch type for each struct that maps deliver. They are named behind all types of the object, none of which changes its name for it.

@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct Structure<'a> {
     pub(crate) size: u64,
     pub(crate) align: u64,
+    /// Bytes that a record has at least.
+    pub(crate) least: u64,
     /// Whether the alignment must be asked for, being more than that of the fields.
     pub(crate) aligned: bool,
     /// What the struct consists of: every byte once, in order.
@@ -44,6 +46,16 @@ pub(crate) struct Member<'a> {
     pub(crate) ident: Ident,
     pub(crate) field: Field<'a>,
     pub(crate) access: Access,
+}
+
+/// An array without a length that a struct ends with.
+#[derive(Debug)]
+pub(crate) struct Tail<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) element: TypeId,
+    /// Whether it is one of `char`s.
+    pub(crate) is_text: bool,
+    pub(crate) offset: u64,
 }
 
 /// How Rust gets at a member.
@@ -92,16 +104,18 @@ impl<'a> Structure<'a> {
             })
             .collect();
         let slots = slots(&members, &shared, size, &mut scope);
-        Self { size, align, aligned: natural != align, slots, members }
+        Self { size, align, least: size, aligned: natural != align, slots, members }
     }
 
     /// The array without a length that the struct ends with, if it does.
-    pub(crate) fn tail(&self, types: &Types<'_>) -> Option<(TypeId, u64)> {
+    pub(crate) fn tail(&self, types: &Types<'_>) -> Option<Tail<'a>> {
         let member = self.members.last().filter(|member| matches!(member.access, Access::Field | Access::Packed))?;
         let behind_all = self.members.iter().all(|other| other.field.end() <= member.field.offset());
-        match types.layouts.btf.resolve(member.field.ty?).1.kind {
+        let ty = member.field.ty?;
+        match types.layouts.btf.resolve(ty).1.kind {
             Kind::Array { element, len: 0 } if behind_all && types.layouts.layout(element).size > 0 => {
-                Some((element, member.field.offset()))
+                let is_text = types.layouts.char_array(ty).is_some();
+                Some(Tail { name: member.field.name, element, is_text, offset: member.field.offset() })
             }
             _ => None,
         }

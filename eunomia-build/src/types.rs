@@ -159,7 +159,7 @@ impl<'a> Types<'a> {
     pub(crate) fn structure(&self, id: TypeId) -> Structure<'a> {
         let id = self.layouts.btf.resolve(id).0;
         let layout = self.layouts.layout(id);
-        Structure::decide(self, self.layouts.fields(id), layout.size, layout.align)
+        Structure { least: layout.least(), ..Structure::decide(self, self.layouts.fields(id), layout.size, layout.align) }
     }
 
     /// The alignment of the Rust type of a C type.

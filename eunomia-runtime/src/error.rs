@@ -2,7 +2,11 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::{Refusal, recording::Flaw};
+use crate::{
+    Refusal,
+    plain::{line, plain},
+    recording::Flaw,
+};
 #[cfg(feature = "dynamic")]
 use crate::{fault::Faults, suggestion::near};
 
@@ -56,30 +60,33 @@ pub enum Error {
     },
 }
 
+/// What documents, files and the kernel put into it is escaped where a terminal would obey it, see [`CharArray`](crate::sample::CharArray).
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             #[cfg(feature = "dynamic")]
             Self::Input(faults) => faults.fmt(f),
-            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::File { path, source } => write!(f, "{}: {}", line(&path.to_string_lossy()), line(&source.to_string())),
             Self::Kernel(refusal) => refusal.fmt(f),
             Self::NotFound { what, name, known } => {
-                write!(f, "no {what} `{name}`")?;
+                write!(f, "no {what} `{}`", line(name))?;
                 if !known.is_empty() {
-                    write!(f, "; there are {}", known.join(", "))?;
+                    write!(f, "; there are {}", line(&known.join(", ")))?;
                 }
                 // A typed app has its names from the generator and does not pay for guesses.
                 #[cfg(feature = "dynamic")]
                 if let Some(near) = near(name, known.iter().map(String::as_str)) {
-                    write!(f, "; did you mean `{near}`?")?;
+                    write!(f, "; did you mean `{}`?", line(near))?;
                 }
                 Ok(())
             }
-            Self::Value { name, why } => write!(f, "{name}: {why}"),
+            Self::Value { name, why } => write!(f, "{}: {}", line(name), line(why)),
             Self::Recording(flaw) => flaw.fmt(f),
-            Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {source}"),
-            Self::Callback { count, source } => write!(f, "the callback failed on {count} records; on the first: {source}"),
-            Self::Full { name } => write!(f, "{name}: it is full, no program has read the records that are there"),
+            Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {}", plain(&source.to_string())),
+            Self::Callback { count, source } => {
+                write!(f, "the callback failed on {count} records; on the first: {}", plain(&source.to_string()))
+            }
+            Self::Full { name } => write!(f, "{}: it is full, no program has read the records that are there", line(name)),
         }
     }
 }
@@ -131,5 +138,39 @@ impl From<Faults> for Error {
 impl From<Flaw> for Error {
     fn from(flaw: Flaw) -> Self {
         Self::Recording(Box::new(flaw))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_forges_a_line() {
+        let hostile = || "x\u{1b}[2J\nhint: run it\u{202e}\u{9b}".to_owned();
+        let refusal = Refusal {
+            tried: hostile(),
+            source: io::Error::other(hostile()),
+            messages: "one\r\u{85}\n".to_owned(),
+            verifier_log: Some("0:\tr0\u{7}\n".to_owned()),
+            hint: Some(hostile()),
+        };
+        let flaw = Flaw::Layout { map: hostile(), types: [(hostile(), 1), (hostile(), 2)], lines: [Some(hostile()), None] };
+        let errors = [
+            (Error::File { path: hostile().into(), source: io::Error::other(hostile()) }, 1),
+            (Error::Kernel(Box::new(refusal)), 5),
+            (Error::NotFound { what: "map", name: hostile(), known: vec![hostile()] }, 1),
+            (Error::Value { name: hostile(), why: hostile() }, 1),
+            (Error::Recording(Box::new(flaw)), 1),
+            (Error::Recording(Box::new(Flaw::Corrupt { at: 1, why: hostile() })), 1),
+            // The callback's own text, which may have lines.
+            (Error::Callback { count: 2, source: hostile().into() }, 2),
+            (Error::Full { name: hostile() }, 1),
+        ];
+        for (error, lines) in errors {
+            let text = error.to_string();
+            assert!(text.lines().count() == lines && text.chars().all(|letter| letter == '\n' || crate::plain::is_shown(letter)), "{text}");
+            assert_eq!(format!("{error:?}"), text);
+        }
     }
 }

@@ -72,8 +72,8 @@ impl fmt::Display for Place {
         for (i, step) in self.0.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) if i == 0 => f.write_str(key)?,
-                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Key(key) if i == 0 => f.write_str(&line(key))?,
+                Step::Key(key) => write!(f, ".{}", line(key))?,
             }
         }
         Ok(())
@@ -84,7 +84,7 @@ impl fmt::Display for Place {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.place.0.is_empty() {
-            write!(f, "{}: ", line(&self.place.to_string()))?;
+            write!(f, "{}: ", self.place)?;
         }
         f.write_str(&line(&self.what))?;
         if !self.todo.is_empty() {

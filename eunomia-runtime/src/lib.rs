@@ -24,7 +24,6 @@ pub mod object;
 pub mod output;
 #[cfg(feature = "load")]
 mod perf_event;
-#[cfg(any(feature = "clap", feature = "dynamic"))]
 mod plain;
 #[cfg(feature = "load")]
 pub mod reader;

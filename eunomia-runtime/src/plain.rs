@@ -1,29 +1,113 @@
-//! Texts of documents, objects and processes on their way to a terminal.
+//! Texts of documents, objects, processes and the kernel on their way to a terminal.
+//!
+//! One rule holds for all of them: what is not shown, or moves what is, is written as Rust's `Debug` writes it (`\n`, `\u{1b}`,
+//! `\u{202e}`). So no text can forge a line, obey as a command of the terminal, or turn or hide what stands beside it.
 
-/// A text without what a terminal would obey, but for line breaks.
-pub(crate) fn plain(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n', " ")
-}
+use std::borrow::Cow;
 
-/// Appends a name as [`plain`] text.
-#[cfg(feature = "dynamic")]
-pub(crate) fn push(name: &str, out: &mut Vec<u8>) {
-    if name.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return out.extend_from_slice(name.as_bytes());
-    }
-    out.extend_from_slice(plain(name).replace('\n', " ").as_bytes());
-}
-
-/// A text on one line, with what a terminal would obey, line breaks too, written as Rust does: `\n`, `\u{1b}`.
-#[cfg(feature = "dynamic")]
-pub(crate) fn line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() {
-            line.extend(letter.escape_debug());
-        } else {
-            line.push(letter);
+/// Whether a terminal shows a character as one, in its place: `Debug` of a text would not escape it. Controls (C0, C1), separators of
+/// lines, marks of direction, characters without width and unassigned ones are not shown.
+pub fn is_shown(letter: char) -> bool {
+    match letter {
+        ' '..='~' => true,
+        '\0'..='\u{9f}' => false,
+        _ => {
+            // After another letter: a mark that combines is escaped only where there is none.
+            let mut text = [b'-'; 5];
+            let len = text.get_mut(1..).map_or(0, |rest| letter.encode_utf8(rest).len());
+            let text = text.get(..=len).and_then(|text| str::from_utf8(text).ok());
+            text.is_some_and(|text| text.escape_debug().nth(1) == Some(letter))
         }
     }
-    line
+}
+
+/// A text on one line.
+pub fn line(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(is_shown) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(2 * text.len());
+    for letter in text.chars() {
+        if is_shown(letter) {
+            line.push(letter);
+        } else {
+            line.extend(letter.escape_debug());
+        }
+    }
+    Cow::Owned(line)
+}
+
+/// A text on its own lines; tabs are blanks.
+pub(crate) fn plain(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for part in text.split_inclusive(['\n', '\t']) {
+        let end = part.chars().next_back().filter(|last| matches!(last, '\n' | '\t'));
+        lines.push_str(&line(part.trim_end_matches(['\n', '\t'])));
+        lines.extend(end.map(|end| if end == '\t' { ' ' } else { end }));
+    }
+    lines
+}
+
+/// JSON that says the same without characters that are not [shown](is_shown): they can stand in its texts alone, which have escapes.
+#[cfg(feature = "dynamic")]
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
+    let stays = |letter: char| is_shown(letter) || letter == '\n';
+    if text.chars().all(stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut json = String::with_capacity(2 * text.len());
+    for letter in text.chars() {
+        if stays(letter) {
+            json.push(letter);
+        } else {
+            letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| json.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    Cow::Owned(json)
+}
+
+/// Appends a name on one [`line`].
+#[cfg(feature = "dynamic")]
+pub(crate) fn push(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(line(name).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hidden_or_obeyed_is_left() {
+        let moves = ["\0", "\u{7}", "\r", "\u{1b}", "\u{7f}", "\u{80}", "\u{9b}", "\u{9f}"];
+        let turns = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+        let hidden = "\u{ad}\u{200b}\u{200c}\u{200d}\u{2028}\u{2029}\u{2060}\u{feff}\u{fff9}\u{e0041}\u{e000}\u{10ffff}";
+        for letter in moves.concat().chars().chain(turns.chars()).chain(hidden.chars()) {
+            let text = format!("a{letter}b");
+            assert!(!is_shown(letter) && line(&text).chars().chain(plain(&text).chars()).all(is_shown), "{letter:?}");
+            assert_eq!(line(&text), format!("a{}b", letter.escape_debug()));
+        }
+    }
+
+    #[test]
+    fn texts_of_all_languages_stay() {
+        for text in ["/usr/bin/größe", "日本語のテキスト", "हिन्दी", "e\u{301}", "עברית", "👍", "a\\b \"c\"", "\u{fffd}", ""]
+        {
+            assert_eq!((line(text), plain(text)), (Cow::Borrowed(text), text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn lines_are_kept_where_they_may_be() {
+        assert_eq!(plain("a\tb\r\n\n\u{2028}c\n"), "a b\\r\n\n\\u{2028}c\n");
+        assert_eq!(line("a\tb\n"), "a\\tb\\n");
+    }
+
+    #[cfg(feature = "dynamic")]
+    #[test]
+    fn json_says_the_same() {
+        let text = "{\"a\": \"\u{85}\u{202e}\u{e0041}é\"}\n";
+        assert_eq!(json(text), "{\"a\": \"\\u0085\\u202e\\udb40\\udc41é\"}\n");
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(read(&json(text)), read(text));
+    }
 }

@@ -5,13 +5,15 @@ pub use clap;
 #[cfg(feature = "serde")]
 pub use serde_core as serde;
 
+pub use crate::plain::{is_shown, line as one_line};
 pub use crate::recording::replay::replay;
 pub use crate::sample::{
     Fields, Padding,
     access::{bits, get, set, set_bits, tag, view, view_mut},
     line::{Fielded, constant, debug, line, numbered},
     outcome::unknown_map,
-    plain::{placed, size, unpadded},
+    plain::{placed, size, unaligned, unpadded},
+    tailed::Items,
     with_entry, with_event, with_tail,
 };
 
@@ -20,7 +22,10 @@ pub use crate::bpf::named::handles;
 #[cfg(feature = "columns")]
 pub use crate::columns::{Column, Fill, fill};
 #[cfg(feature = "serde")]
-pub use crate::sample::serial::{Record, Serial, serialize_enum};
+pub use crate::sample::{
+    serial::{Record, Serial, serialize_enum},
+    tailed::SerialTail,
+};
 
 /// The object, aligned as libbpf wants it.
 #[derive(Debug)]
@@ -125,7 +130,7 @@ macro_rules! __args {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __serde {
-    (impl $type:ident { fn serialize(&$this:ident, $serializer:ident: Serializer) -> Result { $value:expr } }) => {
+    (impl $type:ident { fn serialize(&$this:ident, $serializer:ident: Serializer $(,)?) -> Result { $value:expr } }) => {
         impl $crate::__private::serde::Serialize for $type {
             fn serialize<S: $crate::__private::serde::Serializer>(
                 &$this,
@@ -135,6 +140,29 @@ macro_rules! __serde {
             }
         }
 
+        $crate::__serde!(impl $type {});
+    };
+    // A struct that ends with an array without a length.
+    (impl $type:ident { fn serialize(&$this:ident, $serializer:ident: Serializer, $tail:ident: Tail $(,)?) -> Result { $value:expr } }) => {
+        impl $crate::__private::SerialTail for $type {
+            fn serial_tail<S: $crate::__private::serde::Serializer>(
+                &$this,
+                $serializer: S,
+                $tail: &$crate::__private::Items<'_, Self>,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
+                $value
+            }
+        }
+
+        impl $crate::__private::serde::Serialize for $type {
+            fn serialize<S: $crate::__private::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
+                $crate::__private::SerialTail::serial_tail(self, serializer, &$crate::__private::Items::NONE)
+            }
+        }
+
+        $crate::__serde!(impl $type {});
+    };
+    (impl $type:ident {}) => {
         impl $crate::__private::Serial for $type {
             fn serial<S: $crate::__private::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
                 $crate::__private::serde::Serialize::serialize(self, serializer)

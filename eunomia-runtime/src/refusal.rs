@@ -2,6 +2,8 @@
 use std::ffi::CStr;
 use std::{fmt, io};
 
+use crate::plain::line;
+
 #[cfg(feature = "load")]
 use crate::{
     Error,
@@ -121,18 +123,18 @@ fn no_tracepoint() -> String {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.tried, self.source)?;
-        for line in self.messages.lines() {
-            write!(f, "\n  {line}")?;
+        write!(f, "{}: {}", line(&self.tried), line(&self.source.to_string()))?;
+        for message in self.messages.lines() {
+            write!(f, "\n  {}", line(message))?;
         }
         if let Some(log) = &self.verifier_log {
             f.write_str("\n  the verifier's log:")?;
-            for line in log.lines() {
-                write!(f, "\n    {line}")?;
+            for entry in log.lines() {
+                write!(f, "\n    {}", line(entry))?;
             }
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\n  hint: {hint}")?;
+            write!(f, "\n  hint: {}", line(hint))?;
         }
         Ok(())
     }

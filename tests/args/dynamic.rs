@@ -68,6 +68,6 @@ fn help_is_plain_text() {
     variables.iter_mut().find(|variable| variable.name == "comm").unwrap().arg.as_mut().unwrap().default = Some(escape.into());
     let checked = skeleton.check("args").unwrap();
     let help = command(&checked).render_help().to_string();
-    assert!(help.contains(" [31mred "), "{help}");
+    assert!(help.contains(r"\u{1b}[31mred\u{7}"), "{help}");
     assert!(!help.contains(|c: char| c.is_control() && c != '\n'));
 }

@@ -106,7 +106,7 @@ static __always_inline int mix_one(unsigned int i, struct loop *loop)
             bpf_ringbuf_discard(sample, 0);
         break;
     case 2:
-        bpf_ringbuf_output(&rb, longer, sizeof(*sample) - 1, 0);
+        bpf_ringbuf_output(&rb, longer, sizeof(*sample) - sizeof(sample->payload) - 1, 0);
         break;
     default:
         fill((struct sample *)longer, loop, i);

@@ -26,6 +26,7 @@ const FIXTURES: [(&str, &str); 19] = [
     ("streams", "bpf/streams.json"),
     ("tables", "bpf/tables.json"),
     ("tagged", "bpf/tagged.json"),
+    ("tails", "bpf/tails.json"),
 ];
 
 /// The fixture as the build script has it.

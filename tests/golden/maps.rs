@@ -95,6 +95,7 @@ pub mod maps {
                 size: 8,
                 align: 4,
                 offsets: [0, 4],
+                least: 4,
             };
         }
         impl ::core::clone::Clone for Prefix {

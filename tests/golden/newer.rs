@@ -95,6 +95,7 @@ pub mod newer {
                 size: 200,
                 align: 8,
                 offsets: [0, 8],
+                least: 8,
             };
         }
         impl ::core::clone::Clone for Command {

@@ -34,6 +34,7 @@ pub mod profile {
                 size: 20,
                 align: 4,
                 offsets: [0, 4],
+                least: 4,
             };
         }
         impl ::core::clone::Clone for Who {
@@ -162,6 +163,7 @@ pub mod profile {
                 size: 1056,
                 align: 8,
                 offsets: [0, 4, 8, 24, 28, 32, 544],
+                least: 544,
             };
         }
         impl ::core::clone::Clone for Sample {
@@ -326,11 +328,12 @@ pub mod profile {
     /// The maps that deliver records, by their numbers, with what recordings know them by.
     pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
         ::eunomia_runtime::recording::Stream::new(
-            "stacks",
-            "struct sample",
-            1056,
-            "struct 1056\n 0 u32 pid\n 4 u32 cpu_id\n 8 char[16] comm\n 24 i32 kstack_sz\n 28 i32 ustack_sz\n 32 u64[64] kstack\n 544 u64[64] ustack\n#0",
-        ),
+                "stacks",
+                "struct sample",
+                1056,
+                "struct 1056\n 0 u32 pid\n 4 u32 cpu_id\n 8 char[16] comm\n 24 i32 kstack_sz\n 28 i32 ustack_sz\n 32 u64[64] kstack\n 544 u64[64] ustack\n#0",
+            )
+            .at_least(544),
         ::eunomia_runtime::recording::Stream::new(
             "latency",
             "struct times",

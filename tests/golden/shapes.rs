@@ -126,6 +126,7 @@ pub mod shapes {
                 size: 8,
                 align: 2,
                 offsets: [0, 2],
+                least: 2,
             };
         }
         impl ::core::clone::Clone for AddressLocal {
@@ -563,6 +564,7 @@ pub mod shapes {
                 size: 128,
                 align: 16,
                 offsets: [0, 32, 48, 86, 88, 92, 96, 104, 108, 116, 116, 120, 124, 124],
+                least: 124,
             };
         }
         impl ::core::clone::Clone for Shapes {
@@ -636,6 +638,8 @@ pub mod shapes {
         }
         impl ::eunomia_runtime::sample::Flexible for Shapes {
             type Item = u16;
+            const NAME: &'static str = "tail";
+            const TEXT: bool = false;
             const TAIL: usize = 124;
         }
         impl ::core::default::Default for Shapes {
@@ -678,7 +682,7 @@ pub mod shapes {
         }
         ::eunomia_runtime::__serde! {
             impl Shapes {
-                fn serialize(&self, serializer: Serializer) -> Result {
+                fn serialize(&self, serializer: Serializer, tail: Tail) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "Shapes", 15usize)?
                         .field("flags", &self.flags)?
                         .field("from", &self.from)?
@@ -694,7 +698,7 @@ pub mod shapes {
                         .field("nothing", &self.nothing)?
                         .field("counter", &self.counter)?
                         .field("last", &self.last)?
-                        .field("tail", &self.tail)?
+                        .field("tail", tail)?
                         .end()
                 }
             }
@@ -1314,11 +1318,12 @@ pub mod shapes {
     /// The maps that deliver records, by their numbers, with what recordings know them by.
     pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
         ::eunomia_runtime::recording::Stream::new(
-            "rb",
-            "struct shapes",
-            128,
-            "struct 32\n 0.0 u32:4 version\n 0.7 i32:7 delta\n 1.6 bool:1 urgent\n 1.7 enum(i32):3 mode\n 3 u8 whole\n 8.0 u64:33 wide\n 16.0 i128:70 huge\nstruct 8\n 0 u16 port\n 2 char[6] name\nunion 16\n 0 u32 v4\n 0 u8[16] v6\n 0 #1 local\nstruct 38\n 0 i8 id\n 1 i32 number\n 5 i64[2] stamps\n 21 #2 address\n 37 enum(i8) tiny\nstruct 4\n 0 i32 depth\nstruct 0\nstruct 128\n 0 #0 flags\n 32 #2 from\n 48 #3 tight\n 88 i32 inner\n 96 i32 number\n 96 f32 ratio\n 96 i16 low\n 98 i16 high\n 96 pointer pair\n 104 enum(u32) kind\n 108 #4[2] nested\n 116 #5 nothing\n 116 bytes(4) counter\n 120 i32 last\n 124 u16[0] tail\n#6",
-        ),
+                "rb",
+                "struct shapes",
+                128,
+                "struct 32\n 0.0 u32:4 version\n 0.7 i32:7 delta\n 1.6 bool:1 urgent\n 1.7 enum(i32):3 mode\n 3 u8 whole\n 8.0 u64:33 wide\n 16.0 i128:70 huge\nstruct 8\n 0 u16 port\n 2 char[6] name\nunion 16\n 0 u32 v4\n 0 u8[16] v6\n 0 #1 local\nstruct 38\n 0 i8 id\n 1 i32 number\n 5 i64[2] stamps\n 21 #2 address\n 37 enum(i8) tiny\nstruct 4\n 0 i32 depth\nstruct 0\nstruct 128\n 0 #0 flags\n 32 #2 from\n 48 #3 tight\n 88 i32 inner\n 96 i32 number\n 96 f32 ratio\n 96 i16 low\n 98 i16 high\n 96 pointer pair\n 104 enum(u32) kind\n 108 #4[2] nested\n 116 #5 nothing\n 116 bytes(4) counter\n 120 i32 last\n 124 u16[0] tail\n#6",
+            )
+            .at_least(124),
     ];
     /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
     ///

@@ -40,6 +40,7 @@ pub mod streams {
                 size: 64,
                 align: 8,
                 offsets: [0, 8, 16, 20, 24],
+                least: 24,
             };
         }
         impl ::core::clone::Clone for Sample {
@@ -106,6 +107,7 @@ pub mod streams {
                 size: 24,
                 align: 4,
                 offsets: [0, 4],
+                least: 4,
             };
         }
         impl ::core::clone::Clone for Note {
@@ -251,23 +253,26 @@ pub mod streams {
     /// The maps that deliver records, by their numbers, with what recordings know them by.
     pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
         ::eunomia_runtime::recording::Stream::new(
-            "notes",
-            "struct note",
-            24,
-            "struct 24\n 0 u32 code\n 4 char[20] text\n#0",
-        ),
+                "notes",
+                "struct note",
+                24,
+                "struct 24\n 0 u32 code\n 4 char[20] text\n#0",
+            )
+            .at_least(4),
         ::eunomia_runtime::recording::Stream::new(
-            "rb",
-            "struct sample",
-            64,
-            "struct 64\n 0 u64 seq\n 8 u64 check\n 16 u32 producer\n 20 u32 len\n 24 u8[40] payload\n#0",
-        ),
+                "rb",
+                "struct sample",
+                64,
+                "struct 64\n 0 u64 seq\n 8 u64 check\n 16 u32 producer\n 20 u32 len\n 24 u8[40] payload\n#0",
+            )
+            .at_least(24),
         ::eunomia_runtime::recording::Stream::new(
-            "events",
-            "struct sample",
-            64,
-            "struct 64\n 0 u64 seq\n 8 u64 check\n 16 u32 producer\n 20 u32 len\n 24 u8[40] payload\n#0",
-        ),
+                "events",
+                "struct sample",
+                64,
+                "struct 64\n 0 u64 seq\n 8 u64 check\n 16 u32 producer\n 20 u32 len\n 24 u8[40] payload\n#0",
+            )
+            .at_least(24),
     ];
     /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
     ///

@@ -38,6 +38,7 @@ pub mod tables {
                 size: 40,
                 align: 8,
                 offsets: [0, 8, 16, 24],
+                least: 24,
             };
         }
         impl ::core::clone::Clone for TcpCongestionOps {

@@ -38,6 +38,7 @@ pub mod tagged {
                 size: 48,
                 align: 8,
                 offsets: [0, 4, 8, 16],
+                least: 16,
             };
         }
         impl ::core::clone::Clone for OpenEvent {
@@ -181,6 +182,7 @@ pub mod tagged {
                 size: 32,
                 align: 8,
                 offsets: [0, 4, 8, 16, 24, 28, 28],
+                least: 28,
             };
         }
         impl ::core::clone::Clone for DataEvent {
@@ -194,6 +196,8 @@ pub mod tagged {
         }
         impl ::eunomia_runtime::sample::Flexible for DataEvent {
             type Item = u8;
+            const NAME: &'static str = "bytes";
+            const TEXT: bool = false;
             const TAIL: usize = 28;
         }
         impl ::core::default::Default for DataEvent {
@@ -227,14 +231,14 @@ pub mod tagged {
         }
         ::eunomia_runtime::__serde! {
             impl DataEvent {
-                fn serialize(&self, serializer: Serializer) -> Result {
+                fn serialize(&self, serializer: Serializer, tail: Tail) -> Result {
                     ::eunomia_runtime::__private::Record::new(serializer, "DataEvent", 6usize)?
                         .field("kind", &self.kind)?
                         .field("pid", &self.pid)?
                         .field("seq", &self.seq)?
                         .field("offset", &self.offset)?
                         .field("size", &self.size)?
-                        .field("bytes", &self.bytes)?
+                        .field("bytes", tail)?
                         .end()
                 }
             }

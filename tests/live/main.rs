@@ -89,6 +89,7 @@ const TESTS: &[Test] = &[
     ("variables::dynamic_values_without_a_mapping", variables::dynamic_values_without_a_mapping),
     ("variables::what_the_kernel_refuses_without_a_mapping", variables::what_the_kernel_refuses_without_a_mapping),
     ("streams::every_field_arrives", streams::every_field_arrives),
+    ("streams::records_end_where_their_last_array_is_filled", streams::records_end_where_their_last_array_is_filled),
     ("streams::members_of_every_shape_arrive", streams::members_of_every_shape_arrive),
     ("streams::nothing_is_lost_over_many_wraps", streams::nothing_is_lost_over_many_wraps),
     ("streams::records_are_not_copied", streams::records_are_not_copied),

@@ -342,3 +342,72 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) 
     let error = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_TEST_RUN, &raw const run, size_of::<TestRun>()) };
     assert_eq!(error, 0, "{}", std::io::Error::last_os_error());
 }
+
+/// In a ring and in a perf ring, however they are read.
+pub(crate) fn records_end_where_their_last_array_is_filled() -> Outcome {
+    use eunomia_tests::built::tails::{self, Export, types::Line};
+
+    const ALL: &str = "abcdefghijklmnopqrstuvwxyz0123456789abcd";
+    let texts = [ALL, ALL, "abcde", ""];
+    let skel = tails::open()?.load()?;
+    let send = || skel.progs()?.send_lines.test_run(Some(&mut [0; 8]), None);
+    let whole = |line: &Line| line.number == 7 && line.len == 5;
+
+    send()?;
+    let (mut lines, mut events) = (Vec::new(), Vec::new());
+    skel.poll(Duration::from_secs(5), |event| match event {
+        Export::Lines(line) if whole(line) => lines.push(line.text.to_string()),
+        // The kernel pads records of a perf ring.
+        Export::Events(line) if whole(line) => events.push(line.text.to_string().chars().take(8).collect::<String>()),
+        other => panic!("{other}"),
+    })?;
+    while events.len() < 2 {
+        skel.poll(Duration::from_secs(5), |event| {
+            if let Export::Events(line) = event {
+                events.push(line.text.to_string())
+            }
+        })?;
+    }
+    assert_eq!(lines, texts);
+    assert_eq!((&events[0][..8], &events[1][..8]), ("abcdefgh", "abcdefgh"));
+    assert_eq!((skel.stats().lines.received, skel.stats().lines.short), (4, 1));
+
+    let maps = skel.maps()?;
+    send()?;
+    let mut lines = Vec::new();
+    maps.lines.for_runs(|run| lines.extend(run.iter().map(|line| line.text.to_string())))?;
+    assert_eq!(lines, texts);
+    send()?;
+    let lines: Vec<String> = maps.lines.batch()?.iter().map(|line| line.text.to_string()).collect();
+    assert_eq!(lines, texts);
+    send()?;
+    let mut lines = Vec::new();
+    maps.lines.for_each(|line| lines.push(line.text.to_string()))?;
+    assert_eq!(lines, texts);
+    assert_eq!((skel.stats().lines.received, skel.stats().lines.short), (16, 4));
+
+    skel.progs()?.send_tails.test_run(Some(&mut [0; 8]), None)?;
+    let mut typed = Vec::new();
+    skel.poll(Duration::from_secs(5), |event| {
+        if !matches!(event, Export::Events(_)) {
+            typed.push(event.to_string())
+        }
+    })?;
+    assert_eq!(
+        typed[1..],
+        [
+            "number=1 kind=2 text=abcdefghijklmn",
+            "number=1 kind=2 text=abc",
+            "number=1 kind=2 text=\"\"",
+            "count=2 pairs=[{a=-1 b=2}, {a=3 b=4}]"
+        ]
+    );
+    assert!(typed[0].starts_with("kind=3 path=ab key=[97, 98, 0, "), "{}", typed[0]);
+
+    let skel = Skeleton::parse(&fixture("tails"), "tails")?.open()?.load()?;
+    skel.object().program("send_tails")?.test_run(Some(&mut [0; 8]), None)?;
+    let mut dynamic = Vec::new();
+    skel.poll(Duration::from_secs(5), |event| dynamic.push(event.value.to_string()))?;
+    assert_eq!(typed, dynamic);
+    Ok(())
+}

@@ -37,6 +37,7 @@ fn packages_are_current() {
         ("tests", "shapes"),
         ("tests", "tables"),
         ("tests", "tagged"),
+        ("tests", "tails"),
         ("examples/bootstrap", "bootstrap"),
         ("examples/runqlat", "runqlat"),
     ] {
@@ -50,6 +51,10 @@ fn packages_are_current() {
             "programs" => with_targets(fresh),
             "runqlat" => with_histogram(&fresh),
             "bootstrap" => with_threshold(fresh),
+            "tails" => {
+                typed(&fresh, name, &[("lines", "line"), ("places", "place"), ("blobs", "blob"), ("pairs", "pairs"), ("events", "line")])
+                    .to_json()
+            }
             "streams" => typed(&fresh, name, &[("rb", "sample"), ("events", "sample"), ("notes", "note")]).to_json(),
             _ => fresh,
         };

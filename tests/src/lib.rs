@@ -29,6 +29,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/streams.rs"));
     include!(concat!(env!("OUT_DIR"), "/tables.rs"));
     include!(concat!(env!("OUT_DIR"), "/tagged.rs"));
+    include!(concat!(env!("OUT_DIR"), "/tails.rs"));
 }
 
 /// Made by the macro, where nothing is in scope.

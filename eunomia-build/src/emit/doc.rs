@@ -1,20 +1,16 @@
+use eunomia_runtime::__private::is_shown;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
 /// A doc comment of generated code: one line, whatever the text holds. Names and texts of a document must not be able to start a block
-/// of code, which rustdoc would run as a test.
+/// of code, which rustdoc would run as a test, nor turn the direction of text, which the compiler refuses in comments.
 pub(super) struct Doc(pub(super) String);
 
 impl ToTokens for Doc {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let line = format!(" {}", self.0.replace(|c: char| c.is_control() || turns(c), " ").trim_start());
+        let line = format!(" {}", self.0.replace(|c: char| !is_shown(c), " ").trim_start());
         tokens.extend(quote!(#[doc = #line]));
     }
-}
-
-/// Whether a character turns the direction of text, which the compiler refuses in comments.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// C, or a name, as code: a backtick in it cannot end that.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     names::plain,
-    structure::{Access, Member, Slot, Structure},
+    structure::{Access, Member, Slot, Structure, Tail},
     types::{Types, integer, literal},
 };
 
@@ -28,13 +28,18 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
             Slot::Shared { offset, .. } | Slot::Padding { offset, .. } => *offset,
         })
     });
+    let least = (structure.least != structure.size).then(|| literal(structure.least)).map(|least| quote!(, least: #least));
     let shown = structure.members.iter().map(|member| (member.field.name, value(member)));
     let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
-    let flexible = structure.tail(types).map(|(element, offset)| {
+    let tail = structure.tail(types);
+    let tailed = tail.as_ref().map(|tail| tail.name);
+    let flexible = tail.map(|Tail { name, element, is_text, offset }| {
         let (item, offset) = (types.rust(element, &TokenStream::new()), literal(offset));
         quote! {
             impl ::eunomia_runtime::sample::Flexible for #ident {
                 type Item = #item;
+                const NAME: &'static str = #name;
+                const TEXT: bool = #is_text;
                 const TAIL: usize = #offset;
             }
         }
@@ -46,11 +51,14 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         _ => (quote!(to), quote!(to #(.field(#names, #values))*;)),
     };
     let (debug, clone) = (plain(ident), clone(ident));
+    // What a record holds of the last member stands in the record, not in the struct.
+    let serialized = names.iter().zip(&values).map(|(name, value)| if tailed == Some(*name) { quote!(tail) } else { value.clone() });
     let serde = serde(
         ident,
+        tailed.is_some(),
         &quote! {
             ::eunomia_runtime::__private::Record::new(serializer, #debug, #count)?
-                #(.field(#names, #values)?)*
+                #(.field(#names, #serialized)?)*
                 .end()
         },
     );
@@ -60,7 +68,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
             #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
             #repr
             pub struct #ident { #slots }
-            const LAYOUT: Layout = Layout { size: #size, align: #align, offsets: [#(#offsets),*] };
+            const LAYOUT: Layout = Layout { size: #size, align: #align, offsets: [#(#offsets),*] #least };
         }
 
         #clone

@@ -62,7 +62,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
         }
     }
     let clone = clone(ident);
-    let serde = serde(ident, &quote!(::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)));
+    let serde = serde(ident, false, &quote!(::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)));
     quote! {
         ::eunomia_runtime::plain! {
             #doc
@@ -132,12 +132,14 @@ pub(super) fn clone(of: &impl ToTokens) -> TokenStream {
     }
 }
 
-/// The type for serde, `serialize` being what `Serialize` does with `self` and `serializer`.
-pub(super) fn serde(ident: &Ident, serialize: &TokenStream) -> TokenStream {
+/// The type for serde, `serialize` being what `Serialize` does with `self`, `serializer` and, for a struct that ends with an array without
+/// a length, `tail`.
+pub(super) fn serde(ident: &Ident, tailed: bool, serialize: &TokenStream) -> TokenStream {
+    let tail = tailed.then(|| quote!(, tail: Tail));
     quote! {
         ::eunomia_runtime::__serde! {
             impl #ident {
-                fn serialize(&self, serializer: Serializer) -> Result {
+                fn serialize(&self, serializer: Serializer #tail) -> Result {
                     #serialize
                 }
             }

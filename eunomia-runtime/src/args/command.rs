@@ -7,7 +7,10 @@ use clap::{
 };
 
 use super::{Arg, Command, Scalar};
-use crate::{plain::plain, sample::Plain};
+use crate::{
+    plain::{line, plain},
+    sample::Plain,
+};
 
 /// The arguments of a generated module: a struct with a field for each option.
 ///
@@ -62,9 +65,9 @@ impl<'a> Given<'a> {
 impl Command {
     /// The program as clap knows it, for the app to add options of its own.
     pub fn to_clap(&self) -> clap::Command {
-        let mut command = clap::Command::new(plain(&self.name));
+        let mut command = clap::Command::new(line(&self.name).into_owned());
         if let Some(version) = &self.version {
-            command = command.version(plain(version));
+            command = command.version(line(version).into_owned());
         }
         if let Some(about) = &self.about {
             command = command.about(plain(about));
@@ -99,7 +102,7 @@ impl Arg {
             }
             scalar => arg
                 .action(ArgAction::Set)
-                .value_name(plain(&self.variable))
+                .value_name(line(&self.variable).into_owned())
                 // clap knows only decimal ones as negative numbers.
                 .allow_hyphen_values(!matches!(scalar, Scalar::Text(_)))
                 .default_values(self.default.clone().map(Cow::into_owned))
@@ -123,7 +126,7 @@ impl TypedValueParser for Parser {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let names = self.0.constants.iter().map(|(name, _)| PossibleValue::new(plain(name)));
+        let names = self.0.constants.iter().map(|(name, _)| PossibleValue::new(line(name).into_owned()));
         (!self.0.constants.is_empty()).then(|| Box::new(names) as Box<_>)
     }
 }

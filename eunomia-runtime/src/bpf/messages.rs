@@ -9,7 +9,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    ffi::{c_char, c_int, c_void},
+    ffi::{CStr, c_char, c_int, c_void},
     io, mem,
     panic::catch_unwind,
     ptr,
@@ -22,7 +22,10 @@ use std::{
 use libbpf_rs::libbpf_sys::{LIBBPF_INFO, libbpf_print_fn_t, libbpf_print_level, libbpf_set_print};
 use vsprintf::vsprintf_raw;
 
-use crate::{Error, Refusal};
+use crate::{
+    Error, Refusal,
+    plain::{line, plain},
+};
 
 /// Far more than a verifier log has; it bounds the memory of a failed load.
 const MAX_LEN: usize = 32 << 20;
@@ -89,7 +92,8 @@ unsafe extern "C" fn hear(level: libbpf_print_level, format: *const c_char, args
             if level <= LIBBPF_INFO && text.len() < MAX_LEN {
                 // SAFETY: they are what libbpf called with.
                 match unsafe { vsprintf_raw(format, args) } {
-                    Ok(message) => text.extend(String::from_utf8_lossy(&message).chars().map(harmless)),
+                    // SAFETY: as above.
+                    Ok(message) => push(&String::from_utf8_lossy(&message), is_log(unsafe { CStr::from_ptr(format) }), text),
                     Err(_) => text.push_str("(libbpf said something that cannot be formatted)\n"),
                 }
             }
@@ -114,14 +118,19 @@ unsafe extern "C" fn hear(level: libbpf_print_level, format: *const c_char, args
     result
 }
 
-/// The text is shown on terminals, which obey control characters, and the names in it are anybody's.
-fn harmless(letter: char) -> char {
-    match letter {
-        '\n' => letter,
-        '\t' => ' ',
-        _ if letter.is_control() => char::REPLACEMENT_CHARACTER,
-        _ => letter,
+/// Whether a message of this format has a log of the kernel in it, and so lines of its own.
+fn is_log(format: &CStr) -> bool {
+    String::from_utf8_lossy(format.to_bytes()).contains("LOG --")
+}
+
+/// Appends a message. The text is shown on terminals, and the names in it are anybody's: a line break in one begins no line.
+fn push(message: &str, is_log: bool, text: &mut String) {
+    if is_log {
+        return text.push_str(&plain(message));
     }
+    let (message, end) = message.strip_suffix('\n').map_or((message, ""), |message| (message, "\n"));
+    text.push_str(&line(message));
+    text.push_str(end);
 }
 
 /// The error of libbpf, with what it said.
@@ -176,8 +185,10 @@ mod tests {
 
     #[test]
     fn text_for_a_terminal() {
-        let text: String = "name \u{1b}[31m\tred\r\n\u{9b}end\u{7f}".chars().map(harmless).collect();
-        assert_eq!(text, "name \u{fffd}[31m red\u{fffd}\n\u{fffd}end\u{fffd}");
+        let mut text = String::new();
+        push("no map 'x\u{1b}[31m\n  hint: y'\n", is_log(c"no map '%s'\n"), &mut text);
+        push("-- BEGIN PROG LOAD LOG --\n0: r0\t=\u{9b}0\n-- END\n", is_log(c"-- BEGIN PROG LOAD LOG --\n%s-- END\n"), &mut text);
+        assert_eq!(text, "no map 'x\\u{1b}[31m\\n  hint: y'\n-- BEGIN PROG LOAD LOG --\n0: r0 =\\u{9b}0\n-- END\n");
     }
 
     #[test]

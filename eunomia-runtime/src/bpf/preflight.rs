@@ -17,7 +17,10 @@ use super::{
     privilege::{self, Need},
     token,
 };
-use crate::perf_event;
+use crate::{
+    perf_event,
+    plain::{line, plain},
+};
 
 /// The answers of [`preflight`], and of `doctor::examine` for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,13 +59,18 @@ impl fmt::Display for Preflight {
                 (false, true) => "FAIL",
                 (false, false) => "warn",
             };
-            writeln!(f, "{state} {}: {}", check.what, check.found)?;
+            writeln!(f, "{state} {}: {}", line(&check.what), indented(&check.found))?;
             if !check.ok {
-                writeln!(f, "     {}", check.todo)?;
+                writeln!(f, "     {}", indented(&check.todo))?;
             }
         }
         Ok(())
     }
+}
+
+/// A text of which no line looks like another check.
+fn indented(text: &str) -> String {
+    plain(text).replace('\n', "\n     ")
 }
 
 /// Looks at what BPF needs of this kernel and this process: its capabilities, or its BPF token. Creates one small map and loads a few empty

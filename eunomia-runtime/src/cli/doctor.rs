@@ -8,7 +8,7 @@ use super::{
     input::Input,
     output,
 };
-use crate::{bpf::preflight, doctor, plain::plain};
+use crate::{bpf::preflight, doctor, plain};
 
 pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut answers = preflight();
@@ -26,9 +26,9 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
         let checks = answers.checks.iter().map(|check| {
             json!({ "what": check.what, "ok": check.ok, "required": check.required, "found": check.found, "todo": if check.ok { "" } else { &check.todo } })
         });
-        format!("{}\n", json!({ "ok": answers.ok(), "checks": checks.collect::<Vec<_>>() }))
+        plain::json(&format!("{}\n", json!({ "ok": answers.ok(), "checks": checks.collect::<Vec<_>>() }))).into_owned()
     } else {
-        plain(&answers.to_string())
+        answers.to_string()
     };
     output::print(streams.out, text.as_bytes())?;
     if answers.ok() { Ok(()) } else { Err(Failure::No) }

@@ -16,7 +16,7 @@ use crate::{
     Result,
     bpf::{BtfCache, mount},
     dynamic::{Attached, Loaded, Open},
-    plain::plain,
+    plain::line,
     reader::Stats,
     sample::Verdict,
 };
@@ -131,7 +131,7 @@ fn announce(skel: &Attached, err: &mut dyn Write) {
     let plural = if links == 1 { "" } else { "s" };
     let text = format!("{}: {links} program{plural} attached, {delivers}; Ctrl-C ends", checked.skeleton.name);
     // Where this fails there is nobody to tell.
-    let _ = writeln!(err, "{}", plain(&text));
+    let _ = writeln!(err, "{}", line(&text));
 }
 
 fn summary(loaded: &Loaded, time: Duration, err: &mut dyn Write) {
@@ -149,6 +149,6 @@ fn summary(loaded: &Loaded, time: Duration, err: &mut dyn Write) {
                 text += &format!(", {number} {what}");
             }
         }
-        let _ = writeln!(err, "{}", plain(&text));
+        let _ = writeln!(err, "{}", line(&text));
     }
 }

@@ -28,7 +28,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::{Error, fault::Faults, plain::plain};
+use crate::{Error, fault::Faults};
 use args::{Args, Command};
 
 /// How the command ended; as a number it is the exit code.
@@ -117,8 +117,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
             }
         }
         Err(Failure::Usage(wrong)) => (Exit::Usage, rendered(&wrong, std::io::stderr().is_terminal())),
-        Err(Failure::Error(error @ Error::Kernel(_))) => (Exit::Kernel, plain(&error.to_string())),
-        Err(Failure::Error(error)) => (Exit::Refused, plain(&error.to_string())),
+        Err(Failure::Error(error @ Error::Kernel(_))) => (Exit::Kernel, error.to_string()),
+        Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
     };
     // Where this fails there is nobody left to tell.
     let _ = writeln!(streams.err, "{}", text.trim_end());

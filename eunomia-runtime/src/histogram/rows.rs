@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::RangeInclusive};
 
+use crate::plain::line;
+
 /// Values from and to, and how many there are.
 pub(super) type Row = (RangeInclusive<u64>, u64);
 
@@ -44,7 +46,7 @@ impl<R: Iterator<Item = Row> + Clone> fmt::Display for Text<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (pad, unit_width, width, stars) = if self.wide { (15, 29, 20, 20) } else { (5, 19, 10, 40) };
         let Some(most) = self.rows.clone().map(|(_, count)| count).max() else { return Ok(()) };
-        write!(f, "{:pad$}{:<unit_width$} : count    distribution", "", self.unit)?;
+        write!(f, "{:pad$}{:<unit_width$} : count    distribution", "", line(self.unit))?;
         for (values, count) in self.rows.clone() {
             let (low, high) = values.into_inner();
             // In 128 bits, since counts go to 64. Never more than `stars`, and `most` is the count of a row that is not empty.

@@ -64,6 +64,17 @@ pub struct Sampled {
     pub clear: bool,
 }
 
+impl Layouts {
+    /// Bytes that a record with these members has at least; see [`Layout::least`](super::Layout::least).
+    pub fn least_of(&self, fields: &[CustomField]) -> u64 {
+        let Some(last) = fields.iter().max_by_key(|field| field.offset) else { return 0 };
+        match self.btf.resolve(last.ty).1.kind {
+            Kind::Array { .. } => last.offset,
+            _ => last.offset + self.layout(last.ty).least(),
+        }
+    }
+}
+
 /// What a record holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {

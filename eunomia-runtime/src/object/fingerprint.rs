@@ -30,28 +30,29 @@ impl Checked {
     fn recorded<'a>(&'a self, stream: &'a Stream) -> recording::Stream<'a> {
         let layouts = &self.layouts;
         let mut texts = Texts { layouts, types: Vec::new(), known: HashMap::new() };
-        let (c_type, mut size, mut root) = match &stream.payload {
-            Payload::Type(id) => (layouts.c_name(*id), layouts.layout(*id).size, texts.of(*id)),
+        let (c_type, mut size, mut least, mut root) = match &stream.payload {
+            Payload::Type(id) => (layouts.c_name(*id), layouts.layout(*id).size, layouts.layout(*id).least(), texts.of(*id)),
             Payload::Custom(fields) => {
                 let members = fields.iter().map(|field| line(&field.offset, &texts.of(field.ty), &field.name)).collect();
                 let size = fields.iter().map(|field| field.offset + layouts.layout(field.ty).size).max().unwrap_or(0);
-                ("custom members".to_owned(), size, texts.add("members", size, members))
+                ("custom members".to_owned(), size, layouts.least_of(fields), texts.add("members", size, members))
             }
             Payload::Tagged(tagged) => {
                 let mut types: Vec<_> = tagged.tags.iter().map(|tag| (tag.value, texts.of(tag.ty))).collect();
                 types.sort();
                 let types = types.iter().map(|(value, ty)| format!(" {value} {ty}\n")).collect();
-                ("several types".to_owned(), 0, texts.add(&format!("tagged {}", tagged.offset), tagged.size, types))
+                ("several types".to_owned(), 0, 0, texts.add(&format!("tagged {}", tagged.offset), tagged.size, types))
             }
-            Payload::Bytes { .. } => ("bytes".to_owned(), 0, "bytes".to_owned()),
+            Payload::Bytes { .. } => ("bytes".to_owned(), 0, 0, "bytes".to_owned()),
         };
         if let Some(sampled) = &stream.sampled {
             let key = sampled.key.filter(|id| layouts.has_values(*id)).map_or_else(|| bytes(sampled.key_size.into()), |id| texts.of(id));
             root = format!("entry {} {key} {} {root}", sampled.key_size, sampled.value_size);
             size = (value_offset(sampled.key_size as usize) + sampled.value_size as usize) as u64;
+            least = size;
         }
         let layout = texts.types.concat() + &root;
-        recording::Stream { map: stream.map.as_str().into(), c_type: c_type.into(), size, layout: layout.into() }
+        recording::Stream { map: stream.map.as_str().into(), c_type: c_type.into(), size, least, layout: layout.into() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::value::Plans;
 
 use super::{
-    btf::{Btf, BtfError, Kind, Type, TypeId},
+    btf::{Btf, BtfError, Kind, Member, Type, TypeId},
     elf::{Elf, Refused},
 };
 
@@ -21,13 +21,25 @@ pub struct Layout {
     parts: u64,
     /// Members as C sees them, those of anonymous structs and unions counted.
     fields: u64,
+    /// Bytes at the end that a record may lack.
+    slack: u64,
+    /// Whether the last member is an array without a length.
+    pub(crate) flexible: bool,
     /// Whether the type has no more members than the bytes of a C type can hold. Only then is a walk through them bounded.
     pub regular: bool,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { size: 0, align: 1, parts: 1, fields: 0, regular: true }
+        Self { size: 0, align: 1, parts: 1, fields: 0, slack: 0, flexible: false, regular: true }
+    }
+}
+
+impl Layout {
+    /// Bytes that a record of the type has at least. Programs send what is filled of an array that is the last member, so a record may end
+    /// where that array begins, or anywhere inside of it; what it lacks is zero.
+    pub fn least(&self) -> u64 {
+        self.size - self.slack
     }
 }
 
@@ -189,7 +201,7 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
             let element = visit(btf, *element, limits, known)?;
             let len = u64::from(*len);
             let parts = element.parts.saturating_mul(len).max(1);
-            Layout { size: element.size.saturating_mul(len), parts, fields: 0, ..element }
+            Layout { size: element.size.saturating_mul(len), parts, fields: 0, slack: 0, flexible: false, ..element }
         }
         Kind::Struct { size, members } | Kind::Union { size, members } => {
             let limit = limits.get(id.0 as usize).copied().unwrap_or(1);
@@ -221,18 +233,48 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
             packed |= size % layout.align != 0;
             layout.align = if packed { 1 } else { declared_align(size, end, layout.align, limit) };
             layout.regular &= layout.fields <= MAX_FIELDS && layout.parts <= MAX_PARTS_PER_BYTE * (size + 1);
-            layout
+            let (slack, flexible) = open_end(btf, &ty.kind, size, known);
+            Layout { slack, flexible, ..layout }
         }
         Kind::Typedef { to } | Kind::Modifier { to, .. } => visit(btf, *to, limits, known)?,
         Kind::Variable { ty, .. } => visit(btf, *ty, limits, known)?,
         Kind::Void | Kind::Forward | Kind::Function | Kind::Prototype | Kind::Section { .. } | Kind::DeclTag { .. } => Layout::default(),
     };
     // Nothing has so much; but what a map is declared with stands in arrays that only pointers lead to.
-    let layout = Layout { size: layout.size.min(MAX_SIZE), ..layout };
+    let size = layout.size.min(MAX_SIZE);
+    let layout = Layout { size, slack: layout.slack.min(size), ..layout };
     if let Some(slot) = known.get_mut(id.0 as usize) {
         *slot = Some(layout);
     }
     Ok(layout)
+}
+
+/// Bytes at the end of a struct or union that a record may lack, and whether its last member is an array without a length. A union of
+/// arrays alone is as one of them.
+fn open_end(btf: &Btf, of: &Kind, size: u64, known: &[Option<Layout>]) -> (u64, bool) {
+    let layout = |id: TypeId| known.get(id.0 as usize).copied().flatten().unwrap_or_default();
+    let is_array = |member: &Member| matches!(btf.resolve(member.ty).1.kind, Kind::Array { .. });
+    match of {
+        Kind::Union { members, .. } if !members.is_empty() && members.iter().all(is_array) => (size, false),
+        Kind::Struct { members, .. } => {
+            let Some((last, others)) = members.split_last().filter(|(last, _)| last.bits.is_none()) else { return (0, false) };
+            let bits = |member: &Member| member.bits.map_or_else(|| layout(member.ty).size.saturating_mul(8), u64::from);
+            let is_last = |other: &Member| u64::from(other.bit_offset).saturating_add(bits(other)) <= u64::from(last.bit_offset);
+            if !others.iter().all(is_last) {
+                return (0, false);
+            }
+            let (inner, start) = (layout(last.ty), u64::from(last.bit_offset / 8));
+            match btf.resolve(last.ty).1.kind {
+                Kind::Array { element, len } => (size.saturating_sub(start), len == 0 && layout(element).size > 0),
+                // Its end is not filled by padding of this struct alone.
+                Kind::Struct { .. } | Kind::Union { .. } if inner.slack > 0 || inner.flexible => {
+                    (size.saturating_sub(start.saturating_add(inner.least())), inner.flexible && last.name.is_empty())
+                }
+                _ => (0, false),
+            }
+        }
+        _ => (0, false),
+    }
 }
 
 /// The alignment of a struct whose members end at `end` and ask for `natural`: where `size` goes beyond what that fills up, the least one

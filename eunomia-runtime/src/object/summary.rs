@@ -8,7 +8,7 @@ impl Checked {
         let programs = self.programs.iter().map(|(name, _)| name.clone());
         let exports = self.streams.iter().map(|stream| format!("{} ({})", stream.map, self.payload(stream)));
         let name = &self.skeleton.name;
-        line(&format!("object {name}; maps: {}; programs: {}; exports: {}", list(maps), list(programs), list(exports)))
+        line(&format!("object {name}; maps: {}; programs: {}; exports: {}", list(maps), list(programs), list(exports))).into_owned()
     }
 
     /// What the records of a map are.

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     histogram::{LinearHistogram, Log2Histogram},
     object::{Checked, Payload, Stream},
-    plain::{plain, push},
+    plain::push,
     skeleton::model::{Sample, SampleKind},
     value::{Event, Value},
 };
@@ -22,7 +22,7 @@ pub(super) struct Histogram<'a> {
 impl<'a> Histogram<'a> {
     pub(super) fn new(checked: &'a Checked, stream: &'a Stream, sample: &'a Sample) -> Result<Self> {
         let linear = sample.kind == SampleKind::LinearHist;
-        let unit = plain(sample.unit.as_deref().unwrap_or("(unit)"));
+        let unit = sample.unit.as_deref().unwrap_or("(unit)").to_owned();
         let layouts = &checked.layouts;
         let counts = |ty| layouts.counts(ty);
         let slots = match &stream.payload {

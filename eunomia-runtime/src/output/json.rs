@@ -1,5 +1,5 @@
 use super::stack::StackTrace;
-use crate::{object::Stream, value::Event};
+use crate::{object::Stream, plain::json, value::Event};
 
 /// JSON Lines: what stands around the values is the same for every event of a map.
 #[derive(Debug)]
@@ -12,7 +12,8 @@ pub(super) struct Json<'a> {
 impl<'a> Json<'a> {
     pub(super) fn new(stream: &Stream, several: bool, stack: Option<StackTrace<'a>>) -> Self {
         // A JSON text of a text: it cannot fail.
-        let map = serde_json::Value::from(stream.map.as_str());
+        let map = serde_json::Value::from(stream.map.as_str()).to_string();
+        let map = json(&map);
         let (open, close) = match (several, stream.sampled.is_some()) {
             (false, false) => (String::new(), "\n"),
             (false, true) => ("{\"key\":".to_owned(), "}\n"),

@@ -1,7 +1,6 @@
 use std::{
-    cell::{Cell, RefMut},
+    cell::{Cell, OnceCell, RefMut},
     fmt,
-    marker::PhantomData,
 };
 
 use super::{
@@ -20,7 +19,29 @@ pub struct Batch<'a, E> {
     end: u64,
     position: Cell<u64>,
     found: Cell<Stats>,
-    types: PhantomData<fn() -> E>,
+    copies: Copies<E>,
+}
+
+/// Copies of events whose last array was sent in part: blocks of 1, 2, 4, .. of them, so that none is moved while it is borrowed.
+struct Copies<E> {
+    blocks: [OnceCell<Box<[OnceCell<E>]>>; u32::BITS as usize],
+    len: Cell<u32>,
+}
+
+impl<E> Copies<E> {
+    fn add(&self, event: E) -> Option<&E> {
+        let number = self.len.get().checked_add(1)?;
+        let block =
+            self.blocks.get(number.ilog2() as usize)?.get_or_init(|| (0..1u32 << number.ilog2()).map(|_| OnceCell::new()).collect());
+        self.len.set(number);
+        Some(block.get((number - (1 << number.ilog2())) as usize)?.get_or_init(|| event))
+    }
+}
+
+impl<E> Default for Copies<E> {
+    fn default() -> Self {
+        Self { blocks: [const { OnceCell::new() }; u32::BITS as usize], len: Cell::new(0) }
+    }
 }
 
 impl<'a, E: Plain> Batch<'a, E> {
@@ -29,7 +50,7 @@ impl<'a, E: Plain> Batch<'a, E> {
         let (end, position) = (ring.end()?, ring.position());
         // A ring that is damaged says so here; behind it, iteration ends.
         next(&mut ring.walk(position, end)?, position)?;
-        Ok(Self { ring, stats, end, position: Cell::new(position), found: Cell::default(), types: PhantomData })
+        Ok(Self { ring, stats, end, position: Cell::new(position), found: Cell::default(), copies: Copies::default() })
     }
 
     /// The events that were not yet taken.
@@ -51,7 +72,8 @@ impl<'a, E: Plain> Batch<'a, E> {
             } else {
                 // SAFETY: nobody writes to a committed record before the position behind it is published, which is when the batch is
                 // dropped, which the reference borrows.
-                let event = E::of_bytes(unsafe { spot.behind(head.len as usize) });
+                let record = unsafe { spot.behind(head.len as usize) };
+                let event = E::of_bytes(record).or_else(|| self.copies.add(E::read_begun(record)?));
                 found.count(if event.is_some() { Fate::Delivered } else { Fate::Short }, head.len.into());
                 event
             };

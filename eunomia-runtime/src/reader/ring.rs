@@ -190,12 +190,13 @@ impl Ring {
             let pieces = walk.clone().pieces(like.stride);
             let (mut count, mut len) = (count(pieces, like, GROUP), like.len);
             let mut start = walk.clone();
+            let mut copy = None;
             if count > 0 {
                 read.advance(count, count as usize * like.stride);
             } else {
                 let position = read.position;
-                let head = match next(&mut walk, position)? {
-                    Next::Record(_, head) => head,
+                let (spot, head) = match next(&mut walk, position)? {
+                    Next::Record(spot, head) => (spot, head),
                     Next::Busy => return Ok(Drained::Busy),
                     Next::End => return Ok(Drained::All),
                 };
@@ -205,15 +206,24 @@ impl Ring {
                     continue;
                 }
                 if head.len < len {
-                    read.found.short += 1;
-                    continue;
+                    // SAFETY: it is committed, and nobody writes to it before its position is published, as in `drain`.
+                    let Some(event) = E::read_begun(unsafe { spot.behind(head.len as usize) }) else {
+                        read.found.short += 1;
+                        continue;
+                    };
+                    copy = Some(Record { header: [head.len, 0], event });
                 }
                 (count, len) = (1, head.len);
             }
-            let Some(all) = start.take(count as usize * like.stride) else { continue };
-            // SAFETY: these records are committed and as long as `E` at least, and nobody writes to them before their position is
-            // published, as in `drain`. Headers are numbers, and any bytes are an `E`.
-            let run = unsafe { all.slice::<Record<E>>() };
+            let run = match &copy {
+                Some(copy) => std::slice::from_ref(copy),
+                None => {
+                    let Some(all) = start.take(count as usize * like.stride) else { continue };
+                    // SAFETY: these records are committed and as long as `E` at least, and nobody writes to them before their position
+                    // is published, as in `drain`. Headers are numbers, and any bytes are an `E`.
+                    unsafe { all.slice::<Record<E>>() }
+                }
+            };
             let fate = deliver(run);
             read.found.received += u64::from(count);
             read.found.bytes += u64::from(count) * u64::from(len);

@@ -1,6 +1,7 @@
 use std::{fmt, io};
 
 use super::Stream;
+use crate::plain::line;
 
 /// Why a recording cannot be written or replayed.
 #[derive(Debug)]
@@ -79,15 +80,22 @@ impl fmt::Display for Flaw {
                     "the recording is of a machine with {order}-endian numbers and pointers of {pointer} bytes, which is not supported"
                 )
             }
-            Self::Corrupt { at, why } => write!(f, "the recording is damaged at byte {at}: {why}"),
+            Self::Corrupt { at, why } => write!(f, "the recording is damaged at byte {at}: {}", line(why)),
             Self::Layout { map, types: [there, here], lines } => {
-                let [line_there, line_here] = lines.each_ref().map(|line| line.as_deref().unwrap_or("nothing"));
+                let [line_there, line_here] = lines.each_ref().map(|only| line(only.as_deref().unwrap_or("nothing")));
                 write!(
                     f,
-                    "the records of `{map}` are not those of the recording: there `{}`, {} bytes, has `{line_there}`, ",
-                    there.0, there.1
+                    "the records of `{}` are not those of the recording: there `{}`, {} bytes, has `{line_there}`, ",
+                    line(map),
+                    line(&there.0),
+                    there.1
                 )?;
-                write!(f, "here `{}`, {} bytes, has `{line_here}`; replay it with the skeleton that it was recorded with", here.0, here.1)
+                write!(
+                    f,
+                    "here `{}`, {} bytes, has `{line_here}`; replay it with the skeleton that it was recorded with",
+                    line(&here.0),
+                    here.1
+                )
             }
         }
     }

@@ -127,7 +127,7 @@ impl<'a> Fields<'a> {
         let streams = (0..count).map(|_| {
             let (map, c_type) = (Cow::Owned(self.text()?), Cow::Owned(self.text()?));
             let size = self.array().map(u64::from_le_bytes)?;
-            Some(Stream { map, c_type, size, layout: Cow::Owned(self.text()?) })
+            Some(Stream { map, c_type, size, least: size, layout: Cow::Owned(self.text()?) })
         });
         let streams = streams.collect::<Option<_>>()?;
         (self.0.len() < 8).then_some((name, streams))

@@ -52,8 +52,10 @@ pub struct Stream<'a> {
     pub map: Cow<'a, str>,
     /// The type of its records in C; for messages.
     pub c_type: Cow<'a, str>,
-    /// Bytes that a record has at least, 0 where that is not known; shorter ones are not delivered.
+    /// Bytes of the type, 0 where that is not known.
     pub size: u64,
+    /// Bytes that a record has at least; shorter ones are not delivered. No part of the recording.
+    pub least: u64,
     /// The fingerprint, see [the module](crate::recording).
     pub layout: Cow<'a, str>,
 }
@@ -61,6 +63,13 @@ pub struct Stream<'a> {
 impl<'a> Stream<'a> {
     /// A stream whose texts are borrowed.
     pub const fn new(map: &'a str, c_type: &'a str, size: u64, layout: &'a str) -> Self {
-        Self { map: Cow::Borrowed(map), c_type: Cow::Borrowed(c_type), size, layout: Cow::Borrowed(layout) }
+        Self { map: Cow::Borrowed(map), c_type: Cow::Borrowed(c_type), size, least: size, layout: Cow::Borrowed(layout) }
+    }
+
+    /// The same stream with records that may be shorter than their type.
+    #[must_use]
+    pub const fn at_least(mut self, least: u64) -> Self {
+        self.least = least;
+        self
     }
 }

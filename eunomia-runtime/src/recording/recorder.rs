@@ -19,7 +19,7 @@ use crate::{
 pub struct Recorder<W> {
     to: W,
     /// The least length of a record of each stream.
-    sizes: Vec<u64>,
+    least: Vec<u64>,
     began: Option<Instant>,
     /// A piece of a record may be missing behind it, so nothing more is written.
     failed: Option<io::Error>,
@@ -33,7 +33,7 @@ impl<W: Write> Recorder<W> {
     /// [`Error::Recording`] where the header cannot be written.
     pub fn new(mut to: W, name: &str, streams: &[Stream<'_>]) -> Result<Self> {
         to.write_all(&header(name, streams)?).map_err(|source| Flaw::Io { tried: "write", source })?;
-        Ok(Self { to, sizes: streams.iter().map(|stream| stream.size).collect(), began: None, failed: None })
+        Ok(Self { to, least: streams.iter().map(|stream| stream.least).collect(), began: None, failed: None })
     }
 
     /// Records from now on the time of each record, since this call. It is when the record was read; when it happened only the program
@@ -49,9 +49,9 @@ impl<W: Write> Recorder<W> {
     ///
     /// Where writing fails nothing more is written, and this and all later records are reported as [`Verdict::Failed`].
     pub fn record(&mut self, map: usize, record: &[u8]) -> Verdict {
-        match self.sizes.get(map) {
-            None => Verdict::Failed(format!("the recording has no stream {map}, only {}", self.sizes.len()).into()),
-            Some(size) if (record.len() as u64) < *size => Verdict::Short,
+        match self.least.get(map) {
+            None => Verdict::Failed(format!("the recording has no stream {map}, only {}", self.least.len()).into()),
+            Some(least) if (record.len() as u64) < *least => Verdict::Short,
             Some(_) if record.len() > MAX_RECORD => {
                 Verdict::Failed(format!("a record of {} bytes cannot be recorded", record.len()).into())
             }
@@ -104,6 +104,6 @@ fn failure(error: &io::Error) -> Cause {
 
 impl<W> fmt::Debug for Recorder<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").field("sizes", &self.sizes).field("failed", &self.failed).finish_non_exhaustive()
+        f.debug_struct("Recorder").field("least", &self.least).field("failed", &self.failed).finish_non_exhaustive()
     }
 }

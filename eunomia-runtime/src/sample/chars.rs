@@ -1,5 +1,7 @@
 use std::{borrow::Cow, fmt, hash, str};
 
+use crate::plain::line;
+
 /// A C `char[N]` that holds text: the bytes up to the first NUL, or all of them where there is none.
 ///
 /// Bytes behind the NUL are stale kernel memory; they take no part in comparison, hashing or output.
@@ -118,10 +120,12 @@ impl<const N: usize> fmt::Debug for CharArray<N> {
     }
 }
 
-/// Honours width and alignment, so that `{:<16}` makes a column.
+/// The text on one line, which is safe to print: what a terminal would obey or not show is escaped (`\n`, `\u{1b}`).
+/// [`as_str`](CharArray::as_str) and [`to_string_lossy`](CharArray::to_string_lossy) have the text as it is. Honours width and alignment, so
+/// that `{:<16}` makes a column.
 impl<const N: usize> fmt::Display for CharArray<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.to_string_lossy())
+        f.pad(&line(&self.to_string_lossy()))
     }
 }
 
@@ -167,6 +171,14 @@ mod tests {
         assert!(cut.as_str().is_err());
         assert_eq!(cut.to_string_lossy(), "caf\u{fffd}");
         assert_eq!(format!("[{:>5}]", CharArray(*b"ab\0")), "[   ab]");
+    }
+
+    #[test]
+    fn display_is_safe_and_the_text_is_real() {
+        let array = CharArray(*b"\x1b]0;x\x07\n\xe2\x80\xaea\0");
+        assert_eq!(array.to_string(), "\\u{1b}]0;x\\u{7}\\n\\u{202e}a");
+        assert_eq!((array.as_str(), array.to_string_lossy().len()), (Ok("\u{1b}]0;x\u{7}\n\u{202e}a"), 11));
+        assert_eq!(format!("{:<6}|{:.3}", CharArray(*b"a\n\0"), CharArray(*b"\x1b\0")), "a\\n   |\\u{");
     }
 
     #[test]

@@ -32,5 +32,10 @@ pub(crate) const fn value_offset(key_size: usize) -> usize {
 /// [`Short`] where the record has fewer bytes than the types; `f` was not called.
 pub fn with_entry<K: Plain, V: Plain, R>(record: &[u8], key_size: usize, f: impl FnOnce(Entry<'_, K, V>) -> R) -> Result<R, Short> {
     let value = record.get(value_offset(key_size)..).unwrap_or_default();
-    with_event(record, |key| with_event(value, |value| f(Entry { key, value })))?
+    // The kernel gives whole ones.
+    let short = |bytes: &[u8], size| (bytes.len() < size).then_some(Short { len: bytes.len(), size });
+    match short(record, size_of::<K>()).or_else(|| short(value, size_of::<V>())) {
+        Some(short) => Err(short),
+        None => with_event(record, |key| with_event(value, |value| f(Entry { key, value })))?,
+    }
 }

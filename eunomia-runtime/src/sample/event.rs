@@ -10,12 +10,12 @@ pub trait Event: Plain {
     const C_NAME: &'static str;
 }
 
-/// A record that is shorter than its type; it was not delivered.
+/// A record that ends before the last member of its type begins; it was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Short {
     /// Bytes in the record.
     pub len: usize,
-    /// Bytes that the type needs.
+    /// Bytes that the type needs at least.
     pub size: usize,
 }
 
@@ -30,17 +30,20 @@ impl std::error::Error for Short {}
 /// Hands the record to `f` as an `E`: in place where its address is aligned for `E`, else from one copy on the stack.
 ///
 /// Ring buffer records are 8-aligned, so only types with 16-byte alignment are ever copied; perf records sit at 4 mod 8, so any type
-/// with an 8-byte field is. Bytes behind `E` are ignored: a newer object may append fields, and perf pads.
+/// with an 8-byte field is. Bytes after `E` are ignored: a newer object may append fields, and perf pads.
+///
+/// A record that ends inside of the last member of `E`, an array of which the program sent what it had filled, is copied, too, and the rest
+/// is zero. (In a perf event array up to seven bytes of the rest are not: the kernel pads records with what stood there.)
 ///
 /// # Errors
-/// [`Short`] where the record has fewer bytes than `E`; `f` was not called.
+/// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` was not called.
 pub fn with_event<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
     if let Some(event) = E::of_bytes(record) {
         return Ok(f(event));
     }
-    match E::read(record) {
+    match E::read(record).or_else(|| E::read_begun(record)) {
         Some(copy) => Ok(f(&copy)),
-        None => Err(Short { len: record.len(), size: size_of::<E>() }),
+        None => Err(Short { len: record.len(), size: E::LEAST }),
     }
 }
 
@@ -91,6 +94,23 @@ mod tests {
             assert_ne!(std::ptr::from_ref(pair).addr(), record.as_ptr().addr());
         })
         .unwrap();
+    }
+
+    #[test]
+    fn last_array_may_be_cut_off() {
+        crate::plain! {
+            #[derive(Debug, Clone, Copy, PartialEq)]
+            #[repr(C)]
+            struct Args { pid: u32, text: [u8; 12] }
+            const LAYOUT: Layout = Layout { size: 16, align: 4, offsets: [0, 4], least: 4 };
+        }
+        let record = [1, 0, 0, 0, b'a', b'b', 9];
+        for len in 0..=7 {
+            let read = with_event(&record[..len], |args: &Args| *args);
+            let mut text = [0; 12];
+            text[..len.saturating_sub(4)].copy_from_slice(&record[4.min(len)..len]);
+            assert_eq!(read, if len < 4 { Err(Short { len, size: 4 }) } else { Ok(Args { pid: 1, text }) });
+        }
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! The one-line form of events, the same for generated types and for values read at run time:
 //! `pid=1 comm=sh filename="a b" kind=EXIT(1) nested={x=1 y=[1, 2]}`.
 
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Borrow,
+    fmt::{self, Write as _},
+};
 
 use super::{Bool, CharArray, KernelPtr};
+use crate::plain::{self, is_shown};
 
 /// A value as it stands behind `name=` in the one-line form.
 pub trait Line: fmt::Debug {
@@ -23,7 +27,7 @@ pub(crate) fn is_plain(byte: &u8) -> bool {
 /// Writes text as it is where that is unambiguous, else quoted and escaped, so that no event can forge a field or a line.
 pub(crate) fn write_text(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
     let text = String::from_utf8_lossy(bytes);
-    let plain = |c: char| !(c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '{' | '}' | '[' | ']' | ','));
+    let plain = |c: char| is_shown(c) && !matches!(c, ' ' | '"' | '=' | '{' | '}' | '[' | ']' | ',');
     if !text.is_empty() && text.chars().all(plain) { f.write_str(&text) } else { write!(f, "{text:?}") }
 }
 
@@ -35,7 +39,7 @@ pub(crate) fn write_bytes(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result 
 /// Writes the constant of an enum by its name, or a number that has none.
 pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
-        Some(name) => f.pad(name),
+        Some(name) => f.pad(&plain::line(name)),
         None => number.fmt(f),
     }
 }
@@ -43,7 +47,7 @@ pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Form
 /// Writes a constant as [`Line`] has it, `NAME(number)`.
 pub fn numbered(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
-        Some(name) => write!(f, "{name}({number})"),
+        Some(name) => write!(f, "{}({number})", plain::line(name)),
         None => number.fmt(f),
     }
 }
@@ -100,15 +104,20 @@ impl<T: Line, const N: usize> Line for [T; N] {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Items without bytes, of which an array can have any number, are not counted.
         let items = if size_of::<T>() == 0 { &[] } else { self.as_slice() };
-        f.write_char('[')?;
-        for (i, item) in items.iter().enumerate() {
-            if i > 0 {
-                f.write_str(", ")?;
-            }
-            item.line(f)?;
-        }
-        f.write_char(']')
+        write_items::<T>(f, items.iter())
     }
+}
+
+/// Writes the items of an array.
+pub(crate) fn write_items<T: Line>(f: &mut fmt::Formatter<'_>, items: impl Iterator<Item = impl Borrow<T>>) -> fmt::Result {
+    f.write_char('[')?;
+    for (i, item) in items.enumerate() {
+        if i > 0 {
+            f.write_str(", ")?;
+        }
+        item.borrow().line(f)?;
+    }
+    f.write_char(']')
 }
 
 /// A generated struct: it names its fields once, for all the ways to show them.
@@ -131,7 +140,13 @@ impl<T: Fielded> Line for T {
 pub struct Fields<'a, 'f>(Form<'a, 'f>);
 
 enum Form<'a, 'f> {
-    Line { f: &'a mut fmt::Formatter<'f>, result: fmt::Result, separator: &'static str },
+    Line {
+        f: &'a mut fmt::Formatter<'f>,
+        result: fmt::Result,
+        separator: &'static str,
+        /// What a member holds in place of its own value.
+        tail: Option<(&'static str, &'a dyn Line)>,
+    },
     Debug(fmt::DebugStruct<'a, 'f>),
 }
 
@@ -139,7 +154,8 @@ impl Fields<'_, '_> {
     /// Takes a field.
     pub fn field(&mut self, name: &str, value: &dyn Line) -> &mut Self {
         match &mut self.0 {
-            Form::Line { f, result, separator } => {
+            Form::Line { f, result, separator, tail } => {
+                let value = tail.filter(|(member, _)| *member == name).map_or(value, |(_, tail)| tail);
                 *result = result.and_then(|()| {
                     f.write_str(separator)?;
                     write_text(f, name.as_bytes())?;
@@ -156,7 +172,12 @@ impl Fields<'_, '_> {
 
 /// The one-line form: ` name=value` for each field.
 pub fn line(fielded: &dyn Fielded, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    show(fielded, Form::Line { f, result: Ok(()), separator: "" })
+    show(fielded, Form::Line { f, result: Ok(()), separator: "", tail: None })
+}
+
+/// As [`line`], with another value for the member of this name.
+pub(crate) fn line_with<'a>(fielded: &dyn Fielded, tail: (&'static str, &'a dyn Line), f: &'a mut fmt::Formatter<'_>) -> fmt::Result {
+    show(fielded, Form::Line { f, result: Ok(()), separator: "", tail: Some(tail) })
 }
 
 /// The form of `derive(Debug)`.
@@ -187,6 +208,8 @@ mod tests {
         assert_eq!(written(b"kworker/0:1"), "kworker/0:1");
         assert_eq!(written(b"a pid=0"), r#""a pid=0""#);
         assert_eq!(written(b"x\nTIME"), r#""x\nTIME""#);
+        assert_eq!(written("x\u{202e}y\u{85}".as_bytes()), r#""x\u{202e}y\u{85}""#);
+        assert_eq!(written("größe".as_bytes()), "größe");
         assert_eq!(written(b""), r#""""#);
         assert_eq!(written(b"\xff"), "\u{fffd}");
     }

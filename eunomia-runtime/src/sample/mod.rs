@@ -13,10 +13,9 @@ pub(crate) mod plain;
 mod pointer;
 #[cfg(feature = "serde")]
 pub(crate) mod serial;
-mod tailed;
+pub(crate) mod tailed;
 
 pub use self::bool::Bool;
-#[cfg(any(feature = "clap", feature = "dynamic"))]
 pub(crate) use chars::until_nul;
 pub use chars::{CharArray, TooLong};
 #[cfg(any(feature = "dynamic", feature = "load"))]

@@ -11,6 +11,10 @@ use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 /// Every byte pattern of the type's size is a value of it, no byte of a value is padding, and nothing in it can change behind a shared
 /// reference.
 pub unsafe trait Plain: Copy + 'static {
+    /// Bytes that a record of this type has at least. It may end where the last member begins, or inside of it, if that is an array: programs
+    /// send what they have filled.
+    const LEAST: usize = size_of::<Self>();
+
     /// The value of zeroes.
     fn zeroed() -> Self {
         // SAFETY: zeroes are a value of every plain type.
@@ -36,6 +40,15 @@ pub unsafe trait Plain: Copy + 'static {
         let at = bytes.get_mut(..size_of::<Self>())?.as_mut_ptr().cast::<Self>();
         // SAFETY: as for `of_bytes`, borrowed alone; whatever value is written, its bytes are initialised.
         at.is_aligned().then(|| unsafe { &mut *at })
+    }
+
+    /// The value that `bytes` are the beginning of, the rest being zero, if they are [`LEAST`](Self::LEAST) bytes or more.
+    #[cold]
+    fn read_begun(bytes: &[u8]) -> Option<Self> {
+        let mut value = Self::zeroed();
+        let len = bytes.len().min(size_of::<Self>());
+        value.bytes_mut().get_mut(..len)?.copy_from_slice(bytes.get(..len)?);
+        (bytes.len() >= Self::LEAST).then_some(value)
     }
 
     /// As many values as `bytes` are enough for, in place; none where they are not aligned for the type.
@@ -128,48 +141,72 @@ unsafe impl<T: Plain> Plain for Packed<T> {}
 ///     pub struct Padded { pub short: u16, pub long: u32 }
 /// }
 /// ```
+///
+/// The proof reads the struct that the compiler has, not the text of the declaration: an attribute that takes away a field or the whole
+/// struct, or a macro in the place of a type, changes nothing about it. A tuple struct has up to eight fields.
 #[macro_export]
 macro_rules! plain {
     // Generated modules say where BTF has the fields, too.
     (
         $(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$about:meta])* $access:vis $field:ident: $type:ty),* $(,)? }
-        const LAYOUT: Layout = Layout { size: $size:literal, align: $align:literal, offsets: $offsets:tt $(,)? };
+        const LAYOUT: Layout = Layout {
+            size: $size:literal, align: $align:literal, offsets: $offsets:tt $(, least: $least:literal)? $(,)?
+        };
     ) => {
         $(#[$meta])*
         $vis struct $name { $($(#[$about])* $access $field: $type,)* }
+        $crate::plain!(@proof $name $(least $least)? [$($field)*]);
         const _: () = $crate::__private::placed::<$name, _>([$($crate::__private::size::<$type>()),*], $offsets, $size, $align);
-        // SAFETY: the fields are plain, and all bytes are theirs.
-        unsafe impl $crate::sample::Plain for $name {}
     };
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$about:meta])* $access:vis $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*
         $vis struct $name { $($(#[$about])* $access $field: $type,)* }
-        const _: () = $crate::__private::unpadded::<$name, _>([$($crate::__private::size::<$type>()),*]);
-        // SAFETY: the fields are plain, and all bytes are theirs.
-        unsafe impl $crate::sample::Plain for $name {}
+        $crate::plain!(@proof $name [$($field)*]);
     };
-    ($(#[$meta:meta])* $vis:vis struct $name:ident($($access:vis $type:ty),* $(,)?);) => {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident($($(#[$about:meta])* $access:vis $type:ty),* $(,)?);) => {
         $(#[$meta])*
-        $vis struct $name($($access $type,)*);
-        const _: () = $crate::__private::unpadded::<$name, _>([$($crate::__private::size::<$type>()),*]);
-        // SAFETY: the fields are plain, and all bytes are theirs.
-        unsafe impl $crate::sample::Plain for $name {}
+        $vis struct $name($($(#[$about])* $access $type,)*);
+        $crate::plain!(@numbered $name [0 1 2 3 4 5 6 7] [] $($type,)*);
     };
+
+    // Numbers in place of the names of fields.
+    (@numbered $name:ident [$next:tt $($later:tt)*] [$($field:tt)*] $type:ty, $($more:ty,)*) => {
+        $crate::plain!(@numbered $name [$($later)*] [$($field)* $next] $($more,)*);
+    };
+    (@numbered $name:ident [$($later:tt)*] [$($field:tt)*]) => {
+        $crate::plain!(@proof $name [$($field)*]);
+    };
+
+    // Proves it of the type that `$name` is here, whatever that is: a struct (fields of unions are not read without `unsafe`) that
+    // has these fields and no other (there is no `..`), each of a plain type, and is as large as they are together.
+    (@proof $name:ident $(least $least:literal)? [$($field:tt)*]) => {
+        #[allow(deprecated)]
+        const _: () = $crate::__private::unpadded::<$name, _>(|this| {
+            let $name { $($field: _,)* } = this;
+            ($($crate::__private::unaligned(this.$field),)*)
+        });
+        // SAFETY: the fields are plain, and all bytes are theirs, as was just proved.
+        unsafe impl $crate::sample::Plain for $name {
+            $(const LEAST: ::core::primitive::usize = $least;)?
+        }
+    };
+}
+
+/// A field, which must be plain, without its alignment.
+pub const fn unaligned<T: Plain>(field: T) -> Packed<T> {
+    Packed::new(field)
+}
+
+/// Refuses a struct that is not as large as its fields are together. `F` is a tuple of them without their alignment, and so without
+/// padding; the function is never called.
+pub const fn unpadded<S, F>(_: fn(&S) -> F) {
+    assert!(align_of::<F>() == 1, "a field is aligned");
+    assert!(size_of::<F>() == size_of::<S>(), "there is padding");
 }
 
 /// The size of a field, which must be plain.
 pub const fn size<T: Plain>() -> usize {
     size_of::<T>()
-}
-
-/// Refuses a struct that is larger than its fields are.
-pub const fn unpadded<S, const N: usize>(fields: [usize; N]) {
-    let (mut end, mut i) = (0, 0);
-    while i < N {
-        end += fields[i];
-        i += 1;
-    }
-    assert!(end == size_of::<S>(), "there is padding");
 }
 
 /// Refuses a `repr(C)` struct that is larger than its fields are or not laid out as BTF says: without padding, a field is where those
@@ -204,6 +241,44 @@ mod tests {
             const LAYOUT: Layout = Layout { size: 8, align: 4, offsets: [0, 2, 4, 8] };
         }
         assert_eq!((std::mem::offset_of!(Whole, long), std::mem::offset_of!(Whole, tail)), (4, 8));
+    }
+
+    /// What could be proved of one struct and be implemented for another.
+    #[test]
+    fn plain_is_proved_of_the_type_that_gets_it() {
+        #[allow(dead_code, non_camel_case_types)]
+        struct usize;
+        macro_rules! number {
+            () => {
+                u32
+            };
+        }
+        crate::plain! {
+            #[derive(Clone, Copy)]
+            #[cfg_attr(all(), repr(C, packed))]
+            struct Packet { kind: u8, len: number!(), #[cfg_attr(all(), allow(dead_code))] r#type: [u16; 2] }
+        }
+        crate::plain! {
+            #[derive(Clone, Copy)]
+            #[repr(C)]
+            struct Numbered(u32, #[allow(dead_code)] number!(), u64);
+        }
+        crate::plain! {
+            #[derive(Clone, Copy)]
+            struct Nothing {}
+        }
+        #[derive(Clone, Copy)]
+        #[repr(C)]
+        struct Whatever<T = u8> {
+            a: T,
+        }
+        crate::plain! {
+            #[cfg(any())]
+            struct Whatever { a: u64 }
+        }
+        assert_eq!(Packet::read(&[1, 2, 0, 0, 0, 0, 0, 0, 0]).map(|packet| packet.len), Some(2));
+        assert_eq!(Numbered(1, 2, 3).bytes(), [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!((Nothing {}.bytes(), Whatever::<u8>::read(&[7]).map(|whatever| whatever.a)), (&[][..], Some(7)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_core::{
     ser::{SerializeSeq as _, SerializeStruct as _},
 };
 
-use super::{Bool, CharArray, KernelPtr, Packed, Tailed};
+use super::{Bool, CharArray, KernelPtr, Packed};
 
 /// A field's value in a serialized record.
 pub trait Serial {
@@ -17,7 +17,7 @@ pub trait Serial {
 }
 
 /// A field's value for serde, whose own traits do not know long arrays and cannot be implemented for them here.
-struct Serialized<'a, T>(&'a T);
+pub(super) struct Serialized<'a, T>(pub(super) &'a T);
 
 impl<T: Serial> Serialize for Serialized<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -111,12 +111,6 @@ impl<T: Serial, const N: usize> Serial for [T; N] {
         let mut list = serializer.serialize_seq(Some(items.len()))?;
         items.iter().try_for_each(|item| list.serialize_element(&Serialized(item)))?;
         list.end()
-    }
-}
-
-impl<E: Serialize> Serialize for Tailed<'_, E> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (**self).serialize(serializer)
     }
 }
 

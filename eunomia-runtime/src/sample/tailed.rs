@@ -1,11 +1,19 @@
-use std::{fmt, ops::Deref};
+use std::{fmt, marker::PhantomData, ops::Deref};
 
-use super::{Event, Line, Plain, Short, with_event};
+use super::{
+    Event, Line, Plain, Short,
+    line::{Fielded, line_with, write_items, write_text},
+    until_nul, with_event,
+};
 
-/// A generated type whose last member is an array without a length: a record goes on behind the struct.
+/// A generated type whose last member is an array without a length: a record goes on after the struct.
 pub trait Flexible: Event {
     /// What the array holds.
-    type Item: Plain;
+    type Item: Plain + Line;
+    /// The C name of the member.
+    const NAME: &'static str;
+    /// Whether the array is text: its items are C `char`s.
+    const TEXT: bool;
     /// Bytes from the start of the struct to the array.
     const TAIL: usize;
 }
@@ -26,10 +34,85 @@ impl<'a, E: Flexible> Tailed<'a, E> {
 
     /// The items of the last member, as many whole ones as the record holds.
     pub fn tail(&self) -> impl ExactSizeIterator<Item = E::Item> + 'a {
+        self.items().iter()
+    }
+}
+
+/// What a record holds of the last member of a [`Flexible`] type.
+pub struct Items<'a, E>(&'a [u8], PhantomData<fn() -> E>);
+
+impl<'a, E: Flexible> Items<'a, E> {
+    /// Nothing.
+    pub const NONE: Self = Self(&[], PhantomData);
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = E::Item> + use<'a, E> {
         let size = size_of::<E::Item>();
         // Items without a size would be endless.
-        let items = if size == 0 { &[] } else { self.tail };
+        let items = if size == 0 { &[] } else { self.0 };
         items.chunks_exact(size.max(1)).map(|item| E::Item::read(item).unwrap_or_else(E::Item::zeroed))
+    }
+
+    /// The text up to its NUL, for an array of chars.
+    fn text(&self) -> Option<&'a [u8]> {
+        E::TEXT.then(|| until_nul(self.0))
+    }
+}
+
+impl<E> fmt::Debug for Items<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Items").field(&self.0).finish()
+    }
+}
+
+impl<E: Flexible> Line for Items<'_, E> {
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text() {
+            Some(text) => write_text(f, text),
+            None => write_items::<E::Item>(f, self.iter()),
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+mod serial {
+    use serde_core::{Serialize, Serializer, ser::SerializeSeq as _};
+
+    use super::{Flexible, Items, Tailed};
+    use crate::sample::serial::{Serial, Serialized};
+
+    /// A type that is serialized with what a record holds of its last member.
+    pub trait SerialTail: Flexible {
+        /// Writes the struct.
+        ///
+        /// # Errors
+        /// Those of the serializer.
+        fn serial_tail<S: Serializer>(&self, serializer: S, tail: &Items<'_, Self>) -> Result<S::Ok, S::Error>;
+    }
+
+    impl<E: Flexible<Item: Serial>> Serial for Items<'_, E> {
+        fn serial<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            if let Some(text) = self.text() {
+                return serializer.serialize_str(&String::from_utf8_lossy(text));
+            }
+            let items = self.iter();
+            let mut list = serializer.serialize_seq(Some(items.len()))?;
+            items.into_iter().try_for_each(|item| list.serialize_element(&Serialized(&item)))?;
+            list.end()
+        }
+    }
+
+    impl<E: SerialTail> Serialize for Tailed<'_, E> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.event.serial_tail(serializer, &self.items())
+        }
+    }
+}
+#[cfg(feature = "serde")]
+pub use serial::SerialTail;
+
+impl<'a, E> Tailed<'a, E> {
+    fn items(&self) -> Items<'a, E> {
+        Items(self.tail, PhantomData)
     }
 }
 
@@ -41,15 +124,16 @@ impl<E> Deref for Tailed<'_, E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for Tailed<'_, E> {
+/// The struct with the items of its last member.
+impl<E: Flexible + Fielded> fmt::Display for Tailed<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.event.fmt(f)
+        line_with(self.event, (E::NAME, &self.items()), f)
     }
 }
 
-impl<E: Line> Line for Tailed<'_, E> {
+impl<E: Flexible + Fielded> Line for Tailed<'_, E> {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.event.line(f)
+        write!(f, "{{{self}}}")
     }
 }
 
@@ -80,6 +164,8 @@ mod tests {
 
     impl Flexible for Counted {
         type Item = u16;
+        const NAME: &'static str = "items";
+        const TEXT: bool = false;
         const TAIL: usize = 4;
     }
 

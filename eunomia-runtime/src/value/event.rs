@@ -1,7 +1,7 @@
 use super::Value;
 use crate::{
     Error, Result,
-    object::Checked,
+    object::{Checked, Payload, Stream},
     sample::{Outcome, Verdict, outcome::unknown_map},
 };
 
@@ -33,6 +33,16 @@ impl Checked {
         })
     }
 
+    /// Bytes that a record has at least.
+    fn least(&self, stream: &Stream, record: &[u8]) -> u64 {
+        match &stream.payload {
+            Payload::Type(id) => self.layouts.layout(*id).least(),
+            Payload::Custom(fields) => self.layouts.least_of(fields),
+            Payload::Tagged(tagged) => tagged.type_of(record).map_or(0, |id| self.layouts.layout(id).least()),
+            Payload::Bytes { .. } => 0,
+        }
+    }
+
     /// Hands a record to `f` as a value, `map` being the number of its stream: what `poll` does with each.
     pub fn deliver<R: Outcome>(&self, map: usize, record: &[u8], f: impl FnOnce(Event<'_>) -> R) -> Verdict {
         let Some(stream) = self.streams.get(map) else { return unknown_map(map) };
@@ -43,6 +53,18 @@ impl Checked {
             }
             None => (None, record),
         };
-        Verdict::of(Value::of_stream(self, map, record).map(|value| f(Event { map: &stream.map, stream: map, key, value, record })))
+        let hand = |value| f(Event { map: &stream.map, stream: map, key, value, record });
+        match Value::of_stream(self, map, record) {
+            Ok(value) => Verdict::of(Ok(hand(value))),
+            Err(short) => {
+                // Entries of maps are whole.
+                if stream.sampled.is_some() || (record.len() as u64) < self.least(stream, record) {
+                    return Verdict::Short;
+                }
+                let mut begun = record.to_vec();
+                begun.resize(short.size, 0);
+                Verdict::of(Value::of_stream(self, map, &begun).map(hand))
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! JSON in the conventions of the format: members in their order, `"NAME(value)"` for enums, 128-bit numbers as text.
+//! JSON in the conventions of the format: members in their order, `"NAME(value)"` for enums, 128-bit numbers as text. What a terminal
+//! would obey or not show is escaped in it.
 
 use std::{fmt::Display, io::Write as _};
 
@@ -6,7 +7,7 @@ use super::{
     Value,
     plan::{self, Form, Plans, digits},
 };
-use crate::object::Layouts;
+use crate::{object::Layouts, plain::json};
 
 impl Value<'_> {
     /// The value as one line of JSON.
@@ -78,5 +79,7 @@ impl Form for Json {
 }
 
 fn quote(text: &str, out: &mut Vec<u8>) {
-    _ = serde_json::to_writer(out, text);
+    // A JSON text of a text: it cannot fail.
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    out.extend_from_slice(json(&quoted).as_bytes());
 }

@@ -81,6 +81,8 @@ enum Step {
     Nested { offset: usize, ty: TypeId },
     /// The items of an array.
     Each { offset: usize, stride: usize, len: usize, item: Plan },
+    /// Those of one without a length at the end of a record; nowhere else has it any.
+    Tail { offset: usize, stride: usize, text: bool, item: Plan },
 }
 
 /// A part that has no parts.
@@ -121,15 +123,17 @@ struct Constants(Vec<(i128, Box<[u8]>)>);
 /// Appends a value to `out`.
 pub(super) fn write<F: Form>(layouts: &Layouts, shape: Shape<'_>, bytes: &[u8], out: &mut Vec<u8>) {
     match shape {
-        Shape::Type(ty) if layouts.has_members(ty) => braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, out)),
-        Shape::Type(ty) => of_type::<F>(layouts, ty, bytes, out),
+        Shape::Type(ty) if layouts.has_members(ty) => braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, false, out)),
+        Shape::Type(ty) => of_type::<F>(layouts, ty, bytes, false, out),
+        Shape::Tailed(ty) => braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, true, out)),
+        Shape::Tail(ty) => Plan(Step::tail::<F>(layouts, ty, 0).into_iter().collect()).write::<F>(layouts, bytes, true, out),
         Shape::Bits { ty, shift, width } => Leaf::of_bits::<F>(layouts, ty, bytes.len(), shift, width).write::<F>(bytes, out),
         Shape::Custom(fields) => braced(F::BARE, out, |out| {
             for (i, field) in fields.iter().enumerate() {
                 out.extend_from_slice(if i > 0 { F::FIELDS.as_bytes() } else { b"" });
                 F::name(&field.name, out);
                 let bytes = bytes.get(bounded(field.offset)..).unwrap_or_default();
-                braced(!layouts.has_members(field.ty), out, |out| of_type::<F>(layouts, field.ty, bytes, out));
+                braced(!layouts.has_members(field.ty), out, |out| of_type::<F>(layouts, field.ty, bytes, false, out));
             }
         }),
         Shape::Untyped => numbers::<F>(bytes, out),
@@ -137,11 +141,11 @@ pub(super) fn write<F: Form>(layouts: &Layouts, shape: Shape<'_>, bytes: &[u8], 
     }
 }
 
-/// Appends a value of a type, without braces around a struct.
-fn of_type<F: Form>(layouts: &Layouts, ty: TypeId, bytes: &[u8], out: &mut Vec<u8>) {
+/// Appends a value of a type, without braces around a struct. Whether it is a whole record, which goes on after a struct with a tail.
+fn of_type<F: Form>(layouts: &Layouts, ty: TypeId, bytes: &[u8], whole: bool, out: &mut Vec<u8>) {
     // Each type has a place; see `Layouts`.
     if let Some(plan) = F::plans(layouts).0.get(layouts.btf.resolve(ty).0.0 as usize) {
-        plan.get_or_init(|| Plan::new::<F>(layouts, ty)).write::<F>(layouts, bytes, out);
+        plan.get_or_init(|| Plan::new::<F>(layouts, ty)).write::<F>(layouts, bytes, whole, out);
     }
 }
 
@@ -169,11 +173,16 @@ impl Plan {
     fn new<F: Form>(layouts: &Layouts, ty: TypeId) -> Self {
         let mut plan = Self::default();
         if layouts.has_members(ty) {
-            for (i, field) in layouts.fields(ty).iter().enumerate() {
+            let fields = layouts.fields(ty);
+            for (i, field) in fields.iter().enumerate() {
                 let mut name = if i > 0 { F::FIELDS.as_bytes().to_vec() } else { Vec::new() };
                 F::name(field.name, &mut name);
                 plan.fixed(&name);
-                plan.member::<F>(layouts, field);
+                let is_last = layouts.layout(ty).flexible && i + 1 == fields.len();
+                match field.ty.filter(|_| is_last).and_then(|ty| Step::tail::<F>(layouts, ty, bounded(field.offset()))) {
+                    Some(tail) => plan.0.push(tail),
+                    None => plan.member::<F>(layouts, field),
+                }
             }
         } else {
             plan.value::<F>(layouts, ty, 0);
@@ -231,27 +240,53 @@ impl Plan {
         self.0.push(Step::Leaf { offset, leaf });
     }
 
-    fn write<F: Form>(&self, layouts: &Layouts, bytes: &[u8], out: &mut Vec<u8>) {
+    fn write<F: Form>(&self, layouts: &Layouts, bytes: &[u8], whole: bool, out: &mut Vec<u8>) {
         for step in &self.0 {
             match step {
                 Step::Fixed(text) => out.extend_from_slice(text),
                 Step::Leaf { offset, leaf } => leaf.write::<F>(bytes.get(*offset..).unwrap_or_default(), out),
                 Step::Nested { offset, ty } => {
-                    braced(false, out, |out| of_type::<F>(layouts, *ty, bytes.get(*offset..).unwrap_or_default(), out));
+                    braced(false, out, |out| of_type::<F>(layouts, *ty, bytes.get(*offset..).unwrap_or_default(), false, out));
                 }
                 Step::Each { offset, stride, len, item } => {
-                    out.push(b'[');
                     let items = bytes.get(*offset..).unwrap_or_default().chunks_exact((*stride).max(1)).take(*len);
-                    for (i, bytes) in items.enumerate() {
-                        if i > 0 {
-                            out.extend_from_slice(F::ITEMS.as_bytes());
-                        }
-                        item.write::<F>(layouts, bytes, out);
+                    item.each::<F>(layouts, items, out);
+                }
+                Step::Tail { offset, stride, text, item } => {
+                    let tail = if whole { bytes.get(*offset..).unwrap_or_default() } else { &[] };
+                    if *text {
+                        F::text(until_nul(tail), out);
+                    } else {
+                        item.each::<F>(layouts, tail.chunks_exact((*stride).max(1)), out);
                     }
-                    out.push(b']');
                 }
             }
         }
+    }
+}
+
+impl Plan {
+    /// Writes the items of an array, each as this plan says.
+    fn each<'b, F: Form>(&self, layouts: &Layouts, items: impl Iterator<Item = &'b [u8]>, out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (i, bytes) in items.enumerate() {
+            if i > 0 {
+                out.extend_from_slice(F::ITEMS.as_bytes());
+            }
+            self.write::<F>(layouts, bytes, false, out);
+        }
+        out.push(b']');
+    }
+}
+
+impl Step {
+    /// Plans an array without a length.
+    fn tail<F: Form>(layouts: &Layouts, ty: TypeId, offset: usize) -> Option<Self> {
+        let Kind::Array { element, .. } = layouts.btf.resolve(ty).1.kind else { return None };
+        let mut item = Plan::default();
+        item.value::<F>(layouts, element, 0);
+        let (stride, text) = (bounded(layouts.layout(element).size), layouts.char_array(ty).is_some());
+        Some(Self::Tail { offset, stride, text, item })
     }
 }
 

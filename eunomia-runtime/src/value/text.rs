@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     object::Layouts,
+    plain::line,
     sample::line::{Real, is_plain, write_bytes, write_text},
 };
 
@@ -43,7 +44,7 @@ impl Form for Line {
     }
 
     fn constant(name: Option<&str>, value: i128) -> Vec<u8> {
-        name.map_or_else(|| value.to_string(), |name| format!("{name}({value})")).into()
+        name.map_or_else(|| value.to_string(), |name| format!("{}({value})", line(name))).into()
     }
 
     // Writing to memory cannot fail.

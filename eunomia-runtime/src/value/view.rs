@@ -18,6 +18,10 @@ pub struct Value<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape<'a> {
     Type(TypeId),
+    /// A record of a type whose last member is an array without a length, with all of its bytes.
+    Tailed(TypeId),
+    /// That member, an array of as many items as there are bytes for.
+    Tail(TypeId),
     /// The bytes that a bit field touches.
     Bits {
         ty: TypeId,
@@ -29,6 +33,13 @@ pub(super) enum Shape<'a> {
     Custom(&'a [CustomField]),
     /// A record of an unknown type.
     Bytes,
+}
+
+impl Shape<'_> {
+    /// The shape of a record.
+    fn record(layouts: &Layouts, ty: TypeId) -> Self {
+        if layouts.layout(ty).flexible { Self::Tailed(ty) } else { Self::Type(ty) }
+    }
 }
 
 impl<'a> Value<'a> {
@@ -55,9 +66,9 @@ impl<'a> Value<'a> {
     /// [`Short`] where there are fewer bytes than the stream's type has, or the one of its types that the record names.
     pub fn of_stream(checked: &'a Checked, index: usize, bytes: &'a [u8]) -> Result<Self, Short> {
         let shape = match checked.streams.get(index).map(|stream| &stream.payload) {
-            Some(Payload::Type(ty)) => Shape::Type(*ty),
+            Some(Payload::Type(ty)) => Shape::record(&checked.layouts, *ty),
             Some(Payload::Custom(fields)) => Shape::Custom(fields),
-            Some(Payload::Tagged(tagged)) => tagged.type_of(bytes).map_or(Shape::Bytes, Shape::Type),
+            Some(Payload::Tagged(tagged)) => tagged.type_of(bytes).map_or(Shape::Bytes, |ty| Shape::record(&checked.layouts, ty)),
             Some(Payload::Bytes { .. }) | None => Shape::Bytes,
         };
         Self::of(&checked.layouts, shape, bytes)
@@ -75,8 +86,9 @@ impl<'a> Value<'a> {
     fn of(layouts: &'a Layouts, shape: Shape<'a>, bytes: &'a [u8]) -> Result<Self, Short> {
         let size = match shape {
             Shape::Type(ty) => layouts.layout(ty).size,
+            Shape::Tailed(ty) => layouts.layout(ty).least().max(bytes.len() as u64),
             Shape::Custom(fields) => fields.last().map_or(0, |last| last.offset + layouts.layout(last.ty).size),
-            Shape::Bits { .. } | Shape::Untyped | Shape::Bytes => bytes.len() as u64,
+            Shape::Tail(_) | Shape::Bits { .. } | Shape::Untyped | Shape::Bytes => bytes.len() as u64,
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let short = Short { len: bytes.len(), size };
@@ -91,7 +103,7 @@ impl<'a> Value<'a> {
     /// The C type, or `bytes` where it is unknown.
     pub fn c_type(&self) -> String {
         match self.shape {
-            Shape::Type(ty) | Shape::Bits { ty, .. } => self.layouts.c_name(ty),
+            Shape::Type(ty) | Shape::Tailed(ty) | Shape::Tail(ty) | Shape::Bits { ty, .. } => self.layouts.c_name(ty),
             Shape::Custom(_) => "custom members".to_owned(),
             Shape::Untyped | Shape::Bytes => "bytes".to_owned(),
         }
@@ -100,7 +112,7 @@ impl<'a> Value<'a> {
     /// The kind behind typedefs and modifiers.
     pub(super) fn kind(&self) -> Option<&'a Kind> {
         match self.shape {
-            Shape::Type(ty) | Shape::Bits { ty, .. } => Some(&self.layouts.btf.resolve(ty).1.kind),
+            Shape::Type(ty) | Shape::Tailed(ty) | Shape::Tail(ty) | Shape::Bits { ty, .. } => Some(&self.layouts.btf.resolve(ty).1.kind),
             _ => None,
         }
     }
@@ -115,7 +127,7 @@ impl<'a> Value<'a> {
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Self)> {
         let (fields, custom) = match self.shape {
             Shape::Custom(fields) => (Vec::new(), fields),
-            Shape::Type(ty) => (self.layouts.fields(ty), &[][..]),
+            Shape::Type(ty) | Shape::Tailed(ty) => (self.layouts.fields(ty), &[][..]),
             _ => (Vec::new(), &[][..]),
         };
         let this = *self;
@@ -124,13 +136,24 @@ impl<'a> Value<'a> {
     }
 
     pub(crate) fn member(&self, field: &Field<'_>) -> Option<Self> {
-        let bytes = self.bytes.get(usize::try_from(field.offset()).ok()?..usize::try_from(field.end()).ok()?)?;
+        let (start, end) = (usize::try_from(field.offset()).ok()?, usize::try_from(field.end()).ok()?);
+        if let (Shape::Tailed(_), Some(ty)) = (self.shape, field.ty.filter(|_| self.is_tail(field))) {
+            return Self::of(self.layouts, Shape::Tail(ty), self.bytes.get(start..)?).ok();
+        }
+        let bytes = self.bytes.get(start..end)?;
         let shape = match (field.ty, field.bits) {
             (None, _) => Shape::Untyped,
             (Some(ty), None) => Shape::Type(ty),
             (Some(ty), Some(width)) => Shape::Bits { ty, shift: u32::try_from(field.bit_offset % 8).ok()?, width },
         };
         Self::of(self.layouts, shape, bytes).ok()
+    }
+
+    /// Whether a member of a record of a type that has such a one is the array without a length.
+    fn is_tail(&self, field: &Field<'_>) -> bool {
+        let is_open = field.ty.is_some_and(|ty| matches!(self.layouts.btf.resolve(ty).1.kind, Kind::Array { len: 0, .. }));
+        // Others may have no length, too; this one is declared last.
+        is_open && matches!(self.shape, Shape::Tailed(ty) if self.layouts.fields(ty).last() == Some(field))
     }
 
     /// The field of a struct by its C name.
@@ -156,15 +179,19 @@ impl<'a> Value<'a> {
         };
         let stride = self.layouts.layout(element).size;
         // Items without a size are not counted out: there could be four billion in no byte at all.
-        let len = if stride == 0 { 0 } else { len };
+        let len = match self.shape {
+            _ if stride == 0 => 0,
+            Shape::Tail(_) => self.bytes.len() as u64 / stride,
+            _ => len.into(),
+        };
         let this = *self;
-        (0..u64::from(len)).filter_map(move |i| this.part(element, i * stride))
+        (0..len).filter_map(move |i| this.part(element, i * stride))
     }
 
     /// The numbers of an array of unsigned integers, the slots of a histogram for example; `None` for anything else.
     pub fn counts(&self) -> Option<Vec<u64>> {
         match self.shape {
-            Shape::Type(ty) if self.layouts.counts(ty) => Some(self.items().filter_map(|item| item.as_u64()).collect()),
+            Shape::Type(ty) | Shape::Tail(ty) if self.layouts.counts(ty) => Some(self.items().filter_map(|item| item.as_u64()).collect()),
             _ => None,
         }
     }
@@ -172,7 +199,7 @@ impl<'a> Value<'a> {
     /// Whether it is a struct, or has members that the document picks.
     pub(crate) fn has_members(&self) -> bool {
         match self.shape {
-            Shape::Type(ty) => self.layouts.has_members(ty),
+            Shape::Type(ty) | Shape::Tailed(ty) => self.layouts.has_members(ty),
             Shape::Custom(_) => true,
             _ => false,
         }
@@ -252,7 +279,7 @@ impl<'a> Value<'a> {
 
     fn text_bytes(&self) -> Option<&'a [u8]> {
         match self.shape {
-            Shape::Type(ty) => self.layouts.char_array(ty).map(|_| crate::sample::until_nul(self.bytes)),
+            Shape::Type(ty) | Shape::Tail(ty) => self.layouts.char_array(ty).map(|_| crate::sample::until_nul(self.bytes)),
             _ => None,
         }
     }

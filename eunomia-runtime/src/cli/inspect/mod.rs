@@ -5,6 +5,7 @@ mod json;
 mod table;
 
 use super::{Failure, Streams, args::Inspect, input::Input, output};
+use crate::plain;
 
 /// What is shown. What a document without an object does not tell is `None`.
 struct Description {
@@ -86,6 +87,6 @@ pub(super) fn run(args: &Inspect, streams: &mut Streams<'_>) -> Result<(), Failu
         Some(_) => Description::of_object(&document.file, &document.check()?)?,
         None => Description::of_document(&document),
     };
-    let text = if args.json { format!("{:#}\n", description.json()) } else { description.table() };
+    let text = if args.json { plain::json(&format!("{:#}\n", description.json())).into_owned() } else { description.table() };
     output::print(streams.out, text.as_bytes())
 }

@@ -79,7 +79,7 @@ fn title(export: &Export) -> String {
     if export.kind.as_deref() == Some("ringbuf") {
         title += if export.counted == Some(true) { ", drops are counted" } else { ", drops are not counted" };
     }
-    line(&title)
+    line(&title).into_owned()
 }
 
 fn section<const N: usize>(text: &mut String, title: &str, head: [&str; N], rows: impl ExactSizeIterator<Item = [String; N]>) {
@@ -88,7 +88,7 @@ fn section<const N: usize>(text: &mut String, title: &str, head: [&str; N], rows
     }
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(head);
-    table.add_rows(rows.map(|row| row.map(|cell| cut(&cell.replace(char::is_control, " ")))));
+    table.add_rows(rows.map(|row| row.map(|cell| cut(&line(&cell)))));
     _ = writeln!(text, "\n{title}");
     for line in table.lines() {
         _ = writeln!(text, " {}", line.trim_end());
