@@ -10,6 +10,29 @@
     rustdoc::all,
     clippy::all,
     clippy::pedantic,
+    clippy::nursery,
+    clippy::absolute_paths,
+    clippy::allow_attributes,
+    clippy::arbitrary_source_item_ordering,
+    clippy::as_conversions,
+    clippy::decimal_literal_representation,
+    clippy::doc_paragraphs_missing_punctuation,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::impl_trait_in_params,
+    clippy::implicit_return,
+    clippy::min_ident_chars,
+    clippy::missing_docs_in_private_items,
+    clippy::missing_inline_in_public_items,
+    clippy::missing_trait_methods,
+    clippy::module_name_repetitions,
+    clippy::pattern_type_mismatch,
+    clippy::question_mark_used,
+    clippy::same_name_method,
+    clippy::single_call_fn,
+    clippy::single_char_lifetime_names,
+    clippy::std_instead_of_alloc,
+    clippy::unseparated_literal_suffix,
     reason = "generated, with the names of the C source"
 )]
 pub mod hooks {
@@ -215,7 +238,8 @@ pub mod hooks {
                 record: &[u8],
                 f: impl ::core::ops::FnOnce(Self::Export<'_>) -> R,
             ) -> ::eunomia_runtime::reader::Verdict {
-                let _ = (record, f);
+                _ = record;
+                ::core::mem::drop(f);
                 ::eunomia_runtime::__private::unknown_map(map)
             }
         }

@@ -10,6 +10,29 @@
     rustdoc::all,
     clippy::all,
     clippy::pedantic,
+    clippy::nursery,
+    clippy::absolute_paths,
+    clippy::allow_attributes,
+    clippy::arbitrary_source_item_ordering,
+    clippy::as_conversions,
+    clippy::decimal_literal_representation,
+    clippy::doc_paragraphs_missing_punctuation,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::impl_trait_in_params,
+    clippy::implicit_return,
+    clippy::min_ident_chars,
+    clippy::missing_docs_in_private_items,
+    clippy::missing_inline_in_public_items,
+    clippy::missing_trait_methods,
+    clippy::module_name_repetitions,
+    clippy::pattern_type_mismatch,
+    clippy::question_mark_used,
+    clippy::same_name_method,
+    clippy::single_call_fn,
+    clippy::single_char_lifetime_names,
+    clippy::std_instead_of_alloc,
+    clippy::unseparated_literal_suffix,
     reason = "generated, with the names of the C source"
 )]
 pub mod kinds {
@@ -56,7 +79,7 @@ pub mod kinds {
         impl ::eunomia_runtime::__private::Fielded for Point {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("x", &self.x).field("y", &self.y);
+                _ = to.field("x", &self.x).field("y", &self.y);
             }
         }
         impl ::core::fmt::Debug for Point {
@@ -117,7 +140,7 @@ pub mod kinds {
         impl ::eunomia_runtime::__private::Fielded for MarkerT {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("id", &self.id).field("at", &self.at);
+                _ = to.field("id", &self.id).field("at", &self.at);
             }
         }
         impl ::core::fmt::Debug for MarkerT {
@@ -363,7 +386,8 @@ pub mod kinds {
         impl ::eunomia_runtime::__private::Fielded for Kinds {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("u8", &self.u8)
+                _ = to
+                    .field("u8", &self.u8)
                     .field("i8", &self.i8)
                     .field("u16", &self.u16)
                     .field("i16", &self.i16)

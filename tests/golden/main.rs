@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 19] = [
+const FIXTURES: [(&str, &str); 20] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),

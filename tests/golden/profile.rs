@@ -10,6 +10,29 @@
     rustdoc::all,
     clippy::all,
     clippy::pedantic,
+    clippy::nursery,
+    clippy::absolute_paths,
+    clippy::allow_attributes,
+    clippy::arbitrary_source_item_ordering,
+    clippy::as_conversions,
+    clippy::decimal_literal_representation,
+    clippy::doc_paragraphs_missing_punctuation,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::impl_trait_in_params,
+    clippy::implicit_return,
+    clippy::min_ident_chars,
+    clippy::missing_docs_in_private_items,
+    clippy::missing_inline_in_public_items,
+    clippy::missing_trait_methods,
+    clippy::module_name_repetitions,
+    clippy::pattern_type_mismatch,
+    clippy::question_mark_used,
+    clippy::same_name_method,
+    clippy::single_call_fn,
+    clippy::single_char_lifetime_names,
+    clippy::std_instead_of_alloc,
+    clippy::unseparated_literal_suffix,
     reason = "generated, with the names of the C source"
 )]
 pub mod profile {
@@ -55,7 +78,7 @@ pub mod profile {
         impl ::eunomia_runtime::__private::Fielded for Who {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("pid", &self.pid).field("comm", &self.comm);
+                _ = to.field("pid", &self.pid).field("comm", &self.comm);
             }
         }
         impl ::core::fmt::Debug for Who {
@@ -114,7 +137,7 @@ pub mod profile {
         impl ::eunomia_runtime::__private::Fielded for Times {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("slots", &self.slots).field("total", &self.total);
+                _ = to.field("slots", &self.slots).field("total", &self.total);
             }
         }
         impl ::core::fmt::Debug for Times {
@@ -184,7 +207,8 @@ pub mod profile {
         impl ::eunomia_runtime::__private::Fielded for Sample {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("pid", &self.pid)
+                _ = to
+                    .field("pid", &self.pid)
                     .field("cpu_id", &self.cpu_id)
                     .field("comm", &self.comm)
                     .field("kstack_sz", &self.kstack_sz)

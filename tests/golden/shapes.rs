@@ -10,6 +10,29 @@
     rustdoc::all,
     clippy::all,
     clippy::pedantic,
+    clippy::nursery,
+    clippy::absolute_paths,
+    clippy::allow_attributes,
+    clippy::arbitrary_source_item_ordering,
+    clippy::as_conversions,
+    clippy::decimal_literal_representation,
+    clippy::doc_paragraphs_missing_punctuation,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::impl_trait_in_params,
+    clippy::implicit_return,
+    clippy::min_ident_chars,
+    clippy::missing_docs_in_private_items,
+    clippy::missing_inline_in_public_items,
+    clippy::missing_trait_methods,
+    clippy::module_name_repetitions,
+    clippy::pattern_type_mismatch,
+    clippy::question_mark_used,
+    clippy::same_name_method,
+    clippy::single_call_fn,
+    clippy::single_char_lifetime_names,
+    clippy::std_instead_of_alloc,
+    clippy::unseparated_literal_suffix,
     reason = "generated, with the names of the C source"
 )]
 pub mod shapes {
@@ -84,7 +107,8 @@ pub mod shapes {
         impl ::eunomia_runtime::__private::Fielded for Address {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("v4", &self.v4())
+                _ = to
+                    .field("v4", &self.v4())
                     .field("v6", self.v6())
                     .field("local", self.local());
             }
@@ -147,7 +171,7 @@ pub mod shapes {
         impl ::eunomia_runtime::__private::Fielded for AddressLocal {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("port", &self.port).field("name", &self.name);
+                _ = to.field("port", &self.port).field("name", &self.name);
             }
         }
         impl ::core::fmt::Debug for AddressLocal {
@@ -244,7 +268,7 @@ pub mod shapes {
         impl ::eunomia_runtime::__private::Fielded for HostsValue {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("hits", &self.hits()).field("misses", &self.misses());
+                _ = to.field("hits", &self.hits()).field("misses", &self.misses());
             }
         }
         impl ::core::fmt::Debug for HostsValue {
@@ -309,7 +333,8 @@ pub mod shapes {
         impl ::eunomia_runtime::__private::Fielded for Tight {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("id", &self.id)
+                _ = to
+                    .field("id", &self.id)
                     .field("number", &self.number)
                     .field("stamps", &self.stamps)
                     .field("address", &self.address)
@@ -501,7 +526,7 @@ pub mod shapes {
         impl ::eunomia_runtime::__private::Fielded for Size {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("width", &self.width).field("height", &self.height);
+                _ = to.field("width", &self.width).field("height", &self.height);
             }
         }
         impl ::core::fmt::Debug for Size {
@@ -651,7 +676,8 @@ pub mod shapes {
         impl ::eunomia_runtime::__private::Fielded for Shapes {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("flags", &self.flags)
+                _ = to
+                    .field("flags", &self.flags)
                     .field("from", &self.from)
                     .field("tight", &self.tight)
                     .field("inner", &self.inner)
@@ -827,16 +853,12 @@ pub mod shapes {
                     128,
                     70,
                 >(self, true);
-                bits as i128
+                bits
             }
             /// Changes [`Self::huge`]. Only the lowest 70 bits of the value are kept.
             #[inline]
             pub fn set_huge(&mut self, value: i128) {
-                ::eunomia_runtime::__private::set_bits::<
-                    Self,
-                    128,
-                    70,
-                >(self, value as i128);
+                ::eunomia_runtime::__private::set_bits::<Self, 128, 70>(self, value);
             }
         }
         impl ::eunomia_runtime::sample::Event for Flags {
@@ -851,7 +873,8 @@ pub mod shapes {
         impl ::eunomia_runtime::__private::Fielded for Flags {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("version", &self.version())
+                _ = to
+                    .field("version", &self.version())
                     .field("delta", &self.delta())
                     .field("urgent", &self.urgent())
                     .field("mode", &self.mode())
@@ -1048,7 +1071,7 @@ pub mod shapes {
         impl ::eunomia_runtime::__private::Fielded for ShapesNested {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("depth", &self.depth);
+                _ = to.field("depth", &self.depth);
             }
         }
         impl ::core::fmt::Debug for ShapesNested {
@@ -1155,7 +1178,7 @@ pub mod shapes {
         impl ::eunomia_runtime::__private::Fielded for Wide {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("first", &self.first);
+                _ = to.field("first", &self.first);
             }
         }
         impl ::core::fmt::Debug for Wide {

@@ -10,10 +10,33 @@
     rustdoc::all,
     clippy::all,
     clippy::pedantic,
+    clippy::nursery,
+    clippy::absolute_paths,
+    clippy::allow_attributes,
+    clippy::arbitrary_source_item_ordering,
+    clippy::as_conversions,
+    clippy::decimal_literal_representation,
+    clippy::doc_paragraphs_missing_punctuation,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::impl_trait_in_params,
+    clippy::implicit_return,
+    clippy::min_ident_chars,
+    clippy::missing_docs_in_private_items,
+    clippy::missing_inline_in_public_items,
+    clippy::missing_trait_methods,
+    clippy::module_name_repetitions,
+    clippy::pattern_type_mismatch,
+    clippy::question_mark_used,
+    clippy::same_name_method,
+    clippy::single_call_fn,
+    clippy::single_char_lifetime_names,
+    clippy::std_instead_of_alloc,
+    clippy::unseparated_literal_suffix,
     reason = "generated, with the names of the C source"
 )]
 pub mod streams {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8200]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8224]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("streams.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -61,7 +84,8 @@ pub mod streams {
         impl ::eunomia_runtime::__private::Fielded for Sample {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("seq", &self.seq)
+                _ = to
+                    .field("seq", &self.seq)
                     .field("check", &self.check)
                     .field("producer", &self.producer)
                     .field("len", &self.len)
@@ -128,7 +152,7 @@ pub mod streams {
         impl ::eunomia_runtime::__private::Fielded for Note {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("code", &self.code).field("text", &self.text);
+                _ = to.field("code", &self.code).field("text", &self.text);
             }
         }
         impl ::core::fmt::Debug for Note {

@@ -10,6 +10,29 @@
     rustdoc::all,
     clippy::all,
     clippy::pedantic,
+    clippy::nursery,
+    clippy::absolute_paths,
+    clippy::allow_attributes,
+    clippy::arbitrary_source_item_ordering,
+    clippy::as_conversions,
+    clippy::decimal_literal_representation,
+    clippy::doc_paragraphs_missing_punctuation,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::impl_trait_in_params,
+    clippy::implicit_return,
+    clippy::min_ident_chars,
+    clippy::missing_docs_in_private_items,
+    clippy::missing_inline_in_public_items,
+    clippy::missing_trait_methods,
+    clippy::module_name_repetitions,
+    clippy::pattern_type_mismatch,
+    clippy::question_mark_used,
+    clippy::same_name_method,
+    clippy::single_call_fn,
+    clippy::single_char_lifetime_names,
+    clippy::std_instead_of_alloc,
+    clippy::unseparated_literal_suffix,
     reason = "generated, with the names of the C source"
 )]
 pub mod tagged {
@@ -59,7 +82,8 @@ pub mod tagged {
         impl ::eunomia_runtime::__private::Fielded for OpenEvent {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("kind", &self.kind)
+                _ = to
+                    .field("kind", &self.kind)
                     .field("pid", &self.pid)
                     .field("seq", &self.seq)
                     .field("path", &self.path);
@@ -209,7 +233,8 @@ pub mod tagged {
         impl ::eunomia_runtime::__private::Fielded for DataEvent {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("kind", &self.kind)
+                _ = to
+                    .field("kind", &self.kind)
                     .field("pid", &self.pid)
                     .field("seq", &self.seq)
                     .field("offset", &self.offset)
@@ -279,7 +304,8 @@ pub mod tagged {
         impl ::eunomia_runtime::__private::Fielded for Unknown {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("kind", &self.kind)
+                _ = to
+                    .field("kind", &self.kind)
                     .field("pid", &self.pid)
                     .field("seq", &self.seq);
             }
@@ -341,7 +367,7 @@ pub mod tagged {
         impl ::eunomia_runtime::__private::Fielded for Ping {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("header", &self.header).field("seq", &self.seq);
+                _ = to.field("header", &self.header).field("seq", &self.seq);
             }
         }
         impl ::core::fmt::Debug for Ping {
@@ -400,7 +426,7 @@ pub mod tagged {
         impl ::eunomia_runtime::__private::Fielded for Header {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("version", &self.version).field("kind", &self.kind);
+                _ = to.field("version", &self.version).field("kind", &self.kind);
             }
         }
         impl ::core::fmt::Debug for Header {
@@ -461,7 +487,8 @@ pub mod tagged {
         impl ::eunomia_runtime::__private::Fielded for Pong {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("header", &self.header)
+                _ = to
+                    .field("header", &self.header)
                     .field("seq", &self.seq)
                     .field("sum", &self.sum);
             }

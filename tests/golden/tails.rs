@@ -10,6 +10,29 @@
     rustdoc::all,
     clippy::all,
     clippy::pedantic,
+    clippy::nursery,
+    clippy::absolute_paths,
+    clippy::allow_attributes,
+    clippy::arbitrary_source_item_ordering,
+    clippy::as_conversions,
+    clippy::decimal_literal_representation,
+    clippy::doc_paragraphs_missing_punctuation,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::impl_trait_in_params,
+    clippy::implicit_return,
+    clippy::min_ident_chars,
+    clippy::missing_docs_in_private_items,
+    clippy::missing_inline_in_public_items,
+    clippy::missing_trait_methods,
+    clippy::module_name_repetitions,
+    clippy::pattern_type_mismatch,
+    clippy::question_mark_used,
+    clippy::same_name_method,
+    clippy::single_call_fn,
+    clippy::single_char_lifetime_names,
+    clippy::std_instead_of_alloc,
+    clippy::unseparated_literal_suffix,
     reason = "generated, with the names of the C source"
 )]
 pub mod tails {
@@ -59,7 +82,8 @@ pub mod tails {
         impl ::eunomia_runtime::__private::Fielded for Line {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("number", &self.number)
+                _ = to
+                    .field("number", &self.number)
                     .field("len", &self.len)
                     .field("text", &self.text);
             }
@@ -152,7 +176,8 @@ pub mod tails {
         impl ::eunomia_runtime::__private::Fielded for Place {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("kind", &self.kind)
+                _ = to
+                    .field("kind", &self.kind)
                     .field("path", self.path())
                     .field("key", self.key());
             }
@@ -225,7 +250,8 @@ pub mod tails {
         impl ::eunomia_runtime::__private::Fielded for Blob {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("number", &self.number)
+                _ = to
+                    .field("number", &self.number)
                     .field("kind", &self.kind)
                     .field("text", &self.text);
             }
@@ -293,7 +319,7 @@ pub mod tails {
         impl ::eunomia_runtime::__private::Fielded for Pairs {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("count", &self.count).field("pairs", &self.pairs);
+                _ = to.field("count", &self.count).field("pairs", &self.pairs);
             }
         }
         impl ::core::fmt::Debug for Pairs {
@@ -354,7 +380,7 @@ pub mod tails {
         impl ::eunomia_runtime::__private::Fielded for Pair {
             #[inline]
             fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
-                to.field("a", &self.a).field("b", &self.b);
+                _ = to.field("a", &self.a).field("b", &self.b);
             }
         }
         impl ::core::fmt::Debug for Pair {

@@ -4,7 +4,21 @@
 
 pub mod crates;
 
-/// Made by the build script.
+/// Made by the build script, and included as text: every lint of the crate that includes them sees it.
+#[deny(
+    let_underscore_drop,
+    missing_copy_implementations,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
+    unused_lifetimes,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
+    clippy::nursery,
+    clippy::restriction
+)]
+#[expect(clippy::blanket_clippy_restriction_lints, reason = "a crate may deny any of them")]
 pub mod built {
     include!(concat!(env!("OUT_DIR"), "/arena.rs"));
     include!(concat!(env!("OUT_DIR"), "/args.rs"));

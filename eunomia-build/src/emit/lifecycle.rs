@@ -246,7 +246,10 @@ fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
 /// The type of what is delivered, and how it is.
 fn delivery(module: &Module<'_>) -> (TokenStream, TokenStream) {
     if module.exports.is_empty() {
-        return (quote!(::core::convert::Infallible), quote!(let _ = (record, f); ::eunomia_runtime::__private::unknown_map(map)));
+        return (
+            quote!(::core::convert::Infallible),
+            quote!(_ = record; ::core::mem::drop(f); ::eunomia_runtime::__private::unknown_map(map)),
+        );
     }
     (quote!(Export<'a>), quote!(Export::deliver(map, record, f)))
 }

@@ -48,7 +48,7 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
     // A struct may have no members at all.
     let (to, shown) = match count {
         0 => (quote!(_), TokenStream::new()),
-        _ => (quote!(to), quote!(to #(.field(#names, #values))*;)),
+        _ => (quote!(to), quote!(_ = to #(.field(#names, #values))*;)),
     };
     let (debug, clone) = (plain(ident), clone(ident));
     // What a record holds of the last member stands in the record, not in the struct.
@@ -235,6 +235,7 @@ fn bits(types: &Types<'_>, member: &Member<'_>, ty: &TokenStream) -> (TokenStrea
             let repr = integer(*size, *signed);
             (ty.clone(), *signed, quote!(#ty(bits as #repr)), quote!(value.0 as i128))
         }
+        Some(Kind::Int { size: 16, signed: true, .. }) => (quote!(i128), true, quote!(bits), quote!(value)),
         Some(Kind::Int { size: size @ (1 | 2 | 4 | 8 | 16), signed, .. }) => {
             let repr = integer(*size, *signed);
             (repr.clone(), *signed, quote!(bits as #repr), quote!(value as i128))

@@ -61,6 +61,7 @@ pub struct Dropped<'a> {
 
 /// An object that is open and not yet loaded: variables and programs can be set up.
 #[derive(Debug)]
+#[must_use = "an object that is open does nothing until it is loaded"]
 pub struct Open {
     pub(super) object: OpenObject,
     settings: Settings,

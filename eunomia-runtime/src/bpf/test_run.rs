@@ -51,8 +51,9 @@ impl<K> Program<'_, K> {
     ///
     /// # Errors
     /// Those of [`Self::test_run_with`].
-    pub fn test_run<'a>(&self, context: Option<&'a mut [u8]>, data: Option<&'a [u8]>) -> Result<TestRun<'a>> {
-        self.test_run_with(TestInput { context, data, ..TestInput::default() })
+    pub fn test_run(&self, context: Option<&mut [u8]>, data: Option<&[u8]>) -> Result<TestRun<'static>> {
+        let TestRun { return_value, duration, .. } = self.test_run_with(TestInput { context, data, ..TestInput::default() })?;
+        Ok(TestRun { return_value, duration, data: &[], context: &[] })
     }
 
     /// Runs the program with `BPF_PROG_TEST_RUN`.

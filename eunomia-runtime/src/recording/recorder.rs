@@ -16,6 +16,7 @@ use crate::{
 /// Writes records into a recording, see [the module](crate::recording).
 ///
 /// Each record is written in pieces: give it a [`std::io::BufWriter`], or anything else that gathers.
+#[must_use = "a recording is whole only after `finish`"]
 pub struct Recorder<W> {
     to: W,
     /// The least length of a record of each stream.
@@ -38,7 +39,6 @@ impl<W: Write> Recorder<W> {
 
     /// Records from now on the time of each record, since this call. It is when the record was read; when it happened only the program
     /// knows.
-    #[must_use]
     pub fn timed(mut self) -> Self {
         self.began = Some(Instant::now());
         self
