@@ -14,7 +14,7 @@
 
 use std::{
     collections::VecDeque,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -25,7 +25,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     Error, Result,
-    reader::{Outcome, Records},
+    reader::{Outcome, Records, Set},
     refusal::refusal,
 };
 
@@ -79,6 +79,36 @@ impl<S: Records> Async<S> {
     /// The skeleton, for waits without tokio.
     pub fn into_inner(self) -> S {
         self.skeleton
+    }
+}
+
+/// Several skeletons, each with its own callback.
+impl<'a> Async<Set<'a>> {
+    /// As [`Self::new`], of a set.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn of_set(set: Set<'a>) -> Result<Self> {
+        Ok(Self { fd: register(set.as_fd())?, skeleton: set })
+    }
+
+    /// Waits for events of any of the skeletons and delivers all that are there; returns how many. 0 means that polling has ended. Nothing is
+    /// lost where the future is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Set::poll`].
+    pub async fn next(&mut self) -> Result<u64> {
+        loop {
+            let mut readable = self.fd.readable().await.map_err(refused)?;
+            let count = self.skeleton.poll(Duration::ZERO)?;
+            if count > 0 || self.skeleton.control().is_stopped() {
+                return Ok(count);
+            }
+            readable.clear_ready();
+        }
     }
 }
 

@@ -34,6 +34,7 @@ mod readers;
 mod recording;
 mod sampled;
 mod samples;
+mod set;
 mod shown;
 mod soak;
 mod streams;
@@ -181,6 +182,10 @@ const TESTS: &[Test] = &[
     ("samples::arrays_are_zeroed", samples::arrays_are_zeroed),
     ("samples::maps_of_other_kinds", samples::maps_of_other_kinds),
     ("samples::a_sampler_outlives_its_object", samples::a_sampler_outlives_its_object),
+    ("set::each_object_has_its_own_events", set::each_object_has_its_own_events),
+    ("set::one_control_handle_for_all", set::one_control_handle_for_all),
+    ("set::one_object_keeps_no_other_from_being_read", set::one_object_keeps_no_other_from_being_read),
+    ("set::a_set_in_tokio", set::a_set_in_tokio),
     ("soak::nothing_is_lost_and_nothing_grows", soak::nothing_is_lost_and_nothing_grows),
     ("functions::of_the_kernel", functions::of_the_kernel),
     ("functions::many_of_the_kernel", functions::many_of_the_kernel),

@@ -15,6 +15,7 @@ mod record;
 mod records;
 mod ring;
 mod sampled;
+mod set;
 mod source;
 mod stats;
 mod waiting;
@@ -27,6 +28,7 @@ pub use perf::PerfBuffer;
 pub use reader::Reader;
 pub use record::Record;
 pub use records::Records;
+pub use set::Set;
 pub use stats::Stats;
 pub use waiting::Waiting;
 
