@@ -53,6 +53,13 @@ pub enum Error {
         /// What the first one said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A map that has one reader, or one producer, has it already, in this process.
+    InUse {
+        /// The map.
+        name: String,
+        /// `reader` or `producer`.
+        role: &'static str,
+    },
     /// There is no room for a record now, since no program has read those that are there.
     Full {
         /// The ring buffer.
@@ -85,6 +92,13 @@ impl fmt::Display for Error {
             Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {}", plain(&source.to_string())),
             Self::Callback { count, source } => {
                 write!(f, "the callback failed on {count} records; on the first: {}", plain(&source.to_string()))
+            }
+            Self::InUse { name, role } => {
+                write!(f, "{}: this process has a {role} of it already, and there can be only one: drop that first", line(name))?;
+                if *role == "reader" {
+                    write!(f, ", or leave the records to it (`Open::leave_records`)")?;
+                }
+                Ok(())
             }
             Self::Full { name } => write!(f, "{}: it is full, no program has read the records that are there", line(name)),
         }

@@ -1,5 +1,9 @@
 //! Skeletons in tokio's event loop, feature `tokio`.
 //!
+//! A loop or a stream ends after [`stop`](crate::reader::Control::stop) of its control handle, and what was there is delivered before. A loop
+//! that ends in another way, by a `select!` with a signal for example, takes what is left with
+//! [`finish`](crate::bpf::Attached::finish) of [`Async::into_inner`].
+//!
 //! ```no_run
 //! # async fn run(skel: eunomia_runtime::dynamic::Attached) -> eunomia_runtime::Result<()> {
 //! let mut skel = eunomia_runtime::tokio::Async::new(skel)?;
@@ -10,7 +14,7 @@
 
 use std::{
     collections::VecDeque,
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -21,7 +25,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     Error, Result,
-    reader::{Outcome, Records},
+    reader::{Outcome, Records, Set},
     refusal::refusal,
 };
 
@@ -44,14 +48,11 @@ impl<S: Records> Async<S> {
     /// # Panics
     /// Outside of a runtime with IO enabled, as everything in tokio.
     pub fn new(skeleton: S) -> Result<Self> {
-        let tried = |error| refusal("wait on the maps with tokio", error);
-        let fd = skeleton.descriptor().try_clone_to_owned().map_err(tried)?;
-        // SAFETY: the descriptor is our own, so it stays open and the same.
-        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
-        Ok(Self { fd: fd.map_err(|error| tried(error.into()))?, skeleton })
+        Ok(Self { fd: register(skeleton.descriptor())?, skeleton })
     }
 
-    /// Waits for events and delivers all that are there; returns how many. 0 means that polling was stopped.
+    /// Waits for events and delivers all that are there; returns how many. 0 means that polling has ended: after a
+    /// [`stop`](crate::reader::Control::stop) what was there is delivered first.
     ///
     /// Nothing is lost where the future is dropped: between taking the first event and returning there is no `.await`.
     ///
@@ -69,7 +70,7 @@ impl<S: Records> Async<S> {
         }
     }
 
-    /// The events as a stream of what `f` makes of them, until polling is stopped. What is taken from the buffers and not yet from the
+    /// The events as a stream of what `f` makes of them, until polling has ended. What is taken from the buffers and not yet from the
     /// stream is held in memory.
     pub fn into_stream<T, F: FnMut(S::Event<'_>) -> T>(self, f: F) -> Events<S, T, F> {
         Events { source: self, f, taken: VecDeque::new() }
@@ -79,6 +80,44 @@ impl<S: Records> Async<S> {
     pub fn into_inner(self) -> S {
         self.skeleton
     }
+}
+
+/// Several skeletons, each with its own callback.
+impl<'a> Async<Set<'a>> {
+    /// As [`Self::new`], of a set.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn of_set(set: Set<'a>) -> Result<Self> {
+        Ok(Self { fd: register(set.as_fd())?, skeleton: set })
+    }
+
+    /// Waits for events of any of the skeletons and delivers all that are there; returns how many. 0 means that polling has ended. Nothing is
+    /// lost where the future is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Set::poll`].
+    pub async fn next(&mut self) -> Result<u64> {
+        loop {
+            let mut readable = self.fd.readable().await.map_err(refused)?;
+            let count = self.skeleton.poll(Duration::ZERO)?;
+            if count > 0 || self.skeleton.control().is_stopped() {
+                return Ok(count);
+            }
+            readable.clear_ready();
+        }
+    }
+}
+
+fn register(fd: BorrowedFd<'_>) -> Result<AsyncFd<OwnedFd>> {
+    let tried = |error| refusal("wait on the maps with tokio", error);
+    let fd = fd.try_clone_to_owned().map_err(tried)?;
+    // SAFETY: the descriptor is our own, so it stays open and the same.
+    let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    fd.map_err(|error| tried(error.into()))
 }
 
 impl<S> std::ops::Deref for Async<S> {

@@ -1,5 +1,9 @@
 use std::{
-    process::Command,
+    collections::BTreeSet,
+    env,
+    io::{BufRead as _, BufReader, Read as _},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -90,6 +94,85 @@ pub(crate) fn moves_to_another_thread() -> Outcome {
         found
     });
     assert!(found.join().unwrap());
+    Ok(())
+}
+
+/// The bootstrap example with these arguments, once it is attached.
+fn example(arguments: &[&str]) -> Result<(Child, BufReader<impl std::io::Read + use<>>), Box<dyn std::error::Error + Send + Sync>> {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let built = Command::new(env!("CARGO")).args(["build", "--locked", "--quiet", "-p", "bootstrap"]).current_dir(&root).status()?;
+    assert!(built.success());
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let mut process = Command::new(target.join("debug/bootstrap")).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut from = BufReader::new(process.stdout.take().ok_or("it has a pipe")?);
+    // The header.
+    from.read_line(&mut String::new())?;
+    Ok((process, from))
+}
+
+fn signal(process: &Child, signal: libc::c_int) -> Outcome {
+    // SAFETY: the call takes numbers; the process was not waited for, so the number is still its own.
+    match unsafe { libc::kill(process.id() as libc::pid_t, signal) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error().into()),
+    }
+}
+
+fn is_halted(process: &Child) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+}
+
+/// Lets 40 processes run while the example is halted; what ends it comes before it goes on.
+fn halted_example_prints_all(arguments: &[&str], end: impl FnOnce(&Child) -> Outcome) -> Outcome {
+    let (mut process, mut from) = example(arguments)?;
+    signal(&process, libc::SIGSTOP)?;
+    while !is_halted(&process) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let pids: BTreeSet<_> = (0..40).map(|_| child().to_string()).collect();
+    end(&process)?;
+    signal(&process, libc::SIGCONT)?;
+    let mut shown = String::new();
+    from.read_to_string(&mut shown)?;
+    assert!(process.wait()?.success());
+    let words = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|words| words.contains(&"EVENT_TYPE__ENTER"));
+    let starts: BTreeSet<_> = words.filter_map(|words| words.get(1).map(|pid| (*pid).to_owned())).collect();
+    let missing: Vec<_> = pids.difference(&starts).collect();
+    assert!(missing.is_empty(), "{} of 40 are missing with {arguments:?}", missing.len());
+    Ok(())
+}
+
+pub(crate) fn an_example_that_is_stopped_prints_all_events() -> Outcome {
+    (0..10).try_for_each(|_| halted_example_prints_all(&[], |process| signal(process, libc::SIGINT)))
+}
+
+pub(crate) fn an_example_whose_time_is_over_prints_all_events() -> Outcome {
+    (0..3).try_for_each(|_| {
+        halted_example_prints_all(&["--duration", "1"], |_| {
+            thread::sleep(Duration::from_millis(1100));
+            Ok(())
+        })
+    })
+}
+
+/// Detaches, and delivers what was there.
+pub(crate) fn a_finish_delivers_the_rest() -> Outcome {
+    let skel = bootstrap::open()?.load()?.attach()?;
+    let control = skel.control();
+    let pids: Vec<_> = (0..10).map(|_| child() as i32).collect();
+    let mut ends = Vec::new();
+    let mut take = |Export::Rb(event): Export<'_>| {
+        if event.exit_event.get() && pids.contains(&event.pid) {
+            ends.push(event.pid);
+        }
+    };
+    let skel = skel.finish(&mut take)?;
+    assert!(control.is_stopped());
+    assert_eq!((skel.unread()?, skel.stats().rb.lost), (0, Some(0)));
+    let later = child() as i32;
+    skel.drain(&mut take)?;
+    assert_eq!((&ends, ends.contains(&later)), (&pids, false));
     Ok(())
 }
 

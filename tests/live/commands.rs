@@ -149,8 +149,15 @@ pub(crate) fn one_producer_at_a_time() -> Outcome {
     let skel = load()?;
     let first = skel.maps()?.commands.producer()?;
     let second = skel.maps()?.commands.producer().unwrap_err();
-    assert_eq!(second.to_string(), "map `commands`: there is a producer already; drop it first");
+    assert_eq!(second.to_string(), "map `commands`: this process has a producer of it already, and there can be only one: drop that first");
     drop(first);
+    // An object that shares the ring counts, too.
+    let mut open = newer::open()?;
+    open.object().reuse_map("commands", skel.maps()?.commands.as_map().fd())?;
+    let sharing = open.load()?;
+    let held = sharing.maps()?.commands.producer()?;
+    assert!(matches!(skel.maps()?.commands.producer(), Err(Error::InUse { role: "producer", .. })));
+    drop(held);
     let mut third = skel.maps()?.commands.producer()?;
     third.send(&command(1))?;
     drop(third);

@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use eunomia_tests::built::streams::{Export, types::Sample};
+use eunomia_runtime::reader::PerfBuffer;
+use eunomia_tests::built::streams::{self, Export, Loaded, types::Sample};
 
 use super::{
     Outcome,
@@ -32,28 +33,174 @@ pub(crate) fn stop_ends_a_wait() -> Outcome {
     Ok(())
 }
 
+/// Each callback sends another record.
 pub(crate) fn stop_ends_a_ring_that_never_runs_dry() -> Outcome {
     let skel = load()?;
     let stop = skel.control();
-    let mut polls = 0;
+    let produce = skel.progs()?.produce;
+    run(&produce, 500, 0, 0)?;
+    let (mut count, mut sent) = (0, 500);
     while !stop.is_stopped() {
-        run(&skel.progs()?.produce, 900, 0, 0)?;
-        let mut count = 0;
-        let delivered = skel.poll(Duration::from_secs(3600), |_| {
+        skel.poll(Duration::from_secs(3600), |_| {
             count += 1;
-            if polls == 3 && count == 100 {
+            run(&produce, 1, 0, 0).unwrap();
+            sent += 1;
+            if count == 2100 {
                 stop.stop();
+                assert!(stop.is_stopping() && !stop.is_stopped());
             }
         })?;
-        polls += 1;
-        assert_eq!(delivered, count);
-        if polls > 3 {
-            assert!((100..116).contains(&count), "{count}");
-            // The rest is there for those who want it.
-            assert_eq!(skel.drain(|_| ())?, 900 - count);
-        }
     }
-    assert_eq!(polls, 4);
+    // What was there when the stop was seen, after the read that it came in.
+    assert_eq!(count, 3000);
+    assert_eq!(skel.unread()?, sent - count);
+    assert_eq!(skel.poll(Duration::from_secs(3600), |_| ())?, 0);
+    assert_eq!(skel.drain(|_| ())?, sent - count);
+    assert_eq!(skel.unread()?, 0);
+    Ok(())
+}
+
+/// The plain loop, stopped between two polls: of each map all comes that was there.
+pub(crate) fn a_stop_delivers_what_is_there() -> Outcome {
+    for paused in [false, true] {
+        let skel = load()?;
+        let control = skel.control();
+        assert_eq!(skel.poll(Duration::ZERO, |_| ())?, 0);
+        if paused {
+            control.pause();
+        }
+        run(&skel.progs()?.produce, 300, 0, 0)?;
+        run(&skel.progs()?.annotate, 1, 0, 0)?;
+        run(&skel.progs()?.perf, 100, 0, 0)?;
+        control.stop();
+        let mut counts = [0; 3];
+        while !control.is_stopped() {
+            skel.poll(Duration::from_millis(100), |export| match export {
+                Export::Rb(_) => counts[0] += 1,
+                Export::Notes(_) => counts[1] += 1,
+                Export::Events(_) => counts[2] += 1,
+            })?;
+        }
+        assert_eq!((counts, skel.unread()?), ([300, 1, 100], 0));
+    }
+    Ok(())
+}
+
+/// The loop over maps ends too, however it reads them.
+pub(crate) fn a_stop_ends_a_loop_over_maps() -> Outcome {
+    type Round = fn(&Loaded) -> eunomia_runtime::Result<u64>;
+    let with_wait: Round = |skel| {
+        let (maps, mut count) = (skel.maps()?, 0);
+        if skel.wait(Duration::from_millis(100))? {
+            count += maps.rb.for_runs(|_| ())? + maps.rb.for_each(|_| ())? + maps.rb.batch()?.iter().count() as u64;
+            count += maps.notes.for_each(|_| ())? + maps.events.for_each(|_| ())?;
+        }
+        Ok(count)
+    };
+    let one_by_one: Round = |skel| {
+        skel.wait(Duration::from_millis(100))?;
+        skel.maps()?.rb.for_each(|_| ControlFlow::Break(())).and_then(|count| Ok(count + with_others(skel)?))
+    };
+    let without_wait: Round = |skel| {
+        let taken = skel.maps()?.rb.batch()?.iter().take(7).count() as u64;
+        Ok(taken + with_others(skel)?)
+    };
+    let polls_what_it_waits_for: Round =
+        |skel| if skel.wait(Duration::from_millis(100))? { skel.poll(Duration::ZERO, |_| ()) } else { Ok(0) };
+    for (name, round) in [
+        ("with wait", with_wait),
+        ("one by one", one_by_one),
+        ("without wait", without_wait),
+        ("polls what it waits for", polls_what_it_waits_for),
+    ] {
+        let skel = load()?;
+        let control = skel.control();
+        let mut count = round(&skel)?;
+        run(&skel.progs()?.produce, 300, 0, 0)?;
+        run(&skel.progs()?.annotate, 1, 0, 0)?;
+        run(&skel.progs()?.perf, 100, 0, 0)?;
+        control.stop();
+        let mut rounds = 0;
+        while !control.is_stopped() {
+            count += round(&skel)?;
+            rounds += 1;
+            assert!(rounds < 400, "{name}: it does not end");
+        }
+        assert_eq!((count, skel.unread()?), (401, 0), "{name}");
+    }
+    Ok(())
+}
+
+fn with_others(skel: &Loaded) -> eunomia_runtime::Result<u64> {
+    Ok(skel.maps()?.notes.for_each(|_| ())? + skel.maps()?.events.for_each(|_| ())?)
+}
+
+/// A map that nobody reads does not keep the loop going.
+pub(crate) fn a_stop_does_not_wait_for_a_map_that_nobody_reads() -> Outcome {
+    type Round = fn(&Loaded) -> eunomia_runtime::Result<u64>;
+    let with_wait: Round = |skel| if skel.wait(Duration::from_millis(100))? { skel.maps()?.rb.for_each(|_| ()) } else { Ok(0) };
+    let without_wait: Round = |skel| skel.maps()?.rb.for_each(|_| ());
+    for round in [with_wait, without_wait] {
+        let skel = load()?;
+        let control = skel.control();
+        run(&skel.progs()?.produce, 300, 0, 0)?;
+        run(&skel.progs()?.annotate, 1, 0, 0)?;
+        control.stop();
+        let (mut count, mut rounds) = (0, 0);
+        while !control.is_stopped() {
+            count += round(&skel)?;
+            rounds += 1;
+            assert!(rounds < 100, "it does not end");
+        }
+        assert_eq!((count, skel.unread()?), (300, 1));
+    }
+    Ok(())
+}
+
+/// It ends one poll, and what it left comes with the next ones.
+pub(crate) fn a_break_after_a_stop_ends_one_poll() -> Outcome {
+    let skel = load()?;
+    let control = skel.control();
+    let produce = skel.progs()?.produce;
+    run(&produce, 50, 0, 0)?;
+    control.stop();
+    let mut seqs = Vec::new();
+    while !control.is_stopped() {
+        let polled = skel.poll(Duration::from_millis(100), |export| {
+            let Export::Rb(sample) = export else { panic!("{export:?}") };
+            seqs.push(sample.seq);
+            // Nobody waits for what comes now.
+            run(&produce, 1, 1000, 0).unwrap();
+            if sample.seq % 10 == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        assert!(polled <= 10);
+    }
+    assert_eq!(seqs, (0..50).collect::<Vec<_>>());
+    Ok(())
+}
+
+pub(crate) fn stop_now_leaves_the_rest() -> Outcome {
+    let skel = load()?;
+    let stop = skel.control();
+    run(&skel.progs()?.produce, 900, 0, 0)?;
+    let mut count = 0;
+    skel.poll(Duration::from_secs(3600), |_| {
+        count += 1;
+        if count == 100 {
+            stop.stop_now();
+        }
+    })?;
+    assert!((100..116).contains(&count), "{count}");
+    assert!(stop.is_stopped());
+    assert_eq!((skel.poll(Duration::from_secs(3600), |_| ())?, skel.unread()?), (0, 900 - count));
+    // The rest is there for those who want it.
+    assert_eq!(skel.drain(|_| ())?, 900 - count);
+
+    // Whoever waits for the end of what is gone sees it.
+    let skel = load()?;
+    let control = skel.control();
+    drop(skel);
+    assert!(control.is_stopped());
     Ok(())
 }
 
@@ -156,7 +303,10 @@ pub(crate) fn signals_do_not_end_a_wait() -> Outcome {
 }
 
 pub(crate) fn an_event_loop_of_ones_own() -> Outcome {
-    let skel = load()?;
+    let mut open = streams::open()?;
+    // Its timer makes a perf event array readable from time to time.
+    open.object().set_perf_buffer(PerfBuffer { flush: Duration::from_secs(3600), ..PerfBuffer::default() });
+    let skel = open.load()?;
     let fd = skel.object().as_fd().as_raw_fd();
     let readable = || {
         let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
@@ -168,5 +318,23 @@ pub(crate) fn an_event_loop_of_ones_own() -> Outcome {
     assert!(readable());
     assert_eq!(skel.poll(Duration::ZERO, |_| ())?, 1);
     assert!(!readable());
+
+    // What is below the watermark of a perf event array is not forgotten, and the timer is not told again and again.
+    let skel = load()?;
+    run(&skel.progs()?.perf, 1, 0, 0)?;
+    let mut poll = libc::pollfd { fd: skel.object().as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let (mut received, mut wakeups, start) = (0, 0, Instant::now());
+    while start.elapsed() < Duration::from_millis(200) {
+        // SAFETY: one entry, which lives through the call.
+        wakeups += unsafe { libc::poll(&raw mut poll, 1, 200) };
+        received += skel.poll(Duration::ZERO, |_| ())?;
+    }
+    assert_eq!(received, 1);
+    assert!(wakeups < 50, "{wakeups}");
+
+    // Nor is a change of the control handle.
+    skel.control().pause();
+    skel.control().resume();
+    assert_eq!(skel.poll(Duration::ZERO, |_| ())?, 0);
     Ok(())
 }

@@ -34,6 +34,7 @@ mod readers;
 mod recording;
 mod sampled;
 mod samples;
+mod set;
 mod shown;
 mod soak;
 mod streams;
@@ -64,6 +65,9 @@ const TESTS: &[Test] = &[
     ("bootstrap::detaching_ends_events", bootstrap::detaching_ends_events),
     ("bootstrap::moves_to_another_thread", bootstrap::moves_to_another_thread),
     ("bootstrap::the_demo_shows_its_own_processes", bootstrap::the_demo_shows_its_own_processes),
+    ("bootstrap::an_example_that_is_stopped_prints_all_events", bootstrap::an_example_that_is_stopped_prints_all_events),
+    ("bootstrap::an_example_whose_time_is_over_prints_all_events", bootstrap::an_example_whose_time_is_over_prints_all_events),
+    ("bootstrap::a_finish_delivers_the_rest", bootstrap::a_finish_delivers_the_rest),
     ("command::events_as_json_until_there_are_enough", command::events_as_json_until_there_are_enough),
     ("command::a_table_for_a_time", command::a_table_for_a_time),
     ("command::signals_end_and_pause", command::signals_end_and_pause),
@@ -104,6 +108,11 @@ const TESTS: &[Test] = &[
     ("tagged::dynamic_values_have_the_types_they_name", tagged::dynamic_values_have_the_types_they_name),
     ("control::stop_ends_a_wait", control::stop_ends_a_wait),
     ("control::stop_ends_a_ring_that_never_runs_dry", control::stop_ends_a_ring_that_never_runs_dry),
+    ("control::a_stop_delivers_what_is_there", control::a_stop_delivers_what_is_there),
+    ("control::a_stop_ends_a_loop_over_maps", control::a_stop_ends_a_loop_over_maps),
+    ("control::a_stop_does_not_wait_for_a_map_that_nobody_reads", control::a_stop_does_not_wait_for_a_map_that_nobody_reads),
+    ("control::a_break_after_a_stop_ends_one_poll", control::a_break_after_a_stop_ends_one_poll),
+    ("control::stop_now_leaves_the_rest", control::stop_now_leaves_the_rest),
     ("control::a_callback_may_end_its_poll", control::a_callback_may_end_its_poll),
     ("control::a_callback_may_ask_but_not_poll", control::a_callback_may_ask_but_not_poll),
     ("control::a_damaged_ring_keeps_nobody_from_being_read", control::a_damaged_ring_keeps_nobody_from_being_read),
@@ -113,6 +122,7 @@ const TESTS: &[Test] = &[
     ("readers::runs_hold_every_record", readers::runs_hold_every_record),
     ("readers::batches_give_back_what_was_taken", readers::batches_give_back_what_was_taken),
     ("readers::maps_one_by_one", readers::maps_one_by_one),
+    ("readers::a_map_has_one_reader", readers::a_map_has_one_reader),
     ("readers::errors_of_callbacks_lose_nothing", readers::errors_of_callbacks_lose_nothing),
     ("readers::a_pause_keeps_records", readers::a_pause_keeps_records),
     ("readers::what_programs_count_is_lost", readers::what_programs_count_is_lost),
@@ -132,6 +142,7 @@ const TESTS: &[Test] = &[
     ("sampled::dynamic_entries_have_keys", sampled::dynamic_entries_have_keys),
     ("tokio::batches_survive_cancellation", tokio::batches_survive_cancellation),
     ("tokio::a_stream_ends_when_it_is_stopped", tokio::a_stream_ends_when_it_is_stopped),
+    ("tokio::few_perf_samples_are_not_late", tokio::few_perf_samples_are_not_late),
     ("columns::runs_become_columns", columns::runs_become_columns),
     ("columns::events_are_pushed_one_by_one", columns::events_are_pushed_one_by_one),
     ("columns::fields_of_every_shape_become_columns", columns::fields_of_every_shape_become_columns),
@@ -139,8 +150,11 @@ const TESTS: &[Test] = &[
     ("recording::a_dynamic_recording_is_read_by_types", recording::a_dynamic_recording_is_read_by_types),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
+    ("perf::losses_at_the_end_of_a_burst_are_counted", perf::losses_at_the_end_of_a_burst_are_counted),
     ("perf::short_and_long_samples", perf::short_and_long_samples),
     ("perf::a_damaged_ring_is_opened_anew", perf::a_damaged_ring_is_opened_anew),
+    ("perf::a_cpu_goes_while_it_is_polled", perf::a_cpu_goes_while_it_is_polled),
+    ("perf::losses_of_a_cpu_that_went_are_kept", perf::losses_of_a_cpu_that_went_are_kept),
     ("perf::a_cpu_goes_and_comes_back", perf::a_cpu_goes_and_comes_back),
     ("maps::hash", maps::hash),
     ("maps::array", maps::array),
@@ -170,6 +184,10 @@ const TESTS: &[Test] = &[
     ("samples::arrays_are_zeroed", samples::arrays_are_zeroed),
     ("samples::maps_of_other_kinds", samples::maps_of_other_kinds),
     ("samples::a_sampler_outlives_its_object", samples::a_sampler_outlives_its_object),
+    ("set::each_object_has_its_own_events", set::each_object_has_its_own_events),
+    ("set::one_control_handle_for_all", set::one_control_handle_for_all),
+    ("set::one_object_keeps_no_other_from_being_read", set::one_object_keeps_no_other_from_being_read),
+    ("set::a_set_in_tokio", set::a_set_in_tokio),
     ("soak::nothing_is_lost_and_nothing_grows", soak::nothing_is_lost_and_nothing_grows),
     ("functions::of_the_kernel", functions::of_the_kernel),
     ("functions::many_of_the_kernel", functions::many_of_the_kernel),

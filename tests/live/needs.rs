@@ -23,6 +23,8 @@ const USER_RING: &str = "the ring buffer that programs read, of the fixture `new
 /// Each test that needs something, or all of a module whose name ends with `::`.
 const NEEDS: &[(&str, Need)] = &[
     ("bootstrap::the_demo_shows_its_own_processes", Cargo),
+    ("bootstrap::an_example_that_is_stopped_prints_all_events", Cargo),
+    ("bootstrap::an_example_whose_time_is_over_prints_all_events", Cargo),
     ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
     ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),
     ("readers::what_programs_count_is_lost", Linux(5, 17, LOOP)),
@@ -35,6 +37,10 @@ const NEEDS: &[(&str, Need)] = &[
     ("perf::a_cpu_goes_and_comes_back", Matrix("takes a CPU away")),
     ("perf::a_cpu_goes_and_comes_back", SpareCpu),
     ("perf::a_cpu_goes_and_comes_back", Linux(5, 17, LOOP)),
+    ("perf::a_cpu_goes_while_it_is_polled", Matrix("takes a CPU away")),
+    ("perf::a_cpu_goes_while_it_is_polled", SpareCpu),
+    ("perf::losses_of_a_cpu_that_went_are_kept", Matrix("takes a CPU away")),
+    ("perf::losses_of_a_cpu_that_went_are_kept", SpareCpu),
     ("perf::a_damaged_ring_is_opened_anew", Linux(5, 17, LOOP)),
     ("perf::short_and_long_samples", Linux(5, 17, LOOP)),
     ("callbacks::", Linux(5, 17, LOOP)),

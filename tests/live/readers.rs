@@ -3,6 +3,7 @@
 use std::{
     io,
     ops::ControlFlow,
+    os::fd::AsFd as _,
     thread,
     time::{Duration, Instant},
 };
@@ -15,6 +16,7 @@ use eunomia_tests::built::streams::{self, Export, types::Sample};
 
 use super::{
     Outcome,
+    pins::Pin,
     streams::{is_whole, load, run},
 };
 
@@ -88,6 +90,56 @@ pub(crate) fn maps_one_by_one() -> Outcome {
     Ok(())
 }
 
+/// Objects that share a ring buffer or a perf event array, in whatever way: one of them reads it.
+pub(crate) fn a_map_has_one_reader() -> Outcome {
+    let pin = Pin::new("one-reader");
+    let one = load()?;
+    one.object().map("rb")?.pin(&pin.0)?;
+    let duplicate = one.object().map("rb")?.fd().try_clone_to_owned()?;
+    let share = |open: &mut streams::Open, way: &str| match way {
+        "descriptor" => open.object().reuse_map("rb", one.object().map("rb")?.fd()),
+        "duplicate" => open.object().reuse_map("rb", duplicate.as_fd()),
+        "pin" => open.object().set_pin_path("rb", &pin.0),
+        _ => open.object().reuse_map("events", one.object().map("events")?.fd()),
+    };
+    for way in ["descriptor", "duplicate", "pin", "perf", "descriptor"] {
+        let mut open = streams::open()?;
+        share(&mut open, way)?;
+        let refused = open.load().unwrap_err();
+        let map = if way == "perf" { "events" } else { "rb" };
+        assert!(matches!(refused, Error::InUse { .. }), "{way}: {refused}");
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "map `{map}`: this process has a reader of it already, and there can be only one: drop that first, or leave the records to it \
+                 (`Open::leave_records`)"
+            )
+        );
+    }
+    // The rings of a perf event array are still those of the first.
+    run(&one.progs()?.perf, 5, 0, 0)?;
+    assert_eq!(one.poll(WAIT, |_| ())?, 5);
+
+    let mut open = streams::open()?;
+    share(&mut open, "pin")?;
+    share(&mut open, "perf")?;
+    assert!(open.object().leave_records("nothing").is_err());
+    open.object().leave_records("rb")?;
+    open.object().leave_records("events")?;
+    let two = open.load()?;
+    run(&two.progs()?.produce, 3, 0, 0)?;
+    run(&two.progs()?.perf, 4, 0, 0)?;
+    run(&two.progs()?.annotate, 1, 0, 0)?;
+    assert_eq!((two.poll(WAIT, |_| ())?, one.poll(WAIT, |_| ())?), (1, 7));
+    // Whoever reads is dropped, and another one goes on where it was.
+    run(&two.progs()?.produce, 2, 0, 0)?;
+    drop(one);
+    let mut open = streams::open()?;
+    open.object().set_pin_path("rb", &pin.0)?;
+    assert_eq!(open.load()?.poll(WAIT, |_| ())?, 2);
+    Ok(())
+}
+
 pub(crate) fn errors_of_callbacks_lose_nothing() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 100, 0, 0)?;
@@ -130,7 +182,8 @@ pub(crate) fn a_pause_keeps_records() -> Outcome {
     assert_eq!(skel.poll(WAIT, |_| ())?, 500 - first);
     control.stop();
     control.resume();
-    assert!(control.is_stopped(), "a stop is for good");
+    assert!(control.is_stopping() && !control.is_paused(), "a stop is for good");
+    assert_eq!((skel.poll(WAIT, |_| ())?, control.is_stopped()), (0, true));
     Ok(())
 }
 

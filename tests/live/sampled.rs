@@ -74,10 +74,29 @@ pub(crate) fn the_rest_needs_no_interval() -> Outcome {
     skel.drain(&mut take)?;
     insert(&skel, 100, 100)?;
     skel.control().stop();
+    assert_eq!(skel.poll(Duration::ZERO, &mut take)?, 100);
+    assert!(skel.control().is_stopped());
+    insert(&skel, 100, 200)?;
     assert_eq!(skel.poll(Duration::ZERO, &mut take)?, 0);
     skel.drain(&mut take)?;
     keys.sort_unstable();
-    assert_eq!(keys, (0..200).collect::<Vec<_>>());
+    assert_eq!(keys, (0..300).collect::<Vec<_>>());
+
+    // A callback that ends its poll gets the rest of the last reading, and no other one.
+    let skel = sampled::open()?.load()?;
+    insert(&skel, 100, 0)?;
+    skel.control().stop();
+    let mut seen = 0;
+    while !skel.control().is_stopped() {
+        skel.poll(WAIT, |export| {
+            if let Export::Table(_) = export {
+                seen += 1;
+                insert(&skel, 1, 1000 + seen).unwrap();
+            }
+            if seen % 7 == 6 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+    }
+    assert_eq!(seen, 100);
     Ok(())
 }
 

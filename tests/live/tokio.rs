@@ -68,6 +68,7 @@ pub(crate) fn a_stream_ends_when_it_is_stopped() -> Outcome {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let skel = load()?;
     let (program, control) = (skel.progs()?.produce.fd()?.try_clone_to_owned()?, skel.control());
+    let last = program.try_clone()?;
     runtime.block_on(async {
         let mut events = Async::new(skel)?.into_stream(|export| match export {
             Export::Rb(sample) => sample.seq,
@@ -83,11 +84,28 @@ pub(crate) fn a_stream_ends_when_it_is_stopped() -> Outcome {
         while let Some(seq) = poll_fn(|context| Pin::new(&mut events).poll_next(context)).await {
             seqs.push(seq?);
             if seqs.len() == 15 {
+                // What is there now belongs to it.
+                raw_test_run(&last, [3, 0, 0]);
                 control.stop();
             }
         }
-        assert_eq!(seqs, [0, 1, 2, 3, 4].repeat(3));
+        assert_eq!(seqs, [[0, 1, 2, 3, 4].repeat(3), vec![0, 1, 2]].concat());
+        assert!(control.is_stopped());
         producer.join().unwrap();
+        Ok(())
+    })
+}
+
+/// Samples below the watermark of a perf ring wake nobody by themselves.
+pub(crate) fn few_perf_samples_are_not_late() -> Outcome {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let skel = load()?;
+    let program = skel.progs()?.perf.fd()?.try_clone_to_owned()?;
+    runtime.block_on(async {
+        let mut skel = Async::new(skel)?;
+        raw_test_run(&program, [3, 0, 0]);
+        let batch = tokio::time::timeout(Duration::from_secs(10), skel.next_batch(|_| ())).await;
+        assert_eq!(batch??, 3);
         Ok(())
     })
 }

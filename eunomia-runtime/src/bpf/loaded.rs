@@ -12,7 +12,7 @@ use super::{
     kind::Kind,
     link::attach,
     load::Facts,
-    map::{Claims, Inner, Records},
+    map::{Inner, Records},
     messages::refused,
     open::Settings,
     privilege::no_perf_events,
@@ -34,15 +34,13 @@ pub struct Loaded {
     streams: Vec<String>,
     dropped: BTreeMap<String, (String, usize, usize)>,
     targets: BTreeMap<String, Target>,
-    producers: Claims,
 }
 
 impl Loaded {
     pub(super) fn new(object: Object, facts: Facts, settings: Settings) -> Result<Self> {
         let sources = settings.streams.iter().map(|stream| source(&object, stream, &settings)).collect::<Result<_>>()?;
         let Settings { name, streams, dropped, targets, .. } = settings;
-        let (reader, producers) = (Reader::new(sources)?, Claims::default());
-        Ok(Self { reader, object: Arc::new(object), facts, name, streams, dropped, targets, producers })
+        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, streams, dropped, targets })
     }
 
     /// The object's name.
@@ -126,7 +124,7 @@ impl Loaded {
     /// # Errors
     /// [`Error::NotFound`] where the object has no map of this name, [`Error::Value`] where it is of another kind.
     pub fn user_ring_buffer(&self, name: &str) -> Result<UserRingBuffer<'_>> {
-        UserRingBuffer::new(self.map(name)?, &self.producers)
+        UserRingBuffer::new(self.map(name)?)
     }
 
     /// A program.
@@ -202,11 +200,20 @@ impl Loaded {
         self.reader.drain(deliver)
     }
 
+    /// How many records are in the buffers that were not delivered, see [`Reader::unread`].
+    ///
+    /// # Errors
+    /// Those of [`Reader::unread`].
+    pub fn unread(&self) -> Result<u64> {
+        self.reader.unread()
+    }
+
     /// What became of the records of each map, by its number.
     pub fn stats(&self) -> Vec<Stats> {
         let counted = self.reader.stats().zip(&self.streams).map(|(stats, map)| match (stats.lost, self.dropped(map)) {
             (None, lost) => Stats { lost, ..stats },
-            // What the kernel has counted is of a perf event array, and a program sees the same refusals.
+            // A program sees all refusals of a perf event array, the kernel those for want of room, and older ones not all of these.
+            (Some(known), Some(lost)) if stats.lost_at_least => Stats { lost: Some(lost.max(known)), lost_at_least: false, ..stats },
             (Some(_), _) => stats,
         });
         counted.collect()
@@ -260,6 +267,9 @@ pub(super) fn not_made(map: &str) -> Error {
 
 /// The reader of the map `name`.
 fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
+    if settings.left.contains(name) {
+        return Ok(Source::Unread);
+    }
     let map = find_map(object, name)?;
     if let Some(&(every, clear)) = settings.samples.get(name) {
         let entries = Records::new(Map::new(map, None).sampler()?, clear);

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     os::fd::{AsRawFd as _, BorrowedFd},
     path::Path,
@@ -76,6 +76,8 @@ pub(super) struct Settings {
     pub(super) samples: BTreeMap<String, (Duration, bool)>,
     /// By the map: section, offset and size of the variable.
     pub(super) dropped: BTreeMap<String, (String, usize, usize)>,
+    /// The streams whose records are left to another reader.
+    pub(super) left: BTreeSet<String>,
     pub(super) perf: PerfBuffer,
     pub(super) targets: BTreeMap<String, Target>,
 }
@@ -114,6 +116,7 @@ impl Open {
             samples: spec.samples.iter().map(|sample| (sample.map.to_owned(), (sample.every, sample.clear))).collect(),
             dropped: spec.dropped.iter().map(|at| (at.map.to_owned(), (at.section.to_owned(), at.offset, at.size))).collect(),
             perf: PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() },
+            left: BTreeSet::new(),
             targets: BTreeMap::new(),
         };
         let open = Self { object, settings };
@@ -189,6 +192,20 @@ impl Open {
         self.object.progs().map(|program| program.name().to_string_lossy().into_owned()).collect()
     }
 
+    /// Leaves the records of a map to another reader: an object that shares the map, of this process or another one. A map has one reader,
+    /// so of several objects that share it all but one do this. Polls of this object deliver nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if no map of this name was named as a stream when the object was opened.
+    pub fn leave_records(&mut self, map: &str) -> Result<()> {
+        let streams = &self.settings.streams;
+        if !streams.iter().any(|stream| stream == map) {
+            return Err(Error::NotFound { what: "stream", name: map.to_owned(), known: streams.clone() });
+        }
+        self.settings.left.insert(map.to_owned());
+        Ok(())
+    }
+
     /// How the rings of perf event arrays are set up: their size, and when the kernel wakes the reader.
     pub fn set_perf_buffer(&mut self, buffer: PerfBuffer) {
         self.settings.perf = buffer;
@@ -207,7 +224,8 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::Kernel`] with the verifier's log where a program was refused, and with the capabilities that this process lacks for its
-    /// programs and maps. Everything that was loaded before is unloaded.
+    /// programs and maps. [`Error::InUse`] where another object of this process reads a map that is shared with it, see
+    /// [`Self::leave_records`]. Everything that was loaded before is unloaded.
     pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
         // libbpf takes the object, and does not give it back where it cannot be loaded.

@@ -48,7 +48,8 @@ impl<H: Handles> Typed<H> {
         Ok(Attached::new(self, links))
     }
 
-    /// Delivers the records that are there, or waits for the first ones until `timeout` has passed; returns how many came.
+    /// Delivers the records that are there, or waits for the first ones until `timeout` has passed; returns how many came. After
+    /// [`Control::stop`] it delivers what was there, then polling has ended.
     ///
     /// The callback of a generated module gets each record where the kernel wrote it (one copy where a record there is not aligned for its
     /// type). It may return [`std::ops::ControlFlow::Break`] to end this poll, or an error, see [`Outcome`].
@@ -68,8 +69,16 @@ impl<H: Handles> Typed<H> {
         self.object().drain(|map, record| self.0.deliver(map, record, &mut f))
     }
 
+    /// How many records are in the buffers that were not delivered, see [`Reader::unread`](crate::reader::Reader::unread).
+    ///
+    /// # Errors
+    /// Those of [`Self::poll`].
+    pub fn unread(&self) -> Result<u64> {
+        self.object().unread()
+    }
+
     /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by their
-    /// handles.
+    /// handles. For the end of such a loop see [`Control::stop`].
     ///
     /// # Errors
     /// Where waiting fails.
@@ -101,6 +110,10 @@ impl<H: Handles> Records for Typed<H> {
 
     fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(H::Export<'_>) -> R) -> Result<u64> {
         Self::poll(self, timeout, f)
+    }
+
+    fn drain<R: Outcome>(&self, f: impl FnMut(H::Export<'_>) -> R) -> Result<u64> {
+        Self::drain(self, f)
     }
 
     fn control(&self) -> Control {

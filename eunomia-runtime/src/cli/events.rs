@@ -136,9 +136,10 @@ fn announce(skel: &Attached, err: &mut dyn Write) {
 
 fn summary(loaded: &Loaded, time: Duration, err: &mut dyn Write) {
     for (stream, (map, stats)) in loaded.checked().streams.iter().zip(loaded.stats()) {
-        let Stats { received, discarded, short, lost, .. } = stats;
+        let Stats { received, discarded, short, lost, lost_at_least, .. } = stats;
         let mut text = format!("{map}: {received} events in {:.1} s", time.as_secs_f64());
         text += &match (lost, &stream.sampled) {
+            (Some(lost), _) if lost_at_least => format!(", at least {lost} lost"),
             (Some(lost), _) => format!(", {lost} lost"),
             (None, None) => format!(", lost: unknown (the program has no counter `{map}_dropped`)"),
             // What is taken out of a map was not lost.

@@ -40,7 +40,8 @@ impl Handlers {
                         // Something does not end.
                         let _ = emulate_default_handler(signal);
                     }
-                    control.stop();
+                    // What is left is read after the programs are detached.
+                    control.stop_now();
                 } else if control.is_paused() {
                     control.resume();
                 } else {

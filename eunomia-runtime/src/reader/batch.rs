@@ -45,9 +45,11 @@ impl<E> Default for Copies<E> {
 }
 
 impl<'a, E: Plain> Batch<'a, E> {
-    pub(super) fn new(ring: RefMut<'a, Ring>, stats: &'a Counters) -> Result<Self> {
+    /// Of no records if nothing is `delivered` now.
+    pub(super) fn new(ring: RefMut<'a, Ring>, stats: &'a Counters, delivered: bool) -> Result<Self> {
         const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes: read this type with `for_each`") };
-        let (end, position) = (ring.end()?, ring.position());
+        let position = ring.position();
+        let end = if delivered { ring.end()? } else { position };
         // A ring that is damaged says so here; behind it, iteration ends.
         next(&mut ring.walk(position, end)?, position)?;
         Ok(Self { ring, stats, end, position: Cell::new(position), found: Cell::default(), copies: Copies::default() })

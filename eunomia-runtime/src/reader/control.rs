@@ -16,7 +16,21 @@ use crate::{Result, refusal::refusal};
 
 /// Pauses, resumes and ends polling, from any thread.
 ///
-/// A poll under way takes notice within 16 records, or within the latency of its [`Waiting`](super::Waiting) where it waits.
+/// A poll that delivers records takes notice of [`Self::pause`] and [`Self::stop_now`] within 16 records. A poll that waits takes notice of
+/// everything within the latency of its [`Waiting`](super::Waiting).
+///
+/// A stop loses nothing, so the plain loop does not either:
+///
+/// ```no_run
+/// # fn main() -> eunomia_runtime::Result<()> {
+/// # let skel = eunomia_runtime::Skeleton::from_file("bootstrap.json")?.open()?.load()?.attach()?;
+/// let control = skel.control();       // a clone is for the thread or the signal handler that stops
+/// while !control.is_stopped() {
+///     skel.poll(std::time::Duration::from_millis(100), |event| println!("{}", event.value))?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Control(Arc<Shared>);
 
@@ -29,7 +43,9 @@ struct Shared {
 
 const RUNNING: u8 = 0;
 const PAUSED: u8 = 1;
-const STOPPED: u8 = 2;
+/// A stop was asked for, and what is there has not all been delivered.
+const STOPPING: u8 = 2;
+const STOPPED: u8 = 3;
 
 impl Control {
     pub(super) fn new() -> Result<Self> {
@@ -38,9 +54,23 @@ impl Control {
         Ok(Self(Arc::new(Shared { state: AtomicU8::new(RUNNING), wake })))
     }
 
-    /// Ends polling, for good: the poll under way returns, later ones return at once. What is left in the buffers can still be read
-    /// with `drain`. May be called any number of times, also before the first poll.
+    /// Asks polling to end, for good. The records that are in the buffers are still delivered, also those of a pause: by the poll that
+    /// waits now, else by the next one. [`Self::is_stopped`] says true after that, and later polls return 0 at once. May be called any
+    /// number of times, also before the first poll, and in a signal handler.
+    ///
+    /// What comes into the buffers after the poll has seen the stop is not waited for, so polling also ends on a ring that never runs dry.
+    /// [`Attached::finish`](crate::bpf::Attached::finish) detaches the programs first, and delivers that too.
+    ///
+    /// A loop that reads maps one by one ends in the same way: the next `wait` returns true if there are records, the handles deliver what
+    /// was there at that time, and the `wait` after that ends polling.
     pub fn stop(&self) {
+        self.0.state.fetch_max(STOPPING, Ordering::AcqRel);
+        self.wake();
+    }
+
+    /// Ends polling at once, for good: a poll that delivers records returns after 16 of them at most. What is left in the buffers can be
+    /// read with `drain`, and `unread` counts it.
+    pub fn stop_now(&self) {
         self.0.state.store(STOPPED, Ordering::Release);
         self.wake();
     }
@@ -55,9 +85,15 @@ impl Control {
         self.change(PAUSED, RUNNING);
     }
 
-    /// Whether [`Self::stop`] has been called.
+    /// Whether polling has ended: after [`Self::stop`] and the delivery of what was there, after [`Self::stop_now`], and when what was
+    /// polled has been dropped.
     pub fn is_stopped(&self) -> bool {
         self.0.state.load(Ordering::Acquire) == STOPPED
+    }
+
+    /// Whether polling has ended or [`Self::stop`] asked for it.
+    pub fn is_stopping(&self) -> bool {
+        self.0.state.load(Ordering::Acquire) >= STOPPING
     }
 
     /// Whether polling is paused.
@@ -65,9 +101,16 @@ impl Control {
         self.0.state.load(Ordering::Acquire) == PAUSED
     }
 
+    /// Whether records are delivered: a stop that was asked for keeps nobody from that.
     #[inline]
-    pub(super) fn is_running(&self) -> bool {
-        self.0.state.load(Ordering::Acquire) == RUNNING
+    pub(super) fn delivers(&self) -> bool {
+        matches!(self.0.state.load(Ordering::Acquire), RUNNING | STOPPING)
+    }
+
+    /// Whether a stop was asked for and polling goes on.
+    #[inline]
+    pub(super) fn is_ending(&self) -> bool {
+        self.0.state.load(Ordering::Acquire) == STOPPING
     }
 
     fn change(&self, from: u8, to: u8) {
@@ -86,7 +129,7 @@ impl Control {
         // Nothing to read is no harm.
         let _ = rustix::io::read(&self.0.wake, &mut [0; 8]);
         // The state is stored before the descriptor is written, so a stop whose wake was just taken is seen here.
-        if self.is_stopped() {
+        if self.is_stopping() {
             self.wake();
         }
     }

@@ -1,7 +1,9 @@
 //! Delivers records from ring buffers and perf event arrays. Works on memory and file descriptors; knows nothing of skeletons.
 
 mod batch;
+mod claim;
 mod control;
+mod ending;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
@@ -13,9 +15,11 @@ mod record;
 mod records;
 mod ring;
 mod sampled;
+mod set;
 mod source;
 mod stats;
 mod waiting;
+mod watch;
 
 pub use crate::sample::{Cause, Outcome, Verdict};
 pub use batch::{Batch, Events};
@@ -24,9 +28,11 @@ pub use perf::PerfBuffer;
 pub use reader::Reader;
 pub use record::Record;
 pub use records::Records;
+pub use set::Set;
 pub use stats::Stats;
 pub use waiting::Waiting;
 
+pub(crate) use claim::Claim;
 pub(crate) use mapping::Mapping;
 pub(crate) use perf::PerfArray;
 pub(crate) use ring::Ring;

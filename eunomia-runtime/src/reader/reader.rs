@@ -5,28 +5,32 @@ use std::{
     hint,
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rustix::{
-    event::epoll::{self, CreateFlags, EventData, EventFlags},
+    event::epoll::{self, CreateFlags, EventFlags},
     io::Errno,
     thread::nanosleep,
 };
 
 use super::{
-    Batch, Control, Counters, Drained, Fate, Outcome, Record, Ring, Source, Stats, Verdict, Waiting, control::timespec, waiting::Burst,
+    Batch, Control, Counters, Drained, Fate, Outcome, Record, Ring, Source, Stats, Verdict, Waiting,
+    control::timespec,
+    ending::Ending,
+    waiting::Burst,
+    watch::{Told, Watch, tried},
 };
 use crate::{
     Error, Result,
-    refusal::refusal,
     sample::{Failures, Plain},
 };
 
 /// Reads every map that delivers records, in one wait.
 #[derive(Debug)]
 pub struct Reader {
-    epoll: OwnedFd,
+    epoll: Arc<OwnedFd>,
     /// By the number of the map. Borrowed while a callback runs, which may still ask for counts, maps and variables.
     sources: RefCell<Vec<Source>>,
     /// By the number of the map.
@@ -34,6 +38,7 @@ pub struct Reader {
     control: Control,
     waiting: Cell<Waiting>,
     burst: Cell<Burst>,
+    ending: Ending,
 }
 
 /// The longest sleep on a record that its producer holds uncommitted. A busy record makes its ring readable for epoll although there
@@ -45,7 +50,7 @@ const MAX_BUSY_SLEEP: Duration = Duration::from_millis(1);
 const LAST_LOOKS: u32 = 10;
 
 /// The longest single wait: kernels before 5.11 count it in milliseconds in an `int`. The caller waits again.
-const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,32 +61,40 @@ enum Part {
     One(usize),
     /// Every map, for all that is in it: maps that are read at intervals before their time, and records that are about to come.
     Rest,
+    /// As the rest, up to what was there when a stop was seen.
+    Last,
 }
 
-/// What epoll tells apart: the control handle, else a map and, of a perf event array, a CPU.
-const CONTROL: u64 = u64::MAX;
+/// What a wait ended with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ready {
+    /// There are records.
+    Yes,
+    /// A stop was asked for: the maps are to be read for the last time.
+    Last,
+    No,
+}
 
 impl Reader {
     /// Reads these maps.
     pub(crate) fn new(sources: Vec<Source>) -> Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(tried)?;
+        let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC).map_err(tried)?);
         let control = Control::new()?;
-        let stats: Vec<_> = sources.iter().map(|_| Counters::default()).collect();
-        let add = |fd: BorrowedFd<'_>, data| epoll::add(&epoll, fd, EventData::new_u64(data), EventFlags::IN).map_err(tried);
-        add(control.as_fd(), CONTROL)?;
-        for (map, (source, stats)) in sources.iter().zip(&stats).enumerate() {
-            match source {
-                Source::Ring(ring) => add(ring.as_fd(), data(map, 0))?,
-                Source::Perf(array) => {
-                    array.rings().try_for_each(|(cpu, fd)| add(fd, data(map, cpu)))?;
-                    stats.update(|stats| stats.lost = Some(0));
-                }
-                Source::Sampled(sampled) => add(sampled.as_fd(), data(map, 0))?,
-                Source::Damaged => {}
-            }
-        }
-        let (sources, waiting, burst) = (RefCell::new(sources), Cell::default(), Cell::default());
-        Ok(Self { epoll, sources, stats, control, waiting, burst })
+        epoll::add(&epoll, &control, Told::Control.to_data(), EventFlags::IN).map_err(tried)?;
+        let mut sources = sources;
+        sources.iter_mut().enumerate().try_for_each(|(map, source)| source.watch(Watch::new(&epoll, map)))?;
+        let stats = sources.iter().map(|_| Counters::default()).collect();
+        let reader = Self {
+            epoll,
+            sources: RefCell::new(sources),
+            stats,
+            control,
+            waiting: Cell::default(),
+            burst: Cell::default(),
+            ending: Ending::default(),
+        };
+        reader.count_lost();
+        Ok(reader)
     }
 
     /// A handle that pauses and ends polling.
@@ -94,64 +107,155 @@ impl Reader {
         self.waiting.set(waiting);
     }
 
-    /// What became of the records of each map, in the order of the maps. Callbacks may ask too.
+    /// What became of the records of each map, in the order of the maps. Callbacks may ask too; what was lost in a perf event array is then
+    /// the number of the last time that it was asked for elsewhere.
+    ///
+    /// Costs a system call for each CPU and perf event array.
     pub fn stats(&self) -> impl Iterator<Item = Stats> {
+        self.count_lost();
         self.stats.iter().map(Counters::get)
+    }
+
+    fn count_lost(&self) {
+        let Ok(mut sources) = self.sources.try_borrow_mut() else { return };
+        for (source, stats) in sources.iter_mut().zip(&self.stats) {
+            if let Source::Perf(array) = source {
+                array.count_lost(stats);
+            }
+        }
+    }
+
+    /// How many records are in the buffers that were not delivered, those that a program is writing included. 0 after a `finish` that
+    /// no callback ended; for those who say what they left.
+    ///
+    /// # Errors
+    /// If a ring's memory contradicts itself, or a callback asks the reader that called it.
+    pub fn unread(&self) -> Result<u64> {
+        self.sources.try_borrow().map_err(|_| reentered())?.iter().map(Source::unread).sum()
     }
 
     /// Delivers the records that are there, or waits for the first ones until `timeout` has passed.
     ///
-    /// Returns how many records were delivered; 0 where none came in time or polling was stopped. A signal does not end the wait.
+    /// Returns how many records were delivered; 0 if none came in time or polling has ended. A signal does not end the wait.
+    ///
+    /// After [`Control::stop`] it delivers the records that were there when it saw the stop, then polling has ended. It waits for none but
+    /// those that a program is writing, and for these a few milliseconds; maps that are read at intervals are read once more. A callback
+    /// that ends this poll leaves the rest to the next one.
     ///
     /// # Errors
-    /// Where epoll fails, or a callback polls the reader that called it. Where a ring's memory contradicts itself, after the other
-    /// rings were read; this one is not read again. [`Error::Callback`] where a callback failed, after all records were delivered.
+    /// If epoll fails, or a callback polls the reader that called it. If a ring's memory contradicts itself, after the other
+    /// rings were read; this one is not read again. [`Error::Callback`] if a callback failed, after all records were delivered.
     pub fn poll(&self, timeout: Duration, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
         let deadline = Instant::now().checked_add(timeout);
-        while self.ready(deadline)? {
-            let (drained, delivered) = self.read(Part::All, &|| self.control.is_running(), &mut deliver)?;
-            if delivered > 0 || (drained == Drained::Stopped && !self.control.is_paused()) {
-                return Ok(delivered);
+        loop {
+            match self.ready(deadline)? {
+                Ready::Yes => {
+                    let (drained, delivered) = self.read(Part::All, &|| self.control.delivers(), &mut deliver)?;
+                    if delivered > 0 || (drained == Drained::Stopped && !self.control.is_paused()) {
+                        return Ok(delivered);
+                    }
+                }
+                Ready::Last => return self.read_last(&mut deliver),
+                Ready::No => return Ok(0),
             }
         }
-        Ok(0)
+    }
+
+    /// Delivers what was there when the stop was seen; then polling has ended, unless the callback ended this poll alone.
+    fn read_last(&self, deliver: &mut impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+        let mut broken = false;
+        let read = self.read(Part::Last, &|| self.control.delivers(), &mut |map, record| {
+            let verdict = deliver(map, record);
+            broken |= matches!(verdict, Verdict::Stop);
+            verdict
+        });
+        if !broken {
+            self.control.stop_now();
+        }
+        read.map(|(_, delivered)| delivered)
     }
 
     /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one.
     ///
+    /// After [`Control::stop`] it returns true if there are records, which handles of maps then deliver. Polling has ended when it is called
+    /// again and they are all read, or none was.
+    ///
     /// # Errors
-    /// Where epoll fails, or a callback waits for the reader that called it.
+    /// If epoll fails, or a callback waits for the reader that called it.
     pub fn wait(&self, timeout: Duration) -> Result<bool> {
-        self.ready(Instant::now().checked_add(timeout))
+        match self.ready(Instant::now().checked_add(timeout))? {
+            Ready::Yes => Ok(true),
+            Ready::No => Ok(false),
+            Ready::Last => {
+                let more = self.any(|source| !source.is_at_mark())? && self.ending.waits(self.taken());
+                if !more {
+                    self.control.stop_now();
+                }
+                Ok(more)
+            }
+        }
     }
 
-    fn ready(&self, deadline: Option<Instant>) -> Result<bool> {
+    /// Whether a stop was asked for and polling goes on. From then on no read goes further than what was there when this was first seen.
+    #[inline]
+    fn is_ending(&self) -> Result<bool> {
+        if !self.control.is_ending() {
+            return Ok(false);
+        }
+        if !self.ending.marked.replace(true) {
+            self.sources.try_borrow_mut().map_err(|_| reentered())?.iter_mut().for_each(Source::mark);
+        }
+        Ok(true)
+    }
+
+    /// Before one map is read: polling has ended where a stop was asked for and there is nothing left, in other maps either, or nobody comes
+    /// for it.
+    #[inline]
+    fn before_one(&self) -> Result<()> {
+        if self.is_ending()? {
+            // Entries of a map that is read at intervals are delivered by a poll alone.
+            let more = self.any(|source| !matches!(source, Source::Sampled(_)) && !source.is_at_mark())?;
+            if !more || !self.ending.reads(self.taken(), self.stats.len()) {
+                self.control.stop_now();
+            }
+        }
+        Ok(())
+    }
+
+    /// How many records were taken out of the buffers.
+    fn taken(&self) -> u64 {
+        self.stats.iter().map(Counters::get).map(|stats| stats.received + stats.short + stats.discarded).sum()
+    }
+
+    fn ready(&self, deadline: Option<Instant>) -> Result<Ready> {
         let left = || deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
         let mut busy_sleep = Duration::from_micros(20);
         while !self.control.is_stopped() {
+            if self.is_ending()? {
+                return Ok(Ready::Last);
+            }
             self.follow_cpus()?;
             if self.control.is_paused() {
                 let left = left();
                 if left.is_zero() {
+                    self.notice()?;
                     break;
                 }
                 self.control.wait(left.min(MAX_WAIT))?;
                 continue;
             }
-            let pause = self.burst.get().pause(self.waiting.get());
-            if !pause.is_zero() {
-                nap(pause.min(left()));
-            }
+            nap(self.burst.get().pause(self.waiting.get()).min(left()));
             if self.any(Source::is_ready)? {
-                return Ok(true);
+                return Ok(Ready::Yes);
             }
             // The last look, behind a barrier: whoever waits now, here or in an event loop of their own, is woken for what comes later.
             let more = self.any(Source::has_more)?;
             if more && self.any(Source::is_ready)? {
-                return Ok(true);
+                return Ok(Ready::Yes);
             }
             let left = left();
             if left.is_zero() {
+                self.notice()?;
                 break;
             }
             if more {
@@ -162,7 +266,7 @@ impl Reader {
                 self.idle(left)?;
             }
         }
-        Ok(false)
+        Ok(Ready::No)
     }
 
     /// Waits for the kernel, or a while, where there are no records.
@@ -177,9 +281,14 @@ impl Reader {
         self.burst.set(burst);
         match window {
             Some(window) => nap(window.min(left)),
-            None => self.epoll_wait(left)?,
+            None => self.epoll_wait(left, true)?,
         }
         Ok(())
+    }
+
+    /// Takes notice of what epoll has to tell that is no record, for an event loop of one's own: it would be readable again and again.
+    fn notice(&self) -> Result<()> {
+        self.epoll_wait(Duration::ZERO, false)
     }
 
     /// Delivers the records that are there, also after a stop: what the programs sent before they were detached. Waits for nothing but
@@ -191,20 +300,22 @@ impl Reader {
     /// # Errors
     /// As [`Self::poll`].
     pub fn drain(&self, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+        self.sources.try_borrow_mut().map_err(|_| reentered())?.iter_mut().for_each(Source::unmark);
         self.read(Part::Rest, &|| true, &mut deliver).map(|(_, delivered)| delivered)
     }
 
     fn received(&self) -> u64 {
-        self.stats().map(|stats| stats.received).sum()
+        self.stats.iter().map(Counters::get).map(|stats| stats.received).sum()
     }
 
-    /// Delivers the records that are there in one map; nothing where polling is paused or was stopped.
+    /// Delivers the records that are there in one map; nothing while polling is paused or after it has ended.
     ///
     /// # Errors
     /// As [`Self::poll`].
     #[inline]
     pub fn read_one(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
-        self.read(Part::One(map), &|| self.control.is_running(), &mut |_, record| deliver(record)).map(|(_, delivered)| delivered)
+        self.before_one()?;
+        self.read(Part::One(map), &|| self.control.delivers(), &mut |_, record| deliver(record)).map(|(_, delivered)| delivered)
     }
 
     /// As [`Self::read_one`], of a ring buffer.
@@ -213,7 +324,7 @@ impl Reader {
     /// As [`Self::poll`]; [`Error::NotFound`] where the map is no ring buffer.
     #[inline]
     pub fn read_ring(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
-        self.with_ring(map, |ring, stats, failure| ring.drain(stats, &|| self.control.is_running(), |record| failure.fate(deliver(record))))
+        self.with_ring(map, |ring, stats, failure| ring.drain(stats, &|| self.control.delivers(), |record| failure.fate(deliver(record))))
     }
 
     /// As [`Self::read_ring`], in slices of records.
@@ -223,12 +334,13 @@ impl Reader {
     #[inline]
     pub fn read_runs<E: Plain, R: Outcome>(&self, map: usize, mut f: impl FnMut(&[Record<E>]) -> R) -> Result<u64> {
         self.with_ring(map, |ring, stats, failure| {
-            ring.runs(stats, &|| self.control.is_running(), |run| failure.fate(Verdict::of(Ok(f(run)))))
+            ring.runs(stats, &|| self.control.delivers(), |run| failure.fate(Verdict::of(Ok(f(run)))))
         })
     }
 
     #[inline]
     fn with_ring(&self, map: usize, read: impl FnOnce(&Ring, &Counters, &mut Failure) -> Result<Drained>) -> Result<u64> {
+        self.before_one()?;
         let (ring, stats) = self.ring(map)?;
         let before = stats.get().received;
         let mut failure = Failure::default();
@@ -246,9 +358,10 @@ impl Reader {
     /// # Errors
     /// As [`Self::read_runs`].
     pub fn batch<E: Plain>(&self, map: usize) -> Result<Batch<'_, E>> {
+        self.before_one()?;
         let (ring, stats) = self.ring(map)?;
         self.feed();
-        Batch::new(ring, stats)
+        Batch::new(ring, stats, self.control.delivers())
     }
 
     fn ring(&self, map: usize) -> Result<(RefMut<'_, Ring>, &Counters)> {
@@ -269,7 +382,7 @@ impl Reader {
         let mut result = Ok(Drained::All);
         let mut failure = Failure::default();
         let before = self.received();
-        let mut looks = if part == Part::Rest { LAST_LOOKS } else { 0 };
+        let mut looks = if matches!(part, Part::Rest | Part::Last) { LAST_LOOKS } else { 0 };
         let wanted = |map| !matches!(part, Part::One(only) if only != map);
         for (map, (source, stats)) in sources.iter_mut().zip(&self.stats).enumerate().filter(|(map, _)| wanted(*map)) {
             let mut deliver = |record: &[u8]| failure.fate(deliver(map, record));
@@ -284,8 +397,9 @@ impl Reader {
                 },
                 Source::Perf(array) => array.drain(stats, running, &mut deliver),
                 Source::Sampled(map) if part == Part::Rest => map.drain_rest(stats, running, &mut deliver),
+                Source::Sampled(map) if part == Part::Last => map.drain_last(stats, running, &mut deliver),
                 Source::Sampled(map) => map.drain(stats, running, &mut deliver),
-                Source::Damaged => Ok(Drained::All),
+                Source::Unread => Ok(Drained::All),
             };
             match drained {
                 Ok(Drained::All) => {}
@@ -298,7 +412,7 @@ impl Reader {
                     if let Source::Ring(ring) = source {
                         // Fails only for a descriptor that is not there, which is what is wanted.
                         let _ = epoll::delete(&self.epoll, ring.as_fd());
-                        *source = Source::Damaged;
+                        *source = Source::Unread;
                     }
                     result = result.and(Err(error));
                 }
@@ -325,44 +439,43 @@ impl Reader {
     /// Perf rings come and go with their CPUs.
     fn follow_cpus(&self) -> Result<()> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
-        for (map, source) in sources.iter_mut().enumerate() {
+        for source in sources.iter_mut() {
             if let Source::Perf(array) = source {
-                array.follow(|cpu, fd| epoll::add(&self.epoll, fd, EventData::new_u64(data(map, cpu)), EventFlags::IN).map_err(tried))?;
+                array.follow()?;
             }
         }
         Ok(())
     }
 
-    fn epoll_wait(&self, left: Duration) -> Result<()> {
+    fn epoll_wait(&self, left: Duration, waits: bool) -> Result<()> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
-        let mut limit = left.min(MAX_WAIT);
-        for source in sources.iter() {
-            if let Source::Perf(array) = source {
-                limit = limit.min(array.flush());
-            }
-        }
         let mut events = [const { MaybeUninit::uninit() }; 16];
-        let events = match epoll::wait(&self.epoll, &mut events, Some(&timespec(limit))) {
+        let events = match epoll::wait(&self.epoll, &mut events, Some(&timespec(left.min(MAX_WAIT)))) {
             Ok((events, _)) => events,
             // A signal: the caller looks at the time that is left and waits again.
             Err(Errno::INTR) => return Ok(()),
             Err(errno) => return Err(tried(errno)),
         };
         for event in events {
-            let (data, flags) = (event.data.u64(), event.flags);
-            if data == CONTROL {
-                self.control.acknowledge();
-                continue;
-            }
-            let (map, cpu) = ((data >> 32) as usize, data as u32);
-            if let Some(stats) = self.stats.get(map) {
-                stats.update(|stats| stats.wakeups += 1);
-            }
-            // The CPU of a perf ring went offline: the descriptor would be readable for ever.
-            if flags.intersects(EventFlags::HUP | EventFlags::ERR)
-                && let Some(Source::Perf(array)) = sources.get_mut(map)
-            {
-                array.retire(cpu);
+            let flags = event.flags;
+            match Told::of_data(event.data) {
+                Told::Control => self.control.acknowledge(),
+                Told::Timer(map) => {
+                    if let Some(Source::Perf(array)) = sources.get(map) {
+                        array.acknowledge_timer();
+                    }
+                }
+                Told::Map(map, cpu) => {
+                    if let Some(stats) = self.stats.get(map).filter(|_| waits) {
+                        stats.update(|stats| stats.wakeups += 1);
+                    }
+                    // The CPU of a perf ring went offline: the descriptor would be readable for ever.
+                    if flags.intersects(EventFlags::HUP | EventFlags::ERR)
+                        && let Some(Source::Perf(array)) = sources.get_mut(map)
+                    {
+                        array.retire(cpu);
+                    }
+                }
             }
         }
         Ok(())
@@ -392,22 +505,23 @@ impl Failure {
     }
 }
 
-fn data(map: usize, cpu: u32) -> u64 {
-    (map as u64) << 32 | u64::from(cpu)
-}
-
 /// Sleeps until a signal comes at the latest: whoever waits looks at the time that is left. `std::thread::sleep` goes on for what the
 /// kernel says is left, and that has the slack of the timer in it: where signals come more often, it never ends.
-fn nap(time: Duration) {
-    let _ = nanosleep(&timespec(time));
-}
-
-fn tried(errno: Errno) -> Error {
-    refusal("wait on the maps with epoll", errno.into())
+pub(super) fn nap(time: Duration) {
+    if !time.is_zero() {
+        let _ = nanosleep(&timespec(time));
+    }
 }
 
 fn reentered() -> Error {
     Error::Value { name: "poll".to_owned(), why: "it was called from a callback of the same reader".to_owned() }
+}
+
+/// Whoever holds a control handle learns that nothing more comes.
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.control.stop_now();
+    }
 }
 
 /// Readable when a record may be there: for an event loop of one's own, which then polls with a timeout of zero.
@@ -427,9 +541,9 @@ mod tests {
 
     /// A reader of a ring that a test writes, which nobody can wait for.
     fn reader(ring: Ring) -> Reader {
-        let (epoll, control) = (epoll::create(CreateFlags::CLOEXEC).unwrap(), Control::new().unwrap());
+        let (epoll, control) = (Arc::new(epoll::create(CreateFlags::CLOEXEC).unwrap()), Control::new().unwrap());
         let (sources, stats) = (RefCell::new(vec![Source::Ring(ring)]), vec![Counters::default()]);
-        Reader { epoll, sources, stats, control, waiting: Cell::default(), burst: Cell::default() }
+        Reader { epoll, sources, stats, control, waiting: Cell::default(), burst: Cell::default(), ending: Ending::default() }
     }
 
     #[test]

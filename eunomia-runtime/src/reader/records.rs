@@ -16,9 +16,35 @@ pub trait Records {
     /// As [`super::Reader::poll`].
     fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(Self::Event<'_>) -> R) -> Result<u64>;
 
+    /// Delivers the events that are there, also after polling has ended.
+    ///
+    /// # Errors
+    /// As [`super::Reader::drain`].
+    fn drain<R: Outcome>(&self, f: impl FnMut(Self::Event<'_>) -> R) -> Result<u64>;
+
     /// A handle that pauses, resumes and ends polling from any thread.
     fn control(&self) -> Control;
 
     /// Readable when an event may be there.
     fn descriptor(&self) -> BorrowedFd<'_>;
+}
+
+impl<T: Records> Records for &T {
+    type Event<'a> = T::Event<'a>;
+
+    fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(Self::Event<'_>) -> R) -> Result<u64> {
+        T::poll(self, timeout, f)
+    }
+
+    fn drain<R: Outcome>(&self, f: impl FnMut(Self::Event<'_>) -> R) -> Result<u64> {
+        T::drain(self, f)
+    }
+
+    fn control(&self) -> Control {
+        T::control(self)
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        T::descriptor(self)
+    }
 }

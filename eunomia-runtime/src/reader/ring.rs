@@ -13,7 +13,7 @@ use std::{
 use rustix::param::page_size;
 
 use super::{
-    Counters, Drained, Fate, Record, Stats,
+    Claim, Counters, Drained, Fate, Record, Stats,
     mapping::{Mapping, Spot, Walk},
 };
 use crate::{Error, Result, refusal::refusal, sample::Plain};
@@ -31,6 +31,8 @@ const GROUP: u32 = 16;
 /// A ring buffer map, mapped.
 #[derive(Debug)]
 pub(crate) struct Ring {
+    /// That nobody else in this process reads the ring; `None` in tests.
+    _claim: Option<Claim>,
     fd: OwnedFd,
     consumer: Mapping,
     /// The page with the producer position, then the data twice.
@@ -42,11 +44,21 @@ pub(crate) struct Ring {
     position: Cell<u64>,
     /// The last record.
     like: Cell<Head>,
+    /// Where the last read ends, after a stop was asked for.
+    limit: Cell<Option<u64>>,
 }
 
 impl Ring {
     /// Maps the ring of the map `name`, which has `size` bytes of data (a power of two of pages).
+    ///
+    /// # Errors
+    /// [`Error::InUse`] if the process has another reader of it.
     pub(crate) fn new(name: &str, map: BorrowedFd<'_>, size: u32, flags: u32) -> Result<Self> {
+        let claim = Claim::reader(name, map)?;
+        Self::of(name, map, size, flags, Some(claim))
+    }
+
+    fn of(name: &str, map: BorrowedFd<'_>, size: u32, flags: u32, claim: Option<Claim>) -> Result<Self> {
         let tried = || format!("map the ring buffer `{name}`");
         if flags & OVERWRITE != 0 {
             let why = "BPF_F_RB_OVERWRITE lets the kernel overwrite records while they are read; clear the flag in the C source".to_owned();
@@ -61,7 +73,17 @@ impl Ring {
         let consumer = Mapping::new(map, 0, page, true).map_err(|errno| refusal(tried(), errno.into()))?;
         let producer = Mapping::new(map, page as u64, page + 2 * data, false).map_err(|errno| refusal(tried(), errno.into()))?;
         let position = consumer.u64(0).load(Ordering::Acquire);
-        Ok(Self { fd, consumer, producer, data: page, size: u64::from(size), position: Cell::new(position), like: Cell::new(Head::new(0)) })
+        Ok(Self {
+            _claim: claim,
+            fd,
+            consumer,
+            producer,
+            data: page,
+            size: u64::from(size),
+            position: Cell::new(position),
+            like: Cell::new(Head::new(0)),
+            limit: Cell::new(None),
+        })
     }
 
     /// Whether there is a record behind the last one read, committed or not.
@@ -87,10 +109,42 @@ impl Ring {
         self.producer.u64(0).load(Ordering::Acquire)
     }
 
-    /// Where the records that are there now end. Looked at once a read, so that each record that the read finds starts at a multiple of 8.
+    /// What comes from now on is not read, until [`Self::unmark`].
+    pub(super) fn mark(&self) {
+        self.limit.set(Some(self.producer_position()));
+    }
+
+    pub(super) fn unmark(&self) {
+        self.limit.set(None);
+    }
+
+    /// Whether everything before the mark was read.
+    pub(super) fn is_at_mark(&self) -> bool {
+        self.limit.get().is_none_or(|limit| limit == self.position())
+    }
+
+    /// How many records are there that were not read, those that are not committed included.
+    pub(super) fn unread(&self) -> Result<u64> {
+        let mut walk = self.walk(self.position(), self.checked(self.producer_position())?)?;
+        let mut count = 0;
+        while let Some(word) = walk.word() {
+            let header = word.load(Ordering::Acquire);
+            count += u64::from(header & DISCARDED == 0);
+            let len = header & !(BUSY | DISCARDED);
+            walk.take(Head::new(len).stride).ok_or_else(|| corrupt(self.position(), len.into()))?;
+        }
+        Ok(count)
+    }
+
+    /// Where the records that are there now end, or those before the mark. Looked at once a read, so that each record that the read finds
+    /// starts at a multiple of 8.
     #[inline]
     pub(super) fn end(&self) -> Result<u64> {
-        let end = self.producer_position();
+        self.checked(self.limit.get().unwrap_or_else(|| self.producer_position()))
+    }
+
+    #[inline]
+    fn checked(&self, end: u64) -> Result<u64> {
         if (end | self.position()).is_multiple_of(8) { Ok(end) } else { Err(misaligned(self.position(), end)) }
     }
 
@@ -160,7 +214,9 @@ impl Ring {
             alike = if read.like.len == head.len { alike + 1 } else { 0 };
             read.like = head;
             // SAFETY: nobody writes to a committed record before the consumer position is published behind it, which `give_back` does
-            // after this reference is gone; user space has no writable mapping of the data.
+            // after this reference is gone; user space has no writable mapping of the data. Nobody else in this process publishes it: the
+            // claim keeps other readers of this crate away. That no other process and no other library reads the same ring is an
+            // assumption, as it is in the kernel's own protocol, which has one consumer.
             let fate = deliver(unsafe { spot.behind(head.len as usize) });
             read.found.count(fate, head.len.into());
             if fate == Fate::Stop {

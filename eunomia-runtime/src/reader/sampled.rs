@@ -34,6 +34,8 @@ pub(crate) struct Sampled {
     delivered: usize,
     /// What became of the last sample, told once its entries are delivered.
     sampled: Result<()>,
+    /// Whether a sample was taken after the mark.
+    ended: bool,
 }
 
 impl Sampled {
@@ -45,12 +47,27 @@ impl Sampled {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK).map_err(tried)?;
         let times = Itimerspec { it_interval: timespec(every), it_value: timespec(every) };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times).map_err(tried)?;
-        Ok(Self { timer, every, due: Instant::now() + every, entries, delivered: 0, sampled: Ok(()) })
+        Ok(Self { timer, every, due: Instant::now() + every, entries, delivered: 0, sampled: Ok(()), ended: false })
     }
 
     /// Whether a sample is due, or not all of the last one was delivered.
     pub(super) fn is_ready(&self) -> bool {
         self.is_under_way() || Instant::now() >= self.due
+    }
+
+    /// One more sample is to be taken, due or not.
+    pub(super) fn mark(&mut self) {
+        self.ended = false;
+    }
+
+    /// Whether the sample after the mark was taken and delivered.
+    pub(super) fn is_at_mark(&self) -> bool {
+        self.ended && !self.is_under_way()
+    }
+
+    /// How many entries of the last sample were not delivered.
+    pub(super) fn unread(&self) -> u64 {
+        self.entries.len().saturating_sub(self.delivered) as u64
     }
 
     fn is_under_way(&self) -> bool {
@@ -90,6 +107,20 @@ impl Sampled {
         std::mem::replace(&mut self.sampled, Ok(())).map(|()| Drained::All)
     }
 
+    /// As [`Self::drain_rest`], with one sample after the mark and no other, however often the callback stops in between.
+    pub(super) fn drain_last(
+        &mut self,
+        stats: &Counters,
+        running: &impl Fn() -> bool,
+        deliver: &mut impl FnMut(&[u8]) -> Fate,
+    ) -> Result<Drained> {
+        match (self.ended, self.is_under_way()) {
+            (false, _) => self.drain_rest(stats, running, deliver),
+            (true, true) => self.drain(stats, running, deliver),
+            (true, false) => Ok(Drained::All),
+        }
+    }
+
     /// Hands out what is left of the last sample, then takes another one, due or not: nobody comes back for what is in the map now.
     pub(super) fn drain_rest(
         &mut self,
@@ -104,6 +135,7 @@ impl Sampled {
                 return left;
             }
         }
+        self.ended = true;
         let (due, now) = (self.due, Instant::now());
         self.due = now;
         let drained = self.drain(stats, running, deliver);

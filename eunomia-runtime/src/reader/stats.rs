@@ -17,11 +17,14 @@ pub struct Stats {
     pub short: u64,
     /// Records that the callback returned an error for.
     pub failed: u64,
-    /// Lost because the buffer was full. Of a perf event array the kernel counts them, and says so with the next record that finds room
-    /// on the same CPU. Of a ring buffer it does not: the program sees the failed reservation (`bpf_ringbuf_reserve` returns NULL) and
-    /// can count it in a global variable `<map>_dropped`, or `dropped` where there is one ring buffer alone. `None` means that nobody
-    /// counts.
+    /// Lost because the buffer was full. The kernel counts them for a perf event array, see [`Self::lost_at_least`]. It does not for a
+    /// ring buffer: the program sees the failed reservation (`bpf_ringbuf_reserve` returns NULL) and can count it in a global variable
+    /// `<map>_dropped`, or `dropped` if one ring buffer is all that delivers. `None` means that nobody counts.
     pub lost: Option<u64>,
+    /// Whether more may have been lost than [`Self::lost`] says. Before Linux 6.0, but for late releases of older series, the kernel tells of
+    /// losses in a perf event array with the next record that finds room on the same CPU, so those at the end of a burst stay unknown. On every kernel nobody counts what programs
+    /// send on a CPU that has come online until its ring is open.
+    pub lost_at_least: bool,
     /// Waits that this map ended.
     pub wakeups: u64,
     /// Reads that found something.
@@ -44,7 +47,7 @@ impl Stats {
     /// Adds what one read of the map found.
     #[inline]
     pub(super) fn add(&mut self, read: &Self) {
-        let Self { received, bytes, discarded, short, failed, lost, wakeups, drains } = *read;
+        let Self { received, bytes, discarded, short, failed, lost, lost_at_least: _, wakeups, drains } = *read;
         self.received += received;
         self.bytes += bytes;
         self.discarded += discarded;

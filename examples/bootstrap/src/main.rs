@@ -48,14 +48,17 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
     let mut out = io::stdout().lock();
     writeln!(out, "TIME     PID     PPID    EXIT_CODE DURATION_NS  COMM             FILENAME                         EXIT_EVENT ET")?;
+    let mut show = |Export::Rb(event): Export<'_>| {
+        // Nobody reads any more.
+        if print(&mut out, event).is_err() {
+            stop.stop_now();
+        }
+    };
     while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
-        skel.poll(Duration::from_millis(100), |Export::Rb(event)| {
-            // Nobody reads any more.
-            if print(&mut out, event).is_err() {
-                stop.stop();
-            }
-        })?;
+        skel.poll(Duration::from_millis(100), &mut show)?;
     }
+    // Detaches the program and takes what it sent before.
+    let skel = skel.finish(&mut show)?;
     let stats = skel.stats().rb;
     eprintln!("{} events, {} lost", stats.received, stats.lost.unwrap_or_default());
     Ok(())

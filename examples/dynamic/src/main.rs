@@ -7,6 +7,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -49,19 +50,24 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
     ctrlc::set_handler(move || on_signal.stop())?;
     let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
-    let mut printer = Printer::new(skel.checked(), Format::Text)?;
+    let checked = Arc::clone(skel.checked());
+    let mut printer = Printer::new(&checked, Format::Text)?;
     let mut text = Vec::new();
     while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
         printer.set_time(&Zoned::now().strftime("%H:%M:%S").to_string());
         skel.poll(Duration::from_millis(100), |event| printer.write(&event, &mut text))?;
         if io::stdout().write_all(&text).is_err() {
             // Nobody reads any more.
-            stop.stop();
+            stop.stop_now();
         }
         text.clear();
     }
+    // Detaches the programs and takes what they sent before.
+    let skel = skel.finish(|event| printer.write(&event, &mut text))?;
+    let _ = io::stdout().write_all(&text);
     for (map, stats) in skel.stats() {
-        let lost = stats.lost.map_or("an unknown number".to_owned(), |lost| lost.to_string());
+        let at_least = if stats.lost_at_least { "at least " } else { "" };
+        let lost = stats.lost.map_or("an unknown number".to_owned(), |lost| format!("{at_least}{lost}"));
         eprintln!("{map}: {} events, {lost} lost", stats.received);
     }
     Ok(())

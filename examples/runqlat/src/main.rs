@@ -45,16 +45,19 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
     // The sum of what was read, with its percentiles at the end.
     let mut all = Log2Histogram::new();
+    let mut show = |Export::Hists(entry): Export<'_>| {
+        let hist = Log2Histogram::from_slots(&entry.value.slots);
+        all.merge(&hist);
+        if options.args.per_process {
+            println!("{} ({})", entry.value.comm, *entry.key);
+        }
+        println!("{}\n", hist.text("usecs"));
+    };
     while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
-        skel.poll(Duration::from_secs(1), |Export::Hists(entry)| {
-            let hist = Log2Histogram::from_slots(&entry.value.slots);
-            all.merge(&hist);
-            if options.args.per_process {
-                println!("{} ({})", entry.value.comm, *entry.key);
-            }
-            println!("{}\n", hist.text("usecs"));
-        })?;
+        skel.poll(Duration::from_secs(1), &mut show)?;
     }
+    // Detaches the program and takes what it counted since the last second.
+    skel.finish(&mut show)?;
     if let (Some(median), Some(high)) = (all.percentile(50.0), all.percentile(99.0)) {
         println!("{} waits, half of them up to {} us, 99 % up to {} us", all.count(), median.end(), high.end());
     }

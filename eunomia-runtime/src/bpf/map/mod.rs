@@ -45,7 +45,6 @@ pub use sampler::{ByteEntries, ByteSampler, Entries, PerCpu, PerCpuEntries, PerC
 pub use stack_trace::StackTraces;
 pub use stream::{PerfEventArray, RingBuffer};
 pub use struct_ops::StructOps;
-pub(super) use user_ring::Claims;
 pub use user_ring::{Producer, Reserved, UserRingBuffer};
 
 /// A map of any kind.

@@ -11,7 +11,8 @@ use crate::{
 
 /// A ring buffer of records of type `E`, or of bytes where the type is not known.
 ///
-/// Its methods read what is there and do not wait; `wait` of the loaded object does.
+/// Its methods read what is there and do not wait; `wait` of the loaded object does. They read nothing while polling is paused or after it
+/// has ended; see [`Control::stop`](crate::reader::Control::stop) for the end of a loop.
 #[derive(Debug)]
 pub struct RingBuffer<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
 

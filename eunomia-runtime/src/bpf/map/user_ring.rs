@@ -6,7 +6,6 @@
 //! The kernel looks at nothing behind the producer position. We write a record there first and move the position over it last, so there
 //! are none that are busy or discarded: a record that is not submitted has never been there, also where its process dies.
 
-mod claim;
 mod pages;
 
 use std::{
@@ -27,11 +26,8 @@ use rustix::{
 };
 
 use super::Map;
-use crate::{Error, Result, refusal::refusal, sample::Plain};
-use claim::Claim;
+use crate::{Error, Result, reader::Claim, refusal::refusal, sample::Plain};
 use pages::Pages;
-
-pub(in crate::bpf) use claim::Claims;
 
 const HEADER: usize = 8;
 
@@ -43,23 +39,20 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A ring buffer that programs read with `bpf_user_ringbuf_drain`.
 #[derive(Debug)]
-pub struct UserRingBuffer<'a> {
-    map: Map<'a>,
-    claims: &'a Claims,
-}
+pub struct UserRingBuffer<'a>(Map<'a>);
 
 /// What writes records into a [`UserRingBuffer`]. Nobody tells a program that there are any: it looks when it runs.
 ///
 /// It has a mapping of its own, so it may outlive the handle that it was made from, and go to another thread.
 #[derive(Debug)]
 pub struct Producer {
+    claim: Claim,
     consumed: Pages,
     produced: Pages,
     data: Pages,
     size: usize,
     /// Tells of each drain, as an edge: a ring with any room at all is always ready.
     drained: OwnedFd,
-    claim: Claim,
 }
 
 /// A record that is filled in place. It is sent by [`Self::submit`]; dropped, it has never been there.
@@ -78,33 +71,32 @@ struct Commit<'p> {
 }
 
 impl<'a> UserRingBuffer<'a> {
-    pub(in crate::bpf) fn new(map: Map<'a>, claims: &'a Claims) -> Result<Self> {
-        let map = map.expect(&[MapType::UserRingBuf], None, None)?;
-        Ok(Self { map, claims })
+    pub(in crate::bpf) fn new(map: Map<'a>) -> Result<Self> {
+        map.expect(&[MapType::UserRingBuf], None, None).map(Self)
     }
 
-    /// What writes into the ring. There is one at a time for each map of an object; processes and objects that share a pinned map must
-    /// see to it themselves.
+    /// What writes into the ring. A map has one at a time in a process, also where several objects share it. Other processes, and other
+    /// libraries in this one, must not write to it meanwhile.
     ///
     /// # Errors
-    /// [`Error::Value`] where there is one already; [`Error::Kernel`] where the ring cannot be mapped.
+    /// [`Error::InUse`] if there is one already; [`Error::Kernel`] if the ring cannot be mapped.
     pub fn producer(&self) -> Result<Producer> {
-        let name = self.map.describe();
-        let claim = self.claims.claim(&name).ok_or_else(|| refuse(&name, "there is a producer already; drop it first"))?;
+        let name = self.0.describe();
+        let claim = Claim::producer(name.clone(), self.0.fd())?;
         let tried = |errno: Errno| refusal(format!("map the ring of the {name}"), errno.into());
-        let (fd, page, size) = (self.map.fd(), page_size(), self.map.max_entries() as usize);
+        let (fd, page, size) = (self.0.fd(), page_size(), self.0.max_entries() as usize);
         let consumed = Pages::new(fd, 0, page, false).map_err(tried)?;
         let produced = Pages::new(fd, page, page, true).map_err(tried)?;
         let data = Pages::new(fd, 2 * page, 2 * size, true).map_err(tried)?;
         let tried = |errno: Errno| refusal(format!("wait on the {name} with epoll"), errno.into());
         let drained = epoll::create(CreateFlags::CLOEXEC).map_err(tried)?;
         epoll::add(&drained, fd, EventData::new_u64(0), EventFlags::OUT | EventFlags::ET).map_err(tried)?;
-        Ok(Producer { consumed, produced, data, size, drained, claim })
+        Ok(Producer { claim, consumed, produced, data, size, drained })
     }
 
     /// The map without types.
     pub fn as_map(&self) -> &Map<'a> {
-        &self.map
+        &self.0
     }
 }
 

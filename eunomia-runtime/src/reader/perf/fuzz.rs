@@ -51,6 +51,9 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
             3 => fake.produce(cursor),
             4 => fake.produce(if more == 0 { input.u64() } else { fake.ring.tail().wrapping_add(input.u16().into()) }),
             5 => fake.read(u64::from(input.u8())),
+            // What comes later is not read.
+            6 if more == 0 => fake.ring.limit = Some(fake.ring.head()),
+            6 if more == 1 => fake.ring.limit = None,
             _ => cursor = fake.ring.tail().wrapping_add(8 * u64::from(input.u8())),
         }
     }
@@ -72,10 +75,11 @@ impl Fake {
         let fd = memfd_create("perf", MemfdFlags::CLOEXEC).expect("memory is there");
         ftruncate(&fd, 2 * page as u64).expect("it can grow");
         let memory = Mapping::new(fd.as_fd(), 0, 2 * page, true).expect("it can be mapped");
-        Self { ring: PerfRing { cpu: 0, fd, memory, size: page as u64, wrapped: Vec::new(), time: 0, retired: false } }
+        Self { ring: PerfRing::of(0, fd, memory, 1, false) }
     }
 
-    fn reset(&self, position: u64) {
+    fn reset(&mut self, position: u64) {
+        self.ring.limit = None;
         let page = page_size();
         for at in (page..2 * page).step_by(8) {
             self.ring.memory.u64(at).store(0, Ordering::Relaxed);
@@ -117,7 +121,7 @@ impl Fake {
 
     /// Reads up to the sample with this number.
     fn read(&mut self, most: u64) {
-        let (mut tail, head) = (self.ring.tail(), self.ring.memory.u64(HEAD).load(Ordering::Relaxed));
+        let (mut tail, head) = (self.ring.tail(), self.ring.limit.unwrap_or_else(|| self.ring.head()));
         let (mut samples, mut short, mut lost, mut damaged, mut stopped) = (Vec::new(), 0, 0_u64, false, false);
         while tail != head && !stopped {
             let Some((found, end)) = self.next(tail, head) else {
@@ -135,6 +139,9 @@ impl Fake {
                 Found::Other => {}
             }
         }
+        // Short ones are counted too, and those after the limit of this read.
+        let unread = self.ring.unread();
+        assert!(unread.is_ok_and(|unread| unread >= samples.len() as u64) || damaged || stopped || self.ring.limit.is_some());
         let (stats, mut seen) = (Counters::default(), Vec::new());
         let result = self.ring.drain(&stats, &|| true, &mut |sample| {
             seen.push(sample.to_vec());

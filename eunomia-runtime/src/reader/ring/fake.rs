@@ -23,7 +23,7 @@ impl Fake {
         let fd = memfd_create("ring", MemfdFlags::CLOEXEC).unwrap();
         ftruncate(&fd, (2 * page + 2 * size) as u64).unwrap();
         let memory = Mapping::new(fd.as_fd(), 0, 2 * page + 2 * size, true).unwrap();
-        let ring = Ring::new("fake", fd.as_fd(), size as u32, 0).unwrap();
+        let ring = Ring::of("fake", fd.as_fd(), size as u32, 0, None).unwrap();
         Self { memory, ring: RefCell::new(ring), page, size: size as u64 }
     }
 

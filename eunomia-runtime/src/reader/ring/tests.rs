@@ -54,6 +54,25 @@ fn records_of_every_length_across_the_wrap() {
 }
 
 #[test]
+fn nothing_after_the_mark_is_read() {
+    let mut fake = Fake::new();
+    (1..=3).for_each(|mark| _ = fake.push(16, mark, 0));
+    fake.ring.borrow().mark();
+    fake.push(16, 4, 0);
+    fake.push(16, 5, DISCARDED);
+    fake.push(16, 6, BUSY);
+    assert!(!fake.ring.borrow().is_at_mark());
+    assert_eq!(fake.ring.borrow().unread().unwrap(), 5, "one was discarded");
+    assert_eq!(fake.drain().1, [(16, 1), (16, 2), (16, 3)]);
+    assert!(fake.ring.borrow().is_at_mark());
+    assert_eq!(fake.drain().1, []);
+    assert_eq!(fake.ring.borrow().unread().unwrap(), 2);
+    fake.ring.borrow().unmark();
+    let (drained, records, _) = fake.drain();
+    assert_eq!((drained.unwrap(), records), (Drained::Busy, vec![(16, 4)]));
+}
+
+#[test]
 fn a_busy_record_holds_back_those_behind_it() {
     let mut fake = Fake::new();
     fake.push(16, 1, 0);

@@ -4,6 +4,7 @@
 use std::{
     error::Error,
     io::{self, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,11 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     ctrlc::set_handler(move || stop.stop())?;
 
     let (control, mut text) = (skel.control(), Vec::new());
-    let mut printer = Printer::new(skel.checked(), Format::Text)?;
+    let checked = Arc::clone(skel.checked());
+    let mut printer = Printer::new(&checked, Format::Text)?;
     while !control.is_stopped() {
         skel.poll(Duration::from_secs(1), |event| printer.write(&event, &mut text))?;
         io::stdout().write_all(&text)?;
         text.clear();
     }
+    skel.finish(|event| printer.write(&event, &mut text))?;
+    io::stdout().write_all(&text)?;
     Ok(())
 }

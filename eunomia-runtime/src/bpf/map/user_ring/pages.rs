@@ -33,7 +33,8 @@ impl Pages {
         // SAFETY: `offset` is inside the mapping.
         let start = unsafe { self.mapping.start().add(offset) };
         // SAFETY: the bytes are inside the mapping and none is there twice, mapped memory is initialised, and it is borrowed alone: the
-        // kernel only reads, and no record that is not submitted.
+        // kernel only reads, and no record that is not submitted, and the producer's claim keeps others of this process away. That no
+        // other process and no other library writes to the ring is an assumption, as it is in the kernel's protocol.
         unsafe { slice::from_raw_parts_mut(start.as_ptr(), len) }
     }
 }
