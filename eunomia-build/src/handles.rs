@@ -44,7 +44,9 @@ impl Handles<'_, '_> {
                 one("Storage", life, &self.value(def))
             }
             MapKind::STACK_TRACE => quote!(StackTraces<#life>),
+            // One that delivers records has the handle of a stream.
             MapKind::PROG_ARRAY
+            | MapKind::PERF_EVENT_ARRAY
             | MapKind::CGROUP_ARRAY
             | MapKind::SOCKMAP
             | MapKind::SOCKHASH

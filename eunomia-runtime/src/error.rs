@@ -54,6 +54,15 @@ pub enum Error {
         /// The ring buffer.
         name: String,
     },
+    /// What the kernel gives back has more bytes than there is room for.
+    Room {
+        /// What it is.
+        name: String,
+        /// Its bytes.
+        needed: usize,
+        /// Bytes of the room.
+        room: usize,
+    },
 }
 
 impl fmt::Display for Error {
@@ -80,6 +89,7 @@ impl fmt::Display for Error {
             Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {source}"),
             Self::Callback { count, source } => write!(f, "the callback failed on {count} records; on the first: {source}"),
             Self::Full { name } => write!(f, "{name}: it is full, no program has read the records that are there"),
+            Self::Room { name, needed, room } => write!(f, "{name}: it needs {needed} bytes, and there is room for {room}"),
         }
     }
 }

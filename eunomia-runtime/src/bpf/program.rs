@@ -5,10 +5,9 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     path::Path,
     sync::Arc,
-    time::Duration,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, Object, ProgramInput, ProgramMut, ProgramType, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf as _, Object, ProgramMut, ProgramType, libbpf_sys};
 
 use super::{
     kind::{Any, Kind},
@@ -28,21 +27,13 @@ pub struct Program<'a, K = Any> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// The result of a test run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TestRun {
-    /// What the program returned.
-    pub return_value: u32,
-    /// Mean time of one run, where the kernel measures it.
-    pub duration: Duration,
-}
-
 impl<'a, K> Program<'a, K> {
     pub(super) fn new(program: ProgramMut<'a>, object: &'a Arc<Object>) -> Self {
         Self { program, object, kind: PhantomData }
     }
 
-    /// The program as one of a kind. One that libbpf knows no type for, and does not load by itself, is of any.
+    /// The program as one of a kind, for example one whose section says no type and that was given one before it was loaded
+    /// ([`super::OpenProgram::set_type`]). One that libbpf knows no type for, and does not load by itself, is of any.
     ///
     /// # Errors
     /// [`Error::Value`] where it is of another.
@@ -52,6 +43,11 @@ impl<'a, K> Program<'a, K> {
             return Ok(Program::new(self.program, self.object));
         }
         Err(Error::Value { name: self.describe(), why: format!("it is of type {found:?}, not {:?}", Other::TYPES) })
+    }
+
+    /// The program as one of the kind that its section says. If it was given another type, the kernel refuses to attach it as that kind.
+    pub(super) fn of_section<Other: Kind>(self) -> Program<'a, Other> {
+        Program::new(self.program, self.object)
     }
 
     /// The C function.
@@ -113,17 +109,9 @@ impl<'a, K> Program<'a, K> {
         link.map_err(says_too_little)
     }
 
-    /// Runs the program once with `BPF_PROG_TEST_RUN`: `context` is what its first argument points to, `data` a packet for programs
-    /// that take one.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`]; EINVAL or ENOTSUPP (524) where programs of its type cannot be run this way.
-    pub fn test_run(&self, context: Option<&mut [u8]>, data: Option<&[u8]>) -> Result<TestRun> {
-        self.fd()?;
-        let input = ProgramInput { context_in: context, data_in: data, ..Default::default() };
-        let (output, said) = listen(|| self.program.test_run(input));
-        let output = output.map_err(|error| refused(format!("run the {}", self.describe()), &error, &said))?;
-        Ok(TestRun { return_value: output.return_value, duration: output.duration })
+    /// Its type, as the section says or as it was set before it was loaded.
+    pub fn prog_type(&self) -> ProgramType {
+        self.program.prog_type()
     }
 
     /// What it was loaded to be attached as.

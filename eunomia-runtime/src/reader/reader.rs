@@ -77,7 +77,7 @@ impl Reader {
                     stats.update(|stats| stats.lost = Some(0));
                 }
                 Source::Sampled(sampled) => add(sampled.as_fd(), data(map, 0))?,
-                Source::Damaged => {}
+                Source::Damaged | Source::Absent => {}
             }
         }
         let (sources, waiting, burst) = (RefCell::new(sources), Cell::default(), Cell::default());
@@ -285,7 +285,7 @@ impl Reader {
                 Source::Perf(array) => array.drain(stats, running, &mut deliver),
                 Source::Sampled(map) if part == Part::Rest => map.drain_rest(stats, running, &mut deliver),
                 Source::Sampled(map) => map.drain(stats, running, &mut deliver),
-                Source::Damaged => Ok(Drained::All),
+                Source::Damaged | Source::Absent => Ok(Drained::All),
             };
             match drained {
                 Ok(Drained::All) => {}

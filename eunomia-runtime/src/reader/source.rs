@@ -8,6 +8,8 @@ pub(crate) enum Source {
     Sampled(Sampled),
     /// Its memory contradicted itself.
     Damaged,
+    /// Its map was not made.
+    Absent,
 }
 
 impl Source {
@@ -17,7 +19,7 @@ impl Source {
             Self::Ring(ring) => ring.is_ready(),
             Self::Perf(array) => array.has_more(),
             Self::Sampled(map) => map.is_ready(),
-            Self::Damaged => false,
+            Self::Damaged | Self::Absent => false,
         }
     }
 
@@ -27,7 +29,7 @@ impl Source {
             Self::Ring(ring) => ring.has_more(),
             Self::Perf(array) => array.has_more(),
             Self::Sampled(map) => map.is_ready(),
-            Self::Damaged => false,
+            Self::Damaged | Self::Absent => false,
         }
     }
 }

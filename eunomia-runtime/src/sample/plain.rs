@@ -1,4 +1,7 @@
-use std::slice;
+use std::{
+    alloc::{self, Layout},
+    slice,
+};
 
 use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 
@@ -15,6 +18,21 @@ pub unsafe trait Plain: Copy + 'static {
     fn zeroed() -> Self {
         // SAFETY: zeroes are a value of every plain type.
         unsafe { std::mem::zeroed() }
+    }
+
+    /// The value of zeroes on the heap, for values that may be too large for a stack.
+    fn zeroed_box() -> Box<Self> {
+        let layout = Layout::new::<Self>();
+        if layout.size() == 0 {
+            return Box::new(Self::zeroed());
+        }
+        // SAFETY: the layout has bytes.
+        let at = unsafe { alloc::alloc_zeroed(layout) }.cast::<Self>();
+        if at.is_null() {
+            alloc::handle_alloc_error(layout);
+        }
+        // SAFETY: the memory is new, of the type's layout, from the allocator of boxes, and zeroes are a value of every plain type.
+        unsafe { Box::from_raw(at) }
     }
 
     /// The value at the start of `bytes`, where there are enough of them.

@@ -65,6 +65,7 @@ impl Map<'_> {
     /// # Errors
     /// [`Error::Value`] where the map has no keys; [`Error::Kernel`] where its descriptor cannot be duplicated.
     pub fn sampler(&self) -> Result<ByteSampler> {
+        self.usable()?;
         let (key_size, mut value_size) = (self.key_size() as usize, self.value_size() as usize);
         if key_size == 0 || value_size == 0 {
             return Err(Error::Value { name: self.describe(), why: format!("a map of type {:?} has no entries to be read", self.kind()) });

@@ -89,6 +89,7 @@ impl<'a> UserRingBuffer<'a> {
     /// # Errors
     /// [`Error::Value`] where there is one already; [`Error::Kernel`] where the ring cannot be mapped.
     pub fn producer(&self) -> Result<Producer> {
+        self.map.usable()?;
         let name = self.map.describe();
         let claim = self.claims.claim(&name).ok_or_else(|| refuse(&name, "there is a producer already; drop it first"))?;
         let tried = |errno: Errno| refusal(format!("map the ring of the {name}"), errno.into());
