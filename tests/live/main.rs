@@ -19,6 +19,7 @@ mod doctor;
 mod errors;
 mod faults;
 mod functions;
+mod given;
 mod hooks;
 mod host;
 mod killed;
@@ -78,6 +79,22 @@ const TESTS: &[Test] = &[
     ("pins::tables_are_nobody_elses_maps", pins::tables_are_nobody_elses_maps),
     ("pins::programs_are_pinned", pins::programs_are_pinned),
     ("pins::two_processes_share_a_map", pins::two_processes_share_a_map),
+    ("given::counters_are_the_users", given::counters_are_the_users),
+    ("given::without_a_map_all_else_works", given::without_a_map_all_else_works),
+    ("given::a_ring_becomes_a_perf_array", given::a_ring_becomes_a_perf_array),
+    ("given::types_and_sizes_of_maps_are_set", given::types_and_sizes_of_maps_are_set),
+    ("given::sections_grow", given::sections_grow),
+    ("given::maps_in_maps_are_given", given::maps_in_maps_are_given),
+    ("given::a_pinned_map_is_opened_without_an_object", given::a_pinned_map_is_opened_without_an_object),
+    ("given::prefixes_are_keys", given::prefixes_are_keys),
+    ("given::a_program_gets_its_type", given::a_program_gets_its_type),
+    ("given::large_variables_do_not_fill_a_stack", given::large_variables_do_not_fill_a_stack),
+    ("given::packets_come_back", given::packets_come_back),
+    ("given::frames_are_live", given::frames_are_live),
+    ("given::sections_are_not_shared", given::sections_are_not_shared),
+    ("given::arenas_with_variables_are_not_shared", given::arenas_with_variables_are_not_shared),
+    ("given::a_map_keeps_its_name_in_the_object", given::a_map_keeps_its_name_in_the_object),
+    ("given::an_arena_that_declares_to_be_pinned", given::an_arena_that_declares_to_be_pinned),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
     ("variables::values_of_the_kernels_configuration", variables::values_of_the_kernels_configuration),
     ("variables::updates_are_seen_by_programs", variables::updates_are_seen_by_programs),

@@ -23,6 +23,8 @@ const USER_RING: &str = "the ring buffer that programs read, of the fixture `new
 /// Each test that needs something, or all of a module whose name ends with `::`.
 const NEEDS: &[(&str, Need)] = &[
     ("bootstrap::the_demo_shows_its_own_processes", Cargo),
+    ("given::arenas_with_variables_are_not_shared", Linux(6, 9, "arenas")),
+    ("given::frames_are_live", Linux(5, 18, "frames that are live")),
     ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
     ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),
     ("readers::what_programs_count_is_lost", Linux(5, 17, LOOP)),

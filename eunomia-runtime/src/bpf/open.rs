@@ -220,7 +220,7 @@ impl Open {
     pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
         // libbpf takes the object, and does not give it back where it cannot be loaded.
-        let wanted = Wanted::of(&object);
+        let wanted = Wanted::of(&object, &settings.inner);
         let (object, said) = listen(|| load(object));
         let (object, facts) = object.map_err(|error| {
             let error = refused(format!("load the BPF object `{}`", settings.name), &error, &said);

@@ -99,7 +99,7 @@ impl Uses {
                 on
             }
             Instruction::CALL => {
-                if instruction.source == 0 && matches!(reference, Reference::Other) {
+                if instruction.source == 0 {
                     if READ.contains(&instruction.immediate) {
                         self.read |= registers[1];
                     } else if SEND.contains(&instruction.immediate) {
@@ -167,8 +167,7 @@ mod tests {
         for function in functions {
             let bytes = function.concat();
             let mut loads = std::collections::BTreeMap::new();
-            for (at, slot) in bytes.chunks_exact(8).enumerate().filter(|(_, slot)| slot[0] == 0x18) {
-                let _ = slot;
+            for (at, _) in bytes.chunks_exact(8).enumerate().filter(|(_, slot)| slot[0] == 0x18) {
                 loads.insert(at as u64 * 8, number);
                 number += 1;
             }

@@ -1,5 +1,6 @@
 use std::{
     alloc::{self, Layout},
+    ptr::NonNull,
     slice,
 };
 
@@ -23,15 +24,17 @@ pub unsafe trait Plain: Copy + 'static {
     /// The value of zeroes on the heap, for values that may be too large for a stack.
     fn zeroed_box() -> Box<Self> {
         let layout = Layout::new::<Self>();
-        if layout.size() == 0 {
-            return Box::new(Self::zeroed());
-        }
-        // SAFETY: the layout has bytes.
-        let at = unsafe { alloc::alloc_zeroed(layout) }.cast::<Self>();
+        // Nothing here holds a value: its place on the stack would be there in any case.
+        let at = match layout.size() {
+            0 => NonNull::<Self>::dangling().as_ptr(),
+            // SAFETY: the layout has bytes.
+            _ => unsafe { alloc::alloc_zeroed(layout) }.cast::<Self>(),
+        };
         if at.is_null() {
             alloc::handle_alloc_error(layout);
         }
-        // SAFETY: the memory is new, of the type's layout, from the allocator of boxes, and zeroes are a value of every plain type.
+        // SAFETY: the memory is new, of the type's layout and from the allocator of boxes, or none where the type has no bytes; zeroes are a
+        // value of every plain type.
         unsafe { Box::from_raw(at) }
     }
 

@@ -41,7 +41,8 @@ impl Stream<'_> {
     }
 
     fn stats(&self) -> Stats {
-        self.reader.stats().nth(self.index).unwrap_or_default()
+        let stats = self.reader.stats().nth(self.index).unwrap_or_default();
+        Stats { absent: self.map.usable().is_err(), ..stats }
     }
 }
 
