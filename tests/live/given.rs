@@ -11,8 +11,8 @@ use std::{
 use eunomia_runtime::{
     Error, Skeleton,
     bpf::{
-        self, Array, FdMap, HashMap, Map, MapSpec, MapType, PerCpuHashMap, Program, ProgramAttachType, ProgramType, ReadWrite, Spec, TestInput,
-        kind,
+        self, Array, FdMap, HashMap, Map, MapSpec, MapType, PerCpuHashMap, Program, ProgramAttachType, ProgramType, ReadWrite, Sample,
+        Spec, TestInput, kind,
     },
     sample::{Event as _, Prefix},
 };
@@ -518,6 +518,35 @@ pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
     assert_eq!(open.object().set_pin_path("memory", &pin.0).unwrap_err().to_string(), expected);
     assert!(matches!(open.object().set_value_size("memory", 8), Err(Error::Value { .. })));
     open.load()?;
+    Ok(())
+}
+
+/// Entries that are delivered as the types that they were declared with have those sizes.
+pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
+    let object = Skeleton::parse(&fixture("given"), "given")?.object.ok_or("it has one")?;
+    let samples = [Sample { map: "hits", every: Duration::from_millis(1), clear: false }];
+    let spec = Spec { name: "given", object: &object, streams: &["hits"], samples: &samples, dropped: &[], perf_pages: 8 };
+    let open = || -> Result<bpf::Open, Error> {
+        let mut open = bpf::Open::new(&spec)?;
+        open.set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
+        Ok(open)
+    };
+    open()?.load()?;
+    let mut changed = open()?;
+    changed.set_value_size("hits", 64)?;
+    changed.program("hit")?.set_autoload(false);
+    let refused = changed.load().unwrap_err().to_string();
+    let expected = "map `hits`: its entries are read as declared, with keys of 4 and values of 8 bytes; they have 4 and 64";
+    assert_eq!(refused, expected);
+    let other = Map::create("other", &MapSpec { kind: MapType::Hash, key_size: 8, ..INNER })?;
+    let mut changed = open()?;
+    changed.reuse_map("hits", other.fd())?;
+    changed.program("hit")?.set_autoload(false);
+    assert!(matches!(changed.load(), Err(Error::Value { .. })));
+    let mut absent = open()?;
+    absent.set_autocreate("hits", false)?;
+    absent.program("hit")?.set_autoload(false);
+    assert!(absent.load()?.stats()[0].absent);
     Ok(())
 }
 

@@ -93,6 +93,7 @@ const TESTS: &[Test] = &[
     ("given::frames_are_live", given::frames_are_live),
     ("given::sections_are_not_shared", given::sections_are_not_shared),
     ("given::arenas_with_variables_are_not_shared", given::arenas_with_variables_are_not_shared),
+    ("given::maps_that_are_read_keep_their_sizes", given::maps_that_are_read_keep_their_sizes),
     ("given::a_map_keeps_its_name_in_the_object", given::a_map_keeps_its_name_in_the_object),
     ("given::an_arena_that_declares_to_be_pinned", given::an_arena_that_declares_to_be_pinned),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),

@@ -189,9 +189,9 @@ impl Loaded {
         }
         // libbpf keeps its memory of a section that it did not make, which no program sees.
         let made = map.is_made().then_some(map);
-        made.and_then(|map| map.loaded(self.facts.in_arena))
-            .map(Section::new)
-            .ok_or_else(|| refused("the section is not in the kernel: its creation was switched off, or the kernel (before 5.2) has no global variables"))
+        made.and_then(|map| map.loaded(self.facts.in_arena)).map(Section::new).ok_or_else(|| {
+            refused("the section is not in the kernel: its creation was switched off, or the kernel (before 5.2) has no global variables")
+        })
     }
 
     /// The variables of an ELF section of `SIZE` bytes.
@@ -286,8 +286,17 @@ fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
         // Keeps the numbers of the others.
         return Ok(Source::Absent);
     }
-    if let Some(&(every, clear)) = settings.samples.get(name) {
-        let entries = Records::new(Map::new(map, None).sampler()?, clear);
+    if let Some(&(every, clear, declared)) = settings.samples.get(name) {
+        let sampler = Map::new(map, None).sampler()?;
+        let (sizes, known) = (sampler.sizes(), (declared.key_size as usize, declared.value_size as usize));
+        if sizes != known {
+            let why = format!(
+                "its entries are read as declared, with keys of {} and values of {} bytes; they have {} and {}",
+                known.0, known.1, sizes.0, sizes.1
+            );
+            return Err(Error::Value { name: format!("map `{name}`"), why });
+        }
+        let entries = Records::new(sampler, clear);
         return Sampled::new(every, Box::new(entries)).map(Source::Sampled);
     }
     match map.map_type() {

@@ -45,14 +45,14 @@ pub use attach::{
 };
 #[cfg(feature = "dynamic")]
 pub use btf_cache::BtfCache;
-pub use libbpf_rs::{MapType, ProgramAttachType, ProgramType};
 pub use kernel_btf::{archived, kernel_btf, named_btf};
+pub use libbpf_rs::{MapType, ProgramAttachType, ProgramType};
 pub use link::{Attached, Link, LinkInfo, Links};
 pub use loaded::Loaded;
 pub use map::{
-    Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, MapSpec, PerCpu,
-    PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces,
-    Storage, StructOps, UserRingBuffer,
+    Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, MapSpec,
+    PerCpu, PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler,
+    StackTraces, Storage, StructOps, UserRingBuffer,
 };
 pub use open::{Dropped, Open, OpenProgram, Sample, Spec};
 pub use open_table::OpenTable;

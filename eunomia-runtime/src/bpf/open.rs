@@ -10,7 +10,7 @@ use std::{
 use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, ProgramAttachType, ProgramType, libbpf_sys};
 
 use super::{
-    Loaded, ReadWrite, Section, SizedSection, StructOps, Target,
+    Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target,
     load::load,
     messages::{listen, refused},
     privilege::{Need, lacking},
@@ -76,8 +76,8 @@ pub(super) struct Settings {
     /// What maps in maps are made like, held until the object is loaded.
     pub(super) inner: BTreeMap<usize, OwnedFd>,
     pub(super) streams: Vec<String>,
-    /// Those that are read at intervals, and whether they are emptied.
-    pub(super) samples: BTreeMap<String, (Duration, bool)>,
+    /// Those that are read at intervals, whether they are emptied, and what they are declared like.
+    pub(super) samples: BTreeMap<String, (Duration, bool, MapSpec)>,
     /// By the map: section, offset and size of the variable.
     pub(super) dropped: BTreeMap<String, (String, usize, usize)>,
     pub(super) perf: PerfBuffer,
@@ -118,7 +118,16 @@ impl Open {
             maps: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
             inner: BTreeMap::new(),
             streams: spec.streams.iter().map(|&map| map.to_owned()).collect(),
-            samples: spec.samples.iter().map(|sample| (sample.map.to_owned(), (sample.every, sample.clear))).collect(),
+            samples: spec
+                .samples
+                .iter()
+                .filter_map(|sample| {
+                    let map = object.maps().find(|map| map.name() == sample.map)?;
+                    // SAFETY: the map is that of a live object.
+                    let declared = unsafe { MapSpec::declared(map.as_libbpf_object()) };
+                    Some((sample.map.to_owned(), (sample.every, sample.clear, declared)))
+                })
+                .collect(),
             dropped: spec.dropped.iter().map(|at| (at.map.to_owned(), (at.section.to_owned(), at.offset, at.size))).collect(),
             perf: PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() },
             targets: BTreeMap::new(),

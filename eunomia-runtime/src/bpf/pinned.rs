@@ -28,17 +28,8 @@ impl Pinned {
         }
         // SAFETY: the text ends with a NUL, and the map lives and keeps it through this function.
         let path = unsafe { CStr::from_ptr(path) };
-        let definition = MapSpec {
-            kind: map.map_type(),
-            // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
-            key_size: unsafe { libbpf_sys::bpf_map__key_size(raw) },
-            // SAFETY: as above.
-            value_size: unsafe { libbpf_sys::bpf_map__value_size(raw) },
-            // SAFETY: as above.
-            max_entries: unsafe { libbpf_sys::bpf_map__max_entries(raw) },
-            // SAFETY: as above.
-            flags: unsafe { libbpf_sys::bpf_map__map_flags(raw) },
-        };
+        // SAFETY: the map is that of a live object.
+        let definition = unsafe { MapSpec::declared(map.as_libbpf_object()) };
         let path = PathBuf::from(OsStr::from_bytes(path.to_bytes()));
         Some(Self { name: map.name().to_string_lossy().into_owned(), path, definition })
     }

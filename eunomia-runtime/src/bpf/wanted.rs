@@ -51,7 +51,9 @@ impl Wanted {
                 .filter(|(index, map)| {
                     let is_outer = map.autocreate() && matches!(map.map_type(), MapType::ArrayOfMaps | MapType::HashOfMaps);
                     // SAFETY: the pointer is that of a map of a live object; the call returns null or a map of its own.
-                    is_outer && !inner.contains_key(index) && unsafe { libbpf_sys::bpf_map__inner_map(map.as_libbpf_object().as_ptr()) }.is_null()
+                    is_outer
+                        && !inner.contains_key(index)
+                        && unsafe { libbpf_sys::bpf_map__inner_map(map.as_libbpf_object().as_ptr()) }.is_null()
                 })
                 .map(|(_, map)| map.name().to_string_lossy().into_owned())
                 .collect(),

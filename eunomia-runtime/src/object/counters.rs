@@ -28,7 +28,9 @@ impl Uses {
 
     /// Whether programs read counters from the array with this number, and send nothing through it.
     fn is_counters(&self, number: usize) -> bool {
-        let Some(own) = u32::try_from(number).ok().filter(|_| number < Self::MOST).and_then(|bit| 1u64.checked_shl(bit)) else { return false };
+        let Some(own) = u32::try_from(number).ok().filter(|_| number < Self::MOST).and_then(|bit| 1u64.checked_shl(bit)) else {
+            return false;
+        };
         let met = |by: Possible| by & own != 0 || (by & OTHER != 0 && self.passed & own != 0);
         met(self.read) && !met(self.sent)
     }

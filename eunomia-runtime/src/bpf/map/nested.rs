@@ -107,23 +107,13 @@ impl InnerDef {
     /// What the object declares of the maps in `map`, before it is loaded: then libbpf forgets it.
     pub(in crate::bpf) fn of(map: NonNull<libbpf_sys::bpf_map>) -> Option<Self> {
         // SAFETY: the map is that of a live object.
-        let inner = NonNull::new(unsafe { libbpf_sys::bpf_map__inner_map(map.as_ptr()) })?.as_ptr();
-        let spec = MapSpec {
-            // SAFETY: libbpf keeps the declaration with the map.
-            kind: unsafe { libbpf_sys::bpf_map__type(inner) }.into(),
-            // SAFETY: as above.
-            key_size: unsafe { libbpf_sys::bpf_map__key_size(inner) },
-            // SAFETY: as above.
-            value_size: unsafe { libbpf_sys::bpf_map__value_size(inner) },
-            // SAFETY: as above.
-            max_entries: unsafe { libbpf_sys::bpf_map__max_entries(inner) },
-            // SAFETY: as above.
-            flags: unsafe { libbpf_sys::bpf_map__map_flags(inner) },
-        };
+        let inner = NonNull::new(unsafe { libbpf_sys::bpf_map__inner_map(map.as_ptr()) })?;
+        // SAFETY: libbpf keeps the declaration with the map.
+        let spec = unsafe { MapSpec::declared(inner) };
         // SAFETY: as above.
-        let btf_key = unsafe { libbpf_sys::bpf_map__btf_key_type_id(inner) };
+        let btf_key = unsafe { libbpf_sys::bpf_map__btf_key_type_id(inner.as_ptr()) };
         // SAFETY: as above.
-        let btf_value = unsafe { libbpf_sys::bpf_map__btf_value_type_id(inner) };
+        let btf_value = unsafe { libbpf_sys::bpf_map__btf_value_type_id(inner.as_ptr()) };
         Some(Self { spec, btf_key, btf_value, btf: None })
     }
 

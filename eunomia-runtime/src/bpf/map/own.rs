@@ -43,6 +43,26 @@ impl MapSpec {
         }
     }
 
+    /// What libbpf says of a map.
+    ///
+    /// # Safety
+    /// The map is that of a live object.
+    pub(in crate::bpf) unsafe fn declared(map: NonNull<libbpf_sys::bpf_map>) -> Self {
+        let map = map.as_ptr();
+        Self {
+            // SAFETY: the map lives, as the caller says, and the call only reads a number.
+            kind: unsafe { libbpf_sys::bpf_map__type(map) }.into(),
+            // SAFETY: as above.
+            key_size: unsafe { libbpf_sys::bpf_map__key_size(map) },
+            // SAFETY: as above.
+            value_size: unsafe { libbpf_sys::bpf_map__value_size(map) },
+            // SAFETY: as above.
+            max_entries: unsafe { libbpf_sys::bpf_map__max_entries(map) },
+            // SAFETY: as above.
+            flags: unsafe { libbpf_sys::bpf_map__map_flags(map) },
+        }
+    }
+
     pub(super) fn options(&self) -> libbpf_sys::bpf_map_create_opts {
         libbpf_sys::bpf_map_create_opts {
             sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
@@ -96,7 +116,8 @@ impl<'a> Map<'a> {
     /// # Errors
     /// [`Error::Value`] if a type has another name.
     pub fn of_types(self, key: Option<&str>, value: Option<&str>) -> Result<Self> {
-        let info = MapInfo::new(self.fd()).map_err(|error| refused(format!("ask the kernel about the {}", self.describe()), &error, ""))?.info;
+        let info =
+            MapInfo::new(self.fd()).map_err(|error| refused(format!("ask the kernel about the {}", self.describe()), &error, ""))?.info;
         let Some(btf) = KernelBtf::load(info.btf_id) else { return Ok(self) };
         let asked = [("keys", key, info.btf_key_type_id), ("values", value, info.btf_value_type_id)];
         for (what, wanted, id) in asked {
@@ -123,6 +144,13 @@ impl KernelBtf {
     fn names(&self, mut id: u32) -> Vec<String> {
         /// As far as the kernel follows them.
         const DEPTH: usize = 32;
+        const NAMING: [u32; 5] = [
+            libbpf_sys::BTF_KIND_TYPEDEF,
+            libbpf_sys::BTF_KIND_CONST,
+            libbpf_sys::BTF_KIND_VOLATILE,
+            libbpf_sys::BTF_KIND_RESTRICT,
+            libbpf_sys::BTF_KIND_TYPE_TAG,
+        ];
 
         let mut names = Vec::new();
         for _ in 0..DEPTH {
@@ -144,15 +172,11 @@ impl KernelBtf {
             if !name.is_empty() {
                 names.push(format!("{prefix}{name}"));
             }
-            match kind {
-                // SAFETY: types of these kinds have a type in the union.
-                libbpf_sys::BTF_KIND_TYPEDEF
-                | libbpf_sys::BTF_KIND_CONST
-                | libbpf_sys::BTF_KIND_VOLATILE
-                | libbpf_sys::BTF_KIND_RESTRICT
-                | libbpf_sys::BTF_KIND_TYPE_TAG => id = unsafe { ty.__bindgen_anon_1.type_ },
-                _ => break,
+            if !NAMING.contains(&kind) {
+                break;
             }
+            // SAFETY: types of these kinds have a type in the union, and any bytes are one of its numbers.
+            id = unsafe { ty.__bindgen_anon_1.type_ };
         }
         names
     }

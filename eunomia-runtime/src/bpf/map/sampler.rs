@@ -118,6 +118,11 @@ impl ByteSampler {
         ByteEntries { keys, values, key_size: self.key_size, value_size: self.value_size }
     }
 
+    /// Bytes of a key and of a value, which is that of all CPUs.
+    pub(in crate::bpf) fn sizes(&self) -> (usize, usize) {
+        (self.key_size, self.value_size)
+    }
+
     fn read(&mut self) -> Result<()> {
         let batches = self.read_batches(libbpf_sys::bpf_map_lookup_batch);
         let is_walked = matches!(batches, Ok(false));
