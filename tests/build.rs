@@ -23,7 +23,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         "maps",
         "names",
         "newer",
-        "packets",
         "profile",
         "programs",
         "refused",
@@ -35,6 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
     }
+    let given = ["events", "sent", "mixed"];
+    given.into_iter().fold(Config::new().skeleton("bpf/given.json"), |config, map| config.event(map, "struct event")).generate()?;
     let files = [("KIND_OPEN", "struct open_event"), ("KIND_READ", "struct data_event"), ("3", "struct data_event")];
     Config::new()
         .skeleton("bpf/tagged.json")

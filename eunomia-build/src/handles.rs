@@ -44,6 +44,8 @@ impl Handles<'_, '_> {
                 one("Storage", life, &self.value(def))
             }
             MapKind::STACK_TRACE => quote!(StackTraces<#life>),
+            // One that delivers records has the handle of a stream.
+            MapKind::PERF_EVENT_ARRAY => quote!(FdMap<#life, u32>),
             MapKind::PROG_ARRAY
             | MapKind::CGROUP_ARRAY
             | MapKind::SOCKMAP

@@ -65,6 +65,15 @@ pub enum Error {
         /// The ring buffer.
         name: String,
     },
+    /// What the kernel gives back has more bytes than there is room for.
+    Room {
+        /// What it is.
+        name: String,
+        /// Its bytes.
+        needed: usize,
+        /// Bytes of the room.
+        room: usize,
+    },
 }
 
 /// What documents, files and the kernel put into it is escaped where a terminal would obey it, see [`CharArray`](crate::sample::CharArray).
@@ -101,6 +110,7 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::Full { name } => write!(f, "{}: it is full, no program has read the records that are there", line(name)),
+            Self::Room { name, needed, room } => write!(f, "{}: it needs {needed} bytes, and there is room for {room}", line(name)),
         }
     }
 }

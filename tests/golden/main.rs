@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
-const FIXTURES: [(&str, &str); 20] = [
+const FIXTURES: [(&str, &str); 19] = [
     ("arena", "bpf/arena.json"),
     ("args", "bpf/args.json"),
     ("bootstrap", "bpf/bootstrap.json"),
@@ -17,7 +17,6 @@ const FIXTURES: [(&str, &str); 20] = [
     ("maps", "bpf/maps.json"),
     ("names", "bpf/names.json"),
     ("newer", "bpf/newer.json"),
-    ("packets", "bpf/packets.json"),
     ("profile", "bpf/profile.json"),
     ("programs", "bpf/programs.json"),
     ("refused", "bpf/refused.json"),

@@ -19,6 +19,7 @@ mod doctor;
 mod errors;
 mod faults;
 mod functions;
+mod given;
 mod hooks;
 mod host;
 mod killed;
@@ -39,7 +40,6 @@ mod shown;
 mod soak;
 mod streams;
 mod tagged;
-mod test_run;
 mod tokio;
 mod variables;
 
@@ -83,6 +83,23 @@ const TESTS: &[Test] = &[
     ("pins::tables_are_nobody_elses_maps", pins::tables_are_nobody_elses_maps),
     ("pins::programs_are_pinned", pins::programs_are_pinned),
     ("pins::two_processes_share_a_map", pins::two_processes_share_a_map),
+    ("given::counters_are_the_users", given::counters_are_the_users),
+    ("given::without_a_map_all_else_works", given::without_a_map_all_else_works),
+    ("given::a_ring_becomes_a_perf_array", given::a_ring_becomes_a_perf_array),
+    ("given::types_and_sizes_of_maps_are_set", given::types_and_sizes_of_maps_are_set),
+    ("given::sections_grow", given::sections_grow),
+    ("given::maps_in_maps_are_given", given::maps_in_maps_are_given),
+    ("given::a_pinned_map_is_opened_without_an_object", given::a_pinned_map_is_opened_without_an_object),
+    ("given::prefixes_are_keys", given::prefixes_are_keys),
+    ("given::a_program_gets_its_type", given::a_program_gets_its_type),
+    ("given::large_variables_do_not_fill_a_stack", given::large_variables_do_not_fill_a_stack),
+    ("given::packets_come_back", given::packets_come_back),
+    ("given::frames_are_live", given::frames_are_live),
+    ("given::sections_are_not_shared", given::sections_are_not_shared),
+    ("given::arenas_with_variables_are_not_shared", given::arenas_with_variables_are_not_shared),
+    ("given::maps_that_are_read_keep_their_sizes", given::maps_that_are_read_keep_their_sizes),
+    ("given::a_map_keeps_its_name_in_the_object", given::a_map_keeps_its_name_in_the_object),
+    ("given::an_arena_that_declares_to_be_pinned", given::an_arena_that_declares_to_be_pinned),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
     ("variables::values_of_the_kernels_configuration", variables::values_of_the_kernels_configuration),
     ("variables::updates_are_seen_by_programs", variables::updates_are_seen_by_programs),
@@ -229,12 +246,6 @@ const TESTS: &[Test] = &[
     ("programs::cookies_reach_programs", programs::cookies_reach_programs),
     ("programs::a_walk_over_tasks", programs::a_walk_over_tasks),
     ("programs::each_program_has_its_own_result", programs::each_program_has_its_own_result),
-    ("test_run::a_packet_comes_back_as_the_program_left_it", test_run::a_packet_comes_back_as_the_program_left_it),
-    ("test_run::a_buffer_that_is_too_small_is_refused_with_the_size", test_run::a_buffer_that_is_too_small_is_refused_with_the_size),
-    ("test_run::an_empty_buffer_is_not_written_to", test_run::an_empty_buffer_is_not_written_to),
-    ("test_run::a_context_goes_in_and_comes_back", test_run::a_context_goes_in_and_comes_back),
-    ("test_run::a_syscall_program_answers_in_its_context", test_run::a_syscall_program_answers_in_its_context),
-    ("test_run::a_cpu_can_be_chosen", test_run::a_cpu_can_be_chosen),
     ("doctor::an_object_that_runs", doctor::an_object_that_runs),
     ("doctor::a_file_of_btf", doctor::a_file_of_btf),
     ("doctor::what_no_kernel_has", doctor::what_no_kernel_has),

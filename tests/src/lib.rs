@@ -26,12 +26,12 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/congestion.rs"));
     include!(concat!(env!("OUT_DIR"), "/doctor.rs"));
     include!(concat!(env!("OUT_DIR"), "/every.rs"));
+    include!(concat!(env!("OUT_DIR"), "/given.rs"));
     include!(concat!(env!("OUT_DIR"), "/hooks.rs"));
     include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
     include!(concat!(env!("OUT_DIR"), "/maps.rs"));
     include!(concat!(env!("OUT_DIR"), "/names.rs"));
     include!(concat!(env!("OUT_DIR"), "/newer.rs"));
-    include!(concat!(env!("OUT_DIR"), "/packets.rs"));
     include!(concat!(env!("OUT_DIR"), "/picked.rs"));
     include!(concat!(env!("OUT_DIR"), "/plain.rs"));
     include!(concat!(env!("OUT_DIR"), "/profile.rs"));

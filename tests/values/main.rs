@@ -155,7 +155,6 @@ fn every_fixture_survives_reading_and_writing() {
         "maps",
         "names",
         "newer",
-        "packets",
         "profile",
         "programs",
         "refused",

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
     ptr::{self, NonNull},
 };
 
@@ -16,11 +15,11 @@ pub(super) struct Facts {
     /// Bytes from the start of its arena to its variables.
     pub(super) in_arena: usize,
     /// How the maps in each map of maps are made.
-    pub(super) inner: BTreeMap<OsString, InnerDef>,
+    pub(super) inner: BTreeMap<usize, InnerDef>,
 }
 
 pub(super) fn load(object: OpenObject) -> libbpf_rs::Result<(Object, Facts)> {
-    let defs = object.maps().filter_map(|map| Some((map.name().to_owned(), InnerDef::of(map.as_libbpf_object())?)));
+    let defs = object.maps().enumerate().filter_map(|(index, map)| Some((index, InnerDef::of(map.as_libbpf_object())?)));
     let mut facts = Facts { in_arena: 0, inner: defs.collect() };
     let arena = object.maps().find(|map| map.map_type() == MapType::Arena).map(|map| map.as_libbpf_object());
     let object = match arena {

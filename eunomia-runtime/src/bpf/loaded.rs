@@ -12,7 +12,7 @@ use super::{
     kind::Kind,
     link::attach,
     load::Facts,
-    map::{Inner, Records},
+    map::{InnerDef, Records},
     messages::refused,
     open::Settings,
     privilege::no_perf_events,
@@ -31,16 +31,21 @@ pub struct Loaded {
     object: Arc<Object>,
     facts: Facts,
     name: String,
+    /// The names of the maps in libbpf's order.
+    maps: Vec<String>,
     streams: Vec<String>,
     dropped: BTreeMap<String, (String, usize, usize)>,
     targets: BTreeMap<String, Target>,
 }
 
 impl Loaded {
-    pub(super) fn new(object: Object, facts: Facts, settings: Settings) -> Result<Self> {
+    pub(super) fn new(object: Object, mut facts: Facts, settings: Settings) -> Result<Self> {
+        for (&index, inner) in &settings.inner {
+            facts.inner.insert(index, InnerDef::like(inner.as_fd())?);
+        }
         let sources = settings.streams.iter().map(|stream| source(&object, stream, &settings)).collect::<Result<_>>()?;
-        let Settings { name, streams, dropped, targets, .. } = settings;
-        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, streams, dropped, targets })
+        let Settings { name, maps, streams, dropped, targets, .. } = settings;
+        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, maps, streams, dropped, targets })
     }
 
     /// The object's name.
@@ -68,9 +73,23 @@ impl Loaded {
     /// # Errors
     /// [`Error::NotFound`] where the object has no map of this name.
     pub fn map(&self, name: &str) -> Result<Map<'_>> {
-        let map = find_map(&self.object, name)?;
-        let inner = self.facts.inner.get(map.name()).map(|def| Inner { def: *def, btf: self.btf() });
-        Ok(Map::new(map, inner))
+        let (map, made) = self.find_map(name)?;
+        if made { Ok(map) } else { Err(not_made(name)) }
+    }
+
+    /// A map, as one whose handles refuse each call where it cannot be used; others of the object are none the worse.
+    pub(super) fn map_or_none(&self, name: &str) -> Result<Map<'_>> {
+        let (map, made) = self.find_map(name)?;
+        Ok(if made { map.lenient() } else { map.refuse(not_made_why().to_owned()) })
+    }
+
+    /// A map, and whether it was made.
+    fn find_map(&self, name: &str) -> Result<(Map<'_>, bool)> {
+        let (index, map) = find_map(&self.object, &self.maps, name)?;
+        let inner = self.facts.inner.get(&index).map(|def| def.with(self.btf()));
+        // libbpf has a descriptor for each, and that of one that it did not make stands for no map.
+        let made = map.autocreate();
+        Ok((Map::new(map, inner), made))
     }
 
     /// A map as the handle of its kind.
@@ -81,6 +100,11 @@ impl Loaded {
         self.map(name)?.into_typed()
     }
 
+    /// As [`Self::typed_map`], as a handle that refuses each call where the map was not made, or made as one of another kind or size.
+    pub(super) fn typed_map_or_none<'a, T: FromMap<'a>>(&'a self, name: &str) -> Result<T> {
+        self.map_or_none(name)?.into_typed()
+    }
+
     /// The object's BTF in the kernel, where it has any.
     fn btf(&self) -> Option<BorrowedFd<'_>> {
         // SAFETY: the object is live, and the call reads a number.
@@ -89,12 +113,12 @@ impl Loaded {
         (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
-    /// A ring buffer whose records are delivered, by itself.
+    /// A ring buffer whose records are delivered, by itself. One that was not made has a handle too, which refuses each call.
     ///
     /// # Errors
     /// [`Error::NotFound`] where no map of this name was named as a stream when the object was opened.
     pub fn ring_buffer<E: ?Sized>(&self, name: &str) -> Result<RingBuffer<'_, E>> {
-        Ok(RingBuffer::new(self.map(name)?, &self.reader, self.stream(name)?))
+        Ok(RingBuffer::new(self.map_or_none(name)?, &self.reader, self.stream(name)?))
     }
 
     /// A perf event array whose records are delivered, by itself.
@@ -102,7 +126,7 @@ impl Loaded {
     /// # Errors
     /// As [`Self::ring_buffer`].
     pub fn perf_event_array<E: ?Sized>(&self, name: &str) -> Result<PerfEventArray<'_, E>> {
-        Ok(PerfEventArray::new(self.map(name)?, &self.reader, self.stream(name)?))
+        Ok(PerfEventArray::new(self.map_or_none(name)?, &self.reader, self.stream(name)?))
     }
 
     fn stream(&self, name: &str) -> Result<usize> {
@@ -116,7 +140,7 @@ impl Loaded {
     /// [`Error::NotFound`] where the object has no map of this name, [`Error::Value`] where it is of another kind.
     pub fn struct_ops(&self, name: &str) -> Result<StructOps<'_>> {
         // One that was not made has a handle too: those of `SEC("?.struct_ops")` are not made unless asked for.
-        StructOps::new(Map::new(named_map(&self.object, name)?, None), &self.object)
+        StructOps::new(Map::new(find_map(&self.object, &self.maps, name)?.1, None), &self.object)
     }
 
     /// A ring buffer that programs read.
@@ -124,7 +148,7 @@ impl Loaded {
     /// # Errors
     /// [`Error::NotFound`] where the object has no map of this name, [`Error::Value`] where it is of another kind.
     pub fn user_ring_buffer(&self, name: &str) -> Result<UserRingBuffer<'_>> {
-        UserRingBuffer::new(self.map(name)?)
+        UserRingBuffer::new(self.map_or_none(name)?)
     }
 
     /// A program.
@@ -156,16 +180,17 @@ impl Loaded {
     /// (before 5.2) has no variables.
     pub fn section<A: Access>(&self, name: &str) -> Result<Section<'_, A>> {
         let Some(map) = SectionMap::find(self.object.as_libbpf_object(), name) else {
-            let known = self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect();
-            return Err(Error::NotFound { what: "section", name: name.to_owned(), known });
+            return Err(Error::NotFound { what: "section", name: name.to_owned(), known: self.maps.clone() });
         };
         let refused = |why: &str| Error::Value { name: name.to_owned(), why: why.to_owned() };
         if A::WRITES && map.freezes() {
             return Err(refused("the kernel has frozen the section; set it before the object is loaded"));
         }
-        map.loaded(self.facts.in_arena)
-            .map(Section::new)
-            .ok_or_else(|| refused("the kernel has no global variables, so the section was not loaded"))
+        // libbpf keeps its memory of a section that it did not make, which no program sees.
+        let made = map.is_made().then_some(map);
+        made.and_then(|map| map.loaded(self.facts.in_arena)).map(Section::new).ok_or_else(|| {
+            refused("the section is not in the kernel: its creation was switched off, or the kernel (before 5.2) has no global variables")
+        })
     }
 
     /// The variables of an ELF section of `SIZE` bytes.
@@ -211,6 +236,7 @@ impl Loaded {
     /// What became of the records of each map, by its number.
     pub fn stats(&self) -> Vec<Stats> {
         let counted = self.reader.stats().zip(&self.streams).map(|(stats, map)| match (stats.lost, self.dropped(map)) {
+            _ if self.map(map).is_err() => Stats { absent: true, ..stats },
             (None, lost) => Stats { lost, ..stats },
             // A program sees all refusals of a perf event array, the kernel those for want of room, and older ones not all of these.
             (Some(known), Some(lost)) if stats.lost_at_least => Stats { lost: Some(lost.max(known)), lost_at_least: false, ..stats },
@@ -247,32 +273,38 @@ impl AsFd for Loaded {
     }
 }
 
-fn named_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
-    object.maps().find(|map| map.name() == name).ok_or_else(|| Error::NotFound {
-        what: "map",
-        name: name.to_owned(),
-        known: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
-    })
-}
-
-fn find_map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
-    let found = named_map(object, name)?;
-    // libbpf has a descriptor for each, and behind that of one that it did not make there is no map.
-    if found.autocreate() { Ok(found) } else { Err(not_made(name)) }
+/// The map with this name among those that `names` has in order, and its place.
+fn find_map<'a>(object: &'a Object, names: &[String], name: &str) -> Result<(usize, libbpf_rs::Map<'a>)> {
+    let found = names.iter().position(|map| map == name).and_then(|index| Some((index, object.maps().nth(index)?)));
+    found.ok_or_else(|| Error::NotFound { what: "map", name: name.to_owned(), known: names.to_vec() })
 }
 
 pub(super) fn not_made(map: &str) -> Error {
-    Error::Value { name: format!("map `{map}`"), why: "its creation was switched off, so it is not in the kernel".to_owned() }
+    Error::Value { name: format!("map `{map}`"), why: not_made_why().to_owned() }
+}
+
+fn not_made_why() -> &'static str {
+    "its creation was switched off, so it is not in the kernel"
 }
 
 /// The reader of the map `name`.
 fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
-    if settings.left.contains(name) {
+    let (_, map) = find_map(object, &settings.maps, name)?;
+    // Either keeps the numbers of the others.
+    if !map.autocreate() || settings.left.contains(name) {
         return Ok(Source::Unread);
     }
-    let map = find_map(object, name)?;
-    if let Some(&(every, clear)) = settings.samples.get(name) {
-        let entries = Records::new(Map::new(map, None).sampler()?, clear);
+    if let Some(&(every, clear, declared)) = settings.samples.get(name) {
+        let sampler = Map::new(map, None).sampler()?;
+        let (sizes, known) = (sampler.sizes(), (declared.key_size as usize, declared.value_size as usize));
+        if sizes != known {
+            let why = format!(
+                "its entries are read as declared, with keys of {} and values of {} bytes; they have {} and {}",
+                known.0, known.1, sizes.0, sizes.1
+            );
+            return Err(Error::Value { name: format!("map `{name}`"), why });
+        }
+        let entries = Records::new(sampler, clear);
         return Sampled::new(every, Box::new(entries)).map(Source::Sampled);
     }
     match map.map_type() {

@@ -46,19 +46,20 @@ pub use attach::{
 #[cfg(feature = "dynamic")]
 pub use btf_cache::BtfCache;
 pub use kernel_btf::{archived, kernel_btf, named_btf};
+pub use libbpf_rs::{MapType, ProgramAttachType, ProgramType};
 pub use link::{Attached, Link, LinkInfo, Links};
 pub use loaded::Loaded;
 pub use map::{
-    Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, PerCpu,
-    PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces,
-    Storage, StructOps, UserRingBuffer,
+    Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, MapSpec,
+    PerCpu, PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler,
+    StackTraces, Storage, StructOps, UserRingBuffer,
 };
 pub use open::{Dropped, Open, OpenProgram, Sample, Spec};
 pub use open_table::OpenTable;
 pub use preflight::{Check, Preflight, preflight};
 pub use program::Program;
-pub use section::{Access, ReadOnly, ReadWrite, Section, SizedSection, Variable};
-pub use test_run::{TestInput, TestRun};
+pub use section::{Access, ON_STACK, ReadOnly, ReadWrite, Section, SizedSection, Variable};
+pub use test_run::{TestInput, TestOutput, TestRun};
 pub use typed::{Handles, Typed};
 
 /// What the kernel says of a descriptor: there is a line that begins with `map_type:` for a map, with `link_type:` for a link. The system

@@ -15,7 +15,7 @@ pub trait Named<'a>: Sized {
 
 impl<'a, T: FromMap<'a>> Named<'a> for T {
     fn named(loaded: &'a Loaded, name: &str) -> Result<Self> {
-        loaded.typed_map(name)
+        loaded.typed_map_or_none(name)
     }
 }
 
@@ -45,7 +45,7 @@ impl<'a> Named<'a> for StructOps<'a> {
 
 impl<'a, K: Kind> Named<'a> for Program<'a, K> {
     fn named(loaded: &'a Loaded, name: &str) -> Result<Self> {
-        loaded.program_of(name)
+        loaded.program(name).map(Program::of_section)
     }
 }
 

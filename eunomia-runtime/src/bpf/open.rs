@@ -1,22 +1,23 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
-    os::fd::{AsRawFd as _, BorrowedFd},
+    io,
+    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
     path::Path,
     time::Duration,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut};
+use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, ProgramAttachType, ProgramType, libbpf_sys};
 
 use super::{
-    Loaded, ReadWrite, Section, SizedSection, StructOps, Target,
+    Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target,
     load::load,
     messages::{listen, refused},
     privilege::{Need, lacking},
     section::SectionMap,
     wanted::Wanted,
 };
-use crate::{Error, Result, reader::PerfBuffer};
+use crate::{Error, Result, reader::PerfBuffer, refusal::refusal};
 
 /// What an object is, for those who open it.
 #[derive(Debug, Clone, Copy)]
@@ -64,16 +65,20 @@ pub struct Dropped<'a> {
 #[must_use = "an object that is open does nothing until it is loaded"]
 pub struct Open {
     pub(super) object: OpenObject,
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 /// What loading needs beside the object.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) name: String,
+    /// The names of the maps in libbpf's order: one that another map takes the place of is called like that one by libbpf.
+    pub(super) maps: Vec<String>,
+    /// What maps in maps are made like, held until the object is loaded.
+    pub(super) inner: BTreeMap<usize, OwnedFd>,
     pub(super) streams: Vec<String>,
-    /// Those that are read at intervals, and whether they are emptied.
-    pub(super) samples: BTreeMap<String, (Duration, bool)>,
+    /// Those that are read at intervals, whether they are emptied, and what they are declared like.
+    pub(super) samples: BTreeMap<String, (Duration, bool, MapSpec)>,
     /// By the map: section, offset and size of the variable.
     pub(super) dropped: BTreeMap<String, (String, usize, usize)>,
     /// The streams whose records are left to another reader.
@@ -87,7 +92,8 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::Kernel`] with what libbpf says is wrong with the object, [`Error::NotFound`] where it has no such map,
-    /// [`Error::Value`] where a map is named twice: a record has one reader.
+    /// [`Error::Value`] if a map is named twice, since a record has one reader, and if an arena with variables is declared to be pinned
+    /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`].
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
         Self::for_kernel(spec, None)
     }
@@ -112,27 +118,40 @@ impl Open {
         let object = object.map_err(|error| refused(tried(), &error, &said))?;
         let settings = Settings {
             name: spec.name.to_owned(),
+            maps: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
+            inner: BTreeMap::new(),
             streams: spec.streams.iter().map(|&map| map.to_owned()).collect(),
-            samples: spec.samples.iter().map(|sample| (sample.map.to_owned(), (sample.every, sample.clear))).collect(),
+            samples: spec
+                .samples
+                .iter()
+                .filter_map(|sample| {
+                    let map = object.maps().find(|map| map.name() == sample.map)?;
+                    // SAFETY: the map is that of a live object.
+                    let declared = unsafe { MapSpec::declared(map.as_libbpf_object()) };
+                    Some((sample.map.to_owned(), (sample.every, sample.clear, declared)))
+                })
+                .collect(),
             dropped: spec.dropped.iter().map(|at| (at.map.to_owned(), (at.section.to_owned(), at.offset, at.size))).collect(),
             perf: PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() },
             left: BTreeSet::new(),
             targets: BTreeMap::new(),
         };
         let open = Self { object, settings };
-        spec.streams.iter().try_for_each(|map| open.find_map(map))?;
+        spec.streams.iter().try_for_each(|map| open.find_map(map).map(drop))?;
+        open.refuse_pinned_values()?;
         if let Some(twice) = spec.streams.iter().find(|map| spec.streams.iter().filter(|other| other == map).count() > 1) {
             return Err(Error::Value { name: format!("map `{twice}`"), why: "it is named twice among those to be read".to_owned() });
         }
         Ok(open)
     }
 
-    pub(super) fn find_map(&self, name: &str) -> Result<()> {
-        if self.object.maps().any(|map| map.name() == name) {
-            return Ok(());
-        }
-        let known = self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect();
-        Err(Error::NotFound { what: "map", name: name.to_owned(), known })
+    /// The place of a map among those of the object. A section's map may go by the name of the section.
+    pub(super) fn find_map(&self, name: &str) -> Result<usize> {
+        let names = &self.settings.maps;
+        let section = || SectionMap::find(self.object.as_libbpf_object(), name);
+        let of_section = || section().and_then(|section| self.object.maps().position(|map| section.is(map.as_libbpf_object())));
+        let found = names.iter().position(|map| map == name).or_else(of_section);
+        found.ok_or_else(|| Error::NotFound { what: "map", name: name.to_owned(), known: names.clone() })
     }
 
     /// The variables of an ELF section, `.rodata` for example, or `.addr_space.1` for those of an arena. All can be set until the object
@@ -145,7 +164,7 @@ impl Open {
         storage.map(Section::new).ok_or_else(|| Error::NotFound {
             what: "section",
             name: name.to_owned(),
-            known: self.object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
+            known: self.settings.maps.clone(),
         })
     }
 
@@ -229,7 +248,7 @@ impl Open {
     pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
         // libbpf takes the object, and does not give it back where it cannot be loaded.
-        let wanted = Wanted::of(&object);
+        let wanted = Wanted::of(&object, &settings.inner);
         let (object, said) = listen(|| load(object));
         let (object, facts) = object.map_err(|error| {
             let error = refused(format!("load the BPF object `{}`", settings.name), &error, &said);
@@ -257,6 +276,41 @@ impl OpenProgram<'_> {
     /// Whether the program is loaded; on by default, unless its section starts with `?`.
     pub fn set_autoload(&mut self, on: bool) {
         self.0.set_autoload(on);
+    }
+
+    /// The type that it is loaded as, for one whose section says none (`SEC("ext/hook")`) or another. Its handle is that of any kind then;
+    /// [`super::Program::into_kind`] makes it that of the type: `skel.progs()?.hook.into_kind::<kind::Xdp>()?`.
+    ///
+    /// libbpf then forgets what the section says, so that `attach` does not know what to attach the program to: call the method of its kind,
+    /// or name the target with [`Open::set_target`]; and [`Self::set_attach_type`] is to be set where the type has several.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; none before the object is loaded.
+    pub fn set_type(&mut self, ty: ProgramType) -> Result<()> {
+        // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
+        let error = unsafe { libbpf_sys::bpf_program__set_type(self.0.as_libbpf_object().as_ptr(), ty as u32) };
+        self.was_set(error, "type")
+    }
+
+    /// What it is loaded to be attached as (`expected_attach_type`), which the kernel asks for of some types, for example those of sockets and
+    /// cgroups. [`Self::set_type`] leaves it as it is.
+    ///
+    /// # Errors
+    /// As [`Self::set_type`].
+    pub fn set_attach_type(&mut self, ty: ProgramAttachType) -> Result<()> {
+        // SAFETY: as in `set_type`.
+        let error = unsafe { libbpf_sys::bpf_program__set_expected_attach_type(self.0.as_libbpf_object().as_ptr(), ty as u32) };
+        self.was_set(error, "attach type")
+    }
+
+    /// Its type, as the section says or as it was set; `Unspec` if libbpf does not know the section.
+    pub fn prog_type(&self) -> ProgramType {
+        self.0.prog_type()
+    }
+
+    fn was_set(&self, error: i32, what: &str) -> Result<()> {
+        let tried = || format!("set the {what} of the program `{}`", self.name().to_string_lossy());
+        if error < 0 { Err(refusal(tried(), io::Error::from_raw_os_error(-error))) } else { Ok(()) }
     }
 
     /// Says which function the program attaches to: for `fentry`, `fexit`, `fmod_ret` and `lsm` one of the kernel, for `freplace` one of

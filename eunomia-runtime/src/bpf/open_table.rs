@@ -1,7 +1,5 @@
 use std::marker::PhantomData;
 
-use libbpf_rs::AsRawLibbpf as _;
-
 use super::{Open, ReadWrite, Section, Variable, section::SectionMap};
 use crate::{Error, Result};
 
@@ -45,8 +43,8 @@ impl Open {
     /// # Errors
     /// As [`OpenTable::members`].
     pub fn table<T>(&mut self, name: &str) -> Result<Variable<'_, T, ReadWrite>> {
-        self.find_map(name)?;
-        let storage = SectionMap::table(self.object.as_libbpf_object(), name).and_then(SectionMap::open);
+        let index = self.find_map(name)?;
+        let storage = self.object.maps().nth(index).and_then(|map| SectionMap::table(&map)).and_then(SectionMap::open);
         let section: Section<'_, ReadWrite> = storage.map(Section::new).ok_or_else(|| Error::Value {
             name: format!("map `{name}`"),
             why: "it is no table of functions (BPF_MAP_TYPE_STRUCT_OPS)".to_owned(),

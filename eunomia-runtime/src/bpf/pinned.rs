@@ -6,23 +6,15 @@ use std::{
     path::PathBuf,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, MapType, OpenMap, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, OpenMap, libbpf_sys};
+
+use super::MapSpec;
 
 /// A map of an object that is pinned, or is to be.
 pub(super) struct Pinned {
     name: String,
     path: PathBuf,
-    definition: Definition,
-}
-
-/// What libbpf compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Definition {
-    kind: MapType,
-    key_size: u32,
-    value_size: u32,
-    max_entries: u32,
-    flags: u32,
+    definition: MapSpec,
 }
 
 impl Pinned {
@@ -36,17 +28,8 @@ impl Pinned {
         }
         // SAFETY: the text ends with a NUL, and the map lives and keeps it through this function.
         let path = unsafe { CStr::from_ptr(path) };
-        let definition = Definition {
-            kind: map.map_type(),
-            // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
-            key_size: unsafe { libbpf_sys::bpf_map__key_size(raw) },
-            // SAFETY: as above.
-            value_size: unsafe { libbpf_sys::bpf_map__value_size(raw) },
-            // SAFETY: as above.
-            max_entries: unsafe { libbpf_sys::bpf_map__max_entries(raw) },
-            // SAFETY: as above.
-            flags: unsafe { libbpf_sys::bpf_map__map_flags(raw) },
-        };
+        // SAFETY: the map is that of a live object.
+        let definition = unsafe { MapSpec::declared(map.as_libbpf_object()) };
         let path = PathBuf::from(OsStr::from_bytes(path.to_bytes()));
         Some(Self { name: map.name().to_string_lossy().into_owned(), path, definition })
     }
@@ -58,14 +41,8 @@ impl Pinned {
             return None;
         }
         let there = MapHandle::from_pinned_path(&self.path).ok()?.info().ok()?.info;
-        let there = Definition {
-            kind: MapType::from(there.type_),
-            key_size: there.key_size,
-            value_size: there.value_size,
-            max_entries: there.max_entries,
-            flags: there.map_flags,
-        };
-        let what = self.definition.differences(&there);
+        // What libbpf compares.
+        let what = differences(&self.definition, &MapSpec::of(&there));
         Some(format!(
             "the map that is pinned to {path} is not like `{}` of this object: {what}. Remove the file, where nobody needs that map any more, or \
              name another path",
@@ -74,31 +51,31 @@ impl Pinned {
     }
 }
 
-impl Definition {
-    fn differences(&self, there: &Self) -> String {
-        let text = |unlike: bool, what: &str, there: String, here: String| unlike.then(|| format!("{what} {there} there and {here} here"));
-        let number = |what, there: u32, here: u32| text(there != here, what, there.to_string(), here.to_string());
-        let all = [
-            text(self.kind != there.kind, "its type is", format!("{:?}", there.kind), format!("{:?}", self.kind)),
-            number("bytes of a key are", there.key_size, self.key_size),
-            number("bytes of a value are", there.value_size, self.value_size),
-            number("its entries are", there.max_entries, self.max_entries),
-            text(self.flags != there.flags, "its flags are", format!("{:#x}", there.flags), format!("{:#x}", self.flags)),
-        ];
-        all.into_iter().flatten().collect::<Vec<_>>().join(", ")
-    }
+fn differences(here: &MapSpec, there: &MapSpec) -> String {
+    let text = |unlike: bool, what: &str, there: String, here: String| unlike.then(|| format!("{what} {there} there and {here} here"));
+    let number = |what, there: u32, here: u32| text(there != here, what, there.to_string(), here.to_string());
+    let all = [
+        text(here.kind != there.kind, "its type is", format!("{:?}", there.kind), format!("{:?}", here.kind)),
+        number("bytes of a key are", there.key_size, here.key_size),
+        number("bytes of a value are", there.value_size, here.value_size),
+        number("its entries are", there.max_entries, here.max_entries),
+        text(here.flags != there.flags, "its flags are", format!("{:#x}", there.flags), format!("{:#x}", here.flags)),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
+    use libbpf_rs::MapType;
+
     use super::*;
 
     #[test]
     fn each_difference_is_named() {
-        let here = Definition { kind: MapType::Hash, key_size: 4, value_size: 8, max_entries: 16, flags: 0 };
-        assert_eq!(here.differences(&here), "");
-        let there = Definition { kind: MapType::Array, max_entries: 1, flags: 1024, ..here };
+        let here = MapSpec { kind: MapType::Hash, key_size: 4, value_size: 8, max_entries: 16, flags: 0 };
+        assert_eq!(differences(&here, &here), "");
+        let there = MapSpec { kind: MapType::Array, max_entries: 1, flags: 1024, ..here };
         let expected = "its type is Array there and Hash here, its entries are 1 there and 16 here, its flags are 0x400 there and 0x0 here";
-        assert_eq!(here.differences(&there), expected);
+        assert_eq!(differences(&here, &there), expected);
     }
 }

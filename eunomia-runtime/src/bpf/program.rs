@@ -32,7 +32,8 @@ impl<'a, K> Program<'a, K> {
         Self { program, object, kind: PhantomData }
     }
 
-    /// The program as one of a kind. One that libbpf knows no type for, and does not load by itself, is of any.
+    /// The program as one of a kind, for example one whose section says no type and that was given one before it was loaded
+    /// ([`super::OpenProgram::set_type`]). One that libbpf knows no type for, and does not load by itself, is of any.
     ///
     /// # Errors
     /// [`Error::Value`] where it is of another.
@@ -42,6 +43,11 @@ impl<'a, K> Program<'a, K> {
             return Ok(Program::new(self.program, self.object));
         }
         Err(Error::Value { name: self.describe(), why: format!("it is of type {found:?}, not {:?}", Other::TYPES) })
+    }
+
+    /// The program as one of the kind that its section says. If it was given another type, the kernel refuses to attach it as that kind.
+    pub(super) fn of_section<Other: Kind>(self) -> Program<'a, Other> {
+        Program::new(self.program, self.object)
     }
 
     /// The C function.
@@ -101,6 +107,11 @@ impl<'a, K> Program<'a, K> {
             self.linked(tried, ProgramMut::attach)
         };
         link.map_err(says_too_little)
+    }
+
+    /// Its type, as the section says or as it was set before it was loaded.
+    pub fn prog_type(&self) -> ProgramType {
+        self.program.prog_type()
     }
 
     /// What it was loaded to be attached as.

@@ -1,137 +1,191 @@
-//! Runs of a program with `BPF_PROG_TEST_RUN`.
+//! Runs of programs without an event (`BPF_PROG_TEST_RUN`).
 
-use std::{io, os::fd::AsRawFd as _, time::Duration};
+use std::{ffi::c_void, io, os::fd::AsRawFd as _, ptr, time::Duration};
 
-use libbpf_rs::libbpf_sys;
+use libbpf_rs::{ProgramType, libbpf_sys};
 
 use super::Program;
 use crate::{Error, Result, refusal::refusal};
 
-/// The input of a test run, and the buffers for its output. [`TestInput::default`] is one run without data.
-///
-/// Which of them a program takes depends on its type: `data` is a packet for programs on packets (XDP and tc want at least 14 bytes), and
-/// `context` is what the first argument of the program points to. The kernel refuses the others with EINVAL.
-#[derive(Debug, Default)]
-pub struct TestInput<'a> {
-    /// The context, in the layout that the program type has in user space (`struct xdp_md`, `struct __sk_buff`, the arguments of a raw
-    /// tracepoint). A `syscall` program writes to it in place.
-    pub context: Option<&'a mut [u8]>,
-    /// A buffer for the context after the run. XDP and tc programs have one.
-    pub context_out: Option<&'a mut [u8]>,
-    /// The packet.
-    pub data: Option<&'a [u8]>,
-    /// A buffer for the packet after the run, which may have grown.
-    pub data_out: Option<&'a mut [u8]>,
-    /// How often the program runs; 0 is once. The kernel refuses it for types that run once only.
-    pub repeat: u32,
-    /// The CPU to run on (raw tracepoints, Linux 5.10 and newer). It implies `BPF_F_TEST_RUN_ON_CPU`.
-    pub cpu: Option<u32>,
-    /// Further flags: `BPF_F_TEST_XDP_LIVE_FRAMES` (2), `BPF_F_TEST_SKB_CHECKSUM_COMPLETE` (4).
-    pub flags: u32,
-    /// How many live frames are processed together (Linux 5.18 and newer); 0 is the kernel's default.
-    pub batch_size: u32,
+/// What a program is run with: `TestInput::new().data(&packet).repeat(1000)`.
+#[derive(Debug, Clone, Default)]
+#[must_use = "it is given to `Program::test`"]
+pub struct TestInput<'i> {
+    context: Option<&'i [u8]>,
+    data: Option<&'i [u8]>,
+    room: Option<usize>,
+    repeat: u32,
+    cpu: Option<u32>,
+    flags: u32,
+    batch_size: u32,
+}
+
+/// What a run of a program gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestOutput {
+    /// What the program returned, in its last run.
+    pub return_value: u32,
+    /// Mean time of one run, if the kernel measures it: that is for programs that take packets.
+    pub duration: Duration,
+    /// The packet as the last run left it.
+    pub data: Vec<u8>,
+    /// The context as the last run left it. Empty if none was given, or the kernel does not give it back.
+    pub context: Vec<u8>,
 }
 
 /// The result of a test run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TestRun<'a> {
+pub struct TestRun {
     /// What the program returned.
     pub return_value: u32,
     /// Mean time of one run, where the kernel measures it.
     pub duration: Duration,
-    /// The packet after the run: the part of [`TestInput::data_out`] that the kernel wrote.
-    pub data: &'a [u8],
-    /// The context after the run: the part of [`TestInput::context_out`] that the kernel wrote.
-    pub context: &'a [u8],
 }
+
+impl<'i> TestInput<'i> {
+    /// Neither context nor packet, run once.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the program's first argument points to, for example `struct xdp_md` or `struct __sk_buff`; for `raw_tp` its arguments, for
+    /// `syscall` a struct of its own.
+    pub fn context(self, context: &'i [u8]) -> Self {
+        Self { context: Some(context), ..self }
+    }
+
+    /// The packet, for programs that take one; the kernel asks for a whole Ethernet header, 14 bytes.
+    pub fn data(self, data: &'i [u8]) -> Self {
+        Self { data: Some(data), ..self }
+    }
+
+    /// How many bytes the packet may have after the run. Without it, 512 more than it has before.
+    pub fn room(self, bytes: usize) -> Self {
+        Self { room: Some(bytes), ..self }
+    }
+
+    /// How often the program is run, each time with what the last run left; the duration is the mean. Packets only.
+    pub fn repeat(self, times: u32) -> Self {
+        Self { repeat: times, ..self }
+    }
+
+    /// The CPU to run on, for raw tracepoints (`BPF_F_TEST_RUN_ON_CPU`).
+    pub fn cpu(self, cpu: u32) -> Self {
+        Self { cpu: Some(cpu), ..self }
+    }
+
+    /// Flags of `uapi/linux/bpf.h`, for example `BPF_F_TEST_XDP_LIVE_FRAMES` (2), with which packets go where the program sends them
+    /// and none comes back.
+    pub fn flags(self, flags: u32) -> Self {
+        Self { flags, ..self }
+    }
+
+    /// How many live frames are run at once (kernel 5.18 and later).
+    pub fn batch_size(self, frames: u32) -> Self {
+        Self { batch_size: frames, ..self }
+    }
+}
+
+/// Bytes that a packet may grow by unless the caller says otherwise.
+const GROWTH: usize = 512;
+
+/// More than any context has that the kernel gives back; `struct __sk_buff`, the largest, has 192 bytes.
+const CONTEXT: usize = 512;
 
 impl<K> Program<'_, K> {
-    /// Runs the program once with `BPF_PROG_TEST_RUN`: `context` is what its first argument points to, `data` a packet for programs
-    /// that take one. [`Self::test_run_with`] says more, and gives the packet back.
+    /// Runs the program with `BPF_PROG_TEST_RUN`, on packets, contexts and raw tracepoints that never were. Kernel 5.10 has it for programs
+    /// that take packets, raw tracepoints and `fentry`, later ones for more (`syscall` since 5.14).
     ///
     /// # Errors
-    /// Those of [`Self::test_run_with`].
-    pub fn test_run(&self, context: Option<&mut [u8]>, data: Option<&[u8]>) -> Result<TestRun<'static>> {
-        let TestRun { return_value, duration, .. } = self.test_run_with(TestInput { context, data, ..TestInput::default() })?;
-        Ok(TestRun { return_value, duration, data: &[], context: &[] })
+    /// [`Error::Room`] with the bytes that the packet needs if it has more than [`TestInput::room`] after the run, which has been.
+    /// [`Error::Kernel`], EINVAL or ENOTSUPP (524) if programs of its type take no such input. Those of [`Self::fd`].
+    pub fn test(&self, input: &TestInput<'_>) -> Result<TestOutput> {
+        let live = input.flags & libbpf_sys::BPF_F_TEST_XDP_LIVE_FRAMES != 0;
+        // The others change what they were given, or nothing.
+        let in_place = matches!(
+            self.prog_type(),
+            ProgramType::Syscall | ProgramType::RawTracepoint | ProgramType::RawTracepointWritable | ProgramType::Tracing
+        );
+        let grown = input.data.filter(|_| !live).map_or(0, |data| data.len().saturating_add(GROWTH));
+        let mut data = vec![0; input.room.unwrap_or(grown)];
+        let mut given = input.context.map(<[u8]>::to_vec);
+        let mut context = vec![0; given.as_ref().filter(|_| !live && !in_place).map_or(0, |given| given.len().max(CONTEXT))];
+        let ran = self.run(input, given.as_deref_mut(), &mut data, &mut context)?;
+        data.truncate(ran.data_size_out as usize);
+        context.truncate(ran.ctx_size_out as usize);
+        if in_place {
+            context = given.unwrap_or_default();
+        }
+        let TestRun { return_value, duration } = TestRun::of(&ran);
+        Ok(TestOutput { return_value, duration, data, context })
     }
 
-    /// Runs the program with `BPF_PROG_TEST_RUN`.
+    /// Runs the program once with `BPF_PROG_TEST_RUN`: `context` is what its first argument points to, and holds what a `syscall` program
+    /// made of it afterwards; `data` is a packet for programs that take one. [`Self::test`] says more of both.
     ///
     /// # Errors
-    /// [`Error::Kernel`]: EINVAL or ENOTSUPP (524) if programs of its type cannot be run this way, or not with this input; ENOSPC if an
-    /// output buffer is too small, with the size that is needed. [`Error::Value`] if the program was not loaded, or a buffer has more than
-    /// 4 GiB.
-    pub fn test_run_with<'a>(&self, input: TestInput<'a>) -> Result<TestRun<'a>> {
-        let program = self.fd()?;
-        let TestInput { mut context, context_out, data, data_out, repeat, cpu, flags, batch_size } = input;
-        // The kernel takes a length of 0 for a buffer that is large enough for anything (`bpf_test_finish`).
-        let mut data_out = data_out.filter(|buffer| !buffer.is_empty());
-        let mut context_out = context_out.filter(|buffer| !buffer.is_empty());
-        let room = size(data_out.as_deref())?;
+    /// [`Error::Kernel`]; EINVAL or ENOTSUPP (524) where programs of its type cannot be run this way. Those of [`Self::fd`].
+    pub fn test_run(&self, context: Option<&mut [u8]>, data: Option<&[u8]>) -> Result<TestRun> {
+        let input = TestInput { data, ..TestInput::default() };
+        Ok(TestRun::of(&self.run(&input, context, &mut [], &mut [])?))
+    }
+
+    fn run(
+        &self,
+        input: &TestInput<'_>,
+        context: Option<&mut [u8]>,
+        data_out: &mut [u8],
+        context_out: &mut [u8],
+    ) -> Result<libbpf_sys::bpf_test_run_opts> {
+        let tried = || format!("run the {}", self.describe());
+        let size = |len: usize, what: &str| {
+            u32::try_from(len).map_err(|_| Error::Value { name: tried(), why: format!("{len} bytes of {what} are too many") })
+        };
         let mut options = libbpf_sys::bpf_test_run_opts {
             sz: size_of::<libbpf_sys::bpf_test_run_opts>() as libbpf_sys::size_t,
-            ctx_size_in: size(context.as_deref())?,
-            ctx_size_out: size(context_out.as_deref())?,
-            data_size_in: size(data)?,
-            data_size_out: room,
-            repeat: repeat.cast_signed(),
-            cpu: cpu.unwrap_or_default(),
-            flags: flags | if cpu.is_some() { libbpf_sys::BPF_F_TEST_RUN_ON_CPU } else { 0 },
-            batch_size,
+            data_in: input.data.map_or(ptr::null(), |data| data.as_ptr().cast()),
+            data_size_in: size(input.data.map_or(0, <[u8]>::len), "packet")?,
+            data_out: room(data_out),
+            data_size_out: size(data_out.len(), "room")?,
+            ctx_size_in: size(context.as_ref().map_or(0, |context| context.len()), "context")?,
+            ctx_in: context.map_or(ptr::null(), |context| context.as_mut_ptr().cast_const().cast()),
+            ctx_out: room(context_out),
+            ctx_size_out: size(context_out.len(), "room")?,
+            repeat: input.repeat.cast_signed(),
+            flags: input.flags | if input.cpu.is_some() { libbpf_sys::BPF_F_TEST_RUN_ON_CPU } else { 0 },
+            cpu: input.cpu.unwrap_or(0),
+            batch_size: input.batch_size,
             ..Default::default()
         };
-        if let Some(context) = &mut context {
-            // The kernel writes to it for programs of the type `syscall`.
-            options.ctx_in = context.as_mut_ptr().cast();
+        // SAFETY: the kernel reads the packet, reads and writes the context, and writes so many bytes of room at most; all are of the sizes
+        // that the options say and live through the call. Room of no bytes, to which it knows no limit, is null.
+        match unsafe { libbpf_sys::bpf_prog_test_run_opts(self.fd()?.as_raw_fd(), &raw mut options) } {
+            0 => Ok(options),
+            error if error == -libc::ENOSPC && options.data_size_out as usize > data_out.len() => Err(Error::Room {
+                name: format!("{}: the packet after its run", self.describe()),
+                needed: options.data_size_out as usize,
+                room: data_out.len(),
+            }),
+            error => {
+                let short = error == -libc::EINVAL && input.data.is_some_and(|data| data.len() < ETHERNET);
+                let error = refusal(tried(), io::Error::from_raw_os_error(-error));
+                let hint = "the packet is shorter than the header of Ethernet, 14 bytes";
+                Err(error.with_hint(|| short.then(|| hint.to_owned())))
+            }
         }
-        if let Some(data) = data {
-            options.data_in = data.as_ptr().cast();
-        }
-        if let Some(buffer) = &mut context_out {
-            options.ctx_out = buffer.as_mut_ptr().cast();
-        }
-        if let Some(buffer) = &mut data_out {
-            options.data_out = buffer.as_mut_ptr().cast();
-        }
-        // SAFETY: each pointer is null, or is that of a slice which lives through the call; beside it is the slice's length, which is not 0
-        // for those that the kernel writes to. `context`, which it may write to, is borrowed mutably.
-        let error = unsafe { libbpf_sys::bpf_prog_test_run_opts(program.as_raw_fd(), &raw mut options) };
-        if error != 0 {
-            let refused = refusal(format!("run the {}", self.describe()), io::Error::from_raw_os_error(-error));
-            let full = error == -libc::ENOSPC;
-            return Err(if full { too_small(refused, (options.data_size_out, room), options.ctx_size_out) } else { refused });
-        }
-        Ok(TestRun {
-            return_value: options.retval,
-            duration: Duration::from_nanos(options.duration.into()),
-            data: written(data_out, options.data_size_out),
-            context: written(context_out, options.ctx_size_out),
-        })
     }
 }
 
-fn size(buffer: Option<&[u8]>) -> Result<u32> {
-    let len = buffer.map_or(0, <[u8]>::len);
-    u32::try_from(len).map_err(|_| Error::Value {
-        name: "input of a test run".to_owned(),
-        why: format!("a buffer has {len} bytes, and the kernel takes 4294967295 at most"),
-    })
+/// Bytes of a header of Ethernet.
+const ETHERNET: usize = 14;
+
+/// Where the kernel is to write: nowhere if there is no room, since it takes a size of 0 for none that was said (`bpf_test_finish`).
+fn room(bytes: &mut [u8]) -> *mut c_void {
+    if bytes.is_empty() { ptr::null_mut() } else { bytes.as_mut_ptr().cast() }
 }
 
-/// The part of a buffer that the kernel wrote.
-fn written(buffer: Option<&mut [u8]>, size: u32) -> &[u8] {
-    let buffer: &[u8] = buffer.unwrap_or_default();
-    buffer.get(..size as usize).unwrap_or(buffer)
-}
-
-/// With the size of what had no room, which the kernel says also in this case.
-fn too_small(refused: Error, (packet, packet_room): (u32, u32), context: u32) -> Error {
-    refused.with_hint(|| {
-        Some(if packet > packet_room {
-            format!("the packet has {packet} bytes after the run, and `data_out` has {packet_room}")
-        } else {
-            format!("the context has {context} bytes after the run, and `context_out` has less")
-        })
-    })
+impl TestRun {
+    fn of(ran: &libbpf_sys::bpf_test_run_opts) -> Self {
+        Self { return_value: ran.retval, duration: Duration::from_nanos(ran.duration.into()) }
+    }
 }

@@ -1,5 +1,7 @@
 //! What an object that is to be loaded asks of the kernel and of this process, to explain why it was refused.
 
+use std::{collections::BTreeMap, os::fd::OwnedFd};
+
 use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, libbpf_sys};
 use rustix::thread::CapabilitySet;
 
@@ -15,10 +17,13 @@ pub(super) struct Wanted {
     requirements: Vec<(String, &'static Requirement)>,
     needs: Vec<(String, Need)>,
     pinned: Vec<Pinned>,
+    /// Maps of maps of which nobody says what is in them.
+    outer: Vec<String>,
 }
 
 impl Wanted {
-    pub(super) fn of(object: &OpenObject) -> Self {
+    /// `inner` has the places of the maps that [`super::Open::set_inner_map`] was called for.
+    pub(super) fn of(object: &OpenObject, inner: &BTreeMap<usize, OwnedFd>) -> Self {
         let loaded = || object.progs().filter(|program| program.autoload());
         let made = || object.maps().filter(|map| map.autocreate());
         let of_program = |name: &std::ffi::OsStr| format!("prog '{}'", name.to_string_lossy());
@@ -40,6 +45,18 @@ impl Wanted {
             requirements: programs.chain(tables).collect(),
             needs: needs.collect(),
             pinned: made().filter_map(|map| Pinned::of(&map)).collect(),
+            outer: object
+                .maps()
+                .enumerate()
+                .filter(|(index, map)| {
+                    let is_outer = map.autocreate() && matches!(map.map_type(), MapType::ArrayOfMaps | MapType::HashOfMaps);
+                    // SAFETY: the pointer is that of a map of a live object; the call returns null or a map of its own.
+                    is_outer
+                        && !inner.contains_key(index)
+                        && unsafe { libbpf_sys::bpf_map__inner_map(map.as_libbpf_object().as_ptr()) }.is_null()
+                })
+                .map(|(_, map)| map.name().to_string_lossy().into_owned())
+                .collect(),
         }
     }
 
@@ -51,10 +68,17 @@ impl Wanted {
             Some(libc::EPERM | libc::EACCES) => lacking(&self.refused(said)),
             // To libbpf a kernel that refuses to load BTF has none.
             Some(libc::EOPNOTSUPP) => missing(&self.refused(said)),
-            Some(libc::EINVAL) => self.pinned.iter().find_map(|pinned| pinned.unlike(said)),
+            Some(libc::EINVAL) => self.pinned.iter().find_map(|pinned| pinned.unlike(said)).or_else(|| self.without_inner(said)),
             _ => None,
         };
         error.with_hint(|| reason.or_else(|| self.lacking(said)))
+    }
+
+    fn without_inner(&self, said: &str) -> Option<String> {
+        let name = self.outer.iter().find(|name| said.contains(&format!("map '{name}': failed to create")))?;
+        Some(format!(
+            "the object does not say what maps are in `{name}`: call `set_inner_map` before loading, or declare them in C with              `__array(values, struct ..)`"
+        ))
     }
 
     /// What those programs and maps need that libbpf says were refused; of all where it names none.

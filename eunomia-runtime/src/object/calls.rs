@@ -14,7 +14,9 @@ use elf::{
 
 use super::{
     Checked,
+    counters::Uses,
     elf::{Elf, Refused},
+    maps::{MapDef, MapKind},
 };
 use crate::fault::{Fault, Place};
 
@@ -25,6 +27,8 @@ pub struct Calls {
     pub functions: Vec<Function>,
     /// The symbols that nobody has to define.
     pub weak: BTreeSet<String>,
+    /// The perf event arrays that they read counters from and send nothing through: user space fills them with perf events.
+    pub counters: BTreeSet<String>,
 }
 
 /// A function: a program, or one that programs call.
@@ -53,38 +57,53 @@ impl Checked {
     /// Tables of relocations or symbols that are broken.
     pub fn calls(&self) -> Result<Calls, Fault> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
-        Calls::read(object, &self.layouts.elf).map_err(|(what, todo)| Fault::new(Place::default(), what, todo))
+        Calls::read(object, &self.layouts.elf, &self.maps).map_err(|(what, todo)| Fault::new(Place::default(), what, todo))
     }
 }
 
 const BROKEN: &str = "compile the object anew";
-const INSTRUCTION: usize = 8;
+const INSTRUCTION: usize = Instruction::SIZE;
 
 /// An instruction, `struct bpf_insn`.
-struct Instruction {
-    code: u8,
-    source: u8,
-    immediate: i32,
+pub(super) struct Instruction {
+    pub(super) code: u8,
+    /// The register that it writes.
+    pub(super) target: u8,
+    pub(super) source: u8,
+    pub(super) offset: i16,
+    pub(super) immediate: i32,
+}
+
+/// What a relocation of an instruction leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// The perf event array with this number.
+    Array(usize),
+    /// Anything else, or nothing.
+    Other,
 }
 
 impl Instruction {
+    /// Its bytes.
+    pub(super) const SIZE: usize = 8;
     /// `BPF_JMP | BPF_CALL`
-    const CALL: u8 = 0x85;
+    pub(super) const CALL: u8 = 0x85;
     /// `BPF_LD | BPF_DW | BPF_IMM`, which takes the room of two.
-    const LOAD64: u8 = 0x18;
+    pub(super) const LOAD64: u8 = 0x18;
     /// `BPF_PSEUDO_CALL`: of a function, not of a helper.
     const FUNCTION: u8 = 1;
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let &[code, registers, _, _, a, b, c, d] = bytes else { return None };
-        Some(Self { code, source: registers >> 4, immediate: i32::from_le_bytes([a, b, c, d]) })
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let &[code, registers, low, high, a, b, c, d] = bytes else { return None };
+        let (target, source) = (registers & 0xf, registers >> 4);
+        Some(Self { code, target, source, offset: i16::from_le_bytes([low, high]), immediate: i32::from_le_bytes([a, b, c, d]) })
     }
 }
 
 impl Calls {
     /// Reads the instructions of all functions, and the relocations that say what they mean.
-    fn read(object: &[u8], elf: &Elf) -> Result<Self, Refused> {
-        let mut calls = Self { functions: functions(elf), weak: BTreeSet::new() };
+    pub(super) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Result<Self, Refused> {
+        let mut calls = Self { functions: functions(elf), ..Self::default() };
         let broken = |error: elf::ParseError| (format!("broken ELF file: {error}"), BROKEN);
         let file = ElfBytes::<AnyEndian>::minimal_parse(object).map_err(broken)?;
         let Some(headers) = file.section_headers() else { return Ok(calls) };
@@ -120,6 +139,15 @@ impl Calls {
             }
         }
 
+        let arrays: Vec<&str> = maps.iter().filter(|map| map.kind == MapKind::PERF_EVENT_ARRAY).map(|map| map.name.as_str()).collect();
+        let numbers: BTreeMap<(usize, u64), usize> = elf
+            .symbols
+            .iter()
+            .filter(|symbol| elf.sections.get(symbol.section).is_some_and(|section| section.name == ".maps"))
+            .filter_map(|symbol| Some(((symbol.section, symbol.offset), arrays.iter().position(|array| *array == symbol.name)?)))
+            .collect();
+        let mut uses = Uses::default();
+
         for index in 0..calls.functions.len() {
             let Some(function) = calls.functions.get(index) else { continue };
             let (section, range) = (function.section, function.range.clone());
@@ -131,6 +159,13 @@ impl Calls {
             let Some(bytes) = bytes else {
                 return Err((format!("broken ELF file: the function `{}` ends behind it", function.name), BROKEN));
             };
+            if !numbers.is_empty() {
+                uses.follow(bytes, |at| {
+                    let symbol = relocations.get(&(section, range.start.saturating_add(at)));
+                    let array = symbol.and_then(|symbol| numbers.get(&(usize::from(symbol.st_shndx), symbol.st_value)));
+                    array.map_or(Reference::Other, |number| Reference::Array(*number))
+                });
+            }
             let (mut helpers, mut externs, mut callees) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             let mut constants = false;
             let mut places = (range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
@@ -169,6 +204,7 @@ impl Calls {
                 function.constants = constants;
             }
         }
+        calls.counters = uses.counters(arrays.into_iter());
         Ok(calls)
     }
 

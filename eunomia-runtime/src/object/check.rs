@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     btf::Kind,
+    calls::Calls,
     exports::{self, Stream},
     layout::Layouts,
-    maps::{self, MapDef},
+    maps::{self, MapDef, MapKind},
     sections::{self, DataSection},
 };
 use crate::{
@@ -64,7 +65,11 @@ impl Skeleton {
         check_maps(&self, &layouts, &maps, &mut faults);
         check_programs(&self, &programs, &mut faults);
         check_variables(&self, &layouts, &sections, &mut faults);
-        let streams = exports::resolve(&self, &layouts, &maps, &sections, &mut faults);
+        // Where the calls cannot be read, every array is taken for one that records come through.
+        let has_arrays = maps.iter().any(|map| map.kind == MapKind::PERF_EVENT_ARRAY);
+        let calls = self.object.as_deref().filter(|_| has_arrays).and_then(|object| Calls::read(object, &layouts.elf, &maps).ok());
+        let counters = calls.unwrap_or_default().counters;
+        let streams = exports::resolve(&self, &layouts, (&maps, &counters), &sections, &mut faults);
         Faults::or(file, faults, Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }))
     }
 

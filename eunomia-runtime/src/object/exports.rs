@@ -102,11 +102,12 @@ pub struct CustomField {
     pub ty: TypeId,
 }
 
-/// Resolves every ring buffer, perf event array and map that is read at intervals, in the document's order, then in the object's.
+/// Resolves every ring buffer, perf event array and map that is read at intervals, in the document's order, then in the object's. Perf event
+/// arrays that are `counters` to the programs deliver nothing.
 pub(super) fn resolve(
     skeleton: &Skeleton,
     layouts: &Layouts,
-    maps: &[MapDef],
+    (maps, counters): (&[MapDef], &BTreeSet<String>),
     sections: &[DataSection],
     faults: &mut Vec<Fault>,
 ) -> Vec<Stream> {
@@ -129,7 +130,16 @@ pub(super) fn resolve(
     declared.dedup();
     let place = skeleton.skel_place().key("maps");
     let sampled: HashSet<&str> = skeleton.maps.iter().filter(|map| map.sample.is_some()).map(|map| map.name.as_str()).collect();
-    let is_ring = |def: &MapDef| matches!(def.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY);
+    let is_ring = |def: &MapDef| match def.kind {
+        MapKind::RINGBUF => true,
+        MapKind::PERF_EVENT_ARRAY => !counters.contains(&def.name),
+        _ => false,
+    };
+    let exported = |map: &crate::skeleton::model::Map| !matches!(map.export, ExportConfig::None) && counters.contains(&map.name);
+    for (i, map) in skeleton.maps.iter().enumerate().filter(|(_, map)| exported(map)) {
+        let what = format!("programs read counters from the perf event array `{}` and send no records through it", map.name);
+        faults.push(Fault::new(place.index(i).key("export_config"), what, "remove the key; the handle of the map takes perf events"));
+    }
     let streams = |def: &&MapDef| is_ring(def) || sampled.contains(def.name.as_str());
     let defs: HashMap<&str, &MapDef> = maps.iter().filter(streams).map(|def| (def.name.as_str(), def)).collect();
     let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();

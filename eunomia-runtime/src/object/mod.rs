@@ -4,6 +4,7 @@ mod args;
 mod btf;
 mod calls;
 mod check;
+mod counters;
 mod declared;
 mod elf;
 mod exports;

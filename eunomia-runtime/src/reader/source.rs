@@ -9,7 +9,7 @@ pub(crate) enum Source {
     Ring(Ring),
     Perf(PerfArray),
     Sampled(Sampled),
-    /// Nobody reads it here: its memory contradicted itself, or the records are left to another reader.
+    /// Nobody reads it here: its memory contradicted itself, its map was not made, or the records are left to another reader.
     Unread,
 }
 

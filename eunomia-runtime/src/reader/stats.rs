@@ -29,6 +29,8 @@ pub struct Stats {
     pub wakeups: u64,
     /// Reads that found something.
     pub drains: u64,
+    /// The map was not made ([`Open::set_autocreate`](crate::bpf::Open::set_autocreate)), so that no record can come from it.
+    pub absent: bool,
 }
 
 impl Stats {
@@ -47,7 +49,7 @@ impl Stats {
     /// Adds what one read of the map found.
     #[inline]
     pub(super) fn add(&mut self, read: &Self) {
-        let Self { received, bytes, discarded, short, failed, lost, lost_at_least: _, wakeups, drains } = *read;
+        let Self { received, bytes, discarded, short, failed, lost, lost_at_least: _, wakeups, drains, absent: _ } = *read;
         self.received += received;
         self.bytes += bytes;
         self.discarded += discarded;

@@ -11,6 +11,7 @@ mod packed;
 mod padding;
 pub(crate) mod plain;
 mod pointer;
+mod prefix;
 #[cfg(feature = "serde")]
 pub(crate) mod serial;
 pub(crate) mod tailed;
@@ -29,4 +30,5 @@ pub use packed::Packed;
 pub use padding::Padding;
 pub use plain::Plain;
 pub use pointer::KernelPtr;
+pub use prefix::{NotPrefix, Prefix};
 pub use tailed::{Flexible, Tailed, with_tail};

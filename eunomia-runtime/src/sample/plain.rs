@@ -1,4 +1,8 @@
-use std::slice;
+use std::{
+    alloc::{self, Layout},
+    ptr::NonNull,
+    slice,
+};
 
 use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 
@@ -19,6 +23,23 @@ pub unsafe trait Plain: Copy + 'static {
     fn zeroed() -> Self {
         // SAFETY: zeroes are a value of every plain type.
         unsafe { std::mem::zeroed() }
+    }
+
+    /// The value of zeroes on the heap, for values that may be too large for a stack.
+    fn zeroed_box() -> Box<Self> {
+        let layout = Layout::new::<Self>();
+        // Nothing here holds a value: its place on the stack would be there in any case.
+        let at = match layout.size() {
+            0 => NonNull::<Self>::dangling().as_ptr(),
+            // SAFETY: the layout has bytes.
+            _ => unsafe { alloc::alloc_zeroed(layout) }.cast::<Self>(),
+        };
+        if at.is_null() {
+            alloc::handle_alloc_error(layout);
+        }
+        // SAFETY: the memory is new, of the type's layout and from the allocator of boxes, or none where the type has no bytes; zeroes are a
+        // value of every plain type.
+        unsafe { Box::from_raw(at) }
     }
 
     /// The value at the start of `bytes`, where there are enough of them.

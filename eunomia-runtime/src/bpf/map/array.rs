@@ -20,12 +20,29 @@ impl<'a, V> FromMap<'a> for Array<'a, V> {
 }
 
 impl<'a, V: Plain> Array<'a, V> {
-    /// The value of an entry; `None` behind the end.
+    /// The value of an entry; `None` behind the end. As [`Self::iter`] it compiles for values of up to [`ON_STACK`](crate::bpf::ON_STACK)
+    /// bytes.
     ///
     /// # Errors
     /// [`crate::Error::Kernel`].
     pub fn get(&self, index: u32) -> Result<Option<V>> {
         self.map.lookup(&index)
+    }
+
+    /// The value of an entry on the heap, of any size; `None` behind the end.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`].
+    pub fn get_boxed(&self, index: u32) -> Result<Option<Box<V>>> {
+        self.map.lookup_boxed(&index)
+    }
+
+    /// Reads the value of an entry into a place of the caller's; whether there is such an entry.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`].
+    pub fn read_into(&self, index: u32, value: &mut V) -> Result<bool> {
+        self.map.lookup_into(&index, value)
     }
 
     /// Sets an entry.

@@ -11,8 +11,9 @@ use libbpf_rs::{MapType, libbpf_sys};
 use super::{FromMap, Map};
 use crate::{Result, sample::Plain};
 
-/// A map from keys to kernel objects, which are given by their descriptors: programs to be tail-called, cgroups, sockets.
-/// The map holds the object from then on, the descriptor may be closed.
+/// A map from keys to kernel objects, which are given by their descriptors: programs to be tail-called, cgroups, sockets, perf events by
+/// the CPU that they count on. The map holds the object from then on, the descriptor may be closed; perf events only as long as the map's
+/// descriptor is open that they were put in by (unless it has `BPF_F_PRESERVE_ELEMS`).
 #[derive(Debug)]
 pub struct FdMap<'a, K> {
     map: Map<'a>,
@@ -29,8 +30,15 @@ pub struct Storage<'a, V> {
 
 impl<'a, K> FromMap<'a> for FdMap<'a, K> {
     fn from_map(map: Map<'a>) -> Result<Self> {
-        const KINDS: [MapType; 6] =
-            [MapType::ProgArray, MapType::CgroupArray, MapType::Sockmap, MapType::Sockhash, MapType::Xskmap, MapType::ReuseportSockarray];
+        const KINDS: [MapType; 7] = [
+            MapType::ProgArray,
+            MapType::PerfEventArray,
+            MapType::CgroupArray,
+            MapType::Sockmap,
+            MapType::Sockhash,
+            MapType::Xskmap,
+            MapType::ReuseportSockarray,
+        ];
         let map = map.expect(&KINDS, Some(size_of::<K>()), None)?;
         Ok(Self { map, types: PhantomData })
     }

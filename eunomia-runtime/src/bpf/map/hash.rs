@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use libbpf_rs::{MapType, libbpf_sys};
 
 use super::{FromMap, Map};
-use crate::{Error, Result, sample::Plain};
+use crate::{Error, Result, bpf::ON_STACK, sample::Plain};
 
 /// A table from keys to values in the kernel: a hash table, also one that forgets its least recently used entries, or a trie of
 /// prefixes (`BPF_MAP_TYPE_LPM_TRIE`, whose keys start with the length of their prefix in bits).
@@ -27,12 +27,28 @@ where
     K: Plain,
     V: Plain,
 {
-    /// The value of a key.
+    /// The value of a key. As [`Self::iter`] and [`Self::entries`] it compiles for values of up to [`ON_STACK`] bytes.
     ///
     /// # Errors
     /// [`Error::Kernel`].
     pub fn get(&self, key: &K) -> Result<Option<V>> {
         self.map.lookup(key)
+    }
+
+    /// The value of a key on the heap, of any size.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn get_boxed(&self, key: &K) -> Result<Option<Box<V>>> {
+        self.map.lookup_boxed(key)
+    }
+
+    /// Reads the value of a key into a place of the caller's, which is left as it was if there is none; whether there is one.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn read_into(&self, key: &K, value: &mut V) -> Result<bool> {
+        self.map.lookup_into(key, value)
     }
 
     /// Sets the value of a key, new or not.
@@ -82,6 +98,7 @@ where
     /// # Errors
     /// As [`super::Sampler::sample`].
     pub fn entries(&self) -> Result<Vec<(K, V)>> {
+        const { assert!(size_of::<V>() <= ON_STACK, "the values are too large for a stack: use `sampler`, or `keys` and `get_boxed`") };
         let mut sampler = self.map.sampler()?;
         let entries = sampler.sample()?;
         Ok(entries.iter().filter_map(|(key, value)| K::read(key).zip(V::read(value))).collect())

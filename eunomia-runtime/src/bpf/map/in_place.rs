@@ -29,6 +29,7 @@ impl<'a, V: Plain> Array<'a, V> {
     /// [`Error::Kernel`], EPERM where user space may not write the map.
     pub fn in_place(&self) -> Result<InPlace<'a, V>> {
         let map = self.as_map();
+        map.usable()?;
         let info = MapInfo::new(map.fd()).map_err(|error| refused(format!("ask the kernel about the {}", map.describe()), &error, ""))?;
         if info.info.map_flags & libbpf_sys::BPF_F_MMAPABLE == 0 {
             let why = "it cannot be mapped; declare it with `__uint(map_flags, BPF_F_MMAPABLE)`".to_owned();

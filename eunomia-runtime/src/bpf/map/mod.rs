@@ -7,6 +7,7 @@ mod fds;
 mod hash;
 mod in_place;
 mod nested;
+mod own;
 mod percpu;
 mod queue;
 mod sampler;
@@ -26,7 +27,7 @@ use libbpf_rs::{MapCore, MapHandle, MapType};
 
 use crate::{
     Error, Result,
-    bpf::{messages::refused, pin::pin},
+    bpf::{ON_STACK, messages::refused, pin::pin},
     sample::Plain,
 };
 use calls::Calls;
@@ -38,6 +39,7 @@ pub use hash::HashMap;
 pub use in_place::InPlace;
 pub use nested::MapOfMaps;
 pub(super) use nested::{Inner, InnerDef};
+pub use own::MapSpec;
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
 pub(super) use sampler::Records;
@@ -53,6 +55,18 @@ pub struct Map<'a> {
     held: Held<'a>,
     /// What the maps in it are.
     inner: Option<Inner<'a>>,
+    trust: Trust,
+}
+
+/// What becomes of a map that is not what its handle takes it for.
+#[derive(Debug)]
+enum Trust {
+    /// The handle is not made.
+    Strict,
+    /// The handle refuses each call, and the other handles of the object are made.
+    Lenient,
+    /// Each call is refused: why.
+    Refused(String),
 }
 
 #[derive(Debug)]
@@ -80,11 +94,29 @@ impl<'a> FromMap<'a> for Map<'a> {
 
 impl<'a> Map<'a> {
     pub(super) fn new(map: libbpf_rs::Map<'a>, inner: Option<Inner<'a>>) -> Self {
-        Self { held: Held::Object(map), inner }
+        Self { held: Held::Object(map), inner, trust: Trust::Strict }
     }
 
     fn own(map: MapHandle) -> Self {
-        Self { held: Held::Own(map), inner: None }
+        Self { held: Held::Own(map), inner: None, trust: Trust::Strict }
+    }
+
+    /// Has a handle of the wrong kind or size refuse each call.
+    pub(super) fn lenient(self) -> Self {
+        Self { trust: Trust::Lenient, ..self }
+    }
+
+    /// Has its handle refuse each call.
+    pub(super) fn refuse(self, why: String) -> Self {
+        Self { trust: Trust::Refused(why), ..self }
+    }
+
+    /// Whether calls may be made.
+    pub(super) fn usable(&self) -> Result<()> {
+        match &self.trust {
+            Trust::Refused(why) => Err(Error::Value { name: self.describe(), why: why.clone() }),
+            Trust::Strict | Trust::Lenient => Ok(()),
+        }
     }
 
     fn as_core(&self) -> &dyn MapCore {
@@ -96,6 +128,7 @@ impl<'a> Map<'a> {
 
     /// The map by a descriptor of its own.
     fn to_handle(&self) -> Result<MapHandle> {
+        self.usable()?;
         let handle = match &self.held {
             Held::Object(map) => MapHandle::try_from(map),
             Held::Own(map) => MapHandle::try_from(map),
@@ -111,7 +144,7 @@ impl<'a> Map<'a> {
         T::from_map(self)
     }
 
-    /// Its name; for an internal map the one that libbpf made.
+    /// Its name in the kernel; for an internal map the one that libbpf made.
     pub fn name(&self) -> &OsStr {
         self.as_core().name()
     }
@@ -136,7 +169,7 @@ impl<'a> Map<'a> {
         self.as_core().max_entries()
     }
 
-    /// Its descriptor.
+    /// Its descriptor. That of a map whose creation was switched off stands for no map.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.as_core().as_fd()
     }
@@ -148,11 +181,15 @@ impl<'a> Map<'a> {
     /// [`Error::Kernel`]; EEXIST where there is a file, EPERM where the path is in no BPF file system
     /// ([`mount::bpffs`](crate::bpf::mount::bpffs)).
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.usable()?;
         pin(self.fd(), path.as_ref(), &format!("the {}", self.describe()))
     }
 
     /// Refuses a handle whose kind or sizes are not those of the map; key and value have `None` bytes where the handle does not ask.
     fn expect(self, kinds: &[MapType], key: Option<usize>, value: Option<usize>) -> Result<Self> {
+        if matches!(self.trust, Trust::Refused(_)) {
+            return Ok(self);
+        }
         let why = if !kinds.contains(&self.kind()) {
             format!("the map is of type {:?}, not {:?}", self.kind(), kinds)
         } else if key.is_some_and(|size| size != self.key_size() as usize) || value.is_some_and(|size| size != self.value_size() as usize) {
@@ -167,27 +204,42 @@ impl<'a> Map<'a> {
         } else {
             return Ok(self);
         };
-        Err(Error::Value { name: self.describe(), why })
+        match self.trust {
+            Trust::Lenient => Ok(self.refuse(why)),
+            Trust::Strict | Trust::Refused(_) => Err(Error::Value { name: self.describe(), why }),
+        }
     }
 
-    fn calls(&self) -> Calls<'_> {
-        Calls(self.as_core())
+    /// The system calls, where the map is what its handle takes it for.
+    fn calls(&self) -> Result<Calls<'_>> {
+        self.usable().map(|()| Calls(self.as_core()))
     }
 
     fn describe(&self) -> String {
-        self.calls().describe()
+        Calls(self.as_core()).describe()
     }
 
     /// The value of `key`; the types were held against the map's sizes when its typed handle was made.
     fn lookup<K: Plain, V: Plain>(&self, key: &K) -> Result<Option<V>> {
+        const { assert!(size_of::<V>() <= ON_STACK, "the value is too large for a stack: use `get_boxed` or `read_into`") };
         let mut value = V::zeroed();
-        let found = self.lookup_bytes(ptr::from_ref(key).cast(), value.bytes_mut())?;
-        Ok(found.then_some(value))
+        Ok(self.lookup_into(key, &mut value)?.then_some(value))
+    }
+
+    /// As [`Self::lookup`], for values of any size.
+    fn lookup_boxed<K: Plain, V: Plain>(&self, key: &K) -> Result<Option<Box<V>>> {
+        let mut value = V::zeroed_box();
+        Ok(self.lookup_into(key, &mut *value)?.then_some(value))
+    }
+
+    /// Reads the value of `key` into a place of the caller's; whether there is one.
+    fn lookup_into<K: Plain, V: Plain>(&self, key: &K, value: &mut V) -> Result<bool> {
+        self.lookup_bytes(ptr::from_ref(key).cast(), value.bytes_mut())
     }
 
     /// Reads the value of the key at `key`, which has the map's size, or is null for a kind without keys.
     pub(super) fn lookup_bytes(&self, key: *const c_void, value: &mut [u8]) -> Result<bool> {
-        self.calls().lookup(key, value)
+        self.calls()?.lookup(key, value)
     }
 
     fn update<K: Plain, V: Plain>(&self, key: &K, value: &V, flags: u32) -> Result<()> {
@@ -196,18 +248,18 @@ impl<'a> Map<'a> {
 
     /// Writes the value of the key at `key`, which has the map's size, or is null for a kind without keys.
     pub(super) fn update_bytes(&self, key: *const c_void, value: &[u8], flags: u32) -> Result<()> {
-        self.calls().update(key, value, flags)
+        self.calls()?.update(key, value, flags)
     }
 
     fn delete<K: Plain>(&self, key: &K) -> Result<bool> {
-        self.calls().delete(ptr::from_ref(key).cast())
+        self.calls()?.delete(ptr::from_ref(key).cast())
     }
 
     /// The key behind `last`, or the first.
     fn next_key<K: Plain>(&self, last: Option<&K>) -> Result<Option<K>> {
         let mut next = K::zeroed();
         let last = last.map_or(ptr::null(), |last| ptr::from_ref(last).cast());
-        let found = self.calls().next_key(last, (&raw mut next).cast())?;
+        let found = self.calls()?.next_key(last, (&raw mut next).cast())?;
         Ok(found.then_some(next))
     }
 
@@ -228,7 +280,7 @@ impl<'a> Map<'a> {
                     steps = left;
                     self.next_key(Some(&key))
                 }
-                None => Err(self.calls().too_fast()),
+                None => Err(Calls(self.as_core()).too_fast()),
             };
             Some(Ok(key))
         })

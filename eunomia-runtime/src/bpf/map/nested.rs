@@ -1,12 +1,12 @@
 use std::{
     marker::PhantomData,
-    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
     ptr::NonNull,
 };
 
-use libbpf_rs::{ErrorKind, MapHandle, MapType, libbpf_sys};
+use libbpf_rs::{ErrorKind, MapHandle, MapInfo, MapType, libbpf_sys};
 
-use super::{FromMap, Map};
+use super::{FromMap, Map, MapSpec};
 use crate::{
     Error, Result,
     bpf::{
@@ -78,6 +78,7 @@ impl<'a, K: Plain, I: FromMap<'static>> MapOfMaps<'a, K, I> {
     /// # Errors
     /// [`Error::Kernel`]; [`Error::Value`] where the object does not declare them.
     pub fn create_inner(&self) -> Result<I> {
+        self.map.usable()?;
         let Some(inner) = &self.map.inner else {
             let why = "the object does not declare what maps are in it".to_owned();
             return Err(Error::Value { name: self.map.describe(), why });
@@ -92,64 +93,67 @@ impl<'a, K: Plain, I: FromMap<'static>> MapOfMaps<'a, K, I> {
 }
 
 /// How the maps in a map of maps are made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(in crate::bpf) struct InnerDef {
-    kind: MapType,
-    key_size: u32,
-    value_size: u32,
-    max_entries: u32,
-    flags: u32,
+    spec: MapSpec,
     /// The types of key and value in the object's BTF, 0 where it does not say.
     btf_key: u32,
     btf_value: u32,
+    /// The BTF that has the types, where it is not the object's.
+    btf: Option<OwnedFd>,
 }
 
 impl InnerDef {
     /// What the object declares of the maps in `map`, before it is loaded: then libbpf forgets it.
     pub(in crate::bpf) fn of(map: NonNull<libbpf_sys::bpf_map>) -> Option<Self> {
         // SAFETY: the map is that of a live object.
-        let inner = NonNull::new(unsafe { libbpf_sys::bpf_map__inner_map(map.as_ptr()) })?.as_ptr();
-        Some(Self {
-            // SAFETY: libbpf keeps the declaration with the map.
-            kind: unsafe { libbpf_sys::bpf_map__type(inner) }.into(),
-            // SAFETY: as above.
-            key_size: unsafe { libbpf_sys::bpf_map__key_size(inner) },
-            // SAFETY: as above.
-            value_size: unsafe { libbpf_sys::bpf_map__value_size(inner) },
-            // SAFETY: as above.
-            max_entries: unsafe { libbpf_sys::bpf_map__max_entries(inner) },
-            // SAFETY: as above.
-            flags: unsafe { libbpf_sys::bpf_map__map_flags(inner) },
-            // SAFETY: as above.
-            btf_key: unsafe { libbpf_sys::bpf_map__btf_key_type_id(inner) },
-            // SAFETY: as above.
-            btf_value: unsafe { libbpf_sys::bpf_map__btf_value_type_id(inner) },
-        })
+        let inner = NonNull::new(unsafe { libbpf_sys::bpf_map__inner_map(map.as_ptr()) })?;
+        // SAFETY: libbpf keeps the declaration with the map.
+        let spec = unsafe { MapSpec::declared(inner) };
+        // SAFETY: as above.
+        let btf_key = unsafe { libbpf_sys::bpf_map__btf_key_type_id(inner.as_ptr()) };
+        // SAFETY: as above.
+        let btf_value = unsafe { libbpf_sys::bpf_map__btf_value_type_id(inner.as_ptr()) };
+        Some(Self { spec, btf_key, btf_value, btf: None })
+    }
+
+    /// As a map is that the user gave.
+    pub(in crate::bpf) fn like(map: BorrowedFd<'_>) -> Result<Self> {
+        let tried = || "ask the kernel about the map that others are made like".to_owned();
+        let info = MapInfo::new(map).map_err(|error| refused(tried(), &error, ""))?.info;
+        // SAFETY: the call takes a number, which may be that of no BTF.
+        let btf = (info.btf_id != 0).then(|| unsafe { libbpf_sys::bpf_btf_get_fd_by_id(info.btf_id) });
+        // SAFETY: the descriptor is new and nobody else's.
+        let btf = btf.filter(|fd| *fd >= 0).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        let has_types = btf.is_some();
+        let types = |id| if has_types { id } else { 0 };
+        Ok(Self { spec: MapSpec::of(&info), btf_key: types(info.btf_key_type_id), btf_value: types(info.btf_value_type_id), btf })
+    }
+
+    /// With the BTF of the object.
+    pub(in crate::bpf) fn with<'a>(&'a self, object: Option<BorrowedFd<'a>>) -> Inner<'a> {
+        Inner { def: self, btf: self.btf.as_ref().map(AsFd::as_fd).or(object) }
     }
 }
 
 /// How the maps in a map of maps are made, once the object is loaded.
 #[derive(Debug)]
 pub(in crate::bpf) struct Inner<'a> {
-    pub(in crate::bpf) def: InnerDef,
-    /// The object's BTF in the kernel.
-    pub(in crate::bpf) btf: Option<BorrowedFd<'a>>,
+    def: &'a InnerDef,
+    /// The BTF of its types in the kernel.
+    btf: Option<BorrowedFd<'a>>,
 }
 
 impl Inner<'_> {
     /// Makes one with BTF, as libbpf made the one that the kernel compares it with: kernels before 6.2 tell maps with and without apart. As
     /// for that one, without BTF where the kernel does not take it.
     fn create(&self, outer: &Map<'_>) -> Result<MapHandle> {
-        let InnerDef { kind, key_size, value_size, max_entries, flags, btf_key, btf_value } = self.def;
-        let without = libbpf_sys::bpf_map_create_opts {
-            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
-            map_flags: flags,
-            ..Default::default()
-        };
+        let &InnerDef { spec, btf_key, btf_value, .. } = self.def;
+        let without = spec.options();
         // As libbpf names them; the kernel keeps the first 15 bytes.
         let mut name = outer.name().to_owned();
         name.push(".inner");
-        let create = |options: &_| MapHandle::create(kind, Some(&name), key_size, value_size, max_entries, options);
+        let create = |options: &_| MapHandle::create(spec.kind, Some(&name), spec.key_size, spec.value_size, spec.max_entries, options);
         let created = self.btf.and_then(|btf| {
             let with = libbpf_sys::bpf_map_create_opts {
                 btf_fd: btf.as_raw_fd().cast_unsigned(),

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, os::fd::AsRawFd as _, ptr};
 use libbpf_rs::{MapType, libbpf_sys};
 
 use super::{FromMap, Map};
-use crate::{Result, sample::Plain};
+use crate::{Result, bpf::ON_STACK, sample::Plain};
 
 /// A queue (`BPF_MAP_TYPE_QUEUE`, first in, first out) or a stack (`BPF_MAP_TYPE_STACK`, last in, first out).
 #[derive(Debug)]
@@ -49,11 +49,13 @@ impl<'a, V: Plain> Queue<'a, V> {
     /// # Errors
     /// [`crate::Error::Kernel`].
     pub fn pop(&self) -> Result<Option<V>> {
+        const { assert!(size_of::<V>() <= ON_STACK, "the value is too large for a stack") };
+        let calls = self.map.calls()?;
         let mut value = V::zeroed();
         let (fd, value_at) = (self.map.fd().as_raw_fd(), (&raw mut value).cast());
         // SAFETY: the map has no keys, the value has its size and lives through the call.
         let error = unsafe { libbpf_sys::bpf_map_lookup_and_delete_elem(fd, ptr::null(), value_at) };
-        self.map.calls().found(error, "take a value from").map(|found| found.then_some(value))
+        calls.found(error, "take a value from").map(|found| found.then_some(value))
     }
 
     /// The next value, which stays.
@@ -61,6 +63,7 @@ impl<'a, V: Plain> Queue<'a, V> {
     /// # Errors
     /// [`crate::Error::Kernel`].
     pub fn peek(&self) -> Result<Option<V>> {
+        const { assert!(size_of::<V>() <= ON_STACK, "the value is too large for a stack") };
         let mut value = V::zeroed();
         let found = self.map.lookup_bytes(ptr::null(), value.bytes_mut())?;
         Ok(found.then_some(value))

@@ -65,6 +65,7 @@ impl Map<'_> {
     /// # Errors
     /// [`Error::Value`] where the map has no keys; [`Error::Kernel`] where its descriptor cannot be duplicated.
     pub fn sampler(&self) -> Result<ByteSampler> {
+        self.usable()?;
         let (key_size, mut value_size) = (self.key_size() as usize, self.value_size() as usize);
         if key_size == 0 || value_size == 0 {
             return Err(Error::Value { name: self.describe(), why: format!("a map of type {:?} has no entries to be read", self.kind()) });
@@ -115,6 +116,11 @@ impl ByteSampler {
         let keys = self.keys.bytes().get(..self.len * self.key_size).unwrap_or_default();
         let values = self.values.bytes().get(..self.len * self.value_size).unwrap_or_default();
         ByteEntries { keys, values, key_size: self.key_size, value_size: self.value_size }
+    }
+
+    /// Bytes of a key and of a value, which is that of all CPUs.
+    pub(in crate::bpf) fn sizes(&self) -> (usize, usize) {
+        (self.key_size, self.value_size)
     }
 
     fn read(&mut self) -> Result<()> {

@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use libbpf_rs::MapType;
+
 use super::Map;
 use crate::{
     Result,
@@ -28,13 +30,25 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
+    /// Reads what is there, of a ring buffer also where it was made a perf event array ([`crate::bpf::Open::set_perf_for_ring`]).
+    #[inline]
+    fn read(&self, is_ring: bool, deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
+        self.map.usable()?;
+        if is_ring && self.map.kind() == MapType::RingBuf {
+            self.reader.read_ring(self.index, deliver)
+        } else {
+            self.reader.read_one(self.index, deliver)
+        }
+    }
+
     fn stats(&self) -> Stats {
-        self.reader.stats().nth(self.index).unwrap_or_default()
+        let stats = self.reader.stats().nth(self.index).unwrap_or_default();
+        Stats { absent: self.map.usable().is_err(), ..stats }
     }
 }
 
 macro_rules! stream {
-    ($stream:ident, $read:ident) => {
+    ($stream:ident, $is_ring:literal) => {
         impl<'a, E: ?Sized> $stream<'a, E> {
             pub(in crate::bpf) fn new(map: Map<'a>, reader: &'a Reader, index: usize) -> Self {
                 Self(Stream { map, reader, index }, PhantomData)
@@ -59,7 +73,7 @@ macro_rules! stream {
             /// Those of [`Reader::poll`].
             #[inline]
             pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&E) -> R) -> Result<u64> {
-                self.0.reader.$read(self.0.index, |record| Verdict::of(with_event(record, &mut f)))
+                self.0.read($is_ring, |record| Verdict::of(with_event(record, &mut f)))
             }
         }
 
@@ -70,14 +84,14 @@ macro_rules! stream {
             /// Those of [`Reader::poll`].
             #[inline]
             pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&[u8]) -> R) -> Result<u64> {
-                self.0.reader.$read(self.0.index, |record| Verdict::of(Ok(f(record))))
+                self.0.read($is_ring, |record| Verdict::of(Ok(f(record))))
             }
         }
     };
 }
 
-stream!(RingBuffer, read_ring);
-stream!(PerfEventArray, read_one);
+stream!(RingBuffer, true);
+stream!(PerfEventArray, false);
 
 impl<E: Plain> RingBuffer<'_, E> {
     /// As [`Self::for_each`], many records at once: a slice holds up to 16 that stand one after the other. The fastest way to read a
@@ -87,6 +101,7 @@ impl<E: Plain> RingBuffer<'_, E> {
     /// Those of [`Reader::poll`].
     #[inline]
     pub fn for_runs<R: Outcome>(&self, f: impl FnMut(&[Record<E>]) -> R) -> Result<u64> {
+        self.0.map.usable()?;
         self.0.reader.read_runs(self.0.index, f)
     }
 
@@ -95,6 +110,7 @@ impl<E: Plain> RingBuffer<'_, E> {
     /// # Errors
     /// Those of [`Reader::poll`]. Nothing else can be read while the batch lives.
     pub fn batch(&self) -> Result<Batch<'_, E>> {
+        self.0.map.usable()?;
         self.0.reader.batch(self.0.index)
     }
 }

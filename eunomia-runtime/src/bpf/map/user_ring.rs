@@ -81,6 +81,7 @@ impl<'a> UserRingBuffer<'a> {
     /// # Errors
     /// [`Error::InUse`] if there is one already; [`Error::Kernel`] if the ring cannot be mapped.
     pub fn producer(&self) -> Result<Producer> {
+        self.0.usable()?;
         let name = self.0.describe();
         let claim = Claim::producer(name.clone(), self.0.fd())?;
         let tried = |errno: Errno| refusal(format!("map the ring of the {name}"), errno.into());

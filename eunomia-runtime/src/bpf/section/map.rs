@@ -3,7 +3,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use libbpf_rs::libbpf_sys;
+use libbpf_rs::{AsRawLibbpf as _, MapType, OpenMap, libbpf_sys};
 
 use super::Storage;
 
@@ -32,14 +32,20 @@ impl SectionMap {
         NonNull::new(map).map(Self::Own)
     }
 
-    /// The map that is a table of functions (struct_ops).
-    pub(in crate::bpf) fn table(object: NonNull<libbpf_sys::bpf_object>, name: &str) -> Option<Self> {
-        let name = CString::new(name).ok()?;
-        // SAFETY: the object is alive, as its owner's borrow shows, and the name ends with a NUL.
-        let map = NonNull::new(unsafe { libbpf_sys::bpf_object__find_map_by_name(object.as_ptr(), name.as_ptr()) })?;
-        // SAFETY: the map is that of a live object.
-        let ty = unsafe { libbpf_sys::bpf_map__type(map.as_ptr()) };
-        (ty == libbpf_sys::BPF_MAP_TYPE_STRUCT_OPS).then_some(Self::Own(map))
+    /// A map of a live object, where it is a table of functions (struct_ops).
+    pub(in crate::bpf) fn table(map: &OpenMap<'_>) -> Option<Self> {
+        (map.map_type() == MapType::StructOps).then(|| Self::Own(map.as_libbpf_object()))
+    }
+
+    /// Whether it is this map of the object.
+    pub(in crate::bpf) fn is(self, map: NonNull<libbpf_sys::bpf_map>) -> bool {
+        self.as_ptr() == map.as_ptr()
+    }
+
+    /// Whether the map is made when the object is loaded.
+    pub(in crate::bpf) fn is_made(self) -> bool {
+        // SAFETY: the map is that of a live object, and the call only reads a flag.
+        unsafe { libbpf_sys::bpf_map__autocreate(self.as_ptr()) }
     }
 
     fn as_ptr(self) -> *mut libbpf_sys::bpf_map {

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 pub(super) use map::SectionMap;
 pub(super) use storage::Storage;
-pub use variable::Variable;
+pub use variable::{ON_STACK, Variable};
 
 /// How a section may be accessed.
 pub trait Access: private::Sealed {
