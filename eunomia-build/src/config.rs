@@ -30,6 +30,7 @@ pub struct Config {
     source: Option<crate::source::Source>,
     module: Option<String>,
     events: Vec<(String, EventType)>,
+    programs: Vec<(String, String)>,
     out_dir: Option<PathBuf>,
 }
 
@@ -120,6 +121,14 @@ impl Config {
         self
     }
 
+    /// Says of what type a program is whose section does not tell it, as that of `SEC("ext/hook")`: it is typed as if it were in `section`,
+    /// `xdp` for example. Your app gives it this type before it loads the object. Without it such a program is a fault, since libbpf does
+    /// not load it.
+    pub fn program(mut self, program: impl Into<String>, section: impl Into<String>) -> Self {
+        self.programs.push((program.into(), section.into()));
+        self
+    }
+
     /// The folder for the generated files, else `$OUT_DIR`: `<module>.rs`, and `<module>.bpf.o`, which it includes.
     pub fn out_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.out_dir = Some(dir.as_ref().to_owned());
@@ -161,7 +170,9 @@ impl Config {
     /// The text of the package, and the files that it depends on; what clang says goes to `said`.
     pub(crate) fn packed(&self, said: &mut dyn FnMut(&str)) -> Result<(String, Vec<PathBuf>), Error> {
         let input = self.input(said)?;
-        Ok((input.skeleton.check(&input.file)?.skeleton.to_json(), input.depends_on))
+        let checked = input.skeleton.check(&input.file)?;
+        checked.loadable(&input.file)?;
+        Ok((checked.documented(&input.file)?.to_json(), input.depends_on))
     }
 
     fn input(&self, said: &mut dyn FnMut(&str)) -> Result<Input, Error> {
@@ -174,6 +185,9 @@ impl Config {
         }
         let mut input = self.read(said)?;
         input.skeleton.events.extend(self.events.iter().cloned());
+        for (program, section) in &self.programs {
+            input.skeleton = input.skeleton.with_program(program, section);
+        }
         Ok(input)
     }
 

@@ -24,6 +24,8 @@ mod types;
 pub use config::Config;
 pub use error::Error;
 #[doc(hidden)]
+pub use eunomia_runtime::__private::near;
+#[doc(hidden)]
 pub use eunomia_runtime::skeleton::{Document, model::EventType};
 pub use eunomia_runtime::{Skeleton, fault::Faults, skeleton::object_name};
 #[cfg(feature = "format")]

@@ -25,6 +25,8 @@ use input::{Input, Path};
 ///   types: they all have the member `kind` (or `header.kind`), an integer or enum, at one place, and its value tells the type. Values are
 ///   numbers or names of constants. `Export::Map` then holds the enum `MapRecord`, with a variant for each type, and `Unknown` for the
 ///   bytes of any other record.
+/// - `programs(hook = "xdp")` says of what type a program is whose section does not tell it, by a section that does. The app gives it this
+///   type before it loads the object.
 /// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this crate).
 ///
 /// # Errors
@@ -49,6 +51,9 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     }
     let mut skeleton = document.skeleton;
     skeleton.events.extend(input.events.iter().cloned());
+    for (program, section) in &input.programs {
+        skeleton = skeleton.with_program(program, section);
+    }
     let module = input.module.as_ref().map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
     let module = eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(faults)?;
     if let Some(debug) = &input.debug {

@@ -15,6 +15,9 @@ pub use crate::sample::{
     with_entry, with_event, with_tail,
 };
 
+#[cfg(feature = "dynamic")]
+pub use crate::suggestion::near;
+
 #[cfg(feature = "load")]
 pub use crate::bpf::named::handles;
 #[cfg(feature = "columns")]

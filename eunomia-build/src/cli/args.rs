@@ -48,6 +48,12 @@ pub(super) struct Gen {
     /// The module's name; else the input's file name up to its first dot
     #[arg(long, value_name = "NAME", value_parser = identifier, required_if_eq("input", "-"))]
     pub(super) module: Option<String>,
+    /// What the records of a map hold, for example --event 'rb=struct event'; may be repeated
+    #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
+    pub(super) events: Vec<(String, String)>,
+    /// The type of a program whose section tells none, as a section, for example --program hook=xdp; may be repeated
+    #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
+    pub(super) programs: Vec<(String, String)>,
     /// Writes nothing and fails where the files differ from what would be written
     #[arg(long, requires = "output")]
     pub(super) check: bool,
@@ -76,6 +82,12 @@ pub(super) struct Build {
     /// The clang to compile with; else `clang` in the search path
     #[arg(long, value_name = "PROGRAM")]
     pub(super) clang: Option<PathBuf>,
+    /// What the records of a map hold, for example --event 'rb=struct event'; may be repeated
+    #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
+    pub(super) events: Vec<(String, String)>,
+    /// The type of a program whose section tells none, as a section, for example --program hook=xdp; may be repeated
+    #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
+    pub(super) programs: Vec<(String, String)>,
 }
 
 #[derive(clap::Args)]
@@ -215,6 +227,14 @@ pub(super) fn is_stream(path: &Path) -> bool {
 /// A fault of the command line that only shows later.
 pub(super) fn usage(kind: ErrorKind, what: &str) -> Failure {
     Failure::Usage(Args::command().error(kind, what))
+}
+
+/// `NAME=TEXT`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("a name, `=` and what it is were expected".to_owned()),
+    }
 }
 
 fn identifier(name: &str) -> Result<String, String> {

@@ -14,6 +14,12 @@ pub(super) fn run(args: &Build, out: &mut dyn Write, err: &mut dyn Write) -> Res
     for arg in &args.clang_args {
         config = config.clang_arg(arg);
     }
+    for (map, c_type) in &args.events {
+        config = config.event(map, c_type);
+    }
+    for (program, section) in &args.programs {
+        config = config.program(program, section);
+    }
     let (text, depends_on) = config.packed(&mut |said| {
         // There is nobody left to tell.
         let _ = err.write_all(said.as_bytes());
