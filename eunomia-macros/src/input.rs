@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 use eunomia_build::EventType;
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
-    Error, LitInt, LitStr, Result, Token, braced,
+    Error, LitBool, LitInt, LitStr, Result, Token, braced,
     ext::IdentExt as _,
     parenthesized,
     parse::{Parse, ParseStream},
@@ -13,7 +13,7 @@ use syn::{
 };
 
 /// `"path" [, mod = name] [, object = "path"] [, events(map = "type", map = match member { value => "type", .. }, ..)]
-/// [, programs(program = "section", ..)] [, debug = "path"]`
+/// [, programs(program = "section", ..)] [, stale = true] [, debug = "path"]`
 pub(crate) struct Input {
     pub(crate) skeleton: Path,
     pub(crate) module: Option<Ident>,
@@ -23,14 +23,17 @@ pub(crate) struct Input {
     pub(crate) events: Vec<(String, EventType)>,
     /// Programs and the sections that tell their types.
     pub(crate) programs: Vec<(String, String)>,
+    /// Whether a skeleton that is older than its C is accepted.
+    pub(crate) stale: Option<bool>,
 }
 
 /// The options, each with how it is written.
-const OPTIONS: [(&str, &str); 5] = [
+const OPTIONS: [(&str, &str); 6] = [
     ("mod", "mod = name"),
     ("object", "object = \"x.bpf.o\""),
     ("events", "events(map = \"struct event\")"),
     ("programs", "programs(program = \"xdp\")"),
+    ("stale", "stale = true"),
     ("debug", "debug = \"x.rs\""),
 ];
 
@@ -43,8 +46,15 @@ pub(crate) struct Path {
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let mut parsed =
-            Self { skeleton: input.parse()?, module: None, object: None, debug: None, events: Vec::new(), programs: Vec::new() };
+        let mut parsed = Self {
+            skeleton: input.parse()?,
+            module: None,
+            object: None,
+            debug: None,
+            events: Vec::new(),
+            programs: Vec::new(),
+            stale: None,
+        };
         let (mut has_events, mut has_programs) = (false, false);
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
@@ -86,6 +96,7 @@ impl Parse for Input {
             let again = match option.to_string().as_str() {
                 "mod" => parsed.module.replace(module(input)?).is_some(),
                 "object" => parsed.object.replace(input.parse()?).is_some(),
+                "stale" => parsed.stale.replace(input.parse::<LitBool>()?.value).is_some(),
                 _ => parsed.debug.replace(input.parse()?).is_some(),
             };
             if again {
@@ -110,7 +121,7 @@ fn known(option: &Ident) -> Result<()> {
     let meant = near.and_then(|near| OPTIONS.iter().find(|(known, _)| *known == near));
     let todo = match meant {
         Some((_, written)) => format!("did you mean `{written}`?"),
-        None => "expected `mod`, `object`, `events`, `programs` or `debug`".to_owned(),
+        None => "expected `mod`, `object`, `events`, `programs`, `stale` or `debug`".to_owned(),
     };
     Err(Error::new(option.span(), format!("unknown option `{name}`; {todo}")))
 }

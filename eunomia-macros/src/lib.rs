@@ -27,6 +27,8 @@ use input::{Input, Path};
 ///   bytes of any other record.
 /// - `programs(hook = "xdp")` says of what type a program is whose section does not tell it, by a section that does. The app gives it this
 ///   type before it loads the object.
+/// - `stale = true` accepts a skeleton whose C, beside it, has changed since it was made. Otherwise that is a compile error, for skeletons
+///   that `cargo eunomia build` or `Config::package` made.
 /// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this crate).
 ///
 /// # Errors
@@ -41,6 +43,9 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     let refuse = |path: &Path, what: String| syn::Error::new(path.span, what);
     let file = input.skeleton.text.as_str();
     let faults = |faults: Faults| refuse(&input.skeleton, faults.to_string());
+    if file.ends_with(".bpf.c") {
+        return Err(refuse(&input.skeleton, format!("{file}: {}", eunomia_build::C_SOURCE)));
+    }
     let bytes = input.skeleton.read()?;
     let name = eunomia_build::object_name(input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref());
     let mut document = Document::new(bytes, file).map_err(faults)?;
@@ -50,6 +55,10 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
         document = document.with_object(object.read()?, &object.text).map_err(fault)?;
     }
     let mut skeleton = document.skeleton;
+    let stale = eunomia_build::stale(&skeleton, &input.skeleton.file, file);
+    if let Some(fault) = stale.fault.filter(|_| input.stale != Some(true)) {
+        return Err(faults(Faults::one(file, fault)));
+    }
     skeleton.events.extend(input.events.iter().cloned());
     for (program, section) in &input.programs {
         skeleton = skeleton.with_program(program, section);
@@ -60,7 +69,8 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
         debug.write(module.clone())?;
     }
     // rustc then knows that the expansion depends on the files.
-    let watched = [Some(&input.skeleton), input.object.as_ref()].into_iter().flatten().map(|path| path.file.display().to_string());
+    let watched = [Some(&input.skeleton), input.object.as_ref()].into_iter().flatten().map(|path| &path.file);
+    let watched = watched.chain(&stale.depends_on).map(|path| path.display().to_string());
     Ok(quote! {
         #module
         #(const _: &[u8] = ::core::include_bytes!(#watched);)*

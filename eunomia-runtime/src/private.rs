@@ -19,7 +19,7 @@ pub use crate::sample::{
 pub use crate::suggestion::near;
 
 #[cfg(feature = "load")]
-pub use crate::bpf::named::handles;
+pub use crate::bpf::{linker::link, named::handles};
 #[cfg(feature = "columns")]
 pub use crate::columns::{Column, Fill, fill};
 #[cfg(feature = "serde")]

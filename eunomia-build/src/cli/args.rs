@@ -70,9 +70,9 @@ pub(super) struct Check {
 
 #[derive(clap::Args)]
 pub(super) struct Build {
-    /// The C source
-    #[arg(value_name = "FILE.bpf.c")]
-    pub(super) source: PathBuf,
+    /// The C source; several are linked into one object
+    #[arg(value_name = "FILE.bpf.c", required = true)]
+    pub(super) sources: Vec<PathBuf>,
     /// The skeleton to write, `-` for standard output; else FILE.json in the working directory
     #[arg(short, long, value_name = "FILE.json")]
     output: Option<PathBuf>,
@@ -131,12 +131,20 @@ impl Build {
     /// The file to write; `None` is standard output.
     pub(super) fn output(&self) -> Result<Option<PathBuf>, Failure> {
         let Some(output) = &self.output else {
-            let name = self.source.file_name().unwrap_or_default().to_string_lossy();
-            return match name.split('.').next() {
-                Some(stem) if !stem.is_empty() => Ok(Some(format!("{stem}.json").into())),
-                _ => {
+            let [source] = self.sources.as_slice() else {
+                return Err(usage(
+                    ErrorKind::MissingRequiredArgument,
+                    "several sources are linked into one object: name it by `-o FILE.json`",
+                ));
+            };
+            let name = source.file_name().unwrap_or_default().to_string_lossy();
+            // All of the name: `net.ingress.bpf.c` and `net.egress.bpf.c` are two.
+            let stem = name.strip_suffix(".bpf.c").or_else(|| name.split('.').next()).unwrap_or_default();
+            return match stem {
+                "" => {
                     Err(usage(ErrorKind::MissingRequiredArgument, "the source has no name to name the skeleton after: give `-o FILE.json`"))
                 }
+                stem => Ok(Some(format!("{stem}.json").into())),
             };
         };
         Ok(Some(output.clone()).filter(|path| !is_stream(path)))
