@@ -145,11 +145,11 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Vec<Fault>) {
         if section.starts_with('?') || is_typed(section) || said.contains_key(name.as_str()) {
             continue;
         }
-        let near = meant(section).map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-        let todo = format!(
-            "{near}If your program gives it a type before it is loaded, say so: `Config::program(\"{name}\", \"xdp\")`, `programs({name} = \
-             \"xdp\")` of the macro, `--program {name}=xdp`, or SEC(\"?{section}\"), which is not loaded unasked"
+        let set = format!(
+            "f your app gives it a type before it is loaded, say so: `Config::program(\"{name}\", \"xdp\")`, `programs({name} = \"xdp\")` of \
+             the macro, `--program {name}=xdp`, or SEC(\"?{section}\"), which is not loaded unasked"
         );
+        let todo = meant(section).map_or_else(|| format!("i{set}"), |near| format!("did you mean `{near}`? I{set}"));
         let what = format!("the program `{name}` is in the section `{section}`, which has no program type, so that it cannot be loaded");
         faults.push(Fault::new(subject.program(name), what, todo));
     }
