@@ -1,6 +1,8 @@
 use std::{
+    collections::BTreeMap,
     env,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use eunomia_runtime::{
@@ -25,12 +27,14 @@ use crate::{Embed, Error, files};
 /// The module is then included with `include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));`.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    skeleton: Option<PathBuf>,
-    object: Option<PathBuf>,
+    skeleton: Vec<PathBuf>,
+    object: Vec<PathBuf>,
+    stale: bool,
     #[cfg(feature = "compile")]
     source: Option<crate::source::Source>,
     module: Option<String>,
     events: Vec<(String, EventType)>,
+    programs: Vec<(String, String)>,
     out_dir: Option<PathBuf>,
 }
 
@@ -42,20 +46,30 @@ impl Config {
 
     /// Takes a JSON skeleton of any generation.
     pub fn skeleton(mut self, path: impl AsRef<Path>) -> Self {
-        self.skeleton = Some(path.as_ref().to_owned());
+        self.skeleton.push(path.as_ref().to_owned());
         self
     }
 
     /// Takes a BPF object: the one that the skeleton describes, or, without a skeleton, one to be described by itself.
     pub fn object(mut self, path: impl AsRef<Path>) -> Self {
-        self.object = Some(path.as_ref().to_owned());
+        self.object.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Takes a skeleton although the C that it was made from has changed since. Otherwise that is a fault, if the C stands beside the
+    /// skeleton and the skeleton was made by [`Self::package`] or `cargo eunomia build`.
+    pub fn stale(mut self, accepted: bool) -> Self {
+        self.stale = accepted;
         self
     }
 
     /// Compiles a C file (`.bpf.c`) with clang and links it with libbpf's linker. What clang warns of, cargo says.
+    ///
+    /// Called several times, it links the files into one object, as `bpftool gen object` does; [`Self::module`] then names it. For a module
+    /// of each file make a `Config` for each.
     #[cfg(feature = "compile")]
     pub fn source(mut self, path: impl AsRef<Path>) -> Self {
-        self.compiler().path = path.as_ref().to_owned();
+        self.compiler().paths.push(path.as_ref().to_owned());
         self
     }
 
@@ -121,6 +135,14 @@ impl Config {
         self
     }
 
+    /// Says of what type a program is whose section does not tell it, as that of `SEC("ext/hook")`: it is typed as if it were in `section`,
+    /// `xdp` for example. Your app gives it this type before it loads the object. Without it such a program is a fault, since libbpf does
+    /// not load it.
+    pub fn program(mut self, program: impl Into<String>, section: impl Into<String>) -> Self {
+        self.programs.push((program.into(), section.into()));
+        self
+    }
+
     /// The folder for the generated files, else `$OUT_DIR`: `<module>.rs`, and `<module>.bpf.o`, which it includes.
     pub fn out_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.out_dir = Some(dir.as_ref().to_owned());
@@ -130,7 +152,8 @@ impl Config {
     /// Reads the input, checks it and writes the module; tells cargo which files it depends on.
     ///
     /// # Errors
-    /// [`Error::Input`] with every fault of the input. Nothing has been written then.
+    /// [`Error::Input`] with every fault of the input; [`Error::Config`] if this process wrote the module from another input before, as for
+    /// `net.ingress.bpf.c` and `net.egress.bpf.c`, whose names begin alike. Nothing has been written then.
     pub fn generate(&self) -> Result<(), Error> {
         let Some(dir) = self.out_dir.clone().or_else(|| env::var_os("OUT_DIR").map(PathBuf::from)) else {
             let what = "there is no folder for the generated module: call `out_dir`, or run from a build script";
@@ -142,7 +165,9 @@ impl Config {
         let checked = input.skeleton.check(&input.file)?;
         let module = text(crate::tokens::of(&checked, &input.file, name, &Embed::File(object_file.clone()))?)?;
         let object = checked.skeleton.object.as_deref().unwrap_or_default();
-        files::write(&[(&dir.join(object_file), object), (&dir.join(format!("{name}.rs")), module.as_bytes())])?;
+        let path = dir.join(format!("{name}.rs"));
+        claim(&path, &input.file, "name one of the modules by `module`")?;
+        files::write(&[(&dir.join(object_file), object), (&path, module.as_bytes())])?;
         watch(&input.depends_on);
         note(&input.file, &checked);
         Ok(())
@@ -153,16 +178,24 @@ impl Config {
     /// # Errors
     /// As [`Self::generate`].
     pub fn package(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let (text, depends_on) = self.packed(&mut warn)?;
+        let (text, file, depends_on) = self.packed(&mut warn)?;
+        claim(path.as_ref(), &file, "give each a file of its own")?;
         files::write(&[(path.as_ref(), text.as_bytes())])?;
         watch(&depends_on);
         Ok(())
     }
 
-    /// The text of the package, and the files that it depends on; what clang says goes to `said`.
-    pub(crate) fn packed(&self, said: &mut dyn FnMut(&str)) -> Result<(String, Vec<PathBuf>), Error> {
-        let input = self.input(said)?;
-        Ok((input.skeleton.check(&input.file)?.skeleton.to_json(), input.depends_on))
+    /// The text of the package, what it is made from, and the files that it depends on; what clang says goes to `said`.
+    pub(crate) fn packed(&self, said: &mut dyn FnMut(&str)) -> Result<(String, String, Vec<PathBuf>), Error> {
+        #[cfg_attr(not(feature = "compile"), expect(unused_mut, reason = "what is compiled here alone lists its sources"))]
+        let mut input = self.input(said)?;
+        #[cfg(feature = "compile")]
+        if let Some(source) = &self.source {
+            crate::stale::list(&mut input.skeleton, &source.paths, &input.depends_on);
+        }
+        let checked = input.skeleton.check(&input.file)?;
+        checked.loadable(&input.file)?;
+        Ok((checked.documented(&input.file)?.to_json(), input.file, input.depends_on))
     }
 
     fn input(&self, said: &mut dyn FnMut(&str)) -> Result<Input, Error> {
@@ -175,29 +208,67 @@ impl Config {
         }
         let mut input = self.read(said)?;
         input.skeleton.events.extend(self.events.iter().cloned());
+        for (program, section) in &self.programs {
+            input.skeleton = input.skeleton.with_program(program, section);
+        }
         Ok(input)
     }
 
     #[cfg_attr(not(feature = "compile"), expect(unused_variables, reason = "clang alone has something to say"))]
     fn read(&self, said: &mut dyn FnMut(&str)) -> Result<Input, Error> {
+        for (what, paths) in [("skeleton", &self.skeleton), ("object", &self.object)] {
+            if let [first, second, ..] = paths.as_slice() {
+                let what = format!(
+                    "`{what}` takes one file, and was given {} and {}: make a `Config` for each",
+                    first.display(),
+                    second.display()
+                );
+                return Err(Error::Config(what));
+            }
+        }
         #[cfg(feature = "compile")]
         if let Some(source) = &self.source {
-            if self.skeleton.is_some() || self.object.is_some() {
+            if !self.skeleton.is_empty() || !self.object.is_empty() {
                 return Err(Error::Config("`source` makes its own object and skeleton: leave out `object` and `skeleton`".to_owned()));
             }
+            let name = match (source.paths.as_slice(), &self.module) {
+                ([], _) => return Err(Error::Config("there is no C file: call `source`".to_owned())),
+                ([path], _) => stem(path),
+                (_, Some(module)) => object_name(module),
+                ([first, ..], None) => {
+                    let what = format!(
+                        "{} and {} other files are linked into one object: name it by `module`; for a module of each make a `Config` for each",
+                        first.display(),
+                        source.paths.len() - 1
+                    );
+                    return Err(Error::Config(what));
+                }
+            };
             let compiled = source.compile(said)?;
-            let (name, file) = (stem(&source.path), source.path.display().to_string());
+            let file = source.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
             let skeleton = Skeleton::from_object(name.clone(), compiled.object, &file)?;
             return Ok(Input { skeleton, name, file, depends_on: compiled.depends_on });
         }
-        match (&self.skeleton, &self.object) {
+        for path in self.skeleton.iter().chain(&self.object) {
+            if path.as_os_str().to_string_lossy().ends_with(".bpf.c") {
+                return Err(Error::Config(format!("{}: {}", path.display(), crate::stale::C_SOURCE)));
+            }
+        }
+        match (self.skeleton.first(), self.object.first()) {
             (Some(json), object) => {
                 let file = json.display().to_string();
                 let mut skeleton = Skeleton::from_slice(&files::read(json)?, &file)?;
+                let stale = crate::stale(&skeleton, json, &file);
+                if let Some(fault) = stale.fault.filter(|_| !self.stale) {
+                    // A build script runs again when the C is what it was.
+                    watch(&stale.depends_on);
+                    return Err(Faults::one(file, fault).into());
+                }
                 if let Some(object) = object {
                     skeleton = skeleton.with_object(files::read(object)?);
                 }
-                let depends_on = [Some(json), object.as_ref()].into_iter().flatten().cloned().collect();
+                let mut depends_on: Vec<_> = [Some(json), object].into_iter().flatten().cloned().collect();
+                depends_on.extend(stale.depends_on);
                 Ok(Input { skeleton, name: stem(json), file, depends_on })
             }
             (None, Some(object)) => {
@@ -209,6 +280,22 @@ impl Config {
                 let what = "there is no input: call `skeleton`, `object` or `source` (feature `compile`)";
                 Err(Faults::one("eunomia_build::Config", Fault::at(Place::default(), what, "")).into())
             }
+        }
+    }
+}
+
+/// Refuses an output that this process wrote from another input: a build script with two sources that are named alike would have the
+/// module of one of them twice, and the other's programs nowhere.
+fn claim(output: &Path, input: &str, todo: &str) -> Result<(), Error> {
+    static WRITTEN: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+
+    let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
+    match written.get(&path) {
+        Some(other) if other != input => Err(Error::Config(format!("{other} and {input} both become {}; {todo}", output.display()))),
+        _ => {
+            written.insert(path, input.to_owned());
+            Ok(())
         }
     }
 }

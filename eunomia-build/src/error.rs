@@ -34,7 +34,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// clang ended without a word, or its object could not be linked.
+    /// libbpf's linker refused what clang made.
+    Link {
+        /// The C file.
+        path: PathBuf,
+        /// What libbpf said.
+        message: String,
+    },
+    /// clang ended without a word.
     Toolchain {
         /// The C file.
         path: PathBuf,
@@ -53,9 +60,13 @@ impl fmt::Display for Error {
             Self::Config(what) => f.write_str(what),
             Self::Compile { path, message } => write!(f, "cannot compile {}:\n{}", line(&path.to_string_lossy()), message.trim_end()),
             Self::Clang { path, program, source } => {
-                let [path, program] = [path, program].map(|path| path.to_string_lossy());
-                write!(f, "cannot compile {}: cannot run `{}`: {source}", line(&path), line(&program))
+                let [path, shown] = [path, program].map(|path| path.to_string_lossy());
+                write!(f, "cannot compile {}: cannot run `{}`: {source}", line(&path), line(&shown))?;
+                #[cfg(feature = "compile")]
+                f.write_str(&crate::clang::advice(program, source))?;
+                Ok(())
             }
+            Self::Link { path, message } => write!(f, "cannot link {}: {}", line(&path.to_string_lossy()), message.trim_end()),
             Self::Toolchain { path, message } => write!(f, "cannot compile {}: {message}", line(&path.to_string_lossy())),
             Self::Tokens(what) => write!(f, "the generated code is no Rust, which is a bug: {what}"),
         }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+#[cfg(feature = "compile")]
+mod clang;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod columns;
@@ -14,9 +16,8 @@ mod names;
 #[cfg(feature = "format")]
 mod output;
 #[cfg(feature = "compile")]
-mod said;
-#[cfg(feature = "compile")]
 mod source;
+mod stale;
 mod structure;
 mod tokens;
 mod types;
@@ -24,10 +25,14 @@ mod types;
 pub use config::Config;
 pub use error::Error;
 #[doc(hidden)]
+pub use eunomia_runtime::__private::near;
+#[doc(hidden)]
 pub use eunomia_runtime::skeleton::{Document, model::EventType};
 pub use eunomia_runtime::{Skeleton, fault::Faults, skeleton::object_name};
 #[cfg(feature = "format")]
 pub use output::format;
+#[doc(hidden)]
+pub use stale::{C_SOURCE, Stale, stale};
 #[doc(hidden)]
 pub use tokens::definitions;
 pub use tokens::{Embed, tokens};

@@ -336,12 +336,14 @@ fn maps<'a>(checked: &'a Checked, exports: &[Export<'_>], place: &Place, types: 
 
 fn programs(checked: &Checked) -> Vec<Program<'_>> {
     let mut fields = Scope::default();
+    // The program of a section without a type is what the application makes it.
+    let types = checked.program_types();
     checked
         .programs
         .iter()
         .map(|(name, section)| Program {
             field: fields.claim(verbatim(name)),
-            kind: Ident::new(handles::kind(section), Span::call_site()),
+            kind: Ident::new(handles::kind(types.get(name.as_str()).copied().unwrap_or(section)), Span::call_site()),
             name,
             section,
         })

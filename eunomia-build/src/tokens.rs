@@ -25,7 +25,13 @@ pub fn tokens(skeleton: Skeleton, file: &str, name: &str, embed: &Embed) -> Resu
 }
 
 pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
-    let module = Module::decide(checked, file)?;
+    let module = match (Module::decide(checked, file), checked.loadable(file)) {
+        (Ok(module), Ok(())) => module,
+        (module, refused) => {
+            let faults = [refused.err(), module.err()].into_iter().flatten().flat_map(|faults| faults.faults).collect();
+            return Err(Faults { file: file.to_owned(), faults });
+        }
+    };
     Ok(emit::module(&module, &names::chosen(name).unwrap_or_else(|| names::verbatim(name)), embed))
 }
 

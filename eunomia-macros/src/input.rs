@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 use eunomia_build::EventType;
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
-    Error, LitInt, LitStr, Result, Token, braced,
+    Error, LitBool, LitInt, LitStr, Result, Token, braced,
     ext::IdentExt as _,
     parenthesized,
     parse::{Parse, ParseStream},
@@ -13,7 +13,7 @@ use syn::{
 };
 
 /// `"path" [, mod = name] [, object = "path"] [, events(map = "type", map = match member { value => "type", .. }, ..)]
-/// [, debug = "path"]`
+/// [, programs(program = "section", ..)] [, stale = true] [, debug = "path"]`
 pub(crate) struct Input {
     pub(crate) skeleton: Path,
     pub(crate) module: Option<Ident>,
@@ -21,7 +21,21 @@ pub(crate) struct Input {
     pub(crate) debug: Option<Path>,
     /// Maps and the C types of their records.
     pub(crate) events: Vec<(String, EventType)>,
+    /// Programs and the sections that tell their types.
+    pub(crate) programs: Vec<(String, String)>,
+    /// Whether a skeleton that is older than its C is accepted.
+    pub(crate) stale: Option<bool>,
 }
+
+/// The options, each with how it is written.
+const OPTIONS: [(&str, &str); 6] = [
+    ("mod", "mod = name"),
+    ("object", "object = \"x.bpf.o\""),
+    ("events", "events(map = \"struct event\")"),
+    ("programs", "programs(program = \"xdp\")"),
+    ("stale", "stale = true"),
+    ("debug", "debug = \"x.rs\""),
+];
 
 /// A file, as the user wrote it and where it is.
 pub(crate) struct Path {
@@ -32,8 +46,16 @@ pub(crate) struct Path {
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let mut parsed = Self { skeleton: input.parse()?, module: None, object: None, debug: None, events: Vec::new() };
-        let mut has_events = false;
+        let mut parsed = Self {
+            skeleton: input.parse()?,
+            module: None,
+            object: None,
+            debug: None,
+            events: Vec::new(),
+            programs: Vec::new(),
+            stale: None,
+        };
+        let (mut has_events, mut has_programs) = (false, false);
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -55,17 +77,27 @@ impl Parse for Input {
                 }
                 continue;
             }
+            if option == "programs" {
+                if std::mem::replace(&mut has_programs, true) {
+                    return Err(twice(&option));
+                }
+                let list;
+                parenthesized!(list in input);
+                for NamedProgram { program, span, section } in Punctuated::<NamedProgram, Token![,]>::parse_terminated(&list)? {
+                    if parsed.programs.iter().any(|(known, _)| *known == program) {
+                        return Err(Error::new(span, format!("the program `{program}` is given twice")));
+                    }
+                    parsed.programs.push((program, section));
+                }
+                continue;
+            }
+            known(&option)?;
             input.parse::<Token![=]>()?;
             let again = match option.to_string().as_str() {
                 "mod" => parsed.module.replace(module(input)?).is_some(),
                 "object" => parsed.object.replace(input.parse()?).is_some(),
-                "debug" => parsed.debug.replace(input.parse()?).is_some(),
-                other => {
-                    return Err(Error::new(
-                        option.span(),
-                        format!("unknown option `{other}`; expected `mod`, `object`, `events` or `debug`"),
-                    ));
-                }
+                "stale" => parsed.stale.replace(input.parse::<LitBool>()?.value).is_some(),
+                _ => parsed.debug.replace(input.parse()?).is_some(),
             };
             if again {
                 return Err(twice(&option));
@@ -77,6 +109,37 @@ impl Parse for Input {
 
 fn twice(option: &Ident) -> Error {
     Error::new(option.span(), format!("the option `{option}` is given twice"))
+}
+
+/// Refuses an option that is none, with the one that was meant.
+fn known(option: &Ident) -> Result<()> {
+    let name = option.to_string();
+    if OPTIONS.iter().any(|(known, _)| *known == name) {
+        return Ok(());
+    }
+    let near = eunomia_build::near(&name, OPTIONS.iter().map(|(known, _)| *known));
+    let meant = near.and_then(|near| OPTIONS.iter().find(|(known, _)| *known == near));
+    let todo = match meant {
+        Some((_, written)) => format!("did you mean `{written}`?"),
+        None => "expected `mod`, `object`, `events`, `programs`, `stale` or `debug`".to_owned(),
+    };
+    Err(Error::new(option.span(), format!("unknown option `{name}`; {todo}")))
+}
+
+/// `program = "section"`; a program whose name is no identifier is given as a string.
+struct NamedProgram {
+    program: String,
+    span: Span,
+    section: String,
+}
+
+impl Parse for NamedProgram {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let span = input.span();
+        let program = if input.peek(LitStr) { input.parse::<LitStr>()?.value() } else { name(input)? };
+        input.parse::<Token![=]>()?;
+        Ok(Self { program, span, section: input.parse::<LitStr>()?.value() })
+    }
 }
 
 /// `map = "struct event"`, or `map = match member { 1 => "struct event", .. }`; a map whose name is no identifier is given as a string.

@@ -25,6 +25,10 @@ use input::{Input, Path};
 ///   types: they all have the member `kind` (or `header.kind`), an integer or enum, at one place, and its value tells the type. Values are
 ///   numbers or names of constants. `Export::Map` then holds the enum `MapRecord`, with a variant for each type, and `Unknown` for the
 ///   bytes of any other record.
+/// - `programs(hook = "xdp")` says of what type a program is whose section does not tell it, by a section that does. The app gives it this
+///   type before it loads the object.
+/// - `stale = true` accepts a skeleton whose C, beside it, has changed since it was made. Otherwise that is a compile error, for skeletons
+///   that `cargo eunomia build` or `Config::package` made.
 /// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this crate).
 ///
 /// # Errors
@@ -39,6 +43,9 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     let refuse = |path: &Path, what: String| syn::Error::new(path.span, what);
     let file = input.skeleton.text.as_str();
     let faults = |faults: Faults| refuse(&input.skeleton, faults.to_string());
+    if file.ends_with(".bpf.c") {
+        return Err(refuse(&input.skeleton, format!("{file}: {}", eunomia_build::C_SOURCE)));
+    }
     let bytes = input.skeleton.read()?;
     let name = eunomia_build::object_name(input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref());
     let mut document = Document::new(bytes, file).map_err(faults)?;
@@ -48,14 +55,22 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
         document = document.with_object(object.read()?, &object.text).map_err(fault)?;
     }
     let mut skeleton = document.skeleton;
+    let stale = eunomia_build::stale(&skeleton, &input.skeleton.file, file);
+    if let Some(fault) = stale.fault.filter(|_| input.stale != Some(true)) {
+        return Err(faults(Faults::one(file, fault)));
+    }
     skeleton.events.extend(input.events.iter().cloned());
+    for (program, section) in &input.programs {
+        skeleton = skeleton.with_program(program, section);
+    }
     let module = input.module.as_ref().map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
     let module = eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(faults)?;
     if let Some(debug) = &input.debug {
         debug.write(module.clone())?;
     }
     // rustc then knows that the expansion depends on the files.
-    let watched = [Some(&input.skeleton), input.object.as_ref()].into_iter().flatten().map(|path| path.file.display().to_string());
+    let watched = [Some(&input.skeleton), input.object.as_ref()].into_iter().flatten().map(|path| &path.file);
+    let watched = watched.chain(&stale.depends_on).map(|path| path.display().to_string());
     Ok(quote! {
         #module
         #(const _: &[u8] = ::core::include_bytes!(#watched);)*

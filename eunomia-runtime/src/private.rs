@@ -17,8 +17,11 @@ pub use crate::sample::{
     with_entry, with_event, with_tail,
 };
 
+#[cfg(feature = "dynamic")]
+pub use crate::suggestion::near;
+
 #[cfg(feature = "load")]
-pub use crate::bpf::named::handles;
+pub use crate::bpf::{linker::link, named::handles};
 #[cfg(feature = "columns")]
 pub use crate::columns::{Column, Fill, fill};
 #[cfg(feature = "serde")]

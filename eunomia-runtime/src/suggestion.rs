@@ -1,7 +1,7 @@
 //! The name that was meant, where an unknown one is a slip of the hand away from it.
 
 /// The known name that is nearest to `name`, the first of equals, where they differ in at most a third of it (rustc's measure).
-pub(crate) fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Names come from foreign documents and objects, and the distance takes the product of two lengths: these bound the work.
     const LONGEST: usize = 64;
     const COMPARED: usize = 256;

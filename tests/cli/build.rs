@@ -1,6 +1,6 @@
 use std::fs;
 
-use eunomia_build::cli::Exit;
+use eunomia_build::{Skeleton, cli::Exit};
 use eunomia_tests::fixture;
 
 use super::{Ran, clang, folder, names, printed, refused, run};
@@ -17,8 +17,13 @@ fn a_source_becomes_its_package() {
     let (folder, path) = folder("build");
     let package = format!("{path}/names.json");
     assert_eq!(printed(&["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", &package]), "");
-    assert!(fs::read_to_string(&package).unwrap() == fixture("names"), "it differs from the committed package");
-    assert!(printed(&["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", "-"]) == fixture("names"));
+    let text = fs::read_to_string(&package).unwrap();
+    assert!(printed(&["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", "-"]) == text);
+    // The committed package does not say what it was made from.
+    let mut skeleton = Skeleton::parse(&text, &package).unwrap();
+    let sources = skeleton.other.remove("sources").unwrap();
+    assert!(sources["names.bpf.c"].is_string() && !text.contains(env!("CARGO_MANIFEST_DIR")), "{sources}");
+    assert!(skeleton.to_json() == fixture("names"), "it differs from the committed package");
     assert_eq!(names(&folder), ["names.json"]);
 }
 
@@ -81,10 +86,13 @@ fn an_input_is_no_output() {
 fn what_stands_in_the_way() {
     let (folder, path) = folder("build-refusals");
     let package = format!("{path}/x.json");
-    assert_eq!(
-        refused(&["build", "bpf/names.bpf.c", "--clang", "no-such-clang", "-o", &package]),
-        "cannot compile bpf/names.bpf.c: cannot run `no-such-clang`: No such file or directory (os error 2); `--clang` names the clang to \
-         run\n"
+    // Without a clang that has its version in its name it is the package that is named.
+    let missing = refused(&["build", "bpf/names.bpf.c", "--clang", "no-such-clang", "-o", &package]);
+    let why = "cannot compile bpf/names.bpf.c: cannot run `no-such-clang`: No such file or directory (os error 2); ";
+    let todo = missing.strip_prefix(why).unwrap();
+    assert!(
+        todo.contains("name it by `--clang clang-") || todo == "install the Debian package clang, or name another by `--clang`\n",
+        "{missing}"
     );
     let clang = clang();
     assert_eq!(
@@ -120,4 +128,37 @@ fn what_stands_in_the_way() {
         wrong.contains("the variable `far`: `struct far` has more members than its bytes can hold, or one that is not where C has it; "),
         "{wrong}"
     );
+}
+
+/// libbpf's linker refuses it, with its own words.
+#[test]
+fn what_cannot_be_linked() {
+    let (folder, path) = folder("build-link");
+    let source = format!("{path}/x.bpf.c");
+    for (text, arg, why) in [
+        ("__attribute__((visibility(\"protected\"))) int x = 1;\n", "-O2", "unsupported symbol visibility 3"),
+        ("int x;\nint y = 1;\n", "-fcommon", "failed to find BTF info for global/extern symbol 'x'"),
+    ] {
+        fs::write(&source, text).unwrap();
+        let text = refused(&["build", &source, "--clang", &clang(), &format!("--clang-arg={arg}"), "-o", &format!("{path}/x.json")]);
+        assert!(text.starts_with(&format!("cannot link {source}: ")) && text.contains(why), "{text}");
+    }
+    assert_eq!(names(&folder), ["x.bpf.c"]);
+}
+
+#[test]
+fn sources_are_linked_into_one_object() {
+    let (folder, path) = folder("build-several");
+    let [one, two, both] = ["one.bpf.c", "two.bpf.c", "both.json"].map(|name| format!("{path}/{name}"));
+    let text = |name: &str| format!("int {name} = 1;\n__attribute__((section(\"xdp\"))) int p_{name}(void *c) {{ return {name}; }}\n");
+    fs::write(&one, text("one")).unwrap();
+    fs::write(&two, text("two")).unwrap();
+    let Ran { exit, err, .. } = run(&["build", &one, &two, "--clang", &clang()]);
+    assert!(exit == Exit::Usage && err.contains("several sources are linked into one object: name it by `-o FILE.json`"), "{err}");
+    printed(&["build", &one, &two, "--clang", &clang(), "-o", &both]);
+    assert_eq!(printed(&["check", &both]), format!("{both}: object both; maps: none; programs: p_one, p_two; exports: none\n"));
+    fs::write(&two, text("one")).unwrap();
+    let text = refused(&["build", &one, &two, "--clang", &clang(), "-o", &both]);
+    assert_eq!(text, format!("cannot link {two}: conflicting non-weak symbol #11 (p_one) definition in '{two}'\n"));
+    assert_eq!(names(&folder), ["both.json", "one.bpf.c", "two.bpf.c"]);
 }

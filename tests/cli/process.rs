@@ -55,5 +55,12 @@ fn the_program_runs_through_cargo_and_alone() {
     assert_eq!(names(&folder), ["bpf", "my-names.json"]);
     assert_eq!(names(&folder.join("bpf")), ["my-names.bpf.c"]);
 
+    // A build for another machine takes Linux headers of that machine, or else of this one.
+    let text = "#include <linux/bpf.h>\n#ifndef __TARGET_ARCH_arm64\n#error another architecture\n#endif\nint x = 1;\n";
+    fs::write(folder.join("bpf/arch.bpf.c"), text).unwrap();
+    let mut cross = Command::new(&program);
+    cross.args(["build", "bpf/arch.bpf.c", "--clang", &clang()]).current_dir(&folder).env("CARGO_CFG_TARGET_ARCH", "aarch64");
+    assert_eq!(said(&cross.output().unwrap()), (Some(0), "", ""));
+
     matrix::of_a_crate(&program);
 }

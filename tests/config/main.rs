@@ -45,8 +45,8 @@ fn an_object_describes_itself_or_completes_metadata() {
     let package: serde_json::Value = serde_json::from_str(&fixture("names")).unwrap();
     let metadata = out.join("names.skel.json");
     fs::write(&metadata, package["meta"].to_string()).unwrap();
-    Config::new().skeleton(&metadata).object(&object).module("alone").out_dir(&out).generate().unwrap();
-    assert_eq!(module("alone"), module("names"));
+    Config::new().skeleton(&metadata).object(&object).module("completed").out_dir(&out).generate().unwrap();
+    assert_eq!(module("completed").replace("completed", "names"), module("names"));
 
     Config::new().object(&object).package(out.join("names.json")).unwrap();
     assert_eq!(fs::read_to_string(out.join("names.json")).unwrap(), fixture("names"));
@@ -130,4 +130,108 @@ fn warnings_of_clang_are_cargos() {
     let [place, source, caret, sum] = lines.as_slice() else { panic!("{text}") };
     assert!(place.ends_with("/warn.bpf.c:1:2: warning: not yet [-W#warnings]"), "{place}");
     assert_eq!([*source, *caret, *sum], ["    1 | #warning not yet", "      |  ^", "1 warning generated."]);
+}
+
+fn clang() -> std::ffi::OsString {
+    env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into())
+}
+
+/// Of two inputs that are named alike neither is written over the other.
+#[test]
+fn inputs_that_are_named_alike() {
+    let dir = folder("alike");
+    for name in ["net.ingress.bpf.c", "net.egress.bpf.c"] {
+        fs::write(dir.join(name), "int x = 1;\n").unwrap();
+    }
+    let config = |name: &str| Config::new().source(dir.join(name)).clang(clang()).out_dir(&dir);
+    config("net.ingress.bpf.c").generate().unwrap();
+    config("net.ingress.bpf.c").generate().unwrap();
+    let error = config("net.egress.bpf.c").generate().unwrap_err().to_string();
+    let path = dir.display();
+    let expected =
+        format!("{path}/net.ingress.bpf.c and {path}/net.egress.bpf.c both become {path}/net.rs; name one of the modules by `module`");
+    assert_eq!(error, expected);
+    config("net.egress.bpf.c").module("egress").generate().unwrap();
+    config("net.ingress.bpf.c").package(dir.join("net.json")).unwrap();
+    let error = config("net.egress.bpf.c").package(dir.join("net.json")).unwrap_err().to_string();
+    assert!(
+        error.ends_with("both become {path}/net.json; give each a file of its own".replace("{path}", &path.to_string()).as_str()),
+        "{error}"
+    );
+}
+
+/// Nothing that was given is left out in silence.
+#[test]
+fn several_inputs() {
+    let dir = folder("several");
+    let twice = Config::new().skeleton("a.json").skeleton("b.json").out_dir(&dir).generate().unwrap_err();
+    assert_eq!(twice.to_string(), "`skeleton` takes one file, and was given a.json and b.json: make a `Config` for each");
+    let twice = Config::new().object("a.bpf.o").object("b.bpf.o").out_dir(&dir).generate().unwrap_err();
+    assert_eq!(twice.to_string(), "`object` takes one file, and was given a.bpf.o and b.bpf.o: make a `Config` for each");
+
+    let function = |name: &str| format!("__attribute__((section(\"xdp\"))) int {name}(void *c) {{ return 2; }}\n");
+    for name in ["one", "two"] {
+        fs::write(dir.join(format!("{name}.bpf.c")), function(name)).unwrap();
+    }
+    let linked = Config::new().source(dir.join("one.bpf.c")).source(dir.join("two.bpf.c")).clang(clang()).out_dir(&dir);
+    let nameless = linked.generate().unwrap_err().to_string();
+    assert!(nameless.contains("are linked into one object: name it by `module`"), "{nameless}");
+    linked.module("both").generate().unwrap();
+    let text = fs::read_to_string(dir.join("both.rs")).unwrap();
+    assert!(text.contains("pub one: ") && text.contains("pub two: "), "both programs are in it");
+
+    let source = Config::new().skeleton("x.bpf.c").out_dir(&dir).generate().unwrap_err().to_string();
+    assert!(source.starts_with("x.bpf.c: this is C, not a skeleton: give it to `Config::source`"), "{source}");
+}
+
+/// The C beside a skeleton has changed since.
+#[test]
+fn skeletons_that_are_older_than_their_source() {
+    let dir = folder("stale");
+    let (source, package) = (dir.join("x.bpf.c"), dir.join("x.json"));
+    fs::write(&source, "#include \"x.h\"\nint x = X;\n").unwrap();
+    fs::write(dir.join("x.h"), "#define X 1\n").unwrap();
+    Config::new().source(&source).clang(clang()).package(&package).unwrap();
+    let text = fs::read_to_string(&package).unwrap();
+    assert!(text.contains("\"x.bpf.c\": \"") && text.contains("\"x.h\": \"") && !text.contains(dir.to_str().unwrap()), "{text}");
+    let generate = |config: Config| config.skeleton(&package).out_dir(&dir).generate().map_err(|error| error.to_string());
+    generate(Config::new()).unwrap();
+    // As another system checks it out.
+    fs::write(dir.join("x.h"), "#define X 1\r\n").unwrap();
+    generate(Config::new()).unwrap();
+
+    fs::write(dir.join("x.h"), "#define X 2\n").unwrap();
+    let path = dir.display();
+    let expected = format!(
+        "{path}/x.json: `x.h` changed after the skeleton was made; make it anew: `cargo eunomia build {path}/x.bpf.c -o {path}/x.json`, \
+         with the arguments that clang had; or accept it: `stale = true` of the macro, `Config::stale(true)`"
+    );
+    assert_eq!(generate(Config::new()), Err(expected));
+    generate(Config::new().stale(true)).unwrap();
+    // Who has no source cannot make it anew.
+    fs::remove_file(&source).unwrap();
+    generate(Config::new()).unwrap();
+    // It names nothing that is not beside it.
+    fs::write(&source, "int x;\n").unwrap();
+    fs::write(&package, text.replace("\"x.h\"", "\"/etc/passwd\"").replace("\"x.bpf.c\"", "\"/etc/x.bpf.c\"")).unwrap();
+    generate(Config::new()).unwrap();
+}
+
+/// What cargo is told to watch: headers of any name.
+#[test]
+fn headers_of_odd_names_are_watched() {
+    let out = folder("watched");
+    let mut script = Command::new(env::current_exe().unwrap());
+    let output = script.args(["--exact", "a_source_with_an_odd_header", "--nocapture"]).env("OUT_DIR", &out).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().any(|line| line.starts_with("cargo::rerun-if-changed=") && line.ends_with("/limits $x #1.h")), "{text}");
+}
+
+/// [`headers_of_odd_names_are_watched`] runs it again as cargo runs a build script.
+#[test]
+fn a_source_with_an_odd_header() {
+    let dir = folder("odd");
+    fs::write(dir.join("limits $x #1.h"), "#define X 1\n").unwrap();
+    fs::write(dir.join("odd.bpf.c"), "#include \"limits $x #1.h\"\nint x = X;\n").unwrap();
+    Config::new().source(dir.join("odd.bpf.c")).clang(clang()).out_dir(&dir).generate().unwrap();
 }

@@ -48,7 +48,7 @@ pub(crate) fn an_object_that_runs() -> Outcome {
         assert_eq!(find(&examined, what, found).todo, "");
     }
     assert!(find(&examined, "helpers", "").found.contains("bpf_ringbuf_reserve"), "{examined}");
-    drop(skeleton("bootstrap")?.open()?.load()?);
+    skeleton("bootstrap")?.open()?.load()?;
     Ok(())
 }
 

@@ -268,7 +268,7 @@ pub(crate) fn sections_grow() -> Outcome {
     let section = open.object().section(".bss")?;
     assert_eq!(section.size() as u32, before + 4096);
     section.variable::<u64>(before as usize + 4088).ok_or("it is inside")?.set(1)?;
-    drop(open.load()?);
+    open.load()?;
     Ok(())
 }
 
@@ -517,7 +517,7 @@ pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
     assert_eq!(open.object().reuse_map("memory", donor.object().map("memory")?.fd()).unwrap_err().to_string(), expected);
     assert_eq!(open.object().set_pin_path("memory", &pin.0).unwrap_err().to_string(), expected);
     assert!(matches!(open.object().set_value_size("memory", 8), Err(Error::Value { .. })));
-    drop(open.load()?);
+    open.load()?;
     Ok(())
 }
 
@@ -531,7 +531,7 @@ pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
         open.set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
         Ok(open)
     };
-    drop(open()?.load()?);
+    open()?.load()?;
     let mut changed = open()?;
     changed.set_value_size("hits", 64)?;
     changed.program("hit")?.set_autoload(false);

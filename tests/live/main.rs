@@ -33,6 +33,7 @@ mod privileges;
 mod programs;
 mod readers;
 mod recording;
+mod refusals;
 mod sampled;
 mod samples;
 mod set;
@@ -78,6 +79,7 @@ const TESTS: &[Test] = &[
     ("btf_cache::folders_that_others_can_write_to", btf_cache::folders_that_others_can_write_to),
     ("shown::stacks_and_histograms", shown::stacks_and_histograms),
     ("shown::pointers_have_names", shown::pointers_have_names),
+    ("refusals::no_kernel_loads_what_the_build_refuses", refusals::no_kernel_loads_what_the_build_refuses),
     ("pins::maps_are_pinned_and_found_again", pins::maps_are_pinned_and_found_again),
     ("pins::a_map_of_another_object_is_used", pins::a_map_of_another_object_is_used),
     ("pins::tables_are_nobody_elses_maps", pins::tables_are_nobody_elses_maps),

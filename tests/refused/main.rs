@@ -5,7 +5,9 @@
 mod args;
 mod corrupt;
 mod document;
+mod libbpf;
 mod object;
+mod sources;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use eunomia_build::{Embed, Skeleton, tokens};

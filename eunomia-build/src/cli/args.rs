@@ -48,6 +48,12 @@ pub(super) struct Gen {
     /// The module's name; else the input's file name up to its first dot
     #[arg(long, value_name = "NAME", value_parser = identifier, required_if_eq("input", "-"))]
     pub(super) module: Option<String>,
+    /// What the records of a map hold, for example --event 'rb=struct event'; may be repeated
+    #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
+    pub(super) events: Vec<(String, String)>,
+    /// The type of a program whose section tells none, as a section, for example --program hook=xdp; may be repeated
+    #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
+    pub(super) programs: Vec<(String, String)>,
     /// Writes nothing and fails where the files differ from what would be written
     #[arg(long, requires = "output")]
     pub(super) check: bool,
@@ -64,9 +70,9 @@ pub(super) struct Check {
 
 #[derive(clap::Args)]
 pub(super) struct Build {
-    /// The C source
-    #[arg(value_name = "FILE.bpf.c")]
-    pub(super) source: PathBuf,
+    /// The C source; several are linked into one object
+    #[arg(value_name = "FILE.bpf.c", required = true)]
+    pub(super) sources: Vec<PathBuf>,
     /// The skeleton to write, `-` for standard output; else FILE.json in the working directory
     #[arg(short, long, value_name = "FILE.json")]
     output: Option<PathBuf>,
@@ -76,6 +82,12 @@ pub(super) struct Build {
     /// The clang to compile with; else `clang` in the search path
     #[arg(long, value_name = "PROGRAM")]
     pub(super) clang: Option<PathBuf>,
+    /// What the records of a map hold, for example --event 'rb=struct event'; may be repeated
+    #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
+    pub(super) events: Vec<(String, String)>,
+    /// The type of a program whose section tells none, as a section, for example --program hook=xdp; may be repeated
+    #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
+    pub(super) programs: Vec<(String, String)>,
 }
 
 #[derive(clap::Args)]
@@ -119,12 +131,20 @@ impl Build {
     /// The file to write; `None` is standard output.
     pub(super) fn output(&self) -> Result<Option<PathBuf>, Failure> {
         let Some(output) = &self.output else {
-            let name = self.source.file_name().unwrap_or_default().to_string_lossy();
-            return match name.split('.').next() {
-                Some(stem) if !stem.is_empty() => Ok(Some(format!("{stem}.json").into())),
-                _ => {
+            let [source] = self.sources.as_slice() else {
+                return Err(usage(
+                    ErrorKind::MissingRequiredArgument,
+                    "several sources are linked into one object: name it by `-o FILE.json`",
+                ));
+            };
+            let name = source.file_name().unwrap_or_default().to_string_lossy();
+            // All of the name: `net.ingress.bpf.c` and `net.egress.bpf.c` are two.
+            let stem = name.strip_suffix(".bpf.c").or_else(|| name.split('.').next()).unwrap_or_default();
+            return match stem {
+                "" => {
                     Err(usage(ErrorKind::MissingRequiredArgument, "the source has no name to name the skeleton after: give `-o FILE.json`"))
                 }
+                stem => Ok(Some(format!("{stem}.json").into())),
             };
         };
         Ok(Some(output.clone()).filter(|path| !is_stream(path)))
@@ -215,6 +235,14 @@ pub(super) fn is_stream(path: &Path) -> bool {
 /// A fault of the command line that only shows later.
 pub(super) fn usage(kind: ErrorKind, what: &str) -> Failure {
     Failure::Usage(Args::command().error(kind, what))
+}
+
+/// `NAME=TEXT`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("a name, `=` and what it is were expected".to_owned()),
+    }
 }
 
 fn identifier(name: &str) -> Result<String, String> {

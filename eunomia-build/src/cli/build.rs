@@ -3,18 +3,27 @@
 use std::{io::Write, path::PathBuf};
 
 use super::{Failure, args::Build, output};
-use crate::{Config, files};
+use crate::{Config, config::stem, files};
 
 pub(super) fn run(args: &Build, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
     let file = args.output()?;
-    let mut config = Config::new().source(&args.source);
+    let mut config = args.sources.iter().fold(Config::new(), Config::source);
+    if let [_, _, ..] = args.sources.as_slice() {
+        config = config.module(file.as_deref().map_or_else(|| "linked".to_owned(), stem));
+    }
     if let Some(clang) = &args.clang {
         config = config.clang(clang);
     }
     for arg in &args.clang_args {
         config = config.clang_arg(arg);
     }
-    let (text, depends_on) = config.packed(&mut |said| {
+    for (map, c_type) in &args.events {
+        config = config.event(map, c_type);
+    }
+    for (program, section) in &args.programs {
+        config = config.program(program, section);
+    }
+    let (text, _, depends_on) = config.packed(&mut |said| {
         // There is nobody left to tell.
         let _ = err.write_all(said.as_bytes());
     })?;

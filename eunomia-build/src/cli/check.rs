@@ -6,6 +6,8 @@ use super::{Failure, args::Check, input::Input, output};
 
 pub(super) fn run(args: &Check, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
     let Input { document, .. } = Input::read(&args.input, args.object.as_deref(), stdin)?;
-    let file = document.file.clone();
-    Ok(output::print(out, format!("{file}: {}\n", document.check()?.summary()).as_bytes())?)
+    let file = &document.file;
+    let checked = document.check()?;
+    checked.loadable(file).map_err(|faults| document.locate(faults))?;
+    Ok(output::print(out, format!("{file}: {}\n", checked.summary()).as_bytes())?)
 }

@@ -14,7 +14,13 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
     if let Some(file) = file {
         output::apart(file, inputs())?;
     }
-    let Input { document, name } = Input::read(&args.input, args.object.as_deref(), stdin)?;
+    let Input { mut document, name } = Input::read(&args.input, args.object.as_deref(), stdin)?;
+    for (map, c_type) in &args.events {
+        document.skeleton = document.skeleton.with_event(map, c_type);
+    }
+    for (program, section) in &args.programs {
+        document.skeleton = document.skeleton.with_program(program, section);
+    }
     let name = args.module.as_ref().unwrap_or(&name);
     let module = |embed| -> Result<String, Failure> {
         Ok(text(tokens(document.skeleton.clone(), &document.file, name, &embed).map_err(|faults| document.locate(faults))?)?)

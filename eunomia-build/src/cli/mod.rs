@@ -98,10 +98,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
         Err(Failure::Tests(text)) => (Exit::Refused, text),
         // Editors find the places in it by clang's own format.
         Err(Failure::Error(Error::Compile { message, .. })) => (Exit::Refused, message),
-        Err(Failure::Error(error @ Error::Clang { .. })) => (Exit::Refused, format!("{error}; `--clang` names the clang to run")),
+        // The command has an option for what is a call in a build script.
+        Err(Failure::Error(error @ Error::Clang { .. })) => (Exit::Refused, on_command_line(&error.to_string())),
         Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
     };
     // There is nobody left to tell.
     let _ = writeln!(err, "{}", text.trim_end());
     exit
+}
+
+/// `.clang("clang-19")` as the command has it.
+fn on_command_line(text: &str) -> String {
+    text.replace(".clang(\"..\")", "--clang").replace(".clang(\"", "--clang ").replace("\")", "")
 }

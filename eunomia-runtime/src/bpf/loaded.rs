@@ -25,7 +25,6 @@ use crate::{
 
 /// An object whose maps and programs are in the kernel, with its readers open. Dropping it unloads them.
 #[derive(Debug)]
-#[must_use = "dropping it unloads the object at once"]
 pub struct Loaded {
     reader: Reader,
     object: Arc<Object>,

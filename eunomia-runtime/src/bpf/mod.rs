@@ -8,6 +8,7 @@ mod btf_cache;
 mod kernel_btf;
 pub mod kind;
 mod link;
+pub(crate) mod linker;
 mod load;
 mod loaded;
 mod map;

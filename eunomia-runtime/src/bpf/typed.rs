@@ -13,7 +13,6 @@ use crate::{
 
 /// An object in the kernel and what is known of it: the types of a generated module, or a skeleton that was read at run time. Both are
 /// polled, attached and controlled alike, here; what each has beside is behind `Deref`.
-#[must_use = "dropping it unloads the object at once"]
 pub struct Typed<H>(H);
 
 /// What is known of an object.

@@ -49,6 +49,11 @@ pub struct Symbol {
 /// What is wrong with a file, and what to do.
 pub(crate) type Refused = (String, &'static str);
 
+/// What is wrong with a file whose tables do not fit together.
+pub(super) fn broken(error: elf::ParseError) -> Refused {
+    (format!("broken ELF file: {error}"), "copy or compile the object anew")
+}
+
 /// Room for what a program attaches to: a path and a symbol.
 const MAX_SECTION_NAME: usize = 8192;
 
@@ -64,7 +69,6 @@ impl Elf {
     /// Reads the tables and returns them with the bytes of `.BTF`.
     pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), Refused> {
         const COMPILE: &str = "compile it with `clang -g -O2 -target bpf -c`";
-        let broken = |error: elf::ParseError| (format!("broken ELF file: {error}"), "copy or compile the object anew");
         if !bytes.starts_with(b"\x7fELF") {
             return Err(("not an ELF file".to_owned(), COMPILE));
         }

@@ -24,6 +24,8 @@ pub struct MapDef {
     pub value_size: u32,
     /// Entries, or bytes of a ring buffer.
     pub max_entries: u32,
+    /// Flags (`BPF_F_*`).
+    pub flags: u32,
     /// What the maps in a map of maps are, where it is declared.
     pub inner: Option<Box<MapDef>>,
 }
@@ -134,7 +136,8 @@ fn inner(layouts: &Layouts, ty: TypeId) -> Option<TypeId> {
 
 /// A map of which nothing is known yet.
 fn empty(name: &str) -> MapDef {
-    MapDef { name: name.to_owned(), kind: MapKind(0), key: None, value: None, key_size: 0, value_size: 0, max_entries: 0, inner: None }
+    let (key, value) = (None, None);
+    MapDef { name: name.to_owned(), kind: MapKind(0), key, value, key_size: 0, value_size: 0, max_entries: 0, flags: 0, inner: None }
 }
 
 fn definition(layouts: &Layouts, name: &str, ty: TypeId) -> MapDef {
@@ -151,6 +154,7 @@ fn definition(layouts: &Layouts, name: &str, ty: TypeId) -> MapDef {
         match member.name.as_str() {
             "type" => map.kind = MapKind(number),
             "max_entries" => map.max_entries = number,
+            "map_flags" => map.flags = number,
             "key_size" => map.key_size = number,
             "value_size" => map.value_size = number,
             "key" => (map.key, map.key_size) = (Some(to), size),

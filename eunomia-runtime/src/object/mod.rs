@@ -17,6 +17,7 @@ mod maps;
 #[cfg(feature = "load")]
 mod minimal;
 mod names;
+mod refusals;
 mod relocations;
 mod sections;
 mod setup;
@@ -40,7 +41,7 @@ pub use self::{
     tagged::{Tag, Tagged},
     targets::{Hook, Target},
 };
-pub(crate) use self::{check::list, exports::pointee};
+pub(crate) use self::{check::list, exports::pointee, refusals::TYPE};
 #[cfg(feature = "load")]
 pub(crate) use self::{
     kernel::{KernelTypes, essential},

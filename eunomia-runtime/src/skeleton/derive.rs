@@ -3,7 +3,7 @@
 use super::model::{Export, ExportConfig, Format, Interpreter, Map, Member, Program, Section, Settings, Skeleton, Variable};
 use crate::{
     fault::{Fault, Faults, Place},
-    object::{DataSection, Kind, Layouts, TypeId, pointee},
+    object::{Checked, DataSection, Kind, Layouts, Payload, TypeId, pointee},
 };
 
 impl Skeleton {
@@ -65,6 +65,54 @@ impl Skeleton {
                 )),
             }
         }
+        Faults::or(file, faults, Some(skeleton))
+    }
+}
+
+impl Checked {
+    /// The skeleton with what the application says of records ([`Skeleton::with_event`]) written into the document, as `export_types` or,
+    /// if several maps deliver, as the maps' own `export_config`. `file` stands for it in messages.
+    ///
+    /// # Errors
+    /// What a document cannot say: records of several types in one map; one map with a type beside one without.
+    pub fn documented(&self, file: &str) -> Result<Skeleton, Faults> {
+        let mut skeleton = self.skeleton.clone();
+        let events = std::mem::take(&mut skeleton.events);
+        if events.is_empty() {
+            return Ok(skeleton);
+        }
+        let mut faults = Vec::new();
+        let refuse = |what: String, todo: &str| Fault::new(Place::default().key("events"), what, todo);
+        if skeleton.export_btf.is_some() {
+            let what = "the document describes its export types by BTF of its own, which has no other types".to_owned();
+            return Err(Faults::one(file, refuse(what, "make the package anew from the object")));
+        }
+        // The document of a struct is read by the format's other tools, too.
+        if let [stream] = self.streams.as_slice()
+            && let Payload::Type(id) = stream.payload
+            && matches!(&self.layouts.btf.get(id).kind, Kind::Struct { .. })
+            && !self.layouts.btf.get(id).name.is_empty()
+            && stream.sampled.is_none()
+        {
+            (skeleton.exports, skeleton.multiple_exports) = (vec![export_of(&self.layouts, id)], false);
+            return Ok(skeleton);
+        }
+        for stream in &self.streams {
+            let Some(map) = skeleton.maps.iter_mut().find(|map| map.name == stream.map) else { continue };
+            match &stream.payload {
+                Payload::Type(id) => map.export = ExportConfig::BtfType(id.0),
+                Payload::Custom(_) => {}
+                Payload::Tagged(_) => {
+                    let what = format!("a package cannot say that the records of `{}` are of several types", stream.map);
+                    faults.push(refuse(what, "say it where the package is used"));
+                }
+                Payload::Bytes { .. } => {
+                    let what = format!("the records of `{}` have no type, while those of other maps do", stream.map);
+                    faults.push(refuse(what, "name it, too: a package says the types of all maps or of none"));
+                }
+            }
+        }
+        skeleton.multiple_exports = true;
         Faults::or(file, faults, Some(skeleton))
     }
 }

@@ -14,7 +14,12 @@ use std::{fs, io::Read, path::Path, str::FromStr};
 pub use document::Document;
 pub use model::{Format, Skeleton};
 
-use crate::{Error, Result, fault::Faults, skeleton::model::EventType};
+use crate::{
+    Error, Result,
+    fault::Faults,
+    object::TYPE,
+    skeleton::model::{EventType, Program},
+};
 
 impl Skeleton {
     /// Reads a document of any generation; `file` stands for it in messages.
@@ -76,6 +81,21 @@ impl Skeleton {
     ) -> Self {
         let types = types.into_iter().map(|(value, c_type)| (value.into(), c_type.into())).collect();
         self.events.insert(map.into(), EventType::Tagged { member: member.into(), types });
+        self
+    }
+
+    /// Says of what type a program is whose section does not tell it: the program gets the type before it is loaded, as if it were in
+    /// `section` (`xdp`, `tp/sched/sched_switch`, ..). The document says so by the key `type` of the program.
+    #[must_use]
+    pub fn with_program(mut self, program: impl Into<String>, section: impl Into<String>) -> Self {
+        let name = program.into();
+        let at = self.programs.iter().position(|known| known.name == name).unwrap_or_else(|| {
+            self.programs.push(Program { name, attach: None, link: true, other: Default::default() });
+            self.programs.len() - 1
+        });
+        if let Some(program) = self.programs.get_mut(at) {
+            program.other.insert(TYPE.to_owned(), section.into().into());
+        }
         self
     }
 

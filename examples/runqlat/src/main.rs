@@ -57,7 +57,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         skel.poll(Duration::from_secs(1), &mut show)?;
     }
     // Detaches the program and takes what it counted since the last second.
-    drop(skel.finish(&mut show)?);
+    skel.finish(&mut show)?;
     if let (Some(median), Some(high)) = (all.percentile(50.0), all.percentile(99.0)) {
         println!("{} waits, half of them up to {} us, 99 % up to {} us", all.count(), median.end(), high.end());
     }

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         io::stdout().write_all(&text)?;
         text.clear();
     }
-    drop(skel.finish(|event| printer.write(&event, &mut text))?);
+    skel.finish(|event| printer.write(&event, &mut text))?;
     io::stdout().write_all(&text)?;
     Ok(())
 }

@@ -1,0 +1,152 @@
+//! How clang is called for BPF, and what it says.
+
+use std::{
+    env,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::Error;
+
+/// Compiles one file to an object, and lists in `deps` what it read; returns what clang said.
+pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path, deps: &Path) -> Result<String, Error> {
+    let mut command = Command::new(clang);
+    command.args(args);
+    // The stack protector does not work for BPF.
+    command.arg("-fno-stack-protector");
+    if !args.iter().any(|arg| arg.to_string_lossy().contains("__TARGET_ARCH_")) {
+        command.arg(format!("-D__TARGET_ARCH_{}", libbpf_name(&target_arch())));
+    }
+    command.args(["-MD", "-MF"]).arg(deps).args(["-g", "-O2", "-target", "bpf", "-c"]).arg(source).arg("-o").arg(object);
+    let (path, program) = (source.to_owned(), clang.to_owned());
+    let output = command.output().map_err(|source| Error::Clang { path: path.clone(), program: program.clone(), source })?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    match output.status.success() {
+        true => Ok(said),
+        false if said.trim().is_empty() => {
+            Err(Error::Toolchain { path, message: format!("`{}` ended without a word ({})", program.display(), output.status) })
+        }
+        false => Err(Error::Compile { path, message: said }),
+    }
+}
+
+/// What to do where there is no such clang: one that has its version in its name may be there.
+pub(crate) fn advice(program: &Path, error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::NotFound {
+        return String::new();
+    }
+    let folders: Vec<PathBuf> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    let there = |name: &String| folders.iter().any(|folder| folder.join(name).is_file());
+    match (10..100).rev().map(|version| format!("clang-{version}")).find(there) {
+        Some(name) if Path::new(&name) != program => format!("; `{name}` is there: name it by `.clang(\"{name}\")`"),
+        _ => "; install the Debian package clang, or name another by `.clang(\"..\")`".to_owned(),
+    }
+}
+
+fn target_arch() -> String {
+    // Cargo tells build scripts what they build for.
+    env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.to_owned())
+}
+
+/// The name by which `bpf_tracing.h` has an architecture.
+fn libbpf_name(arch: &str) -> &str {
+    match arch {
+        "x86_64" => "x86",
+        "aarch64" => "arm64",
+        "powerpc64" => "powerpc",
+        "s390x" => "s390",
+        "riscv64" => "riscv",
+        "loongarch64" => "loongarch",
+        "sparc64" => "sparc",
+        "mips64" => "mips",
+        other => other,
+    }
+}
+
+/// Folders with `<asm/types.h>`, which Linux headers include and clang does not find for the target bpf: those of the target, of its
+/// cross compiler, and of this machine.
+pub(crate) fn system_folders() -> Vec<PathBuf> {
+    let little = match env::var("CARGO_CFG_TARGET_ENDIAN") {
+        Ok(endian) => endian == "little",
+        Err(_) => cfg!(target_endian = "little"),
+    };
+    let abi = env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default();
+    let target = debian_name(&target_arch(), little, &abi);
+    let host = debian_name(env::consts::ARCH, cfg!(target_endian = "little"), "");
+    let mut folders = vec![format!("/usr/include/{target}"), format!("/usr/{target}/include"), format!("/usr/include/{host}")];
+    folders.dedup();
+    folders.into_iter().map(PathBuf::from).filter(|folder| folder.is_dir()).collect()
+}
+
+/// The name by which Debian has an architecture.
+fn debian_name(arch: &str, little: bool, abi: &str) -> String {
+    match (arch, little) {
+        ("x86", _) => "i386-linux-gnu".to_owned(),
+        ("arm", _) if abi == "eabi" => "arm-linux-gnueabi".to_owned(),
+        ("arm", _) => "arm-linux-gnueabihf".to_owned(),
+        ("powerpc64", true) => "powerpc64le-linux-gnu".to_owned(),
+        ("mips64", true) => "mips64el-linux-gnuabi64".to_owned(),
+        ("mips64", false) => "mips64-linux-gnuabi64".to_owned(),
+        ("mips", true) => "mipsel-linux-gnu".to_owned(),
+        (other, _) => format!("{other}-linux-gnu"),
+    }
+}
+
+/// The files of a dependency list as clang writes it for make: `target: a b \` and so on.
+///
+/// A `$` is doubled and a `#` has a backslash before it, as has a space, before which each backslash of the name is doubled; other
+/// backslashes are the name's.
+pub(crate) fn dependencies(text: &str) -> Vec<PathBuf> {
+    let list = text.split_once(": ").map_or("", |(_, list)| list).replace("\\\n", "\n");
+    let (mut files, mut name) = (Vec::new(), String::new());
+    let mut chars = list.chars().chain(['\n']).peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                let mut count = 1;
+                while chars.next_if_eq(&'\\').is_some() {
+                    count += 1;
+                }
+                let (kept, literal) = match chars.peek() {
+                    Some(' ') if count % 2 == 1 => (count / 2, chars.next()),
+                    Some('#') => (count - 1, chars.next()),
+                    _ => (count, None),
+                };
+                name.extend(std::iter::repeat_n('\\', kept).chain(literal));
+            }
+            '$' => {
+                chars.next_if_eq(&'$');
+                name.push('$');
+            }
+            c if c.is_ascii_whitespace() => {
+                if !name.is_empty() {
+                    files.push(PathBuf::from(std::mem::take(&mut name)));
+                }
+            }
+            c => name.push(c),
+        }
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependency_lists_are_read() {
+        let text = "object.o: a.bpf.c \\\n  /b/limits\\ $$x\\ \\#1.h c\\d.h \\\n e\\\\\\ f.h g\\\\#h.h\n";
+        let files: Vec<PathBuf> = ["a.bpf.c", "/b/limits $x #1.h", "c\\d.h", "e\\ f.h", "g\\#h.h"].map(PathBuf::from).into();
+        assert_eq!(dependencies(text), files);
+        assert_eq!(dependencies(""), [PathBuf::new(); 0]);
+    }
+
+    #[test]
+    fn folders_of_architectures() {
+        assert_eq!(debian_name("powerpc64", true, ""), "powerpc64le-linux-gnu");
+        assert_eq!(debian_name("arm", true, "eabihf"), "arm-linux-gnueabihf");
+        assert_eq!(debian_name("aarch64", true, ""), "aarch64-linux-gnu");
+    }
+}

@@ -1,0 +1,224 @@
+//! Map definitions as libbpf reads them: `bpf_object__init_user_btf_maps`, `parse_btf_map_def` and `init_struct_ops_maps`.
+
+use std::collections::HashMap;
+
+use super::Subject;
+use crate::{
+    fault::{Fault, Place},
+    object::{Btf, Checked, Kind, Linkage, MapKind, Member, TypeId},
+    suggestion::near,
+};
+
+/// The members of a definition, in the order of `parse_btf_map_def`.
+const FIELDS: [&str; 11] =
+    ["type", "max_entries", "map_flags", "numa_node", "key_size", "key", "value_size", "value", "values", "pinning", "map_extra"];
+
+pub(super) fn check(subject: &Subject<'_>, faults: &mut Vec<Fault>) {
+    let Subject { checked, raw, .. } = subject;
+    let btf = &checked.layouts.btf;
+    let visible: HashMap<&str, bool> = checked.layouts.elf.symbols.iter().map(|symbol| (symbol.name.as_str(), symbol.visible)).collect();
+    let in_elf = (0..raw.headers.len()).any(|index| raw.section(index) == ".maps");
+    let sections = checked.layouts.own_types().filter_map(|(_, ty)| match &ty.kind {
+        Kind::Section { variables } => Some((ty.name.as_str(), variables)),
+        _ => None,
+    });
+    for (section, slots) in sections {
+        let is_table = matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
+        if !is_table && !(section == ".maps" && in_elf) {
+            continue;
+        }
+        for slot in slots {
+            let variable = btf.get(slot.variable);
+            let name = variable.name.as_str();
+            let mut fault = |what: String, todo: &str| faults.push(Fault::new(subject.map(name), what, todo));
+            let Kind::Variable { ty, linkage } = variable.kind else {
+                fault(format!("`{name}` in the section `{section}` is no variable"), "the object is corrupt; compile it anew");
+                continue;
+            };
+            let (_, def) = btf.resolve(ty);
+            let Kind::Struct { members, .. } = &def.kind else {
+                fault(format!("`{name}` in the section `{section}` is `{}`, not a struct", checked.layouts.c_name(ty)), "define a struct");
+                continue;
+            };
+            if is_table {
+                if def.name.is_empty() {
+                    fault(
+                        format!("the table `{name}` is of a struct without a name"),
+                        "use the kernel's type, `struct tcp_congestion_ops` for example",
+                    );
+                }
+                continue;
+            }
+            if linkage != Linkage::Global {
+                fault(format!("the map `{name}` is static, and libbpf takes maps that are not"), "remove `static`");
+            } else if visible.get(name) == Some(&false) {
+                // `btf_fixup_datasec` makes it static.
+                let todo = "give it default visibility; -fvisibility=hidden hides maps too";
+                fault(format!("the map `{name}` is hidden, which libbpf takes for static and does not open"), todo);
+            }
+            let mut definition = Definition { checked, name, place: subject.map(name), kind: 0, faults };
+            definition.read(members, false);
+        }
+    }
+    arenas(subject, in_elf, faults);
+}
+
+struct Definition<'a> {
+    checked: &'a Checked,
+    name: &'a str,
+    place: Place,
+    kind: u32,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Definition<'_> {
+    fn fault(&mut self, what: &str, todo: impl Into<String>) {
+        self.faults.push(Fault::new(self.place.clone(), format!("the map `{}`: {what}", self.name), todo));
+    }
+
+    fn read(&mut self, members: &[Member], inner: bool) {
+        let checked = self.checked;
+        let (btf, layouts) = (&checked.layouts.btf, &checked.layouts);
+        let before = self.faults.len();
+        let (mut key, mut value) = (0, 0);
+        self.kind = 0;
+        for (at, member) in members.iter().enumerate() {
+            let field = member.name.as_str();
+            match field {
+                "key" | "value" => {
+                    let size = match btf.unmodified(member.ty).1.kind {
+                        Kind::Pointer { to } if is_sized(btf, to) => layouts.layout(to).size,
+                        _ => {
+                            self.fault(
+                                &format!("`{field}` is no type with a size"),
+                                format!("write __type({field}, T) with a complete type"),
+                            );
+                            continue;
+                        }
+                    };
+                    let known = if field == "key" { &mut key } else { &mut value };
+                    let conflict = *known != 0 && *known != size;
+                    *known = size;
+                    if conflict {
+                        self.fault(&format!("its {field} has two sizes"), format!("leave one of `{field}` and `{field}_size` out"));
+                    }
+                }
+                "values" => self.values(members, at, inner, value),
+                // An integer, or since libbpf 1.6 an enum of one constant.
+                "map_extra" if matches!(btf.resolve(member.ty).1.kind, Kind::Enum { .. }) => {}
+                _ if FIELDS.contains(&field) => {
+                    let Some(number) = number(btf, member.ty) else {
+                        self.fault(&format!("`{field}` is no number"), format!("write __uint({field}, N)"));
+                        continue;
+                    };
+                    match field {
+                        "type" => self.kind = number,
+                        "key_size" | "value_size" => {
+                            let known = if field == "key_size" { &mut key } else { &mut value };
+                            let conflict = *known != 0 && *known != u64::from(number);
+                            *known = number.into();
+                            if conflict {
+                                let ty = field.trim_end_matches("_size");
+                                self.fault(&format!("its {ty} has two sizes"), format!("leave one of `{ty}` and `{field}` out"));
+                            }
+                        }
+                        "pinning" if inner => self.fault("maps inside of another cannot be pinned", "remove `pinning`"),
+                        "pinning" if number > 1 => {
+                            self.fault(&format!("`pinning` is {number}"), "write LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1)");
+                        }
+                        _ => {}
+                    }
+                }
+                _ => {
+                    let todo = near(field, FIELDS).map_or_else(|| "remove it".to_owned(), |near| format!("did you mean `{near}`?"));
+                    self.fault(&format!("libbpf knows no `{field}` of a map"), todo);
+                }
+            }
+        }
+        if self.kind == 0 && self.faults.len() == before {
+            let what = if inner { "its inner map has no type" } else { "it has no type" };
+            self.fault(what, "add __uint(type, BPF_MAP_TYPE_..)");
+        }
+    }
+
+    /// `__array(values, T)`: the maps inside, or the programs of an array of them.
+    fn values(&mut self, members: &[Member], at: usize, inner: bool, value: u64) {
+        let checked = self.checked;
+        let btf = &checked.layouts.btf;
+        let is_nested = matches!(MapKind(self.kind), MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS);
+        let Some(member) = members.get(at) else { return };
+        if inner {
+            return self.fault("maps inside of another hold no maps", "remove `values` of the inner one");
+        }
+        if at + 1 != members.len() {
+            return self.fault("`values` is not its last member", "move it to the end");
+        }
+        if !is_nested && MapKind(self.kind) != MapKind::PROG_ARRAY {
+            return self.fault("`values` is for maps of maps and arrays of programs", "name such a type before it, or remove it");
+        }
+        if !matches!(value, 0 | 4) {
+            return self.fault(&format!("its values have {value} bytes and are references, which have 4"), "leave the value's size out");
+        }
+        let to = match btf.get(member.ty).kind {
+            Kind::Array { element, len: 0 } => match btf.resolve(element).1.kind {
+                Kind::Pointer { to } => Some(btf.resolve(to).1),
+                _ => None,
+            },
+            _ => None,
+        };
+        match to.map(|to| &to.kind) {
+            Some(Kind::Struct { members, .. }) if is_nested => {
+                let outer = self.kind;
+                self.read(members, true);
+                self.kind = outer;
+            }
+            Some(Kind::Prototype) if !is_nested => {}
+            _ => self.fault("`values` is no list of what it can hold", "write __array(values, T), T being the inner map or a function"),
+        }
+    }
+}
+
+/// `get_map_field_int`: `__uint(name, N)` declares `int (*name)[N]`.
+fn number(btf: &Btf, id: TypeId) -> Option<u32> {
+    let Kind::Pointer { to } = btf.resolve(id).1.kind else { return None };
+    match btf.get(to).kind {
+        Kind::Array { len, .. } => Some(len),
+        _ => None,
+    }
+}
+
+/// `btf__resolve_size`.
+fn is_sized(btf: &Btf, id: TypeId) -> bool {
+    match btf.resolve(id).1.kind {
+        Kind::Array { element, .. } => is_sized(btf, element),
+        Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } | Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. } => true,
+        _ => false,
+    }
+}
+
+/// libbpf (1.7) has one arena an object, and puts the variables of the address space into it (`init_arena_map_data`).
+fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Vec<Fault>) {
+    // Where pages may be larger, the largest: an object may be made for a machine that has them.
+    const PAGE: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "s390x", target_arch = "riscv64")) { 4096 } else { 65536 };
+
+    let checked = subject.checked;
+    let mut arenas = checked.maps.iter().filter(|def| def.kind == MapKind::ARENA);
+    let data = checked.layouts.elf.sections.iter().find(|section| section.name == ".addr_space.1" && section.size > 0);
+    match (arenas.next(), data) {
+        // Without maps libbpf looks at the references alone, as `references` does.
+        (None, Some(data)) if has_maps => {
+            let what = format!("{} bytes of variables are in an arena (__arena), and the object has no map of this type", data.size);
+            faults.push(Fault::new(Place::default(), what, "define one in SEC(\".maps\") with __uint(type, BPF_MAP_TYPE_ARENA)"));
+        }
+        (Some(arena), Some(data)) if data.size > PAGE.saturating_mul(arena.max_entries.into()) => {
+            let pages = data.size.div_ceil(PAGE);
+            let what = format!("the arena `{}` has {} pages, its variables need {pages}", arena.name, arena.max_entries);
+            faults.push(Fault::new(subject.map(&arena.name), what, "make `max_entries` that large at least"));
+        }
+        _ => {}
+    }
+    for second in arenas {
+        let what = format!("the arena `{}` is one too many: an object has one", second.name);
+        faults.push(Fault::new(subject.map(&second.name), what, "use the other one"));
+    }
+}

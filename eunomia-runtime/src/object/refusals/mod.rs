@@ -1,0 +1,173 @@
+//! What libbpf never opens and no kernel loads, found when an app is built and not where it runs.
+//!
+//! The rules are those of libbpf 1.7 (`libbpf.c`) and of the kernel's `map_alloc_check` functions. A rule is here only if nothing that a
+//! loader usually sets makes up for it: sizes and entries of 0 are left to the loader, since tools size their maps at run time.
+
+mod creation;
+mod definitions;
+mod externs;
+mod references;
+mod types;
+
+use std::collections::{HashMap, HashSet};
+
+use elf::{
+    ElfBytes,
+    abi::{SHF_EXECINSTR, SHT_PROGBITS, STB_LOCAL, STT_FUNC},
+    endian::AnyEndian,
+    section::SectionHeader,
+    string_table::StringTable,
+    symbol::Symbol,
+};
+
+pub(crate) use self::types::TYPE;
+use super::{
+    Checked, MapDef,
+    elf::{Refused, broken},
+};
+use crate::{
+    fault::{Fault, Faults, Place},
+    skeleton::Format,
+};
+
+impl Checked {
+    /// [`Self::refusals`] as an error; `file` stands for the input in messages.
+    ///
+    /// # Errors
+    /// Every refusal.
+    pub fn loadable(&self, file: &str) -> Result<(), Faults> {
+        Faults::or(file, self.refusals(), Some(()))
+    }
+
+    /// What keeps libbpf from opening the object, and any kernel from loading it: faults of the C source that only users would meet
+    /// otherwise. Empty for an object that libbpf opens, and whose maps and programs have sizes and types that a kernel may take.
+    ///
+    /// What depends on the kernel is left to the module `doctor`.
+    pub fn refusals(&self) -> Vec<Fault> {
+        let object = self.skeleton.object.as_deref().unwrap_or_default();
+        let raw = match Raw::read(object) {
+            Ok(raw) => raw,
+            Err((what, todo)) => return vec![Fault::new(Place::default(), what, todo)],
+        };
+        let subject = Subject::new(self, raw);
+        let mut faults = Vec::new();
+        sections(&subject, &mut faults);
+        externs::check(&subject, &mut faults);
+        definitions::check(&subject, &mut faults);
+        references::check(&subject, &mut faults);
+        types::check(&subject, &mut faults);
+        for def in &self.maps {
+            creation::check(def, &subject.map(&def.name), &mut faults);
+        }
+        faults
+    }
+}
+
+/// What is looked at.
+struct Subject<'a> {
+    checked: &'a Checked,
+    raw: Raw<'a>,
+    maps: HashMap<&'a str, usize>,
+    programs: HashMap<&'a str, usize>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(checked: &'a Checked, raw: Raw<'a>) -> Self {
+        // An object by itself has no document whose places could be named.
+        let listed = (checked.skeleton.format != Format::Object).then_some(&checked.skeleton);
+        let maps = listed.iter().flat_map(|skeleton| skeleton.maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)));
+        let maps = maps.collect();
+        let programs = listed.iter().flat_map(|skeleton| skeleton.programs.iter().enumerate());
+        let programs = programs.map(|(index, program)| (program.name.as_str(), index)).collect();
+        Self { checked, raw, maps, programs }
+    }
+
+    /// Where the document lists a map.
+    fn map(&self, name: &str) -> Place {
+        self.maps.get(name).map_or_else(Place::default, |index| self.checked.skeleton.skel_place().key("maps").index(*index))
+    }
+
+    /// Where the document lists a program.
+    fn program(&self, name: &str) -> Place {
+        self.programs.get(name).map_or_else(Place::default, |index| self.checked.skeleton.skel_place().key("progs").index(*index))
+    }
+}
+
+/// The tables of the ELF file as libbpf goes through them: undefined and local symbols, too.
+struct Raw<'a> {
+    file: ElfBytes<'a, AnyEndian>,
+    headers: Vec<SectionHeader>,
+    section_names: StringTable<'a>,
+    symbols: Vec<Symbol>,
+    strings: StringTable<'a>,
+}
+
+impl<'a> Raw<'a> {
+    fn read(object: &'a [u8]) -> Result<Self, Refused> {
+        let file = ElfBytes::<AnyEndian>::minimal_parse(object).map_err(broken)?;
+        let (headers, section_names) = file.section_headers_with_strtab().map_err(broken)?;
+        let Some((symbols, strings)) = file.symbol_table().map_err(broken)? else {
+            // `bpf_object__elf_collect`: it has no names without them.
+            return Err(("the object has no symbol table, without which libbpf does not open it".to_owned(), "do not strip it"));
+        };
+        let headers = headers.iter().flat_map(|headers| headers.iter()).collect();
+        Ok(Self { headers, section_names: section_names.unwrap_or_default(), symbols: symbols.iter().collect(), strings, file })
+    }
+
+    /// The name of a section; empty if there is none.
+    fn section(&self, index: usize) -> &'a str {
+        let name = self.headers.get(index).and_then(|header| self.section_names.get(header.sh_name as usize).ok());
+        name.unwrap_or_default()
+    }
+
+    fn name(&self, symbol: &Symbol) -> &'a str {
+        self.strings.get(symbol.st_name as usize).unwrap_or_default()
+    }
+
+    /// The sections whose functions are programs, or `.text`, which has those that programs call.
+    fn executable(&self) -> impl Iterator<Item = (usize, &SectionHeader)> {
+        let is_code = |header: &SectionHeader| {
+            header.sh_type == SHT_PROGBITS && header.sh_size > 0 && header.sh_flags & u64::from(SHF_EXECINSTR) != 0
+        };
+        self.headers.iter().enumerate().filter(move |(_, header)| is_code(header))
+    }
+
+    /// The functions that libbpf makes a program of each, those of `.text` among them.
+    fn functions(&self) -> impl Iterator<Item = &Symbol> {
+        let code: HashSet<usize> = self.executable().map(|(index, _)| index).collect();
+        self.symbols.iter().filter(move |symbol| symbol.st_symtype() == STT_FUNC && code.contains(&usize::from(symbol.st_shndx)))
+    }
+}
+
+/// `bpf_object__elf_collect` and `bpf_object__add_programs`.
+fn sections(subject: &Subject<'_>, faults: &mut Vec<Fault>) {
+    let raw = &subject.raw;
+    for index in 0..raw.headers.len() {
+        if raw.section(index) == "maps" {
+            let what = "the section `maps` has map definitions of a form that libbpf does not read since version 1.0";
+            let todo = "define them in SEC(\".maps\") with __uint(type, ..), __type(key, ..), __type(value, ..)";
+            faults.push(Fault::new(Place::default(), what, todo));
+        }
+    }
+    for symbol in raw.functions() {
+        let (name, section) = (raw.name(symbol), raw.section(symbol.st_shndx.into()));
+        let size = raw.headers.get(usize::from(symbol.st_shndx)).map_or(0, |header| header.sh_size);
+        if symbol.st_value.checked_add(symbol.st_size).is_none_or(|end| end > size)
+            || symbol.st_size == 0
+            || symbol.st_size % 8 != 0
+            || symbol.st_value % 8 != 0
+        {
+            let what = format!("the function `{name}` does not lie in its section `{section}`");
+            faults.push(Fault::new(subject.program(name), what, "the object is corrupt; compile it anew"));
+        } else if section != ".text" && symbol.st_bind() == STB_LOCAL {
+            let what = format!("the program `{name}` in the section `{section}` is static, and libbpf takes programs that are not");
+            let todo = "remove `static`; a function that programs call needs no SEC(..)";
+            faults.push(Fault::new(subject.program(name), what, todo));
+        }
+    }
+}
+
+/// A map and what it holds, if that is a map.
+fn with_inner(def: &MapDef) -> impl Iterator<Item = &MapDef> {
+    std::iter::once(def).chain(def.inner.as_deref())
+}

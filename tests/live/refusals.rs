@@ -1,0 +1,22 @@
+//! What the build refuses since no kernel loads it, held against this kernel.
+
+use eunomia_runtime::bpf::{Open, Spec};
+
+use super::Outcome;
+
+#[path = "../refused/sources.rs"]
+mod sources;
+
+pub(crate) fn no_kernel_loads_what_the_build_refuses() -> Outcome {
+    let mut wrong = Vec::new();
+    for source in sources::loaded() {
+        let object = sources::compile(&source);
+        let spec = Spec { name: "x", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 1 };
+        let loaded = Open::new(&spec)?.load();
+        if loaded.is_ok() != source.fault.is_empty() {
+            wrong.push(format!("{}: {:?}", source.name, loaded.map(drop)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What libbpf never opens is refused when an app is built, and nothing that it opens: held against libbpf itself.
+
+use std::fs;
+
+use eunomia_build::{Embed, Skeleton, tokens};
+use libbpf_rs::{ObjectBuilder, PrintLevel, set_print};
+
+use crate::sources::{Source, compile, loaded, read};
+
+fn said(object: &[u8], file: &str) -> Result<(), String> {
+    let skeleton = Skeleton::from_object("x", object.to_vec(), file).map_err(|faults| faults.to_string())?;
+    tokens(skeleton, file, "x", &Embed::Literal).map(drop).map_err(|faults| faults.to_string())
+}
+
+fn opens(object: &[u8]) -> bool {
+    set_print(None::<(PrintLevel, fn(PrintLevel, String))>);
+    ObjectBuilder::default().open_memory(object).is_ok()
+}
+
+/// What is wrong with the verdict on a source.
+fn wrong(source: &Source, opened: bool) -> Option<String> {
+    let Source { name, fault, .. } = source;
+    let object = compile(source);
+    let (said, opens) = (said(&object, "x.bpf.o"), opens(&object));
+    let right = match &said {
+        Ok(()) => fault.is_empty(),
+        Err(text) => !fault.is_empty() && text.contains(fault) && text.lines().count() == 1,
+    };
+    (!right || opens != opened).then(|| format!("{name}: libbpf opens it: {opens}, the build says {said:?}"))
+}
+
+#[test]
+fn what_libbpf_does_not_open_is_refused() {
+    let wrong: Vec<_> = read(include_str!("opened.c")).iter().filter_map(|source| wrong(source, source.fault.is_empty())).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The kernel is asked by a live test.
+#[test]
+fn what_no_kernel_loads_is_refused() {
+    let wrong: Vec<_> = loaded().iter().filter_map(|source| wrong(source, true)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every object of the tests and examples is taken, plain or linked.
+#[test]
+fn what_libbpf_opens_is_taken() {
+    let folders = ["bpf", "../examples/bootstrap/bpf", "../examples/runqlat/bpf", "../examples/tracer/bpf", "../examples/fleet/bpf"];
+    let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().map(|file| file.unwrap().path());
+    let mut seen = 0;
+    for path in files.filter(|path| path.extension().is_some_and(|end| end == "json")) {
+        let skeleton = Skeleton::from_file(&path).unwrap();
+        let file = path.display().to_string();
+        let Some(object) = skeleton.object.clone() else { continue };
+        assert!(opens(&object), "{file}");
+        skeleton.check(&file).unwrap().loadable(&file).unwrap();
+        seen += 1;
+    }
+    assert!(seen >= 20, "{seen}");
+}
+
+/// The type of a program is told where its section does not tell it.
+#[test]
+fn programs_whose_type_is_set_by_hand() {
+    let object = compile(&read("//= hook\nSEC(\"ext/hook\") int hook(void *c) { return 0; }")[0]);
+    let skeleton = || Skeleton::from_object("x", object.clone(), "x.bpf.o").unwrap();
+    let text = |skeleton: Skeleton| tokens(skeleton, "x.bpf.o", "x", &Embed::Literal).map(|tokens| tokens.to_string());
+    assert!(text(skeleton()).unwrap_err().to_string().contains("the program `hook` is in the section `ext/hook`"));
+    assert!(text(skeleton().with_program("hook", "xdp")).unwrap().contains("kind :: Xdp"));
+    let written = Skeleton::parse(&skeleton().with_program("hook", "xdp").to_json(), "x.json").unwrap();
+    assert!(text(written).unwrap().contains("kind :: Xdp"), "the document says it, too");
+    let wrong = text(skeleton().with_program("hook", "xpd")).unwrap_err().to_string();
+    assert_eq!(wrong, "x.bpf.o: type: \"xpd\" gives a program no type; did you mean `xdp`?");
+    let unknown = text(skeleton().with_program("hok", "xdp")).unwrap_err().to_string();
+    assert!(unknown.contains("the object has no program `hok`") && unknown.contains("did you mean `hook`?"), "{unknown}");
+}

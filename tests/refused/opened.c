@@ -1,0 +1,205 @@
+// What libbpf does not open, beside what is nearly the same and fine: `//=`, its name, and what the build says of it.
+// clang-format off
+
+//= extern_function: the function `other` is called and not defined
+extern int other(int);
+SEC("raw_tp/x") int p(void *c) { return other(1); }
+
+//= extern_weak: the function `other` is called and not defined
+extern int other(int) __attribute__((weak));
+SEC("raw_tp/x") int p(void *c) { return other ? other(1) : 0; }
+
+//= extern_variable: the variable `other` is used and not defined
+extern int other;
+SEC("raw_tp/x") int p(void *c) { return other; }
+
+//= extern_unused
+extern int other;
+SEC("raw_tp/x") int p(void *c) { return 0; }
+
+//= ksym
+extern int other(int) __attribute__((section(".ksyms")));
+SEC("raw_tp/x") int p(void *c) { return other(1); }
+
+//= ksym_weak
+extern const void v __attribute__((section(".ksyms"), weak));
+SEC("raw_tp/x") int p(void *c) { return &v != 0; }
+
+//= kconfig
+extern unsigned long CONFIG_HZ __attribute__((section(".kconfig")));
+extern char CONFIG_N[8] __attribute__((section(".kconfig")));
+SEC("raw_tp/x") int p(void *c) { return CONFIG_HZ + CONFIG_N[1]; }
+
+//= kconfig_tristate
+enum libbpf_tristate { TRI_NO, TRI_YES, TRI_MODULE };
+extern enum libbpf_tristate CONFIG_X __attribute__((section(".kconfig")));
+SEC("raw_tp/x") int p(void *c) { return CONFIG_X; }
+
+//= kconfig_struct: `CONFIG_X` is `struct {..}`, which no value of the kernel's configuration is
+extern struct { int a, b; } CONFIG_X __attribute__((section(".kconfig")));
+SEC("raw_tp/x") int p(void *c) { return CONFIG_X.b; }
+
+//= kconfig_enum: `CONFIG_X` is `enum other`, which no value of the kernel's configuration is
+enum other { A, B };
+extern enum other CONFIG_X __attribute__((section(".kconfig")));
+SEC("raw_tp/x") int p(void *c) { return CONFIG_X; }
+
+//= kconfig_ints: `CONFIG_X` is `int[2]`, which no value of the kernel's configuration is
+extern int CONFIG_X[2] __attribute__((section(".kconfig")));
+SEC("raw_tp/x") int p(void *c) { return CONFIG_X[1]; }
+
+//= kconfig_bools: `CONFIG_X` is `bool[2]`, which no value of the kernel's configuration is
+extern bool CONFIG_X[2] __attribute__((section(".kconfig")));
+SEC("raw_tp/x") int p(void *c) { return CONFIG_X[1]; }
+
+//= static_program: the program `p` in the section `raw_tp/x` is static, and libbpf takes programs that are not
+SEC("raw_tp/x") static int p(void *c) { return 0; }
+
+//= hidden_program
+__attribute__((visibility("hidden"))) SEC("raw_tp/x") int p(void *c) { return 0; }
+
+//= static_function
+static __attribute__((noinline)) int f(int a) { return a; }
+SEC("raw_tp/x") int p(void *c) { return f(1); }
+
+//= static_map: the map `m` is static, and libbpf takes maps that are not
+static struct { __uint(type, ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); } m SEC(".maps");
+SEC("raw_tp/x") int p(void *c) { return &m != 0; }
+
+//= hidden_map: the map `m` is hidden, which libbpf takes for static and does not open
+__attribute__((visibility("hidden"))) struct {
+    __uint(type, ARRAY);
+    __uint(max_entries, 1);
+    __type(key, int);
+    __type(value, int); } m SEC(".maps");
+
+//= legacy_map: the section `maps` has map definitions of a form that libbpf does not read since version 1.0
+struct { unsigned type, k, v, n; } m SEC("maps") = { 2, 4, 4, 1 };
+
+//= no_type: the map `m`: it has no type
+struct { __uint(max_entries, 1); __type(key, int); } m SEC(".maps");
+
+//= unknown_field: the map `m`: libbpf knows no `max_entrys` of a map; did you mean `max_entries`?
+struct { __uint(type, ARRAY); __uint(max_entrys, 1); } m SEC(".maps");
+
+//= two_keys: the map `m`: its key has two sizes
+struct { __uint(type, HASH); __uint(max_entries, 1); __type(key, int); __uint(key_size, 8); __type(value, int); } m SEC(".maps");
+
+//= key_twice
+struct { __uint(type, ARRAY); __uint(max_entries, 1); __type(key, int); __uint(key_size, 4); __type(value, int); } m SEC(".maps");
+
+//= two_values: the map `m`: its value has two sizes
+struct {
+    __uint(type, HASH);
+    __uint(max_entries, 1);
+    __type(key, int);
+    __uint(value_size, 8);
+    __type(value, int); } m SEC(".maps");
+
+//= incomplete_value: the map `m`: `value` is no type with a size
+struct gone;
+struct { __uint(type, HASH); __uint(max_entries, 1); __type(key, int); struct gone *value; } m SEC(".maps");
+
+//= pinning: the map `m`: `pinning` is 2
+struct { __uint(type, ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); __uint(pinning, 2); } m SEC(".maps");
+
+//= number: the map `m`: `max_entries` is no number
+struct { __uint(type, ARRAY); int max_entries; } m SEC(".maps");
+
+//= int_map: `m` in the section `.maps` is `void`, not a struct
+int m SEC(".maps");
+
+//= values_of_array: the map `m`: `values` is for maps of maps and arrays of programs
+struct { __uint(type, ARRAY); __array(values, int (void *)); } m SEC(".maps");
+
+//= inner_without_type: the map `m`: its inner map has no type
+struct {
+    __uint(type, ARRAY_OF_MAPS);
+    __uint(max_entries, 1);
+    __uint(key_size, 4);
+    __array(values, struct {
+    __uint(max_entries, 1); }); } m SEC(".maps");
+
+//= inner_pinned: the map `m`: maps inside of another cannot be pinned
+struct {
+    __uint(type, ARRAY_OF_MAPS);
+    __uint(max_entries, 1);
+    __uint(key_size, 4);
+    __array(values, struct {
+    __uint(type, ARRAY);
+    __uint(pinning, 1); }); } m SEC(".maps");
+
+//= inner
+struct inner { __uint(type, ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); } i SEC(".maps");
+struct {
+    __uint(type, ARRAY_OF_MAPS);
+    __uint(max_entries, 1);
+    __uint(key_size, 4);
+    __array(values, struct inner); } m SEC(".maps") = { .values = { &i } };
+
+//= programs
+SEC("raw_tp/x") int p(void *c) { return 0; }
+struct {
+    __uint(type, 3);
+    __uint(max_entries, 1);
+    __uint(key_size, 4);
+    __array(values, int (void *)); } m SEC(".maps") = { .values = { (void *)&p } };
+
+//= programs_of_text: the map `m` holds `f`, which is no program
+__attribute__((noinline)) int f(void *c) { return 0; }
+struct {
+    __uint(type, 3);
+    __uint(max_entries, 1);
+    __uint(key_size, 4);
+    __array(values, int (void *)); } m SEC(".maps") = { .values = { (void *)&f } };
+
+//= other_section: the program `p` refers to `other`, which is in the section `mydata`, and libbpf makes no map of it
+int other SEC("mydata") = 1;
+SEC("raw_tp/x") int p(void *c) { return other; }
+
+//= other_section_unused
+int other SEC("mydata") = 1;
+SEC("raw_tp/x") int p(void *c) { return 0; }
+
+//= custom_section
+int other SEC(".data.mine") = 1;
+SEC("raw_tp/x") int p(void *c) { return other; }
+
+//= called_program: the program `p` refers to `q`, a function of the section `raw_tp/x`
+SEC("raw_tp/x") __attribute__((noinline)) int q(void *c) { return *(int *)c; }
+SEC("raw_tp/y") int p(void *c) { return q(c); }
+
+//= arena_without_map: the program `p` refers to `a`, a variable of an arena, and the object has no arena
+__attribute__((address_space(1))) int a = 1;
+SEC("syscall") int p(void *c) { return a; }
+
+//= arena_among_maps: 4 bytes of variables are in an arena (__arena), and the object has no map of this type
+__attribute__((address_space(1))) int a = 1;
+struct { __uint(type, ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); } m SEC(".maps");
+
+//= arena
+__attribute__((address_space(1))) int a = 1;
+struct { __uint(type, 33); __uint(map_flags, 1024); __uint(max_entries, 1); } m SEC(".maps");
+SEC("syscall") int p(void *c) { return a; }
+
+//= arena_too_small: the arena `m` has 1 pages, its variables need 256
+__attribute__((address_space(1))) char a[1 << 20] = { 1 };
+struct { __uint(type, 33); __uint(map_flags, 1024); __uint(max_entries, 1); } m SEC(".maps");
+SEC("syscall") int p(void *c) { return a[3]; }
+
+//= two_arenas: the arena `n` is one too many: an object has one
+struct arena { __uint(type, 33); __uint(map_flags, 1024); __uint(max_entries, 1); };
+struct arena m SEC(".maps"), n SEC(".maps");
+
+//= table
+struct ops { int (*run)(void *); };
+SEC("struct_ops") int p(void *c) { return 0; }
+struct ops o SEC(".struct_ops") = { .run = (void *)p };
+
+//= table_of_others: the program `p` stands in a table of struct_ops, and its section `raw_tp/x` is of another kind
+struct ops { int (*run)(void *); };
+SEC("raw_tp/x") int p(void *c) { return 0; }
+struct ops o SEC(".struct_ops") = { .run = (void *)p };
+
+//= nameless_table: the table `o` is of a struct without a name
+struct { int (*run)(void *); } o SEC(".struct_ops");
