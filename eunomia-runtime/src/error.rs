@@ -40,6 +40,13 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The section of a program does not say what to attach it to, and nothing else has.
+    NoTarget {
+        /// The program.
+        program: String,
+        /// Its section.
+        section: String,
+    },
     /// A recording cannot be written or replayed.
     Recording(Box<Flaw>),
     /// Callbacks returned errors. All records of this poll were delivered.
@@ -76,6 +83,11 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::Value { name, why } => write!(f, "{name}: {why}"),
+            Self::NoTarget { program, section } => write!(
+                f,
+                "attach the program `{program}` ({section}): its section does not say what to attach it to; name a target with `set_target`, or \
+                 switch it off with `set_autoattach(false)` while open and call `attach_to` of its own handle"
+            ),
             Self::Recording(flaw) => flaw.fmt(f),
             Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {source}"),
             Self::Callback { count, source } => write!(f, "the callback failed on {count} records; on the first: {source}"),

@@ -76,7 +76,7 @@ pub(super) struct Settings {
     /// By the map: section, offset and size of the variable.
     pub(super) dropped: BTreeMap<String, (String, usize, usize)>,
     pub(super) perf: PerfBuffer,
-    pub(super) targets: BTreeMap<String, Target>,
+    pub(super) targets: BTreeMap<String, Vec<Target>>,
 }
 
 impl Open {
@@ -173,13 +173,39 @@ impl Open {
         }
     }
 
-    /// Says what `attach` is to attach a program to whose section does not say it.
+    /// Says what `attach` attaches a program to, in place of what its section says, or of targets that were set before.
+    ///
+    /// ```no_run
+    /// # fn main() -> eunomia_runtime::Result<()> {
+    /// let mut open = eunomia_runtime::Skeleton::from_file("profile.json")?.open()?;
+    /// open.object().set_target("profile", "cpu-clock:99hz".parse()?)?;
+    /// let skel = open.load()?.attach()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no program of this name.
+    /// [`Error::NotFound`] where the object has no program of this name, [`Error::Value`] if programs of its type or section are not
+    /// attached to such a target; [`Error::Kernel`] with ENOENT or ESRCH if there is no such [`Target::Function`].
     pub fn set_target(&mut self, program: &str, target: Target) -> Result<()> {
-        self.program(program)?;
-        self.settings.targets.insert(program.to_owned(), target);
+        self.settings.targets.remove(program);
+        self.add_target(program, target)
+    }
+
+    /// As [`Self::set_target`], beside the targets that were set before: the program is attached to each of them.
+    ///
+    /// # Errors
+    /// Those of [`Self::set_target`].
+    pub fn add_target(&mut self, program: &str, target: Target) -> Result<()> {
+        let mut found = self.program(program)?;
+        if let Some(why) = target.contradiction(found.0.prog_type(), &found.section().to_string_lossy()) {
+            return Err(Error::Value { name: format!("target of the program `{program}`"), why });
+        }
+        if let Target::Function(function) = &target {
+            // The verifier looks at it, and attaching goes by it.
+            return found.set_attach_target(function, None);
+        }
+        self.settings.targets.entry(program.to_owned()).or_default().push(target);
         Ok(())
     }
 
