@@ -182,6 +182,11 @@ impl Open {
         &mut self.inner
     }
 
+    /// The object below, to look at.
+    pub(crate) fn inner(&self) -> &bpf::Open {
+        &self.inner
+    }
+
     /// The skeleton and what its object says; can be kept beyond this.
     pub fn checked(&self) -> &Arc<Checked> {
         &self.checked

@@ -203,10 +203,22 @@ impl Open {
         }
         if let Target::Function(function) = &target {
             // The verifier looks at it, and attaching goes by it.
-            return found.set_attach_target(function, None);
+            found.set_attach_target(function, None)?;
         }
         self.settings.targets.entry(program.to_owned()).or_default().push(target);
         Ok(())
+    }
+
+    /// The targets that were set, by the programs' names.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn targets(&self) -> &BTreeMap<String, Vec<Target>> {
+        &self.settings.targets
+    }
+
+    /// The object as it will be loaded.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn as_libbpf(&self) -> &OpenObject {
+        &self.object
     }
 
     /// The names of the programs.

@@ -206,7 +206,11 @@ impl<'a, K> Program<'a, K> {
     /// libbpf attaches a section by itself only where it says all there is to say, and says nothing where it does not.
     fn says_too_little(&self, error: Error) -> Error {
         match error {
-            Error::Kernel(refusal) if refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP) && refusal.messages.is_empty() => {
+            Error::Kernel(refusal)
+                if (refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP) && refusal.messages.is_empty())
+                    // An iterator over a map that it is not given.
+                    || (refusal.source.raw_os_error() == Some(libc::EBADF) && self.attach_type() == libbpf_sys::BPF_TRACE_ITER) =>
+            {
                 Error::NoTarget {
                     program: self.name().to_string_lossy().into_owned(),
                     section: self.section().to_string_lossy().into_owned(),

@@ -8,7 +8,10 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
-use super::Failure;
+use super::{
+    Failure,
+    choice::{Attach, Event, Size},
+};
 use crate::output::Format;
 
 /// Runs eBPF skeletons, and says what is in them
@@ -87,9 +90,39 @@ pub(super) struct Limits {
     pub(super) duration: Option<Duration>,
 }
 
+/// What is different from what the skeleton says.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Programs and maps")]
+#[group(requires = "file")]
+pub(super) struct Choice {
+    /// Leaves a program out, which is then not loaded; `*` stands for any characters. May be repeated, as all of these
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) without: Vec<String>,
+    /// Loads this program and no others than those of `--only`, `--with` and `--attach`
+    #[arg(long, value_name = "PROGRAM", alias = "program")]
+    pub(super) only: Vec<String>,
+    /// Loads and attaches a program that is not unless asked for: of `SEC("?..")`, or of `"link": false`
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) with: Vec<String>,
+    /// Attaches a program to a target, `xdp:eth0` for example; the manual page of `run` lists them
+    #[arg(long, value_name = "PROGRAM=TARGET")]
+    pub(super) attach: Vec<Attach>,
+    /// Gives a map so many entries, a ring buffer so many bytes: `counts=10240`, `events=256K`
+    #[arg(long = "map", value_name = "MAP=ENTRIES")]
+    pub(super) maps: Vec<Size>,
+    /// Names the C type of the events of a map, one of the object's: `events='struct event'`
+    #[arg(long = "event", value_name = "MAP=TYPE")]
+    pub(super) events: Vec<Event>,
+    /// Refuses to run if a program cannot be attached, in place of running the others
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
 /// Of the commands that load a skeleton.
 #[derive(clap::Args)]
 pub(super) struct Live {
+    #[command(flatten)]
+    pub(super) choice: Choice,
     #[command(flatten)]
     pub(super) limits: Limits,
     #[command(flatten)]
@@ -170,12 +203,11 @@ pub(super) struct Doctor {
     /// A file with the BTF of this kernel, or a folder with that of many, in place of the kernel's own
     #[arg(long, value_name = "PATH", requires = "file")]
     pub(super) btf: Option<PathBuf>,
-    /// Only this program, or table of functions (name its programs too), as if it were switched on; may be repeated
-    #[arg(long = "program", value_name = "NAME", requires = "file")]
-    pub(super) programs: Vec<String>,
     /// As one JSON object
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) choice: Choice,
 }
 
 #[derive(clap::Args)]

@@ -82,7 +82,7 @@ pub enum Target {
     Packets(Interface),
     /// A map of the same object: of sockets for `sk_skb` and `sk_msg`, or the one that an iterator walks over.
     Map(String),
-    /// A function of the kernel, for `fentry`, `fexit`, `fmod_ret`, `lsm` and `tp_btf` programs in place of the one that their section names.
+    /// A function or tracepoint of the kernel, for `fentry`, `fexit`, `fmod_ret`, `lsm` and `tp_btf` programs in place of the one that their section names.
     Function(String),
     /// A kernel function. For `kprobe.multi` and its kin a pattern: `*` stands for any characters, `?` for one.
     Kprobe {
@@ -160,6 +160,20 @@ impl Target {
         let of_section = returns_of(section);
         let at = |returns| if returns { "when a function returns" } else { "when a function is called" };
         (of_section != *returns).then(|| format!("its section `{section}` runs it {}, and this {}", at(of_section), at(*returns)))
+    }
+
+    /// The section that says the same, for a program of a kind that its own section begins with; `None` where no section does.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn section(&self, kind: &str) -> Option<String> {
+        Some(match self {
+            Self::Function(name) | Self::Ksyscall(name) | Self::RawTracepoint(name) | Self::Kprobe { function: name, .. } => {
+                format!("{kind}/{name}")
+            }
+            Self::Tracepoint { category, name } => format!("{kind}/{category}/{name}"),
+            Self::Uprobe { binary, function: Some(function), .. } => format!("{kind}/{}:{function}", binary.display()),
+            Self::Usdt { binary, provider, probe, .. } => format!("{kind}/{}:{provider}:{probe}", binary.display()),
+            _ => return None,
+        })
     }
 
     /// Attaches a program to it: a perf event by one link for each CPU, all else by one link.
