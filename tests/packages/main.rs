@@ -18,6 +18,7 @@ fn packages_are_current() {
     for (folder, name) in [
         ("tests", "arena"),
         ("tests", "args"),
+        ("tests", "choices"),
         ("tests", "congestion"),
         ("tests", "doctor"),
         ("tests", "every"),

@@ -225,7 +225,10 @@ mod tests {
     #[test]
     fn sizes() {
         let entries = |text: &str| text.parse::<Size>().map(|size| size.entries);
-        assert_eq!([entries("a=1"), entries("a=0x10"), entries("a=256K"), entries("a=4M"), entries("a=3G")], [1, 16, 256 << 10, 4 << 20, 3 << 30].map(Ok));
+        assert_eq!(
+            [entries("a=1"), entries("a=0x10"), entries("a=256K"), entries("a=4M"), entries("a=3G")],
+            [1, 16, 256 << 10, 4 << 20, 3 << 30].map(Ok)
+        );
         for wrong in ["a", "a=", "=1", "a=0", "a=4G", "a=x", "a=K", "a=-1", "a=é"] {
             assert!(entries(wrong).is_err(), "{wrong}");
         }

@@ -19,6 +19,7 @@ use crate::{
     Result,
     bpf::{BtfCache, mount},
     dynamic::{Attached, Loaded, Open},
+    object::{Checked, Payload},
     reader::Stats,
     refusal::refusal,
     sample::Verdict,
@@ -71,17 +72,22 @@ pub(super) fn follow(open: Open, live: &Live, err: &mut Messages<'_>, to: &mut i
     let start = Instant::now();
     let running = Running::start(loaded, live.choice.strict, err)?;
     to.begin(Ending { control: Some(running.skel.control()), at: live.limits.duration.and_then(|time| start.checked_add(time)) });
+    let only_iterators = running.only_iterators();
     if !quiet {
         running.announce(err);
+        if !only_iterators {
+            untyped(running.skel.checked(), err);
+        }
     }
-    let mut follower = Follower { to, limits: &live.limits, start, count: 0, ended: false };
+    let mut follower = Follower { to, limits: &live.limits, start, count: 0, ended: false, unread: 0 };
     let walked = follower.walk(&running, err);
-    let (loaded, followed) = match running.only_iterators() {
+    let (loaded, followed) = match only_iterators {
         true => (running.skel.detach(), Ok(())),
         false => follower.follow(running.skel),
     };
-    let finished = to.finish();
-    if !quiet {
+    let unread = follower.unread;
+    let finished = to.finish().map(|unwritten| unwritten + unread);
+    if !quiet && !only_iterators {
         summary(&loaded, start.elapsed(), err);
     }
     if let Ok(unwritten @ 1..) = finished {
@@ -91,6 +97,9 @@ pub(super) fn follow(open: Open, live: &Live, err: &mut Messages<'_>, to: &mut i
     drop(signals);
     walked.and(followed).and(finished.map(drop))
 }
+
+/// Of a list of names.
+const SHOWN: usize = 8;
 
 /// A skeleton whose programs run, as many as could be attached.
 struct Running {
@@ -129,7 +138,9 @@ impl Running {
         refused.iter().for_each(|error| err.tell(&said(error)));
         let programs: Vec<&str> = loaded.checked().programs.iter().map(|(name, _)| name.as_str()).collect();
         if wanted.is_empty() && !programs.is_empty() {
-            err.tell(&format!("no program is loaded unless it is asked for: `--with PROGRAM`; there are {}", programs.join(", ")));
+            let shown = programs.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+            let more = if programs.len() > SHOWN { ", .." } else { "" };
+            err.tell(&format!("no program is attached unless it is asked for: `--with PROGRAM`; there are {shown}{more}"));
         }
         let skel = Attached::new(loaded, links.into_iter().collect());
         Ok(Self { skel, attached: attached.len(), wanted: wanted.len(), iterators })
@@ -137,13 +148,14 @@ impl Running {
 
     /// Whether nothing will come once they have been read.
     fn only_iterators(&self) -> bool {
-        !self.iterators.is_empty() && self.iterators.len() == self.skel.links().len() && self.skel.checked().streams.is_empty()
+        let sampled = self.skel.checked().streams.iter().any(|stream| stream.sampled.is_some());
+        !self.iterators.is_empty() && self.iterators.len() == self.skel.links().len() && !sampled
     }
 
     fn announce(&self, err: &mut Messages<'_>) {
         let checked = self.skel.checked();
         let delivers = match &checked.streams[..] {
-            [] if !self.iterators.is_empty() => "the text of iterators follows".to_owned(),
+            _ if self.only_iterators() => "the text of iterators follows".to_owned(),
             [] => "no map delivers events".to_owned(),
             streams => format!("events of {}", streams.iter().map(|stream| stream.map.as_str()).collect::<Vec<_>>().join(", ")),
         };
@@ -160,6 +172,8 @@ struct Follower<'a, T> {
     start: Instant,
     count: u64,
     ended: bool,
+    /// Records that were there when nobody read any more.
+    unread: u64,
 }
 
 impl<T: Taker> Follower<'_, T> {
@@ -185,16 +199,22 @@ impl<T: Taker> Follower<'_, T> {
                     }
                 }
             }
-            self.ended |= self.to.flush()? == Reader::Gone;
+            self.ended |= self.to.flush()? != Reader::There;
         }
         Ok(())
     }
 
-    fn follow(mut self, skel: Attached) -> (Loaded, Result<()>) {
+    fn follow(&mut self, skel: Attached) -> (Loaded, Result<()>) {
         let polled = self.poll(&skel);
         let loaded = skel.detach();
         let followed = polled.and_then(|()| {
             if self.ended {
+                if self.to.flush()? == Reader::Stuck {
+                    loaded.object().drain(|_, _| {
+                        self.unread += 1;
+                        Verdict::Delivered
+                    })?;
+                }
                 return Ok(());
             }
             let drained = loaded.object().drain(|map, record| self.take(map, record));
@@ -213,7 +233,7 @@ impl<T: Taker> Follower<'_, T> {
             }
             let polled = skel.object().poll(left.min(IDLE), |map, record| self.take(map, record));
             // What came before an error is not lost with it.
-            self.ended |= self.to.flush()? == Reader::Gone;
+            self.ended |= self.to.flush()? != Reader::There;
             polled?;
         }
         Ok(())
@@ -228,6 +248,16 @@ impl<T: Taker> Follower<'_, T> {
             return Verdict::Stop;
         }
         verdict
+    }
+}
+
+/// Says of which events the type is not known, and how to name it.
+fn untyped(checked: &Checked, err: &mut Messages<'_>) {
+    for stream in &checked.streams {
+        if let Payload::Bytes { why } = &stream.payload {
+            let map = &stream.map;
+            err.tell(&format!("{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object's"));
+        }
     }
 }
 

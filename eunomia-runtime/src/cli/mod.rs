@@ -26,6 +26,7 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _, Read, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{CommandFactory as _, Parser as _};
@@ -102,12 +103,16 @@ struct Messages<'a> {
     to: &'a mut dyn Write,
     /// Whether it is this process's standard error.
     own: bool,
+    stuck: bool,
 }
 
 impl Messages<'_> {
     /// Says something, unless the pipe behind is stuck.
     fn tell(&mut self, text: &str) {
-        if !self.own || outlet::is_writable(io::stderr(), outlet::PATIENCE) {
+        // One that was stuck is not waited for again.
+        let patience = if self.stuck { Duration::ZERO } else { outlet::PATIENCE };
+        self.stuck = self.own && !outlet::is_writable(io::stderr(), patience);
+        if !self.stuck {
             // Where this fails there is nobody to tell.
             let _ = writeln!(self.to, "{}", plain(text));
         }
@@ -127,7 +132,12 @@ fn said(error: &Error) -> String {
 /// A pipe or terminal behind standard output that nobody reads does not keep `run` and `record` from ending by a signal or after their
 /// time: what was not written by then is counted.
 pub fn main() -> Exit {
-    execute(env::args_os(), Streams { input: &mut io::stdin(), out: &mut io::stdout(), err: &mut io::stderr(), own: true })
+    main_with(env::args_os())
+}
+
+/// As [`main`], with other arguments, the program's name first.
+pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
+    execute(args, Streams { input: &mut io::stdin(), out: &mut io::stdout(), err: &mut io::stderr(), own: true })
 }
 
 /// Runs the command with arguments and streams of the caller's, the program's name first among the arguments.

@@ -56,7 +56,7 @@ struct State {
 const PIECE: usize = 4096;
 
 /// So long a reader may take nothing, after the command was to end.
-pub(super) const PATIENCE: Duration = Duration::from_millis(300);
+pub(super) const PATIENCE: Duration = Duration::from_millis(200);
 
 /// How soon a wait notices that the command is to end.
 const GLANCE: Duration = Duration::from_millis(25);

@@ -73,6 +73,8 @@ struct Target {
 pub(super) enum Reader {
     There,
     Gone,
+    /// The command is to end, and nobody has read for a while.
+    Stuck,
 }
 
 /// A batch that is longer than this is written before the poll ends.
@@ -167,7 +169,7 @@ impl<'a> Sink<'a> {
                 Given::Failed(error) => Err(error),
                 Given::Stuck => {
                     self.unwritten += self.ends.len() as u64;
-                    self.reader = Reader::Gone;
+                    self.reader = Reader::Stuck;
                     Ok(())
                 }
             },

@@ -24,7 +24,7 @@ pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> 
     let out = Out { to: streams.out, own: streams.own };
     let sink = Sink::new(args.shown.output.as_deref(), Readers::Usual, &args.source.paths(), out)?;
     let mut printed = Printed::new(&checked, args.shown.format.into(), sink)?.timed();
-    Ok(events::follow(open, &args.live, &mut Messages { to: streams.err, own: streams.own }, &mut printed)?)
+    Ok(events::follow(open, &args.live, &mut Messages { to: streams.err, own: streams.own, stuck: false }, &mut printed)?)
 }
 
 /// Refuses to print the bytes of several maps, one after the other.

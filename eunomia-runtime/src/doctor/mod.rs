@@ -229,15 +229,7 @@ fn read_programs(
         let section = program.section().to_string_lossy().into_owned();
         let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
         let named = targets.and_then(|targets| targets.get(&name)?.first()?.section(kind));
-        Program {
-            name,
-            section: named.unwrap_or(section),
-            ty: program.prog_type(),
-            autoload,
-            attached: link && autoload,
-            functions,
-            asks,
-        }
+        Program { name, section: named.unwrap_or(section), ty: program.prog_type(), autoload, attached: link && autoload, functions, asks }
     });
     programs.collect()
 }

@@ -1,6 +1,7 @@
 //! What `attach` attaches programs to whose sections do not say it, or say something else.
 
 use std::{
+    ffi::CStr,
     fs::File,
     io,
     os::fd::{AsRawFd as _, OwnedFd},
@@ -154,7 +155,8 @@ impl Target {
     pub(in crate::bpf) fn contradiction(&self, found: ProgramType, section: &str) -> Option<String> {
         let types = self.types();
         if found != ProgramType::Unspec && !types.contains(&found) {
-            return Some(format!("it is of type {found:?}, and this takes {types:?}"));
+            let names: Vec<&str> = types.iter().map(|ty| name_of(*ty)).collect();
+            return Some(format!("the program is of type {}, and such a target is for {}", name_of(found), names.join(", ")));
         }
         let (Self::Kprobe { returns, .. } | Self::Uprobe { returns, .. }) = self else { return None };
         let of_section = returns_of(section);
@@ -229,6 +231,15 @@ impl Target {
         };
         Ok(Links(vec![link?]))
     }
+}
+
+/// What libbpf calls a type of programs.
+fn name_of(ty: ProgramType) -> &'static str {
+    // SAFETY: any number may be asked for.
+    let name = unsafe { libbpf_sys::libbpf_bpf_prog_type_str(ty as u32) };
+    // SAFETY: if it is not null, it is a constant of libbpf's that ends with a NUL.
+    let name = (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) });
+    name.and_then(|name| name.to_str().ok()).unwrap_or("unknown")
 }
 
 /// Whether a section asks for the returns of functions, not their entries.
