@@ -83,7 +83,8 @@ fn with_targets(package: String) -> String {
             // XDP_FLAGS_SKB_MODE
             "drop_none" => serde_json::json!({"ifindex": 1, "flags": 2, "xdpopts": {"old_prog_fd": 0}}),
             "pass" => {
-                serde_json::json!({"tchook": {"ifindex": 1, "attach_point": "BPF_TC_EGRESS"}, "tcopts": {"handle": 1, "priority": 1}})
+                let hook = serde_json::json!({"ifindex": 1, "attach_point": "BPF_TC_EGRESS", "order": "first"});
+                serde_json::json!({"tchook": hook, "tcopts": {"handle": 1, "priority": 1}})
             }
             _ => continue,
         };

@@ -8,7 +8,12 @@ use super::{
     input::Input,
     output,
 };
-use crate::{bpf::preflight, doctor, plain::plain};
+use crate::{
+    Error,
+    bpf::{Check, preflight},
+    doctor,
+    plain::plain,
+};
 
 pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut answers = preflight();
@@ -19,7 +24,17 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
         let (doctor, checked) = (doctor::Doctor::new(btf.as_deref()), input.document.check()?);
         let of_object = match checked.clone().open(btf.as_deref()) {
             Ok(mut open) => {
-                args.choice.apply(&mut open)?;
+                match args.choice.apply(&mut open) {
+                    // A function that is the target of a program is looked up at once.
+                    Err(Failure::Error(error @ Error::Kernel(_))) => answers.checks.push(Check {
+                        what: "targets".into(),
+                        required: true,
+                        ok: false,
+                        found: error.to_string(),
+                        todo: "name another target with `--attach`".into(),
+                    }),
+                    applied => applied?,
+                }
                 let only = args.choice.only(open.object())?;
                 let only: Option<Vec<&str>> = only.as_ref().map(|only| only.iter().map(String::as_str).collect());
                 doctor.examine_open(&open, only.as_deref(), args.choice.strict)

@@ -189,7 +189,8 @@ impl<K> Program<'_, K> {
         revision: Option<u64>,
     ) -> Result<Link> {
         let tried = self.tried(&format!("{direction:?} of the interface {interface}"));
-        let anywhere = *order == Order::Last && revision.is_none();
+        // A filter has a place among others by its priority alone.
+        let anywhere = revision.is_none() && (*order == Order::Last || (*order == Order::First && rank.priority > 0));
         match self.link_to(tried, interface.index()?, direction.attach_type(), &order.position(revision)?) {
             // What a kernel without tcx says to a type of attachment that it does not know; one with tcx never says it to these arguments.
             Err(Error::Kernel(refusal)) if anywhere && refusal.source.raw_os_error() == Some(libc::EINVAL) => {

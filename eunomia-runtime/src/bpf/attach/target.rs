@@ -56,7 +56,8 @@ pub enum Target {
         direction: Direction,
         /// Its place on kernels without tcx.
         rank: Rank,
-        /// Its place among those of tcx. Kernels without tcx (before 6.6) take [`Order::Last`] alone.
+        /// Its place among those of tcx. Kernels without tcx (before 6.6) take [`Order::Last`], and [`Order::First`] if `rank` has a
+        /// priority, which then counts.
         order: Order,
     },
     /// A program on one end of a pair of netkit devices.
