@@ -14,7 +14,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     Error, Result, Skeleton, bpf,
-    bpf::{Access, Direction, Dropped, Rank, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
+    bpf::{Access, Direction, Dropped, Interface, Order, Rank, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
     object::{Checked, DataSection, Hook, Variable},
     reader::{Outcome, Stats, Verdict},
     value::{self, Value},
@@ -88,12 +88,13 @@ impl Checked {
             inner.section(&value.section.name)?.write(&value.variable.name, offset(value.variable), &value.bytes)?;
         }
         for target in setup.targets {
-            let interface = target.interface;
+            let interface = Interface::Index(target.interface);
             let to = match target.hook {
                 Hook::Xdp(flags) => Target::Xdp { interface, flags },
-                Hook::Tc { ingress, handle, priority } => {
+                Hook::Tc { ingress, handle, priority, first } => {
+                    let order = if first { Order::First } else { Order::Last };
                     let direction = if ingress { Direction::Ingress } else { Direction::Egress };
-                    Target::Tc { interface, direction, rank: Rank { handle, priority } }
+                    Target::Tc { interface, direction, rank: Rank { handle, priority }, order }
                 }
             };
             inner.set_target(target.program, to)?;
@@ -179,6 +180,11 @@ impl Open {
     /// The object below: programs can be switched off, maps resized.
     pub fn object(&mut self) -> &mut bpf::Open {
         &mut self.inner
+    }
+
+    /// The object below, to look at.
+    pub(crate) fn inner(&self) -> &bpf::Open {
+        &self.inner
     }
 
     /// The skeleton and what its object says; can be kept beyond this.

@@ -44,6 +44,13 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The section of a program does not say what to attach it to, and nothing else has.
+    NoTarget {
+        /// The program.
+        program: String,
+        /// Its section.
+        section: String,
+    },
     /// A recording cannot be written or replayed.
     Recording(Box<Flaw>),
     /// Callbacks returned errors. All records of this poll were delivered.
@@ -97,6 +104,13 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::Value { name, why } => write!(f, "{}: {}", line(name), line(why)),
+            Self::NoTarget { program, section } => write!(
+                f,
+                "attach the program `{}` ({}): its section does not say what to attach it to; name a target with `set_target`, or \
+                 switch it off with `set_autoattach(false)` while open and call `attach_to` of its own handle",
+                line(program),
+                line(section)
+            ),
             Self::Recording(flaw) => flaw.fmt(f),
             Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {}", plain(&source.to_string())),
             Self::Callback { count, source } => {

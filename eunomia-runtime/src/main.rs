@@ -1,7 +1,7 @@
 //! `eunomia`.
 
-use std::{env, io, process::ExitCode};
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    eunomia_runtime::cli::run(env::args_os(), &mut io::stdin(), &mut io::stdout(), &mut io::stderr()).into()
+    eunomia_runtime::cli::main().into()
 }

@@ -144,7 +144,7 @@ pub mod programs {
                 .set_target(
                     "drop_none",
                     ::eunomia_runtime::bpf::Target::Xdp {
-                        interface: 1,
+                        interface: ::eunomia_runtime::bpf::Interface::Index(1),
                         flags: 2,
                     },
                 )?;
@@ -152,12 +152,13 @@ pub mod programs {
                 .set_target(
                     "pass",
                     ::eunomia_runtime::bpf::Target::Tc {
-                        interface: 1,
+                        interface: ::eunomia_runtime::bpf::Interface::Index(1),
                         direction: ::eunomia_runtime::bpf::Direction::Egress,
                         rank: ::eunomia_runtime::bpf::Rank {
                             handle: 1,
                             priority: 1,
                         },
+                        order: ::eunomia_runtime::bpf::Order::First,
                     },
                 )?;
             ::core::result::Result::Ok(Open(object))

@@ -54,11 +54,16 @@ pub(crate) struct Other {
 /// What it said, by name.
 pub(crate) type Answers = BTreeMap<String, String>;
 
+/// The process that does a part, to be started.
+pub(crate) fn command(part: &str) -> Result<Command, Failed> {
+    let mut command = Command::new(env::current_exe()?);
+    command.env(VARIABLE, part);
+    Ok(command)
+}
+
 impl Other {
     pub(crate) fn start<'a>(part: &str, variables: impl IntoIterator<Item = (&'a str, &'a OsStr)>) -> Result<Other, Failed> {
-        let mut command = Command::new(env::current_exe()?);
-        command.env(VARIABLE, part).envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn()?;
+        let mut process = command(part)?.envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let to = process.stdin.take().ok_or("it has a pipe")?;
         let from = BufReader::new(process.stdout.take().ok_or("it has a pipe")?).lines();
         Ok(Other { process, to, from })

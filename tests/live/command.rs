@@ -1,8 +1,10 @@
 //! `eunomia run` and `eunomia record`, with the kernel.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
-    io::{self, Write},
+    io::{self, Read as _, Write},
+    process::{Child, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -16,6 +18,7 @@ use eunomia_runtime::cli::{self, Exit};
 use super::{
     Outcome,
     bootstrap::{JSON, child},
+    child::command,
 };
 
 /// Standard output, which others may look at meanwhile.
@@ -191,5 +194,177 @@ pub(crate) fn what_the_kernel_refuses() -> Outcome {
     .map_err(|_| "the thread panicked")?;
     assert_eq!(exit, Exit::Kernel, "{err}");
     assert!(err.contains("CAP_BPF"), "{err}");
+    Ok(())
+}
+
+const CHOICES: &str = "bpf/choices.json";
+
+/// Runs some of the programs of `choices` for a while; which of them sent events, and what was said.
+fn senders(words: &[&str]) -> Result<(BTreeSet<u64>, String), Box<dyn std::error::Error + Send + Sync>> {
+    let typed = ["run", CHOICES, "--map", "counts=10K", "--event", "calls=call", "-f", "json", "-n", "200", "-d", "10s"];
+    let mut out = Out::default();
+    let (exit, err) = run_among_processes(&[&typed, words].concat(), &mut out, |_| ());
+    assert_eq!(exit, Exit::Done, "{words:?}: {err}");
+    let mut from = BTreeSet::new();
+    for line in out.text().lines() {
+        from.insert(serde_json::from_str::<serde_json::Value>(line)?["from"].as_u64().ok_or("each event has it")?);
+    }
+    Ok((from, err))
+}
+
+pub(crate) fn programs_are_left_out_or_taken() -> Outcome {
+    for (words, expected) in [
+        (&["--without", "*_btf"][..], &[1][..]),
+        (&["--without", "enter_raw"], &[2]),
+        (&["--only", "enter_raw"], &[1]),
+        (&["--only", "enter_plain"], &[3]),
+        (&["--without", "*_raw", "--without", "*_btf", "--with", "enter_plain"], &[3]),
+        (&["--only", "sample", "--attach", "sample=cpu-clock:99hz"], &[5]),
+        (&["--only", "enter_raw", "--attach", "enter_raw=raw_tp:sys_exit"], &[1]),
+    ] {
+        let (from, err) = senders(words)?;
+        assert_eq!(from, expected.iter().copied().collect(), "{words:?}: {err}");
+    }
+    // Of a size that it does not say the map is not made.
+    let (exit, err) = run(&["run", CHOICES, "-d", "1s"], &mut Out::default());
+    assert_eq!(exit, Exit::Kernel, "{err}");
+    assert!(err.contains("map 'counts'"), "{err}");
+    // Names that are not there.
+    for (words, expected) in [
+        (["--without", "enter_rw"], "no program `enter_rw`; there are "),
+        (["--only", "none*"], "no program `none*`; there are "),
+        (["--attach", "none=xdp:lo"], "no program `none`; there are "),
+        (["--map", "count=5"], "did you mean `counts`?"),
+        (["--attach", "packet=kprobe:vfs_read"], "the program is of type xdp, and such a target is for kprobe"),
+    ] {
+        for command in ["run", "doctor"] {
+            let (exit, err) = run(&[&[command, CHOICES][..], &words].concat(), &mut Out::default());
+            assert_eq!(exit, Exit::Usage, "{err}");
+            assert!(err.contains(expected), "{words:?}: {err}");
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn one_that_cannot_be_attached_does_not_stop_the_others() -> Outcome {
+    let (from, err) = senders(&[])?;
+    assert!(from.is_subset(&BTreeSet::from([1, 2])) && !from.is_empty(), "{from:?}");
+    let said = |what: &str| err.lines().filter(|line| line.starts_with(what)).count();
+    assert_eq!(said("attach the program `missing` (raw_tp/eunomia): "), 1, "{err}");
+    let names = "its section names no target; name one, as `--attach";
+    assert_eq!(said(&format!("the program `sample` (perf_event) is not attached: {names} sample=cpu-clock:99hz`")), 1, "{err}");
+    assert_eq!(said(&format!("the program `packet` (xdp) is not attached: {names} packet=xdp:eth0`")), 1, "{err}");
+    assert_eq!(said("choices: 2 of 5 programs attached, events of calls; Ctrl-C ends"), 1, "{err}");
+    for words in [&["--strict"][..], &["--only", "missing"], &["--only", "packet", "--only", "sample"]] {
+        let (exit, err) = run(&[&["run", CHOICES, "--map", "counts=10", "-d", "1s"][..], words].concat(), &mut Out::default());
+        assert_eq!(exit, Exit::Kernel, "{words:?}: {err}");
+        assert!(!err.contains("attached, events"), "{err}");
+    }
+    Ok(())
+}
+
+pub(crate) fn the_text_of_iterators() -> Outcome {
+    let mut out = Out::default();
+    let (exit, err) = run(&["run", CHOICES, "--map", "counts=10", "--only", "tasks"], &mut out);
+    assert_eq!((exit, err.as_str()), (Exit::Done, "choices: 1 program attached, the text of iterators follows\n"));
+    let own = format!("task {}", std::process::id());
+    assert!(out.text().lines().any(|line| line == own), "{}", out.text());
+    // Beside programs that send events.
+    let mut out = Out::default();
+    let words = ["run", CHOICES, "--map", "counts=10K", "--only", "tasks", "--only", "enter_raw", "--event", "calls=call", "-n", "3", "-q"];
+    assert_eq!(run_among_processes(&words, &mut out, |_| ()), (Exit::Done, String::new()));
+    assert!(out.text().lines().any(|line| line == own) && out.text().contains("FROM"), "{}", out.text());
+    let (exit, err) = run(&["record", CHOICES, "--map", "counts=10", "--only", "tasks", "-o", "/dev/null", "-q"], &mut Out::default());
+    assert_eq!((exit, err.as_str()), (Exit::Done, "the text of the iterator `tasks` is not recorded\n"));
+    Ok(())
+}
+
+/// On what runs and what does not.
+pub(crate) fn the_doctor_agrees() -> Outcome {
+    for words in [
+        &["--only", "enter_raw"][..],
+        &["--only", "missing"],
+        &["--only", "missing", "--only", "enter_raw"],
+        &["--only", "missing", "--only", "enter_raw", "--strict"],
+        &["--only", "missing", "--attach", "missing=raw_tp:sys_enter"],
+        &["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/none"],
+        &["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/sys_exit"],
+    ] {
+        let words = [&[CHOICES, "--map", "counts=10K"][..], words].concat();
+        let (ran, err) = run_among_processes(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default(), |_| ());
+        let mut out = Out::default();
+        let (said, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
+        assert_eq!(ran == Exit::Done, said == Exit::Done, "{words:?}: {err}{}", out.text());
+    }
+    Ok(())
+}
+
+/// The command with the streams of its process.
+pub(crate) fn as_process(words: &str) -> Outcome {
+    match cli::main_with(["eunomia"].into_iter().chain(words.split(' ')).map(OsString::from)) {
+        Exit::Done => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+/// Waits until the process has ended, so long at most.
+fn ended_within(process: &mut Child, most: Duration) -> Result<bool, io::Error> {
+    let start = Instant::now();
+    while start.elapsed() < most {
+        if let Some(status) = process.try_wait()? {
+            assert!(status.success(), "{status}");
+            return Ok(true);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    process.kill()?;
+    Ok(false)
+}
+
+pub(crate) fn an_output_that_nobody_reads() -> Outcome {
+    let words = format!("command run {CHOICES} --map counts=10K --event calls=call --only enter_raw -f json");
+    // More than a pipe holds comes within the time.
+    let fill = || (0..2000).for_each(|_| drop(std::fs::metadata("/")));
+    let most = Duration::from_secs(5);
+
+    let mut process = command(&words)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    thread::sleep(Duration::from_millis(500));
+    fill();
+    thread::sleep(Duration::from_millis(500));
+    // SAFETY: the call takes no pointers, and the process is a child that has not been waited for.
+    assert_eq!(unsafe { libc::kill(process.id().cast_signed(), libc::SIGTERM) }, 0);
+    assert!(ended_within(&mut process, most)?, "a signal ends it");
+    let mut err = String::new();
+    process.stderr.take().ok_or("it has a pipe")?.read_to_string(&mut err)?;
+    let unwritten = err.lines().find_map(|line| line.strip_suffix(" events were not written: nobody reads the output"));
+    assert!(unwritten.is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0)), "{err}");
+    // What was written is whole but for the last event.
+    let mut out = String::new();
+    process.stdout.take().ok_or("it has a pipe")?.read_to_string(&mut out)?;
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines.len() > 100 && lines.iter().rev().skip(1).all(|line| line.ends_with('}')), "{}", lines.len());
+
+    // Also where messages go the same way, and the time ends it.
+    let (reader, writer) = io::pipe()?;
+    let mut process = command(&format!("{words} -d 1s"))?.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    thread::sleep(Duration::from_millis(500));
+    fill();
+    assert!(ended_within(&mut process, most)?, "the time ends it");
+    drop(reader);
+
+    // One that is read is whole.
+    let mut process = command(&format!("{words} -n 3000 -q"))?.stdout(Stdio::piped()).spawn()?;
+    thread::sleep(Duration::from_millis(500));
+    fill();
+    let mut out = String::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(500));
+            fill();
+        });
+        process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.read_to_string(&mut out)
+    })?;
+    assert!(process.wait()?.success());
+    assert_eq!(out.lines().count(), 3000);
     Ok(())
 }

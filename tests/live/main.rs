@@ -75,6 +75,11 @@ const TESTS: &[Test] = &[
     ("command::whoever_reads_goes_away", command::whoever_reads_goes_away),
     ("command::what_was_recorded_is_replayed", command::what_was_recorded_is_replayed),
     ("command::what_the_kernel_refuses", command::what_the_kernel_refuses),
+    ("command::programs_are_left_out_or_taken", command::programs_are_left_out_or_taken),
+    ("command::one_that_cannot_be_attached_does_not_stop_the_others", command::one_that_cannot_be_attached_does_not_stop_the_others),
+    ("command::the_text_of_iterators", command::the_text_of_iterators),
+    ("command::the_doctor_agrees", command::the_doctor_agrees),
+    ("command::an_output_that_nobody_reads", command::an_output_that_nobody_reads),
     ("btf_cache::instructions_are_those_of_the_whole", btf_cache::instructions_are_those_of_the_whole),
     ("btf_cache::folders_that_others_can_write_to", btf_cache::folders_that_others_can_write_to),
     ("shown::stacks_and_histograms", shown::stacks_and_histograms),
@@ -228,6 +233,11 @@ const TESTS: &[Test] = &[
     ("hooks::members_of_a_table", hooks::members_of_a_table),
     ("hooks::a_table_that_is_asked_for", hooks::a_table_that_is_asked_for),
     ("hooks::targets_that_are_set_while_open", hooks::targets_that_are_set_while_open),
+    ("hooks::an_order_among_programs_of_an_interface", hooks::an_order_among_programs_of_an_interface),
+    ("hooks::an_order_among_programs_of_a_cgroup", hooks::an_order_among_programs_of_a_cgroup),
+    ("hooks::a_packet_socket_of_its_own", hooks::a_packet_socket_of_its_own),
+    ("hooks::targets_that_cannot_be", hooks::targets_that_cannot_be),
+    ("hooks::a_function_that_is_named_while_open", hooks::a_function_that_is_named_while_open),
     ("links::pinned_links_are_opened_again", links::pinned_links_are_opened_again),
     ("links::a_pinned_probe_goes_on", links::a_pinned_probe_goes_on),
     ("links::what_is_no_link_is_not_opened", links::what_is_no_link_is_not_opened),
@@ -304,6 +314,7 @@ const PARTS: &[child::Part] = &[
     ("memlock-of-root", missing::memlock_of_root),
     ("pinned", pins::another_process),
     ("killed", killed::attach_everything),
+    ("command", command::as_process),
 ];
 
 fn main() -> ExitCode {

@@ -51,6 +51,8 @@ const NEEDS: &[(&str, Need)] = &[
     ("functions::of_the_kernel", Linux(5, 15, "the cookie of a probe")),
     ("functions::many_of_the_kernel", Linux(6, 12, "CONFIG_FPROBE of Debian's kernels")),
     ("functions::system_calls", Linux(5, 15, "the cookie of a probe")),
+    ("hooks::an_order_among_programs_of_an_interface", Linux(6, 6, "tcx")),
+    ("hooks::an_order_among_programs_of_a_cgroup", Linux(6, 17, "an order among the programs of a cgroup")),
     ("hooks::a_hook_of_netfilter", Linux(6, 4, "programs on netfilter")),
     ("hooks::many_functions_of_this_program", Linux(6, 6, "probes of many functions")),
     ("links::a_pinned_probe_goes_on", Linux(5, 15, "links of perf events")),

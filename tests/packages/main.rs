@@ -18,6 +18,7 @@ fn packages_are_current() {
     for (folder, name) in [
         ("tests", "arena"),
         ("tests", "args"),
+        ("tests", "choices"),
         ("tests", "congestion"),
         ("tests", "doctor"),
         ("tests", "every"),
@@ -92,7 +93,8 @@ fn with_targets(package: String) -> String {
             // XDP_FLAGS_SKB_MODE
             "drop_none" => serde_json::json!({"ifindex": 1, "flags": 2, "xdpopts": {"old_prog_fd": 0}}),
             "pass" => {
-                serde_json::json!({"tchook": {"ifindex": 1, "attach_point": "BPF_TC_EGRESS"}, "tcopts": {"handle": 1, "priority": 1}})
+                let hook = serde_json::json!({"ifindex": 1, "attach_point": "BPF_TC_EGRESS", "order": "first"});
+                serde_json::json!({"tchook": hook, "tcopts": {"handle": 1, "priority": 1}})
             }
             _ => continue,
         };

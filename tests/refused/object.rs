@@ -389,6 +389,15 @@ fn targets_of_programs() {
              else"
         )
     );
+    let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("programs")).unwrap();
+    json["meta"]["bpf_skel"]["progs"][1]["tchook"]["order"] = json!("second");
+    assert_eq!(
+        tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap_err().to_string(),
+        format!(
+            "{at}[1].tchook.order: expected \"first\" or \"last\"; name the program that it is to stand beside when it is attached, by its \
+             handle"
+        )
+    );
 }
 
 /// Documents cannot put code into the docs of a module, which rustdoc would run.

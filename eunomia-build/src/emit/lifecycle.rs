@@ -32,13 +32,15 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         quote!(object.section(#section)?.write(#variable, #offset, #bytes)?;)
     });
     let targets = module.targets.iter().map(|target| {
-        let (program, interface) = (target.program, Literal::u32_unsuffixed(target.interface));
+        let (program, index) = (target.program, Literal::u32_unsuffixed(target.interface));
+        let interface = quote!(::eunomia_runtime::bpf::Interface::Index(#index));
         let target = match target.hook {
             Hook::Xdp(flags) => {
                 let flags = Literal::u32_unsuffixed(flags);
                 quote!(::eunomia_runtime::bpf::Target::Xdp { interface: #interface, flags: #flags })
             }
-            Hook::Tc { ingress, handle, priority } => {
+            Hook::Tc { ingress, handle, priority, first } => {
+                let order = Ident::new(if first { "First" } else { "Last" }, Span::call_site());
                 let direction = Ident::new(if ingress { "Ingress" } else { "Egress" }, Span::call_site());
                 let (handle, priority) = (Literal::u32_unsuffixed(handle), Literal::u32_unsuffixed(priority));
                 quote! {
@@ -46,6 +48,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                         interface: #interface,
                         direction: ::eunomia_runtime::bpf::Direction::#direction,
                         rank: ::eunomia_runtime::bpf::Rank { handle: #handle, priority: #priority },
+                        order: ::eunomia_runtime::bpf::Order::#order,
                     }
                 }
             }

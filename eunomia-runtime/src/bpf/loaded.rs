@@ -34,7 +34,7 @@ pub struct Loaded {
     maps: Vec<String>,
     streams: Vec<String>,
     dropped: BTreeMap<String, (String, usize, usize)>,
-    targets: BTreeMap<String, Target>,
+    targets: BTreeMap<String, Vec<Target>>,
 }
 
 impl Loaded {
@@ -53,7 +53,7 @@ impl Loaded {
     }
 
     /// Attaches every program that is not switched off with [`super::OpenProgram::set_autoattach`], as its section
-    /// says, or to its target ([`super::Open::set_target`]); programs of struct_ops through the map that holds them, `syscall` programs not
+    /// says, or to its targets ([`super::Open::set_target`]); programs of struct_ops through the map that holds them, `syscall` programs not
     /// at all: they are run.
     ///
     /// # Errors
@@ -62,7 +62,8 @@ impl Loaded {
         attach(&self.object, &self.targets).map(|(_, link)| link).collect::<Result<_>>().map(Links)
     }
 
-    /// As [`Self::links`], with the result of each program and map of struct_ops by its name; one that cannot be attached keeps none of the others from it.
+    /// As [`Self::links`], with the result of each program and map of struct_ops by its name; one that cannot be attached keeps none of the
+    /// others from it. A program with several targets, or with a perf event on several CPUs, is there for each.
     pub fn links_each(&self) -> Vec<(String, Result<Link>)> {
         attach(&self.object, &self.targets).collect()
     }

@@ -42,7 +42,8 @@ use crate::{Error, Result};
 #[cfg(feature = "dynamic")]
 pub(crate) use attach::name_of;
 pub use attach::{
-    AttachedXdp, Direction, End, Every, Functions, Interface, NetfilterHook, ProbePoint, Rank, Sampling, Target, XdpMode, attached_xdp,
+    Anchor, AttachedProgram, AttachedXdp, Direction, End, Every, Functions, Hook, Interface, NetfilterHook, Order, ProbePoint, Rank,
+    Sampling, Target, XdpMode, attached_tcx, attached_xdp,
 };
 #[cfg(feature = "dynamic")]
 pub use btf_cache::BtfCache;

@@ -84,7 +84,7 @@ pub(super) struct Settings {
     /// The streams whose records are left to another reader.
     pub(super) left: BTreeSet<String>,
     pub(super) perf: PerfBuffer,
-    pub(super) targets: BTreeMap<String, Target>,
+    pub(super) targets: BTreeMap<String, Vec<Target>>,
 }
 
 impl Open {
@@ -196,14 +196,52 @@ impl Open {
         }
     }
 
-    /// Says what `attach` is to attach a program to whose section does not say it.
+    /// Says what `attach` attaches a program to, in place of what its section says, or of targets that were set before.
+    ///
+    /// ```no_run
+    /// # fn main() -> eunomia_runtime::Result<()> {
+    /// let mut open = eunomia_runtime::Skeleton::from_file("profile.json")?.open()?;
+    /// open.object().set_target("profile", "cpu-clock:99hz".parse()?)?;
+    /// let skel = open.load()?.attach()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no program of this name.
+    /// [`Error::NotFound`] where the object has no program of this name, [`Error::Value`] if programs of its type or section are not
+    /// attached to such a target; [`Error::Kernel`] with ENOENT or ESRCH if there is no such [`Target::Function`].
     pub fn set_target(&mut self, program: &str, target: Target) -> Result<()> {
-        self.program(program)?;
-        self.settings.targets.insert(program.to_owned(), target);
+        self.settings.targets.remove(program);
+        self.add_target(program, target)
+    }
+
+    /// As [`Self::set_target`], beside the targets that were set before: the program is attached to each of them.
+    ///
+    /// # Errors
+    /// Those of [`Self::set_target`].
+    pub fn add_target(&mut self, program: &str, target: Target) -> Result<()> {
+        let mut found = self.program(program)?;
+        if let Some(why) = target.contradiction(found.0.prog_type(), &found.section().to_string_lossy()) {
+            return Err(Error::Value { name: format!("target of the program `{program}`"), why });
+        }
+        if let Target::Function(function) = &target {
+            // The verifier looks at it, and attaching goes by it.
+            found.set_attach_target(function, None)?;
+        }
+        self.settings.targets.entry(program.to_owned()).or_default().push(target);
         Ok(())
+    }
+
+    /// The targets that were set, by the programs' names.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn targets(&self) -> &BTreeMap<String, Vec<Target>> {
+        &self.settings.targets
+    }
+
+    /// The object as it will be loaded.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn as_libbpf(&self) -> &OpenObject {
+        &self.object
     }
 
     /// The names of the programs.

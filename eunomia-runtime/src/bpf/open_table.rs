@@ -1,5 +1,7 @@
 use std::marker::PhantomData;
 
+use libbpf_rs::MapType;
+
 use super::{Open, ReadWrite, Section, Variable, section::SectionMap};
 use crate::{Error, Result};
 
@@ -38,6 +40,12 @@ impl<'a, T> OpenTable<'a, T> {
 }
 
 impl Open {
+    /// The names of the tables of functions (struct_ops).
+    pub fn tables(&self) -> Vec<String> {
+        let tables = self.object.maps().filter(|map| map.map_type() == MapType::StructOps);
+        tables.map(|map| map.name().to_string_lossy().into_owned()).collect()
+    }
+
     /// The members of a table of the kernel's functions (struct_ops), as [`OpenTable::members`].
     ///
     /// # Errors

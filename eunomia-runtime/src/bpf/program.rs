@@ -97,8 +97,8 @@ impl<'a, K> Program<'a, K> {
     /// Attaches the program to what its section says.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EOPNOTSUPP with a hint where the section does not say enough, EPERM or EACCES with one that names what this process
-    /// lacks.
+    /// [`Error::NoTarget`] if the section does not say enough; [`Error::Kernel`], for EPERM or EACCES with a hint that names what this
+    /// process lacks.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
         let link = if self.section().as_encoded_bytes().starts_with(b"usdt") {
@@ -106,7 +106,7 @@ impl<'a, K> Program<'a, K> {
         } else {
             self.linked(tried, ProgramMut::attach)
         };
-        link.map_err(says_too_little)
+        link.map_err(|error| self.says_too_little(error))
     }
 
     /// Its type, as the section says or as it was set before it was loaded.
@@ -190,19 +190,21 @@ impl<'a, K> Program<'a, K> {
     pub(super) fn held(&self, held: Held) -> Link {
         Link::new(held, self.object)
     }
-}
 
-/// libbpf attaches a section by itself only where it says all there is to say, and says nothing where it does not.
-fn says_too_little(error: Error) -> Error {
-    match error {
-        Error::Kernel(mut refusal) if refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP) && refusal.messages.is_empty() => {
-            refusal.hint = Some(
-                "the section does not say what to attach to (an interface, a cgroup, ..), so this program cannot be attached by \
-                 `attach`; switch it off with `set_autoattach(false)` while open and call `attach_to` of its own handle"
-                    .to_owned(),
-            );
+    /// libbpf attaches a section by itself only where it says all there is to say, and says nothing where it does not.
+    fn says_too_little(&self, error: Error) -> Error {
+        match error {
             Error::Kernel(refusal)
+                if (refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP) && refusal.messages.is_empty())
+                    // An iterator over a map that it is not given.
+                    || (refusal.source.raw_os_error() == Some(libc::EBADF) && self.attach_type() == libbpf_sys::BPF_TRACE_ITER) =>
+            {
+                Error::NoTarget {
+                    program: self.name().to_string_lossy().into_owned(),
+                    section: self.section().to_string_lossy().into_owned(),
+                }
+            }
+            error => error,
         }
-        error => error,
     }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
-use super::Failure;
+use super::{
+    Failure,
+    choice::{Attach, Event, Size},
+};
 use crate::output::Format;
 
 /// Runs eBPF skeletons, and says what is in them
@@ -87,6 +90,34 @@ pub(super) struct Limits {
     pub(super) duration: Option<Duration>,
 }
 
+/// What is different from what the skeleton says.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Programs, maps and events")]
+#[group(requires = "file")]
+pub(super) struct Choice {
+    /// Leaves out a program: it is not loaded. `*` stands for any characters, as in `*_btf`
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) without: Vec<String>,
+    /// Loads this program, and no others but those of `--only`, `--with` and `--attach`
+    #[arg(long, value_name = "PROGRAM", alias = "program")]
+    pub(super) only: Vec<String>,
+    /// Loads and attaches a program that is off: one of `SEC("?..")` or with `"link": false`
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) with: Vec<String>,
+    /// Attaches a program to a target, as `packet=xdp:eth0`; `eunomia run --help` lists the targets
+    #[arg(long, value_name = "PROGRAM=TARGET")]
+    pub(super) attach: Vec<Attach>,
+    /// Sets the entries of a map, as `counts=10240`, or the bytes of a ring buffer, as `events=256K`
+    #[arg(long = "map", value_name = "MAP=ENTRIES")]
+    pub(super) maps: Vec<Size>,
+    /// Names the C type of the events of a map, as `events='struct event'`
+    #[arg(long = "event", value_name = "MAP=TYPE")]
+    pub(super) events: Vec<Event>,
+    /// Ends with an error if a program cannot be attached; else the others run
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
 /// Of the commands that load a skeleton.
 #[derive(clap::Args)]
 pub(super) struct Live {
@@ -103,6 +134,9 @@ pub(super) struct Live {
     /// Options of the skeleton's own; `-- --help` lists them
     #[arg(last = true, value_name = "ARGS")]
     pub(super) args: Vec<OsString>,
+    // Its heading is that of all options after it.
+    #[command(flatten)]
+    pub(super) choice: Choice,
 }
 
 #[derive(clap::Args)]
@@ -170,12 +204,11 @@ pub(super) struct Doctor {
     /// A file with the BTF of this kernel, or a folder with that of many, in place of the kernel's own
     #[arg(long, value_name = "PATH", requires = "file")]
     pub(super) btf: Option<PathBuf>,
-    /// Only this program, or table of functions (name its programs too), as if it were switched on; may be repeated
-    #[arg(long = "program", value_name = "NAME", requires = "file")]
-    pub(super) programs: Vec<String>,
     /// As one JSON object
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) choice: Choice,
 }
 
 #[derive(clap::Args)]
@@ -254,19 +287,42 @@ Exit codes:
 
 const AFTER_RUN: &str = "\
 Events go to standard output, a summary with what was lost to standard error. Ctrl-C and SIGTERM end, Ctrl-Z pauses and goes on.
+The text of iterators is printed once; the command ends after it if no other programs run.
+
+A program that cannot be attached is named on standard error with the reason, and the others run. One whose section does not say
+what to attach it to needs `--attach`. Options for programs, maps and events may be repeated.
+
+Targets:
+  xdp:eth0              also xdp:eth0,generic (or native, offload)
+  tcx:eth0/ingress      or egress; then ,first or ,last or ,before=ANCHOR or ,after=ANCHOR. ANCHOR is program:ID, link:ID or the path
+                        of a pin. Kernels before 6.6 take ,priority=N instead
+  netkit:nk0/primary    or peer; an order as of tcx
+  cgroup:/sys/fs/cgroup an order as of tcx
+  netns:/proc/self/ns/net
+  netfilter:ipv4/pre_routing,priority=-128,defragmented
+  socket:eth0           a socket filter on the packets of an interface
+  map:NAME              a map of sockets, or the map that an iterator walks over
+  kprobe:vfs_read       also kretprobe, ksyscall, fentry, fexit, fmod_ret, lsm, tp_btf, raw_tp
+  tp:sched/sched_switch
+  uprobe:/bin/bash:readline,pid=1234
+                        also uretprobe; FUNCTION+OFFSET, or OFFSET alone; a library by its name, as libc.so.6
+  usdt:FILE:PROVIDER:PROBE,pid=1234
+  cpu-clock:99hz        perf events on all CPUs, 99 times a second; cache-misses:10000 after so many; also ,cpu=0 and ,pid=1234
 
 Examples:
   eunomia run bootstrap.json                                       a table
   eunomia run bootstrap.json -- --help                             the skeleton's own options
   eunomia run bootstrap.json -f json -- --min_duration_ns 1000 | jq .comm
   eunomia run meta.skel.json --object prog.bpf.o -n 100 -o events.txt
+  eunomia run softirqs.bpf.o --without '*_btf' --event 'events=struct event'
+  eunomia run profile.bpf.o --attach do_perf_event=cpu-clock:99hz --map stackmap=10240
   curl https://example.org/package.json | eunomia run - -d 10s
 
 Exit codes:
   0  done
   1  the input has faults, or a file cannot be read or written
   2  the command line is wrong, or the skeleton's own options are
-  3  the kernel refused";
+  3  the kernel refused, or no program could be attached";
 
 const AFTER_INSPECT: &str = "\
 Examples:
@@ -289,7 +345,8 @@ Exit codes:
 
 const AFTER_DOCTOR: &str = "\
 Without a file it looks at what every BPF program needs: capabilities, lockdown, the system call, BTF, tracefs, perf events. With
-one, also at what its programs need. Nothing stays loaded.
+one, also at what its programs need; with the options of `eunomia run` for programs, maps and events, whether that would run.
+Nothing stays loaded.
 
 Exit codes:
   0  it can
@@ -297,7 +354,7 @@ Exit codes:
   2  the command line is wrong";
 
 const AFTER_RECORD: &str = "\
-Ctrl-C and SIGTERM end the recording; what was written before is whole.
+Ctrl-C and SIGTERM end the recording; what was written before is whole. A new file is for its owner alone.
 
 Examples:
   eunomia record bootstrap.json -o exec.rec -d 1m
@@ -307,7 +364,7 @@ Exit codes:
   0  done
   1  the input has faults, or a file cannot be read or written
   2  the command line is wrong, or the skeleton's own options are
-  3  the kernel refused";
+  3  the kernel refused, or no program could be attached";
 
 const AFTER_REPLAY: &str = "\
 A recording of other layouts is refused. One that was cut off is replayed up to its last whole record.

@@ -8,16 +8,40 @@ use super::{
     input::Input,
     output,
 };
-use crate::{bpf::preflight, doctor, plain};
+use crate::{
+    Error,
+    bpf::{Check, preflight},
+    doctor, plain,
+};
 
 pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut answers = preflight();
     if let Some(file) = &args.file {
-        let input = Input::read(&Source { file: file.clone(), object: args.object.clone() }, streams.input)?;
+        let mut input = Input::read(&Source { file: file.clone(), object: args.object.clone() }, streams.input)?;
+        args.choice.name_events(&mut input.document);
         let btf = input.kernel_btf(args.btf.as_deref())?;
         let (doctor, checked) = (doctor::Doctor::new(btf.as_deref()), input.document.check()?);
-        let programs: Vec<&str> = args.programs.iter().map(String::as_str).collect();
-        let of_object = if programs.is_empty() { doctor.examine(&checked) } else { doctor.examine_only(&checked, &programs) }.checks;
+        let of_object = match checked.clone().open(btf.as_deref()) {
+            Ok(mut open) => {
+                match args.choice.apply(&mut open) {
+                    // A function that is the target of a program is looked up at once.
+                    Err(Failure::Error(error @ Error::Kernel(_))) => answers.checks.push(Check {
+                        what: "targets".into(),
+                        required: true,
+                        ok: false,
+                        found: error.to_string(),
+                        todo: "name another target with `--attach`".into(),
+                    }),
+                    applied => applied?,
+                }
+                let only = args.choice.only(open.object())?;
+                let only: Option<Vec<&str>> = only.as_ref().map(|only| only.iter().map(String::as_str).collect());
+                doctor.examine_open(&open, only.as_deref(), args.choice.strict)
+            }
+            // It says why.
+            Err(_) => doctor.examine(&checked),
+        };
+        let of_object = of_object.checks;
         // Of what both look at, the object's answer says more.
         answers.checks.retain(|check| !of_object.iter().any(|other| other.what == check.what));
         answers.checks.extend(of_object);

@@ -1,27 +1,32 @@
 //! A skeleton in the kernel and the loop that takes its records: what `run` and `record` share.
 
 use std::{
-    io::Write,
+    collections::BTreeSet,
+    io::{ErrorKind, Read as _},
     time::{Duration, Instant},
 };
 
 use super::{
-    Failure,
+    Failure, Messages,
     args::{Limits, Live},
     input::Input,
+    outlet::Ending,
     output::Reader,
+    said,
     signals::Handlers,
 };
 use crate::{
     Result,
     bpf::{BtfCache, mount},
     dynamic::{Attached, Loaded, Open},
+    object::{Checked, Payload},
     plain::line,
     reader::Stats,
+    refusal::refusal,
     sample::Verdict,
 };
 
-/// Opens a skeleton and sets its variables by its own options.
+/// Opens a skeleton and sets it up as the command line says, its variables by its own options.
 pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Failure> {
     let checked = input.document.check()?;
     if live.mount {
@@ -33,7 +38,9 @@ pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Fa
     };
     let open = checked.open(btf.as_deref())?;
     let own = open.command()?.no_binary_name(true).bin_name(format!("eunomia {command} {} --", input.document.file));
-    Ok(open.args(&own.try_get_matches_from(&live.args)?)?)
+    let mut open = open.args(&own.try_get_matches_from(&live.args)?)?;
+    live.choice.apply(&mut open)?;
+    Ok(open)
 }
 
 /// How long a poll waits where nothing happens: signals wake it.
@@ -41,35 +48,123 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Where records go.
 pub(super) trait Taker {
-    /// Is called when programs run, and records will come.
-    fn begin(&mut self);
+    /// Is called when programs run, and records will come; waits for those who read end with the command.
+    fn begin(&mut self, ending: Ending);
 
     /// Takes one; [`Verdict::Stop`] where there is no sense in more.
     fn take(&mut self, map: usize, record: &[u8]) -> Verdict;
 
+    /// Takes a part of the text of an iterator; whether there is sense in more. `None` if it takes none.
+    fn text(&mut self, text: &[u8]) -> Option<bool>;
+
     /// Is called when those that were there have been taken.
     fn flush(&mut self) -> Result<Reader>;
+
+    /// Is called at the end; the number of events that were not written since nobody reads.
+    fn finish(&mut self) -> Result<u64>;
 }
 
 /// Loads and attaches, takes records until a limit is reached, a signal comes or nobody reads any more; then detaches and takes what is left.
-pub(super) fn follow(open: Open, live: &Live, err: &mut dyn Write, to: &mut impl Taker) -> Result<()> {
+pub(super) fn follow(open: Open, live: &Live, err: &mut Messages<'_>, to: &mut impl Taker) -> Result<()> {
     let quiet = live.quiet;
     let loaded = open.load()?;
     // Before anything runs that a signal would have to end.
     let signals = Handlers::new(loaded.control(), quiet)?;
-    let skel = loaded.attach()?;
-    to.begin();
-    if !quiet {
-        announce(&skel, err);
-    }
     let start = Instant::now();
-    let (loaded, followed) = Follower { to, limits: &live.limits, start, count: 0, ended: false }.follow(skel);
+    let running = Running::start(loaded, live.choice.strict, err)?;
+    to.begin(Ending { control: Some(running.skel.control()), at: live.limits.duration.and_then(|time| start.checked_add(time)) });
+    let only_iterators = running.only_iterators();
     if !quiet {
+        running.announce(err);
+        if !only_iterators {
+            untyped(running.skel.checked(), err);
+        }
+    }
+    let mut follower = Follower { to, limits: &live.limits, start, count: 0, ended: false, unread: 0 };
+    let walked = follower.walk(&running, err);
+    let (loaded, followed) = match only_iterators {
+        true => (running.skel.detach(), Ok(())),
+        false => follower.follow(running.skel),
+    };
+    let unread = follower.unread;
+    let finished = to.finish().map(|unwritten| unwritten + unread);
+    if !quiet && !only_iterators {
         summary(&loaded, start.elapsed(), err);
+    }
+    if let Ok(unwritten @ 1..) = finished {
+        err.tell(&line(&format!("{unwritten} events were not written: nobody reads the output")));
     }
     // Until then whoever writes to a pipe that is full can be ended.
     drop(signals);
-    followed
+    walked.and(followed).and(finished.map(drop))
+}
+
+/// Of a list of names.
+const SHOWN: usize = 8;
+
+/// A skeleton whose programs run, as many as could be attached.
+struct Running {
+    skel: Attached,
+    attached: usize,
+    wanted: usize,
+    /// The places of iterators among the links, with their names.
+    iterators: Vec<(usize, String)>,
+}
+
+impl Running {
+    /// Attaches the programs, and says of each that cannot be why. That is an error if none can, or if all must.
+    fn start(loaded: Loaded, strict: bool, err: &mut Messages<'_>) -> Result<Self> {
+        let (mut links, mut iterators) = (Vec::new(), Vec::new());
+        let (mut wanted, mut attached) = (BTreeSet::new(), BTreeSet::new());
+        let mut refused = Vec::new();
+        for (name, link) in loaded.object().links_each() {
+            wanted.insert(name.clone());
+            match link {
+                Ok(link) => {
+                    if link.is_iterator() {
+                        iterators.push((links.len(), name.clone()));
+                    }
+                    attached.insert(name);
+                    links.push(link);
+                }
+                Err(error) => refused.push(error),
+            }
+        }
+        if (strict || attached.is_empty()) && !refused.is_empty() {
+            // One is the error of the command, which is told last.
+            let last = refused.swap_remove(0);
+            refused.iter().for_each(|error| err.tell(&said(error)));
+            return Err(last);
+        }
+        refused.iter().for_each(|error| err.tell(&said(error)));
+        let programs: Vec<&str> = loaded.checked().programs.iter().map(|(name, _)| name.as_str()).collect();
+        if wanted.is_empty() && !programs.is_empty() {
+            let shown = programs.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+            let more = if programs.len() > SHOWN { ", .." } else { "" };
+            err.tell(&line(&format!("no program is attached unless it is asked for: `--with PROGRAM`; there are {shown}{more}")));
+        }
+        let skel = Attached::new(loaded, links.into_iter().collect());
+        Ok(Self { skel, attached: attached.len(), wanted: wanted.len(), iterators })
+    }
+
+    /// Whether nothing will come once they have been read.
+    fn only_iterators(&self) -> bool {
+        let sampled = self.skel.checked().streams.iter().any(|stream| stream.sampled.is_some());
+        !self.iterators.is_empty() && self.iterators.len() == self.skel.links().len() && !sampled
+    }
+
+    fn announce(&self, err: &mut Messages<'_>) {
+        let checked = self.skel.checked();
+        let delivers = match &checked.streams[..] {
+            _ if self.only_iterators() => "the text of iterators follows".to_owned(),
+            [] => "no map delivers events".to_owned(),
+            streams => format!("events of {}", streams.iter().map(|stream| stream.map.as_str()).collect::<Vec<_>>().join(", ")),
+        };
+        let of = if self.attached == self.wanted { String::new() } else { format!(" of {}", self.wanted) };
+        let plural = if self.wanted == 1 { "" } else { "s" };
+        let ends = if self.only_iterators() { "" } else { "; Ctrl-C ends" };
+        err.tell(&line(&format!("{}: {}{of} program{plural} attached, {delivers}{ends}", checked.skeleton.name, self.attached)));
+    }
 }
 
 struct Follower<'a, T> {
@@ -78,14 +173,49 @@ struct Follower<'a, T> {
     start: Instant,
     count: u64,
     ended: bool,
+    /// Records that were there when nobody read any more.
+    unread: u64,
 }
 
 impl<T: Taker> Follower<'_, T> {
-    fn follow(mut self, skel: Attached) -> (Loaded, Result<()>) {
+    /// Reads the text of iterators, once.
+    fn walk(&mut self, running: &Running, err: &mut Messages<'_>) -> Result<()> {
+        let mut piece = vec![0; 1 << 14];
+        let control = running.skel.control();
+        for (link, name) in &running.iterators {
+            let Some(link) = running.skel.links().get(*link) else { continue };
+            let mut text = link.walk()?;
+            while !self.ended && !control.is_stopped() {
+                let count = match text.read(&mut piece) {
+                    Ok(0) => break,
+                    Ok(count) => count,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(refusal(format!("read the text of the iterator `{name}`"), error)),
+                };
+                match self.to.text(piece.get(..count).unwrap_or_default()) {
+                    Some(more) => self.ended |= !more,
+                    None => {
+                        err.tell(&line(&format!("the text of the iterator `{name}` is not recorded")));
+                        break;
+                    }
+                }
+            }
+            self.ended |= self.to.flush()? != Reader::There;
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, skel: Attached) -> (Loaded, Result<()>) {
         let polled = self.poll(&skel);
         let loaded = skel.detach();
         let followed = polled.and_then(|()| {
             if self.ended {
+                if self.to.flush()? == Reader::Stuck {
+                    loaded.object().drain(|_, _| {
+                        self.unread += 1;
+                        Verdict::Delivered
+                    })?;
+                }
                 return Ok(());
             }
             let drained = loaded.object().drain(|map, record| self.take(map, record));
@@ -104,7 +234,7 @@ impl<T: Taker> Follower<'_, T> {
             }
             let polled = skel.object().poll(left.min(IDLE), |map, record| self.take(map, record));
             // What came before an error is not lost with it.
-            self.ended |= self.to.flush()? == Reader::Gone;
+            self.ended |= self.to.flush()? != Reader::There;
             polled?;
         }
         Ok(())
@@ -122,19 +252,17 @@ impl<T: Taker> Follower<'_, T> {
     }
 }
 
-fn announce(skel: &Attached, err: &mut dyn Write) {
-    let (checked, links) = (skel.checked(), skel.links().len());
-    let delivers = match &checked.streams[..] {
-        [] => "no map delivers events".to_owned(),
-        streams => format!("events of {}", streams.iter().map(|stream| stream.map.as_str()).collect::<Vec<_>>().join(", ")),
-    };
-    let plural = if links == 1 { "" } else { "s" };
-    let text = format!("{}: {links} program{plural} attached, {delivers}; Ctrl-C ends", checked.skeleton.name);
-    // Where this fails there is nobody to tell.
-    let _ = writeln!(err, "{}", line(&text));
+/// Says of which events the type is not known, and how to name it.
+fn untyped(checked: &Checked, err: &mut Messages<'_>) {
+    for stream in &checked.streams {
+        if let Payload::Bytes { why } = &stream.payload {
+            let map = &stream.map;
+            err.tell(&line(&format!("{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object's")));
+        }
+    }
 }
 
-fn summary(loaded: &Loaded, time: Duration, err: &mut dyn Write) {
+fn summary(loaded: &Loaded, time: Duration, err: &mut Messages<'_>) {
     for (stream, (map, stats)) in loaded.checked().streams.iter().zip(loaded.stats()) {
         let Stats { received, discarded, short, lost, lost_at_least, .. } = stats;
         let mut text = format!("{map}: {received} events in {:.1} s", time.as_secs_f64());
@@ -150,6 +278,6 @@ fn summary(loaded: &Loaded, time: Duration, err: &mut dyn Write) {
                 text += &format!(", {number} {what}");
             }
         }
-        let _ = writeln!(err, "{}", line(&text));
+        err.tell(&line(&text));
     }
 }

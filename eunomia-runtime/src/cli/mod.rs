@@ -1,18 +1,19 @@
 //! The command `eunomia`: runs skeletons, shows what is in them, says whether this kernel can run them, records and replays.
 //!
 //! ```no_run
-//! use std::{env, io};
-//!
-//! let exit = eunomia_runtime::cli::run(env::args_os(), &mut io::stdin(), &mut io::stdout(), &mut io::stderr());
-//! std::process::exit(exit as i32);
+//! fn main() -> std::process::ExitCode {
+//!     eunomia_runtime::cli::main().into()
+//! }
 //! ```
 
 mod args;
 mod check;
+mod choice;
 mod doctor;
 mod events;
 mod input;
 mod inspect;
+mod outlet;
 mod output;
 mod printed;
 mod record;
@@ -21,14 +22,16 @@ mod run;
 mod signals;
 
 use std::{
+    env,
     ffi::OsString,
-    io::{IsTerminal as _, Read, Write},
+    io::{self, IsTerminal as _, Read, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::{Error, fault::Faults};
+use crate::{Error, fault::Faults, plain::plain};
 use args::{Args, Command};
 
 /// How the command ended; as a number it is the exit code.
@@ -41,7 +44,8 @@ pub enum Exit {
     Refused = 1,
     /// The command line is wrong, that of the skeleton's variables included.
     Usage = 2,
-    /// The kernel refused: permissions, a feature that it does not have, a program that its verifier rejects.
+    /// The kernel refused: permissions, a feature that it does not have, a program that its verifier rejects. Or no program could be
+    /// attached.
     Kernel = 3,
 }
 
@@ -83,14 +87,68 @@ struct Streams<'a> {
     input: &'a mut dyn Read,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
+    /// Whether they are those of this process.
+    own: bool,
 }
 
-/// Runs the command with the arguments of a process, the program's name first.
+/// Where events go.
+struct Out<'a> {
+    to: &'a mut dyn Write,
+    /// Whether it is this process's standard output.
+    own: bool,
+}
+
+/// Where everything else goes.
+struct Messages<'a> {
+    to: &'a mut dyn Write,
+    /// Whether it is this process's standard error.
+    own: bool,
+    stuck: bool,
+}
+
+impl Messages<'_> {
+    /// Says something, unless the pipe behind is stuck.
+    fn tell(&mut self, text: &str) {
+        // One that was stuck is not waited for again.
+        let patience = if self.stuck { Duration::ZERO } else { outlet::PATIENCE };
+        self.stuck = self.own && !outlet::is_writable(io::stderr(), patience);
+        if !self.stuck {
+            // Where this fails there is nobody to tell.
+            let _ = writeln!(self.to, "{}", plain(text));
+        }
+    }
+}
+
+/// An error as it is told.
+fn said(error: &Error) -> String {
+    match error {
+        Error::NoTarget { program, section, .. } => choice::no_target(program, section),
+        error => error.to_string(),
+    }
+}
+
+/// Runs the command with the arguments and streams of this process.
+///
+/// A pipe or terminal behind standard output that nobody reads does not keep `run` and `record` from ending by a signal or after their
+/// time: what was not written by then is counted.
+pub fn main() -> Exit {
+    main_with(env::args_os())
+}
+
+/// As [`main`], with other arguments, the program's name first.
+pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
+    execute(args, Streams { input: &mut io::stdin(), out: &mut io::stdout(), err: &mut io::stderr(), own: true })
+}
+
+/// Runs the command with arguments and streams of the caller's, the program's name first among the arguments.
 ///
 /// Events and what was asked for go to `out`, everything else to `err`. A closed pipe behind `out` is no error. `run` and `record` take the
 /// process's signals SIGINT, SIGTERM, SIGHUP and SIGTSTP.
 pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
-    let mut streams = Streams { input, out, err };
+    execute(args, Streams { input, out, err, own: false })
+}
+
+fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -> Exit {
     let done = Args::try_parse_from(args).map_err(Failure::from).and_then(|args| match args.command {
         Command::Run(args) => run::run(&args, &mut streams),
         Command::Inspect(args) => inspect::run(&args, &mut streams),
@@ -117,8 +175,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
             }
         }
         Err(Failure::Usage(wrong)) => (Exit::Usage, rendered(&wrong, std::io::stderr().is_terminal())),
-        Err(Failure::Error(error @ Error::Kernel(_))) => (Exit::Kernel, error.to_string()),
-        Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
+        Err(Failure::Error(error @ (Error::Kernel(_) | Error::NoTarget { .. }))) => (Exit::Kernel, said(&error)),
+        Err(Failure::Error(error)) => (Exit::Refused, said(&error)),
     };
     // Where this fails there is nobody left to tell.
     let _ = writeln!(streams.err, "{}", text.trim_end());

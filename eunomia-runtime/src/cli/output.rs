@@ -1,15 +1,25 @@
 //! Where events and answers go.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::MetadataExt as _,
+    mem,
+    os::{
+        fd::AsFd as _,
+        unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
 use clap::error::ErrorKind as Usage;
 
-use super::{Failure, args::usage, input::is_stream};
+use super::{
+    Failure, Out,
+    args::usage,
+    input::is_stream,
+    outlet::{Ending, Given, Outlet},
+};
 use crate::{Error, Result};
 
 /// Writes to standard output. Who closed the pipe behind it has read enough.
@@ -24,6 +34,10 @@ pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Failure> {
 pub(super) struct Sink<'a> {
     to: To<'a>,
     path: PathBuf,
+    /// Where the events of the batch end.
+    ends: VecDeque<usize>,
+    /// Events that nobody has read.
+    unwritten: u64,
     /// Bytes of whole events in the file.
     written: u64,
     reader: Reader,
@@ -33,6 +47,17 @@ pub(super) struct Sink<'a> {
 enum To<'a> {
     Stream(&'a mut dyn Write),
     File(Target),
+    /// A pipe or terminal, which may be stuck.
+    Outlet(Outlet),
+}
+
+/// Who may read a file that is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// As the process's umask has it.
+    Usual,
+    /// Its owner alone.
+    Owner,
 }
 
 /// A file that keeps what is in it until it is known that something will be written.
@@ -48,6 +73,8 @@ struct Target {
 pub(super) enum Reader {
     There,
     Gone,
+    /// The command is to end, and nobody has read for a while.
+    Stuck,
 }
 
 /// A batch that is longer than this is written before the poll ends.
@@ -55,18 +82,25 @@ const BATCH: usize = 1 << 16;
 
 impl<'a> Sink<'a> {
     /// A file, or standard output. The file must be none of the `inputs`, and is left as it is until [`Self::begin`].
-    pub(super) fn new(path: Option<&Path>, inputs: &[&Path], out: &'a mut dyn Write) -> Result<Self, Failure> {
+    pub(super) fn new(path: Option<&Path>, readers: Readers, inputs: &[&Path], out: Out<'a>) -> Result<Self, Failure> {
         let (to, path) = match path.filter(|path| !is_stream(path)) {
-            None => (To::Stream(out), PathBuf::from("<stdout>")),
+            None => (To::stream(out)?, PathBuf::from("<stdout>")),
             Some(path) => {
                 if inputs.iter().any(|input| is_same(path, input)) {
                     let what = format!("{} is read by this command and cannot be its output", path.display());
                     return Err(usage(Usage::ArgumentConflict, &what));
                 }
-                (To::File(Target::open(path)?), path.to_owned())
+                (To::path(path, readers)?, path.to_owned())
             }
         };
-        Ok(Self { to, path, written: 0, reader: Reader::There, failed: None })
+        Ok(Self { to, path, ends: VecDeque::new(), unwritten: 0, written: 0, reader: Reader::There, failed: None })
+    }
+
+    /// Waits for those who read end with the command from now on.
+    pub(super) fn end_with(&mut self, ending: Ending) {
+        if let To::Outlet(outlet) = &mut self.to {
+            outlet.end_with(ending);
+        }
     }
 
     /// Empties the file: events will come.
@@ -79,6 +113,9 @@ impl<'a> Sink<'a> {
 
     /// Takes a batch where it is long enough to be written now; whether there is sense in more.
     pub(super) fn offer(&mut self, batch: &mut Vec<u8>) -> bool {
+        if matches!(self.to, To::Outlet(_)) {
+            self.ends.push_back(batch.len());
+        }
         if batch.len() >= BATCH
             && let Err(error) = self.write(batch)
         {
@@ -94,41 +131,105 @@ impl<'a> Sink<'a> {
             None if self.reader == Reader::There && !batch.is_empty() => self.write(batch)?,
             None => {}
         }
+        if let To::Outlet(outlet) = &self.to
+            && let Some(error) = outlet.failure()
+        {
+            self.fail(error)?;
+        }
         Ok(self.reader)
+    }
+
+    /// Waits until all is written; the number of events that were not.
+    pub(super) fn finish(&mut self, batch: &mut Vec<u8>) -> Result<u64> {
+        self.flush(batch)?;
+        let To::Outlet(outlet) = &self.to else { return Ok(0) };
+        match outlet.finish() {
+            Given::Failed(error) => self.fail(error)?,
+            Given::Stuck => self.unwritten += outlet.unwritten(),
+            Given::Taken => {}
+        }
+        Ok(mem::take(&mut self.unwritten))
+    }
+
+    /// Whoever has closed a pipe has read enough.
+    fn fail(&mut self, error: io::Error) -> Result<()> {
+        if error.kind() == ErrorKind::BrokenPipe {
+            self.reader = Reader::Gone;
+            return Ok(());
+        }
+        Err(Error::File { path: self.path.clone(), source: error })
     }
 
     fn write(&mut self, batch: &mut Vec<u8>) -> Result<()> {
         let written = match &mut self.to {
             To::Stream(out) => out.write_all(batch).and_then(|()| out.flush()),
             To::File(target) => target.file.write_all(batch),
+            To::Outlet(outlet) => match outlet.give(batch, &mut self.ends) {
+                Given::Taken => Ok(()),
+                Given::Failed(error) => Err(error),
+                Given::Stuck => {
+                    self.unwritten += self.ends.len() as u64;
+                    self.reader = Reader::Stuck;
+                    Ok(())
+                }
+            },
         };
         match written {
             Ok(()) => self.written += batch.len() as u64,
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.reader = Reader::Gone,
             Err(source) => {
                 if let To::File(target) = &self.to {
                     // The part of the batch that a full disk still had room for.
                     target.cut(self.written);
                 }
-                return Err(Error::File { path: self.path.clone(), source });
+                self.fail(source)?;
             }
         }
         batch.clear();
+        self.ends.clear();
         Ok(())
     }
 }
 
+impl<'a> To<'a> {
+    fn stream(out: Out<'a>) -> Result<Self> {
+        let failed = |source| Error::File { path: "<stdout>".into(), source };
+        if !out.own {
+            return Ok(Self::Stream(out.to));
+        }
+        let stdout = io::stdout();
+        let file = File::from(stdout.as_fd().try_clone_to_owned().map_err(failed)?);
+        if file.metadata().map_err(failed)?.is_file() {
+            return Ok(Self::Stream(out.to));
+        }
+        Outlet::new(file).map(Self::Outlet)
+    }
+
+    fn path(path: &Path, readers: Readers) -> Result<Self> {
+        let target = Target::open(path, readers)?;
+        match target.file.metadata() {
+            Ok(about) if !about.is_file() => Outlet::new(target.into_file()?).map(Self::Outlet),
+            _ => Ok(Self::File(target)),
+        }
+    }
+}
+
 impl Target {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, readers: Readers) -> Result<Self> {
         let failed = |source| Error::File { path: path.to_owned(), source };
-        let (file, empty) = match OpenOptions::new().write(true).create_new(true).open(path) {
+        let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
+        let (file, empty) = match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
             Ok(file) => (file, true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                (OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?, false)
+                (OpenOptions::new().write(true).create(true).truncate(false).mode(mode).open(path).map_err(failed)?, false)
             }
             Err(error) => return Err(failed(error)),
         };
         Ok(Self { file, path: path.to_owned(), empty })
+    }
+
+    /// The file alone; it has been there before.
+    fn into_file(self) -> Result<File> {
+        self.file.try_clone().map_err(|source| Error::File { path: self.path.clone(), source })
     }
 
     /// A file that cannot be cut is none: a device, a pipe.
@@ -176,7 +277,7 @@ mod tests {
     }
 
     fn sink<'a>(path: Option<&Path>, out: &'a mut dyn Write) -> Sink<'a> {
-        Sink::new(path, &[], out).unwrap_or_else(|_| panic!("it can be written"))
+        Sink::new(path, Readers::Usual, &[], Out { to: out, own: false }).unwrap_or_else(|_| panic!("it can be written"))
     }
 
     #[test]
@@ -203,7 +304,12 @@ mod tests {
         drop(sink(Some(&old), &mut io::sink()));
         assert_eq!((new.exists(), fs::read(&old).unwrap()), (false, b"kept".to_vec()));
         assert!(matches!(
-            Sink::new(Some(&old), &[&new, &folder.join("../").join(folder.file_name().unwrap()).join("old")], &mut io::sink()),
+            Sink::new(
+                Some(&old),
+                Readers::Usual,
+                &[&new, &folder.join("../").join(folder.file_name().unwrap()).join("old")],
+                Out { to: &mut io::sink(), own: false }
+            ),
             Err(Failure::Usage(_))
         ));
         for path in [&new, &old] {
@@ -214,6 +320,12 @@ mod tests {
             drop(to);
             assert_eq!(fs::read(path).unwrap(), b"x\n");
         }
+        let recording = folder.join("recording");
+        let mut out = io::sink();
+        let mut to = Sink::new(Some(&recording), Readers::Owner, &[], Out { to: &mut out, own: false }).unwrap_or_else(|_| panic!());
+        to.begin();
+        assert_eq!(fs::metadata(&recording).unwrap().mode() & 0o777, 0o600);
+        drop(to);
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -5,6 +5,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     events::Taker,
+    outlet::Ending,
     output::{Reader, Sink},
 };
 use crate::{
@@ -36,6 +37,11 @@ impl<'a> Printed<'a> {
         Self { second: Some(-1), ..self }
     }
 
+    /// Empties the file: events will come.
+    pub(super) fn empty(&mut self) {
+        self.sink.begin();
+    }
+
     /// Prints an event; whether there is sense in more.
     pub(super) fn event(&mut self, event: &Event<'_>) -> bool {
         self.tell_time();
@@ -55,8 +61,14 @@ impl<'a> Printed<'a> {
 }
 
 impl Taker for Printed<'_> {
-    fn begin(&mut self) {
-        self.sink.begin();
+    fn begin(&mut self, ending: Ending) {
+        self.sink.end_with(ending);
+        self.empty();
+    }
+
+    fn text(&mut self, text: &[u8]) -> Option<bool> {
+        self.batch.extend_from_slice(text);
+        Some(self.sink.offer(&mut self.batch))
     }
 
     fn take(&mut self, map: usize, record: &[u8]) -> Verdict {
@@ -67,5 +79,9 @@ impl Taker for Printed<'_> {
 
     fn flush(&mut self) -> Result<Reader> {
         self.sink.flush(&mut self.batch)
+    }
+
+    fn finish(&mut self) -> Result<u64> {
+        self.sink.finish(&mut self.batch)
     }
 }

@@ -3,21 +3,24 @@
 use std::sync::Arc;
 
 use super::{
-    Failure, Streams,
+    Failure, Messages, Out, Streams,
     args::Record,
     events::{self, Taker},
     input::Input,
-    output::{Reader, Sink},
+    outlet::Ending,
+    output::{Reader, Readers, Sink},
 };
 use crate::{Result, recording::Recorder, sample::Verdict};
 
 pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let input = Input::read(&args.source, streams.input)?;
+    let mut input = Input::read(&args.source, streams.input)?;
+    args.live.choice.name_events(&mut input.document);
     let open = events::open(&input, &args.live, "record")?;
     let checked = Arc::clone(open.checked());
-    let sink = Sink::new(Some(&args.output), &args.source.paths(), streams.out)?;
+    let out = Out { to: streams.out, own: streams.own };
+    let sink = Sink::new(Some(&args.output), Readers::Owner, &args.source.paths(), out)?;
     let mut recorded = Recorded { recorder: checked.recorder(Vec::new())?.timed(), sink };
-    Ok(events::follow(open, &args.live, streams.err, &mut recorded)?)
+    Ok(events::follow(open, &args.live, &mut Messages { to: streams.err, own: streams.own, stuck: false }, &mut recorded)?)
 }
 
 /// Records in batches, as events are printed.
@@ -27,8 +30,14 @@ struct Recorded<'a> {
 }
 
 impl Taker for Recorded<'_> {
-    fn begin(&mut self) {
+    fn begin(&mut self, ending: Ending) {
+        self.sink.end_with(ending);
         self.sink.begin();
+    }
+
+    /// A recording has records alone.
+    fn text(&mut self, _: &[u8]) -> Option<bool> {
+        None
     }
 
     fn take(&mut self, map: usize, record: &[u8]) -> Verdict {
@@ -38,5 +47,9 @@ impl Taker for Recorded<'_> {
 
     fn flush(&mut self) -> Result<Reader> {
         self.sink.flush(self.recorder.get_mut())
+    }
+
+    fn finish(&mut self) -> Result<u64> {
+        self.sink.finish(self.recorder.get_mut())
     }
 }

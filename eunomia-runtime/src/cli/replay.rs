@@ -3,11 +3,11 @@
 use std::{fs::File, io::Read, ops::ControlFlow};
 
 use super::{
-    Failure, Streams,
+    Failure, Out, Streams,
     args::Replay,
     events::Taker as _,
     input::{Input, is_stream, read_once},
-    output::Sink,
+    output::{Readers, Sink},
     printed::Printed,
     run::can_be_raw,
 };
@@ -27,21 +27,23 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failur
         file = File::open(path).map_err(|source| Error::File { path: path.clone(), source })?;
         &mut file
     };
-    let mut printed = Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), &inputs, streams.out)?)?;
+    let out = Out { to: streams.out, own: streams.own };
+    let sink = Sink::new(args.shown.output.as_deref(), Readers::Usual, &inputs, out)?;
+    let mut printed = Printed::new(&checked, args.shown.format.into(), sink)?;
     let mut count = 0;
     let replayed = checked.replay(from, |event| {
         if count == 0 {
             // It is a recording, and of this skeleton.
-            printed.begin();
+            printed.empty();
         }
         count += 1;
         if printed.event(&event) && Some(count) != args.count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     // What stands before the damage of a recording is not lost with it.
-    printed.flush()?;
+    printed.finish()?;
     let replayed = replayed?;
     if count == 0 {
-        printed.begin();
+        printed.empty();
     }
     let lines = [
         (replayed.short, "records are shorter than their type"),

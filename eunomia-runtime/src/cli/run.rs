@@ -5,25 +5,26 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 
 use super::{
-    Failure, Streams,
+    Failure, Messages, Out, Streams,
     args::{Run, Style, usage},
     events,
     input::Input,
-    output::Sink,
+    output::{Readers, Sink},
     printed::Printed,
 };
 use crate::object::Checked;
 
 pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let input = Input::read(&args.source, streams.input)?;
+    let mut input = Input::read(&args.source, streams.input)?;
+    args.live.choice.name_events(&mut input.document);
     let open = events::open(&input, &args.live, "run")?;
     let checked = Arc::clone(open.checked());
     can_be_raw(&checked, args.shown.format)?;
     // Before anything is loaded it is known that what comes can be written.
-    let mut printed =
-        Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), &args.source.paths(), streams.out)?)?
-            .timed();
-    Ok(events::follow(open, &args.live, streams.err, &mut printed)?)
+    let out = Out { to: streams.out, own: streams.own };
+    let sink = Sink::new(args.shown.output.as_deref(), Readers::Usual, &args.source.paths(), out)?;
+    let mut printed = Printed::new(&checked, args.shown.format.into(), sink)?.timed();
+    Ok(events::follow(open, &args.live, &mut Messages { to: streams.err, own: streams.own, stuck: false }, &mut printed)?)
 }
 
 /// Refuses to print the bytes of several maps, one after the other.

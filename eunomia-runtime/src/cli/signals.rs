@@ -13,6 +13,7 @@ use signal_hook::{
     low_level::emulate_default_handler,
 };
 
+use super::outlet::is_writable;
 use crate::{Error, Result, reader::Control, refusal::refusal};
 
 /// Takes the signals until it is dropped.
@@ -46,7 +47,8 @@ impl Handlers {
                     control.resume();
                 } else {
                     control.pause();
-                    if !quiet {
+                    // A pipe that is stuck must not keep this thread from the next signal.
+                    if !quiet && is_writable(io::stderr(), Duration::ZERO) {
                         let _ = writeln!(io::stderr(), "paused; Ctrl-Z goes on");
                     }
                 }

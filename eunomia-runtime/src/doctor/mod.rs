@@ -47,6 +47,7 @@ use crate::{
         messages::{listen, refused},
         preflight,
     },
+    dynamic::Open,
     object::{Calls, Checked, Function, Relocation},
     suggestion::near,
 };
@@ -66,6 +67,9 @@ struct Program {
     asks: bool,
 }
 
+/// What programs are attached to in place of what their sections say.
+type Targets = BTreeMap<String, Vec<crate::bpf::Target>>;
+
 /// The object and the kernel.
 struct Patient<'a> {
     checked: &'a Checked,
@@ -75,6 +79,8 @@ struct Patient<'a> {
     kernel: &'a Kernel,
     /// What is looked at, as if it were switched on; all of the object where there is nothing.
     only: Option<&'a [&'a str]>,
+    /// Whether all programs must be attached, or those that can be are enough.
+    strict: bool,
     /// Whether this process may use BPF at all.
     permitted: bool,
     /// Types of programs that the kernel was asked for.
@@ -121,9 +127,15 @@ impl Doctor {
         self.examine_parts(checked, Some(names))
     }
 
+    /// As [`examine`], of an object that is open, as it is set up: without the programs that are switched off, with the sizes of its maps
+    /// and with the targets that were set. With `only`, nothing else is spoken of.
+    ///
+    /// A place that is missing keeps a program from being attached, and not the others; with `strict` all must be there.
+    pub fn examine_open(&self, open: &Open, only: Option<&[&str]>, strict: bool) -> Preflight {
+        self.examine_object(open.checked(), open.inner().as_libbpf(), only, Some(open.inner().targets()), strict)
+    }
+
     fn examine_parts(&self, checked: &Checked, only: Option<&[&str]>) -> Preflight {
-        let mut checks: Vec<Check> = [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect();
-        let permitted = checks.is_empty();
         let bytes = checked.skeleton.object.as_deref().unwrap_or_default();
         let (object, said) = listen(|| {
             let mut object = ObjectBuilder::default().name(&checked.skeleton.name)?.open_memory(bytes)?;
@@ -134,10 +146,23 @@ impl Doctor {
             Ok(object) => object,
             Err(error) => {
                 let error = refused("open it", &error, &said).to_string();
-                checks.push(check::missing("object", true, format!("libbpf cannot {error}"), "compile the object anew"));
-                return Preflight { checks };
+                let missing = check::missing("object", true, format!("libbpf cannot {error}"), "compile the object anew");
+                return Preflight { checks: vec![missing] };
             }
         };
+        self.examine_object(checked, &object, only, None, true)
+    }
+
+    fn examine_object(
+        &self,
+        checked: &Checked,
+        object: &OpenObject,
+        only: Option<&[&str]>,
+        targets: Option<&Targets>,
+        strict: bool,
+    ) -> Preflight {
+        let mut checks: Vec<Check> = [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect();
+        let permitted = checks.is_empty();
         let calls = checked.calls().unwrap_or_else(|fault| {
             checks.push(check::untold("instructions", fault.what, fault.todo));
             Calls::default()
@@ -146,13 +171,13 @@ impl Doctor {
             checks.push(check::untold("CO-RE relocations", fault.what, fault.todo));
             Vec::new()
         });
-        let programs = read_programs(checked, &object, &calls, &relocations, only);
-        checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, &object)));
+        let programs = read_programs(checked, object, &calls, &relocations, only, targets);
+        checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, object)));
         let supported = RefCell::default();
-        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, permitted, supported };
+        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, strict, permitted, supported };
         checks.extend(programs::examine(&patient));
         checks.extend(requirements::examine(&patient));
-        checks.extend(programs::examine_maps(&object, permitted));
+        checks.extend(programs::examine_maps(object, permitted));
         checks.extend(programs::examine_tables(&patient));
         checks.extend(helpers::examine(&patient));
         checks.extend(patient.kernel_types());
@@ -178,7 +203,14 @@ fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
 }
 
 /// The programs, with what libbpf makes of their sections.
-fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocations: &[Relocation], only: Option<&[&str]>) -> Vec<Program> {
+fn read_programs(
+    checked: &Checked,
+    object: &OpenObject,
+    calls: &Calls,
+    relocations: &[Relocation],
+    only: Option<&[&str]>,
+    targets: Option<&Targets>,
+) -> Vec<Program> {
     let questions = externs::questions(checked, calls);
     let wanted = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
     let programs = wanted.map(|program| {
@@ -194,15 +226,10 @@ fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocati
             || reached.flat_map(|function| &function.externs).any(|name| questions.contains(name.as_str()));
         let link = checked.skeleton.programs.iter().find(|known| known.name == name).is_none_or(|known| known.link);
         let autoload = only.is_some() || program.autoload();
-        Program {
-            name,
-            section: program.section().to_string_lossy().into_owned(),
-            ty: program.prog_type(),
-            autoload,
-            attached: link && autoload,
-            functions,
-            asks,
-        }
+        let section = program.section().to_string_lossy().into_owned();
+        let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
+        let named = targets.and_then(|targets| targets.get(&name)?.first()?.section(kind));
+        Program { name, section: named.unwrap_or(section), ty: program.prog_type(), autoload, attached: link && autoload, functions, asks }
     });
     programs.collect()
 }

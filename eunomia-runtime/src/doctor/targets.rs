@@ -16,7 +16,15 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     let mut checks = mechanisms(patient);
     let mut sections = BTreeMap::<&str, Vec<&Program>>::new();
     patient.programs.iter().for_each(|program| sections.entry(&program.section).or_default().push(program));
-    checks.extend(sections.into_iter().filter_map(|(section, programs)| target(patient, section, &Users::of(&programs))));
+    let mut found: Vec<_> =
+        sections.into_iter().map(|(section, programs)| (target(patient, section, &Users::of(&programs)), section, programs)).collect();
+    let can = |check: &Option<Check>| check.as_ref().is_none_or(|check| check.ok || !check.required);
+    // A place that is missing keeps its own programs from being attached, and not the others.
+    if !patient.strict && found.iter().any(|(check, _, programs)| can(check) && programs.iter().any(|program| program.attached)) {
+        let of_attaching = found.iter_mut().filter(|(_, section, _)| !is_needed_to_load(section));
+        of_attaching.filter_map(|(check, ..)| check.as_mut()).filter(|check| !check.ok).for_each(|check| check.required = false);
+    }
+    checks.extend(found.into_iter().filter_map(|(check, ..)| check));
     let setup = patient.checked.setup(&patient.checked.skeleton.name);
     checks.extend(setup.iter().flat_map(|setup| &setup.targets).map(|target| interface(patient, target)));
     checks
@@ -65,6 +73,12 @@ fn mechanisms(patient: &Patient<'_>) -> Vec<Check> {
         });
     }
     checks
+}
+
+/// Whether the verifier looks at the place that a section names.
+fn is_needed_to_load(section: &str) -> bool {
+    let kind = section.split(['/', '.']).next().unwrap_or_default();
+    matches!(kind, "tp_btf" | "fentry" | "fexit" | "fmod_ret" | "fsession" | "lsm" | "lsm_cgroup" | "iter")
 }
 
 /// The first part of a section's name.

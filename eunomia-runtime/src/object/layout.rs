@@ -99,7 +99,7 @@ impl Layouts {
     }
 
     /// The object's own types: the only ones that say something of its sections and maps.
-    pub(super) fn own_types(&self) -> impl Iterator<Item = (TypeId, &Type)> {
+    pub(crate) fn own_types(&self) -> impl Iterator<Item = (TypeId, &Type)> {
         self.btf.iter().take(self.own)
     }
 

@@ -32,6 +32,8 @@ pub enum Hook {
         handle: u32,
         /// Lower ones run first.
         priority: u32,
+        /// Whether it runs before those that are there, on kernels with tcx; else after them.
+        first: bool,
     },
 }
 
@@ -86,8 +88,17 @@ impl Reader<'_> {
                 return None;
             }
         };
+        let first = match hook.get("order").map_or(Some("last"), Json::as_str) {
+            Some("first") => true,
+            Some("last") => false,
+            _ => {
+                let todo = "name the program that it is to stand beside when it is attached, by its handle";
+                self.faults.push(Fault::new(place.key("order"), "expected \"first\" or \"last\"", todo));
+                return None;
+            }
+        };
         let (handle, priority) = rank?;
-        Some(Target { program: &program.name, interface: interface?, hook: Hook::Tc { ingress, handle, priority } })
+        Some(Target { program: &program.name, interface: interface?, hook: Hook::Tc { ingress, handle, priority, first } })
     }
 
     /// Handle and priority; where the document does not speak of them the kernel chooses.

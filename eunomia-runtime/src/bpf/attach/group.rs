@@ -8,12 +8,14 @@ use std::{
 
 use libbpf_rs::libbpf_sys;
 
+use super::Order;
 use crate::{
     Result,
     bpf::{
         Link, Program,
         kind::{Cgroup, Netfilter, Netns},
         mount::OF_CGROUPS,
+        requirement,
     },
     refusal::refusal,
 };
@@ -26,12 +28,27 @@ impl Program<'_, Cgroup> {
     /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such folder, EBADF where it is no cgroup: see
     /// [`mount::cgroup2`](crate::bpf::mount::cgroup2).
     pub fn attach_to(&self, cgroup: impl AsRef<Path>) -> Result<Link> {
+        self.attach_at(cgroup, &Order::Last, None)
+    }
+
+    /// As [`Self::attach_to`], at a place among the programs of the cgroup itself; those of the cgroups above run after them. All but
+    /// [`Order::Last`] needs Linux 6.17, as does a `revision`, with which the program is attached only if it is still that of the cgroup.
+    ///
+    /// # Errors
+    /// Those of [`Self::attach_to`]; ENOENT if the anchor is not there, ESTALE if the revision is another.
+    pub fn attach_at(&self, cgroup: impl AsRef<Path>, order: &Order, revision: Option<u64>) -> Result<Link> {
         let cgroup = cgroup.as_ref();
         let tried = self.tried(&format!("the cgroup {}", cgroup.display()));
         let none = || OF_CGROUPS.mounted().is_none();
         let folder = File::open(cgroup).map_err(|error| refusal(tried.clone(), error).with_hint(|| none().then(|| OF_CGROUPS.absent())))?;
         let elsewhere = || OF_CGROUPS.holds(cgroup) == Some(false);
-        let link = self.linked(tried, |program| program.attach_cgroup(folder.as_raw_fd()));
+        let link = if *order == Order::Last && revision.is_none() {
+            self.linked(tried, |program| program.attach_cgroup(folder.as_raw_fd()))
+        } else {
+            let position = order.position(revision)?;
+            let link = self.link_to(tried, folder.as_raw_fd().cast_unsigned(), self.attach_type(), &position);
+            link.map_err(|error| error.with_hint(|| requirement::CGROUP_ORDER.lacking()))
+        };
         link.map_err(|error| error.with_hint(|| elsewhere().then(|| OF_CGROUPS.absent())))
     }
 }

@@ -1,16 +1,20 @@
 //! Network interfaces, and the programs that run on them.
 
-use std::io;
+use std::{fmt, io};
 
 use libbpf_rs::libbpf_sys;
 
-use super::clsact::Filter;
+use super::{
+    clsact::Filter,
+    order::{Order, Position},
+};
 use crate::{
     Error, Result,
     bpf::{
         Link, Program, c_string,
         kind::{Netkit, Tc, Xdp},
         link::Held,
+        requirement,
     },
     refusal::refusal,
 };
@@ -33,6 +37,15 @@ impl From<u32> for Interface {
 impl From<&str> for Interface {
     fn from(name: &str) -> Self {
         Self::Name(name.to_owned())
+    }
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(f, "number {index}"),
+            Self::Name(name) => write!(f, "`{name}`"),
+        }
     }
 }
 
@@ -103,14 +116,19 @@ impl Program<'_, Xdp> {
     /// [`Error::Kernel`]; EBUSY where the interface has a program already ([`attached_xdp`](crate::bpf::attached_xdp) tells which), EEXIST
     /// where it has one in another mode, EOPNOTSUPP where it cannot run one in this mode.
     pub fn attach_to(&self, interface: impl Into<Interface>, mode: XdpMode) -> Result<Link> {
-        let interface = interface.into();
-        let flags = match mode {
-            XdpMode::Best => 0,
-            XdpMode::Generic => libbpf_sys::XDP_FLAGS_SKB_MODE,
-            XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
-            XdpMode::Offload => libbpf_sys::XDP_FLAGS_HW_MODE,
+        self.attach_in(&interface.into(), mode.into())
+    }
+
+    /// As [`Self::attach_to`], with the kernel's flags of the mode.
+    pub(super) fn attach_in(&self, interface: &Interface, flags: u32) -> Result<Link> {
+        let mode = match flags {
+            libbpf_sys::XDP_FLAGS_SKB_MODE => " in generic mode",
+            libbpf_sys::XDP_FLAGS_DRV_MODE => " in native mode",
+            libbpf_sys::XDP_FLAGS_HW_MODE => " on the card",
+            _ => "",
         };
-        self.link_to(self.tried(&format!("the interface {interface:?} in mode {mode:?}")), interface.index()?, libbpf_sys::BPF_XDP, flags)
+        let position = Position { flags, ..Position::default() };
+        self.link_to(self.tried(&format!("the interface {interface}{mode}")), interface.index()?, libbpf_sys::BPF_XDP, &position)
     }
 }
 
@@ -124,14 +142,27 @@ pub struct Rank {
 }
 
 impl Program<'_, Tc> {
-    /// Attaches the program to an interface behind those that are there: through tcx, or as [`Self::attach_filter`] on kernels that have
+    /// Attaches the program to an interface after those that are there: through tcx, or as [`Self::attach_filter`] on kernels that have
     /// no tcx (before 6.6).
+    ///
+    /// A program before it that decides about a packet (`TC_ACT_OK` or `TC_ACT_REDIRECT`, say) keeps it from this one; see
+    /// [`Self::attach_at`].
     ///
     /// # Errors
     /// [`Error::Kernel`].
     pub fn attach_to(&self, interface: impl Into<Interface>, direction: Direction) -> Result<Link> {
-        let interface = interface.into();
-        self.on_interface(interface.index()?, &format!("{interface:?}"), direction, Rank::default())
+        self.on_interface(&interface.into(), direction, Rank::default(), &Order::Last, None)
+    }
+
+    /// As [`Self::attach_to`], at a place among the other programs of tcx. With a `revision`, which [`attached_tcx`](crate::bpf::attached_tcx)
+    /// tells, only if nobody has attached or detached a program since.
+    ///
+    /// Kernels without tcx (before 6.6) run filters by their [`Rank`], and take [`Order::Last`] alone here.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; ENOENT if the anchor is not there, ESTALE if the revision is another.
+    pub fn attach_at(&self, interface: impl Into<Interface>, direction: Direction, order: &Order, revision: Option<u64>) -> Result<Link> {
+        self.on_interface(&interface.into(), direction, Rank::default(), order, revision)
     }
 
     /// Attaches the program to an interface as a filter of a `clsact` queueing discipline, which is made where there is none and stays.
@@ -144,26 +175,34 @@ impl Program<'_, Tc> {
     /// [`Error::Kernel`]; EEXIST where there is a filter of this rank, ENOENT where the kernel's modules
     /// `sch_ingress` or `cls_bpf` are missing.
     pub fn attach_filter(&self, interface: impl Into<Interface>, direction: Direction, rank: Rank) -> Result<Link> {
-        let interface = interface.into();
-        self.filter(interface.index()?, &format!("{interface:?}"), direction, rank)
+        self.filter(&interface.into(), direction, rank)
     }
 }
 
 impl<K> Program<'_, K> {
-    pub(super) fn on_interface(&self, index: u32, called: &str, direction: Direction, rank: Rank) -> Result<Link> {
-        let tried = self.tried(&format!("{direction:?} of the interface {called}"));
-        match self.link_to(tried, index, direction.attach_type(), 0) {
+    pub(super) fn on_interface(
+        &self,
+        interface: &Interface,
+        direction: Direction,
+        rank: Rank,
+        order: &Order,
+        revision: Option<u64>,
+    ) -> Result<Link> {
+        let tried = self.tried(&format!("{direction:?} of the interface {interface}"));
+        // A filter has a place among others by its priority alone.
+        let anywhere = revision.is_none() && (*order == Order::Last || (*order == Order::First && rank.priority > 0));
+        match self.link_to(tried, interface.index()?, direction.attach_type(), &order.position(revision)?) {
             // What a kernel without tcx says to a type of attachment that it does not know; one with tcx never says it to these arguments.
-            Err(Error::Kernel(refusal)) if refusal.source.raw_os_error() == Some(libc::EINVAL) => {
-                self.filter(index, called, direction, rank)
+            Err(Error::Kernel(refusal)) if anywhere && refusal.source.raw_os_error() == Some(libc::EINVAL) => {
+                self.filter(interface, direction, rank)
             }
-            link => link,
+            link => link.map_err(|error| error.with_hint(|| requirement::TCX.lacking())),
         }
     }
 
-    fn filter(&self, index: u32, called: &str, direction: Direction, rank: Rank) -> Result<Link> {
-        let tried = self.tried(&format!("{direction:?} of the interface {called} as a filter"));
-        let filter = Filter::attach(tried, self.fd()?, index, direction, rank).map_err(|error| self.explain(error))?;
+    fn filter(&self, interface: &Interface, direction: Direction, rank: Rank) -> Result<Link> {
+        let tried = self.tried(&format!("{direction:?} of the interface {interface} as a filter"));
+        let filter = Filter::attach(tried, self.fd()?, interface.index()?, direction, rank).map_err(|error| self.explain(error))?;
         Ok(self.held(Held::Filter(filter)))
     }
 }
@@ -184,11 +223,20 @@ impl Program<'_, Netkit> {
     /// # Errors
     /// [`Error::Kernel`]; EINVAL where the interface is no primary netkit device.
     pub fn attach_to(&self, primary: impl Into<Interface>, end: End) -> Result<Link> {
+        self.attach_at(primary, end, &Order::Last, None)
+    }
+
+    /// As [`Self::attach_to`], at a place among the programs of that end. With a `revision`, only if it is still that of the end.
+    ///
+    /// # Errors
+    /// Those of [`Self::attach_to`]; ENOENT if the anchor is not there, ESTALE if the revision is another.
+    pub fn attach_at(&self, primary: impl Into<Interface>, end: End, order: &Order, revision: Option<u64>) -> Result<Link> {
         let primary = primary.into();
         let attach_type = match end {
             End::Primary => libbpf_sys::BPF_NETKIT_PRIMARY,
             End::Peer => libbpf_sys::BPF_NETKIT_PEER,
         };
-        self.link_to(self.tried(&format!("{end:?} of the netkit device {primary:?}")), primary.index()?, attach_type, 0)
+        let tried = self.tried(&format!("{end:?} of the netkit device {primary}"));
+        self.link_to(tried, primary.index()?, attach_type, &order.position(revision)?)
     }
 }

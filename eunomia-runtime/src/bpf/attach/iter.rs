@@ -1,31 +1,36 @@
+//! Iterators: programs that write text about the kernel's objects.
+
 use std::io::Read;
 
 use crate::{
-    Error, Result,
-    bpf::{Link, Map, Program, kind::Iter, messages::refused},
+    Result,
+    bpf::{Link, Map, Program, kind::Iter},
 };
 
 impl Program<'_, Iter> {
-    /// Attaches the program as its section says and starts a walk, whose text the program writes.
+    /// Attaches the program as its section says and starts a walk, whose text the program writes. [`Link::walk`] starts further ones.
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`](crate::Error::Kernel).
     pub fn walk(&self) -> Result<impl Read + use<>> {
-        self.walk_of(self.attach()?)
+        self.attach()?.walk()
     }
 
     /// Starts a walk over the entries of a map, for an `iter/bpf_map_elem` or `iter/bpf_sk_storage_map`.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EINVAL where the program walks over something else, EACCES where it reads more than keys and values have.
+    /// Those of [`Self::attach_to`].
     pub fn walk_map(&self, map: &Map<'_>) -> Result<impl Read + use<>> {
-        let tried = self.tried(&format!("a walk over the map `{}`", map.name().to_string_lossy()));
-        self.walk_of(self.linked(tried, |program| program.attach_iter(map.fd()))?)
+        self.attach_to(map)?.walk()
     }
 
-    fn walk_of(&self, link: Link) -> Result<impl Read + use<>> {
-        let iter = link.as_libbpf().map(libbpf_rs::Iter::new).transpose();
-        let iter = iter.map_err(|error| refused(self.tried("a walk"), &error, ""))?;
-        iter.ok_or_else(|| Error::Value { name: self.describe(), why: "its link cannot be walked".to_owned() })
+    /// Attaches an `iter/bpf_map_elem` or `iter/bpf_sk_storage_map` program to a map, over whose entries it walks; see [`Link::walk`].
+    ///
+    /// # Errors
+    /// [`Error::Kernel`](crate::Error::Kernel); EINVAL where the program walks over something else, EACCES where it reads more than keys
+    /// and values have.
+    pub fn attach_to(&self, map: &Map<'_>) -> Result<Link> {
+        let tried = self.tried(&format!("a walk over the map `{}`", map.name().to_string_lossy()));
+        self.linked(tried, |program| program.attach_iter(map.fd()))
     }
 }

@@ -6,9 +6,12 @@ mod group;
 mod interface;
 mod iter;
 mod multi;
+mod order;
 mod perf_event;
 mod probe;
 mod socket;
+mod target;
+mod words;
 
 use std::{
     io,
@@ -23,57 +26,33 @@ use super::{
 };
 use crate::{Result, refusal::refusal};
 
-pub use attached::{AttachedXdp, attached_xdp};
+pub use attached::{AttachedProgram, AttachedXdp, Hook, attached_tcx, attached_xdp};
 pub(super) use clsact::Filter;
 pub use group::NetfilterHook;
 #[cfg(feature = "dynamic")]
 pub(crate) use interface::name_of;
 pub use interface::{Direction, End, Interface, Rank, XdpMode};
 pub use multi::Functions;
+use order::Position;
+pub use order::{Anchor, Order};
 pub use perf_event::{Every, Sampling};
 pub use probe::ProbePoint;
 pub(super) use socket::OnMap;
-
-/// What `attach` attaches a program to whose section does not say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// An XDP program on an interface.
-    Xdp {
-        /// The interface's number.
-        interface: u32,
-        /// `XDP_FLAGS_*`; only those of the mode count, as no program ever takes the place of another.
-        flags: u32,
-    },
-    /// A tc program on an interface.
-    Tc {
-        /// The interface's number.
-        interface: u32,
-        /// Which packets it sees.
-        direction: Direction,
-        /// Where it stands on kernels without tcx.
-        rank: Rank,
-    },
-}
+pub use target::Target;
 
 impl<K> Program<'_, K> {
-    /// Attaches the program to a target of `attach`.
-    pub(super) fn attach_target(&self, target: Target) -> Result<Link> {
-        match target {
-            Target::Xdp { interface, flags } => {
-                let flags = flags & libbpf_sys::XDP_FLAGS_MODES;
-                let tried = self.tried(&format!("the interface {interface} with the flags {flags:#x}"));
-                self.link_to(tried, interface, libbpf_sys::BPF_XDP, flags)
-            }
-            Target::Tc { interface, direction, rank } => self.on_interface(interface, &interface.to_string(), direction, rank),
-        }
-    }
-
     /// Makes a link of the kernel's own.
-    fn link_to(&self, tried: String, target: u32, attach_type: libbpf_sys::bpf_attach_type, flags: u32) -> Result<Link> {
-        let opts = libbpf_sys::bpf_link_create_opts {
+    fn link_to(&self, tried: String, target: u32, attach_type: libbpf_sys::bpf_attach_type, position: &Position) -> Result<Link> {
+        let mut opts = libbpf_sys::bpf_link_create_opts {
             sz: size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t,
-            flags,
+            flags: position.flags,
             ..Default::default()
+        };
+        // Of netkit and cgroups they stand at the same place. libbpf refuses what is not zero for other types of attachment.
+        opts.__bindgen_anon_1.tcx = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_6 {
+            relative_fd: position.raw_fd(),
+            relative_id: position.id,
+            expected_revision: position.revision,
         };
         let program = self.fd()?.as_raw_fd();
         // SAFETY: the options live through the call, which only reads them.
@@ -92,8 +71,7 @@ impl<K> Program<'_, K> {
 
     /// Whether its section asks for the returns of functions (`kretprobe`, `uretprobe`, `kretsyscall`), not their entries.
     fn returns(&self) -> bool {
-        let section = self.section().as_encoded_bytes();
-        section.starts_with(b"kret") || section.starts_with(b"uret")
+        target::returns_of(&self.section().to_string_lossy())
     }
 
     fn tried(&self, to: &str) -> String {

@@ -153,30 +153,40 @@ impl<L: Records> Records for Attached<L> {
     }
 }
 
-/// Attaches what is to be attached, as its target or its section says, each program and each map of struct_ops with its own result.
+/// Attaches what is to be attached, to its targets or as its section says: each link, or why there is none, with the name of its program
+/// or map of struct_ops.
 pub(in crate::bpf) fn attach<'a>(
     object: &'a Arc<Object>,
-    targets: &'a BTreeMap<String, Target>,
+    targets: &'a BTreeMap<String, Vec<Target>>,
 ) -> impl Iterator<Item = (String, Result<Link>)> + 'a {
-    let programs = object.progs_mut().filter_map(move |program| {
+    let programs = object.progs_mut().filter(|program| {
         // SAFETY: the pointer is that of a program of a live object, and the call only reads a flag.
         let wanted = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
         // Those of struct_ops are attached by the map that holds them, system call programs are run.
         let elsewhere = matches!(program.prog_type(), ProgramType::StructOps | ProgramType::Syscall);
-        if !wanted || !program.autoload() || elsewhere {
-            return None;
-        }
+        wanted && program.autoload() && !elsewhere
+    });
+    let links = programs.flat_map(move |program| {
         let name = program.name().to_string_lossy().into_owned();
-        let program = Program::<Any>::new(program, object);
-        let link = match targets.get(&name) {
-            Some(target) => program.attach_target(*target),
-            None => program.attach(),
+        let links = match targets.get(&name).map(Vec::as_slice) {
+            None | Some([]) => vec![Program::<Any>::new(program, object).attach()],
+            Some(targets) => targets.iter().flat_map(|target| to_target(target, &name, object)).collect(),
         };
-        Some((name, link))
+        links.into_iter().map(move |link| (name.clone(), link))
     });
     let tables = object.maps().filter_map(move |map| {
         let name = map.name().to_string_lossy().into_owned();
         StructOps::wanted(&map).then(|| (name, StructOps::new(Map::new(map, None), object).and_then(|table| table.attach())))
     });
-    programs.chain(tables)
+    links.chain(tables)
+}
+
+fn to_target(target: &Target, program: &str, object: &Arc<Object>) -> Vec<Result<Link>> {
+    // Each attachment takes a handle of its own.
+    let handle = object.progs_mut().find(|known| known.name() == program).map(|known| Program::<Any>::new(known, object));
+    match handle.map(|program| target.attach(program, object)) {
+        Some(Ok(links)) => links.into_iter().map(Ok).collect(),
+        Some(Err(error)) => vec![Err(error)],
+        None => Vec::new(),
+    }
 }

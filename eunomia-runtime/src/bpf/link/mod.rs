@@ -5,7 +5,8 @@ mod many;
 mod replace;
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Read},
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
     path::Path,
     ptr::NonNull,
@@ -56,6 +57,8 @@ pub(super) enum Held {
     Filter(Filter),
     /// On a map of sockets.
     OnMap(OnMap),
+    /// As the filter of a socket that is there for it.
+    Socket(#[expect(dead_code, reason = "closing it is all that it is for")] OwnedFd),
 }
 
 /// Held while libbpf attaches or detaches a USDT: it keeps books on them in the object, which many threads may do that with, and locks
@@ -97,12 +100,39 @@ impl Link {
         Ok(Self { held: Some(Held::Kernel(fd)), object: None })
     }
 
-    /// libbpf's link, which an iterator is made of.
-    pub(super) fn as_libbpf(&self) -> Option<&libbpf_rs::Link> {
-        match &self.held {
-            Some(Held::Libbpf(link)) => Some(link),
-            _ => None,
+    /// Starts a walk of the iterator that the link holds; the text that its program writes is read from it, to the end. Each walk
+    /// is of its own.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use eunomia_runtime::bpf::Link;
+    /// use std::io::Read as _;
+    ///
+    /// let mut text = String::new();
+    /// Link::open("/sys/fs/bpf/tasks")?.walk()?.read_to_string(&mut text)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Value`] if the program is no iterator, [`Error::Kernel`].
+    pub fn walk(&self) -> Result<impl Read + use<>> {
+        let tried = "walk the iterator of a link";
+        let Some(fd) = self.fd().filter(|_| self.is_iterator()) else {
+            return Err(Error::Value { name: tried.to_owned(), why: "its program is no iterator".to_owned() });
+        };
+        // SAFETY: the call takes no pointers, and the descriptor lives through it.
+        let walk = unsafe { libbpf_sys::bpf_iter_create(fd.as_raw_fd()) };
+        if walk < 0 {
+            return Err(refusal(tried, io::Error::from_raw_os_error(-walk)));
         }
+        // SAFETY: the descriptor is new and nobody else's.
+        Ok(File::from(unsafe { OwnedFd::from_raw_fd(walk) }))
+    }
+
+    /// Whether the program is an iterator, see [`Self::walk`].
+    pub fn is_iterator(&self) -> bool {
+        self.info().is_ok_and(|info| info.kind == libbpf_sys::BPF_LINK_TYPE_ITER)
     }
 
     /// The kernel's link; of those through perf events before 5.15 it is the event.
@@ -111,7 +141,7 @@ impl Link {
             Held::Libbpf(link) | Held::Table(link) => Some(link.as_fd()),
             Held::Kernel(fd) => Some(fd.as_fd()),
             // What libbpf has for a descriptor of the first two is none of a link.
-            Held::Usdt(_) | Held::PlainTable(_) | Held::Filter(_) | Held::OnMap(_) => None,
+            Held::Usdt(_) | Held::PlainTable(_) | Held::Filter(_) | Held::OnMap(_) | Held::Socket(_) => None,
         }
     }
 

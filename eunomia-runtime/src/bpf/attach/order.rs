@@ -1,0 +1,115 @@
+//! Where a program stands among the others of its hook: what tcx, netkit and cgroups have in common (`kernel/bpf/mprog.c`).
+
+use std::{
+    fmt,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    path::PathBuf,
+};
+
+use libbpf_rs::libbpf_sys;
+
+use crate::{
+    Error, Result,
+    bpf::{fdinfo, pin::pinned},
+    refusal::refusal,
+};
+
+/// The position of a program among the programs of its hook. They run in this order, until one of them decides about the packet or call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Order {
+    /// After all that are there.
+    #[default]
+    Last,
+    /// Before all that are there. One that is attached first later comes before this one.
+    First,
+    /// Directly before another one.
+    Before(Anchor),
+    /// Directly after another one.
+    After(Anchor),
+}
+
+/// The program that another one is attached before or after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Anchor {
+    /// The kernel's number of a program, see [`Program::id`](crate::bpf::Program::id).
+    Program(u32),
+    /// The kernel's number of a link, see [`LinkInfo`](crate::bpf::LinkInfo).
+    Link(u32),
+    /// A program or link that is pinned to a path in a BPF file system.
+    Pinned(PathBuf),
+}
+
+/// The words of the command and of documents: `first`, `before=/sys/fs/bpf/x`, `after=link:7`.
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Last => f.write_str("last"),
+            Self::First => f.write_str("first"),
+            Self::Before(anchor) => write!(f, "before={anchor}"),
+            Self::After(anchor) => write!(f, "after={anchor}"),
+        }
+    }
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Program(id) => write!(f, "program:{id}"),
+            Self::Link(id) => write!(f, "link:{id}"),
+            Self::Pinned(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// An order as the kernel takes it.
+#[derive(Debug, Default)]
+pub(super) struct Position {
+    /// `BPF_F_BEFORE` and its kin.
+    pub(super) flags: u32,
+    pub(super) id: u32,
+    /// Is open until the program is attached.
+    pub(super) fd: Option<OwnedFd>,
+    /// The state of the hook that the caller has seen; 0 for any.
+    pub(super) revision: u64,
+}
+
+impl Order {
+    pub(super) fn position(&self, revision: Option<u64>) -> Result<Position> {
+        let revision = revision.unwrap_or_default();
+        let (flag, anchor) = match self {
+            Self::Last => return Ok(Position { revision, ..Position::default() }),
+            Self::First => return Ok(Position { flags: libbpf_sys::BPF_F_BEFORE, revision, ..Position::default() }),
+            Self::Before(anchor) => (libbpf_sys::BPF_F_BEFORE, anchor),
+            Self::After(anchor) => (libbpf_sys::BPF_F_AFTER, anchor),
+        };
+        let position = Position { flags: flag, revision, ..Position::default() };
+        Ok(match anchor {
+            // libbpf adds BPF_F_ID.
+            Anchor::Program(id) => Position { id: *id, ..position },
+            Anchor::Link(id) => Position { id: *id, flags: flag | libbpf_sys::BPF_F_LINK, ..position },
+            Anchor::Pinned(path) => {
+                let fd = pinned(path, "a program or link")?;
+                let about = fdinfo(fd.as_fd()).map_err(|error| refusal(format!("ask what is pinned to {}", path.display()), error))?;
+                let has = |what: &str| about.lines().any(|line| line.starts_with(what));
+                let flags = match (has("link_type:"), has("prog_type:")) {
+                    (true, _) => flag | libbpf_sys::BPF_F_LINK,
+                    (false, true) => flag,
+                    (false, false) => {
+                        let why = "what is pinned there is neither a program nor a link".to_owned();
+                        return Err(Error::Value { name: path.display().to_string(), why });
+                    }
+                };
+                Position { flags, fd: Some(fd), ..position }
+            }
+        })
+    }
+}
+
+impl Position {
+    /// The descriptor of the anchor, 0 for none.
+    pub(super) fn raw_fd(&self) -> u32 {
+        self.fd.as_ref().map_or(0, |fd| fd.as_raw_fd().cast_unsigned())
+    }
+}

@@ -1,0 +1,236 @@
+//! What is different from what a skeleton says: the programs that are loaded, what they are attached to, the size of maps and the types of
+//! events. `run`, `record` and `doctor` take the same options, so that they speak of the same programs.
+
+use std::{collections::HashSet, str::FromStr};
+
+use clap::error::ErrorKind;
+
+use super::{
+    Failure,
+    args::{Choice, usage},
+};
+use crate::{
+    Error, Result,
+    bpf::{self, Target},
+    dynamic::Open,
+    object::Layouts,
+    skeleton::Document,
+};
+
+/// A program and what it is attached to.
+#[derive(Debug, Clone)]
+pub(super) struct Attach {
+    pub(super) program: String,
+    pub(super) target: Target,
+}
+
+impl FromStr for Attach {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (program, target) = pair(text).ok_or("expected PROGRAM=TARGET, as `handle=xdp:eth0`")?;
+        Ok(Self { program: program.to_owned(), target: target.parse().map_err(|error: Error| error.to_string())? })
+    }
+}
+
+/// A map and its size.
+#[derive(Debug, Clone)]
+pub(super) struct Size {
+    pub(super) map: String,
+    pub(super) entries: u32,
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted = || "expected MAP=ENTRIES, as `counts=10240`, or `events=256K` for a ring buffer".to_owned();
+        let (map, entries) = pair(text).ok_or_else(wanted)?;
+        let (digits, unit) = match entries.split_at_checked(entries.len().saturating_sub(1)) {
+            Some((digits, "K" | "k")) => (digits, 1 << 10),
+            Some((digits, "M" | "m")) => (digits, 1 << 20),
+            Some((digits, "G" | "g")) => (digits, 1 << 30),
+            _ => (entries, 1),
+        };
+        let number = match digits.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => digits.parse(),
+        };
+        let entries = number.ok().and_then(|number: u64| number.checked_mul(unit)).ok_or_else(wanted)?;
+        let entries = u32::try_from(entries).ok().filter(|entries| *entries > 0).ok_or("a map has 1 to 4294967295 entries")?;
+        Ok(Self { map: map.to_owned(), entries })
+    }
+}
+
+/// A map and the type of its events.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    pub(super) map: String,
+    pub(super) c_type: String,
+}
+
+impl FromStr for Event {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (map, c_type) = pair(text).ok_or("expected MAP=TYPE, as `events='struct event'`")?;
+        Ok(Self { map: map.to_owned(), c_type: c_type.to_owned() })
+    }
+}
+
+fn pair(text: &str) -> Option<(&str, &str)> {
+    text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty())
+}
+
+impl Choice {
+    /// Gives events the types that were named for them.
+    pub(super) fn name_events(&self, document: &mut Document) {
+        if self.events.is_empty() {
+            return;
+        }
+        let object = document.skeleton.object.as_deref().unwrap_or_default();
+        // What is wrong with an object is said when it is checked.
+        let known: HashSet<String> = Layouts::new(object, document.skeleton.export_btf.as_deref())
+            .map(|layouts| layouts.own_types().map(|(id, _)| layouts.c_name(id)).collect())
+            .unwrap_or_default();
+        for Event { map, c_type } in &self.events {
+            let tagged = || ["struct", "union", "enum"].into_iter().map(|tag| format!("{tag} {c_type}")).find(|name| known.contains(name));
+            let c_type = Some(c_type.clone()).filter(|name| known.contains(name)).or_else(tagged).unwrap_or_else(|| c_type.clone());
+            document.skeleton = document.skeleton.clone().with_event(map, c_type);
+        }
+    }
+
+    /// Sets up an object that is open.
+    pub(super) fn apply(&self, open: &mut Open) -> Result<(), Failure> {
+        let wrong = |error: Error| match error {
+            Error::NotFound { .. } | Error::Value { .. } => usage(ErrorKind::InvalidValue, &error.to_string()),
+            error => error.into(),
+        };
+        self.switch(open.object()).map_err(wrong)?;
+        let mut seen = HashSet::new();
+        for Attach { program, target } in &self.attach {
+            let object = open.object();
+            let set = if seen.insert(program) { bpf::Open::set_target } else { bpf::Open::add_target };
+            set(object, program, target.clone()).map_err(wrong)?;
+        }
+        self.maps.iter().try_for_each(|Size { map, entries }| open.object().set_max_entries(map, *entries)).map_err(wrong)
+    }
+
+    fn switch(&self, object: &mut bpf::Open) -> Result<()> {
+        let (programs, tables) = (object.programs(), object.tables());
+        let known: Vec<&str> = programs.iter().chain(&tables).map(String::as_str).collect();
+        let only = matching(&self.only, &known)?;
+        let attached: Vec<String> = self.attach.iter().map(|attach| attach.program.clone()).collect();
+        let wanted: HashSet<String> = only.union(&matching(&self.with, &known)?).cloned().chain(attached).collect();
+        let unwanted = matching(&self.without, &known)?;
+        for name in &programs {
+            let mut program = object.program(name)?;
+            if unwanted.contains(name) || (!only.is_empty() && !wanted.contains(name)) {
+                program.set_autoload(false);
+            } else if wanted.contains(name) {
+                program.set_autoload(true);
+                program.set_autoattach(true);
+            }
+        }
+        for name in &tables {
+            if unwanted.contains(name) || (!only.is_empty() && !wanted.contains(name)) {
+                object.set_autocreate(name, false)?;
+            } else if wanted.contains(name) {
+                object.set_autocreate(name, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names that `doctor` is to speak of alone.
+    pub(super) fn only(&self, object: &bpf::Open) -> Result<Option<Vec<String>>> {
+        if self.only.is_empty() {
+            return Ok(None);
+        }
+        let (programs, tables) = (object.programs(), object.tables());
+        let known: Vec<&str> = programs.iter().chain(&tables).map(String::as_str).collect();
+        let mut names = matching(&self.only, &known)?;
+        names.extend(matching(&self.with, &known)?);
+        names.extend(self.attach.iter().map(|attach| attach.program.clone()));
+        Ok(Some(names.into_iter().collect()))
+    }
+}
+
+/// The names that patterns stand for, each for one at least.
+fn matching(patterns: &[String], known: &[&str]) -> Result<HashSet<String>> {
+    let mut found = HashSet::new();
+    for pattern in patterns {
+        let mut matching = known.iter().filter(|name| matches(name, pattern)).peekable();
+        if matching.peek().is_none() {
+            let known = known.iter().map(|name| (*name).to_owned()).collect();
+            return Err(Error::NotFound { what: "program", name: pattern.clone(), known });
+        }
+        found.extend(matching.map(|name| (*name).to_owned()));
+    }
+    Ok(found)
+}
+
+/// Whether a name is one of a pattern, in which `*` stands for any characters.
+fn matches(name: &str, pattern: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return name == pattern };
+    let Some(name) = name.strip_prefix(start) else { return false };
+    // The shortest that each star can stand for leaves the most for what follows, and the last part must end the name.
+    (0..=name.len()).any(|at| name.get(at..).is_some_and(|name| matches(name, rest)))
+}
+
+/// Words for a program that nothing says a target of.
+pub(super) fn no_target(program: &str, section: &str) -> String {
+    let section = section.trim_start_matches('?');
+    let example = match section.split(['/', '.']).next().unwrap_or_default() {
+        "xdp" => "xdp:eth0",
+        "tc" | "tcx" | "classifier" | "action" => "tcx:eth0/ingress",
+        "netkit" => "netkit:nk0/primary",
+        "cgroup" | "cgroup_skb" | "sockops" | "lsm_cgroup" => "cgroup:/sys/fs/cgroup",
+        "sk_lookup" | "flow_dissector" => "netns:/proc/self/ns/net",
+        "netfilter" => "netfilter:ipv4/pre_routing",
+        "socket" => "socket:eth0",
+        "sk_skb" | "sk_msg" | "iter" => "map:NAME",
+        "kprobe" => "kprobe:FUNCTION",
+        "kretprobe" => "kretprobe:FUNCTION",
+        "ksyscall" | "kretsyscall" => "ksyscall:NAME",
+        "uprobe" => "uprobe:FILE:FUNCTION",
+        "uretprobe" => "uretprobe:FILE:FUNCTION",
+        "usdt" => "usdt:FILE:PROVIDER:PROBE",
+        "tp" | "tracepoint" => "tp:CATEGORY/NAME",
+        "raw_tp" | "raw_tracepoint" => "raw_tp:NAME",
+        "perf_event" => "cpu-clock:99hz",
+        _ => {
+            return format!(
+                "the program `{program}` ({section}) is not attached: this command has no target for it; `--without {program}` leaves it out"
+            );
+        }
+    };
+    format!("the program `{program}` ({section}) is not attached: its section names no target; name one, as `--attach {program}={example}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (name, pattern) in [("a", "a"), ("ab_btf", "*_btf"), ("ab_btf", "a*"), ("abab", "*ab"), ("a", "*"), ("abc", "a*b*c")] {
+            assert!(matches(name, pattern), "{name} {pattern}");
+        }
+        for (name, pattern) in [("a", "b"), ("ab_btf", "*_bt"), ("ab", "b*"), ("ab", "a"), ("ac", "a*b*c")] {
+            assert!(!matches(name, pattern), "{name} {pattern}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let entries = |text: &str| text.parse::<Size>().map(|size| size.entries);
+        assert_eq!(
+            [entries("a=1"), entries("a=0x10"), entries("a=256K"), entries("a=4M"), entries("a=3G")],
+            [1, 16, 256 << 10, 4 << 20, 3 << 30].map(Ok)
+        );
+        for wrong in ["a", "a=", "=1", "a=0", "a=4G", "a=x", "a=K", "a=-1", "a=é"] {
+            assert!(entries(wrong).is_err(), "{wrong}");
+        }
+    }
+}

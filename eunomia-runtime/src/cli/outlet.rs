@@ -1,0 +1,238 @@
+//! Writes to a pipe or terminal that may be stuck: in a thread of its own, which is left behind if nobody reads when the command ends.
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{self, Write as _},
+    mem,
+    os::fd::AsFd,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::{Result, reader::Control, refusal::refusal};
+
+/// A thread that writes what it is given, one batch after the other.
+pub(super) struct Outlet {
+    shared: Arc<Shared>,
+    ending: Option<Ending>,
+}
+
+/// When the command is to end.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    pub(super) control: Option<Control>,
+    pub(super) at: Option<Instant>,
+}
+
+impl Ending {
+    fn has_come(&self) -> bool {
+        self.control.as_ref().is_some_and(Control::is_stopped) || self.at.is_some_and(|at| at <= Instant::now())
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// What waits to be written, or is being written.
+    batch: Vec<u8>,
+    /// Where its events end.
+    ends: VecDeque<usize>,
+    /// How much of it has been.
+    written: usize,
+    closed: bool,
+    failed: Option<io::Error>,
+}
+
+/// So much is written at once: a pipe has room for it, or for nothing. A reader that takes it has made progress.
+const PIECE: usize = 4096;
+
+/// So long a reader may take nothing, after the command was to end.
+pub(super) const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How soon a wait notices that the command is to end.
+const GLANCE: Duration = Duration::from_millis(25);
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) enum Given {
+    /// It is written, or will be.
+    Taken,
+    /// Writing failed.
+    Failed(io::Error),
+    /// The command is to end, and nobody reads.
+    Stuck,
+}
+
+impl Outlet {
+    pub(super) fn new(file: File) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("output".to_owned()).spawn(move || of_thread.write(file));
+        thread.map_err(|error| refusal("start the thread that writes", error))?;
+        Ok(Self { shared, ending: None })
+    }
+
+    /// From now on waits end with the command.
+    pub(super) fn end_with(&mut self, ending: Ending) {
+        self.ending = Some(ending);
+    }
+
+    /// Takes a batch whose events end at `ends`, after the one before it was written.
+    pub(super) fn give(&self, batch: &mut Vec<u8>, ends: &mut VecDeque<usize>) -> Given {
+        let (given, mut state) = self.settle();
+        if matches!(given, Given::Taken) {
+            state.batch.clear();
+            mem::swap(&mut state.batch, batch);
+            mem::swap(&mut state.ends, ends);
+            state.written = 0;
+            self.shared.changed.notify_all();
+        }
+        given
+    }
+
+    /// Waits until all is written.
+    pub(super) fn finish(&self) -> Given {
+        self.settle().0
+    }
+
+    /// What has failed meanwhile.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        self.shared.lock().failed.take()
+    }
+
+    /// The events that were given and are not written to their end.
+    pub(super) fn unwritten(&self) -> u64 {
+        let state = self.shared.lock();
+        state.ends.iter().filter(|end| **end > state.written).count() as u64
+    }
+
+    /// Waits until what was given before is written.
+    fn settle(&self) -> (Given, MutexGuard<'_, State>) {
+        let mut state = self.shared.lock();
+        let mut progress = (state.written, Instant::now());
+        loop {
+            if let Some(error) = state.failed.take() {
+                return (Given::Failed(error), state);
+            }
+            if state.written == state.batch.len() {
+                return (Given::Taken, state);
+            }
+            if state.written != progress.0 || !self.ending.as_ref().is_some_and(Ending::has_come) {
+                progress = (state.written, Instant::now());
+            } else if progress.1.elapsed() >= PATIENCE {
+                return (Given::Stuck, state);
+            }
+            state = self.shared.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        // Nothing is cut off where the command ends in another way.
+        drop(self.settle());
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread.
+    fn write(&self, mut file: File) {
+        let mut piece = Vec::with_capacity(PIECE);
+        let mut state = self.lock();
+        loop {
+            if let Some(left) = state.batch.get(state.written..).filter(|left| !left.is_empty()) {
+                piece.clear();
+                piece.extend_from_slice(left.get(..PIECE).unwrap_or(left));
+                drop(state);
+                let written = file.write(&piece);
+                state = self.lock();
+                match written {
+                    Ok(0) => state.failed = Some(io::ErrorKind::WriteZero.into()),
+                    Ok(count) => state.written += count,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => state.failed = Some(error),
+                }
+                if state.failed.is_some() {
+                    // The rest has no place to go to.
+                    let written = state.written;
+                    state.batch.truncate(written);
+                }
+                if state.failed.is_some() || state.written == state.batch.len() {
+                    self.changed.notify_all();
+                }
+                // What was given last is written, also if nobody waits for it.
+            } else if state.closed {
+                return;
+            } else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+/// Whether a short text can be written to a pipe or terminal, now or within a time.
+pub(super) fn is_writable(to: impl AsFd, within: Duration) -> bool {
+    let within = Timespec { tv_sec: 0, tv_nsec: within.subsec_nanos().into() };
+    let mut fds = [PollFd::new(&to, PollFlags::OUT)];
+    poll(&mut fds, Some(&within)).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, os::fd::OwnedFd};
+
+    use super::*;
+
+    fn pipe() -> (File, File) {
+        let (reader, writer) = io::pipe().unwrap();
+        (File::from(OwnedFd::from(reader)), File::from(OwnedFd::from(writer)))
+    }
+
+    /// A batch of events of 1000 bytes.
+    fn batch(events: usize) -> (Vec<u8>, VecDeque<usize>) {
+        (vec![b'x'; events * 1000], (1..=events).map(|event| event * 1000).collect())
+    }
+
+    #[test]
+    fn what_nobody_reads_is_counted() {
+        let (mut reader, writer) = pipe();
+        let mut outlet = Outlet::new(writer).unwrap();
+        let (mut bytes, mut ends) = batch(100);
+        assert!(matches!(outlet.give(&mut bytes, &mut ends), Given::Taken));
+        outlet.end_with(Ending { control: None, at: Some(Instant::now()) });
+        let start = Instant::now();
+        assert!(matches!(outlet.finish(), Given::Stuck));
+        assert!(start.elapsed() < Duration::from_secs(1));
+        // The pipe holds 64 KiB.
+        assert_eq!(outlet.unwritten(), 35);
+        let mut first = vec![0; 65536];
+        reader.read_exact(&mut first).unwrap();
+        assert!(matches!(outlet.finish(), Given::Taken));
+        assert_eq!(outlet.unwritten(), 0);
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_noticed() {
+        let (reader, writer) = pipe();
+        let outlet = Outlet::new(writer).unwrap();
+        drop(reader);
+        let (mut bytes, mut ends) = batch(1);
+        assert!(matches!(outlet.give(&mut bytes, &mut ends), Given::Taken));
+        assert!(matches!(outlet.finish(), Given::Failed(error) if error.kind() == io::ErrorKind::BrokenPipe));
+    }
+}
