@@ -14,6 +14,8 @@ mod cpus;
 pub mod doctor;
 #[cfg(all(feature = "dynamic", feature = "load"))]
 pub mod dynamic;
+#[cfg(feature = "load")]
+mod environment;
 mod error;
 #[cfg(feature = "dynamic")]
 pub mod fault;
