@@ -4,16 +4,21 @@ use jiff::Zoned;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
+    args::Shown,
     events::Taker,
     output::{Reader, Sink},
 };
 use crate::{
     Result,
     object::Checked,
-    output::{Format, Printer},
+    output::Printer,
     sample::Verdict,
+    symbols::{Located, Symbols},
     value::Event,
 };
+
+/// A poll that never ends must not keep them all. Fewer files than that are held.
+const LOCATED: usize = 32;
 
 /// Prints records in batches.
 pub(super) struct Printed<'a> {
@@ -21,14 +26,23 @@ pub(super) struct Printed<'a> {
     printer: Printer<'a>,
     sink: Sink<'a>,
     batch: Vec<u8>,
+    /// Records whose processes were looked up, until all of a poll are: naming the functions of one takes so long that others end.
+    located: Vec<(usize, Vec<u8>, Option<Located>)>,
     /// The second that is shown before events; `None` where none is.
     second: Option<i64>,
 }
 
 impl<'a> Printed<'a> {
-    pub(super) fn new(checked: &'a Checked, format: Format, sink: Sink<'a>) -> Result<Self> {
-        let printer = Printer::new(checked, format)?;
-        Ok(Self { checked, printer, sink, batch: Vec::new(), second: None })
+    pub(super) fn new(checked: &'a Checked, shown: &Shown, sink: Sink<'a>) -> Result<Self> {
+        let mut printer = Printer::new(checked, shown.format.into())?;
+        if shown.no_symbols {
+            printer = printer.with_symbols(None);
+        } else if shown.perf_maps {
+            printer = printer.with_symbols(Some(Symbols::new().with_perf_maps()));
+        }
+        // Before programs run: what they send first would wait for it.
+        printer.read_kernel();
+        Ok(Self { checked, printer, sink, batch: Vec::new(), located: Vec::new(), second: None })
     }
 
     /// Shows the time before each event.
@@ -41,6 +55,18 @@ impl<'a> Printed<'a> {
         self.tell_time();
         self.printer.write(event, &mut self.batch);
         self.sink.offer(&mut self.batch)
+    }
+
+    /// Prints what was looked up; whether there is sense in more.
+    fn print_located(&mut self) -> bool {
+        let mut more = true;
+        for (map, record, located) in std::mem::take(&mut self.located) {
+            let (printer, batch) = (&mut self.printer, &mut self.batch);
+            let mut located = Some(located);
+            self.checked.deliver(map, &record, |event| printer.write_located(&event, located.take().flatten(), batch));
+            more &= self.sink.offer(&mut self.batch);
+        }
+        more
     }
 
     /// The local time is worked out once a second: it takes longer than the event.
@@ -61,11 +87,23 @@ impl Taker for Printed<'_> {
 
     fn take(&mut self, map: usize, record: &[u8]) -> Verdict {
         let mut more = true;
-        let verdict = self.checked.deliver(map, record, |event| more = self.event(&event));
+        let located = self.printer.wants_symbols();
+        let verdict = self.checked.deliver(map, record, |event| {
+            if located {
+                self.tell_time();
+                self.located.push((map, record.to_vec(), self.printer.locate(&event)));
+            } else {
+                more = self.event(&event);
+            }
+        });
+        if self.located.len() >= LOCATED {
+            more = self.print_located();
+        }
         if more { verdict } else { Verdict::Stop }
     }
 
     fn flush(&mut self) -> Result<Reader> {
+        self.print_located();
         self.sink.flush(&mut self.batch)
     }
 }

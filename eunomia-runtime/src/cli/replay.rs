@@ -27,7 +27,7 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failur
         file = File::open(path).map_err(|source| Error::File { path: path.clone(), source })?;
         &mut file
     };
-    let mut printed = Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), &inputs, streams.out)?)?;
+    let mut printed = Printed::new(&checked, &args.shown, Sink::new(args.shown.output.as_deref(), &inputs, streams.out)?)?;
     let mut count = 0;
     let replayed = checked.replay(from, |event| {
         if count == 0 {

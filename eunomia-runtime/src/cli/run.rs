@@ -21,8 +21,7 @@ pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> 
     can_be_raw(&checked, args.shown.format)?;
     // Before anything is loaded it is known that what comes can be written.
     let mut printed =
-        Printed::new(&checked, args.shown.format.into(), Sink::new(args.shown.output.as_deref(), &args.source.paths(), streams.out)?)?
-            .timed();
+        Printed::new(&checked, &args.shown, Sink::new(args.shown.output.as_deref(), &args.source.paths(), streams.out)?)?.timed();
     Ok(events::follow(open, &args.live, streams.err, &mut printed)?)
 }
 
