@@ -49,7 +49,20 @@ pub(super) trait Taker {
 
     /// Is called when those that were there have been taken.
     fn flush(&mut self) -> Result<Reader>;
+
+    /// Whether nothing that was taken is worked on still.
+    fn is_done(&self) -> bool {
+        true
+    }
+
+    /// Is called behind the last record, and waits for what is worked on.
+    fn end(&mut self) -> Result<Reader> {
+        self.flush()
+    }
 }
+
+/// How long a poll waits while records are worked on.
+const BUSY: Duration = Duration::from_millis(5);
 
 /// Loads and attaches, takes records until a limit is reached, a signal comes or nobody reads any more; then detaches and takes what is left.
 pub(super) fn follow(open: Open, live: &Live, err: &mut dyn Write, to: &mut impl Taker) -> Result<()> {
@@ -92,7 +105,8 @@ impl<T: Taker> Follower<'_, T> {
             self.to.flush()?;
             drained.map(drop)
         });
-        (loaded, followed)
+        let ended = self.to.end().map(drop);
+        (loaded, followed.and(ended))
     }
 
     fn poll(&mut self, skel: &Attached) -> Result<()> {
@@ -102,7 +116,7 @@ impl<T: Taker> Follower<'_, T> {
             if left.is_zero() {
                 break;
             }
-            let polled = skel.object().poll(left.min(IDLE), |map, record| self.take(map, record));
+            let polled = skel.object().poll(left.min(if self.to.is_done() { IDLE } else { BUSY }), |map, record| self.take(map, record));
             // What came before an error is not lost with it.
             self.ended |= self.to.flush()? == Reader::Gone;
             polled?;

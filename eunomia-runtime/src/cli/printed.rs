@@ -1,5 +1,7 @@
 //! Records that are printed.
 
+use std::collections::VecDeque;
+
 use jiff::Zoned;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -17,8 +19,8 @@ use crate::{
     value::Event,
 };
 
-/// A poll that never ends must not keep them all. Fewer files than that are held.
-const LOCATED: usize = 32;
+/// How many wait for their names; each holds some files.
+const LOCATED: usize = 64;
 
 /// Prints records in batches.
 pub(super) struct Printed<'a> {
@@ -26,8 +28,8 @@ pub(super) struct Printed<'a> {
     printer: Printer<'a>,
     sink: Sink<'a>,
     batch: Vec<u8>,
-    /// Records whose processes were looked up, until all of a poll are: naming the functions of one takes so long that others end.
-    located: Vec<(usize, Vec<u8>, Option<Located>)>,
+    /// Records whose names are looked up meanwhile: that of one takes so long that the processes of others end.
+    located: VecDeque<(usize, Vec<u8>, Option<Located>)>,
     /// The second that is shown before events; `None` where none is.
     second: Option<i64>,
 }
@@ -42,7 +44,7 @@ impl<'a> Printed<'a> {
         }
         // Before programs run: what they send first would wait for it.
         printer.read_kernel();
-        Ok(Self { checked, printer, sink, batch: Vec::new(), located: Vec::new(), second: None })
+        Ok(Self { checked, printer, sink, batch: Vec::new(), located: VecDeque::new(), second: None })
     }
 
     /// Shows the time before each event.
@@ -57,10 +59,14 @@ impl<'a> Printed<'a> {
         self.sink.offer(&mut self.batch)
     }
 
-    /// Prints what was looked up; whether there is sense in more.
-    fn print_located(&mut self) -> bool {
+    /// Prints events whose names were looked up, in their order, as far as there is no need to wait, and waits until no more than `left` are left;
+    /// whether there is sense in more.
+    fn print_located(&mut self, left: usize) -> bool {
         let mut more = true;
-        for (map, record, located) in std::mem::take(&mut self.located) {
+        while let Some((_, _, located)) = self.located.front_mut()
+            && (located.as_mut().is_none_or(Located::is_ready) || self.located.len() > left)
+            && let Some((map, record, located)) = self.located.pop_front()
+        {
             let (printer, batch) = (&mut self.printer, &mut self.batch);
             let mut located = Some(located);
             self.checked.deliver(map, &record, |event| printer.write_located(&event, located.take().flatten(), batch));
@@ -91,19 +97,26 @@ impl Taker for Printed<'_> {
         let verdict = self.checked.deliver(map, record, |event| {
             if located {
                 self.tell_time();
-                self.located.push((map, record.to_vec(), self.printer.locate(&event)));
+                self.located.push_back((map, record.to_vec(), self.printer.locate(&event)));
             } else {
                 more = self.event(&event);
             }
         });
-        if self.located.len() >= LOCATED {
-            more = self.print_located();
-        }
+        more &= self.print_located(LOCATED);
         if more { verdict } else { Verdict::Stop }
     }
 
     fn flush(&mut self) -> Result<Reader> {
-        self.print_located();
+        self.print_located(LOCATED);
+        self.sink.flush(&mut self.batch)
+    }
+
+    fn is_done(&self) -> bool {
+        self.located.is_empty()
+    }
+
+    fn end(&mut self) -> Result<Reader> {
+        self.print_located(0);
         self.sink.flush(&mut self.batch)
     }
 }

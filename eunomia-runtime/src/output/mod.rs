@@ -160,10 +160,10 @@ impl<'a> Printer<'a> {
         self.prefix.time.push_str(time);
     }
 
-    /// Looks up the process of an event that is shown as a stack trace, for [`Self::write_located`]; `None` for any other.
+    /// Begins to look up the names of an event that is shown as a stack trace, for [`Self::write_located`]; `None` for any other.
     ///
-    /// Naming functions takes long enough that processes end meanwhile, whose events are already there. An app that wants their names locates
-    /// all events of a poll, keeps copies of the records, and writes them afterwards.
+    /// Naming functions takes long enough that the processes of other events end meanwhile. An app that wants their names, too, locates each
+    /// event as it comes, keeps a copy of the record, and writes it when [`Located::is_ready`]; see [`Symbols::locate`].
     #[cfg(feature = "symbolize")]
     pub fn locate(&self, event: &Event<'_>) -> Option<Located> {
         self.views.get(event.stream)?.stack()?.locate(&event.value, self.symbols.as_ref()?)

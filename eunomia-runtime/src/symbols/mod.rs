@@ -20,7 +20,7 @@
 //!   information is also found by build id in `/usr/lib/debug/.build-id`. Links to debug information elsewhere are not followed.
 //! - Files on FUSE give no names: whoever waits for one waits as long as its owner likes.
 //! - What just-in-time compilers write to `/tmp/perf-PID.map` is read only if that is asked for ([`Symbols::with_perf_maps`]).
-//! - All of this happens in a thread. If it has no answer in time ([`Symbols::with_patience`]), the frames have no names. A thread that
+//! - All of this happens in threads. If one has no answer in time ([`Symbols::with_patience`]), the frames have no names. A thread that
 //!   does not end is left behind; after four there are no more names of processes.
 //!
 //! Names can be had after a process has ended if its addresses were located while it was there, see [`Symbols::locate`].
@@ -29,6 +29,8 @@ mod binary;
 mod copy;
 mod demangle;
 mod file;
+mod files;
+mod locate;
 mod perf_map;
 mod process;
 mod vdso;
@@ -48,21 +50,30 @@ use blazesym::symbolize::{
 
 use crate::value::Value;
 use demangle::demangled;
-pub use worker::Located;
-use worker::{Answer, Job, Place, Worker};
+use locate::{Place, Question};
+use worker::{Answer, Worker};
 
 /// Looks up names; keeps what it has read of the kernel and of files, so have one for all.
 pub struct Symbols {
     kernel: Symbolizer,
-    worker: Mutex<Option<Worker>>,
+    locator: Mutex<Option<Worker<Question, Vec<Place>>>>,
+    namer: Mutex<Option<Worker<Vec<Place>, Vec<Vec<Symbol>>>>>,
     /// Has an owner more for each thread that runs.
     running: Arc<()>,
     perf_maps: bool,
     patience: Duration,
 }
 
-/// How many threads may be left behind.
-const MOST_THREADS: usize = 4;
+/// How many threads there may be: the two that work, and those that were left behind.
+const MOST_THREADS: usize = 6;
+
+/// Addresses of a process whose names are being looked up, see [`Symbols::locate`].
+#[must_use = "names are there when `Symbols::name` is asked for them"]
+pub struct Located {
+    addresses: Vec<u64>,
+    /// `None` if nothing is known of any of them.
+    symbols: Option<Answer<Vec<Vec<Symbol>>>>,
+}
 
 /// An address of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +104,14 @@ impl Symbols {
     /// Nothing looked up yet.
     pub fn new() -> Self {
         let kernel = Symbolizer::builder().enable_demangling(false).build();
-        Self { kernel, worker: Mutex::new(None), running: Arc::new(()), perf_maps: false, patience: Duration::from_secs(3) }
+        Self {
+            kernel,
+            locator: Mutex::new(None),
+            namer: Mutex::new(None),
+            running: Arc::new(()),
+            perf_maps: false,
+            patience: Duration::from_secs(3),
+        }
     }
 
     /// Reads perf maps, too, the files in which just-in-time compilers name their functions. One is read only if it is a regular file of the
@@ -139,43 +157,58 @@ impl Symbols {
         self.name(self.locate(pid, addresses))
     }
 
-    /// Looks up which files the addresses of a process lie in, and holds them, for [`Self::name`]. This takes far less time than names do:
-    /// an app does it for each event that there is before it names the first, since processes may end meanwhile.
+    /// Looks up which files the addresses of a process lie in, holds the files, and begins to read their names; [`Self::name`] waits for them.
     ///
-    /// Files beyond the last 128 are not held.
+    /// It takes far less time than names do. An app that wants the names of processes that end soon calls this for each event as soon as
+    /// it is there, and names it when [`Located::is_ready`], or when it has nothing else to do. What is not yet named holds a descriptor for
+    /// each file, so it should be some hundred events at most.
     pub fn locate(&self, pid: u32, addresses: &[u64]) -> Located {
+        let addresses = addresses.to_vec();
         // 0 would be this process.
-        let wanted = pid != 0 && !addresses.is_empty();
-        let job = || Job::Locate { pid, addresses: addresses.to_vec(), perf_maps: self.perf_maps };
-        match wanted.then(|| self.ask(job())).flatten() {
-            Some(Answer::Located(located)) => located,
-            _ => Located(addresses.iter().map(|address| (*address, Place::Unknown)).collect()),
-        }
+        let places = (pid != 0 && !addresses.is_empty()).then(|| {
+            let question = Question { pid, addresses: addresses.clone(), perf_maps: self.perf_maps };
+            self.ask(&self.locator, locate::locate, question)?.wait(self.patience)
+        });
+        let known = places.flatten().filter(|places| places.iter().any(|place| !matches!(place, Place::Unknown)));
+        let symbols = known.and_then(|places| self.ask(&self.namer, files::name, places));
+        Located { addresses, symbols }
     }
 
     /// The names of addresses that were located, also of a process that has ended.
     pub fn name(&self, located: Located) -> Vec<Frame> {
-        let bare: Vec<_> = located.0.iter().map(|(address, _)| Frame { address: *address, symbols: Vec::new() }).collect();
-        if located.0.iter().all(|(_, place)| matches!(place, Place::Unknown)) {
-            return bare;
-        }
-        match self.ask(Job::Name(located)) {
-            Some(Answer::Named(frames)) => frames,
-            _ => bare,
-        }
+        let mut symbols = located.symbols.and_then(|symbols| symbols.wait(self.patience)).unwrap_or_default().into_iter();
+        located.addresses.into_iter().map(|address| Frame { address, symbols: symbols.next().unwrap_or_default() }).collect()
     }
 
-    fn ask(&self, job: Job) -> Option<Answer> {
+    /// Asks a thread, which is started if there is none.
+    fn ask<S: Default + 'static, Q: Send + 'static, A: Send + 'static>(
+        &self,
+        worker: &Mutex<Option<Worker<Q, A>>>,
+        answer: fn(&mut S, Q) -> A,
+        question: Q,
+    ) -> Option<Answer<A>> {
         // What a panic has left there is a worker, or none.
-        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
-        if worker.is_none() && Arc::strong_count(&self.running) <= MOST_THREADS {
-            *worker = Worker::start(Arc::clone(&self.running));
-        }
-        let answer = worker.as_ref()?.ask(job, self.patience);
-        if answer.is_none() {
+        let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
+        if worker.as_ref().is_some_and(Worker::is_given_up) {
             *worker = None;
         }
-        answer
+        if worker.is_none() && Arc::strong_count(&self.running) <= MOST_THREADS {
+            *worker = Worker::start(Arc::clone(&self.running), answer);
+        }
+        worker.as_ref()?.ask(question)
+    }
+}
+
+impl Located {
+    /// Whether [`Symbols::name`] would return at once.
+    pub fn is_ready(&mut self) -> bool {
+        self.symbols.as_mut().is_none_or(Answer::is_ready)
+    }
+}
+
+impl fmt::Debug for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Located").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }
 
