@@ -72,6 +72,7 @@ const TESTS: &[Test] = &[
     ("command::what_the_kernel_refuses", command::what_the_kernel_refuses),
     ("btf_cache::instructions_are_those_of_the_whole", btf_cache::instructions_are_those_of_the_whole),
     ("btf_cache::folders_that_others_can_write_to", btf_cache::folders_that_others_can_write_to),
+    ("btf_cache::files_that_others_have_put_there", btf_cache::files_that_others_have_put_there),
     ("attacked::processes_that_have_ended_have_names", attacked::processes_that_have_ended_have_names),
     ("attacked::a_file_that_is_cut_meanwhile", attacked::a_file_that_is_cut_meanwhile),
     ("attacked::a_file_that_is_huge", attacked::a_file_that_is_huge),
