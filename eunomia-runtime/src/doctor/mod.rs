@@ -289,3 +289,17 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
         more => format!("{shown} and {more} more"),
     }
 }
+
+/// For the tests of this workspace only.
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz {
+    use super::binary::{Answer, function, probe};
+
+    /// Looks for a function and for a static probe in a file; whether the function is there.
+    pub fn examined(path: &str, name: &str) -> bool {
+        let found = function(path, name, |known| known == name);
+        probe(path, name, name);
+        matches!(found, Answer::There(_))
+    }
+}

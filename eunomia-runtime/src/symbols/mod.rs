@@ -239,6 +239,25 @@ impl fmt::Debug for Symbols {
     }
 }
 
+/// For the tests of this workspace only.
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz {
+    use std::{fs::File, path::Path};
+
+    use super::binary::Binary;
+
+    /// Looks for names in a file that a process may have mapped, with debug information; whether it could be read.
+    pub fn executable(file: &File) -> bool {
+        let Some(binary) = Binary::new(file, true) else { return false };
+        for offset in [0, 1, 64, 4096, 1 << 20, u64::MAX] {
+            binary.symbols(offset, Path::new("executable"));
+        }
+        binary.every_symbol();
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
