@@ -18,6 +18,7 @@ mod printed;
 mod record;
 mod replay;
 mod run;
+#[allow(unsafe_code, reason = "asks and sets what signals do")]
 mod signals;
 
 use std::{

@@ -31,6 +31,7 @@ mod core;
 mod externs;
 mod helpers;
 mod kernel;
+#[allow(unsafe_code, reason = "asks libbpf what the kernel has")]
 mod programs;
 mod relocations;
 mod requirements;
