@@ -6,7 +6,7 @@ use std::{
         fd::{AsFd as _, AsRawFd as _},
         unix::ffi::OsStrExt as _,
     },
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use blazesym::symbolize::{
@@ -22,6 +22,7 @@ use super::{
 
 /// Where distributions keep debug information by build id.
 const DEBUG: &str = "/usr/lib/debug/.build-id";
+const NO_FOLDERS: [&str; 0] = [];
 
 /// A copy of a file, and one of the file with its debug information.
 pub(super) struct Binary {
@@ -71,7 +72,7 @@ impl Names {
     fn new(file: File, bytes: u64, has_debug: bool) -> Self {
         let builder = Symbolizer::builder().enable_auto_reload(false).enable_demangling(false);
         // The copy has no links to other files; this is said twice.
-        let symbolizer = builder.set_debug_dirs(Some([PathBuf::new(); 0])).build();
+        let symbolizer = builder.set_debug_dirs(Some(NO_FOLDERS)).build();
         Self { symbolizer, file, bytes, has_debug }
     }
 

@@ -57,12 +57,15 @@ use worker::{Answer, Worker};
 pub struct Symbols {
     kernel: Symbolizer,
     locator: Mutex<Option<Worker<Question, Vec<Place>>>>,
-    namer: Mutex<Option<Worker<Vec<Place>, Vec<Vec<Symbol>>>>>,
+    namer: Mutex<Option<Worker<Vec<Place>, Named>>>,
     /// Has an owner more for each thread that runs.
     running: Arc<()>,
     perf_maps: bool,
     patience: Duration,
 }
+
+/// The functions at each of some places.
+type Named = Vec<Vec<Symbol>>;
 
 /// How many threads there may be: the two that work, and those that were left behind.
 const MOST_THREADS: usize = 6;
@@ -72,7 +75,7 @@ const MOST_THREADS: usize = 6;
 pub struct Located {
     addresses: Vec<u64>,
     /// `None` if nothing is known of any of them.
-    symbols: Option<Answer<Vec<Vec<Symbol>>>>,
+    symbols: Option<Answer<Named>>,
 }
 
 /// An address of a stack.

@@ -6,12 +6,11 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _},
     ops::Range,
-    os::{
-        fd::OwnedFd,
-        unix::ffi::{OsStrExt as _, OsStringExt as _},
-    },
-    path::{Path, PathBuf},
+    os::{fd::OwnedFd, unix::ffi::OsStringExt as _},
+    path::PathBuf,
 };
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 
 use super::file;
 
@@ -80,10 +79,13 @@ impl Mapping {
     }
 }
 
+/// Types of file systems by their device.
+type Types = HashMap<(u32, u32), Vec<u8>>;
+
 /// The file systems that a process sees, and those that this one does.
 pub(super) struct Mounts {
     pid: u32,
-    types: Option<[HashMap<(u32, u32), Vec<u8>>; 2]>,
+    types: Option<[Types; 2]>,
 }
 
 impl Mounts {
@@ -118,11 +120,16 @@ fn same_namespace(pid: u32, name: &str) -> bool {
     matches!((own, fs::read_link(format!("/proc/{pid}/ns/{name}"))), (Ok(own), Ok(other)) if own == other)
 }
 
-/// The type of each mounted file system by its device, proc_pid_mountinfo(5); none that cannot be read.
-fn types(pid: &str) -> HashMap<(u32, u32), Vec<u8>> {
-    let mut types = HashMap::new();
-    let Ok(file) = File::open(format!("/proc/{pid}/mountinfo")) else { return types };
-    for line in BufReader::new(file.take(MOST_MOUNTS)).split(b'\n').map_while(Result::ok) {
+/// The lines of proc_pid_mountinfo(5).
+fn mounts(pid: &str) -> io::Result<impl Iterator<Item = Vec<u8>>> {
+    let file = File::open(format!("/proc/{pid}/mountinfo"))?;
+    Ok(BufReader::new(file.take(MOST_MOUNTS)).split(b'\n').map_while(Result::ok))
+}
+
+/// The type of each mounted file system by its device; none that cannot be read.
+fn types(pid: &str) -> Types {
+    let mut types = Types::new();
+    for line in mounts(pid).into_iter().flatten() {
         let mut words = line.split(|byte| *byte == b' ');
         let device = words.nth(2).and_then(|device| std::str::from_utf8(device).ok()?.split_once(':'));
         let device = device.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
@@ -136,14 +143,27 @@ fn types(pid: &str) -> HashMap<(u32, u32), Vec<u8>> {
 /// The file in which a program that compiles as it runs says what it has put where, by the kernel's `tools/perf/Documentation/jit-interface.txt`:
 /// in `/tmp` of the process, by the number that it has in its own PID namespace, and only if it is the process's own.
 pub(super) fn perf_map(pid: u32) -> Option<OwnedFd> {
+    // The way there must not lead to a FUSE file system, whose owner decides when it goes on.
+    let is_on_fuse = |line: &[u8]| {
+        let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+        let point = words.get(4).copied().unwrap_or_default();
+        let name = words.iter().skip_while(|word| **word != b"-").nth(1).copied().unwrap_or_default();
+        name.starts_with(b"fuse") && (point == b"/" || point.starts_with(b"/tmp"))
+    };
+    if mounts(&pid.to_string()).ok()?.any(|line| is_on_fuse(&line)) {
+        return None;
+    }
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let last =
-        |key: &str| status.lines().find_map(|line| line.strip_prefix(key))?.split_ascii_whitespace().next_back()?.parse::<u32>().ok();
-    let effective = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?.parse::<u32>().ok()?;
-    let path = Path::new("/proc").join(pid.to_string()).join("root/tmp").join(format!("perf-{}.map", last("NStgid:")?));
-    let file = file::open(path.as_os_str().as_bytes()).ok()?;
-    let about = rustix::fs::fstat(&file).ok()?;
-    (about.st_uid == effective && about.st_mode & 0o022 == 0).then_some(file)
+    let words = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::split_ascii_whitespace);
+    let effective = words("Uid:")?.nth(1)?.parse::<u32>().ok()?;
+    let number = words("NStgid:")?.next_back()?;
+    let root = open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let way = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = openat2(root, format!("tmp/perf-{number}.map"), flags, Mode::empty(), way).ok()?;
+    let about = fstat(&file).ok()?;
+    let is_own = about.st_uid == effective && about.st_mode & 0o022 == 0;
+    (is_own && FileType::from_raw_mode(about.st_mode) == FileType::RegularFile).then_some(file)
 }
 
 /// The offset of the kernel's code in this process, which is the same file in every process of this class.
@@ -155,6 +175,8 @@ pub(super) fn own_vdso() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
