@@ -1,4 +1,4 @@
-.PHONY: demo test test-vm kernels types layouts vmlinux fuzz soak bench skeletons
+.PHONY: demo test test-vm kernels types layouts vmlinux fuzz fuzz-all asan soak bench skeletons
 
 # Builds and runs the bootstrap example for five seconds.
 demo:
@@ -11,6 +11,7 @@ test:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	./tests/dependencies.sh
+	./tests/unsafe.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 	cargo test --locked --workspace --doc
 	SOAK_SECONDS=120 VM_KERNELS=none cargo test --locked --workspace --lib --bins --tests
@@ -49,10 +50,20 @@ vmlinux:
 	./setup.sh test
 	TYPES=$(or $(TYPES),all) cargo test --locked --release -p eunomia-tests --test vmlinux
 
-# A fuzz target (ring, perf, document, object, record, recording) for SECONDS, led by coverage; `make test` takes some thousand inputs.
+# A fuzz target (tests/README.md lists them) for SECONDS, led by coverage; `make test` takes some thousand inputs of each, changed blindly.
 fuzz:
 	./setup.sh fuzz
 	./tests/fuzz/campaign.sh $(or $(TARGET),ring) $(or $(SECONDS),300)
+
+# Every fuzz target for SECONDS, led by coverage. The build takes some minutes at first.
+fuzz-all:
+	./setup.sh fuzz
+	./tests/fuzz/campaign.sh all $(or $(SECONDS),60)
+
+# The live tests with AddressSanitizer, in Rust and in libbpf; NAME chooses among them. Needs root.
+asan:
+	./setup.sh asan
+	./tests/asan.sh $(NAME)
 
 # Full rate into every kind of map for SECONDS: losses are counted, memory stays flat; `make test` takes 120.
 soak:

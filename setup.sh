@@ -4,6 +4,7 @@
 #   ./setup.sh build   what building needs: a C compiler and the libraries below libbpf
 #   ./setup.sh test    that, the clang that our own BPF C is compiled with, and busybox
 #   ./setup.sh fuzz    that, and libFuzzer
+#   ./setup.sh asan    that of `test`, and clang's sanitizers
 #   ./setup.sh vm      what tests/vm needs to run test programs on other kernels
 #
 # Uses apt-get, with sudo only when not root. Where it cannot install it prints the list and fails.
@@ -16,9 +17,11 @@ case "${1-}" in
     test) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev clang-19 busybox-static" ;;
     # libFuzzer is C++ and comes with clang's runtime libraries.
     fuzz) packages="gcc g++ libc6-dev pkg-config libelf-dev zlib1g-dev clang-19 libclang-rt-19-dev" ;;
+    # The sanitizer's part of clang; that of Rust comes with Rust.
+    asan) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev clang-19 libclang-rt-19-dev busybox-static" ;;
     # The machine, its only commands, what unpacks modules, and what makes programs small.
     vm) packages="qemu-system-x86 busybox-static xz-utils binutils" ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 if ! command -v cargo >/dev/null; then

@@ -1,4 +1,5 @@
 //! `cargo eunomia`.
+#![forbid(unsafe_code)]
 
 use std::{env, io, process::ExitCode};
 

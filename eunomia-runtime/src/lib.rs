@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
+// Which modules have some, and why: docs/unsafe.md, which tests/unsafe.sh holds against the code.
+#![deny(unsafe_code)]
 
 #[cfg(any(feature = "clap", feature = "dynamic"))]
 pub mod args;
 #[cfg(feature = "load")]
+#[allow(unsafe_code, reason = "calls libbpf and the kernel")]
 pub mod bpf;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -14,6 +17,9 @@ mod cpus;
 pub mod doctor;
 #[cfg(all(feature = "dynamic", feature = "load"))]
 pub mod dynamic;
+#[cfg(feature = "load")]
+#[allow(unsafe_code, reason = "asks libc for AT_SECURE")]
+mod environment;
 mod error;
 #[cfg(feature = "dynamic")]
 pub mod fault;
@@ -23,11 +29,14 @@ pub mod object;
 #[cfg(feature = "dynamic")]
 pub mod output;
 #[cfg(feature = "load")]
+#[allow(unsafe_code, reason = "calls perf_event_open, which has no wrapper")]
 mod perf_event;
 mod plain;
 #[cfg(feature = "load")]
+#[allow(unsafe_code, reason = "reads memory that it shares with the kernel")]
 pub mod reader;
 pub mod recording;
+#[allow(unsafe_code, reason = "asks libbpf for the texts of its errors")]
 mod refusal;
 pub mod sample;
 #[cfg(any(feature = "clap", feature = "dynamic"))]
@@ -39,6 +48,7 @@ mod suggestion;
 #[cfg(feature = "symbolize")]
 pub mod symbols;
 #[cfg(all(feature = "load", feature = "tokio"))]
+#[allow(unsafe_code, reason = "registers a descriptor of its own")]
 pub mod tokio;
 #[cfg(feature = "dynamic")]
 pub mod value;

@@ -1,4 +1,5 @@
 //! `eunomia`.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# campaign.sh TARGET SECONDS: a target under libFuzzer, from the inputs that earlier campaigns kept in target/fuzz/corpus. An input that
+# campaign.sh TARGET SECONDS: a target, or `all` of them one after the other, under libFuzzer, from the inputs that earlier campaigns kept in target/fuzz/corpus. An input that
 # fails is kept in target/fuzz/found; run it again with `campaign.sh TARGET 0 FILE`.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -19,13 +19,16 @@ RUSTFLAGS="$llvm -Cdebug-assertions -Coverflow-checks" \
     cargo rustc --locked --release --target "$host" --target-dir target/fuzz -p eunomia-tests --example campaign -- --cfg campaign \
     -Clink-arg="$fuzzer" -Clink-arg=-lstdc++
 run=$PWD/target/fuzz/$host/release/examples/campaign
-corpus=$PWD/target/fuzz/corpus/$TARGET
-found=$PWD/target/fuzz/found/$TARGET-
-SEEDS=$PWD/target/fuzz/seeds/$TARGET
-mkdir -p "$corpus" target/fuzz/found "$SEEDS"
-export TARGET SEEDS
-if [ "$#" -gt 0 ]; then
-    exec "$run" "$@"
-fi
-exec "$run" -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$found" \
-    "$corpus" "$SEEDS"
+mkdir -p target/fuzz/found
+[ "$TARGET" != all ] || TARGET=$(sed -n 's/^    Target { name: "\([a-z]*\)".*/\1/p' tests/fuzz/targets.rs)
+for target in $TARGET; do
+    export TARGET="$target" SEEDS="$PWD/target/fuzz/seeds/$target"
+    corpus=$PWD/target/fuzz/corpus/$target
+    mkdir -p "$corpus" "$SEEDS"
+    if [ "$#" -gt 0 ]; then
+        exec "$run" "$@"
+    fi
+    echo "fuzz: $target for $seconds s"
+    "$run" -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+        -artifact_prefix="$PWD/target/fuzz/found/$target-" "$corpus" "$SEEDS"
+done

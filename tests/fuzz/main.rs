@@ -82,3 +82,28 @@ fn record() {
 fn recording() {
     run("recording", 6_000);
 }
+
+#[test]
+fn tar() {
+    run("tar", 3_000);
+}
+
+#[test]
+fn btf() {
+    run("btf", 20_000);
+}
+
+#[test]
+fn binary() {
+    run("binary", 5_000);
+}
+
+#[test]
+fn symbols() {
+    run("symbols", 2_000);
+}
+
+#[test]
+fn arguments() {
+    run("arguments", 2_000);
+}

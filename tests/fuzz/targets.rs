@@ -1,5 +1,7 @@
 //! What is fuzzed: a function of bytes, and inputs to start from.
 
+mod files;
+
 use std::{fmt::Display, fs, sync::LazyLock};
 
 use eunomia_build::{Embed, Skeleton, tokens};
@@ -22,19 +24,24 @@ pub(crate) struct Target {
     pub(crate) seeds: fn() -> Vec<Vec<u8>>,
 }
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 11] = [
     Target { name: "ring", run: ring, seeds: steps },
     Target { name: "perf", run: perf, seeds: steps },
     Target { name: "document", run: document, seeds: documents },
     Target { name: "object", run: object, seeds: objects },
     Target { name: "record", run: record, seeds: records },
     Target { name: "recording", run: recording, seeds: recordings },
+    Target { name: "tar", run: files::tar, seeds: files::archives },
+    Target { name: "btf", run: files::btf, seeds: files::btfs },
+    Target { name: "binary", run: files::binary, seeds: files::binaries },
+    Target { name: "symbols", run: files::symbols, seeds: files::executables },
+    Target { name: "arguments", run: files::arguments, seeds: files::lines },
 ];
 
 /// # Panics
 /// Where there is none of this name.
 pub(crate) fn find(name: &str) -> &'static Target {
-    static ALL: [Target; 6] = TARGETS;
+    static ALL: [Target; 11] = TARGETS;
     ALL.iter().find(|target| target.name == name).unwrap_or_else(|| {
         panic!("no target `{name}`; there are {}", TARGETS.map(|target| target.name).join(", "));
     })

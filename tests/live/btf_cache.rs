@@ -2,7 +2,11 @@
 
 use std::{
     fs,
-    os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+    },
+    path::Path,
 };
 
 use eunomia_runtime::{Skeleton, bpf::BtfCache, dynamic::Open};
@@ -47,11 +51,54 @@ pub(crate) fn instructions_are_those_of_the_whole() -> Outcome {
 }
 
 pub(crate) fn folders_that_others_can_write_to() -> Outcome {
+    let refused = |folder: &Path| BtfCache::new(folder).unwrap_err().to_string();
     let folder = tempfile::tempdir()?;
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
-    let refused = BtfCache::new(folder.path()).unwrap_err().to_string();
-    assert!(refused.contains("others can write to it"), "{refused}");
-    let file = BtfCache::new("/proc/version").unwrap_err().to_string();
+    let [open, own, inner, foreign, link] = ["open", "own", "open/inner", "foreign", "link"].map(|name| folder.path().join(name));
+    [&open, &own, &inner, &foreign].into_iter().try_for_each(|folder| fs::create_dir(folder).map(drop))?;
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777))?;
+    assert!(refused(&open).contains("others can write to it"), "{}", refused(&open));
+    // Whoever can write to a folder above it can put another in its place.
+    assert!(refused(&inner).contains(&format!("others can write to `{}` above it", open.display())), "{}", refused(&inner));
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o1777))?;
+    BtfCache::new(&inner)?;
+    chown(&foreign, Some(65534), None)?;
+    assert!(refused(&foreign).contains("neither root's nor this user's"), "{}", refused(&foreign));
+    // A link may be somebody else's, wherever it leads.
+    symlink(&own, &link)?;
+    assert!(refused(&link).starts_with(&format!("{}: ", link.display())), "{}", refused(&link));
+    let file = refused(Path::new("/proc/version"));
     assert!(file.starts_with("/proc/version: "), "{file}");
+    Ok(())
+}
+
+pub(crate) fn files_that_others_have_put_there() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let cache = BtfCache::new(folder.path())?;
+    let path = cache.file(bootstrap::OBJECT)?.ok_or("the object reads fields of the kernel")?;
+    let bytes = fs::read(&path)?;
+    let about = fs::metadata(&path)?;
+    assert_eq!((about.mode() & 0o7777, about.uid()), (0o600, 0));
+    // None of these is read, or written to: the file is made anew in their place.
+    let elsewhere = tempfile::NamedTempFile::new()?;
+    let anew = || -> Outcome {
+        assert_eq!(cache.file(bootstrap::OBJECT)?.as_ref(), Some(&path));
+        let about = fs::symlink_metadata(&path)?;
+        assert!(about.is_file() && about.uid() == 0 && about.mode() & 0o022 == 0 && fs::read(&path)? == bytes);
+        Ok(fs::remove_file(&path)?)
+    };
+    fs::remove_file(&path)?;
+    fs::write(elsewhere.path(), &bytes)?;
+    symlink(elsewhere.path(), &path)?;
+    anew()?;
+    fs::write(&path, &bytes)?;
+    chown(&path, Some(65534), None)?;
+    anew()?;
+    fs::write(&path, &bytes)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
+    anew()?;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)?;
+    anew()?;
+    assert_eq!(fs::read(elsewhere.path())?, bytes);
+    assert_eq!(fs::read_dir(folder.path())?.count(), 0, "nothing is left of the writing");
     Ok(())
 }

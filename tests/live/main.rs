@@ -7,6 +7,7 @@
 //! `VM_KERNELS="6.1 7.2"` runs the same tests on these kernels instead, each in a virtual machine (`tests/vm`).
 
 mod args;
+mod attacked;
 mod bootstrap;
 mod btf_cache;
 mod callbacks;
@@ -82,6 +83,11 @@ const TESTS: &[Test] = &[
     ("command::an_output_that_nobody_reads", command::an_output_that_nobody_reads),
     ("btf_cache::instructions_are_those_of_the_whole", btf_cache::instructions_are_those_of_the_whole),
     ("btf_cache::folders_that_others_can_write_to", btf_cache::folders_that_others_can_write_to),
+    ("btf_cache::files_that_others_have_put_there", btf_cache::files_that_others_have_put_there),
+    ("attacked::processes_that_have_ended_have_names", attacked::processes_that_have_ended_have_names),
+    ("attacked::a_file_that_is_cut_meanwhile", attacked::a_file_that_is_cut_meanwhile),
+    ("attacked::a_file_that_is_huge", attacked::a_file_that_is_huge),
+    ("attacked::a_fifo_that_is_named_like_a_perf_map", attacked::a_fifo_that_is_named_like_a_perf_map),
     ("shown::stacks_and_histograms", shown::stacks_and_histograms),
     ("shown::pointers_have_names", shown::pointers_have_names),
     ("refusals::no_kernel_loads_what_the_build_refuses", refusals::no_kernel_loads_what_the_build_refuses),
@@ -301,6 +307,11 @@ fn rounds(all: u64) -> u64 {
 
 /// What this program does as another process, for the tests that need one.
 const PARTS: &[child::Part] = &[
+    ("attacked-wait", attacked::waits),
+    ("attacked-short", attacked::short),
+    ("attacked-truncates", attacked::truncates),
+    ("attacked-huge", attacked::is_huge),
+    ("attacked-compiles", attacked::compiles),
     ("user", privileges::as_user),
     ("root-without", privileges::as_root_without),
     ("namespace", privileges::in_user_namespace),

@@ -2,12 +2,18 @@
 
 use std::{
     collections::HashSet,
-    fs,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    fs::{self, File},
+    hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState},
+    io::{self, Read as _, Write as _},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    },
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, renameat, unlinkat};
 
 use super::kernel_btf::OF_KERNEL;
 use crate::{
@@ -31,7 +37,12 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct BtfCache {
     folder: PathBuf,
+    /// Files are found in it whatever becomes of its name.
+    descriptor: Arc<OwnedFd>,
 }
+
+/// More than any kernel's BTF has.
+const MOST: u64 = 64 << 20;
 
 /// Holds the kernel's build id, among other notes; see `Documentation/ABI/testing/sysfs-kernel-notes`.
 const NOTES: &str = "/sys/kernel/notes";
@@ -39,21 +50,33 @@ const NOTES: &str = "/sys/kernel/notes";
 impl BtfCache {
     /// Keeps files in a folder, which is made where there is none, for this user alone.
     ///
-    /// Where programs find the fields of the kernel is read from there, so it must be a folder that nobody else can write to.
+    /// Where programs find the fields of the kernel is read from there, so nobody else may decide what is in it: the folder must be no link,
+    /// it must be root's or this user's, and nobody else may write to it; those above it must be so, too, or sticky as `/tmp` is.
     ///
     /// # Errors
-    /// [`Error::File`] where the folder cannot be made, [`Error::Value`] where it is not this user's or others can write to it.
+    /// [`Error::File`] if the folder cannot be made or opened, [`Error::Value`] if somebody else can change it or a folder above it.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
         let failed = |source| Error::File { path: folder.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-        let about = fs::metadata(&folder).map_err(failed)?;
-        let own = about.uid() == rustix::process::geteuid().as_raw();
-        if about.is_dir() && own && about.mode() & 0o022 == 0 {
-            return Ok(Self { folder });
+        let open = |path: &Path| openat(CWD, path, FOLDER, Mode::empty()).map_err(|error| failed(error.into()));
+        let descriptor = open(&folder)?;
+        // The name without links: nobody can make it lead elsewhere.
+        let folder = folder.canonicalize().map_err(failed)?;
+        let [opened, named] = [fstat(&descriptor), fstat(open(&folder)?)].map(|about| about.map_err(|error| failed(error.into())));
+        let (opened, named) = (opened?, named?);
+        let is_same = (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino);
+        if !is_same || !is_private(&opened) {
+            return Err(others(&folder, "it"));
         }
-        let why = "others can write to it, or it is not this user's: what is in it decides where programs read in the kernel".to_owned();
-        Err(Error::Value { name: folder.display().to_string(), why })
+        for above in folder.ancestors().skip(1) {
+            let about = fs::metadata(above).map_err(failed)?;
+            let is_sticky = about.mode() & 0o1000 != 0;
+            if !is_own(about.uid()) || (about.mode() & 0o022 != 0 && !is_sticky) {
+                return Err(others(&folder, &format!("`{}` above it", above.display())));
+            }
+        }
+        Ok(Self { folder, descriptor: Arc::new(descriptor) })
     }
 
     /// The file for an object and the running kernel, to open the object with ([`Checked::open`], [`super::Open::for_kernel`], and a generated
@@ -67,18 +90,64 @@ impl BtfCache {
         let mut hasher = DefaultHasher::new();
         // Another version may keep other types.
         (env!("CARGO_PKG_VERSION"), object).hash(&mut hasher);
-        let path = self.folder.join(format!("{kernel:016x}-{:016x}.btf", hasher.finish()));
+        let name = format!("{kernel:016x}-{:016x}.btf", hasher.finish());
+        let path = self.folder.join(&name);
         // What a crash of the system has left of a file is made anew.
-        if fs::read(&path).is_ok_and(|btf| is_whole(&btf)) {
+        if self.read(&name).is_ok_and(|btf| is_whole(&btf)) {
             return Ok(Some(path));
         }
         let checked = Skeleton::from_object("object", object.to_vec(), "object")?.check("object")?;
         let Some(names) = names(&checked) else { return Ok(None) };
         // Whoever cannot read it cannot load either, and is told so then.
         let Some(btf) = fs::read(OF_KERNEL).ok().and_then(|btf| minimal(&btf, &names)) else { return Ok(None) };
-        write(&path, &btf).map_err(|source| Error::File { path: path.clone(), source })?;
+        self.write(&name, &btf).map_err(|source| Error::File { path: path.clone(), source })?;
         Ok(Some(path))
     }
+
+    /// A file that nobody else can have written.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat(&self.descriptor, name, flags, Mode::empty())?;
+        let about = fstat(&file)?;
+        if FileType::from_raw_mode(about.st_mode) != FileType::RegularFile || !is_private(&about) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mut bytes = Vec::new();
+        File::from(file).take(MOST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Whole or not at all, also where several processes do the same.
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let temporary = format!("{name}.{:016x}.tmp", RandomState::new().hash_one(name));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.descriptor, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
+        let written = File::from(file).write_all(bytes);
+        let written = written.and_then(|()| Ok(renameat(&self.descriptor, &temporary, &self.descriptor, name)?));
+        written.inspect_err(|_| {
+            // The other error is the one to tell.
+            let _ = unlinkat(&self.descriptor, &temporary, AtFlags::empty());
+        })
+    }
+}
+
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Whether a user may decide what this process reads.
+fn is_own(user: u32) -> bool {
+    user == 0 || user == rustix::process::geteuid().as_raw()
+}
+
+fn is_private(about: &Stat) -> bool {
+    is_own(about.st_uid) && about.st_mode & 0o022 == 0
+}
+
+fn others(folder: &Path, which: &str) -> Error {
+    let why = format!(
+        "others can write to {which}, or {which} is neither root's nor this user's: what is in the folder decides where programs read in the \
+         kernel; name a folder such as /var/cache/NAME"
+    );
+    Error::Value { name: folder.display().to_string(), why }
 }
 
 /// The kernel's build, with what it can differ in beside.
@@ -116,14 +185,4 @@ fn names(checked: &Checked) -> Option<HashSet<&str>> {
 /// Types that are there when their name is, `__bpf_core_types_are_compat` of libbpf.
 fn is_plain(kind: &Kind) -> bool {
     matches!(kind, Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. } | Kind::Int { .. } | Kind::Float { .. } | Kind::Forward)
-}
-
-/// Whole or not at all, also where several processes do the same.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    written.inspect_err(|_| {
-        // The other error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-    })
 }

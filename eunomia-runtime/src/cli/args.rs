@@ -147,6 +147,12 @@ pub(super) struct Shown {
     /// The file to print to; else standard output
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Shows stack traces as addresses, without the names of functions
+    #[arg(long)]
+    pub(super) no_symbols: bool,
+    /// Names functions of just-in-time compilers by the files that they write to /tmp, too
+    #[arg(long, conflicts_with = "no_symbols")]
+    pub(super) perf_maps: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -60,9 +60,17 @@ pub(super) trait Taker {
     /// Is called when those that were there have been taken.
     fn flush(&mut self) -> Result<Reader>;
 
-    /// Is called at the end; the number of events that were not written since nobody reads.
+    /// Whether nothing that was taken is worked on still.
+    fn is_done(&self) -> bool {
+        true
+    }
+
+    /// Is called at the end, and waits for what is worked on; the number of events that were not written since nobody reads.
     fn finish(&mut self) -> Result<u64>;
 }
+
+/// How long a poll waits while records are worked on.
+const BUSY: Duration = Duration::from_millis(5);
 
 /// Loads and attaches, takes records until a limit is reached, a signal comes or nobody reads any more; then detaches and takes what is left.
 pub(super) fn follow(open: Open, live: &Live, err: &mut Messages<'_>, to: &mut impl Taker) -> Result<()> {
@@ -232,7 +240,7 @@ impl<T: Taker> Follower<'_, T> {
             if left.is_zero() {
                 break;
             }
-            let polled = skel.object().poll(left.min(IDLE), |map, record| self.take(map, record));
+            let polled = skel.object().poll(left.min(if self.to.is_done() { IDLE } else { BUSY }), |map, record| self.take(map, record));
             // What came before an error is not lost with it.
             self.ended |= self.to.flush()? != Reader::There;
             polled?;

@@ -102,13 +102,22 @@ fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error>
         let path = entry.path().map_err(failed)?.into_owned();
         let mut contents = || bounded(&mut entry).map_err(failed);
         if path.file_name().is_some_and(|name| name == "package.json") {
-            package = Some(contents()?);
+            once(&mut package, contents()?, &path).map_err(failed)?;
         } else if path.ends_with(&wanted) {
-            btf = Some(Unnamed::new(&contents()?).map_err(failed)?);
+            let contents = Unnamed::new(&contents()?).map_err(failed)?;
+            once(&mut btf, contents, &path).map_err(failed)?;
         }
     }
     let package = package.ok_or_else(|| failed(io::Error::new(io::ErrorKind::NotFound, "the archive has no package.json")))?;
     Ok((package, btf))
+}
+
+/// Whoever has looked at the first must not be given another.
+fn once<T>(slot: &mut Option<T>, contents: T, path: &Path) -> io::Result<()> {
+    match slot.replace(contents) {
+        None => Ok(()),
+        Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has a second {}", path.display()))),
+    }
 }
 
 impl Unnamed {
@@ -145,6 +154,9 @@ mod tests {
         assert_eq!(unpacked, b"{}");
         let fd = btf.unwrap().0;
         assert_eq!(fs::read(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap(), b"own");
+        let second: (&Path, &[u8]) = (Path::new("y/package.json"), b"[]");
+        let Err(refused) = unpack(&archive(&[package, second]), "x.tar") else { panic!("it has two packages") };
+        assert_eq!(refused.to_string(), "x.tar: it has a second y/package.json");
         let (_, none) = unpack(&archive(&[(other, b"other"), package]), "x.tar").unwrap();
         assert!(none.is_none());
     }

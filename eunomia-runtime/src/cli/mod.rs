@@ -19,6 +19,7 @@ mod printed;
 mod record;
 mod replay;
 mod run;
+#[allow(unsafe_code, reason = "asks and sets what signals do")]
 mod signals;
 
 use std::{
@@ -31,7 +32,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::{Error, fault::Faults, plain::plain};
+use crate::{Error, environment, fault::Faults, plain::plain};
 use args::{Args, Command};
 
 /// How the command ended; as a number it is the exit code.
@@ -185,6 +186,6 @@ fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
 
 /// A text of clap, in colours on a terminal whose user wants them (<https://no-color.org>).
 fn rendered(text: &clap::Error, terminal: bool) -> String {
-    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours = terminal && environment::variable("NO_COLOR").is_none_or(|value| value.is_empty());
     if colours { text.render().ansi().to_string() } else { text.render().to_string() }
 }

@@ -1,9 +1,12 @@
 //! Records that are printed.
 
+use std::collections::VecDeque;
+
 use jiff::Zoned;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
+    args::Shown,
     events::Taker,
     outlet::Ending,
     output::{Reader, Sink},
@@ -11,10 +14,14 @@ use super::{
 use crate::{
     Result,
     object::Checked,
-    output::{Format, Printer},
+    output::Printer,
     sample::Verdict,
+    symbols::{Located, Symbols},
     value::Event,
 };
+
+/// How many wait for their names; each holds some files.
+const LOCATED: usize = 64;
 
 /// Prints records in batches.
 pub(super) struct Printed<'a> {
@@ -22,14 +29,23 @@ pub(super) struct Printed<'a> {
     printer: Printer<'a>,
     sink: Sink<'a>,
     batch: Vec<u8>,
+    /// Records whose names are looked up meanwhile: that of one takes so long that the processes of others end.
+    located: VecDeque<(usize, Vec<u8>, Option<Located>)>,
     /// The second that is shown before events; `None` where none is.
     second: Option<i64>,
 }
 
 impl<'a> Printed<'a> {
-    pub(super) fn new(checked: &'a Checked, format: Format, sink: Sink<'a>) -> Result<Self> {
-        let printer = Printer::new(checked, format)?;
-        Ok(Self { checked, printer, sink, batch: Vec::new(), second: None })
+    pub(super) fn new(checked: &'a Checked, shown: &Shown, sink: Sink<'a>) -> Result<Self> {
+        let mut printer = Printer::new(checked, shown.format.into())?;
+        if shown.no_symbols {
+            printer = printer.with_symbols(None);
+        } else if shown.perf_maps {
+            printer = printer.with_symbols(Some(Symbols::new().with_perf_maps()));
+        }
+        // Before programs run: what they send first would wait for it.
+        printer.read_kernel();
+        Ok(Self { checked, printer, sink, batch: Vec::new(), located: VecDeque::new(), second: None })
     }
 
     /// Shows the time before each event.
@@ -47,6 +63,22 @@ impl<'a> Printed<'a> {
         self.tell_time();
         self.printer.write(event, &mut self.batch);
         self.sink.offer(&mut self.batch)
+    }
+
+    /// Prints events whose names were looked up, in their order, as far as there is no need to wait, and waits until no more than `left` are left;
+    /// whether there is sense in more.
+    fn print_located(&mut self, left: usize) -> bool {
+        let mut more = true;
+        while let Some((_, _, located)) = self.located.front_mut()
+            && (located.as_mut().is_none_or(Located::is_ready) || self.located.len() > left)
+            && let Some((map, record, located)) = self.located.pop_front()
+        {
+            let (printer, batch) = (&mut self.printer, &mut self.batch);
+            let mut located = Some(located);
+            self.checked.deliver(map, &record, |event| printer.write_located(&event, located.take().flatten(), batch));
+            more &= self.sink.offer(&mut self.batch);
+        }
+        more
     }
 
     /// The local time is worked out once a second: it takes longer than the event.
@@ -73,15 +105,30 @@ impl Taker for Printed<'_> {
 
     fn take(&mut self, map: usize, record: &[u8]) -> Verdict {
         let mut more = true;
-        let verdict = self.checked.deliver(map, record, |event| more = self.event(&event));
+        let located = self.printer.wants_symbols();
+        let verdict = self.checked.deliver(map, record, |event| {
+            if located {
+                self.tell_time();
+                self.located.push_back((map, record.to_vec(), self.printer.locate(&event)));
+            } else {
+                more = self.event(&event);
+            }
+        });
+        more &= self.print_located(LOCATED);
         if more { verdict } else { Verdict::Stop }
     }
 
     fn flush(&mut self) -> Result<Reader> {
+        self.print_located(LOCATED);
         self.sink.flush(&mut self.batch)
     }
 
+    fn is_done(&self) -> bool {
+        self.located.is_empty()
+    }
+
     fn finish(&mut self) -> Result<u64> {
+        self.print_located(0);
         self.sink.finish(&mut self.batch)
     }
 }

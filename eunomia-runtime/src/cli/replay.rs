@@ -29,7 +29,7 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failur
     };
     let out = Out { to: streams.out, own: streams.own };
     let sink = Sink::new(args.shown.output.as_deref(), Readers::Usual, &inputs, out)?;
-    let mut printed = Printed::new(&checked, args.shown.format.into(), sink)?;
+    let mut printed = Printed::new(&checked, &args.shown, sink)?;
     let mut count = 0;
     let replayed = checked.replay(from, |event| {
         if count == 0 {

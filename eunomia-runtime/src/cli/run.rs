@@ -23,7 +23,7 @@ pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> 
     // Before anything is loaded it is known that what comes can be written.
     let out = Out { to: streams.out, own: streams.own };
     let sink = Sink::new(args.shown.output.as_deref(), Readers::Usual, &args.source.paths(), out)?;
-    let mut printed = Printed::new(&checked, args.shown.format.into(), sink)?.timed();
+    let mut printed = Printed::new(&checked, &args.shown, sink)?.timed();
     Ok(events::follow(open, &args.live, &mut Messages { to: streams.err, own: streams.own, stuck: false }, &mut printed)?)
 }
 

@@ -31,6 +31,7 @@ mod core;
 mod externs;
 mod helpers;
 mod kernel;
+#[allow(unsafe_code, reason = "asks libbpf what the kernel has")]
 mod programs;
 mod relocations;
 mod requirements;
@@ -314,5 +315,19 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     match names.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
+    }
+}
+
+/// For the tests of this workspace only.
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz {
+    use super::binary::{Answer, function, probe};
+
+    /// Looks for a function and for a static probe in a file; whether the function is there.
+    pub fn examined(path: &str, name: &str) -> bool {
+        let found = function(path, name, |known| known == name);
+        probe(path, name, name);
+        matches!(found, Answer::There(_))
     }
 }

@@ -47,3 +47,17 @@ pub(crate) use self::{
     kernel::{KernelTypes, essential},
     minimal::{is_whole, minimal},
 };
+
+/// For the tests of this workspace only.
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz {
+    use std::collections::HashSet;
+
+    /// A kernel's BTF cut down to a type.
+    pub fn minimal_btf(btf: &[u8], name: &str) -> Option<Vec<u8>> {
+        let minimal = super::minimal(btf, &HashSet::from([name]))?;
+        assert!(super::is_whole(&minimal));
+        Some(minimal)
+    }
+}

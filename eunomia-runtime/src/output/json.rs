@@ -1,4 +1,4 @@
-use super::stack::StackTrace;
+use super::stack::{Names, StackTrace};
 use crate::{object::Stream, plain::json, value::Event};
 
 /// JSON Lines: what stands around the values is the same for every event of a map.
@@ -23,14 +23,19 @@ impl<'a> Json<'a> {
         Self { open, close, stack }
     }
 
-    pub(super) fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+    #[cfg(feature = "symbolize")]
+    pub(super) fn stack(&self) -> Option<&StackTrace<'a>> {
+        self.stack.as_ref()
+    }
+
+    pub(super) fn write(&self, event: &Event<'_>, names: Names<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(self.open.as_bytes());
         if let Some(key) = &event.key {
             key.write_json(out);
             out.extend_from_slice(b",\"value\":");
         }
         match &self.stack {
-            Some(stack) => stack.write_json(event, out),
+            Some(stack) => stack.write_json(event, names, out),
             None => event.value.write_json(out),
         }
         out.extend_from_slice(self.close.as_bytes());

@@ -31,6 +31,8 @@ mod json;
 mod stack;
 mod table;
 
+#[cfg(feature = "symbolize")]
+use crate::symbols::{Located, Symbols};
 use crate::{
     Result,
     object::{Checked, Payload, Stream},
@@ -40,7 +42,7 @@ use crate::{
 };
 use histogram::Histogram;
 use json::Json;
-use stack::StackTrace;
+use stack::{Names, StackTrace};
 use table::Table;
 
 /// How events are written.
@@ -61,6 +63,8 @@ pub struct Printer<'a> {
     checked: &'a Checked,
     views: Vec<View<'a>>,
     prefix: Prefix,
+    #[cfg(feature = "symbolize")]
+    symbols: Option<Symbols>,
 }
 
 /// How the events of one map are shown.
@@ -83,7 +87,8 @@ struct Prefix {
 }
 
 impl<'a> Printer<'a> {
-    /// Shows all maps of a skeleton in one form.
+    /// Shows all maps of a skeleton in one form. Stack traces have the names of functions if the feature `symbolize` is on and the document
+    /// does not say otherwise; [`Printer::with_symbols`] says more.
     ///
     /// # Errors
     /// [`crate::Error::Value`] where the document asks for a histogram or a stack trace that the type of the records has no members for.
@@ -91,7 +96,48 @@ impl<'a> Printer<'a> {
         let longest = checked.streams.iter().map(|stream| stream.map.len()).max();
         let maps = longest.filter(|_| checked.streams.len() > 1);
         let views = checked.streams.iter().map(|stream| View::new(checked, stream, format, maps.is_some())).collect::<Result<_>>()?;
-        Ok(Self { checked, views, prefix: Prefix { time: String::new(), maps } })
+        #[cfg_attr(not(feature = "symbolize"), expect(unused_mut, reason = "nothing is added then"))]
+        let mut printer = Self {
+            checked,
+            views,
+            prefix: Prefix { time: String::new(), maps },
+            #[cfg(feature = "symbolize")]
+            symbols: None,
+        };
+        #[cfg(feature = "symbolize")]
+        if printer.wants_symbols() {
+            printer.symbols = Some(Symbols::new());
+        }
+        Ok(printer)
+    }
+
+    /// Takes the names of stack traces from `symbols`, or shows addresses alone.
+    #[cfg(feature = "symbolize")]
+    #[must_use]
+    pub fn with_symbols(self, symbols: Option<Symbols>) -> Self {
+        Self { symbols, ..self }
+    }
+
+    /// Whether a map is shown as stack traces with names.
+    #[cfg(feature = "symbolize")]
+    pub fn wants_symbols(&self) -> bool {
+        self.stacks().any(|stack| stack.wants_symbols().contains(&true))
+    }
+
+    /// Reads the names of the kernel, if a map is shown as stack traces of the kernel, which takes some ten milliseconds. An app does it before
+    /// programs are attached, and else pays for it with the first event.
+    #[cfg(feature = "symbolize")]
+    pub fn read_kernel(&self) {
+        if let Some(symbols) = &self.symbols
+            && self.stacks().any(|stack| stack.wants_symbols()[0])
+        {
+            symbols.read_kernel();
+        }
+    }
+
+    #[cfg(feature = "symbolize")]
+    fn stacks(&self) -> impl Iterator<Item = &StackTrace<'a>> {
+        self.views.iter().filter_map(View::stack)
     }
 
     /// Shows one map in another form than the others.
@@ -114,23 +160,30 @@ impl<'a> Printer<'a> {
         self.prefix.time.push_str(time);
     }
 
-    /// Appends an event.
-    pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+    /// Begins to look up the names of an event that is shown as a stack trace, for [`Self::write_located`]; `None` for any other.
+    ///
+    /// Naming functions takes long enough that the processes of other events end meanwhile. An app that wants their names, too, locates each
+    /// event as it comes, keeps a copy of the record, and writes it when [`Located::is_ready`]; see [`Symbols::locate`].
+    #[cfg(feature = "symbolize")]
+    pub fn locate(&self, event: &Event<'_>) -> Option<Located> {
+        self.views.get(event.stream)?.stack()?.locate(&event.value, self.symbols.as_ref()?)
+    }
+
+    /// Appends an event whose process was looked up by [`Self::locate`].
+    #[cfg(feature = "symbolize")]
+    pub fn write_located(&mut self, event: &Event<'_>, located: Option<Located>, out: &mut Vec<u8>) {
         // There is a view for each number of a map.
         let Some(view) = self.views.get_mut(event.stream) else { return };
-        match view {
-            View::Table(table) => table.write(event, &self.prefix, out),
-            View::Line => {
-                self.prefix.write(event.map, out);
-                line(event, out);
-            }
-            View::Histogram(histogram) => histogram.write(event, &self.prefix, out),
-            View::Stack(stack) => stack.write_text(event, &self.prefix, out),
-            View::Json(json) => json.write(event, out),
-            View::Raw => {
-                out.extend_from_slice(event.key.as_ref().map_or(&[], |key| key.bytes()));
-                out.extend_from_slice(event.record);
-            }
+        view.write(event, Names { symbols: self.symbols.as_ref(), located }, &self.prefix, out);
+    }
+
+    /// Appends an event.
+    pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        #[cfg(feature = "symbolize")]
+        self.write_located(event, None, out);
+        #[cfg(not(feature = "symbolize"))]
+        if let Some(view) = self.views.get_mut(event.stream) {
+            view.write(event, Names::default(), &self.prefix, out);
         }
     }
 }
@@ -157,6 +210,32 @@ impl<'a> View<'a> {
             _ if several || matches!(stream.payload, Payload::Tagged(_)) => Self::Line,
             _ => Self::Table(Table::new(checked, stream)),
         })
+    }
+
+    #[cfg(feature = "symbolize")]
+    fn stack(&self) -> Option<&StackTrace<'a>> {
+        match self {
+            Self::Stack(stack) => Some(stack),
+            Self::Json(json) => json.stack(),
+            _ => None,
+        }
+    }
+
+    fn write(&mut self, event: &Event<'_>, names: Names<'_>, prefix: &Prefix, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.write(event, prefix, out),
+            Self::Line => {
+                prefix.write(event.map, out);
+                line(event, out);
+            }
+            Self::Histogram(histogram) => histogram.write(event, prefix, out),
+            Self::Stack(stack) => stack.write_text(event, names, prefix, out),
+            Self::Json(json) => json.write(event, names, out),
+            Self::Raw => {
+                out.extend_from_slice(event.key.as_ref().map_or(&[], |key| key.bytes()));
+                out.extend_from_slice(event.record);
+            }
+        }
     }
 }
 

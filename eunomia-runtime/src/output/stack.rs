@@ -15,7 +15,7 @@ use crate::{
 #[cfg(feature = "symbolize")]
 use crate::{
     plain::push,
-    symbols::{Frame, Symbols},
+    symbols::{Frame, Located, Symbols},
 };
 
 /// How records are shown as stack traces.
@@ -26,8 +26,9 @@ pub(super) struct StackTrace<'a> {
     comm: Option<&'a str>,
     kernel: Option<Stack<'a>>,
     user: Option<Stack<'a>>,
+    /// The document may say that addresses are wanted without names.
     #[cfg(feature = "symbolize")]
-    symbols: Option<Symbols>,
+    with_symbols: bool,
 }
 
 /// A member with addresses, and the one with the bytes of those that there are.
@@ -36,6 +37,19 @@ struct Stack<'a> {
     addresses: &'a str,
     size: Option<&'a str>,
 }
+
+/// Where the names of an event's addresses come from.
+#[cfg(feature = "symbolize")]
+#[derive(Default)]
+pub(super) struct Names<'s> {
+    pub(super) symbols: Option<&'s Symbols>,
+    /// What [`StackTrace::locate`] has found.
+    pub(super) located: Option<Located>,
+}
+
+#[cfg(not(feature = "symbolize"))]
+#[derive(Default)]
+pub(super) struct Names<'s>(std::marker::PhantomData<&'s ()>);
 
 /// Without names there are the addresses.
 #[cfg(not(feature = "symbolize"))]
@@ -80,42 +94,62 @@ impl<'a> StackTrace<'a> {
             kernel,
             user,
             #[cfg(feature = "symbolize")]
-            symbols: with_symbols.then(Symbols::new),
+            with_symbols,
         })
     }
 
-    pub(super) fn write_text(&self, event: &Event<'_>, prefix: &Prefix, out: &mut Vec<u8>) {
+    /// Whether the kernel's names are wanted, and those of processes.
+    #[cfg(feature = "symbolize")]
+    pub(super) fn wants_symbols(&self) -> [bool; 2] {
+        [&self.kernel, &self.user].map(|stack| self.with_symbols && stack.is_some())
+    }
+
+    /// Looks up the process of an event, for the names that are written later.
+    #[cfg(feature = "symbolize")]
+    pub(super) fn locate(&self, record: &Value<'_>, symbols: &Symbols) -> Option<Located> {
+        let user = self.user.as_ref().filter(|_| self.with_symbols)?;
+        let pid = self.pid.and_then(|pid| record.field(pid)?.as_i64()).and_then(|pid| u32::try_from(pid).ok())?;
+        Some(symbols.locate(pid, &user.of(record)))
+    }
+
+    pub(super) fn write_text(&self, event: &Event<'_>, names: Names<'_>, prefix: &Prefix, out: &mut Vec<u8>) {
         let text = |name: Option<&str>| name.and_then(|name| event.value.field(name)).map_or("?".to_owned(), |value| value.to_string());
         prefix.write(event.map, out);
         // Writing to memory cannot fail.
         _ = writeln!(out, "COMM: {} (pid={}) @ CPU {}", text(self.comm), text(self.pid), text(self.cpu));
-        let [kernel, user] = self.frames(&event.value);
+        let [kernel, user] = self.frames(&event.value, names);
         for (title, none, frames) in [("Kernel:", "No Kernel Stack", kernel), ("Userspace:", "No Userspace Stack", user)] {
             _ = writeln!(out, "{}", if frames.is_empty() { none } else { title });
             for (i, frame) in frames.iter().enumerate() {
                 _ = write!(out, "  {i} [<{:016x}>]", frame.address);
-                names(frame, out);
+                name(frame, out);
                 out.push(b'\n');
             }
         }
         out.push(b'\n');
     }
 
-    pub(super) fn write_json(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+    pub(super) fn write_json(&self, event: &Event<'_>, names: Names<'_>, out: &mut Vec<u8>) {
         let number = |name: Option<&str>| name.and_then(|name| event.value.field(name)?.as_i64());
         let comm = self.comm.and_then(|name| event.value.field(name)).and_then(|comm| Some(comm.as_text()?.into_owned()));
-        let [kernel, user] = self.frames(&event.value).map(|frames| frames.iter().map(json).collect::<Vec<_>>());
+        let [kernel, user] = self.frames(&event.value, names).map(|frames| frames.iter().map(json).collect::<Vec<_>>());
         let json = json!({ "pid": number(self.pid), "cpu": number(self.cpu), "comm": comm, "kernel": kernel, "user": user });
         _ = write!(out, "{json}");
     }
 
-    fn frames(&self, record: &Value<'_>) -> [Vec<Frame>; 2] {
+    fn frames(&self, record: &Value<'_>, names: Names<'_>) -> [Vec<Frame>; 2] {
         let [kernel, user] = [&self.kernel, &self.user].map(|stack| stack.as_ref().map(|stack| stack.of(record)).unwrap_or_default());
         #[cfg(feature = "symbolize")]
-        if let Some(symbols) = &self.symbols {
-            let pid = self.pid.and_then(|pid| record.field(pid)?.as_i64()).and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
-            return [symbols.of_kernel(&kernel), symbols.of_process(pid, &user)];
+        if let Names { symbols: Some(symbols), located } = names
+            && self.with_symbols
+        {
+            // The process before the kernel: it may end.
+            let located = located.or_else(|| self.locate(record, symbols));
+            let user = located.map_or_else(|| user.into_iter().map(bare).collect(), |located| symbols.name(located));
+            return [symbols.of_kernel(&kernel), user];
         }
+        #[cfg(not(feature = "symbolize"))]
+        let Names(_) = names;
         [kernel, user].map(|addresses| addresses.into_iter().map(bare).collect())
     }
 }
@@ -144,7 +178,7 @@ fn bare(address: u64) -> Frame {
 
 /// What stands behind the address: the function, or, where others are inside of it, all of them on lines of their own.
 #[cfg(feature = "symbolize")]
-fn names(frame: &Frame, out: &mut Vec<u8>) {
+fn name(frame: &Frame, out: &mut Vec<u8>) {
     let several = frame.symbols.len() > 1;
     for symbol in &frame.symbols {
         out.extend_from_slice(if several { b"\n        " } else { b" " });
@@ -164,7 +198,7 @@ fn names(frame: &Frame, out: &mut Vec<u8>) {
 }
 
 #[cfg(not(feature = "symbolize"))]
-fn names(_: &Frame, _: &mut Vec<u8>) {}
+fn name(_: &Frame, _: &mut Vec<u8>) {}
 
 #[cfg(feature = "symbolize")]
 fn json(frame: &Frame) -> Json {

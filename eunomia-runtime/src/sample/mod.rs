@@ -9,6 +9,7 @@ pub(crate) mod line;
 pub(crate) mod outcome;
 mod packed;
 mod padding;
+#[allow(unsafe_code, reason = "makes references of bytes, for types that prove to be plain")]
 pub(crate) mod plain;
 mod pointer;
 mod prefix;

@@ -274,10 +274,8 @@ impl ByteSampler {
         }
     }
 
-    /// Starts with about a megabyte, or what the map can hold.
     fn grow(&mut self) {
-        let first = ((1 << 20) / (self.key_size + self.value_size)).clamp(16, self.max_entries().saturating_add(17));
-        self.room = first.max(self.room * 2);
+        self.room = first_room(self.key_size + self.value_size, self.max_entries()).max(self.room * 2);
         self.keys.grow(self.room * self.key_size);
         self.values.grow(self.room * self.value_size);
     }
@@ -289,6 +287,12 @@ impl ByteSampler {
     fn calls(&self) -> Calls<'_> {
         Calls(&self.map)
     }
+}
+
+/// The entries that there is memory for at first: a megabyte of them or a single one, and no more than the map can hold and the call that
+/// finds its end.
+fn first_room(entry_size: usize, max_entries: usize) -> usize {
+    ((1 << 20) / entry_size).clamp(1, max_entries.saturating_add(17))
 }
 
 impl<'s> ByteEntries<'s> {
@@ -333,5 +337,19 @@ impl fmt::Debug for ByteSampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { map, len, room, .. } = self;
         f.debug_struct("ByteSampler").field("map", map).field("len", len).field("room", room).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_room;
+
+    #[test]
+    fn the_first_buffer_is_bounded_by_bytes() {
+        assert_eq!(first_room(12, 10_240), 10_257);
+        assert_eq!(first_room(12, 1 << 24), (1 << 20) / 12);
+        // One entry of a map may have hundreds of megabytes, of all CPUs.
+        assert_eq!(first_room(512 << 20, 1), 1);
+        assert_eq!(first_room(1, 0), 17);
     }
 }

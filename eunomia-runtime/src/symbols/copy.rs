@@ -1,0 +1,330 @@
+//! A copy of the parts of an executable that names are in.
+//!
+//! A file that another user can change must not be mapped: a mapping of a file that shrinks ends the process that reads it (SIGBUS). The
+//! parts are copied with bounds into a sealed file in memory, as an ELF file of its own: it has no links to other files (`.gnu_debuglink`,
+//! `.gnu_debugaltlink`, `.debug_sup`), which an attacker could point at a FIFO, and no compressed sections, which could grow without end.
+
+use std::{
+    fs::File,
+    io::{self, Seek as _, Write as _},
+    os::unix::fs::FileExt as _,
+};
+
+use elf::{
+    abi,
+    compression::CompressionHeader,
+    endian::NativeEndian,
+    file::{Class, FileHeader, parse_ident},
+    parse::ParseAt,
+    section::SectionHeader,
+    segment::ProgramHeader,
+};
+use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+/// The copy, and what the original's headers say.
+pub(super) struct Copy {
+    pub(super) file: File,
+    pub(super) bytes: u64,
+    /// Whether debug information is in it.
+    pub(super) has_debug: bool,
+    pub(super) loads: Vec<Load>,
+    pub(super) build_id: Option<Vec<u8>>,
+}
+
+/// A part of the file that is mapped when the program runs.
+pub(super) struct Load {
+    offset: u64,
+    size: u64,
+    address: u64,
+}
+
+/// Real executables have fewer than a hundred.
+const MOST_HEADERS: u64 = 4096;
+const MOST_NAMES: u64 = 1 << 20;
+/// Chrome, with all of its symbols, stays below.
+const MOST_SYMBOLS: u64 = 64 << 20;
+/// What has more is shown with the names of its symbol table.
+const MOST_DEBUG: u64 = 256 << 20;
+const MOST_NOTES: u64 = 1 << 16;
+
+const SYMBOLS: [&str; 4] = [".symtab", ".strtab", ".dynsym", ".dynstr"];
+
+impl Copy {
+    /// Copies symbols, and debug information if that is wanted and not too large.
+    ///
+    /// # Errors
+    /// Those of reading, and [`io::ErrorKind::InvalidData`] if it is no ELF file of this machine or is beyond the bounds.
+    pub(super) fn new(from: &File, with_debug: bool) -> io::Result<Self> {
+        let source = Original::new(from)?;
+        let sections = source.sections()?;
+        let symbols: Vec<_> = wanted(&sections, |name| SYMBOLS.contains(&name)).collect();
+        if symbols.iter().map(|(_, header)| header.sh_size).fold(0, u64::saturating_add) > MOST_SYMBOLS {
+            return Err(invalid());
+        }
+        let debug: Vec<_> = wanted(&sections, |name| name.starts_with(".debug_") && name != ".debug_sup").filter(|_| with_debug).collect();
+        let mut writer = Writer::new(&source.header)?;
+        for (name, header) in symbols {
+            writer.copy(name, header, from)?;
+        }
+        // All of it or none: parts of debug information are of no use.
+        let has_debug = !debug.is_empty() && source.debug(&debug, &mut writer)?;
+        let (file, bytes) = writer.finish()?;
+        Ok(Self { file, bytes, has_debug, loads: source.loads()?, build_id: source.build_id(&sections) })
+    }
+}
+
+impl Load {
+    /// The address, in the numbers of the symbol table, of a place in the file.
+    pub(super) fn address(&self, offset: u64) -> Option<u64> {
+        let inside = offset.checked_sub(self.offset).filter(|inside| *inside < self.size)?;
+        self.address.checked_add(inside)
+    }
+}
+
+type Section = (String, SectionHeader);
+
+/// The first section of each name that is wanted, if it has contents.
+fn wanted(sections: &[Section], wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (&str, &SectionHeader)> {
+    let mut seen = std::collections::HashSet::new();
+    let has_contents = |header: &SectionHeader| header.sh_type != abi::SHT_NOBITS && header.sh_type != abi::SHT_NULL;
+    let named = sections.iter().map(|(name, header)| (name.as_str(), header));
+    named.filter(move |(name, header)| wanted(name) && has_contents(header) && seen.insert(name.to_owned()))
+}
+
+fn invalid() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
+
+/// The file that is copied from.
+struct Original<'f> {
+    file: &'f File,
+    header: FileHeader<NativeEndian>,
+}
+
+impl<'f> Original<'f> {
+    fn new(file: &'f File) -> io::Result<Self> {
+        let ident = read(file, 0, abi::EI_NIDENT as u64)?;
+        let ident = parse_ident::<NativeEndian>(&ident).map_err(|_| invalid())?;
+        let tail = if ident.1 == Class::ELF32 { 36 } else { 48 };
+        let tail = read(file, abi::EI_NIDENT as u64, tail)?;
+        let header = FileHeader::parse_tail(ident, &tail).map_err(|_| invalid())?;
+        Ok(Self { file, header })
+    }
+
+    fn table<T: ParseAt>(&self, at: u64, count: u64) -> io::Result<Vec<T>> {
+        if count > MOST_HEADERS {
+            return Err(invalid());
+        }
+        let bytes = read(self.file, at, count * T::size_for(self.header.class) as u64)?;
+        let mut offset = 0;
+        (0..count).map(|_| T::parse_at(NativeEndian, self.header.class, &mut offset, &bytes).map_err(|_| invalid())).collect()
+    }
+
+    fn loads(&self) -> io::Result<Vec<Load>> {
+        let headers: Vec<ProgramHeader> = self.table(self.header.e_phoff, self.header.e_phnum.into())?;
+        let loads = headers.iter().filter(|header| header.p_type == abi::PT_LOAD);
+        Ok(loads.map(|header| Load { offset: header.p_offset, size: header.p_filesz, address: header.p_vaddr }).collect())
+    }
+
+    fn sections(&self) -> io::Result<Vec<Section>> {
+        let FileHeader { e_shoff, e_shnum, e_shstrndx, .. } = self.header;
+        let headers: Vec<SectionHeader> = self.table(e_shoff, e_shnum.into())?;
+        let Some(names) = headers.get(usize::from(e_shstrndx)) else { return Ok(Vec::new()) };
+        if names.sh_size > MOST_NAMES {
+            return Err(invalid());
+        }
+        let names = read(self.file, names.sh_offset, names.sh_size)?;
+        let name = |header: &SectionHeader| {
+            let name = names.get(usize::try_from(header.sh_name).ok()?..)?;
+            // No name that is wanted is longer.
+            let name = name.split(|byte| *byte == 0).next().filter(|name| name.len() < 64)?;
+            std::str::from_utf8(name).ok().map(str::to_owned)
+        };
+        Ok(headers.into_iter().filter_map(|header| Some((name(&header)?, header))).collect())
+    }
+
+    /// Copies debug information, inflated; whether all of it was.
+    fn debug(&self, sections: &[(&str, &SectionHeader)], writer: &mut Writer) -> io::Result<bool> {
+        let before = writer.mark()?;
+        let mut left = MOST_DEBUG;
+        for (name, header) in sections {
+            let Some(rest) = left.checked_sub(header.sh_size) else { return writer.cut(before).map(|()| false) };
+            left = rest;
+            if header.sh_flags & u64::from(abi::SHF_COMPRESSED) == 0 {
+                writer.copy(name, header, self.file)?;
+                continue;
+            }
+            let Some(bytes) = self.inflated(header, left)? else { return writer.cut(before).map(|()| false) };
+            left = left.saturating_sub(bytes.len() as u64);
+            writer.section(name, header.sh_type, &bytes)?;
+        }
+        Ok(true)
+    }
+
+    fn inflated(&self, header: &SectionHeader, most: u64) -> io::Result<Option<Vec<u8>>> {
+        let bytes = read(self.file, header.sh_offset, header.sh_size)?;
+        let mut start = 0;
+        let Ok(compression) = CompressionHeader::parse_at(NativeEndian, self.header.class, &mut start, &bytes) else { return Ok(None) };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let deflated = bytes.get(start..).unwrap_or_default();
+        Ok((compression.ch_type == abi::ELFCOMPRESS_ZLIB).then(|| decompress_to_vec_zlib_with_limit(deflated, most).ok()).flatten())
+    }
+
+    /// What names the build, and the file with its debug information.
+    fn build_id(&self, sections: &[Section]) -> Option<Vec<u8>> {
+        let (_, header) = wanted(sections, |name| name == ".note.gnu.build-id").next()?;
+        let note = read(self.file, header.sh_offset, header.sh_size.min(MOST_NOTES)).ok()?;
+        // Sizes of name and contents, the type, the name `GNU`, the contents.
+        let size = u32::from_ne_bytes(note.get(4..8)?.try_into().ok()?);
+        note.get(16..)?.get(..usize::try_from(size).ok()?).filter(|id| id.len() > 2).map(<[u8]>::to_vec)
+    }
+}
+
+/// Reads so many bytes; the caller bounds them.
+fn read(file: &File, at: u64, size: u64) -> io::Result<Vec<u8>> {
+    let end = at.checked_add(size).ok_or_else(invalid)?;
+    // Before memory is taken for what is not there.
+    if end > file.metadata()?.len() {
+        return Err(invalid());
+    }
+    let mut bytes = vec![0; usize::try_from(size).map_err(|_| invalid())?];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(bytes)
+}
+
+/// Writes an ELF file with nothing but sections.
+struct Writer {
+    file: File,
+    class: Class,
+    kind: (u16, u16),
+    names: Vec<u8>,
+    headers: Vec<u8>,
+    count: u16,
+}
+
+/// A state to go back to.
+struct Mark {
+    end: u64,
+    names: usize,
+    headers: usize,
+    count: u16,
+}
+
+impl Writer {
+    fn new(header: &FileHeader<NativeEndian>) -> io::Result<Self> {
+        let file = memfd_create("symbols", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        // An executable or a library: other kinds have relocations, which are not copied.
+        let kind = (if header.e_type == abi::ET_EXEC { abi::ET_EXEC } else { abi::ET_DYN }, header.e_machine);
+        let mut writer = Self { file: file.into(), class: header.class, kind, names: vec![0], headers: Vec::new(), count: 0 };
+        writer.file.write_all(&[0; 64])?;
+        // The first section of any file is none.
+        writer.header(0, abi::SHT_NULL, 0, 0);
+        Ok(writer)
+    }
+
+    /// A number of the file's class.
+    fn number(&self, number: u64, out: &mut Vec<u8>) {
+        match self.class {
+            // Files of 32 bits are smaller than that: their parts are bounded.
+            Class::ELF32 => out.extend(u32::try_from(number).unwrap_or(u32::MAX).to_ne_bytes()),
+            Class::ELF64 => out.extend(number.to_ne_bytes()),
+        }
+    }
+
+    fn header(&mut self, name: usize, kind: u32, offset: u64, size: u64) {
+        let mut header = Vec::new();
+        header.extend(u32::try_from(name).unwrap_or(0).to_ne_bytes());
+        header.extend(kind.to_ne_bytes());
+        // Flags, address, place, size; then link and info; then alignment and the size of an entry.
+        [0, 0, offset, size].iter().for_each(|number| self.number(*number, &mut header));
+        header.extend([0; 8]);
+        [8, 0].iter().for_each(|number| self.number(*number, &mut header));
+        self.headers.extend(header);
+        self.count += 1;
+    }
+
+    /// Where the next section begins: symbols are looked at in place.
+    fn aligned(&mut self) -> io::Result<u64> {
+        let end = self.file.stream_position()?;
+        let padding = end.next_multiple_of(8) - end;
+        self.file.write_all(&[0; 8][..usize::try_from(padding).unwrap_or(0)])?;
+        Ok(end + padding)
+    }
+
+    fn named(&mut self, name: &str, kind: u32, offset: u64, size: u64) {
+        let at = self.names.len();
+        self.names.extend(name.as_bytes());
+        self.names.push(0);
+        self.header(at, kind, offset, size);
+    }
+
+    fn section(&mut self, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()> {
+        let offset = self.aligned()?;
+        self.file.write_all(bytes)?;
+        self.named(name, kind, offset, bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Copies a section as it is.
+    fn copy(&mut self, name: &str, header: &SectionHeader, from: &File) -> io::Result<()> {
+        let offset = self.aligned()?;
+        let mut piece = vec![0; 1 << 16];
+        let mut done = 0;
+        while done < header.sh_size {
+            let size = usize::try_from(header.sh_size - done).unwrap_or(usize::MAX).min(piece.len());
+            let piece = piece.get_mut(..size).unwrap_or_default();
+            from.read_exact_at(piece, header.sh_offset.checked_add(done).ok_or_else(invalid)?)?;
+            self.file.write_all(piece)?;
+            done += size as u64;
+        }
+        self.named(name, header.sh_type, offset, header.sh_size);
+        Ok(())
+    }
+
+    fn mark(&mut self) -> io::Result<Mark> {
+        let end = self.file.stream_position()?;
+        Ok(Mark { end, names: self.names.len(), headers: self.headers.len(), count: self.count })
+    }
+
+    fn cut(&mut self, mark: Mark) -> io::Result<()> {
+        self.file.set_len(mark.end)?;
+        self.file.seek(io::SeekFrom::Start(mark.end))?;
+        self.names.truncate(mark.names);
+        self.headers.truncate(mark.headers);
+        self.count = mark.count;
+        Ok(())
+    }
+
+    /// The file, and its size.
+    fn finish(mut self) -> io::Result<(File, u64)> {
+        const NAMES: &str = ".shstrtab";
+        let offset = self.aligned()?;
+        let size = self.names.len() + NAMES.len() + 1;
+        self.named(NAMES, abi::SHT_STRTAB, offset, size as u64);
+        self.file.write_all(&self.names)?;
+        let headers = self.aligned()?;
+        self.file.write_all(&self.headers)?;
+        let bytes = self.file.stream_position()?;
+        self.file.write_all_at(&self.file_header(headers), 0)?;
+        fcntl_add_seals(&self.file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
+        Ok((self.file, bytes))
+    }
+
+    fn file_header(&self, sections: u64) -> Vec<u8> {
+        let (class, size, section) = match self.class {
+            Class::ELF32 => (abi::ELFCLASS32, 52_u16, 40_u16),
+            Class::ELF64 => (abi::ELFCLASS64, 64, 64),
+        };
+        let order = if cfg!(target_endian = "little") { abi::ELFDATA2LSB } else { abi::ELFDATA2MSB };
+        let mut header = [0x7f, b'E', b'L', b'F', class, order, abi::EV_CURRENT, 0, 0, 0, 0, 0, 0, 0, 0, 0].to_vec();
+        let (kind, machine) = self.kind;
+        [kind, machine].iter().for_each(|number| header.extend(number.to_ne_bytes()));
+        header.extend(u32::from(abi::EV_CURRENT).to_ne_bytes());
+        // The entry, program headers, section headers; then flags.
+        [0, 0, sections].iter().for_each(|number| self.number(*number, &mut header));
+        header.extend([0; 4]);
+        [size, 0, 0, section, self.count, self.count - 1].iter().for_each(|number| header.extend(number.to_ne_bytes()));
+        header
+    }
+}

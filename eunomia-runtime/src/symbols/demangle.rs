@@ -1,0 +1,67 @@
+//! Names as they are written in the source. A symbol table may hold names that would grow without end.
+
+use std::fmt;
+
+/// Longer names are cut, and not demangled.
+const LONGEST: usize = 4096;
+
+/// A name of C++ or Rust as its source has it, any other as it is.
+pub(super) fn demangled(name: &str) -> String {
+    if name.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
+        return format!("{}...", name.get(..end).unwrap_or_default());
+    }
+    rust(name).or_else(|| cpp(name)).unwrap_or_else(|| name.to_owned())
+}
+
+fn rust(name: &str) -> Option<String> {
+    let name = rustc_demangle::try_demangle(name).ok()?;
+    let mut out = Bounded(String::new());
+    // Without the hash.
+    fmt::write(&mut out, format_args!("{name:#}")).ok()?;
+    Some(out.0)
+}
+
+fn cpp(name: &str) -> Option<String> {
+    let symbol = cpp_demangle::Symbol::new(name).ok()?;
+    let mut out = Bounded(String::new());
+    symbol.structured_demangle(&mut out, &cpp_demangle::DemangleOptions::default()).ok()?;
+    Some(out.0)
+}
+
+/// Refuses what is too long: a name may refer to parts of itself, and double with each of its letters.
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > LONGEST {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_languages() {
+        assert_eq!(demangled("main"), "main");
+        assert_eq!(demangled("_ZN5space3fooEibc"), "space::foo(int, bool, char)");
+        assert_eq!(demangled("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
+    }
+
+    #[test]
+    fn names_that_double_with_each_letter_stay_as_they_are() {
+        // Each template has the one before it twice.
+        let mut name = "_Z1f1AI1BS0_E".to_owned();
+        for number in 1..36 {
+            let digit = char::from_digit(number, 36).unwrap().to_ascii_uppercase();
+            name += &format!("S_IS{digit}_S{digit}_E");
+        }
+        assert_eq!(demangled(&name), name);
+        assert_eq!(demangled(&"é".repeat(LONGEST)).len(), LONGEST + 3);
+    }
+}

@@ -1,0 +1,59 @@
+//! Files that other users may have made: looked at before they are opened, and opened only if reading them cannot block.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, AsRawFd as _, OwnedFd},
+};
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open as open_at};
+
+/// What a file was when it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    device: u64,
+    inode: u64,
+    size: i64,
+    modified: (i64, u64),
+    changed: (i64, u64),
+}
+
+/// A file that is only pointed to: `O_PATH` has no effect on a device and does not wait for the other end of a FIFO.
+///
+/// # Errors
+/// Those of open(2), and [`io::ErrorKind::InvalidInput`] if it is no regular file.
+pub(super) fn open(path: &[u8]) -> io::Result<OwnedFd> {
+    let file = open_at(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile {
+        return Ok(file);
+    }
+    Err(io::ErrorKind::InvalidInput.into())
+}
+
+/// Opens a file of [`open`] for reading.
+///
+/// # Errors
+/// Those of open(2).
+pub(super) fn readable(file: impl AsFd) -> io::Result<File> {
+    let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+    Ok(open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?.into())
+}
+
+/// Whether nobody but root and this user decides what is in the file.
+pub(super) fn is_trusted(about: &Stat) -> bool {
+    let owner = about.st_uid;
+    (owner == 0 || owner == rustix::process::geteuid().as_raw()) && about.st_mode & 0o022 == 0
+}
+
+impl From<&Stat> for Key {
+    #[allow(clippy::allow_attributes, clippy::unnecessary_cast, reason = "the types of these members differ between machines")]
+    fn from(about: &Stat) -> Self {
+        Self {
+            device: about.st_dev as u64,
+            inode: about.st_ino as u64,
+            size: about.st_size as i64,
+            modified: (about.st_mtime as i64, about.st_mtime_nsec as u64),
+            changed: (about.st_ctime as i64, about.st_ctime_nsec as u64),
+        }
+    }
+}

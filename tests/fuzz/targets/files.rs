@@ -1,0 +1,144 @@
+//! Files that somebody else has made: archives, BTF of kernels, executables; and the words of a command line.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{Seek as _, SeekFrom, Write as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::ffi::OsStringExt as _,
+    },
+    path::Path,
+    sync::LazyLock,
+};
+
+use eunomia_runtime::{
+    bpf,
+    cli::{self, Exit},
+    doctor::fuzz::examined,
+    object::fuzz::minimal_btf,
+    symbols::fuzz::executable,
+};
+use eunomia_tests::{built::args::Args, fixture};
+
+use super::checked;
+
+/// What the command finds in an archive.
+pub(super) fn tar(input: &[u8]) -> bool {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = cli::run(["eunomia", "check", "-"].map(OsString::from), &mut &input[..], &mut out, &mut err);
+    assert!(matches!(exit, Exit::Done | Exit::Refused), "{}", String::from_utf8_lossy(&err));
+    exit == Exit::Done
+}
+
+pub(super) fn archives() -> Vec<Vec<u8>> {
+    let package = fixture("args");
+    let own = Path::new("btf").join(bpf::archived());
+    let entries: [(&Path, &[u8]); 3] =
+        [(Path::new("btf/other/1/x86_64/1.2.3.btf"), b"other"), (&own, b"own"), (Path::new("x/package.json"), package.as_bytes())];
+    let archive = |entries: &[(&Path, &[u8])]| {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, bytes) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o600);
+            archive.append_data(&mut header, path, *bytes).expect("it is written to memory");
+        }
+        archive.into_inner().expect("it is written to memory")
+    };
+    vec![archive(&entries), archive(&entries[2..])]
+}
+
+/// Types that the BTF of fixtures has, of which the first byte chooses.
+const TYPES: [&str; 6] = ["kinds", "sample", "event", "sched_entity", "timespec", "int"];
+
+/// What the cache keeps of a kernel's BTF: that of what it keeps is the same.
+pub(super) fn btf(input: &[u8]) -> bool {
+    let [name, btf @ ..] = input else { return false };
+    let name = TYPES[usize::from(*name) % TYPES.len()];
+    let Some(minimal) = minimal_btf(btf, name) else { return false };
+    assert_eq!(minimal_btf(&minimal, name).as_ref(), Some(&minimal));
+    true
+}
+
+pub(super) fn btfs() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for object in super::objects() {
+        let file = elf::ElfBytes::<elf::endian::AnyEndian>::minimal_parse(&object).expect("fixtures are objects");
+        let header = file.section_header_by_name(".BTF").expect("it has sections").expect("it has BTF");
+        let (bytes, _) = file.section_data(&header).expect("it is there");
+        seeds.extend((0..TYPES.len()).map(|name| [&[name as u8], bytes].concat()).filter(|seed| btf(seed)));
+    }
+    seeds
+}
+
+/// Functions and static probes that the doctor looks for in programs and libraries.
+pub(super) fn binary(input: &[u8]) -> bool {
+    let file = in_memory(input);
+    examined(&format!("/proc/self/fd/{}", file.as_raw_fd()), "on_call")
+}
+
+fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let at = bytes.windows(from.len()).position(|window| window == from).expect("the fixture has it");
+    bytes[at..at + from.len()].fill(0);
+    bytes[at..at + to.len()].copy_from_slice(to);
+}
+
+/// Objects are ELF files with symbols of functions; a section of one is called what those of static probes are.
+pub(super) fn binaries() -> Vec<Vec<u8>> {
+    let mut seeds = super::objects();
+    let mut probes = checked("doctor").skeleton.object.expect("fixtures have one");
+    replace(&mut probes, b"?uprobe//proc/self/exe:eunomia_none", b".note.stapsdt");
+    seeds.push(probes);
+    seeds
+}
+
+/// Executables of processes, copied and read for names.
+pub(super) fn symbols(input: &[u8]) -> bool {
+    executable(&in_memory(input))
+}
+
+/// This kind of file, small: the parts of the program that the names of its functions are in would be most of a megabyte.
+pub(super) fn executables() -> Vec<Vec<u8>> {
+    super::objects()
+}
+
+fn in_memory(bytes: &[u8]) -> File {
+    let file: OwnedFd = rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC).expect("there is memory");
+    let mut file = File::from(file);
+    file.write_all(bytes).expect("there is memory");
+    file.seek(SeekFrom::Start(0)).expect("it is a file");
+    file
+}
+
+/// Words of a command line, each ended by a zero: typed and dynamic options take the same and refuse with one text.
+pub(super) fn arguments(input: &[u8]) -> bool {
+    static COMMAND: LazyLock<clap::Command> = LazyLock::new(|| {
+        let checked = checked("args");
+        checked.command(&checked.setup("args").expect("it is good").arguments).to_clap()
+    });
+    let words = || input.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
+    let program = || std::iter::once(OsString::from("args"));
+    let typed = Args::try_parse_from(program().chain(words()));
+    let dynamic = COMMAND.clone().try_get_matches_from(program().chain(words()));
+    match (typed, dynamic) {
+        (Ok(_), Ok(_)) => true,
+        (Err(typed), Err(dynamic)) => {
+            // The usage of the two names the program differently.
+            let first = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+            let (kinds, texts) = ((typed.kind(), dynamic.kind()), (first(typed), first(dynamic)));
+            assert_eq!(kinds.0, kinds.1);
+            assert_eq!(texts.0, texts.1);
+            false
+        }
+        (typed, dynamic) => panic!("{typed:?} {dynamic:?}"),
+    }
+}
+
+pub(super) fn lines() -> Vec<Vec<u8>> {
+    let lines =
+        ["--i32\07\0--u64=0xff\0--comm\0sh", "--level\0HIGH\0-q\0--f64\01e3", "--raw\0\\xff\0--disable-on\0--i128=-5", "--off\0--label=x"];
+    let mut seeds: Vec<_> = lines.map(|line| line.as_bytes().to_vec()).to_vec();
+    seeds.push(b"-q".to_vec());
+    seeds
+}
