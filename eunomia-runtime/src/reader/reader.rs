@@ -162,6 +162,8 @@ impl Reader {
 
     /// Delivers what was there when the stop was seen; then polling has ended, unless the callback ended this poll alone.
     fn read_last(&self, deliver: &mut impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+        // A callback that asks in vain does not end what its own poll is at.
+        drop(self.sources.try_borrow_mut().map_err(|_| reentered())?);
         let mut broken = false;
         let read = self.read(Part::Last, &|| self.control.delivers(), &mut |map, record| {
             let verdict = deliver(map, record);
