@@ -169,8 +169,9 @@ pub(crate) fn a_break_after_a_stop_ends_one_poll() -> Outcome {
         let polled = skel.poll(Duration::from_millis(100), |export| {
             let Export::Rb(sample) = export else { panic!("{export:?}") };
             seqs.push(sample.seq);
-            // Nobody waits for what comes now.
+            // Nobody waits for what comes now, and asking in vain changes nothing.
             run(&produce, 1, 1000, 0).unwrap();
+            assert!(skel.wait(Duration::ZERO).is_err() && skel.poll(Duration::ZERO, |_| ()).is_err());
             if sample.seq % 10 == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         assert!(polled <= 10);

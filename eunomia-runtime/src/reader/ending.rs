@@ -8,8 +8,8 @@ use std::cell::Cell;
 pub(super) struct Ending {
     /// Whether the maps are marked.
     pub(super) marked: Cell<bool>,
-    /// How many records had been taken when somebody last waited.
-    waited: Cell<Option<u64>>,
+    /// How many records had been taken when somebody last waited, and whether a program was writing one.
+    waited: Cell<Option<(u64, bool)>>,
     /// How many had been taken at the last read of one map, and how many of these in a row took nothing.
     read: Cell<(u64, usize)>,
 }
@@ -18,9 +18,10 @@ pub(super) struct Ending {
 const READS: usize = 16;
 
 impl Ending {
-    /// Whether who waits is to read what is left: there is no sense in it for those who took nothing after the last time.
-    pub(super) fn waits(&self, taken: u64) -> bool {
-        self.waited.replace(Some(taken)) != Some(taken)
+    /// Whether who waits is to read what is left: there is no sense in it for those who took nothing after the last time, although they
+    /// could.
+    pub(super) fn waits(&self, taken: u64, busy: bool) -> bool {
+        self.waited.replace(Some((taken, busy))).is_none_or(|(before, was_busy)| taken != before || (was_busy && !busy))
     }
 
     /// Whether who reads one of `maps` maps may come for what is left in the others.

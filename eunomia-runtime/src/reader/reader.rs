@@ -77,11 +77,10 @@ enum Ready {
 
 impl Reader {
     /// Reads these maps.
-    pub(crate) fn new(sources: Vec<Source>) -> Result<Self> {
+    pub(crate) fn new(mut sources: Vec<Source>) -> Result<Self> {
         let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC).map_err(tried)?);
         let control = Control::new()?;
         epoll::add(&epoll, &control, Told::Control.to_data(), EventFlags::IN).map_err(tried)?;
-        let mut sources = sources;
         sources.iter_mut().enumerate().try_for_each(|(map, source)| source.watch(Watch::new(&epoll, map)))?;
         let stats = sources.iter().map(|_| Counters::default()).collect();
         let reader = Self {
@@ -163,6 +162,8 @@ impl Reader {
 
     /// Delivers what was there when the stop was seen; then polling has ended, unless the callback ended this poll alone.
     fn read_last(&self, deliver: &mut impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+        // A callback that asks in vain does not end what its own poll is at.
+        drop(self.sources.try_borrow_mut().map_err(|_| reentered())?);
         let mut broken = false;
         let read = self.read(Part::Last, &|| self.control.delivers(), &mut |map, record| {
             let verdict = deliver(map, record);
@@ -187,7 +188,8 @@ impl Reader {
             Ready::Yes => Ok(true),
             Ready::No => Ok(false),
             Ready::Last => {
-                let more = self.any(|source| !source.is_at_mark())? && self.ending.waits(self.taken());
+                let more = self.any(|source| !source.is_at_mark())?
+                    && (self.ending.waits(self.taken(), self.is_busy()?) || self.outlasts_busy()?);
                 if !more {
                     self.control.stop_now();
                 }
@@ -196,14 +198,31 @@ impl Reader {
         }
     }
 
+    /// Waits a few milliseconds for records that a program is writing; whether it has written them.
+    fn outlasts_busy(&self) -> Result<bool> {
+        let mut looks = LAST_LOOKS;
+        let waited = self.is_busy()?;
+        while looks > 0 && self.is_busy()? {
+            nap(MAX_BUSY_SLEEP);
+            looks -= 1;
+        }
+        Ok(waited && !self.is_busy()?)
+    }
+
+    /// Whether a program is writing a record that the last read waits for.
+    fn is_busy(&self) -> Result<bool> {
+        self.any(|source| matches!(source, Source::Ring(_)) && !source.is_at_mark() && !source.is_ready())
+    }
+
     /// Whether a stop was asked for and polling goes on. From then on no read goes further than what was there when this was first seen.
     #[inline]
     fn is_ending(&self) -> Result<bool> {
         if !self.control.is_ending() {
             return Ok(false);
         }
-        if !self.ending.marked.replace(true) {
+        if !self.ending.marked.get() {
             self.sources.try_borrow_mut().map_err(|_| reentered())?.iter_mut().for_each(Source::mark);
+            self.ending.marked.set(true);
         }
         Ok(true)
     }
@@ -244,7 +263,10 @@ impl Reader {
                 self.control.wait(left.min(MAX_WAIT))?;
                 continue;
             }
-            nap(self.burst.get().pause(self.waiting.get()).min(left()));
+            let pause = self.burst.get().pause(self.waiting.get());
+            if !pause.is_zero() {
+                nap(pause.min(left()));
+            }
             if self.any(Source::is_ready)? {
                 return Ok(Ready::Yes);
             }
@@ -544,6 +566,35 @@ mod tests {
         let (epoll, control) = (Arc::new(epoll::create(CreateFlags::CLOEXEC).unwrap()), Control::new().unwrap());
         let (sources, stats) = (RefCell::new(vec![Source::Ring(ring)]), vec![Counters::default()]);
         Reader { epoll, sources, stats, control, waiting: Cell::default(), burst: Cell::default(), ending: Ending::default() }
+    }
+
+    #[test]
+    fn a_loop_over_maps_has_what_is_being_written_at_its_stop() {
+        let fake = Fake::new();
+        let busy = fake.push(16, 1, BUSY);
+        let reader = reader(fake.ring.replace(Fake::new().ring.into_inner()));
+        reader.control().stop();
+        assert!(reader.wait(Duration::ZERO).unwrap());
+        assert_eq!(reader.read_ring(0, |_| Verdict::Delivered).unwrap(), 0, "it is not committed");
+        let producer = thread::spawn(move || {
+            fake.word(busy, 16);
+            fake.push(16, 2, 0);
+        });
+        producer.join().unwrap();
+        assert!(reader.wait(Duration::ZERO).unwrap());
+        assert_eq!(reader.read_ring(0, |_| Verdict::Delivered).unwrap(), 1, "and nothing that came later");
+        assert!(!reader.wait(Duration::ZERO).unwrap() && reader.control().is_stopped());
+        assert_eq!(reader.unread().unwrap(), 1);
+
+        // One that is held for longer keeps no loop.
+        let fake = Fake::new();
+        fake.push(16, 1, BUSY);
+        let reader = self::reader(fake.ring.replace(Fake::new().ring.into_inner()));
+        reader.control().stop();
+        assert!(reader.wait(Duration::ZERO).unwrap());
+        let start = Instant::now();
+        assert!(!reader.wait(Duration::ZERO).unwrap() && reader.control().is_stopped());
+        assert!(start.elapsed() >= MAX_BUSY_SLEEP * LAST_LOOKS);
     }
 
     #[test]
