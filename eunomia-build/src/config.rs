@@ -31,6 +31,7 @@ pub struct Config {
     source: Option<crate::source::Source>,
     module: Option<String>,
     events: Vec<(String, EventType)>,
+    args_prefix: String,
     out_dir: Option<PathBuf>,
 }
 
@@ -121,6 +122,13 @@ impl Config {
         self
     }
 
+    /// Has the options of the module's `Args` begin with a text: with `net-` the variable `rate` has the option `--net-rate`. So the `Args`
+    /// of several modules can be parts of one parser. Short options are left out.
+    pub fn args_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.args_prefix = prefix.into();
+        self
+    }
+
     /// The folder for the generated files, else `$OUT_DIR`: `<module>.rs`, and `<module>.bpf.o`, which it includes.
     pub fn out_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.out_dir = Some(dir.as_ref().to_owned());
@@ -175,6 +183,7 @@ impl Config {
         }
         let mut input = self.read(said)?;
         input.skeleton.events.extend(self.events.iter().cloned());
+        input.skeleton.option_prefix.clone_from(&self.args_prefix);
         Ok(input)
     }
 

@@ -13,7 +13,7 @@ use syn::{
 };
 
 /// `"path" [, mod = name] [, object = "path"] [, events(map = "type", map = match member { value => "type", .. }, ..)]
-/// [, debug = "path"]`
+/// [, args(prefix = "text")] [, debug = "path"]`
 pub(crate) struct Input {
     pub(crate) skeleton: Path,
     pub(crate) module: Option<Ident>,
@@ -21,6 +21,8 @@ pub(crate) struct Input {
     pub(crate) debug: Option<Path>,
     /// Maps and the C types of their records.
     pub(crate) events: Vec<(String, EventType)>,
+    /// What options begin with.
+    pub(crate) args_prefix: Option<LitStr>,
 }
 
 /// A file, as the user wrote it and where it is.
@@ -32,7 +34,7 @@ pub(crate) struct Path {
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let mut parsed = Self { skeleton: input.parse()?, module: None, object: None, debug: None, events: Vec::new() };
+        let mut parsed = Self { skeleton: input.parse()?, module: None, object: None, debug: None, events: Vec::new(), args_prefix: None };
         let mut has_events = false;
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
@@ -55,6 +57,24 @@ impl Parse for Input {
                 }
                 continue;
             }
+            if option == "args" {
+                let list;
+                parenthesized!(list in input);
+                let key = list.call(Ident::parse_any)?;
+                if key != "prefix" {
+                    return Err(Error::new(key.span(), format!("unknown option `{key}` of `args`; expected `prefix`")));
+                }
+                list.parse::<Token![=]>()?;
+                let prefix = list.parse()?;
+                list.parse::<Option<Token![,]>>()?;
+                if !list.is_empty() {
+                    return Err(list.error("expected `)`"));
+                }
+                if parsed.args_prefix.replace(prefix).is_some() {
+                    return Err(twice(&option));
+                }
+                continue;
+            }
             input.parse::<Token![=]>()?;
             let again = match option.to_string().as_str() {
                 "mod" => parsed.module.replace(module(input)?).is_some(),
@@ -63,7 +83,7 @@ impl Parse for Input {
                 other => {
                     return Err(Error::new(
                         option.span(),
-                        format!("unknown option `{other}`; expected `mod`, `object`, `events` or `debug`"),
+                        format!("unknown option `{other}`; expected `mod`, `object`, `events`, `args` or `debug`"),
                     ));
                 }
             };

@@ -186,7 +186,7 @@ macro_rules! __serde {
 macro_rules! __columns {
     (
         $(#[$about:meta])* struct $batch:ident { $($(#[$path:meta])* $column:ident: $type:ty),+ $(,)? }
-        fn $row:ident($event:ident: &$of:ty) -> $made:ty { $init:ident { $($field:ident: $value:expr),+ $(,)? } }
+        fn $row:ident($event:ident: &$of:ty $(,)?) -> $made:ty { $init:ident { $($field:ident: $value:expr),+ $(,)? } }
     ) => {
         $(#[$about])*
         #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::default::Default)]
