@@ -15,6 +15,7 @@ mod names;
 mod output;
 #[cfg(feature = "compile")]
 mod said;
+mod signatures;
 #[cfg(feature = "compile")]
 mod source;
 mod structure;

@@ -40,6 +40,7 @@ fn hazards() {
             (Ok(_), Some(_)) => failures.push(format!("{name} is not refused any more, take it out of the list")),
         }
     }
+    signatures(modules.iter().find(|module| module.name == "signatures").unwrap());
     package.write("src/lib.rs", library(&modules, &mut failures));
     package.write("src/main.rs", program(&modules));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -54,6 +55,13 @@ fn hazards() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Of the types that only signatures lead to the user's are generated.
+fn signatures(module: &Module) {
+    let mut types: Vec<&str> = module.types().collect();
+    types.sort_unstable();
+    assert_eq!(types, ["Either", "Nameless", "Part", "Request", "Verdict"]);
 }
 
 /// The object as clang alone writes it, with DWARF, which BPF linkers take out.

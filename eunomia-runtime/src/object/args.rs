@@ -42,6 +42,9 @@ const MAX_CONSTANTS: usize = 1024;
 /// document can give any other, and help is laid out in columns, none of which may be 65,535 wide.
 const MAX_NAME: usize = 128;
 
+/// Who has the options of [`RESERVED`].
+const EVERY_PROGRAM: &str = "every program";
+
 /// The options that every program has, or that an app may expect to be free for it, as in other loaders of the format.
 const RESERVED: [&str; 5] = ["--help", "-h", "--version", "-V", "--verbose"];
 
@@ -222,7 +225,10 @@ impl Reader<'_> {
             || name.strip_suffix("_dropped").is_some_and(|map| self.checked.maps.iter().any(|known| known.name == map))
             || counts.into_iter().any(|dropped| (&dropped.section, dropped.offset) == (&section.name, variable.offset));
         let option = format!("--{}{name}", self.checked.skeleton.option_prefix);
-        let can_be = !name.is_empty() && !name.starts_with('-') && name.chars().all(is_option) && !self.options.0.contains_key(&option);
+        // Variables of several files may have one name; another option that takes it is a fault of the document.
+        let owner = self.options.0.get(&option).map_or("", String::as_str);
+        let is_taken = owner == EVERY_PROGRAM || owner == format!("the variable `{name}`");
+        let can_be = !name.is_empty() && !name.starts_with('-') && name.chars().all(is_option) && !is_taken;
         let starts = [".rodata", ".data"].iter().any(|kind| section.name.starts_with(kind)) || has_value;
         starts && !is_counter && can_be
     }
@@ -303,7 +309,7 @@ struct Options(BTreeMap<String, String>);
 
 impl Default for Options {
     fn default() -> Self {
-        Self(RESERVED.iter().map(|&option| (option.to_owned(), "every program".to_owned())).collect())
+        Self(RESERVED.iter().map(|&option| (option.to_owned(), EVERY_PROGRAM.to_owned())).collect())
     }
 }
 
