@@ -35,6 +35,7 @@ pub struct Config {
     module: Option<String>,
     events: Vec<(String, EventType)>,
     programs: Vec<(String, String)>,
+    args_prefix: String,
     out_dir: Option<PathBuf>,
 }
 
@@ -143,6 +144,13 @@ impl Config {
         self
     }
 
+    /// Has the options of the module's `Args` begin with a text: with `net-` the variable `rate` has the option `--net-rate`. So the `Args`
+    /// of several modules can be parts of one parser. Short options are left out.
+    pub fn args_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.args_prefix = prefix.into();
+        self
+    }
+
     /// The folder for the generated files, else `$OUT_DIR`: `<module>.rs`, and `<module>.bpf.o`, which it includes.
     pub fn out_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.out_dir = Some(dir.as_ref().to_owned());
@@ -211,6 +219,7 @@ impl Config {
         for (program, section) in &self.programs {
             input.skeleton = input.skeleton.with_program(program, section);
         }
+        input.skeleton.option_prefix.clone_from(&self.args_prefix);
         Ok(input)
     }
 

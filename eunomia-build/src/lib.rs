@@ -16,6 +16,7 @@ mod module;
 mod names;
 #[cfg(feature = "format")]
 mod output;
+mod signatures;
 #[cfg(feature = "compile")]
 mod source;
 mod stale;

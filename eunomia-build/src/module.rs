@@ -17,6 +17,7 @@ use crate::{
     columns::{self, Batch},
     handles,
     names::{self, Scope, camel, verbatim},
+    signatures,
     structure::Structure,
     types::Types,
 };
@@ -135,6 +136,8 @@ impl<'a> Module<'a> {
         });
         let customs: Vec<_> = customs.collect();
         let batches = batches(&exports, &customs, &mut types);
+        // After all others, none of which changes its name for them.
+        signatures::types(checked).into_iter().for_each(|id| types.offer(id));
         match checked.setup(file) {
             Ok(Setup { values, arguments, targets }) if faults.is_empty() => {
                 let args = args::decide(arguments, &sections);

@@ -45,6 +45,13 @@ impl<'a> Types<'a> {
         }
     }
 
+    /// Adds a type that nothing in the module needs, if it has a name.
+    pub(crate) fn offer(&mut self, id: TypeId) {
+        if !self.name(id).1.is_empty() {
+            self.add(id, "");
+        }
+    }
+
     fn add(&mut self, id: TypeId, user: &str) {
         let (id, name) = self.name(id);
         let ty = self.layouts.btf.get(id);

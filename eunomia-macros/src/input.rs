@@ -13,7 +13,7 @@ use syn::{
 };
 
 /// `"path" [, mod = name] [, object = "path"] [, events(map = "type", map = match member { value => "type", .. }, ..)]
-/// [, programs(program = "section", ..)] [, stale = true] [, debug = "path"]`
+/// [, programs(program = "section", ..)] [, args(prefix = "text")] [, stale = true] [, debug = "path"]`
 pub(crate) struct Input {
     pub(crate) skeleton: Path,
     pub(crate) module: Option<Ident>,
@@ -25,14 +25,17 @@ pub(crate) struct Input {
     pub(crate) programs: Vec<(String, String)>,
     /// Whether a skeleton that is older than its C is accepted.
     pub(crate) stale: Option<bool>,
+    /// What options begin with.
+    pub(crate) args_prefix: Option<LitStr>,
 }
 
 /// The options, each with how it is written.
-const OPTIONS: [(&str, &str); 6] = [
+const OPTIONS: [(&str, &str); 7] = [
     ("mod", "mod = name"),
     ("object", "object = \"x.bpf.o\""),
     ("events", "events(map = \"struct event\")"),
     ("programs", "programs(program = \"xdp\")"),
+    ("args", "args(prefix = \"net-\")"),
     ("stale", "stale = true"),
     ("debug", "debug = \"x.rs\""),
 ];
@@ -54,6 +57,7 @@ impl Parse for Input {
             events: Vec::new(),
             programs: Vec::new(),
             stale: None,
+            args_prefix: None,
         };
         let (mut has_events, mut has_programs) = (false, false);
         while !input.is_empty() {
@@ -88,6 +92,24 @@ impl Parse for Input {
                         return Err(Error::new(span, format!("the program `{program}` is given twice")));
                     }
                     parsed.programs.push((program, section));
+                }
+                continue;
+            }
+            if option == "args" {
+                let list;
+                parenthesized!(list in input);
+                let key = list.call(Ident::parse_any)?;
+                if key != "prefix" {
+                    return Err(Error::new(key.span(), format!("unknown option `{key}` of `args`; expected `prefix`")));
+                }
+                list.parse::<Token![=]>()?;
+                let prefix = list.parse()?;
+                list.parse::<Option<Token![,]>>()?;
+                if !list.is_empty() {
+                    return Err(list.error("expected `)`"));
+                }
+                if parsed.args_prefix.replace(prefix).is_some() {
+                    return Err(twice(&option));
                 }
                 continue;
             }

@@ -21,6 +21,7 @@ use input::{Input, Path};
 ///   object (`.bpf.o`) too, which is then described by itself.
 /// - `mod = name` names the module; else it is the file's name up to the first dot.
 /// - `object = "path"` gives metadata its object.
+/// - `args(prefix = "net-")` has the options of `Args` begin with a text, so that those of several modules can be parts of one parser.
 /// - `events(map = "struct event")` says what the records of a map hold, where the document does not.
 /// - `events(map = match kind { KIND_OPEN => "struct open_event", 2 => "struct close_event" })` says it of a map with records of several
 ///   types: they all have the member `kind` (or `header.kind`), an integer or enum, at one place, and its value tells the type. Values are
@@ -64,6 +65,7 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     for (program, section) in &input.programs {
         skeleton = skeleton.with_program(program, section);
     }
+    skeleton.option_prefix = input.args_prefix.as_ref().map(|prefix| prefix.value()).unwrap_or_default();
     let module = input.module.as_ref().map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
     let module = eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(faults)?;
     if let Some(debug) = &input.debug {

@@ -158,7 +158,8 @@ impl Open {
         Ok(checked.command(&checked.setup(&checked.skeleton.name)?.arguments).to_clap())
     }
 
-    /// Sets every variable that has an option: to the value that was given to [`Self::command`], else to the option's default.
+    /// Sets the variables whose options were given to [`Self::command`]; and to its option's default each other one that is not opened with
+    /// it, unless it was [set](Self::set) before.
     ///
     /// # Errors
     /// [`Error::Value`] where the matches are those of another skeleton.
@@ -167,12 +168,18 @@ impl Open {
         let given = crate::args::Given::of(matches);
         for argument in self.checked.setup(&self.checked.skeleton.name)?.arguments {
             let (section, variable) = (argument.section, argument.variable);
-            let bytes = given.bytes(&argument.arg.long).unwrap_or(&argument.default);
-            if bytes.len() != argument.default.len() {
+            let bytes = given.bytes(&argument.arg.long);
+            if let Some(bytes) = bytes.filter(|bytes| bytes.len() != argument.default.len()) {
                 let why = format!("{} bytes were given for it, by the command of another skeleton", bytes.len());
                 return Err(Error::Value { name: format!("variable `{}`", variable.name), why });
             }
-            self.inner.section(&section.name)?.write(&variable.name, offset(variable), bytes)?;
+            match bytes {
+                Some(bytes) => self.inner.section(&section.name)?.write(&variable.name, offset(variable), bytes)?,
+                None => {
+                    let values = [&argument.default, &argument.default, &argument.opened].map(Vec::as_slice);
+                    self.inner.write_args(&[(&section.name, &variable.name, offset(variable), values)])?;
+                }
+            }
         }
         Ok(self)
     }

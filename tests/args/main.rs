@@ -1,6 +1,7 @@
 //! The command line of a skeleton: the rules of the format, and the same for generated `Args` and at run time.
 
 mod dynamic;
+mod prefix;
 mod typed;
 
 /// Bytes and options that both paths must agree on: what is given, the variable, what it becomes.

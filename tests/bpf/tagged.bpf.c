@@ -127,7 +127,7 @@ static __always_inline void file_one(unsigned int round, struct loop *loop)
         error = bpf_ringbuf_output(&files, &close, sizeof(close.kind) - 1, 0);
         break;
     default:
-        error = bpf_ringbuf_output(&files, &open, sizeof(open) - 1, 0);
+        error = bpf_ringbuf_output(&files, &open, sizeof(open) - sizeof(open.path) - 1, 0);
     }
     // clang would know the bound from the cases, and the verifier would not.
     barrier_var(which);

@@ -2,15 +2,23 @@
 /// The BPF object `arena`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -105,68 +113,6 @@ pub mod arena {
             }
         }
     }
-    /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-    pub struct Args {
-        /// Option `--counter`: Set value of `unsigned long long` variable counter
-        ///
-        /// `unsigned long long counter`
-        pub counter: u64,
-        /// Option `--ready`: Set value of `_Bool` variable ready
-        ///
-        /// `_Bool ready`
-        pub ready: bool,
-        /// Option `--seen`: Set value of `unsigned long long` variable seen
-        ///
-        /// `unsigned long long seen`
-        pub seen: u64,
-    }
-    impl ::core::clone::Clone for Args {
-        #[inline]
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-    impl ::core::default::Default for Args {
-        #[inline]
-        fn default() -> Self {
-            Self {
-                counter: 5,
-                ready: false,
-                seen: 0,
-            }
-        }
-    }
-    ::eunomia_runtime::__args! {
-        impl ::eunomia_runtime::args::Args for Args {
-            #[inline]
-            fn describe() -> ::eunomia_runtime::args::Command {
-                use ::eunomia_runtime::args::{Arg, Command, Scalar};
-                Command::new("arena")
-                    .arg(
-                        Arg::new("counter", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable counter")
-                            .default("5"),
-                    )
-                    .arg(
-                        Arg::new("ready", Scalar::Bool(1))
-                            .help("Set value of `_Bool` variable ready")
-                            .default("false"),
-                    )
-                    .arg(
-                        Arg::new("seen", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable seen")
-                            .default("0"),
-                    )
-            }
-            #[inline]
-            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
-                self.counter = given.value("counter").unwrap_or(self.counter);
-                self.ready = given.flag("ready").unwrap_or(self.ready);
-                self.seen = given.value("seen").unwrap_or(self.seen);
-            }
-        }
-    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -217,41 +163,6 @@ pub mod arena {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
-            }
-            /// Sets every variable that `args` has, and none but these.
-            ///
-            /// # Errors
-            /// None for the object that this module was generated for.
-            #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.0
-                    .write(
-                        &[
-                            (
-                                ".addr_space.1",
-                                "counter",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.counter),
-                            ),
-                            (
-                                ".addr_space.1",
-                                "ready",
-                                4016,
-                                ::eunomia_runtime::sample::Plain::bytes(
-                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
-                                        bool,
-                                    >>::from(args.ready),
-                                ),
-                            ),
-                            (
-                                ".bss",
-                                "seen",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.seen),
-                            ),
-                        ],
-                    )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             #[inline]

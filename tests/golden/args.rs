@@ -2,15 +2,23 @@
 /// The BPF object `args`: Adds up what the command line says.
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -317,19 +325,11 @@ pub mod args {
         ///
         /// `int in_data`
         pub in_data: i32,
-        /// Option `--in_bss`: Set value of `unsigned long long` variable in_bss
+        /// Option `--in_bss`: Of the section .bss
         ///
         /// `unsigned long long in_bss`
         pub in_bss: u64,
-        /// Option `--sum`: Set value of `unsigned long long` variable sum
-        ///
-        /// `unsigned long long sum`
-        pub sum: u64,
-        /// Option `--first`: Set value of `char` variable first
-        ///
-        /// `char first`
-        pub first: i8,
-        /// Option `--label`: Set value of `char[8]` variable label
+        /// Option `--label`: Of the section .bss
         ///
         /// `char label[8]`
         pub label: ::eunomia_runtime::sample::CharArray<8>,
@@ -367,8 +367,6 @@ pub mod args {
                 r#match: 1,
                 in_data: 5,
                 in_bss: 0,
-                sum: 0,
-                first: 0,
                 label: ::core::convert::From::from(*b"\0\0\0\0\0\0\0\0"),
             }
         }
@@ -504,23 +502,10 @@ pub mod args {
                     )
                     .arg(
                         Arg::new("in_bss", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable in_bss")
+                            .help("Of the section .bss")
                             .default("0"),
                     )
-                    .arg(
-                        Arg::new("sum", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable sum")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("first", Scalar::Signed(1))
-                            .help("Set value of `char` variable first")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("label", Scalar::Text(8))
-                            .help("Set value of `char[8]` variable label"),
-                    )
+                    .arg(Arg::new("label", Scalar::Text(8)).help("Of the section .bss"))
             }
             #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
@@ -547,8 +532,6 @@ pub mod args {
                 self.r#match = given.value("match").unwrap_or(self.r#match);
                 self.in_data = given.value("in_data").unwrap_or(self.in_data);
                 self.in_bss = given.value("in_bss").unwrap_or(self.in_bss);
-                self.sum = given.value("sum").unwrap_or(self.sum);
-                self.first = given.value("first").unwrap_or(self.first);
                 self.label = given.value("label").unwrap_or(self.label);
             }
         }
@@ -616,182 +599,292 @@ pub mod args {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// Sets every variable that `args` has, and none but these.
+            /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
+            /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let default: Args = ::core::default::Default::default();
                 self.0
-                    .write(
+                    .write_args(
                         &[
                             (
                                 ".rodata",
                                 "i8",
                                 0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.i8),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.i8),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.i8),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.i8),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "u8",
                                 1,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.u8),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.u8),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.u8),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.u8),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "i16",
                                 2,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.i16),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.i16),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.i16),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.i16),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "u16",
                                 4,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.u16),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.u16),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.u16),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.u16),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "i32",
                                 8,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.i32),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.i32),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.i32),
+                                    b"\xE0\xFF\xFF\xFF",
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "u32",
                                 12,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.u32),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.u32),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.u32),
+                                    b" \0\0\0",
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "i64",
                                 16,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.i64),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.i64),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.i64),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.i64),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "u64",
                                 24,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.u64),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.u64),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.u64),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.u64),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "i128",
                                 32,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.i128),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.i128),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.i128),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.i128),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "u128",
                                 48,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.u128),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.u128),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.u128),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.u128),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "f32",
                                 64,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.f32),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.f32),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.f32),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.f32),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "f64",
                                 72,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.f64),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.f64),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.f64),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.f64),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "endless",
                                 80,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.endless),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.endless),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.endless),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.endless),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "off",
                                 88,
-                                ::eunomia_runtime::sample::Plain::bytes(
-                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
-                                        bool,
-                                    >>::from(args.off),
-                                ),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(args.off),
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(default.off),
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(default.off),
+                                    ),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "on",
                                 89,
-                                ::eunomia_runtime::sample::Plain::bytes(
-                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
-                                        bool,
-                                    >>::from(args.on),
-                                ),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(args.on),
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(default.on),
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(default.on),
+                                    ),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "quiet",
                                 90,
-                                ::eunomia_runtime::sample::Plain::bytes(
-                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
-                                        bool,
-                                    >>::from(args.quiet),
-                                ),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(args.quiet),
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(default.quiet),
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(default.quiet),
+                                    ),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "level",
                                 92,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.level),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.level),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.level),
+                                    b"\xFB\xFF\xFF\xFF",
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "nameless",
                                 96,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.nameless),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.nameless),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.nameless),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.nameless),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "comm",
                                 100,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.comm),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.comm),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.comm),
+                                    b"init\0\0\0\0\0\0\0\0\0\0\0\0",
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "raw",
                                 116,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.raw),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.raw),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.raw),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.raw),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "match",
                                 120,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.r#match),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.r#match),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.r#match),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.r#match),
+                                ],
                             ),
                             (
                                 ".data",
                                 "in_data",
                                 0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.in_data),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.in_data),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.in_data),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.in_data),
+                                ],
                             ),
                             (
                                 ".bss",
                                 "in_bss",
                                 0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.in_bss),
-                            ),
-                            (
-                                ".bss",
-                                "sum",
-                                8,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.sum),
-                            ),
-                            (
-                                ".bss",
-                                "first",
-                                16,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.first),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.in_bss),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.in_bss),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.in_bss),
+                                ],
                             ),
                             (
                                 ".bss",
                                 "label",
                                 17,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.label),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.label),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.label),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.label),
+                                ],
                             ),
                         ],
                     )

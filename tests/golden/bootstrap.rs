@@ -2,15 +2,23 @@
 /// The BPF object `bootstrap`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -307,10 +315,6 @@ pub mod bootstrap {
         ///
         /// `const volatile unsigned long long min_duration_ns`
         pub min_duration_ns: u64,
-        /// Option `--dropped`: Set value of `unsigned long long` variable dropped
-        ///
-        /// `unsigned long long dropped`
-        pub dropped: u64,
     }
     impl ::core::clone::Clone for Args {
         #[inline]
@@ -321,10 +325,7 @@ pub mod bootstrap {
     impl ::core::default::Default for Args {
         #[inline]
         fn default() -> Self {
-            Self {
-                min_duration_ns: 0,
-                dropped: 0,
-            }
+            Self { min_duration_ns: 0 }
         }
     }
     ::eunomia_runtime::__args! {
@@ -340,18 +341,12 @@ pub mod bootstrap {
                             )
                             .default("0"),
                     )
-                    .arg(
-                        Arg::new("dropped", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable dropped")
-                            .default("0"),
-                    )
             }
             #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.min_duration_ns = given
                     .value("min_duration_ns")
                     .unwrap_or(self.min_duration_ns);
-                self.dropped = given.value("dropped").unwrap_or(self.dropped);
             }
         }
     }
@@ -413,26 +408,32 @@ pub mod bootstrap {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// Sets every variable that `args` has, and none but these.
+            /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
+            /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let default: Args = ::core::default::Default::default();
                 self.0
-                    .write(
+                    .write_args(
                         &[
                             (
                                 ".rodata",
                                 "min_duration_ns",
                                 0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.min_duration_ns),
-                            ),
-                            (
-                                ".bss",
-                                "dropped",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.dropped),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &args.min_duration_ns,
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &default.min_duration_ns,
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &default.min_duration_ns,
+                                    ),
+                                ],
                             ),
                         ],
                     )

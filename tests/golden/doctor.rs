@@ -2,15 +2,23 @@
 /// The BPF object `doctor`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -41,44 +49,6 @@ pub mod doctor {
     );
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
-    /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-    pub struct Args {
-        /// Option `--seen`: Set value of `int` variable seen
-        ///
-        /// `int seen`
-        pub seen: i32,
-    }
-    impl ::core::clone::Clone for Args {
-        #[inline]
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-    impl ::core::default::Default for Args {
-        #[inline]
-        fn default() -> Self {
-            Self { seen: 0 }
-        }
-    }
-    ::eunomia_runtime::__args! {
-        impl ::eunomia_runtime::args::Args for Args {
-            #[inline]
-            fn describe() -> ::eunomia_runtime::args::Command {
-                use ::eunomia_runtime::args::{Arg, Command, Scalar};
-                Command::new("doctor")
-                    .arg(
-                        Arg::new("seen", Scalar::Signed(4))
-                            .help("Set value of `int` variable seen")
-                            .default("0"),
-                    )
-            }
-            #[inline]
-            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
-                self.seen = given.value("seen").unwrap_or(self.seen);
-            }
-        }
-    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -119,25 +89,6 @@ pub mod doctor {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
-            }
-            /// Sets every variable that `args` has, and none but these.
-            ///
-            /// # Errors
-            /// None for the object that this module was generated for.
-            #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.0
-                    .write(
-                        &[
-                            (
-                                ".bss",
-                                "seen",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.seen),
-                            ),
-                        ],
-                    )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             #[inline]

@@ -2,15 +2,23 @@
 /// The BPF object `hooks`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -41,68 +49,6 @@ pub mod hooks {
     );
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
-    /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-    pub struct Args {
-        /// Option `--wanted_tgid`: Set value of `int` variable wanted_tgid
-        ///
-        /// `int wanted_tgid`
-        pub wanted_tgid: i32,
-        /// Option `--runs`: Set value of `unsigned long long` variable runs
-        ///
-        /// `unsigned long long runs`
-        pub runs: u64,
-        /// Option `--cookies`: Set value of `unsigned long long` variable cookies
-        ///
-        /// `unsigned long long cookies`
-        pub cookies: u64,
-    }
-    impl ::core::clone::Clone for Args {
-        #[inline]
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-    impl ::core::default::Default for Args {
-        #[inline]
-        fn default() -> Self {
-            Self {
-                wanted_tgid: 0,
-                runs: 0,
-                cookies: 0,
-            }
-        }
-    }
-    ::eunomia_runtime::__args! {
-        impl ::eunomia_runtime::args::Args for Args {
-            #[inline]
-            fn describe() -> ::eunomia_runtime::args::Command {
-                use ::eunomia_runtime::args::{Arg, Command, Scalar};
-                Command::new("hooks")
-                    .arg(
-                        Arg::new("wanted_tgid", Scalar::Signed(4))
-                            .help("Set value of `int` variable wanted_tgid")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("runs", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable runs")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("cookies", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable cookies")
-                            .default("0"),
-                    )
-            }
-            #[inline]
-            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
-                self.wanted_tgid = given.value("wanted_tgid").unwrap_or(self.wanted_tgid);
-                self.runs = given.value("runs").unwrap_or(self.runs);
-                self.cookies = given.value("cookies").unwrap_or(self.cookies);
-            }
-        }
-    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -143,37 +89,6 @@ pub mod hooks {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
-            }
-            /// Sets every variable that `args` has, and none but these.
-            ///
-            /// # Errors
-            /// None for the object that this module was generated for.
-            #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.0
-                    .write(
-                        &[
-                            (
-                                ".bss",
-                                "wanted_tgid",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.wanted_tgid),
-                            ),
-                            (
-                                ".bss",
-                                "runs",
-                                8,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.runs),
-                            ),
-                            (
-                                ".bss",
-                                "cookies",
-                                16,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.cookies),
-                            ),
-                        ],
-                    )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             #[inline]

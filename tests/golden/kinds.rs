@@ -2,15 +2,23 @@
 /// The BPF object `kinds`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -792,26 +800,6 @@ pub mod kinds {
         ///
         /// `int custom`
         pub custom: i32,
-        /// Option `--bss_u64`: Set value of `unsigned long long` variable bss_u64
-        ///
-        /// `unsigned long long bss_u64`
-        pub bss_u64: u64,
-        /// Option `--seen_version`: Set value of `unsigned int` variable seen_version
-        ///
-        /// `unsigned int seen_version`
-        pub seen_version: u32,
-        /// Option `--seen_hz`: Set value of `int` variable seen_hz
-        ///
-        /// `int seen_hz`
-        pub seen_hz: i32,
-        /// Option `--seen_syscall`: Set value of `_Bool` variable seen_syscall
-        ///
-        /// `_Bool seen_syscall`
-        pub seen_syscall: bool,
-        /// Option `--bss_text`: Set value of `char[16]` variable bss_text
-        ///
-        /// `char bss_text[16]`
-        pub bss_text: ::eunomia_runtime::sample::CharArray<16>,
     }
     impl ::core::clone::Clone for Args {
         #[inline]
@@ -831,13 +819,6 @@ pub mod kinds {
                 data_f32: 1.5,
                 data_u128: 9,
                 custom: 11,
-                bss_u64: 0,
-                seen_version: 0,
-                seen_hz: 0,
-                seen_syscall: false,
-                bss_text: ::core::convert::From::from(
-                    *b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-                ),
             }
         }
     }
@@ -889,30 +870,6 @@ pub mod kinds {
                             .help("Set value of `int` variable custom")
                             .default("11"),
                     )
-                    .arg(
-                        Arg::new("bss_u64", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable bss_u64")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("seen_version", Scalar::Unsigned(4))
-                            .help("Set value of `unsigned int` variable seen_version")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("seen_hz", Scalar::Signed(4))
-                            .help("Set value of `int` variable seen_hz")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("seen_syscall", Scalar::Bool(1))
-                            .help("Set value of `_Bool` variable seen_syscall")
-                            .default("false"),
-                    )
-                    .arg(
-                        Arg::new("bss_text", Scalar::Text(16))
-                            .help("Set value of `char[16]` variable bss_text"),
-                    )
             }
             #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
@@ -924,11 +881,6 @@ pub mod kinds {
                 self.data_f32 = given.value("data_f32").unwrap_or(self.data_f32);
                 self.data_u128 = given.value("data_u128").unwrap_or(self.data_u128);
                 self.custom = given.value("custom").unwrap_or(self.custom);
-                self.bss_u64 = given.value("bss_u64").unwrap_or(self.bss_u64);
-                self.seen_version = given.value("seen_version").unwrap_or(self.seen_version);
-                self.seen_hz = given.value("seen_hz").unwrap_or(self.seen_hz);
-                self.seen_syscall = given.flag("seen_syscall").unwrap_or(self.seen_syscall);
-                self.bss_text = given.value("bss_text").unwrap_or(self.bss_text);
             }
         }
     }
@@ -1003,100 +955,108 @@ pub mod kinds {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// Sets every variable that `args` has, and none but these.
+            /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
+            /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let default: Args = ::core::default::Default::default();
                 self.0
-                    .write(
+                    .write_args(
                         &[
                             (
                                 ".rodata",
                                 "ro_u8",
                                 0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.ro_u8),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.ro_u8),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.ro_u8),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.ro_u8),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "ro_flag",
                                 1,
-                                ::eunomia_runtime::sample::Plain::bytes(
-                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
-                                        bool,
-                                    >>::from(args.ro_flag),
-                                ),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(args.ro_flag),
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(default.ro_flag),
+                                    ),
+                                    ::eunomia_runtime::sample::Plain::bytes(
+                                        &<::eunomia_runtime::sample::Bool as ::core::convert::From<
+                                            bool,
+                                        >>::from(default.ro_flag),
+                                    ),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "ro_text",
                                 2,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.ro_text),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.ro_text),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.ro_text),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.ro_text),
+                                ],
                             ),
                             (
                                 ".rodata",
                                 "ro_level",
                                 12,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.ro_level),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.ro_level),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.ro_level),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.ro_level),
+                                ],
                             ),
                             (
                                 ".data",
                                 "data_i32",
                                 0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.data_i32),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.data_i32),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.data_i32),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.data_i32),
+                                ],
                             ),
                             (
                                 ".data",
                                 "data_f32",
                                 4,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.data_f32),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.data_f32),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.data_f32),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.data_f32),
+                                ],
                             ),
                             (
                                 ".data",
                                 "data_u128",
                                 16,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.data_u128),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.data_u128),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.data_u128),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.data_u128),
+                                ],
                             ),
                             (
                                 ".data.my_sec",
                                 "custom",
                                 0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.custom),
-                            ),
-                            (
-                                ".bss",
-                                "bss_u64",
-                                8,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.bss_u64),
-                            ),
-                            (
-                                ".bss",
-                                "seen_version",
-                                16,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.seen_version),
-                            ),
-                            (
-                                ".bss",
-                                "seen_hz",
-                                20,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.seen_hz),
-                            ),
-                            (
-                                ".bss",
-                                "seen_syscall",
-                                24,
-                                ::eunomia_runtime::sample::Plain::bytes(
-                                    &<::eunomia_runtime::sample::Bool as ::core::convert::From<
-                                        bool,
-                                    >>::from(args.seen_syscall),
-                                ),
-                            ),
-                            (
-                                ".bss",
-                                "bss_text",
-                                25,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.bss_text),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.custom),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.custom),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.custom),
+                                ],
                             ),
                         ],
                     )

@@ -2,15 +2,23 @@
 /// The BPF object `maps`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -165,54 +173,6 @@ pub mod maps {
             }
         }
     }
-    /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-    pub struct Args {
-        /// Option `--called`: Set value of `unsigned int` variable called
-        ///
-        /// `unsigned int called`
-        pub called: u32,
-        /// Option `--stack_id`: Set value of `int` variable stack_id
-        ///
-        /// `int stack_id`
-        pub stack_id: i32,
-    }
-    impl ::core::clone::Clone for Args {
-        #[inline]
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-    impl ::core::default::Default for Args {
-        #[inline]
-        fn default() -> Self {
-            Self { called: 0, stack_id: 0 }
-        }
-    }
-    ::eunomia_runtime::__args! {
-        impl ::eunomia_runtime::args::Args for Args {
-            #[inline]
-            fn describe() -> ::eunomia_runtime::args::Command {
-                use ::eunomia_runtime::args::{Arg, Command, Scalar};
-                Command::new("maps")
-                    .arg(
-                        Arg::new("called", Scalar::Unsigned(4))
-                            .help("Set value of `unsigned int` variable called")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("stack_id", Scalar::Signed(4))
-                            .help("Set value of `int` variable stack_id")
-                            .default("0"),
-                    )
-            }
-            #[inline]
-            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
-                self.called = given.value("called").unwrap_or(self.called);
-                self.stack_id = given.value("stack_id").unwrap_or(self.stack_id);
-            }
-        }
-    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -253,31 +213,6 @@ pub mod maps {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
-            }
-            /// Sets every variable that `args` has, and none but these.
-            ///
-            /// # Errors
-            /// None for the object that this module was generated for.
-            #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.0
-                    .write(
-                        &[
-                            (
-                                ".bss",
-                                "called",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.called),
-                            ),
-                            (
-                                ".bss",
-                                "stack_id",
-                                4,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.stack_id),
-                            ),
-                        ],
-                    )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             #[inline]

@@ -2,15 +2,23 @@
 /// The BPF object `names`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -282,10 +290,6 @@ pub mod names {
         ///
         /// `int await`
         pub r#await: i32,
-        /// Option `--loop`: Set value of `int` variable loop
-        ///
-        /// `int loop`
-        pub r#loop: i32,
     }
     impl ::core::clone::Clone for Args {
         #[inline]
@@ -296,7 +300,7 @@ pub mod names {
     impl ::core::default::Default for Args {
         #[inline]
         fn default() -> Self {
-            Self { r#await: 3, r#loop: 0 }
+            Self { r#await: 3 }
         }
     }
     ::eunomia_runtime::__args! {
@@ -310,16 +314,10 @@ pub mod names {
                             .help("Set value of `int` variable await")
                             .default("3"),
                     )
-                    .arg(
-                        Arg::new("loop", Scalar::Signed(4))
-                            .help("Set value of `int` variable loop")
-                            .default("0"),
-                    )
             }
             #[inline]
             fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
                 self.r#await = given.value("await").unwrap_or(self.r#await);
-                self.r#loop = given.value("loop").unwrap_or(self.r#loop);
             }
         }
     }
@@ -374,26 +372,26 @@ pub mod names {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// Sets every variable that `args` has, and none but these.
+            /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
+            /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let default: Args = ::core::default::Default::default();
                 self.0
-                    .write(
+                    .write_args(
                         &[
                             (
                                 ".data",
                                 "await",
                                 0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.r#await),
-                            ),
-                            (
-                                ".bss",
-                                "loop",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.r#loop),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.r#await),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.r#await),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.r#await),
+                                ],
                             ),
                         ],
                     )

@@ -2,15 +2,23 @@
 /// The BPF object `newer`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -165,68 +173,6 @@ pub mod newer {
             }
         }
     }
-    /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-    pub struct Args {
-        /// Option `--received`: Set value of `unsigned long long` variable received
-        ///
-        /// `unsigned long long received`
-        pub received: u64,
-        /// Option `--broken`: Set value of `unsigned long long` variable broken
-        ///
-        /// `unsigned long long broken`
-        pub broken: u64,
-        /// Option `--numbers`: Set value of `unsigned long long` variable numbers
-        ///
-        /// `unsigned long long numbers`
-        pub numbers: u64,
-    }
-    impl ::core::clone::Clone for Args {
-        #[inline]
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-    impl ::core::default::Default for Args {
-        #[inline]
-        fn default() -> Self {
-            Self {
-                received: 0,
-                broken: 0,
-                numbers: 0,
-            }
-        }
-    }
-    ::eunomia_runtime::__args! {
-        impl ::eunomia_runtime::args::Args for Args {
-            #[inline]
-            fn describe() -> ::eunomia_runtime::args::Command {
-                use ::eunomia_runtime::args::{Arg, Command, Scalar};
-                Command::new("newer")
-                    .arg(
-                        Arg::new("received", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable received")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("broken", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable broken")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("numbers", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable numbers")
-                            .default("0"),
-                    )
-            }
-            #[inline]
-            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
-                self.received = given.value("received").unwrap_or(self.received);
-                self.broken = given.value("broken").unwrap_or(self.broken);
-                self.numbers = given.value("numbers").unwrap_or(self.numbers);
-            }
-        }
-    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -267,37 +213,6 @@ pub mod newer {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
-            }
-            /// Sets every variable that `args` has, and none but these.
-            ///
-            /// # Errors
-            /// None for the object that this module was generated for.
-            #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.0
-                    .write(
-                        &[
-                            (
-                                ".bss",
-                                "received",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.received),
-                            ),
-                            (
-                                ".bss",
-                                "broken",
-                                8,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.broken),
-                            ),
-                            (
-                                ".bss",
-                                "numbers",
-                                16,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.numbers),
-                            ),
-                        ],
-                    )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             #[inline]

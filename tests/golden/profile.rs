@@ -2,15 +2,23 @@
 /// The BPF object `profile`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -394,59 +402,6 @@ pub mod profile {
             |map, record| Export::deliver(map, record, &mut f),
         )
     }
-    /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-    pub struct Args {
-        /// Option `--stacks_dropped`: Set value of `__u64` variable stacks_dropped
-        ///
-        /// `__u64 stacks_dropped`
-        pub stacks_dropped: u64,
-        /// Option `--has_pointer`: Set value of `__u32` variable has_pointer
-        ///
-        /// `__u32 has_pointer`
-        pub has_pointer: u32,
-    }
-    impl ::core::clone::Clone for Args {
-        #[inline]
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-    impl ::core::default::Default for Args {
-        #[inline]
-        fn default() -> Self {
-            Self {
-                stacks_dropped: 0,
-                has_pointer: 0,
-            }
-        }
-    }
-    ::eunomia_runtime::__args! {
-        impl ::eunomia_runtime::args::Args for Args {
-            #[inline]
-            fn describe() -> ::eunomia_runtime::args::Command {
-                use ::eunomia_runtime::args::{Arg, Command, Scalar};
-                Command::new("profile")
-                    .arg(
-                        Arg::new("stacks_dropped", Scalar::Unsigned(8))
-                            .help("Set value of `__u64` variable stacks_dropped")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("has_pointer", Scalar::Unsigned(4))
-                            .help("Set value of `__u32` variable has_pointer")
-                            .default("0"),
-                    )
-            }
-            #[inline]
-            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
-                self.stacks_dropped = given
-                    .value("stacks_dropped")
-                    .unwrap_or(self.stacks_dropped);
-                self.has_pointer = given.value("has_pointer").unwrap_or(self.has_pointer);
-            }
-        }
-    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -505,31 +460,6 @@ pub mod profile {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
-            }
-            /// Sets every variable that `args` has, and none but these.
-            ///
-            /// # Errors
-            /// None for the object that this module was generated for.
-            #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.0
-                    .write(
-                        &[
-                            (
-                                ".bss",
-                                "stacks_dropped",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.stacks_dropped),
-                            ),
-                            (
-                                ".bss",
-                                "has_pointer",
-                                8,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.has_pointer),
-                            ),
-                        ],
-                    )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             #[inline]

@@ -2,15 +2,23 @@
 /// The BPF object `programs`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -41,79 +49,6 @@ pub mod programs {
     );
     /// The ELF file that the BPF compiler wrote.
     pub static OBJECT: &[u8] = &STORAGE.0;
-    /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-    pub struct Args {
-        /// Option `--samples`: Set value of `unsigned long long` variable samples
-        ///
-        /// `unsigned long long samples`
-        pub samples: u64,
-        /// Option `--calls`: Set value of `unsigned long long` variable calls
-        ///
-        /// `unsigned long long calls`
-        pub calls: u64,
-        /// Option `--cookie`: Set value of `unsigned long long` variable cookie
-        ///
-        /// `unsigned long long cookie`
-        pub cookie: u64,
-        /// Option `--wanted_tgid`: Set value of `int` variable wanted_tgid
-        ///
-        /// `int wanted_tgid`
-        pub wanted_tgid: i32,
-    }
-    impl ::core::clone::Clone for Args {
-        #[inline]
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-    impl ::core::default::Default for Args {
-        #[inline]
-        fn default() -> Self {
-            Self {
-                samples: 0,
-                calls: 0,
-                cookie: 0,
-                wanted_tgid: 0,
-            }
-        }
-    }
-    ::eunomia_runtime::__args! {
-        impl ::eunomia_runtime::args::Args for Args {
-            #[inline]
-            fn describe() -> ::eunomia_runtime::args::Command {
-                use ::eunomia_runtime::args::{Arg, Command, Scalar};
-                Command::new("programs")
-                    .arg(
-                        Arg::new("samples", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable samples")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("calls", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable calls")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("cookie", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable cookie")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("wanted_tgid", Scalar::Signed(4))
-                            .help("Set value of `int` variable wanted_tgid")
-                            .default("0"),
-                    )
-            }
-            #[inline]
-            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
-                self.samples = given.value("samples").unwrap_or(self.samples);
-                self.calls = given.value("calls").unwrap_or(self.calls);
-                self.cookie = given.value("cookie").unwrap_or(self.cookie);
-                self.wanted_tgid = given.value("wanted_tgid").unwrap_or(self.wanted_tgid);
-            }
-        }
-    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -176,43 +111,6 @@ pub mod programs {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
-            }
-            /// Sets every variable that `args` has, and none but these.
-            ///
-            /// # Errors
-            /// None for the object that this module was generated for.
-            #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.0
-                    .write(
-                        &[
-                            (
-                                ".bss",
-                                "samples",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.samples),
-                            ),
-                            (
-                                ".bss",
-                                "calls",
-                                8,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.calls),
-                            ),
-                            (
-                                ".bss",
-                                "cookie",
-                                16,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.cookie),
-                            ),
-                            (
-                                ".bss",
-                                "wanted_tgid",
-                                24,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.wanted_tgid),
-                            ),
-                        ],
-                    )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             #[inline]

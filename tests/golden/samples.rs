@@ -2,15 +2,23 @@
 /// The BPF object `samples`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -236,6 +244,65 @@ pub mod samples {
                     ::eunomia_runtime::__private::Record::new(serializer, "Prefix", 2usize)?
                         .field("bits", &self.bits)?
                         .field("address", &self.address)?
+                        .end()
+                }
+            }
+        }
+        ::eunomia_runtime::plain! {
+            /// `struct args`, 16 bytes
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Args {
+                /// `unsigned long long count`, offset 0, 8 bytes
+                pub count: u64,
+                /// `unsigned long long start`, offset 8, 8 bytes
+                pub start: u64,
+            }
+            const LAYOUT: Layout = Layout {
+                size: 16,
+                align: 8,
+                offsets: [0, 8],
+            };
+        }
+        impl ::core::clone::Clone for Args {
+            #[inline]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::eunomia_runtime::sample::Event for Args {
+            const C_NAME: &'static str = "struct args";
+        }
+        impl ::core::default::Default for Args {
+            #[inline]
+            fn default() -> Self {
+                ::eunomia_runtime::sample::Plain::zeroed()
+            }
+        }
+        impl ::eunomia_runtime::__private::Fielded for Args {
+            #[inline]
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                _ = to.field("count", &self.count).field("start", &self.start);
+            }
+        }
+        impl ::core::fmt::Debug for Args {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Args", self, f)
+            }
+        }
+        impl ::core::fmt::Display for Args {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::line(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl Args {
+                fn serialize(&self, serializer: Serializer) -> Result {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Args", 2usize)?
+                        .field("count", &self.count)?
+                        .field("start", &self.start)?
                         .end()
                 }
             }

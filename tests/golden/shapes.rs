@@ -2,15 +2,23 @@
 /// The BPF object `shapes`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -1461,20 +1469,26 @@ pub mod shapes {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// Sets every variable that `args` has, and none but these.
+            /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
+            /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
             pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+                let default: Args = ::core::default::Default::default();
                 self.0
-                    .write(
+                    .write_args(
                         &[
                             (
                                 ".data",
                                 "state",
                                 56,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.state),
+                                [
+                                    ::eunomia_runtime::sample::Plain::bytes(&args.state),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.state),
+                                    ::eunomia_runtime::sample::Plain::bytes(&default.state),
+                                ],
                             ),
                         ],
                     )

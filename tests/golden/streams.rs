@@ -2,15 +2,23 @@
 /// The BPF object `streams`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -43,6 +51,71 @@ pub mod streams {
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
+        ::eunomia_runtime::plain! {
+            /// `struct args`, 24 bytes
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Args {
+                /// `unsigned long long count`, offset 0, 8 bytes
+                pub count: u64,
+                /// `unsigned long long start`, offset 8, 8 bytes
+                pub start: u64,
+                /// `unsigned long long producer`, offset 16, 8 bytes
+                pub producer: u64,
+            }
+            const LAYOUT: Layout = Layout {
+                size: 24,
+                align: 8,
+                offsets: [0, 8, 16],
+            };
+        }
+        impl ::core::clone::Clone for Args {
+            #[inline]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::eunomia_runtime::sample::Event for Args {
+            const C_NAME: &'static str = "struct args";
+        }
+        impl ::core::default::Default for Args {
+            #[inline]
+            fn default() -> Self {
+                ::eunomia_runtime::sample::Plain::zeroed()
+            }
+        }
+        impl ::eunomia_runtime::__private::Fielded for Args {
+            #[inline]
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                _ = to
+                    .field("count", &self.count)
+                    .field("start", &self.start)
+                    .field("producer", &self.producer);
+            }
+        }
+        impl ::core::fmt::Debug for Args {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Args", self, f)
+            }
+        }
+        impl ::core::fmt::Display for Args {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::line(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl Args {
+                fn serialize(&self, serializer: Serializer) -> Result {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Args", 3usize)?
+                        .field("count", &self.count)?
+                        .field("start", &self.start)?
+                        .field("producer", &self.producer)?
+                        .end()
+                }
+            }
+        }
         ::eunomia_runtime::plain! {
             /// `struct sample`, 64 bytes
             #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
@@ -321,54 +394,6 @@ pub mod streams {
             |map, record| Export::deliver(map, record, &mut f),
         )
     }
-    /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-    pub struct Args {
-        /// Option `--sent`: Set value of `unsigned long long` variable sent
-        ///
-        /// `unsigned long long sent`
-        pub sent: u64,
-        /// Option `--refused`: Set value of `unsigned long long` variable refused
-        ///
-        /// `unsigned long long refused`
-        pub refused: u64,
-    }
-    impl ::core::clone::Clone for Args {
-        #[inline]
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-    impl ::core::default::Default for Args {
-        #[inline]
-        fn default() -> Self {
-            Self { sent: 0, refused: 0 }
-        }
-    }
-    ::eunomia_runtime::__args! {
-        impl ::eunomia_runtime::args::Args for Args {
-            #[inline]
-            fn describe() -> ::eunomia_runtime::args::Command {
-                use ::eunomia_runtime::args::{Arg, Command, Scalar};
-                Command::new("streams")
-                    .arg(
-                        Arg::new("sent", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable sent")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("refused", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable refused")
-                            .default("0"),
-                    )
-            }
-            #[inline]
-            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
-                self.sent = given.value("sent").unwrap_or(self.sent);
-                self.refused = given.value("refused").unwrap_or(self.refused);
-            }
-        }
-    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -409,31 +434,6 @@ pub mod streams {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
-            }
-            /// Sets every variable that `args` has, and none but these.
-            ///
-            /// # Errors
-            /// None for the object that this module was generated for.
-            #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.0
-                    .write(
-                        &[
-                            (
-                                ".bss",
-                                "sent",
-                                16,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.sent),
-                            ),
-                            (
-                                ".bss",
-                                "refused",
-                                24,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.refused),
-                            ),
-                        ],
-                    )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             #[inline]

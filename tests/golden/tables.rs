@@ -2,15 +2,23 @@
 /// The BPF object `tables`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -118,54 +126,6 @@ pub mod tables {
             }
         }
     }
-    /// What the command line can set; by default as the skeleton says.
-    #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-    pub struct Args {
-        /// Option `--before`: Set value of `unsigned long long` variable before
-        ///
-        /// `unsigned long long before`
-        pub before: u64,
-        /// Option `--after`: Set value of `unsigned long long` variable after
-        ///
-        /// `unsigned long long after`
-        pub after: u64,
-    }
-    impl ::core::clone::Clone for Args {
-        #[inline]
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-    impl ::core::default::Default for Args {
-        #[inline]
-        fn default() -> Self {
-            Self { before: 0, after: 0 }
-        }
-    }
-    ::eunomia_runtime::__args! {
-        impl ::eunomia_runtime::args::Args for Args {
-            #[inline]
-            fn describe() -> ::eunomia_runtime::args::Command {
-                use ::eunomia_runtime::args::{Arg, Command, Scalar};
-                Command::new("tables")
-                    .arg(
-                        Arg::new("before", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable before")
-                            .default("0"),
-                    )
-                    .arg(
-                        Arg::new("after", Scalar::Unsigned(8))
-                            .help("Set value of `unsigned long long` variable after")
-                            .default("0"),
-                    )
-            }
-            #[inline]
-            fn update(&mut self, given: &::eunomia_runtime::args::Given<'_>) {
-                self.before = given.value("before").unwrap_or(self.before);
-                self.after = given.value("after").unwrap_or(self.after);
-            }
-        }
-    }
     ::eunomia_runtime::__lifecycle! {
         /// Opens the object; asks nothing of the kernel.
         ///
@@ -206,31 +166,6 @@ pub mod tables {
                 &mut self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
-            }
-            /// Sets every variable that `args` has, and none but these.
-            ///
-            /// # Errors
-            /// None for the object that this module was generated for.
-            #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-                self.0
-                    .write(
-                        &[
-                            (
-                                ".bss",
-                                "before",
-                                0,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.before),
-                            ),
-                            (
-                                ".bss",
-                                "after",
-                                8,
-                                ::eunomia_runtime::sample::Plain::bytes(&args.after),
-                            ),
-                        ],
-                    )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs, to be switched off before loading.
             #[inline]

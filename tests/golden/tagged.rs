@@ -2,15 +2,23 @@
 /// The BPF object `tagged`
 #[allow(
     dead_code,
+    let_underscore_drop,
+    missing_copy_implementations,
     missing_debug_implementations,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    single_use_lifetimes,
+    trivial_casts,
+    trivial_numeric_casts,
     unreachable_pub,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     rustdoc::all,
     clippy::all,
-    clippy::pedantic,
     clippy::nursery,
+    clippy::pedantic,
     clippy::absolute_paths,
     clippy::allow_attributes,
     clippy::arbitrary_source_item_ordering,
@@ -36,7 +44,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod tagged {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8072]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8088]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("tagged.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.

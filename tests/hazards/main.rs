@@ -13,6 +13,9 @@ use module::Module;
 /// What the generator refuses, with its reason.
 const REFUSED: &[(&str, &str)] = &[];
 
+/// Those of the names in `lengths.bpf.c`.
+const LENGTHS: std::ops::RangeInclusive<usize> = 1..=80;
+
 /// What libbpf does not open, with its reason.
 const NOT_OPENED: &[(&str, &str)] = &[];
 
@@ -37,6 +40,7 @@ fn hazards() {
             (Ok(_), Some(_)) => failures.push(format!("{name} is not refused any more, take it out of the list")),
         }
     }
+    signatures(modules.iter().find(|module| module.name == "signatures").unwrap());
     package.write("src/lib.rs", library(&modules, &mut failures));
     package.write("src/main.rs", program(&modules));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -53,6 +57,13 @@ fn hazards() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Of the types that only signatures lead to the user's are generated.
+fn signatures(module: &Module) {
+    let mut types: Vec<&str> = module.types().collect();
+    types.sort_unstable();
+    assert_eq!(types, ["Either", "Nameless", "Part", "Request", "Verdict"]);
+}
+
 /// The object as clang alone writes it, with DWARF, which BPF linkers take out.
 fn compile(folder: &Path, name: &str, package: &Crate) -> Vec<u8> {
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
@@ -67,21 +78,34 @@ fn compile(folder: &Path, name: &str, package: &Crate) -> Vec<u8> {
 
 fn generate(name: &str, object: &[u8]) -> Result<String, String> {
     let file = format!("{name}.bpf.o");
-    let skeleton = Skeleton::from_object(eunomia_build::object_name(&file), object.to_owned(), &file).map(|mut skeleton| {
-        // No object says the types of several maps.
-        let types: Vec<_> = skeleton.maps.iter().filter_map(|map| Some(map.name.strip_prefix("ring_")?.to_owned())).collect();
-        for ty in types {
-            skeleton = skeleton.with_event(format!("ring_{ty}"), format!("struct {ty}"));
-        }
-        skeleton
+    let skeleton = Skeleton::from_object(eunomia_build::object_name(&file), object.to_owned(), &file).map(|skeleton| match name {
+        "lengths" => LENGTHS
+            .map(|len| "a".repeat(len))
+            .fold(skeleton, |skeleton, name| skeleton.with_event(format!("r{name}"), format!("struct {name}"))),
+        _ => skeleton,
     });
     let module = skeleton.and_then(|skeleton| tokens(skeleton, &file, &eunomia_build::object_name(&file), &Embed::File(file.clone())));
     let module = module.map_err(|faults| faults.to_string())?;
     Ok(format(module).unwrap())
 }
 
+/// The lints of the compiler that nobody has unless they ask, but for those of crates, of features to come, and of editions before.
+fn allowed_by_default() -> Vec<String> {
+    const OTHERS: [&str; 4] = ["linker_messages", "unsafe_code", "unstable_features", "unused_crate_dependencies"];
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let help = Command::new(rustc).args(["-W", "help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let lines = help.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let lints = lines.filter_map(|words| (words.get(1) == Some(&"allow")).then(|| words[0].replace('-', "_")));
+    let lints: Vec<_> = lints.filter(|lint| !OTHERS.contains(&lint.as_str())).collect();
+    assert!(lints.iter().any(|lint| lint == "unused_results"), "{help}");
+    lints
+}
+
 fn library(modules: &[Module], failures: &mut Vec<String>) -> String {
     let mut text = "//! Hazards.\n#![deny(warnings, missing_docs, rust_2024_compatibility)]\n#![forbid(unsafe_code)]\n".to_owned();
+    // Some are known to nightly compilers alone.
+    writeln!(text, "#![allow(unknown_lints)]\n#![deny({})]", allowed_by_default().join(", ")).unwrap();
     for module in modules {
         writeln!(text, "/// One file.\n#[no_implicit_prelude]\npub mod {} {{\n    ::std::include!(\"{}.rs\");", module.outer, module.name)
             .unwrap();

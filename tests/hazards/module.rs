@@ -37,6 +37,12 @@ impl Module {
             .filter_map(|method| method.split('(').next())
     }
 
+    /// The types that it defines.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &str> {
+        let all = self.text.split("::eunomia_runtime::plain! {").skip(1);
+        all.filter_map(|one| one.split_once("pub struct ")?.1.split([' ', '(']).next())
+    }
+
     /// Compile-time asserts that hold every type with a C name against DWARF.
     pub(crate) fn asserts(&self, failures: &mut Vec<String>) -> String {
         let mut text = String::new();

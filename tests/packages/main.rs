@@ -176,6 +176,11 @@ fn with_options(package: String) -> String {
         details: text("Values are decimal, 0x, 0o or 0b."),
         ..Doc::default()
     });
+    for variable in skeleton.sections.iter_mut().flat_map(|section| &mut section.variables) {
+        if matches!(variable.name.as_str(), "in_bss" | "label") {
+            variable.arg = Some(CmdArg { help: text("Of the section .bss"), ..CmdArg::default() });
+        }
+    }
     let rodata = skeleton.sections.iter_mut().find(|section| section.name == ".rodata").unwrap();
     for variable in &mut rodata.variables {
         let arg = |default: serde_json::Value, long, short, help| {

@@ -1,7 +1,10 @@
 use std::{env, fs, path::Path, process::Command};
 
 use eunomia_build::Skeleton;
-use eunomia_runtime::skeleton::model::{CmdArg, Section, Variable};
+use eunomia_runtime::{
+    object::Argument,
+    skeleton::model::{CmdArg, Section, Variable},
+};
 use eunomia_tests::fixture;
 use serde_json::{Value as Json, json};
 
@@ -194,29 +197,61 @@ fn a_bad_value_is_one_fault() {
     assert_eq!(refusal(&json.to_string()).lines().count(), 1);
 }
 
-/// In a document another name can be given; in a bare object the variable has no option.
+/// Such a variable, and one that two files have, has no option but the one that a document gives it.
 #[test]
 fn a_variable_that_is_named_as_an_option_of_every_program() {
-    let mut skeleton = Skeleton::parse(&fixture("args"), "args").unwrap();
-    let mut object = skeleton.object.take().unwrap();
-    for at in 0..object.len() - 9 {
-        if &object[at..at + 9] == b"\0in_data\0" {
-            object[at + 1..at + 8].copy_from_slice(b"verbose");
+    for named in ["verbose", "version", "help", "i8", "in\x1bdata", "dropped"] {
+        let mut skeleton = Skeleton::parse(&fixture("args"), "args").unwrap();
+        let mut object = skeleton.object.take().unwrap();
+        for at in 0..object.len() - 9 {
+            if &object[at..at + 9] == b"\0in_data\0" {
+                object[at + 1..at + 8].fill(0);
+                object[at + 1..at + 1 + named.len()].copy_from_slice(named.as_bytes());
+            }
         }
+        let options = |skeleton: Skeleton| {
+            let checked = skeleton.check("x").unwrap();
+            let setup = checked.setup("x");
+            setup.map(|setup| {
+                let of = |argument: &Argument<'_>| (argument.section.name == ".data").then(|| argument.arg.long.to_string());
+                (setup.arguments.iter().filter_map(of).collect::<Vec<_>>(), setup.arguments.len())
+            })
+        };
+        let at = skeleton.sections.iter().position(|section| section.name == ".data").unwrap();
+        skeleton.sections[at].variables[0].name = named.to_owned();
+        let mut skeleton = skeleton.with_object(object.clone());
+        assert_eq!(options(skeleton.clone()).unwrap(), (Vec::new(), 23));
+        assert_eq!(options(Skeleton::from_object("args", object, "x").unwrap()).unwrap(), (Vec::new(), 21));
+        skeleton.sections[at].variables[0].arg = Some(CmdArg { long: Some("another".to_owned()), ..CmdArg::default() });
+        assert_eq!(options(skeleton).unwrap(), (vec!["another".to_owned()], 24));
     }
-    let options = |skeleton: Skeleton| {
-        let checked = skeleton.check("x").unwrap();
-        checked.setup("x").map(|setup| setup.arguments.iter().map(|argument| argument.arg.long.to_string()).collect::<Vec<_>>())
+}
+
+/// What the programs count with is not for people to set; what a document describes is.
+#[test]
+fn variables_that_nobody_means_to_be_set() {
+    let checked = Skeleton::parse(&fixture("args"), "args").unwrap().check("x").unwrap();
+    let setup = checked.setup("x").unwrap();
+    let has = |name: &str| setup.arguments.iter().any(|argument| argument.variable.name == name);
+    assert_eq!(["i8", "in_data", "in_bss", "label", "sum", "first"].map(has), [true, true, true, true, false, false]);
+}
+
+#[test]
+fn options_begin_with_a_prefix() {
+    let skeleton = || Skeleton::parse(&fixture("args"), "args").unwrap();
+    let options = |prefix: &str| {
+        let checked = skeleton().with_option_prefix(prefix).check("x").unwrap();
+        let setup = checked.setup("x").map_err(|faults| faults.to_string())?;
+        Ok::<_, String>(setup.arguments.iter().map(|argument| (argument.arg.long.to_string(), argument.arg.short)).collect::<Vec<_>>())
     };
-    let at = skeleton.sections.iter().position(|section| section.name == ".data").unwrap();
-    skeleton.sections[at].variables[0].name = "verbose".to_owned();
-    assert_eq!(
-        options(skeleton.clone().with_object(object.clone())).unwrap_err().to_string(),
-        format!(
-            "x: meta.bpf_skel.data_sections[{at}].variables[0].name: the option `--verbose` of the variable `verbose` belongs to every \
-             program; name another in `cmdarg.long`"
-        )
-    );
-    let bare = options(Skeleton::from_object("args", object, "x").unwrap()).unwrap();
-    assert!(bare.contains(&"in_bss".to_owned()) && !bare.contains(&"verbose".to_owned()));
+    let prefixed = options("net-").unwrap();
+    let plain = options("").unwrap().into_iter().map(|(long, _)| (format!("net-{long}"), None)).collect::<Vec<_>>();
+    assert_eq!(prefixed, plain);
+    assert!(prefixed.contains(&("net-disable-switch".to_owned(), None)));
+    for prefix in ["--net-", "a b", "a=", "\u{1b}"] {
+        let refused = format!(
+            "x: {prefix:?} cannot be what options begin with; give letters, digits and dashes, without those before the option: `net-`"
+        );
+        assert_eq!(options(prefix), Err(refused));
+    }
 }

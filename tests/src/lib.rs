@@ -50,6 +50,7 @@ pub mod built {
 #[no_implicit_prelude]
 pub mod included {
     ::eunomia_macros::include_skeleton!("bpf/args.json");
+    ::eunomia_macros::include_skeleton!("bpf/args.json", mod = networked, args(prefix = "net-"));
     ::eunomia_macros::include_skeleton!("bpf/bootstrap.json");
     ::eunomia_macros::include_skeleton!("bpf/faults.json");
     ::eunomia_macros::include_skeleton!(

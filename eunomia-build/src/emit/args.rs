@@ -1,6 +1,6 @@
 use eunomia_runtime::args::{Arg, Scalar};
 use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use quote::{ToTokens as _, quote};
 
 use super::{
     doc::{Doc, code, prose},
@@ -119,13 +119,15 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
     }
     let values = module.args.iter().map(|argument| value(module, argument));
     Some(quote! {
-        /// Sets every variable that `args` has, and none but these.
+        /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
+        /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
         ///
         /// # Errors
         /// None for the object that this module was generated for.
         #[inline]
         pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
-            self.0.write(&[#(#values),*]).and(::core::result::Result::Ok(self))
+            let default: Args = ::core::default::Default::default();
+            self.0.write_args(&[#(#values),*]).and(::core::result::Result::Ok(self))
         }
     })
 }
@@ -134,11 +136,20 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
 fn value(module: &Module<'_>, argument: &Argument<'_>) -> TokenStream {
     let (field, section, variable) = (&argument.field, argument.section, &argument.read.variable.name);
     let offset = literal(argument.read.variable.offset);
-    let value = if argument.is_bool() {
-        let ty = module.types.rust(argument.ty(), &quote!(types::));
-        quote!(<#ty as ::core::convert::From<bool>>::from(args.#field))
-    } else {
-        quote!(args.#field)
+    let bytes = |of: TokenStream| {
+        let value = if argument.is_bool() {
+            let ty = module.types.rust(argument.ty(), &quote!(types::));
+            quote!(<#ty as ::core::convert::From<bool>>::from(#of.#field))
+        } else {
+            quote!(#of.#field)
+        };
+        quote!(::eunomia_runtime::sample::Plain::bytes(&#value))
     };
-    quote!((#section, #variable, #offset, ::eunomia_runtime::sample::Plain::bytes(&#value)))
+    let (value, default) = (bytes(quote!(args)), bytes(quote!(default)));
+    let opened = if argument.read.opened == argument.read.default {
+        default.clone()
+    } else {
+        Literal::byte_string(&argument.read.opened).into_token_stream()
+    };
+    quote!((#section, #variable, #offset, [#value, #default, #opened]))
 }

@@ -184,6 +184,23 @@ impl Open {
         values.iter().try_for_each(|(section, variable, offset, bytes)| self.section(section)?.write(variable, *offset, bytes))
     }
 
+    /// Sets variables to what a command line says, each with the section that it is in, its name and its offset, and three values: that of
+    /// its option, the option's default, and the one that it was opened with. What is the default says nothing: it is written only if the
+    /// variable was opened with another value and still has that. So what the application has set before stays.
+    ///
+    /// # Errors
+    /// Those of [`Self::write`].
+    #[doc(hidden)]
+    pub fn write_args(&mut self, args: &[(&str, &str, usize, [&[u8]; 3])]) -> Result<()> {
+        for (section, variable, offset, [value, default, opened]) in args {
+            let section = self.section(section)?;
+            if value != default || (default != opened && section.read(variable, *offset, opened.len())? == *opened) {
+                section.write(variable, *offset, value)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A program.
     ///
     /// # Errors

@@ -265,7 +265,9 @@ fn untyped(checked: &Checked, err: &mut Messages<'_>) {
     for stream in &checked.streams {
         if let Payload::Bytes { why } = &stream.payload {
             let map = &stream.map;
-            err.tell(&line(&format!("{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object's")));
+            err.tell(&line(&format!(
+                "{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object's"
+            )));
         }
     }
 }

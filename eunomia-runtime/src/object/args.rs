@@ -12,6 +12,7 @@ use super::{Checked, DataSection, Kind, TypeId, Variable, elf};
 use crate::{
     args::{Arg, Command, Scalar},
     fault::{Fault, Place},
+    plain::is_shown,
     skeleton::model,
     value::{constants, encode, scalar},
 };
@@ -25,6 +26,8 @@ pub struct Argument<'a> {
     pub variable: &'a Variable,
     /// Its value without the option, as many bytes as the type has: `cmdarg.default`, else `value`, else what the object has.
     pub default: Vec<u8>,
+    /// The value that it is opened with: `value`, else what the object has.
+    pub opened: Vec<u8>,
     /// Its option.
     pub arg: Arg,
 }
@@ -39,6 +42,9 @@ const MAX_CONSTANTS: usize = 1024;
 /// document can give any other, and help is laid out in columns, none of which may be 65,535 wide.
 const MAX_NAME: usize = 128;
 
+/// Who has the options of [`RESERVED`].
+const EVERY_PROGRAM: &str = "every program";
+
 /// The options that every program has, or that an app may expect to be free for it, as in other loaders of the format.
 const RESERVED: [&str; 5] = ["--help", "-h", "--version", "-V", "--verbose"];
 
@@ -51,6 +57,15 @@ impl Checked {
         let headers: HashMap<&str, &elf::Section> = self.layouts.elf.sections.iter().map(|header| (header.name.as_str(), header)).collect();
         let mut reader = Reader { checked: self, options: Options::default(), constants: HashMap::new(), faults: Vec::new() };
         let mut arguments = Vec::new();
+        let prefix = &self.skeleton.option_prefix;
+        if prefix.starts_with('-') || !prefix.chars().all(is_option) || prefix.len() > MAX_NAME {
+            let what = format!("{prefix:?} cannot be what options begin with");
+            reader.faults.push(Fault::new(
+                Place::default(),
+                what,
+                "give letters, digits and dashes, without those before the option: `net-`",
+            ));
+        }
         for section in &self.sections {
             let header = headers.get(section.name.as_str()).copied();
             for variable in section.variables.iter().filter(|variable| !variable.is_dummy()) {
@@ -58,9 +73,9 @@ impl Checked {
                     Some((place, known)) => (place, Some(*known)),
                     None => (&place, None),
                 };
-                let in_object = || self.value_in_object(header?, variable);
+                let in_object = header.and_then(|header| self.value_in_object(header, variable));
                 let read = reader.argument(section, variable, known, place, in_object);
-                arguments.extend(read.map(|(default, arg)| Argument { section, variable, default, arg }));
+                arguments.extend(read.map(|(default, opened, arg)| Argument { section, variable, default, opened, arg }));
             }
         }
         faults.append(&mut reader.faults);
@@ -128,12 +143,17 @@ impl Reader<'_> {
         variable: &Variable,
         described: Option<&model::Variable>,
         place: &Place,
-        in_object: impl FnOnce() -> Option<Vec<u8>>,
-    ) -> Option<(Vec<u8>, Arg)> {
+        in_object: Option<Vec<u8>>,
+    ) -> Option<(Vec<u8>, Vec<u8>, Arg)> {
         let (layouts, name) = (&self.checked.layouts, &variable.name);
         let cmdarg = described.and_then(|described| described.arg.clone()).unwrap_or_default();
+        let value = described.and_then(|described| described.value.as_ref());
+        let asked = cmdarg != model::CmdArg::default();
+        if !asked && !self.is_meant(section, variable, value.is_some()) {
+            return None;
+        }
         let Some(scalar) = self.expressible(variable).filter(|_| !section.is_kconfig()) else {
-            if cmdarg != model::CmdArg::default() {
+            if asked {
                 let what = format!("an option cannot set the variable `{name}` of the type `{}`", layouts.c_name(variable.ty));
                 let todo = if section.is_kconfig() {
                     "remove the key: its value is from the kernel's configuration"
@@ -146,18 +166,18 @@ impl Reader<'_> {
             }
             return None;
         };
-        let value = described.and_then(|described| described.value.as_ref());
         let default = match (&cmdarg.default, value) {
             (Some(default), _) => encode(layouts, variable.ty, default).map_err(|why| {
                 self.faults.push(Fault::new(place.key("cmdarg").key("default"), why, ""));
             }),
             // What is wrong with it is a fault of the initial values.
             (None, Some(value)) => encode(layouts, variable.ty, value).map_err(drop),
-            (None, None) => in_object().ok_or_else(|| {
+            (None, None) => in_object.clone().ok_or_else(|| {
                 let what = format!("the object ends before the value of the variable `{name}`");
                 self.faults.push(Fault::new(Place::default(), what, "copy or compile the object anew"));
             }),
         };
+        let opened = value.and_then(|value| encode(layouts, variable.ty, value).ok()).or(in_object);
         let text = default.as_ref().ok().map(|default| scalar.text(default, constants(layouts, variable.ty)));
         let long = self.long(variable, &cmdarg, place, |plain| match (scalar, text.as_deref()) {
             // Named after what they do, as in other loaders of the format; where nobody has said `false` it just switches it on.
@@ -192,17 +212,30 @@ impl Reader<'_> {
             constants: self.constants(variable.ty),
             default: shown.map(Into::into),
         };
-        Some((default, arg))
+        let opened = opened.unwrap_or_else(|| default.clone());
+        Some((default, opened, arg))
+    }
+
+    /// Whether a variable without a `cmdarg` is one that its author means to be set: a constant (`const volatile`), or one that starts with
+    /// a value. Others are the program's own memory, as are counters of lost records, and names that no option can have ask for none.
+    fn is_meant(&self, section: &DataSection, variable: &Variable, has_value: bool) -> bool {
+        let name = variable.name.as_str();
+        let counts = self.checked.streams.iter().filter_map(|stream| stream.dropped.as_ref());
+        let is_counter = name == "dropped"
+            || name.strip_suffix("_dropped").is_some_and(|map| self.checked.maps.iter().any(|known| known.name == map))
+            || counts.into_iter().any(|dropped| (&dropped.section, dropped.offset) == (&section.name, variable.offset));
+        let option = format!("--{}{name}", self.checked.skeleton.option_prefix);
+        // Variables of several files may have one name; another option that takes it is a fault of the document.
+        let owner = self.options.0.get(&option).map_or("", String::as_str);
+        let is_taken = owner == EVERY_PROGRAM || owner == format!("the variable `{name}`");
+        let can_be = !name.is_empty() && !name.starts_with('-') && name.chars().all(is_option) && !is_taken;
+        let starts = [".rodata", ".data"].iter().any(|kind| section.name.starts_with(kind)) || has_value;
+        starts && !is_counter && can_be
     }
 
     /// What an option of the variable would say, or `None` where it cannot have one: Rust has no numbers of odd sizes, and nobody types
     /// names of any length.
     fn expressible(&self, variable: &Variable) -> Option<Scalar> {
-        // Without a document nobody has asked for an option, nor could name another.
-        let bare = self.checked.skeleton.format == model::Format::Object;
-        if bare && RESERVED.iter().any(|option| option.strip_prefix("--") == Some(&variable.name)) {
-            return None;
-        }
         if variable.name.len() > MAX_NAME {
             return None;
         }
@@ -226,7 +259,7 @@ impl Reader<'_> {
             Some(long) => (long, place.key("cmdarg").key("long")),
             None => (&variable.name, place.key("name")),
         };
-        let long = prefixed(plain);
+        let long = format!("{}{}", self.checked.skeleton.option_prefix, prefixed(plain));
         if plain.is_empty() || plain.starts_with('-') || !plain.chars().all(is_option) {
             let what = format!("{plain:?} cannot be the name of an option");
             self.faults.push(Fault::new(place, what, "name another in `cmdarg.long`, without the dashes before it"));
@@ -241,6 +274,10 @@ impl Reader<'_> {
     }
 
     fn short(&mut self, variable: &Variable, text: &str, place: &Place) -> Option<char> {
+        // Those of several objects in one program would be the same.
+        if !self.checked.skeleton.option_prefix.is_empty() {
+            return None;
+        }
         let place = place.key("cmdarg").key("short");
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
@@ -264,7 +301,7 @@ impl Reader<'_> {
 
 /// Whether an option may have the character in its name.
 fn is_option(c: char) -> bool {
-    c != '=' && !c.is_whitespace() && !c.is_control()
+    c != '=' && !c.is_whitespace() && is_shown(c)
 }
 
 /// The options that are taken, and by whom.
@@ -272,7 +309,7 @@ struct Options(BTreeMap<String, String>);
 
 impl Default for Options {
     fn default() -> Self {
-        Self(RESERVED.iter().map(|&option| (option.to_owned(), "every program".to_owned())).collect())
+        Self(RESERVED.iter().map(|&option| (option.to_owned(), EVERY_PROGRAM.to_owned())).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! BTF, decoded by btf-rs into an arena of our own that is indexed by type id and checked once, so that everything behind it can
 //! follow ids without asking again.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use btf_rs::{Btf as Raw, BtfType, Type as RawType};
 
@@ -116,6 +116,8 @@ pub enum Linkage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Btf {
     types: Vec<Type>,
+    /// The types of the parameters and results of global functions.
+    signatures: Vec<TypeId>,
 }
 
 /// Why BTF cannot be used.
@@ -148,7 +150,7 @@ impl Btf {
         let raw = Raw::from_bytes(bytes).map_err(|error| BtfError(error.to_string()))?;
         let (_, last) = raw.base().type_id_range();
         let types = (0..=last).map(|id| decode(&raw, id)).collect::<Result<Vec<_>, _>>()?;
-        let btf = Self { types };
+        let btf = Self { types, signatures: signatures(&raw, last) };
         btf.check_ids()?;
         btf.check_nesting()?;
         Ok(btf)
@@ -156,7 +158,7 @@ impl Btf {
 
     /// No type but `void`, for an object without BTF.
     pub fn empty() -> Self {
-        Self { types: vec![VOID.clone()] }
+        Self { types: vec![VOID.clone()], signatures: Vec::new() }
     }
 
     /// The type of an id; `void` for one that is out of range, which no id inside the arena is.
@@ -167,6 +169,11 @@ impl Btf {
     /// Whether there is a type of this id.
     pub fn contains(&self, id: TypeId) -> bool {
         (id.0 as usize) < self.types.len()
+    }
+
+    /// The types of what the global functions, programs among them, take and return.
+    pub fn signatures(&self) -> impl Iterator<Item = TypeId> {
+        self.signatures.iter().copied().filter(|id| self.contains(*id))
     }
 
     /// All types in order, `void` first.
@@ -253,6 +260,23 @@ impl Btf {
         }
         Some(depth)
     }
+}
+
+/// The types in the prototypes of global functions.
+fn signatures(raw: &Raw, last: u32) -> Vec<TypeId> {
+    let id = |of: &dyn BtfType| TypeId(of.get_type_id().unwrap_or(0));
+    let mut types = BTreeSet::new();
+    for at in 1..=last {
+        let Ok(RawType::Func(function)) = raw.resolve_type_by_id(at) else { continue };
+        if !function.is_global() {
+            continue;
+        }
+        if let Ok(RawType::FuncProto(prototype)) = raw.resolve_type_by_id(id(&function).0) {
+            types.insert(TypeId(prototype.return_type_id()));
+            types.extend(prototype.parameters.iter().map(|parameter| id(parameter)));
+        }
+    }
+    types.into_iter().collect()
 }
 
 /// btf-rs reserves memory by the header's lengths, so they must fit the section first.

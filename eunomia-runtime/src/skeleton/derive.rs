@@ -26,6 +26,7 @@ impl Skeleton {
             skel_other: Default::default(),
             package_other: Default::default(),
             events: Default::default(),
+            option_prefix: String::new(),
         }
     }
 

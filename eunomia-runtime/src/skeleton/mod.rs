@@ -99,6 +99,13 @@ impl Skeleton {
         self
     }
 
+    /// Has the options of variables begin with a text: with `net-` the variable `rate` has the option `--net-rate`. So the options of
+    /// several objects can be those of one program. Short options are left out.
+    #[must_use]
+    pub fn with_option_prefix(self, prefix: impl Into<String>) -> Self {
+        Self { option_prefix: prefix.into(), ..self }
+    }
+
     /// Gives metadata its object, in place of one that it may carry.
     #[must_use]
     pub fn with_object(self, object: Vec<u8>) -> Self {

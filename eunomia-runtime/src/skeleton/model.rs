@@ -42,6 +42,8 @@ pub struct Skeleton {
     pub package_other: Other,
     /// What the records of maps hold where the application says so ([`Skeleton::with_event`]), by the map. No part of the document.
     pub events: BTreeMap<String, EventType>,
+    /// What the options of variables begin with where the application says so ([`Skeleton::with_option_prefix`]). No part of the document.
+    pub option_prefix: String,
 }
 
 /// What the application says of a map's records, with types as C writes them.

@@ -117,6 +117,7 @@ fn metadata(table: &Table<'_>) -> Option<Skeleton> {
         skel_other: skel.other(),
         package_other: Default::default(),
         events: Default::default(),
+        option_prefix: String::new(),
     })
 }
 
@@ -340,6 +341,7 @@ fn legacy(table: &Table<'_>) -> Option<Skeleton> {
         skel_other: Default::default(),
         package_other: Default::default(),
         events: Default::default(),
+        option_prefix: String::new(),
     })
 }
 

@@ -29,7 +29,7 @@ const AT_ONCE: usize = 16;
 /// The links of several programs. Dropping them detaches, several at once and in no order, in threads of which none is left afterwards:
 /// detaching a tracepoint or a probe takes the kernel tens of milliseconds. USDTs go one by one, as libbpf keeps books on them.
 #[derive(Debug, Default)]
-#[must_use = "dropping links detaches their programs at once"]
+#[must_use = "the programs are detached when their links are dropped"]
 pub struct Links(pub Vec<Link>);
 
 impl Drop for Links {
@@ -76,7 +76,7 @@ impl FromIterator<Link> for Links {
 
 /// A loaded object whose programs run: everything that `L` offers, and the links. Dropping it detaches the programs and unloads them.
 #[derive(Debug)]
-#[must_use = "dropping it detaches the programs at once and unloads the object"]
+#[must_use = "the programs are detached when it is dropped"]
 pub struct Attached<L> {
     // Dropped first: programs stop before the readers go.
     links: Links,

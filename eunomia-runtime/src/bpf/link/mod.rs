@@ -33,7 +33,7 @@ pub use many::{Attached, Links};
 /// are before 6.6, for as long as the interface or its network namespace is there; programs on a map of sockets, for as long as the map is;
 /// and tables of struct_ops in the section `.struct_ops`, while those of `.struct_ops.link` (6.4 and later) go with the process.
 #[derive(Debug)]
-#[must_use = "dropping a link detaches its program at once"]
+#[must_use = "the program is detached when its link is dropped"]
 pub struct Link {
     held: Option<Held>,
     /// Links of some kinds (USDT) use the object when they are dropped; it may be dropped before them by its other owners. One that was

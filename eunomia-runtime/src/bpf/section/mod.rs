@@ -86,7 +86,6 @@ impl<'a, A: Access> Section<'a, A> {
     }
 
     /// Bytes of the variable `name` as they are now.
-    #[cfg(feature = "dynamic")]
     pub(crate) fn read(&self, name: &str, offset: usize, len: usize) -> Result<Vec<u8>> {
         self.holds(name, offset, len)?;
         let mut bytes = vec![0; len];
