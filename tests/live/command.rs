@@ -229,10 +229,12 @@ pub(crate) fn programs_are_left_out_or_taken() -> Outcome {
         let (from, err) = senders(words)?;
         assert_eq!(from, expected.iter().copied().collect(), "{words:?}: {err}");
     }
-    // Of a size that it does not say the map is not made.
-    let (exit, err) = run(&["run", CHOICES, "-d", "1s"], &mut Out::default());
-    assert_eq!(exit, Exit::Kernel, "{err}");
-    assert!(err.contains("map 'counts'"), "{err}");
+    // Of a size that nobody says a map is not made.
+    for (words, map) in [(&["--map", "stacks=64"][..], "counts"), (&["--map", "counts=10"], "stacks")] {
+        let (exit, err) = run(&[&["run", CHOICES, "-d", "1s"], words].concat(), &mut Out::default());
+        assert_eq!(exit, Exit::Kernel, "{err}");
+        assert!(err.contains(&format!("map '{map}'")), "{err}");
+    }
     // Names that are not there.
     for (words, expected) in [
         (["--without", "enter_rw"], "no program `enter_rw`; there are "),
