@@ -288,11 +288,8 @@ mod tests {
         let tc = |interface: Interface, direction, order| Target::Tc { interface, direction, rank: Rank::default(), order };
         assert_eq!(target("tcx:eth0/egress"), tc("eth0".into(), Direction::Egress, Order::Last));
         assert_eq!(target("tcx/ingress:3,first"), tc(3.into(), Direction::Ingress, Order::First));
-        let pinned = Order::Before(Anchor::Pinned("/sys/fs/bpf/a,b".into()));
-        assert_eq!(
-            target("tc:lo/ingress,before=/sys/fs/bpf/a"),
-            tc("lo".into(), Direction::Ingress, Order::Before(Anchor::Pinned("/sys/fs/bpf/a".into())))
-        );
+        let pinned = Order::Before(Anchor::Pinned("/sys/fs/bpf/a".into()));
+        assert_eq!(target("tc:lo/ingress,before=/sys/fs/bpf/a"), tc("lo".into(), Direction::Ingress, pinned));
         assert_eq!(target("tcx:lo/ingress,after=link:7"), tc("lo".into(), Direction::Ingress, Order::After(Anchor::Link(7))));
         assert_eq!(target("netkit:nk0/peer"), Target::Netkit { primary: "nk0".into(), end: End::Peer, order: Order::Last });
         assert_eq!(target("cgroup:/sys/fs/cgroup/a,b"), Target::Cgroup { path: "/sys/fs/cgroup/a,b".into(), order: Order::Last });
