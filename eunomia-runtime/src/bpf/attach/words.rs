@@ -25,6 +25,11 @@ fn parse(text: &str) -> Result<Target, String> {
     let target = match kind {
         "xdp" | "xdp.frags" => {
             let modes = [("generic", XdpMode::Generic), ("native", XdpMode::Native), ("offload", XdpMode::Offload)];
+            // `xdp:eth0:generic` is read as well: names of interfaces have no colon.
+            if let Some((name, mode)) = words.rest.rsplit_once(':') {
+                words.rest = name;
+                words.options.push(mode);
+            }
             let mode = modes.into_iter().find(|(name, _)| words.flag(name)).map_or(XdpMode::Best, |(_, mode)| mode);
             Target::Xdp { interface: interface(words.rest), flags: mode.into() }
         }
@@ -285,6 +290,7 @@ mod tests {
     #[test]
     fn words_of_networks() {
         assert_eq!(target("xdp:eth0,generic"), Target::Xdp { interface: "eth0".into(), flags: libbpf_sys::XDP_FLAGS_SKB_MODE });
+        assert_eq!(target("xdp:eth0,generic"), target("xdp/eth0:generic"));
         let tc = |interface: Interface, direction, order| Target::Tc { interface, direction, rank: Rank::default(), order };
         assert_eq!(target("tcx:eth0/egress"), tc("eth0".into(), Direction::Egress, Order::Last));
         assert_eq!(target("tcx/ingress:3,first"), tc(3.into(), Direction::Ingress, Order::First));
