@@ -40,6 +40,12 @@ struct {
     __type(value, unsigned long long);
 } counts SEC(".maps");
 
+// As deep as the kernel lets stack traces be.
+struct {
+    __uint(type, BPF_MAP_TYPE_STACK_TRACE);
+    __uint(key_size, 4);
+} stacks SEC(".maps");
+
 static int report(unsigned int from)
 {
     unsigned int pid = bpf_get_current_pid_tgid() >> 32;
@@ -54,6 +60,19 @@ static int report(unsigned int from)
     call->text[0] = 'x';
     bpf_ringbuf_submit(call, 0);
     return 0;
+}
+
+SEC("?perf_event")
+int stack(void *ctx)
+{
+    return bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK) < 0 ? 0 : report(6);
+}
+
+// Of no type that libbpf knows.
+SEC("?hook/enter")
+int hook(void *ctx)
+{
+    return report(7);
 }
 
 // Twins, of which one is to be chosen.

@@ -201,7 +201,8 @@ const CHOICES: &str = "bpf/choices.json";
 
 /// Runs some of the programs of `choices` for a while; which of them sent events, and what was said.
 fn senders(words: &[&str]) -> Result<(BTreeSet<u64>, String), Box<dyn std::error::Error + Send + Sync>> {
-    let typed = ["run", CHOICES, "--map", "counts=10K", "--event", "calls=call", "-f", "json", "-n", "200", "-d", "10s"];
+    let typed =
+        ["run", CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--event", "calls=call", "-f", "json", "-n", "200", "-d", "10s"];
     let mut out = Out::default();
     let (exit, err) = run_among_processes(&[&typed, words].concat(), &mut out, |_| ());
     assert_eq!(exit, Exit::Done, "{words:?}: {err}");
@@ -221,20 +222,26 @@ pub(crate) fn programs_are_left_out_or_taken() -> Outcome {
         (&["--without", "*_raw", "--without", "*_btf", "--with", "enter_plain"], &[3]),
         (&["--only", "sample", "--attach", "sample=cpu-clock:99hz"], &[5]),
         (&["--only", "enter_raw", "--attach", "enter_raw=raw_tp:sys_exit"], &[1]),
+        (&["--only", "stack", "--attach", "stack=cpu-clock:99hz"], &[6]),
+        (&["--only", "stack", "--attach", "stack=cpu-clock:99hz", "--map", "stacks=64:80"], &[6]),
+        (&["--only", "hook", "--type", "hook=raw_tp", "--attach", "hook=raw_tp:sys_enter"], &[7]),
     ] {
         let (from, err) = senders(words)?;
         assert_eq!(from, expected.iter().copied().collect(), "{words:?}: {err}");
     }
-    // Of a size that it does not say the map is not made.
-    let (exit, err) = run(&["run", CHOICES, "-d", "1s"], &mut Out::default());
-    assert_eq!(exit, Exit::Kernel, "{err}");
-    assert!(err.contains("map 'counts'"), "{err}");
+    // Of a size that nobody says a map is not made.
+    for (words, map) in [(&["--map", "stacks=64"][..], "counts"), (&["--map", "counts=10"], "stacks")] {
+        let (exit, err) = run(&[&["run", CHOICES, "-d", "1s"], words].concat(), &mut Out::default());
+        assert_eq!(exit, Exit::Kernel, "{err}");
+        assert!(err.contains(&format!("map '{map}'")), "{err}");
+    }
     // Names that are not there.
     for (words, expected) in [
         (["--without", "enter_rw"], "no program `enter_rw`; there are "),
         (["--only", "none*"], "no program `none*`; there are "),
         (["--attach", "none=xdp:lo"], "no program `none`; there are "),
         (["--map", "count=5"], "did you mean `counts`?"),
+        (["--type", "hook=hook"], "type `hook` of the program `hook`: libbpf knows no programs of such a section"),
         (["--attach", "packet=kprobe:vfs_read"], "the program is of type xdp, and such a target is for kprobe"),
     ] {
         for command in ["run", "doctor"] {
@@ -256,7 +263,8 @@ pub(crate) fn one_that_cannot_be_attached_does_not_stop_the_others() -> Outcome 
     assert_eq!(said(&format!("the program `packet` (xdp) is not attached: {names} packet=xdp:eth0`")), 1, "{err}");
     assert_eq!(said("choices: 2 of 5 programs attached, events of calls; Ctrl-C ends"), 1, "{err}");
     for words in [&["--strict"][..], &["--only", "missing"], &["--only", "packet", "--only", "sample"]] {
-        let (exit, err) = run(&[&["run", CHOICES, "--map", "counts=10", "-d", "1s"][..], words].concat(), &mut Out::default());
+        let (exit, err) =
+            run(&[&["run", CHOICES, "--map", "counts=10", "--map", "stacks=64", "-d", "1s"][..], words].concat(), &mut Out::default());
         assert_eq!(exit, Exit::Kernel, "{words:?}: {err}");
         assert!(!err.contains("attached, events"), "{err}");
     }
@@ -265,16 +273,35 @@ pub(crate) fn one_that_cannot_be_attached_does_not_stop_the_others() -> Outcome 
 
 pub(crate) fn the_text_of_iterators() -> Outcome {
     let mut out = Out::default();
-    let (exit, err) = run(&["run", CHOICES, "--map", "counts=10", "--only", "tasks"], &mut out);
+    let (exit, err) = run(&["run", CHOICES, "--map", "counts=10", "--map", "stacks=64", "--only", "tasks"], &mut out);
     assert_eq!((exit, err.as_str()), (Exit::Done, "choices: 1 program attached, the text of iterators follows\n"));
     let own = format!("task {}", std::process::id());
     assert!(out.text().lines().any(|line| line == own), "{}", out.text());
     // Beside programs that send events.
     let mut out = Out::default();
-    let words = ["run", CHOICES, "--map", "counts=10K", "--only", "tasks", "--only", "enter_raw", "--event", "calls=call", "-n", "3", "-q"];
+    let words = [
+        "run",
+        CHOICES,
+        "--map",
+        "counts=10K",
+        "--map",
+        "stacks=64",
+        "--only",
+        "tasks",
+        "--only",
+        "enter_raw",
+        "--event",
+        "calls=call",
+        "-n",
+        "3",
+        "-q",
+    ];
     assert_eq!(run_among_processes(&words, &mut out, |_| ()), (Exit::Done, String::new()));
     assert!(out.text().lines().any(|line| line == own) && out.text().contains("FROM"), "{}", out.text());
-    let (exit, err) = run(&["record", CHOICES, "--map", "counts=10", "--only", "tasks", "-o", "/dev/null", "-q"], &mut Out::default());
+    let (exit, err) = run(
+        &["record", CHOICES, "--map", "counts=10", "--map", "stacks=64", "--only", "tasks", "-o", "/dev/null", "-q"],
+        &mut Out::default(),
+    );
     assert_eq!((exit, err.as_str()), (Exit::Done, "the text of the iterator `tasks` is not recorded\n"));
     Ok(())
 }
@@ -290,7 +317,7 @@ pub(crate) fn the_doctor_agrees() -> Outcome {
         &["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/none"],
         &["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/sys_exit"],
     ] {
-        let words = [&[CHOICES, "--map", "counts=10K"][..], words].concat();
+        let words = [&[CHOICES, "--map", "counts=10K", "--map", "stacks=64"][..], words].concat();
         let (ran, err) = run_among_processes(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default(), |_| ());
         let mut out = Out::default();
         let (said, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
@@ -322,7 +349,7 @@ fn ended_within(process: &mut Child, most: Duration) -> Result<bool, io::Error> 
 }
 
 pub(crate) fn an_output_that_nobody_reads() -> Outcome {
-    let words = format!("command run {CHOICES} --map counts=10K --event calls=call --only enter_raw -f json");
+    let words = format!("command run {CHOICES} --map counts=10K --map stacks=64 --event calls=call --only enter_raw -f json");
     // More than a pipe holds comes within the time.
     let fill = || (0..2000).for_each(|_| drop(std::fs::metadata("/")));
     let most = Duration::from_secs(5);

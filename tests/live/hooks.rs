@@ -451,11 +451,17 @@ pub(crate) fn targets_that_are_set_while_open() -> Outcome {
     })
 }
 
+/// Gives the maps of `choices` a size.
+fn sized(object: &mut bpf::Open) -> Result<(), eunomia_runtime::Error> {
+    object.set_max_entries("counts", 16)?;
+    object.set_autocreate("stacks", false)
+}
+
 /// The programs of `choices` that are named, loaded.
 fn choices(programs: &[&str]) -> Result<dynamic::Loaded, eunomia_runtime::Error> {
     let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
     let object = open.object();
-    object.set_max_entries("counts", 16)?;
+    sized(object)?;
     for name in object.programs() {
         object.program(&name)?.set_autoload(programs.contains(&name.as_str()));
     }
@@ -521,7 +527,7 @@ pub(crate) fn an_order_among_programs_of_an_interface() -> Outcome {
         for (words, sees) in [("tcx:lo/ingress", false), ("tcx:lo/ingress,first", true)] {
             let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
             let object = open.object();
-            object.set_max_entries("counts", 16)?;
+            sized(object)?;
             for name in object.programs() {
                 object.program(&name)?.set_autoload(["stop", "look"].contains(&name.as_str()));
             }
@@ -549,7 +555,7 @@ pub(crate) fn a_packet_socket_of_its_own() -> Outcome {
     apart(|| {
         let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
         let object = open.object();
-        object.set_max_entries("counts", 16)?;
+        sized(object)?;
         for name in object.programs() {
             object.program(&name)?.set_autoload(name == "packet_socket");
         }
@@ -591,7 +597,7 @@ pub(crate) fn targets_that_cannot_be() -> Outcome {
 pub(crate) fn a_function_that_is_named_while_open() -> Outcome {
     let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
     let object = open.object();
-    object.set_max_entries("counts", 16)?;
+    sized(object)?;
     for name in object.programs() {
         object.program(&name)?.set_autoload(name == "enter_btf");
     }

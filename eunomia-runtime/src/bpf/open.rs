@@ -18,6 +18,8 @@ use super::{
     wanted::Wanted,
 };
 use crate::{Error, Result, reader::PerfBuffer, refusal::refusal};
+#[cfg(feature = "cli")]
+use crate::bpf::c_string;
 
 /// What an object is, for those who open it.
 #[derive(Debug, Clone, Copy)]
@@ -380,6 +382,28 @@ impl OpenProgram<'_> {
         set.map_err(|error| {
             refused(tried, &error, &said).without(|| lacking(&[Need::by_number("finding the functions of another program")]))
         })
+    }
+
+    /// Gives it the type, and what it is to be attached as, of programs of a section (`xdp`, `cgroup/connect4`). What its own section
+    /// says does not count any more.
+    #[cfg(feature = "cli")]
+    pub(crate) fn set_type_of(&mut self, section: &str) -> Result<()> {
+        let name = format!("type `{section}` of the program `{}`", self.name().to_string_lossy());
+        let c_section = c_string(section, || name.clone())?;
+        let (mut ty, mut attach_type) = (0, 0);
+        // SAFETY: the text ends with a NUL and lives through the call, as do the two numbers that it writes.
+        let (error, _) = listen(|| unsafe { libbpf_sys::libbpf_prog_type_by_name(c_section.as_ptr(), &raw mut ty, &raw mut attach_type) });
+        if error < 0 {
+            return Err(Error::Value { name, why: "libbpf knows no programs of such a section".to_owned() });
+        }
+        let program = self.0.as_libbpf_object().as_ptr();
+        // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
+        let set = unsafe { libbpf_sys::bpf_program__set_type(program, ty) };
+        // SAFETY: as above.
+        match set.min(unsafe { libbpf_sys::bpf_program__set_expected_attach_type(program, attach_type) }) {
+            0 => Ok(()),
+            error => Err(refusal(name, io::Error::from_raw_os_error(-error))),
+        }
     }
 
     /// Whether `attach` attaches the program; on by default.

@@ -2,6 +2,8 @@ use std::marker::PhantomData;
 
 use libbpf_rs::MapType;
 
+#[cfg(feature = "cli")]
+use super::messages::refused;
 use super::{Open, ReadWrite, Section, Variable, section::SectionMap};
 use crate::{Error, Result};
 
@@ -44,6 +46,22 @@ impl Open {
     pub fn tables(&self) -> Vec<String> {
         let tables = self.object.maps().filter(|map| map.map_type() == MapType::StructOps);
         tables.map(|map| map.name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Whether a map is one of stack traces that does not say how deep they are.
+    #[cfg(feature = "cli")]
+    pub(crate) fn lacks_depth(&self, map: &str) -> bool {
+        self.object.maps().any(|found| found.name() == map && found.map_type() == MapType::StackTrace && found.value_size() == 0)
+    }
+
+    /// Sets the bytes of a map's values.
+    #[cfg(feature = "cli")]
+    pub(crate) fn size_values(&mut self, map: &str, bytes: u32) -> Result<()> {
+        self.find_map(map)?;
+        for mut found in self.object.maps_mut().filter(|found| found.name() == map) {
+            found.set_value_size(bytes).map_err(|error| refused(format!("set the values of map `{map}` to {bytes} bytes"), &error, ""))?;
+        }
+        Ok(())
     }
 
     /// The members of a table of the kernel's functions (struct_ops), as [`OpenTable::members`].

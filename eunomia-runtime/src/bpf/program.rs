@@ -196,6 +196,8 @@ impl<'a, K> Program<'a, K> {
         match error {
             Error::Kernel(refusal)
                 if (refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP) && refusal.messages.is_empty())
+                    // `uprobe/function` names no file.
+                    || refusal.messages.contains("missing ':function[+offset]' specification")
                     // An iterator over a map that it is not given.
                     || (refusal.source.raw_os_error() == Some(libc::EBADF) && self.attach_type() == libbpf_sys::BPF_TRACE_ITER) =>
             {

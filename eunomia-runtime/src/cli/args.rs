@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind}
 
 use super::{
     Failure,
-    choice::{Attach, Event, Size},
+    choice::{Attach, Event, Size, Type},
 };
 use crate::output::Format;
 
@@ -107,8 +107,12 @@ pub(super) struct Choice {
     /// Attaches a program to a target, as `packet=xdp:eth0`; `eunomia run --help` lists the targets
     #[arg(long, value_name = "PROGRAM=TARGET")]
     pub(super) attach: Vec<Attach>,
-    /// Sets the entries of a map, as `counts=10240`, or the bytes of a ring buffer, as `events=256K`
-    #[arg(long = "map", value_name = "MAP=ENTRIES")]
+    /// Says of which type a program is whose section does not, as `hook=xdp` or `hook=cgroup/connect4`
+    #[arg(long = "type", value_name = "PROGRAM=TYPE")]
+    pub(super) types: Vec<Type>,
+    /// Sets the entries of a map, as `counts=10240`, with the bytes of its values, as `stacks=1024:1016`; of a ring buffer its
+    /// bytes, as `events=256K`
+    #[arg(long = "map", value_name = "MAP=ENTRIES[:BYTES]")]
     pub(super) maps: Vec<Size>,
     /// Names the C type of the events of a map, as `events='struct event'`
     #[arg(long = "event", value_name = "MAP=TYPE")]

@@ -1,7 +1,7 @@
 //! What is different from what a skeleton says: the programs that are loaded, what they are attached to, the size of maps and the types of
 //! events. `run`, `record` and `doctor` take the same options, so that they speak of the same programs.
 
-use std::{collections::HashSet, str::FromStr};
+use std::{collections::HashSet, fs, str::FromStr};
 
 use clap::error::ErrorKind;
 
@@ -38,6 +38,8 @@ impl FromStr for Attach {
 pub(super) struct Size {
     pub(super) map: String,
     pub(super) entries: u32,
+    /// Bytes of a value.
+    pub(super) value: Option<u32>,
 }
 
 impl FromStr for Size {
@@ -45,20 +47,42 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wanted = || "expected MAP=ENTRIES, as `counts=10240`, or `events=256K` for a ring buffer".to_owned();
-        let (map, entries) = pair(text).ok_or_else(wanted)?;
-        let (digits, unit) = match entries.split_at_checked(entries.len().saturating_sub(1)) {
-            Some((digits, "K" | "k")) => (digits, 1 << 10),
-            Some((digits, "M" | "m")) => (digits, 1 << 20),
-            Some((digits, "G" | "g")) => (digits, 1 << 30),
-            _ => (entries, 1),
-        };
-        let number = match digits.strip_prefix("0x") {
-            Some(digits) => u64::from_str_radix(digits, 16),
-            None => digits.parse(),
-        };
-        let entries = number.ok().and_then(|number: u64| number.checked_mul(unit)).ok_or_else(wanted)?;
-        let entries = u32::try_from(entries).ok().filter(|entries| *entries > 0).ok_or("a map has 1 to 4294967295 entries")?;
-        Ok(Self { map: map.to_owned(), entries })
+        let (map, sizes) = pair(text).ok_or_else(wanted)?;
+        let (entries, value) = sizes.split_once(':').map_or((sizes, None), |(entries, value)| (entries, Some(value)));
+        let value = value.map(|value| number(value).ok_or_else(|| format!("`{value}`: expected the bytes of a value"))).transpose()?;
+        Ok(Self { map: map.to_owned(), entries: number(entries).ok_or_else(wanted)?, value })
+    }
+}
+
+/// A number from 1 to 4294967295, with a unit of powers of 1024.
+fn number(text: &str) -> Option<u32> {
+    let (digits, unit) = match text.split_at_checked(text.len().saturating_sub(1)) {
+        Some((digits, "K" | "k")) => (digits, 1 << 10),
+        Some((digits, "M" | "m")) => (digits, 1 << 20),
+        Some((digits, "G" | "g")) => (digits, 1 << 30),
+        _ => (text, 1),
+    };
+    let number: u64 = match digits.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => digits.parse(),
+    }
+    .ok()?;
+    u32::try_from(number.checked_mul(unit)?).ok().filter(|number| *number > 0)
+}
+
+/// A program and its type.
+#[derive(Debug, Clone)]
+pub(super) struct Type {
+    pub(super) program: String,
+    pub(super) section: String,
+}
+
+impl FromStr for Type {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (program, section) = pair(text).ok_or("expected PROGRAM=TYPE, as `hook=xdp` or `hook=cgroup/connect4`")?;
+        Ok(Self { program: program.to_owned(), section: section.to_owned() })
     }
 }
 
@@ -107,13 +131,15 @@ impl Choice {
             error => error.into(),
         };
         self.switch(open.object()).map_err(wrong)?;
+        let type_of = |Type { program, section }: &Type| open.object().program(program)?.set_type_of(section);
+        self.types.iter().try_for_each(type_of).map_err(wrong)?;
         let mut seen = HashSet::new();
         for Attach { program, target } in &self.attach {
             let object = open.object();
             let set = if seen.insert(program) { bpf::Open::set_target } else { bpf::Open::add_target };
             set(object, program, target.clone()).map_err(wrong)?;
         }
-        self.maps.iter().try_for_each(|Size { map, entries }| open.object().set_max_entries(map, *entries)).map_err(wrong)
+        self.maps.iter().try_for_each(|size| resize(open.object(), size)).map_err(wrong)
     }
 
     fn switch(&self, object: &mut bpf::Open) -> Result<()> {
@@ -153,6 +179,19 @@ impl Choice {
         names.extend(matching(&self.with, &known)?);
         names.extend(self.attach.iter().map(|attach| attach.program.clone()));
         Ok(Some(names.into_iter().collect()))
+    }
+}
+
+/// Sets the size of a map. The values of a map of stack traces are as large as the kernel lets them be, unless someone says otherwise.
+fn resize(object: &mut bpf::Open, size: &Size) -> Result<()> {
+    object.set_max_entries(&size.map, size.entries)?;
+    let stacks = || -> Option<u32> {
+        let deepest = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack").ok()?;
+        deepest.trim().parse::<u32>().ok()?.checked_mul(8)
+    };
+    match size.value.or_else(|| stacks().filter(|_| object.lacks_depth(&size.map))) {
+        Some(bytes) => object.size_values(&size.map, bytes),
+        None => Ok(()),
     }
 }
 
@@ -229,7 +268,9 @@ mod tests {
             [entries("a=1"), entries("a=0x10"), entries("a=256K"), entries("a=4M"), entries("a=3G")],
             [1, 16, 256 << 10, 4 << 20, 3 << 30].map(Ok)
         );
-        for wrong in ["a", "a=", "=1", "a=0", "a=4G", "a=x", "a=K", "a=-1", "a=é"] {
+        let sizes: Size = "stacks=1K:1016".parse().unwrap();
+        assert_eq!((sizes.entries, sizes.value), (1024, Some(1016)));
+        for wrong in ["a", "a=1:", "a=1:0", "a=1:x", "a=", "=1", "a=0", "a=4G", "a=x", "a=K", "a=-1", "a=é"] {
             assert!(entries(wrong).is_err(), "{wrong}");
         }
     }

@@ -61,6 +61,9 @@ fn mechanisms(patient: &Patient<'_>) -> Vec<Check> {
         ("uprobe", "CONFIG_UPROBE_EVENTS", &["uprobe", "uretprobe", "uprobe.s", "uretprobe.s", "usdt", "usdt.s"][..]),
     ] {
         let Some(required) = any(kinds) else { continue };
+        // Programs of other kinds run without.
+        let alone = || patient.programs.iter().filter(|program| program.attached).all(|program| kinds.contains(&kind(program)));
+        let required = required && (patient.strict || alone());
         let unit = format!("/sys/bus/event_source/devices/{name}");
         let events = EVENTS.iter().map(|events| events.replace("/events", &format!("/{name}_events")));
         let place = std::iter::once(unit.clone()).chain(events).find(|place| Path::new(place).exists());

@@ -25,6 +25,11 @@ fn parse(text: &str) -> Result<Target, String> {
     let target = match kind {
         "xdp" | "xdp.frags" => {
             let modes = [("generic", XdpMode::Generic), ("native", XdpMode::Native), ("offload", XdpMode::Offload)];
+            // `xdp:eth0:generic` is read as well: names of interfaces have no colon.
+            if let Some((name, mode)) = words.rest.rsplit_once(':') {
+                words.rest = name;
+                words.options.push(mode);
+            }
             let mode = modes.into_iter().find(|(name, _)| words.flag(name)).map_or(XdpMode::Best, |(_, mode)| mode);
             Target::Xdp { interface: interface(words.rest), flags: mode.into() }
         }
@@ -285,14 +290,12 @@ mod tests {
     #[test]
     fn words_of_networks() {
         assert_eq!(target("xdp:eth0,generic"), Target::Xdp { interface: "eth0".into(), flags: libbpf_sys::XDP_FLAGS_SKB_MODE });
+        assert_eq!(target("xdp:eth0,generic"), target("xdp/eth0:generic"));
         let tc = |interface: Interface, direction, order| Target::Tc { interface, direction, rank: Rank::default(), order };
         assert_eq!(target("tcx:eth0/egress"), tc("eth0".into(), Direction::Egress, Order::Last));
         assert_eq!(target("tcx/ingress:3,first"), tc(3.into(), Direction::Ingress, Order::First));
-        let pinned = Order::Before(Anchor::Pinned("/sys/fs/bpf/a,b".into()));
-        assert_eq!(
-            target("tc:lo/ingress,before=/sys/fs/bpf/a"),
-            tc("lo".into(), Direction::Ingress, Order::Before(Anchor::Pinned("/sys/fs/bpf/a".into())))
-        );
+        let pinned = Order::Before(Anchor::Pinned("/sys/fs/bpf/a".into()));
+        assert_eq!(target("tc:lo/ingress,before=/sys/fs/bpf/a"), tc("lo".into(), Direction::Ingress, pinned));
         assert_eq!(target("tcx:lo/ingress,after=link:7"), tc("lo".into(), Direction::Ingress, Order::After(Anchor::Link(7))));
         assert_eq!(target("netkit:nk0/peer"), Target::Netkit { primary: "nk0".into(), end: End::Peer, order: Order::Last });
         assert_eq!(target("cgroup:/sys/fs/cgroup/a,b"), Target::Cgroup { path: "/sys/fs/cgroup/a,b".into(), order: Order::Last });
