@@ -57,12 +57,38 @@ pub(super) fn broken(error: elf::ParseError) -> Refused {
 /// Room for what a program attaches to: a path and a symbol.
 const MAX_SECTION_NAME: usize = 8192;
 
-/// A name of at most `max` bytes: any number of records can share one, and each gets a copy.
-fn short(name: &str, max: usize) -> Result<&str, Refused> {
-    if name.len() <= max {
-        return Ok(name);
+/// More than any BPF object has. A few hundred kilobytes that inflate could ask for gigabytes otherwise.
+const MAX_SECTIONS: usize = 1 << 16;
+const MAX_SYMBOLS: usize = 1 << 17;
+/// Bytes of all names together: any number of records can share one, and each gets a copy.
+const MAX_NAMES: usize = 8 << 20;
+
+/// How many bytes of names may still be copied.
+struct Names(usize);
+
+impl Names {
+    /// A name of at most `max` bytes.
+    fn copy(&mut self, name: &str, max: usize) -> Result<String, Refused> {
+        self.spend(name.len())?;
+        if name.len() > max {
+            return Err((format!("broken ELF file: a name has {} bytes, more than the {max} that are used", name.len()), AGAIN));
+        }
+        Ok(name.to_owned())
     }
-    Err((format!("broken ELF file: a name has {} bytes, more than the {max} that are used", name.len()), "compile the object anew"))
+
+    fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
+        let left = self.0.checked_sub(bytes);
+        self.0 =
+            left.ok_or_else(|| (format!("the names of its sections and symbols have more than {} MiB", MAX_NAMES >> 20), NO_OBJECT))?;
+        Ok(())
+    }
+}
+
+const AGAIN: &str = "compile the object anew";
+const NO_OBJECT: &str = "this is no object that a compiler wrote";
+
+fn few(what: &str, count: usize, most: usize) -> Result<(), Refused> {
+    if count <= most { Ok(()) } else { Err((format!("the object has {count} {what}, more than {most}"), NO_OBJECT)) }
 }
 
 impl Elf {
@@ -88,10 +114,11 @@ impl Elf {
         let (Some(headers), Some(names)) = file.section_headers_with_strtab().map_err(broken)? else {
             return Err(("the ELF file has no sections".to_owned(), COMPILE));
         };
-        let mut elf = Self::default();
+        let (mut elf, mut copied) = (Self::default(), Names(MAX_NAMES));
         let mut btf = None;
+        few("sections", headers.len(), MAX_SECTIONS)?;
         for header in headers.iter() {
-            let name = short(names.get(header.sh_name as usize).map_err(broken)?, MAX_SECTION_NAME)?;
+            let name = copied.copy(names.get(header.sh_name as usize).map_err(broken)?, MAX_SECTION_NAME)?;
             if name == ".BTF" {
                 let (data, compression) = file.section_data(&header).map_err(broken)?;
                 if compression.is_some() {
@@ -101,13 +128,14 @@ impl Elf {
             }
             let flags = header.sh_flags;
             elf.sections.push(Section {
-                name: name.to_owned(),
+                name,
                 size: header.sh_size,
                 offset: (header.sh_type != SHT_NOBITS).then_some(header.sh_offset),
                 executable: flags & u64::from(SHF_ALLOC) != 0 && flags & u64::from(SHF_EXECINSTR) != 0,
             });
         }
         if let Some((symbols, names)) = file.symbol_table().map_err(broken)? {
+            few("symbols", symbols.len(), MAX_SYMBOLS)?;
             for symbol in symbols.iter() {
                 if symbol.st_shndx >= SHN_LORESERVE {
                     continue;
@@ -117,11 +145,16 @@ impl Elf {
                 if symbol.st_shndx == 0 {
                     continue;
                 }
+                let (section, function) = (usize::from(symbol.st_shndx), symbol.st_symtype() == STT_FUNC);
+                if function {
+                    // A program has the name of its section with it.
+                    copied.spend(elf.sections.get(section).map_or(0, |section| section.name.len()))?;
+                }
                 elf.symbols.push(Symbol {
-                    name: short(name, MAX_NAME)?.to_owned(),
-                    section: usize::from(symbol.st_shndx),
+                    name: copied.copy(name, MAX_NAME)?,
+                    section,
                     offset: symbol.st_value,
-                    function: symbol.st_symtype() == STT_FUNC,
+                    function,
                     visible: symbol.st_bind() != STB_LOCAL && !matches!(symbol.st_vis(), STV_HIDDEN | STV_INTERNAL),
                 });
             }
