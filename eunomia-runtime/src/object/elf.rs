@@ -8,6 +8,7 @@ use elf::{
 };
 
 use super::btf::MAX_NAME;
+use crate::skeleton::foreign::machine;
 
 /// What is needed of an ELF file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,7 +101,7 @@ impl Elf {
         }
         let file = ElfBytes::<AnyEndian>::minimal_parse(bytes).map_err(broken)?;
         if file.ehdr.e_machine != EM_BPF {
-            return Err((format!("the ELF file is for machine {}, not for BPF ({EM_BPF})", file.ehdr.e_machine), COMPILE));
+            return Err((format!("the ELF file is for {}, not for BPF ({EM_BPF})", machine(file.ehdr.e_machine)), COMPILE));
         }
         if file.ehdr.endianness != AnyEndian::Little {
             return Err((
@@ -160,7 +161,18 @@ impl Elf {
             }
         }
         let Some(btf) = btf else {
-            return Err(("the object has no section .BTF, so the layout of its types is unknown".to_owned(), "compile it with `-g`"));
+            let dwarf = elf.sections.iter().any(|section| section.name == ".debug_info");
+            return Err(match dwarf {
+                // gcc writes DWARF for `-g`.
+                true => (
+                    "the object has DWARF and no section .BTF, so the layout of its types is unknown".to_owned(),
+                    "compile it with `clang -g -target bpf`, or with `-gbtf` of gcc, and do not take .BTF out",
+                ),
+                false => (
+                    "the object has no section .BTF, so the layout of its types is unknown".to_owned(),
+                    "compile it with `-g` (of gcc `-gbtf`), and do not strip it",
+                ),
+            });
         };
         Ok((elf, btf))
     }
