@@ -233,7 +233,7 @@ pub(super) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut
             Some(meant) => format!("did you mean `{meant}`? Else {}", declare(c_type)),
             None => declare(c_type),
         };
-        faults.push(Fault::new(place.clone(), format!("the object's BTF has no type `{c_type}` with values"), todo));
+        faults.push(Fault::new(place.clone(), format!("the object has no type `{c_type}` with values"), todo));
     }
     found
 }
