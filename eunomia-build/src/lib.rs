@@ -12,6 +12,7 @@ mod emit;
 mod error;
 mod files;
 mod handles;
+mod limits;
 mod module;
 mod names;
 #[cfg(feature = "format")]

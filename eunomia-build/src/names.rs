@@ -11,7 +11,7 @@
 //!
 //! The C name always stands in the docs.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 
@@ -85,21 +85,32 @@ const KEYWORDS: [&str; 48] = [
 
 /// The identifiers of one scope.
 #[derive(Debug, Default)]
-pub(crate) struct Scope(BTreeSet<String>);
+pub(crate) struct Scope(
+    /// Each with the number to try next behind it: names that are all alike would take the square of their count otherwise.
+    BTreeMap<String, u64>,
+);
 
 impl Scope {
     /// A scope in which the identifiers of the generator are taken.
     pub(crate) fn new(ours: &[&str]) -> Self {
-        Self(ours.iter().map(|&ident| ident.to_owned()).collect())
+        Self(ours.iter().map(|&ident| (ident.to_owned(), 2)).collect())
     }
 
     /// The identifier for one more name: the wanted one, or the first with a number behind it that is free.
     pub(crate) fn claim(&mut self, wanted: Ident) -> Ident {
         let text = plain(&wanted);
-        if self.0.insert(text.clone()) {
+        let Some(&next) = self.0.get(&text) else {
+            self.0.insert(text, 2);
             return wanted;
-        }
-        let numbered = (2u64..).map(|number| format!("{text}_{number}")).find(|ident| self.0.insert(ident.clone()));
+        };
+        let free = |number: &u64| !self.0.contains_key(&format!("{text}_{number}"));
+        let number = (next..).find(free);
+        let numbered = number.map(|number| {
+            let ident = format!("{text}_{number}");
+            self.0.insert(text, number + 1);
+            self.0.insert(ident.clone(), 2);
+            ident
+        });
         numbered.map_or(wanted, |ident| Ident::new(&ident, Span::call_site()))
     }
 }

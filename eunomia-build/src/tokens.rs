@@ -5,7 +5,7 @@ use eunomia_runtime::{
 };
 use proc_macro2::TokenStream;
 
-use crate::{emit, module::Module, names, types::Types};
+use crate::{emit, limits, module::Module, names, types::Types};
 
 /// How the object gets into the generated module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub fn tokens(skeleton: Skeleton, file: &str, name: &str, embed: &Embed) -> Resu
 }
 
 pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
+    if let Some(fault) = limits::check(checked, embed) {
+        return Err(Faults::one(file, fault));
+    }
     let module = match (Module::decide(checked, file), checked.loadable(file)) {
         (Ok(module), Ok(())) => module,
         (module, refused) => {

@@ -139,7 +139,10 @@ fn known(option: &Ident) -> Result<()> {
     if OPTIONS.iter().any(|(known, _)| *known == name) {
         return Ok(());
     }
-    let near = eunomia_build::near(&name, OPTIONS.iter().map(|(known, _)| *known));
+    let near = match name.as_str() {
+        "module" | "name" => Some("mod"),
+        other => eunomia_build::near(other, OPTIONS.iter().map(|(known, _)| *known)),
+    };
     let meant = near.and_then(|near| OPTIONS.iter().find(|(known, _)| *known == near));
     let todo = match meant {
         Some((_, written)) => format!("did you mean `{written}`?"),

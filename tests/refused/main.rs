@@ -5,6 +5,7 @@
 mod args;
 mod corrupt;
 mod document;
+mod foreign;
 mod libbpf;
 mod object;
 mod sources;

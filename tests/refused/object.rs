@@ -15,7 +15,10 @@ fn not_a_bpf_elf() {
     };
     assert_eq!(object(&|elf| elf[0] = 0), format!("x.json: meta: not an ELF file{COMPILE}").replace("meta", "bpf_object"));
     // e_machine: x86-64.
-    assert_eq!(object(&|elf| elf[18] = 62), format!("x.json: bpf_object: the ELF file is for machine 62, not for BPF (247){COMPILE}"));
+    assert_eq!(
+        object(&|elf| elf[18] = 62),
+        format!("x.json: bpf_object: the ELF file is for x86-64 (machine 62), not for BPF (247){COMPILE}")
+    );
     // 32 bits: the header alone is read differently.
     assert!(object(&|elf| elf[4] = 1).starts_with("x.json: bpf_object: "));
     // e_type: executable.
@@ -45,7 +48,8 @@ fn no_btf() {
     object[at + 1] = b'_';
     assert_eq!(
         with_object(&object),
-        "x.json: bpf_object: the object has no section .BTF, so the layout of its types is unknown; compile it with `-g`"
+        "x.json: bpf_object: the object has no section .BTF, so the layout of its types is unknown; compile it with `-g` (of gcc \
+         `-gbtf`), and do not strip it"
     );
 }
 
@@ -299,12 +303,12 @@ fn events_that_the_application_names() {
     );
     assert_eq!(
         named("rb", "struct evnt"),
-        "x.json: events.rb: the object has no type `struct evnt` with values; did you mean `struct event`? Else write it as C does, \
-         `struct event` for example; a type that only the program's own pointers lead to is not in BTF"
+        "x.json: events.rb: the object has no type `struct evnt` with values; did you mean `struct event`? Else add \
+         `const struct evnt *unused __attribute__((unused));` to the C source: BTF has the types that globals and maps lead to"
     );
     // The kind may be left out, or be another one.
     for c_type in ["evnt", "event", "union event", "enum evnt"] {
-        let what = format!("x.json: events.rb: the object has no type `{c_type}` with values; did you mean `struct event`? Else write it");
+        let what = format!("x.json: events.rb: the object has no type `{c_type}` with values; did you mean `struct event`? Else add");
         let said = named("rb", c_type);
         assert!(said.starts_with(&what), "{said}");
     }
@@ -339,7 +343,8 @@ fn events_that_a_member_tells_apart() {
             ]
         ),
         "x.json: events.files.KIND_RAED: the object has no type `struct dta_event` with values; did you mean `struct data_event`? Else \
-         write it as C does, `struct event` for example; a type that only the program's own pointers lead to is not in BTF\n\
+         add `const struct dta_event *unused __attribute__((unused));` to the C source: BTF has the types that globals and maps lead \
+         to\n\
          x.json: events.files.CLOSE: `struct ping` has no member `kind`, it has `header`, `seq`\n\
          x.json: events.files.4: `int` has no member `kind`, it has none\n\
          x.json: events.files.KIND_RAED: `KIND_RAED` is no value of the type `enum kind`; expected a number from 0 to 4294967295, or \

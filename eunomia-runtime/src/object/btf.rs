@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, fmt};
 
 use btf_rs::{Btf as Raw, BtfType, Type as RawType};
 
+use super::relocations::{size, word};
+
 /// A type's id in the object's BTF; 0 is `void`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeId(pub u32);
@@ -147,6 +149,7 @@ impl Btf {
     /// [`BtfError`] where btf-rs refuses it, an id or a string is out of range, a type contains itself by value, or nests too deep.
     pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
         check_header(bytes)?;
+        check_counts(bytes)?;
         let raw = Raw::from_bytes(bytes).map_err(|error| BtfError(error.to_string()))?;
         let (_, last) = raw.base().type_id_range();
         let types = (0..=last).map(|id| decode(&raw, id)).collect::<Result<Vec<_>, _>>()?;
@@ -294,6 +297,59 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
     for (what, offset, len) in [("types", type_off, type_len), ("strings", str_off, str_len)] {
         if header + offset + len > size {
             return Err(BtfError(format!("its {what} end at byte {}, the section at byte {size}", header + offset + len)));
+        }
+    }
+    Ok(())
+}
+
+/// More than any kernel has with all its modules; BPF objects have a hundredth of it.
+const MAX_TYPES: usize = 1 << 19;
+/// Members, constants, parameters and variables together.
+const MAX_ITEMS: usize = 1 << 20;
+/// Bytes of all names together: any number of types can share one, and each gets a copy.
+const MAX_NAMES: usize = 32 << 20;
+
+/// Bounds what decoding allocates before anything is decoded: some kilobytes of compressed BTF could ask for gigabytes.
+fn check_counts(bytes: &[u8]) -> Result<(), BtfError> {
+    const RECORD: usize = 12;
+    // The header was checked; what it does not describe is left to the decoder.
+    let part = |at: usize| {
+        let start = size(bytes, 4)?.checked_add(size(bytes, at)?)?;
+        bytes.get(start..start.checked_add(size(bytes, at.checked_add(4)?)?)?)
+    };
+    let (Some(types), Some(strings)) = (part(8), part(16)) else { return Ok(()) };
+    let length = |at: Option<u32>| {
+        let rest = at.and_then(|at| strings.get(usize::try_from(at).ok()?..)).unwrap_or_default();
+        rest.iter().take(MAX_NAME + 1).take_while(|byte| **byte != 0).count()
+    };
+    let (mut count, mut items, mut names, mut at) = (0, 0, 0, 0);
+    while let Some(info) = word(types, at + 4) {
+        // Bytes behind the record, and of each item; in all of these items the name comes first.
+        let (kind, many) = (info >> 24 & 0x1f, (info & 0xffff) as usize);
+        let (each, fixed) = match kind {
+            1 | 14 | 17 => (0, 4),
+            3 => (0, 12),
+            4 | 5 | 15 | 19 => (12, 0),
+            6 | 13 => (8, 0),
+            _ => (0, 0),
+        };
+        count += 1;
+        names += length(word(types, at));
+        at += RECORD + fixed;
+        if each > 0 {
+            items += many;
+            if kind != 15 {
+                names += (0..many).map(|item| length(word(types, at + item * each))).sum::<usize>();
+            }
+            at += many * each;
+        }
+        for (what, found, most) in [("types", count, MAX_TYPES), ("members and constants", items, MAX_ITEMS)] {
+            if found > most {
+                return Err(BtfError(format!("it has more than {most} {what}, which no compiler writes")));
+            }
+        }
+        if names > MAX_NAMES {
+            return Err(BtfError(format!("its names have more than {} MiB, which no compiler writes", MAX_NAMES >> 20)));
         }
     }
     Ok(())

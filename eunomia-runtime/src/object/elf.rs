@@ -8,6 +8,7 @@ use elf::{
 };
 
 use super::btf::MAX_NAME;
+use crate::skeleton::foreign::machine;
 
 /// What is needed of an ELF file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,12 +58,38 @@ pub(super) fn broken(error: elf::ParseError) -> Refused {
 /// Room for what a program attaches to: a path and a symbol.
 const MAX_SECTION_NAME: usize = 8192;
 
-/// A name of at most `max` bytes: any number of records can share one, and each gets a copy.
-fn short(name: &str, max: usize) -> Result<&str, Refused> {
-    if name.len() <= max {
-        return Ok(name);
+/// More than any BPF object has. A few hundred kilobytes that inflate could ask for gigabytes otherwise.
+const MAX_SECTIONS: usize = 1 << 16;
+const MAX_SYMBOLS: usize = 1 << 17;
+/// Bytes of all names together: any number of records can share one, and each gets a copy.
+const MAX_NAMES: usize = 8 << 20;
+
+/// How many bytes of names may still be copied.
+struct Names(usize);
+
+impl Names {
+    /// A name of at most `max` bytes.
+    fn copy(&mut self, name: &str, max: usize) -> Result<String, Refused> {
+        self.spend(name.len())?;
+        if name.len() > max {
+            return Err((format!("broken ELF file: a name has {} bytes, more than the {max} that are used", name.len()), AGAIN));
+        }
+        Ok(name.to_owned())
     }
-    Err((format!("broken ELF file: a name has {} bytes, more than the {max} that are used", name.len()), "compile the object anew"))
+
+    fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
+        let left = self.0.checked_sub(bytes);
+        self.0 =
+            left.ok_or_else(|| (format!("the names of its sections and symbols have more than {} MiB", MAX_NAMES >> 20), NO_OBJECT))?;
+        Ok(())
+    }
+}
+
+const AGAIN: &str = "compile the object anew";
+const NO_OBJECT: &str = "this is no object that a compiler wrote";
+
+fn few(what: &str, count: usize, most: usize) -> Result<(), Refused> {
+    if count <= most { Ok(()) } else { Err((format!("the object has {count} {what}, more than {most}"), NO_OBJECT)) }
 }
 
 impl Elf {
@@ -74,7 +101,7 @@ impl Elf {
         }
         let file = ElfBytes::<AnyEndian>::minimal_parse(bytes).map_err(broken)?;
         if file.ehdr.e_machine != EM_BPF {
-            return Err((format!("the ELF file is for machine {}, not for BPF ({EM_BPF})", file.ehdr.e_machine), COMPILE));
+            return Err((format!("the ELF file is for {}, not for BPF ({EM_BPF})", machine(file.ehdr.e_machine)), COMPILE));
         }
         if file.ehdr.endianness != AnyEndian::Little {
             return Err((
@@ -88,10 +115,11 @@ impl Elf {
         let (Some(headers), Some(names)) = file.section_headers_with_strtab().map_err(broken)? else {
             return Err(("the ELF file has no sections".to_owned(), COMPILE));
         };
-        let mut elf = Self::default();
+        let (mut elf, mut copied) = (Self::default(), Names(MAX_NAMES));
         let mut btf = None;
+        few("sections", headers.len(), MAX_SECTIONS)?;
         for header in headers.iter() {
-            let name = short(names.get(header.sh_name as usize).map_err(broken)?, MAX_SECTION_NAME)?;
+            let name = copied.copy(names.get(header.sh_name as usize).map_err(broken)?, MAX_SECTION_NAME)?;
             if name == ".BTF" {
                 let (data, compression) = file.section_data(&header).map_err(broken)?;
                 if compression.is_some() {
@@ -101,13 +129,14 @@ impl Elf {
             }
             let flags = header.sh_flags;
             elf.sections.push(Section {
-                name: name.to_owned(),
+                name,
                 size: header.sh_size,
                 offset: (header.sh_type != SHT_NOBITS).then_some(header.sh_offset),
                 executable: flags & u64::from(SHF_ALLOC) != 0 && flags & u64::from(SHF_EXECINSTR) != 0,
             });
         }
         if let Some((symbols, names)) = file.symbol_table().map_err(broken)? {
+            few("symbols", symbols.len(), MAX_SYMBOLS)?;
             for symbol in symbols.iter() {
                 if symbol.st_shndx >= SHN_LORESERVE {
                     continue;
@@ -117,17 +146,33 @@ impl Elf {
                 if symbol.st_shndx == 0 {
                     continue;
                 }
+                let (section, function) = (usize::from(symbol.st_shndx), symbol.st_symtype() == STT_FUNC);
+                if function {
+                    // A program has the name of its section with it.
+                    copied.spend(elf.sections.get(section).map_or(0, |section| section.name.len()))?;
+                }
                 elf.symbols.push(Symbol {
-                    name: short(name, MAX_NAME)?.to_owned(),
-                    section: usize::from(symbol.st_shndx),
+                    name: copied.copy(name, MAX_NAME)?,
+                    section,
                     offset: symbol.st_value,
-                    function: symbol.st_symtype() == STT_FUNC,
+                    function,
                     visible: symbol.st_bind() != STB_LOCAL && !matches!(symbol.st_vis(), STV_HIDDEN | STV_INTERNAL),
                 });
             }
         }
         let Some(btf) = btf else {
-            return Err(("the object has no section .BTF, so the layout of its types is unknown".to_owned(), "compile it with `-g`"));
+            let dwarf = elf.sections.iter().any(|section| section.name == ".debug_info");
+            return Err(match dwarf {
+                // gcc writes DWARF for `-g`.
+                true => (
+                    "the object has DWARF and no section .BTF, so the layout of its types is unknown".to_owned(),
+                    "compile it with `clang -g -target bpf`, or with `-gbtf` of gcc, and do not take .BTF out",
+                ),
+                false => (
+                    "the object has no section .BTF, so the layout of its types is unknown".to_owned(),
+                    "compile it with `-g` (of gcc `-gbtf`), and do not strip it",
+                ),
+            });
         };
         Ok((elf, btf))
     }

@@ -243,16 +243,26 @@ fn fits(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut
 
 /// The type that the application names.
 pub(super) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<TypeId> {
-    let named = |id: &TypeId| layouts.c_name(*id) == c_type && has_values(layouts, *id);
-    let found = layouts.btf.iter().map(|(id, _)| id).find(named);
+    // Of a type with a name that is all of what it is called; others are spelled out for it alone.
+    let spelled = c_type.contains(['*', '[', '(']);
+    let candidates = || layouts.btf.iter().filter(|(_, ty)| spelled || !ty.name.is_empty()).map(|(id, _)| id);
+    let found = candidates().find(|id| layouts.c_name(*id) == c_type && has_values(layouts, *id));
     if found.is_none() {
-        let names: Vec<String> = layouts.btf.iter().filter(|(id, _)| has_values(layouts, *id)).map(|(id, _)| layouts.c_name(id)).collect();
-        let meant = meant(c_type, &names).map(|meant| format!("did you mean `{meant}`? Else "));
-        let todo = "write it as C does, `struct event` for example; a type that only the program's own pointers lead to is not in BTF";
-        let todo = meant.unwrap_or_default() + todo;
+        let named = candidates().filter(|id| !layouts.btf.get(*id).name.is_empty() && has_values(layouts, *id));
+        let names: Vec<String> = named.map(|id| layouts.c_name(id)).collect();
+        let todo = match meant(c_type, &names) {
+            Some(meant) => format!("did you mean `{meant}`? Else {}", declare(c_type)),
+            None => declare(c_type),
+        };
         faults.push(Fault::new(place.clone(), format!("the object has no type `{c_type}` with values"), todo));
     }
     found
+}
+
+/// How a type gets into BTF: the compiler leaves those out that only local variables have.
+fn declare(c_type: &str) -> String {
+    let c_type = if c_type.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ')) { c_type } else { "struct event" };
+    format!("add `const {c_type} *unused __attribute__((unused));` to the C source: BTF has the types that globals and maps lead to")
 }
 
 /// The type that was meant, where its kind may have been left out too: `evnt` for `struct event`.
@@ -263,13 +273,40 @@ fn meant<'a>(c_type: &str, names: &'a [String]) -> Option<&'a str> {
     let known = || names.iter().map(String::as_str);
     let of = |name: &str| known().find(|known| bare(known) == name);
     let name = bare(c_type);
-    of(name).or_else(|| near(c_type, known())).or_else(|| of(near(name, known().map(bare))?))
+    // A slip of one key; what merely looks alike is another type.
+    let slip = |meant: &&str| meant.len().abs_diff(name.len()) <= 1 && name.len() > 3;
+    of(name).or_else(|| of(near(name, known().map(bare)).filter(slip)?))
 }
 
-/// The types that the object declares with the compiler's convention, a global `const volatile struct T *__eunomia_dummy_T_ptr`.
+/// The types that the object declares with the compiler's convention, a global `const volatile struct T *__eunomia_dummy_T_ptr`, or else
+/// with that of other generators, `const struct T *unused`.
 fn dummies(layouts: &Layouts, sections: &[DataSection]) -> Vec<TypeId> {
-    let variables = sections.iter().flat_map(|section| &section.variables).filter(|variable| variable.is_dummy());
-    variables.filter_map(|variable| pointee(layouts, variable.ty)).collect()
+    let variables = || sections.iter().flat_map(|section| &section.variables);
+    let own: Vec<TypeId> =
+        variables().filter(|variable| variable.is_dummy()).filter_map(|variable| pointee(layouts, variable.ty)).collect();
+    if !own.is_empty() {
+        return own;
+    }
+    let unused = variables().filter(|variable| is_unused(&variable.name)).filter_map(|variable| record(layouts, variable.ty));
+    let mut unused: Vec<TypeId> = unused.collect();
+    unused.sort_unstable();
+    unused.dedup();
+    unused
+}
+
+/// `unused`, `unused_event`, `_unused`, `event_unused`, `unused2`.
+fn is_unused(name: &str) -> bool {
+    name.trim_matches('_').trim_end_matches(|c: char| c.is_ascii_digit()).split('_').any(|word| word == "unused")
+}
+
+/// The struct or union that a pointer leads to; one without a name by its typedef.
+fn record(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
+    let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
+    pointee(layouts, id).or_else(|| {
+        let (id, ty) = layouts.btf.unmodified(to);
+        let is_record = matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
+        (is_record && matches!(ty.kind, Kind::Typedef { .. })).then_some(id)
+    })
 }
 
 /// The struct or union with a name that a pointer leads to.

@@ -50,7 +50,8 @@ impl Layouts {
     fn qualifiers(&self, mut id: TypeId) -> (TypeId, String) {
         let mut words = Vec::new();
         while let Kind::Modifier { to, keyword } = self.btf.get(id).kind {
-            words.extend(Some(keyword).filter(|keyword| !keyword.is_empty()));
+            // One that is said twice says no more.
+            words.extend(Some(keyword).filter(|keyword| !keyword.is_empty() && !words.contains(keyword)));
             id = to;
         }
         (id, words.join(" "))

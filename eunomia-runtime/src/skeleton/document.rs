@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{Skeleton, object_name};
+use super::{Skeleton, foreign::foreign, object_name};
 use crate::{
     fault::{Fault, Faults, Place},
     object::Checked,
@@ -25,11 +25,15 @@ impl Document {
     /// Every fault of what was read, at once.
     pub fn new(bytes: Vec<u8>, file: &str) -> Result<Self, Faults> {
         let refuse = |what: String| Faults::one(file, Fault::new(Place::default(), what, ""));
+        if let Some((what, todo)) = foreign(&bytes) {
+            return Err(Faults::one(file, Fault::new(Place::default(), what, todo)));
+        }
         let (skeleton, text) = if bytes.starts_with(b"\x7fELF") {
             let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
             (Skeleton::from_object(object_name(name.trim_matches(['<', '>'])), bytes, file)?, None)
         } else {
-            let text = String::from_utf8(bytes).map_err(|error| refuse(format!("not a text file: {}", error.utf8_error())))?;
+            let text = String::from_utf8(bytes)
+                .map_err(|error| refuse(format!("neither a BPF object nor a text file: {}", error.utf8_error())))?;
             (Skeleton::parse(&text, file)?, Some(text))
         };
         Ok(Self { skeleton, file: file.to_owned(), text })

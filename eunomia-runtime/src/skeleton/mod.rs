@@ -2,6 +2,7 @@
 
 mod derive;
 mod document;
+pub(crate) mod foreign;
 pub(crate) mod locate;
 pub mod model;
 mod package;

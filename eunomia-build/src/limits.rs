@@ -1,0 +1,73 @@
+//! How large a module may be: a few kilobytes of a compressed object could ask for gigabytes of Rust otherwise.
+
+use std::collections::HashSet;
+
+use eunomia_runtime::{
+    fault::{Fault, Place},
+    object::{Checked, Kind, MapDef, Payload, TypeId},
+};
+
+use crate::Embed;
+
+/// Maps, programs, variables, and members and constants of their types. The largest objects in use have a tenth of it.
+const MAX_ITEMS: usize = 1 << 13;
+/// Members of one struct, which are a chain of calls as long in its module.
+const MAX_MEMBERS: usize = 1 << 12;
+/// Bytes of an object as text.
+const MAX_TEXT: usize = 32 << 20;
+
+/// What makes the module too large.
+pub(crate) fn check(checked: &Checked, embed: &Embed) -> Option<Fault> {
+    let items = items(checked);
+    if items > MAX_ITEMS {
+        let what = format!(
+            "the module would have more than {MAX_ITEMS} maps, programs, variables and members of their types, or {MAX_MEMBERS} members of one"
+        );
+        return Some(Fault::at(Place::default(), what, "split the object, or open it at run time"));
+    }
+    let object = checked.skeleton.object.as_deref().unwrap_or_default();
+    if *embed == Embed::Literal && text_len(object) > MAX_TEXT {
+        let what = format!("the object has {} bytes, too many for a literal of Rust", object.len());
+        let todo = "write the module to a file (`Config::generate`, `cargo eunomia gen -o`), which includes the object from one beside it";
+        return Some(Fault::at(Place::default(), what, todo));
+    }
+    None
+}
+
+/// How long a byte string literal of these bytes is, at most.
+fn text_len(object: &[u8]) -> usize {
+    object.iter().map(|byte| byte.escape_ascii().len().min(4)).sum()
+}
+
+/// Counts no further than what is too much.
+fn items(checked: &Checked) -> usize {
+    let mut count = checked.maps.len() + checked.programs.len();
+    count += checked.sections.iter().map(|section| section.variables.len()).sum::<usize>();
+    let of_map = |def: &MapDef| [def.key, def.value];
+    let maps = checked.maps.iter().flat_map(|def| of_map(def).into_iter().chain(def.inner.as_deref().map_or([None; 2], of_map)));
+    let variables = checked.sections.iter().flat_map(|section| &section.variables).map(|variable| variable.ty);
+    let streams = checked.streams.iter().flat_map(|stream| match &stream.payload {
+        Payload::Type(id) => vec![*id],
+        Payload::Custom(fields) => fields.iter().map(|field| field.ty).collect(),
+        Payload::Tagged(tagged) => tagged.tags.iter().map(|tag| tag.ty).collect(),
+        Payload::Bytes { .. } => Vec::new(),
+    });
+    let mut next: Vec<TypeId> = maps.flatten().chain(variables).chain(streams).take(2 * MAX_ITEMS).collect();
+    let mut seen = HashSet::new();
+    while let Some(id) = next.pop() {
+        if count > MAX_ITEMS || !seen.insert(id) {
+            continue;
+        }
+        match &checked.layouts.btf.get(id).kind {
+            // One that is too long makes the whole too large.
+            Kind::Struct { members, .. } | Kind::Union { members, .. } => {
+                count += if members.len() > MAX_MEMBERS { MAX_ITEMS + 1 } else { members.len() };
+                next.extend(members.iter().take(MAX_ITEMS).map(|member| member.ty));
+            }
+            Kind::Enum { values, .. } => count += values.len(),
+            Kind::Array { element: to, .. } | Kind::Typedef { to } | Kind::Modifier { to, .. } => next.push(*to),
+            _ => {}
+        }
+    }
+    count
+}

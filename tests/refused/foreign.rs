@@ -1,0 +1,133 @@
+//! Files that are neither a skeleton nor an object, and objects that ask for too much.
+
+use eunomia_build::{Embed, Skeleton, tokens};
+
+use crate::sources::{compile, read};
+
+fn said(bytes: &[u8]) -> String {
+    Skeleton::from_slice(bytes, "x").unwrap_err().to_string()
+}
+
+#[test]
+fn other_files_are_called_by_their_names() {
+    let mut tar = vec![0u8; 512];
+    tar[..12].copy_from_slice(b"package.json");
+    tar[257..262].copy_from_slice(b"ustar");
+    for (bytes, what) in [
+        (&b""[..], "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"BC\xc0\xde5\x14", "this is LLVM bitcode, not an object; compile it without `-emit-llvm`"),
+        (b"!<arch>\n", "this is an archive of objects"),
+        (b"\x9f\xeb\x01\0\x18\0\0\0", "this is BTF alone"),
+        (b"\x1f\x8b\x08", "this is compressed by gzip; unpack it"),
+        (&tar, "this is a tar archive; take the package"),
+        (b"/* SPDX */\n#include <x.h>\n", "this is C, not a skeleton; `cargo eunomia build FILE.bpf.c`"),
+        (b"/* x */\nstruct x_bpf { struct bpf_object_skeleton *skeleton; };", "this is a C skeleton of bpftool; give the BPF object"),
+        (b"\xff\xfe\0", "neither a BPF object nor a text file"),
+    ] {
+        let said = said(bytes);
+        assert!(said.starts_with(&format!("x: {what}")), "{said}");
+    }
+}
+
+/// The type of the records of an only map, as other generators have it declared.
+#[test]
+fn unused_pointers_name_the_type_of_records() {
+    const MAPS: &str = "struct { __uint(type, RINGBUF); __uint(max_entries, 4096); } rb SEC(\".maps\");\n";
+    for (declared, delivered) in [
+        ("struct event { u32 pid; u64 t; }; const struct event *unused __attribute__((unused));", "exports: rb (struct event)"),
+        ("struct event { u32 pid; }; struct event *unused_event __attribute__((unused));", "exports: rb (struct event)"),
+        ("struct event { u32 pid; }; const struct event *event_unused __attribute__((unused));", "exports: rb (struct event)"),
+        ("typedef struct { u32 pid; } event_t; const event_t *unused __attribute__((unused));", "exports: rb (event_t)"),
+        ("struct event { u32 pid; }; const struct event *other __attribute__((unused));", "exports: rb (bytes"),
+        ("struct a { u32 a; }; struct b { u32 b; }; const struct a *unused1; const struct b *unused2;", "exports: rb (bytes"),
+        ("struct a { u32 a; }; struct a *unused; struct b { u32 b; }; struct b *__eunomia_dummy_b_ptr;", "exports: rb (struct b)"),
+    ] {
+        let object = compile(&read(Box::leak(format!("//= unused\n{declared}\n{MAPS}").into_boxed_str()))[0]);
+        let summary = Skeleton::from_object("x", object, "x.bpf.o").unwrap().check("x.bpf.o").unwrap().summary();
+        assert!(summary.contains(delivered), "{declared}: {summary}");
+    }
+}
+
+#[test]
+fn a_type_that_is_not_in_btf() {
+    let source =
+        "//= missing\nstruct even { u32 pid; } even; struct { __uint(type, RINGBUF); __uint(max_entries, 4096); } rb SEC(\".maps\");";
+    let object = compile(&read(source)[0]);
+    let refused = |c_type: &str| {
+        let skeleton = Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", c_type);
+        tokens(skeleton, "x", "x", &Embed::Literal).unwrap_err().to_string()
+    };
+    let line = "add `const struct record *unused __attribute__((unused));` to the C source";
+    let said = refused("struct record");
+    assert!(said.starts_with(&format!("x: events.rb: the object has no type `struct record` with values; {line}")), "{said}");
+    assert!(refused("even").contains("did you mean `struct even`? Else add"));
+    // It is said in the package, too.
+    let checked = Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", "struct even").check("x").unwrap();
+    let written = Skeleton::parse(&checked.documented("x").unwrap().to_json(), "x").unwrap();
+    assert_eq!(written.exports.iter().map(|export| export.name.as_str()).collect::<Vec<_>>(), ["even"]);
+    assert!(written.check("x").unwrap().summary().contains("exports: rb (struct even)"));
+}
+
+/// An ELF file with so many sections and symbols, all of one name.
+fn elf(sections: usize, symbols: usize, name: usize) -> Vec<u8> {
+    let strings: Vec<u8> = [&b"\0"[..], &vec![b'a'; name], b"\0"].concat();
+    let mut bytes = vec![0u8; 64];
+    let mut put = |data: &[u8]| {
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        let at = bytes.len() as u64;
+        bytes.extend_from_slice(data);
+        at
+    };
+    let header = |kind: u32, at: u64, size: usize, link: u32, entry: u64| {
+        let words = [1u32, kind].map(u32::to_le_bytes).concat();
+        let rest = [0, 0, at, size as u64].map(u64::to_le_bytes).concat();
+        let end = [8u64, entry].map(u64::to_le_bytes).concat();
+        [words, rest, [link, 0].map(u32::to_le_bytes).concat(), end].concat()
+    };
+    let symbol = [&[1, 0, 0, 0, 0x12, 0, 1, 0][..], &[0; 16]].concat();
+    let (text, table) = (put(&strings), put(&symbol.repeat(symbols)));
+    let names = header(3, text, strings.len(), 0, 0);
+    let mut headers = [vec![0; 64], names, header(2, table, 24 * symbols, 1, 24)].concat();
+    let total = sections + 3;
+    headers[32..40].copy_from_slice(&(total as u64).to_le_bytes());
+    headers.extend(header(1, 0, 0, 0, 0).repeat(sections));
+    let at = put(&headers);
+    bytes[..20].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x01\0\xf7\0");
+    bytes[20] = 1;
+    bytes[40..48].copy_from_slice(&at.to_le_bytes());
+    (bytes[52], bytes[58], bytes[62]) = (64, 64, 1);
+    // More than 16 bits hold stand in the first header.
+    let short = if total < 0xff00 { total as u16 } else { 0 };
+    bytes[60..62].copy_from_slice(&short.to_le_bytes());
+    bytes
+}
+
+/// What a few kilobytes inflate to may not ask for gigabytes.
+#[test]
+fn objects_that_ask_for_too_much() {
+    for (object, what) in [
+        (elf(1_000_000, 1, 8), "the object has 1000003 sections, more than 65536"),
+        (elf(1, 1_000_000, 8), "the object has 1000000 symbols, more than 131072"),
+        (elf(2000, 1, 8192), "the names of its sections and symbols have more than 8 MiB"),
+        (elf(1, 100_000, 500), "the names of its sections and symbols have more than 8 MiB"),
+    ] {
+        let said = said(&object);
+        assert_eq!(said, format!("x: {what}; this is no object that a compiler wrote"));
+    }
+}
+
+#[test]
+fn modules_that_would_be_too_large() {
+    let list = |count: usize| {
+        let members: String = (0..count).map(|at| format!("char m{at};")).collect();
+        let object = compile(&read(Box::leak(format!("//= large\nstruct large {{ {members} }} large;").into_boxed_str()))[0]);
+        tokens(Skeleton::from_object("x", object, "x").unwrap(), "x", "x", &Embed::Literal).map(drop).map_err(|faults| faults.to_string())
+    };
+    assert_eq!(list(4000), Ok(()));
+    let said = list(4097).unwrap_err();
+    assert!(
+        said.starts_with("x: the module would have more than 8192 maps, programs, variables and members of their types, or 4096 "),
+        "{said}"
+    );
+}
