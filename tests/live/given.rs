@@ -28,7 +28,7 @@ use eunomia_tests::{
     fixture,
 };
 
-use super::{Outcome, errno, pins::Pin};
+use super::{Outcome, errno, host, pins::Pin};
 
 const INNER: MapSpec = MapSpec { kind: MapType::Array, key_size: 4, value_size: 4, max_entries: 2, flags: 0 };
 
@@ -449,9 +449,14 @@ pub(crate) fn packets_come_back() -> Outcome {
     assert!(progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(), "nothing is asked for");
     skel.bss()?.grow.set(-20)?;
     assert_eq!(progs.rewrite.test(&TestInput::new().data(&packet))?.data.len(), 44);
-    let tiny = progs.rewrite.test(&TestInput::new().data(&[0; 13])).unwrap_err();
-    assert_eq!(errno(&tiny), Some(libc::EINVAL));
-    assert!(tiny.to_string().contains("hint: the packet is shorter than the header of Ethernet, 14 bytes"), "{tiny}");
+    match progs.rewrite.test(&TestInput::new().data(&[0; 13])) {
+        Err(tiny) => {
+            assert_eq!(errno(&tiny), Some(libc::EINVAL));
+            assert!(tiny.to_string().contains("hint: the packet is shorter than the header of Ethernet, 14 bytes"), "{tiny}");
+        }
+        // 5.10 takes it.
+        Ok(ran) => assert!(host::release().is_ok_and(|(_, version)| version < (6, 1)), "{ran:?}"),
+    }
 
     // `struct __sk_buff`: the mark is at 8.
     let mut context = [0; 192];
