@@ -458,14 +458,14 @@ pub(crate) fn packets_come_back() -> Outcome {
         Ok(ran) => assert!(host::release().is_ok_and(|(_, version)| version < (6, 1)), "{ran:?}"),
     }
 
-    // `struct __sk_buff`: the mark is at 8.
-    let mut context = [0; 192];
+    // `struct __sk_buff`: the mark is at 8. It has 184 bytes in 5.10 and grows; all that the kernel has comes back.
+    let mut context = [0; 184];
     context[8] = 41;
     let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context))?;
-    assert_eq!((ran.return_value, ran.context.len(), ran.context[8], ran.data), (64, 192, 42, packet.clone()));
+    assert_eq!((ran.return_value, ran.context.len() >= 184, ran.context[8], ran.data), (64, true, 42, packet.clone()));
     assert_eq!(context[8], 41, "it is the caller's");
     let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context[..16]))?;
-    assert_eq!((ran.context.len(), ran.context[8]), (192, 42));
+    assert_eq!((ran.context.len() >= 184, ran.context[8]), (true, 42));
 
     // Raw tracepoints have neither.
     let ran = progs.fill.test(&TestInput::new().context(&[0; 16]).cpu(0))?;
