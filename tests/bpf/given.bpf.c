@@ -30,7 +30,8 @@ long count_error;
 unsigned int number;
 unsigned int seen;
 int grow;
-unsigned long long big[1 << 20];
+// Older kernels have sections of up to 4 MiB.
+unsigned long long big[1 << 18];
 int table[4] SEC(".data.table");
 
 struct {

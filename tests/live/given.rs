@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
     os::fd::{FromRawFd as _, OwnedFd},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use eunomia_runtime::{
@@ -28,7 +28,7 @@ use eunomia_tests::{
     fixture,
 };
 
-use super::{Outcome, errno, pins::Pin};
+use super::{Outcome, errno, host, pins::Pin};
 
 const INNER: MapSpec = MapSpec { kind: MapType::Array, key_size: 4, value_size: 4, max_entries: 2, flags: 0 };
 
@@ -72,8 +72,15 @@ pub(crate) fn counters_are_the_users() -> Outcome {
         assert_eq!(bss.count_error.get()?, -i64::from(libc::ENOENT), "nobody else's events are there");
         counters.insert(&0, clock(0)?)?;
         run()?;
+        // Some machines have a clock of coarse ticks.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while bss.counted.get()? == 0 && Instant::now() < deadline {
+            run()?;
+        }
         let first = bss.counted.get()?;
-        run()?;
+        while bss.counted.get()? == first && Instant::now() < deadline {
+            run()?;
+        }
         assert!(bss.count_error.get()? == 0 && first > 0 && bss.counted.get()? > first, "{first} {:?}", bss.counted);
         assert!(counters.remove(&0)?);
         run()?;
@@ -275,7 +282,7 @@ pub(crate) fn sections_grow() -> Outcome {
 pub(crate) fn maps_in_maps_are_given() -> Outcome {
     let missing = given::open()?.load().unwrap_err();
     assert_eq!(errno(&missing), Some(libc::EINVAL), "{missing}");
-    assert!(missing.to_string().contains("hint: the object does not say what maps are in `outer`: call `set_inner_map`"), "{missing}");
+    assert!(missing.to_string().contains("hint: the object does not say what maps are in `outer`: declare them in C"), "{missing}");
 
     let mut open = given::open()?;
     let object = open.object();
@@ -389,18 +396,18 @@ pub(crate) fn large_variables_do_not_fill_a_stack() -> Outcome {
     let read = thread::Builder::new().stack_size(2 << 20).spawn(|| -> Result<(), Error> {
         let mut open = open()?;
         let mut wanted = open.bss()?.big.get_boxed()?;
-        wanted[1 << 19] = 5;
+        wanted[1 << 17] = 5;
         open.bss()?.big.set_from(&wanted)?;
         let skel = open.load()?;
         let big = skel.bss()?.big;
-        assert_eq!(big.get_boxed()?[1 << 19], 5);
+        assert_eq!(big.get_boxed()?[1 << 17], 5);
         wanted.fill(1);
         big.read_into(&mut wanted)?;
-        assert_eq!((wanted[0], wanted[1 << 19], wanted[(1 << 20) - 1]), (0, 5, 0));
+        assert_eq!((wanted[0], wanted[1 << 17], wanted[(1 << 18) - 1]), (0, 5, 0));
         wanted[7] = 9;
         big.set_from(&wanted)?;
         let section = skel.object().section::<ReadWrite>(".bss")?;
-        assert!(section.size() >= 8 << 20 && format!("{big:?}").starts_with("[0, 0, 0, 0, 0, 0, 0, 9"));
+        assert!(section.size() >= 2 << 20 && format!("{big:?}").starts_with("[0, 0, 0, 0, 0, 0, 0, 9"));
         let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
         let large: Array<'_, [u8; 1 << 20]> = large.into_typed()?;
         let mut value = large.get_boxed(1)?.unwrap_or_default_box();
@@ -442,18 +449,23 @@ pub(crate) fn packets_come_back() -> Outcome {
     assert!(progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(), "nothing is asked for");
     skel.bss()?.grow.set(-20)?;
     assert_eq!(progs.rewrite.test(&TestInput::new().data(&packet))?.data.len(), 44);
-    let tiny = progs.rewrite.test(&TestInput::new().data(&[0; 13])).unwrap_err();
-    assert_eq!(errno(&tiny), Some(libc::EINVAL));
-    assert!(tiny.to_string().contains("hint: the packet is shorter than the header of Ethernet, 14 bytes"), "{tiny}");
+    match progs.rewrite.test(&TestInput::new().data(&[0; 13])) {
+        Err(tiny) => {
+            assert_eq!(errno(&tiny), Some(libc::EINVAL));
+            assert!(tiny.to_string().contains("hint: the packet is shorter than the header of Ethernet, 14 bytes"), "{tiny}");
+        }
+        // 5.10 takes it.
+        Ok(ran) => assert!(host::release().is_ok_and(|(_, version)| version < (6, 1)), "{ran:?}"),
+    }
 
-    // `struct __sk_buff`: the mark is at 8.
-    let mut context = [0; 192];
+    // `struct __sk_buff`: the mark is at 8. It has 184 bytes in 5.10 and grows; all that the kernel has comes back.
+    let mut context = [0; 184];
     context[8] = 41;
     let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context))?;
-    assert_eq!((ran.return_value, ran.context.len(), ran.context[8], ran.data), (64, 192, 42, packet.clone()));
+    assert_eq!((ran.return_value, ran.context.len() >= 184, ran.context[8], ran.data), (64, true, 42, packet.clone()));
     assert_eq!(context[8], 41, "it is the caller's");
     let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context[..16]))?;
-    assert_eq!((ran.context.len(), ran.context[8]), (192, 42));
+    assert_eq!((ran.context.len() >= 184, ran.context[8]), (true, 42));
 
     // Raw tracepoints have neither.
     let ran = progs.fill.test(&TestInput::new().context(&[0; 16]).cpu(0))?;

@@ -77,7 +77,8 @@ impl Wanted {
     fn without_inner(&self, said: &str) -> Option<String> {
         let name = self.outer.iter().find(|name| said.contains(&format!("map '{name}': failed to create")))?;
         Some(format!(
-            "the object does not say what maps are in `{name}`: call `set_inner_map` before loading, or declare them in C with              `__array(values, struct ..)`"
+            "the object does not say what maps are in `{name}`: declare them in C with `__array(values, struct ..)`, or call `set_inner_map` before \
+             loading"
         ))
     }
 
