@@ -24,7 +24,7 @@ pub(crate) fn the_verifiers_log_is_in_the_error() -> Outcome {
     // Switched off, the program is not looked at.
     let mut open = refused::open()?;
     open.progs().wild()?.set_autoload(false);
-    open.load()?.attach()?;
+    drop(open.load()?.attach()?);
     Ok(())
 }
 

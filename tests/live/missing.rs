@@ -106,7 +106,7 @@ pub(crate) fn modules_of_filters() -> Outcome {
         discipline.put_back();
         refused("cls_bpf");
         filters.put_back();
-        attach()?;
+        drop(attach()?);
         Ok(())
     })
 }
@@ -131,7 +131,7 @@ pub(crate) fn typeless(_: &str) -> Outcome {
     mount("none", "/sys/kernel/btf", "tmpfs", MountFlags::empty(), None)?;
     let text = file.to_str().ok_or("temporary folders have plain names")?;
     let dynamic = |btf: Option<&Path>| -> eunomia_runtime::Result<()> {
-        Skeleton::from_file(JSON)?.check(JSON)?.open(btf)?.load()?.attach()?;
+        drop(Skeleton::from_file(JSON)?.check(JSON)?.open(btf)?.load()?.attach()?);
         Ok(())
     };
     tried("typed", bootstrap::open().and_then(bootstrap::Open::load).map_err(Into::into));

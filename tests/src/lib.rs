@@ -6,7 +6,7 @@ pub mod crates;
 
 /// Made by the build script, in a crate that denies what may be denied.
 #[deny(clippy::nursery, clippy::restriction, let_underscore_drop, trivial_casts, unused_qualifications, unused_results)]
-#[allow(clippy::blanket_clippy_restriction_lints, reason = "all of them")]
+#[expect(clippy::blanket_clippy_restriction_lints, reason = "all of them")]
 pub mod built {
     include!(concat!(env!("OUT_DIR"), "/arena.rs"));
     include!(concat!(env!("OUT_DIR"), "/args.rs"));

@@ -180,7 +180,7 @@ macro_rules! plain {
     // Proves it of the type that `$name` is here, whatever that is: a struct (fields of unions are not read without `unsafe`) that
     // has these fields and no other (there is no `..`), each of a plain type, and is as large as they are together.
     (@proof $name:ident $(least $least:literal)? [$($field:tt)*]) => {
-        #[allow(deprecated)]
+        #[allow(deprecated, reason = "a proof is no use of a field")]
         const _: () = $crate::__private::unpadded::<$name, _>(|this| {
             let $name { $($field: _,)* } = this;
             ($($crate::__private::unaligned(this.$field),)*)
