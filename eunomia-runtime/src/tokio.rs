@@ -34,6 +34,7 @@ use crate::{
 /// The kernel wakes the task each time that it has caught up; [`crate::reader::Waiting`] is for `poll` on a thread of its own. A task
 /// that sleeps between two batches lets events gather in the same way.
 #[derive(Debug)]
+#[must_use = "what it holds is detached and unloaded when it is dropped"]
 pub struct Async<S> {
     fd: AsyncFd<OwnedFd>,
     skeleton: S,

@@ -17,7 +17,8 @@ pub(crate) fn compare(case: &Case, object: &Object, report: &str) -> Result<(), 
     if written != "true" {
         return Err("set leaf by leaf it has other bytes".to_owned());
     }
-    let dynamic = dynamic(object);
+    let is_flexible = case.members(case.top).last().is_some_and(|member| member.flexible && member.name.is_some());
+    let dynamic = dynamic(object, is_flexible);
     if dynamic == line { Ok(()) } else { Err(format!("read by type {line}\nand at run time {dynamic}")) }
 }
 
@@ -58,11 +59,12 @@ fn compare_leaves(case: &Case, leaves: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The value's line as it is made at run time.
-fn dynamic(object: &Object) -> String {
+/// The value's line as it is made at run time, as a record goes on after its struct if it has an array without a length.
+fn dynamic(object: &Object, is_flexible: bool) -> String {
     let skeleton = Skeleton::from_object("case".to_owned(), object.file.clone(), "case").unwrap();
     let layouts = skeleton.check("case").unwrap().layouts;
     let id = layouts.btf.iter().map(|(id, _)| id).find(|id: &TypeId| layouts.c_name(*id) == "struct top").unwrap();
     let size = layouts.layout(id).size as usize;
-    Value::new(&layouts, id, &object.value[..size]).unwrap().to_string()
+    let value = if is_flexible { Value::of_record(&layouts, id, &object.value) } else { Value::new(&layouts, id, &object.value[..size]) };
+    value.unwrap().to_string()
 }

@@ -46,7 +46,7 @@ pub(crate) fn names_that_are_no_text() -> Outcome {
         let error = Skeleton::from_object("kinds", object, "kinds.bpf.o").unwrap_err().to_string();
         assert!(error.contains("invalid utf-8"), "{error}");
     }
-    assert!(said.contains("LI\u{fffd}\u{fffd}[_KERNEL_VERSION"), "{said}");
+    assert!(said.contains("LI\u{fffd}\\u{1b}[_KERNEL_VERSION"), "{said}");
     Ok(())
 }
 

@@ -201,7 +201,7 @@ macro_rules! plain {
     // Proves it of the type that `$name` is here, whatever that is: a struct (fields of unions are not read without `unsafe`) that
     // has these fields and no other (there is no `..`), each of a plain type, and is as large as they are together.
     (@proof $name:ident $(least $least:literal)? [$($field:tt)*]) => {
-        #[allow(deprecated, reason = "a field may be")]
+        #[allow(deprecated, clippy::unused_unit, reason = "a proof is no use of a field, and there may be none")]
         const _: () = $crate::__private::unpadded::<$name, _>(|this| {
             let $name { $($field: _,)* } = this;
             ($($crate::__private::unaligned(this.$field),)*)
@@ -267,7 +267,7 @@ mod tests {
     /// What could be proved of one struct and be implemented for another.
     #[test]
     fn plain_is_proved_of_the_type_that_gets_it() {
-        #[allow(dead_code, non_camel_case_types)]
+        #[allow(dead_code, non_camel_case_types, reason = "it is named as what the macro could name")]
         struct usize;
         macro_rules! number {
             () => {
@@ -277,12 +277,12 @@ mod tests {
         crate::plain! {
             #[derive(Clone, Copy)]
             #[cfg_attr(all(), repr(C, packed))]
-            struct Packet { kind: u8, len: number!(), #[cfg_attr(all(), allow(dead_code))] r#type: [u16; 2] }
+            struct Packet { kind: u8, len: number!(), #[cfg_attr(all(), allow(dead_code, reason = "an attribute"))] r#type: [u16; 2] }
         }
         crate::plain! {
             #[derive(Clone, Copy)]
             #[repr(C)]
-            struct Numbered(u32, #[allow(dead_code)] number!(), u64);
+            struct Numbered(u32, number!(), u64);
         }
         crate::plain! {
             #[derive(Clone, Copy)]
@@ -298,6 +298,8 @@ mod tests {
             struct Whatever { a: u64 }
         }
         assert_eq!(Packet::read(&[1, 2, 0, 0, 0, 0, 0, 0, 0]).map(|packet| packet.len), Some(2));
+        let Numbered(_, second, _) = Numbered(1, 2, 3);
+        assert_eq!(second, 2);
         assert_eq!(Numbered(1, 2, 3).bytes(), [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!((Nothing {}.bytes(), Whatever::<u8>::read(&[7]).map(|whatever| whatever.a)), (&[][..], Some(7)));
     }

@@ -51,6 +51,14 @@ impl<'a> Value<'a> {
         Self::of(layouts, Shape::Type(ty), bytes)
     }
 
+    /// A record of type `ty`: as [`Self::new`], with all of the bytes if the type's last member is an array without a length.
+    ///
+    /// # Errors
+    /// [`Short`] if there are fewer bytes than the type has, or fewer than before such a member.
+    pub fn of_record(layouts: &'a Layouts, ty: TypeId, bytes: &'a [u8]) -> Result<Self, Short> {
+        Self::of(layouts, Shape::record(layouts, ty), bytes)
+    }
+
     /// The value of a variable.
     ///
     /// # Errors

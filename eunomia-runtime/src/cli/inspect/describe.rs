@@ -175,12 +175,19 @@ fn export(checked: &Checked, stream: &Stream, part: impl Fn(Option<TypeId>, u32)
 
 fn fields(checked: &Checked, ty: TypeId, before: &str) -> Vec<Field> {
     let layouts = &checked.layouts;
-    let fields = layouts.fields(ty).into_iter().map(|field| Field {
-        name: format!("{before}{}", field.name),
-        ty: field.ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty)),
-        bit_offset: Some(field.bit_offset),
-        size: Some(field.size),
-        bits: field.bits,
+    let fields = layouts.fields(ty);
+    let last = fields.len().saturating_sub(1);
+    let fields = fields.into_iter().enumerate().map(|(index, field)| {
+        let c_name = field.ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty));
+        // Its length is that of the record.
+        let is_tail = index == last && layouts.layout(ty).flexible;
+        Field {
+            name: format!("{before}{}", field.name),
+            ty: if is_tail { c_name.replacen("[0]", "[]", 1) } else { c_name },
+            bit_offset: Some(field.bit_offset),
+            size: (!is_tail).then_some(field.size),
+            bits: field.bits,
+        }
     });
     fields.collect()
 }
