@@ -24,7 +24,8 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Vec<Fault>) {
     });
     for (section, slots) in sections {
         let is_table = matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
-        if !is_table && !(section == ".maps" && in_elf) {
+        let is_maps = section == ".maps" && in_elf;
+        if !is_table && !is_maps {
             continue;
         }
         for slot in slots {
