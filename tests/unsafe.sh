@@ -15,5 +15,5 @@ for root in eunomia-build/src/lib.rs eunomia-build/src/main.rs eunomia-macros/sr
     tests/vm/src/lib.rs examples/*/src/main.rs; do
     grep -qx '#!\[forbid(unsafe_code)\]' "$root" || { echo "$root: must forbid unsafe code" >&2; exit 1; }
 done
-grep -qx '#!\[deny(unsafe_code)\]' eunomia-runtime/src/lib.rs || { echo "eunomia-runtime: must deny unsafe code" >&2; exit 1; }
+grep -qx '#!\[cfg_attr(not(test), deny(unsafe_code))\]' eunomia-runtime/src/lib.rs || { echo "eunomia-runtime: must deny unsafe code" >&2; exit 1; }
 echo "unsafe code: $(wc -l <target/unsafe.found) files, all of them in docs/unsafe.md"

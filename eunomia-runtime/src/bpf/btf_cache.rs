@@ -50,8 +50,8 @@ const NOTES: &str = "/sys/kernel/notes";
 impl BtfCache {
     /// Keeps files in a folder, which is made where there is none, for this user alone.
     ///
-    /// Where programs find the fields of the kernel is read from there, so nobody else may decide what is in it: the folder must be no link,
-    /// it must be root's or this user's, and nobody else may write to it; those above it must be so, too, or sticky as `/tmp` is.
+    /// Where programs find the fields of the kernel is read from there, so nobody else may decide what is in it: the folder must be no
+    /// link, it must be root's or this user's, and nobody else may write to it; those above it must be so, too, or sticky as `/tmp` is.
     ///
     /// # Errors
     /// [`Error::File`] if the folder cannot be made or opened, [`Error::Value`] if somebody else can change it or a folder above it.

@@ -65,8 +65,8 @@ impl<'a> Printed<'a> {
         self.sink.offer(&mut self.batch)
     }
 
-    /// Prints events whose names were looked up, in their order, as far as there is no need to wait, and waits until no more than `left` are left;
-    /// whether there is sense in more.
+    /// Prints events whose names were looked up, in their order, as far as there is no need to wait, and waits until no more than `left`
+    /// are left; whether there is sense in more.
     fn print_located(&mut self, left: usize) -> bool {
         let mut more = true;
         while let Some((_, _, located)) = self.located.front_mut()

@@ -124,8 +124,8 @@ impl<'a> Printer<'a> {
         self.stacks().any(|stack| stack.wants_symbols().contains(&true))
     }
 
-    /// Reads the names of the kernel, if a map is shown as stack traces of the kernel, which takes some ten milliseconds. An app does it before
-    /// programs are attached, and else pays for it with the first event.
+    /// Reads the names of the kernel, if a map is shown as stack traces of the kernel, which takes some ten milliseconds. An app does it
+    /// before programs are attached, and else pays for it with the first event.
     #[cfg(feature = "symbolize")]
     pub fn read_kernel(&self) {
         if let Some(symbols) = &self.symbols
@@ -162,8 +162,8 @@ impl<'a> Printer<'a> {
 
     /// Begins to look up the names of an event that is shown as a stack trace, for [`Self::write_located`]; `None` for any other.
     ///
-    /// Naming functions takes long enough that the processes of other events end meanwhile. An app that wants their names, too, locates each
-    /// event as it comes, keeps a copy of the record, and writes it when [`Located::is_ready`]; see [`Symbols::locate`].
+    /// Naming functions takes long enough that the processes of other events end meanwhile. An app that wants their names, too, locates
+    /// each event as it comes, keeps a copy of the record, and writes it when [`Located::is_ready`]; see [`Symbols::locate`].
     #[cfg(feature = "symbolize")]
     pub fn locate(&self, event: &Event<'_>) -> Option<Located> {
         self.views.get(event.stream)?.stack()?.locate(&event.value, self.symbols.as_ref()?)

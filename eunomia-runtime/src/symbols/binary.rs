@@ -62,9 +62,11 @@ impl Binary {
 
 #[cfg(feature = "fuzz")]
 impl Binary {
-    /// As if all of the file's addresses were mapped.
+    /// Looks at places in the file and at addresses of its symbols.
     pub(super) fn every_symbol(&self) {
-        (0..512).for_each(|address| drop(self.own.symbols(8 * address, Path::new("executable"))));
+        let path = Path::new("executable");
+        [0, 1, 64, 4096, 1 << 20, u64::MAX].iter().for_each(|offset| drop(self.symbols(*offset, path)));
+        (0..512).for_each(|address| drop(self.own.symbols(8 * address, path)));
     }
 }
 

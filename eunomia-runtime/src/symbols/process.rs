@@ -98,8 +98,8 @@ impl Mounts {
         same_namespace(self.pid, "mnt") && same_namespace(self.pid, "user")
     }
 
-    /// Whether no program of a user answers for the file system: a FUSE file system may never answer, and whoever waits for it cannot even be
-    /// killed. Disks are mounted by root alone. An overlay may stand on FUSE if somebody mounted it in a user namespace of his own.
+    /// Whether no program of a user answers for the file system: a FUSE file system may never answer, and whoever waits for it cannot even
+    /// be killed. Disks are mounted by root alone. An overlay may stand on FUSE if somebody mounted it in a user namespace of his own.
     fn are_of_the_kernel(&mut self, device: (u32, u32)) -> bool {
         if device.0 != 0 {
             return true;
@@ -140,8 +140,9 @@ fn types(pid: &str) -> Types {
     types
 }
 
-/// The file in which a program that compiles as it runs says what it has put where, by the kernel's `tools/perf/Documentation/jit-interface.txt`:
-/// in `/tmp` of the process, by the number that it has in its own PID namespace, and only if it is the process's own.
+/// The file in which a program that compiles as it runs says what it has put where, by the kernel's
+/// `tools/perf/Documentation/jit-interface.txt`: in `/tmp` of the process, by the number that it has in its own PID namespace, and only if
+/// it is the process's own.
 pub(super) fn perf_map(pid: u32) -> Option<OwnedFd> {
     // The way there must not lead to a FUSE file system, whose owner decides when it goes on.
     let is_on_fuse = |line: &[u8]| {

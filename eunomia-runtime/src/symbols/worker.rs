@@ -1,7 +1,7 @@
 //! Threads that look into other processes and their files, for as long as somebody waits.
 //!
-//! Files are copied, and never waited for on purpose. But whoever is looked at decides how large and how strange they are, and may hold locks
-//! of the kernel that /proc needs. A thread can be left behind; the reader of events cannot.
+//! Files are copied, and never waited for on purpose. But whoever is looked at decides how large and how strange they are, and may hold
+//! locks of the kernel that /proc needs. A thread can be left behind; the reader of events cannot.
 
 use std::{
     sync::{

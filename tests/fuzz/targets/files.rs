@@ -136,9 +136,8 @@ pub(super) fn arguments(input: &[u8]) -> bool {
 }
 
 pub(super) fn lines() -> Vec<Vec<u8>> {
-    let lines =
-        ["--i32\07\0--u64=0xff\0--comm\0sh", "--level\0HIGH\0-q\0--f64\01e3", "--raw\0\\xff\0--disable-on\0--i128=-5", "--off\0--label=x"];
-    let mut seeds: Vec<_> = lines.map(|line| line.as_bytes().to_vec()).to_vec();
+    let lines = ["--i32 7 --u64=0xff --comm sh", "--level HIGH -q --f64 1e3", r"--raw \xff --disable-on --i128=-5", "--off --label=x"];
+    let mut seeds: Vec<_> = lines.map(|line| line.replace(' ', "\0").into_bytes()).to_vec();
     seeds.push(b"-q".to_vec());
     seeds
 }
