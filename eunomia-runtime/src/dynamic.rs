@@ -176,6 +176,11 @@ impl Open {
         Ok(self)
     }
 
+    /// The object below, to be looked at.
+    pub(crate) fn inner(&self) -> &bpf::Open {
+        &self.inner
+    }
+
     /// The object below: programs can be switched off, maps resized.
     pub fn object(&mut self) -> &mut bpf::Open {
         &mut self.inner

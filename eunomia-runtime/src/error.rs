@@ -2,6 +2,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
+#[cfg(feature = "load")]
+use crate::hint::{Advice, Hint};
 use crate::{Refusal, recording::Flaw};
 #[cfg(feature = "dynamic")]
 use crate::{fault::Faults, suggestion::near};
@@ -24,6 +26,16 @@ pub enum Error {
     },
     /// The kernel, or libbpf on its behalf, refused.
     Kernel(Box<Refusal>),
+    /// A program was to be attached, and neither its section nor a target says what to. The kernel was not asked.
+    #[cfg(feature = "load")]
+    NoTarget {
+        /// The program.
+        program: String,
+        /// Its section.
+        section: String,
+        /// What a target of it is: `an interface`.
+        wants: &'static str,
+    },
     /// There is no map, program, section or variable of this name.
     NotFound {
         /// `map`, `program`, `section` or `variable`.
@@ -63,6 +75,11 @@ impl fmt::Display for Error {
             Self::Input(faults) => faults.fmt(f),
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Kernel(refusal) => refusal.fmt(f),
+            #[cfg(feature = "load")]
+            Self::NoTarget { program, section, wants } => {
+                let hint = Hint::from(Advice::Target { program });
+                write!(f, "{}: {hint}", no_target(program, section, wants))
+            }
             Self::NotFound { what, name, known } => {
                 write!(f, "no {what} `{name}`")?;
                 if !known.is_empty() {
@@ -91,17 +108,35 @@ impl fmt::Debug for Error {
     }
 }
 
+#[cfg(feature = "load")]
+fn no_target(program: &str, section: &str, wants: &str) -> String {
+    format!("program `{program}`: its section `{section}` does not say what to attach it to, which is {wants}")
+}
+
 impl Error {
+    /// The text of `Display`, with hints that name options of the command `eunomia` in place of calls.
+    #[cfg(feature = "cli")]
+    pub(crate) fn for_command(&self) -> String {
+        match self {
+            Self::Kernel(refusal) => refusal.for_command(),
+            Self::NoTarget { program, section, wants } => {
+                let hint = Hint::from(Advice::Target { program });
+                format!("{}: {}", no_target(program, section, wants), hint.for_command())
+            }
+            error => error.to_string(),
+        }
+    }
+
     /// With another hint, where there is one and the kernel refused for lack of permission.
     #[cfg(feature = "load")]
-    pub(crate) fn without(self, hint: impl FnOnce() -> Option<String>) -> Self {
+    pub(crate) fn without<H: Into<Hint>>(self, hint: impl FnOnce() -> Option<H>) -> Self {
         let denied = matches!(&self, Self::Kernel(refusal) if refusal.is_denial());
         if denied { self.with_hint(hint) } else { self }
     }
 
     /// With another hint, where there is one and the kernel refused.
     #[cfg(feature = "load")]
-    pub(crate) fn with_hint(self, hint: impl FnOnce() -> Option<String>) -> Self {
+    pub(crate) fn with_hint<H: Into<Hint>>(self, hint: impl FnOnce() -> Option<H>) -> Self {
         match self {
             Self::Kernel(refusal) => Self::Kernel(Box::new(refusal.with_hint(hint()))),
             other => other,

@@ -10,13 +10,18 @@ pub mod cli;
 pub mod columns;
 #[cfg(feature = "load")]
 mod cpus;
+#[cfg(feature = "load")]
+mod diagnosis;
 #[cfg(all(feature = "dynamic", feature = "load"))]
 pub mod doctor;
 #[cfg(all(feature = "dynamic", feature = "load"))]
 pub mod dynamic;
+#[cfg(feature = "load")]
+mod environment;
 mod error;
 #[cfg(feature = "dynamic")]
 pub mod fault;
+mod hint;
 pub mod histogram;
 #[cfg(feature = "dynamic")]
 pub mod object;
@@ -52,6 +57,7 @@ pub mod __private;
 #[cfg(feature = "load")]
 pub use bpf::preflight;
 pub use error::{Error, Result};
+pub use hint::Hint;
 pub use refusal::Refusal;
 #[cfg(feature = "dynamic")]
 pub use skeleton::Skeleton;

@@ -1,11 +1,11 @@
 //! Which file has the BTF of the running kernel, where the kernel itself has none.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, environment};
 
 /// What `CONFIG_DEBUG_INFO_BTF` brings.
 pub(super) const OF_KERNEL: &str = "/sys/kernel/btf/vmlinux";
@@ -13,7 +13,8 @@ pub(super) const OF_KERNEL: &str = "/sys/kernel/btf/vmlinux";
 /// Other loaders of the format read it, too.
 const VARIABLE: &str = "BTF_FILE_PATH";
 
-/// The file to open an object with: the one that the environment variable `BTF_FILE_PATH` names, unless it is empty; none where the kernel
+/// The file to open an object with: the one that the environment variable `BTF_FILE_PATH` names, unless it is empty or the process has more
+/// rights than whoever started it (`AT_SECURE` of getauxval(3)); none where the kernel
 /// has BTF of its own; else what `archive` has, a file or a folder in the layout of [`archived`].
 ///
 /// [`named_btf`] is for a path that the user names.
@@ -21,7 +22,7 @@ const VARIABLE: &str = "BTF_FILE_PATH";
 /// # Errors
 /// [`Error::Value`] where the variable names no file, or the archive has none for this kernel.
 pub fn kernel_btf(archive: Option<&Path>) -> Result<Option<PathBuf>> {
-    choose(env::var_os(VARIABLE).map(PathBuf::from), Path::new(OF_KERNEL).exists(), archive)
+    choose(environment::variable(VARIABLE).map(PathBuf::from), Path::new(OF_KERNEL).exists(), archive)
 }
 
 /// The file that a path stands for which the user named, in place of anything that [`kernel_btf`] would choose: itself, or what a folder in

@@ -37,7 +37,6 @@ use std::{
 
 use crate::{Error, Result};
 
-#[cfg(feature = "dynamic")]
 pub(crate) use attach::name_of;
 pub use attach::{
     AttachedXdp, Direction, End, Every, Functions, Interface, NetfilterHook, ProbePoint, Rank, Sampling, Target, XdpMode, attached_xdp,

@@ -123,6 +123,18 @@ impl Open {
         Ok(open)
     }
 
+    /// The object as libbpf has it.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn opened(&self) -> &OpenObject {
+        &self.object
+    }
+
+    /// The programs that were given a target.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &str> {
+        self.settings.targets.keys().map(String::as_str)
+    }
+
     pub(super) fn find_map(&self, name: &str) -> Result<()> {
         if self.object.maps().any(|map| map.name() == name) {
             return Ok(());

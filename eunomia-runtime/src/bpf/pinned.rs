@@ -8,6 +8,8 @@ use std::{
 
 use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, MapType, OpenMap, libbpf_sys};
 
+use super::privilege::map_type_name;
+
 /// A map of an object that is pinned, or is to be.
 pub(super) struct Pinned {
     name: String,
@@ -79,7 +81,7 @@ impl Definition {
         let text = |unlike: bool, what: &str, there: String, here: String| unlike.then(|| format!("{what} {there} there and {here} here"));
         let number = |what, there: u32, here: u32| text(there != here, what, there.to_string(), here.to_string());
         let all = [
-            text(self.kind != there.kind, "its type is", format!("{:?}", there.kind), format!("{:?}", self.kind)),
+            text(self.kind != there.kind, "its type is", map_type_name(there.kind as u32), map_type_name(self.kind as u32)),
             number("bytes of a key are", there.key_size, self.key_size),
             number("bytes of a value are", there.value_size, self.value_size),
             number("its entries are", there.max_entries, self.max_entries),
@@ -98,7 +100,7 @@ mod tests {
         let here = Definition { kind: MapType::Hash, key_size: 4, value_size: 8, max_entries: 16, flags: 0 };
         assert_eq!(here.differences(&here), "");
         let there = Definition { kind: MapType::Array, max_entries: 1, flags: 1024, ..here };
-        let expected = "its type is Array there and Hash here, its entries are 1 there and 16 here, its flags are 0x400 there and 0x0 here";
+        let expected = "its type is array there and hash here, its entries are 1 there and 16 here, its flags are 0x400 there and 0x0 here";
         assert_eq!(here.differences(&there), expected);
     }
 }

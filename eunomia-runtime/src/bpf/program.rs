@@ -15,10 +15,14 @@ use super::{
     link::{Held, Link, alone},
     messages::{listen, refused},
     pin::pin,
-    privilege::{Need, closed_tracefs, lacking, missing, paranoid},
+    privilege::{Need, closed_tracefs, lacking, missing, paranoid, type_name, type_names},
     requirement::of_programs,
 };
-use crate::{Error, Result, refusal::refusal};
+use crate::{
+    Error, Hint, Result,
+    diagnosis::{place::explained, section::says},
+    refusal::refusal,
+};
 
 /// A program in the kernel. Its kind `K` decides what it can be attached to beside what its section says.
 #[derive(Debug)]
@@ -51,7 +55,10 @@ impl<'a, K> Program<'a, K> {
         if Other::TYPES.is_empty() || Other::TYPES.contains(&found) || found == ProgramType::Unspec {
             return Ok(Program::new(self.program, self.object));
         }
-        Err(Error::Value { name: self.describe(), why: format!("it is of type {found:?}, not {:?}", Other::TYPES) })
+        Err(Error::Value {
+            name: self.describe(),
+            why: format!("it is of type {}, not {}", type_name(found as u32), type_names(Other::TYPES)),
+        })
     }
 
     /// The C function.
@@ -101,8 +108,8 @@ impl<'a, K> Program<'a, K> {
     /// Attaches the program to what its section says.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EOPNOTSUPP with a hint where the section does not say enough, EPERM or EACCES with one that names what this process
-    /// lacks.
+    /// [`Error::NoTarget`] if the section does not say enough, else [`Error::Kernel`] with a hint; for EPERM and EACCES that names what this
+    /// process lacks.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
         let link = if self.section().as_encoded_bytes().starts_with(b"usdt") {
@@ -110,7 +117,7 @@ impl<'a, K> Program<'a, K> {
         } else {
             self.linked(tried, ProgramMut::attach)
         };
-        link.map_err(says_too_little)
+        link.map_err(|error| self.explain_section(error))
     }
 
     /// Runs the program once with `BPF_PROG_TEST_RUN`: `context` is what its first argument points to, `data` a packet for programs
@@ -170,10 +177,26 @@ impl<'a, K> Program<'a, K> {
         let closed = matches!(&error, Error::Kernel(refusal)
             if refusal.messages.contains("failed to determine tracepoint") && refusal.source.raw_os_error() == Some(libc::EACCES));
         match &error {
-            Error::Kernel(refusal) if refusal.is_denial() => {
-                error.with_hint(|| if closed { Some(closed_tracefs()) } else { self.forbidden().or_else(|| self.lacking()) })
-            }
+            Error::Kernel(refusal) if refusal.is_denial() => error
+                .with_hint(|| if closed { Some(closed_tracefs()) } else { self.forbidden().or_else(|| self.lacking().map(Hint::from)) }),
             _ => error.with_hint(|| self.lacking()),
+        }
+    }
+
+    /// With why the program cannot be attached as its section says.
+    fn explain_section(&self, error: Error) -> Error {
+        let Error::Kernel(refusal) = &error else { return error };
+        let section = self.section().to_string_lossy();
+        let said = says(&section, self.program.prog_type());
+        // libbpf says the first to what it attaches to nothing by itself, and the others to half a target.
+        let unsaid = matches!(refusal.source.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::EBADF));
+        match (said.wants.filter(|_| unsaid), said.place) {
+            (Some(wants), _) => {
+                let program = self.name().to_string_lossy().into_owned();
+                Error::NoTarget { program, section: section.into_owned(), wants }
+            }
+            (None, Some(place)) => explained(error, place),
+            (None, None) => error,
         }
     }
 
@@ -188,7 +211,7 @@ impl<'a, K> Program<'a, K> {
     }
 
     /// What keeps this process from attaching the program.
-    fn forbidden(&self) -> Option<String> {
+    fn forbidden(&self) -> Option<Hint> {
         let (ty, section) = (self.program.prog_type(), self.section().to_string_lossy());
         let mechanism = section.split('/').next().unwrap_or_default();
         let mut needs = vec![Need::of_program(ty)];
@@ -196,25 +219,10 @@ impl<'a, K> Program<'a, K> {
             needs.push(Need::of_uprobes());
         }
         let by_event = matches!(ty, ProgramType::Kprobe | ProgramType::Tracepoint | ProgramType::PerfEvent);
-        missing(&needs).or_else(|| by_event.then(paranoid).flatten()).or_else(|| lacking(&needs))
+        missing(&needs).or_else(|| by_event.then(paranoid).flatten().map(Hint::from)).or_else(|| lacking(&needs))
     }
 
     pub(super) fn held(&self, held: Held) -> Link {
         Link::new(held, self.object)
-    }
-}
-
-/// libbpf attaches a section by itself only where it says all there is to say, and says nothing where it does not.
-fn says_too_little(error: Error) -> Error {
-    match error {
-        Error::Kernel(mut refusal) if refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP) && refusal.messages.is_empty() => {
-            refusal.hint = Some(
-                "the section does not say what to attach to (an interface, a cgroup, ..), so this program cannot be attached by \
-                 `attach`; switch it off with `set_autoattach(false)` while open and call `attach_to` of its own handle"
-                    .to_owned(),
-            );
-            Error::Kernel(refusal)
-        }
-        error => error,
     }
 }

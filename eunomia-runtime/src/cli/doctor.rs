@@ -24,11 +24,11 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
     }
     let text = if args.json {
         let checks = answers.checks.iter().map(|check| {
-            json!({ "what": check.what, "ok": check.ok, "required": check.required, "found": check.found, "todo": if check.ok { "" } else { &check.todo } })
+            json!({ "what": check.what, "ok": check.ok, "required": check.required, "found": check.found, "todo": if check.ok { "" } else { check.todo.for_command() } })
         });
         format!("{}\n", json!({ "ok": answers.ok(), "checks": checks.collect::<Vec<_>>() }))
     } else {
-        plain(&answers.to_string())
+        plain(&answers.for_command())
     };
     output::print(streams.out, text.as_bytes())?;
     if answers.ok() { Ok(()) } else { Err(Failure::No) }

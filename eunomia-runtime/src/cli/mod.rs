@@ -28,7 +28,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::{Error, fault::Faults, plain::plain};
+use crate::{Error, environment, fault::Faults, plain::plain};
 use args::{Args, Command};
 
 /// How the command ended; as a number it is the exit code.
@@ -117,8 +117,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
             }
         }
         Err(Failure::Usage(wrong)) => (Exit::Usage, rendered(&wrong, std::io::stderr().is_terminal())),
-        Err(Failure::Error(error @ Error::Kernel(_))) => (Exit::Kernel, plain(&error.to_string())),
-        Err(Failure::Error(error)) => (Exit::Refused, plain(&error.to_string())),
+        Err(Failure::Error(error @ Error::Kernel(_))) => (Exit::Kernel, plain(&error.for_command())),
+        Err(Failure::Error(error)) => (Exit::Refused, plain(&error.for_command())),
     };
     // Where this fails there is nobody left to tell.
     let _ = writeln!(streams.err, "{}", text.trim_end());
@@ -127,6 +127,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
 
 /// A text of clap, in colours on a terminal whose user wants them (<https://no-color.org>).
 fn rendered(text: &clap::Error, terminal: bool) -> String {
-    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours = terminal && environment::variable("NO_COLOR").is_none_or(|value| value.is_empty());
     if colours { text.render().ansi().to_string() } else { text.render().to_string() }
 }

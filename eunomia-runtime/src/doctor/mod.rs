@@ -25,28 +25,35 @@
 //!
 //! A function that several programs call counts for each of them, as the verifier looks at it for each of them.
 
-mod binary;
 mod check;
 mod core;
 mod externs;
 mod helpers;
-mod kernel;
+mod maps;
 mod programs;
 mod relocations;
 mod requirements;
 mod targets;
 
-use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
 use libbpf_rs::{MapType, ObjectBuilder, OpenObject, ProgramType};
 
-use self::{kernel::Kernel, programs::Support};
+use self::programs::Support;
 use crate::{
+    bpf,
     bpf::{
         Check, Preflight, StructOps,
         messages::{listen, refused},
         preflight,
     },
+    diagnosis::{Kernel, list},
+    dynamic,
     object::{Calls, Checked, Function, Relocation},
     suggestion::near,
 };
@@ -75,6 +82,8 @@ struct Patient<'a> {
     kernel: &'a Kernel,
     /// What is looked at, as if it were switched on; all of the object where there is nothing.
     only: Option<&'a [&'a str]>,
+    /// The programs that are given a target, by the document or by whoever opened the object.
+    targets: BTreeSet<String>,
     /// Whether this process may use BPF at all.
     permitted: bool,
     /// Types of programs that the kernel was asked for.
@@ -121,9 +130,23 @@ impl Doctor {
         self.examine_parts(checked, Some(names))
     }
 
+    /// As [`examine`], of an object that is open: with the programs that are switched on and off, the sizes of maps and the targets that it
+    /// will be loaded and attached with.
+    pub fn examine_open(&self, open: &dynamic::Open) -> Preflight {
+        let mut checks = Self::begin();
+        let bpf: &bpf::Open = open.inner();
+        let targets = bpf.targets().map(str::to_owned).collect();
+        self.examine_object(open.checked(), bpf.opened(), targets, None, &mut checks);
+        Preflight { checks }
+    }
+
+    /// What nothing works without, where it is not there.
+    fn begin() -> Vec<Check> {
+        [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect()
+    }
+
     fn examine_parts(&self, checked: &Checked, only: Option<&[&str]>) -> Preflight {
-        let mut checks: Vec<Check> = [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect();
-        let permitted = checks.is_empty();
+        let mut checks = Self::begin();
         let bytes = checked.skeleton.object.as_deref().unwrap_or_default();
         let (object, said) = listen(|| {
             let mut object = ObjectBuilder::default().name(&checked.skeleton.name)?.open_memory(bytes)?;
@@ -138,6 +161,21 @@ impl Doctor {
                 return Preflight { checks };
             }
         };
+        let setup = checked.setup(&checked.skeleton.name);
+        let targets = setup.iter().flat_map(|setup| &setup.targets).map(|target| target.program.to_owned()).collect();
+        self.examine_object(checked, &object, targets, only, &mut checks);
+        Preflight { checks }
+    }
+
+    fn examine_object(
+        &self,
+        checked: &Checked,
+        object: &OpenObject,
+        targets: BTreeSet<String>,
+        only: Option<&[&str]>,
+        checks: &mut Vec<Check>,
+    ) {
+        let permitted = checks.is_empty();
         let calls = checked.calls().unwrap_or_else(|fault| {
             checks.push(check::untold("instructions", fault.what, fault.todo));
             Calls::default()
@@ -146,20 +184,20 @@ impl Doctor {
             checks.push(check::untold("CO-RE relocations", fault.what, fault.todo));
             Vec::new()
         });
-        let programs = read_programs(checked, &object, &calls, &relocations, only);
-        checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, &object)));
+        let programs = read_programs(checked, object, &calls, &relocations, only);
+        checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, object)));
         let supported = RefCell::default();
-        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, permitted, supported };
+        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, targets, permitted, supported };
         checks.extend(programs::examine(&patient));
         checks.extend(requirements::examine(&patient));
-        checks.extend(programs::examine_maps(&object, permitted));
+        checks.extend(programs::examine_maps(object, permitted));
+        checks.extend(maps::examine(object));
         checks.extend(programs::examine_tables(&patient));
         checks.extend(helpers::examine(&patient));
         checks.extend(patient.kernel_types());
         checks.extend(relocations::examine(&patient));
         checks.extend(externs::examine(&patient));
         checks.extend(targets::examine(&patient));
-        Preflight { checks }
     }
 }
 
@@ -276,16 +314,5 @@ impl Patient<'_> {
                 check::missing(WHAT, true, format!("{why}; for {needs}"), todo)
             }
         })
-    }
-}
-
-/// `a, b`; of many the first.
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    const SHOWN: usize = 8;
-    let names: Vec<&str> = names.collect();
-    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }

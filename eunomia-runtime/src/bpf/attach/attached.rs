@@ -23,7 +23,7 @@ pub struct AttachedXdp {
 /// [`Error::Kernel`](crate::Error::Kernel); ENODEV where there is no such interface.
 pub fn attached_xdp(interface: impl Into<Interface>) -> Result<Vec<AttachedXdp>> {
     let interface = interface.into();
-    let tried = || format!("ask for the XDP programs of the interface {interface:?}");
+    let tried = || format!("ask for the XDP programs of the interface {interface}");
     let index = interface.index()?;
     // The kernel answers about an interface that is not there as about one without programs.
     name_of(index).map_err(|error| match error.raw_os_error() {

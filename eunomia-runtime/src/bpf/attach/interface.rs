@@ -1,6 +1,6 @@
 //! Network interfaces, and the programs that run on them.
 
-use std::io;
+use std::{fmt, io};
 
 use libbpf_rs::libbpf_sys;
 
@@ -12,6 +12,7 @@ use crate::{
         kind::{Netkit, Tc, Xdp},
         link::Held,
     },
+    diagnosis::interface::absent,
     refusal::refusal,
 };
 
@@ -45,7 +46,10 @@ impl Interface {
                 let c_name = c_string(name.as_str(), tried)?;
                 // SAFETY: the name ends with a NUL and lives through the call, which only reads it.
                 match unsafe { libc::if_nametoindex(c_name.as_ptr()) } {
-                    0 => Err(refusal(tried(), io::Error::last_os_error())),
+                    0 => Err(refusal(tried(), io::Error::last_os_error()).with_hint(|| {
+                        let (why, todo) = absent(name);
+                        Some(todo.after(format_args!("{why}; ")))
+                    })),
                     index => Ok(index),
                 }
             }
@@ -62,6 +66,16 @@ pub(crate) fn name_of(index: u32) -> io::Result<String> {
     }
     let name: Vec<u8> = name.iter().map(|letter| letter.cast_unsigned()).take_while(|letter| *letter != 0).collect();
     Ok(String::from_utf8_lossy(&name).into_owned())
+}
+
+/// In the words of messages.
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(f, "{index}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// Where an interface runs an XDP program.
@@ -96,6 +110,28 @@ impl Direction {
     }
 }
 
+/// In the words of messages.
+impl fmt::Display for XdpMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Best => "best",
+            Self::Generic => "generic",
+            Self::Native => "native",
+            Self::Offload => "offload",
+        })
+    }
+}
+
+/// In the words of messages.
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        })
+    }
+}
+
 impl Program<'_, Xdp> {
     /// Attaches the program to an interface. Never takes the place of another program, and never gives its own up to one.
     ///
@@ -110,7 +146,7 @@ impl Program<'_, Xdp> {
             XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
             XdpMode::Offload => libbpf_sys::XDP_FLAGS_HW_MODE,
         };
-        self.link_to(self.tried(&format!("the interface {interface:?} in mode {mode:?}")), interface.index()?, libbpf_sys::BPF_XDP, flags)
+        self.link_to(self.tried(&format!("the interface {interface} in {mode} mode")), interface.index()?, libbpf_sys::BPF_XDP, flags)
     }
 }
 
@@ -131,7 +167,7 @@ impl Program<'_, Tc> {
     /// [`Error::Kernel`].
     pub fn attach_to(&self, interface: impl Into<Interface>, direction: Direction) -> Result<Link> {
         let interface = interface.into();
-        self.on_interface(interface.index()?, &format!("{interface:?}"), direction, Rank::default())
+        self.on_interface(interface.index()?, &interface.to_string(), direction, Rank::default())
     }
 
     /// Attaches the program to an interface as a filter of a `clsact` queueing discipline, which is made where there is none and stays.
@@ -145,13 +181,13 @@ impl Program<'_, Tc> {
     /// `sch_ingress` or `cls_bpf` are missing.
     pub fn attach_filter(&self, interface: impl Into<Interface>, direction: Direction, rank: Rank) -> Result<Link> {
         let interface = interface.into();
-        self.filter(interface.index()?, &format!("{interface:?}"), direction, rank)
+        self.filter(interface.index()?, &interface.to_string(), direction, rank)
     }
 }
 
 impl<K> Program<'_, K> {
     pub(super) fn on_interface(&self, index: u32, called: &str, direction: Direction, rank: Rank) -> Result<Link> {
-        let tried = self.tried(&format!("{direction:?} of the interface {called}"));
+        let tried = self.tried(&format!("{direction} of the interface {called}"));
         match self.link_to(tried, index, direction.attach_type(), 0) {
             // What a kernel without tcx says to a type of attachment that it does not know; one with tcx never says it to these arguments.
             Err(Error::Kernel(refusal)) if refusal.source.raw_os_error() == Some(libc::EINVAL) => {
@@ -162,7 +198,7 @@ impl<K> Program<'_, K> {
     }
 
     fn filter(&self, index: u32, called: &str, direction: Direction, rank: Rank) -> Result<Link> {
-        let tried = self.tried(&format!("{direction:?} of the interface {called} as a filter"));
+        let tried = self.tried(&format!("{direction} of the interface {called} as a filter"));
         let filter = Filter::attach(tried, self.fd()?, index, direction, rank).map_err(|error| self.explain(error))?;
         Ok(self.held(Held::Filter(filter)))
     }
@@ -177,6 +213,16 @@ pub enum End {
     Peer,
 }
 
+/// In the words of messages.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary end",
+            Self::Peer => "peer",
+        })
+    }
+}
+
 impl Program<'_, Netkit> {
     /// Attaches the program to one end of a pair of netkit devices, given by the primary one (kernel 6.7 and later). The end must be that
     /// of the program's section.
@@ -189,6 +235,6 @@ impl Program<'_, Netkit> {
             End::Primary => libbpf_sys::BPF_NETKIT_PRIMARY,
             End::Peer => libbpf_sys::BPF_NETKIT_PEER,
         };
-        self.link_to(self.tried(&format!("{end:?} of the netkit device {primary:?}")), primary.index()?, attach_type, 0)
+        self.link_to(self.tried(&format!("the {end} of the netkit device {primary}")), primary.index()?, attach_type, 0)
     }
 }

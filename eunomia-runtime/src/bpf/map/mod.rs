@@ -26,7 +26,11 @@ use libbpf_rs::{MapCore, MapHandle, MapType};
 
 use crate::{
     Error, Result,
-    bpf::{messages::refused, pin::pin},
+    bpf::{
+        messages::refused,
+        pin::pin,
+        privilege::{map_type_name, map_type_names},
+    },
     sample::Plain,
 };
 use calls::Calls;
@@ -155,7 +159,7 @@ impl<'a> Map<'a> {
     /// Refuses a handle whose kind or sizes are not those of the map; key and value have `None` bytes where the handle does not ask.
     fn expect(self, kinds: &[MapType], key: Option<usize>, value: Option<usize>) -> Result<Self> {
         let why = if !kinds.contains(&self.kind()) {
-            format!("the map is of type {:?}, not {:?}", self.kind(), kinds)
+            format!("the map is of type {}, not {}", map_type_name(self.kind() as u32), map_type_names(kinds))
         } else if key.is_some_and(|size| size != self.key_size() as usize) || value.is_some_and(|size| size != self.value_size() as usize) {
             let asked = |size: Option<usize>| size.map_or("any".to_owned(), |size| size.to_string());
             format!(
