@@ -53,7 +53,7 @@ impl Refusal {
     /// Adds a hint where the cause is known.
     pub(crate) fn new(tried: String, source: io::Error, messages: String, verifier_log: Option<String>) -> Self {
         let source = named(source);
-        let hint = hint(&source, &messages, verifier_log.is_some());
+        let hint = hint(&source, &messages, verifier_log.as_deref());
         Self { tried, source, messages, verifier_log, hint }
     }
 }
@@ -84,7 +84,7 @@ fn named(error: io::Error) -> io::Error {
 }
 
 #[cfg(feature = "load")]
-fn hint(source: &io::Error, messages: &str, verified: bool) -> Option<Hint> {
+fn hint(source: &io::Error, messages: &str, log: Option<&str>) -> Option<Hint> {
     let code = source.raw_os_error();
     if messages.contains("failed to find valid kernel BTF") || messages.contains("failed to load BTF from") {
         let why =
@@ -107,7 +107,8 @@ fn hint(source: &io::Error, messages: &str, verified: bool) -> Option<Hint> {
                        same. ";
             Some(Hint::from(Advice::Preflight).after(why))
         }),
-        libc::EACCES if verified => Some("the verifier's log ends with the instruction that it refused".into()),
+        _ if log.is_some_and(|log| log.contains(UNRESOLVED)) => Some(unresolved(log.unwrap_or_default())),
+        _ if log.is_some() => Some("the verifier's log ends with the instruction that it refused".into()),
         libc::EOPNOTSUPP => Some("this kernel or libbpf does not support what the object asks for".into()),
         libc::ENOMEM if running::version().is_some_and(|version| version < (5, 11)) => {
             Some("on kernels before 5.11 BPF memory counts against RLIMIT_MEMLOCK: raise it with `ulimit -l unlimited`".into())
@@ -116,6 +117,23 @@ fn hint(source: &io::Error, messages: &str, verified: bool) -> Option<Hint> {
         libc::ENFILE => Some("the machine has as many files open as it may: raise fs.file-max with sysctl".into()),
         _ => None,
     }
+}
+
+/// How libbpf marks an instruction whose field, type or constant the kernel does not have.
+#[cfg(feature = "load")]
+const UNRESOLVED: &str = "failed to resolve CO-RE relocation ";
+
+#[cfg(feature = "load")]
+fn unresolved(log: &str) -> Hint {
+    // `<byte_off> [7] struct task_struct.none (0:1 @ offset 4)`
+    let subject = log.split_once(UNRESOLVED).and_then(|(_, rest)| rest.lines().next()).unwrap_or_default();
+    let subject = subject.split_once("] ").map_or(subject, |(_, subject)| subject);
+    let subject = subject.split(" (").next().unwrap_or_default().split(" = ").next().unwrap_or_default();
+    format!(
+        "this kernel does not have `{subject}`, which the program reads: ask for it with bpf_core_field_exists, bpf_core_type_exists or \
+         bpf_core_enum_value_exists first"
+    )
+    .into()
 }
 
 /// Each map, program and link takes a descriptor of the process, and so does each ring of a perf event array.

@@ -24,6 +24,7 @@ const USER_RING: &str = "the ring buffer that programs read, of the fixture `new
 const NEEDS: &[(&str, Need)] = &[
     ("bootstrap::the_demo_shows_its_own_processes", Cargo),
     ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
+    ("doctor::causes_of_probes_are_those_of_errors", Matrix("probes functions of the kernel")),
     ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),
     ("readers::what_programs_count_is_lost", Linux(5, 17, LOOP)),
     // All three are in one fixture.

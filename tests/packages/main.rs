@@ -25,6 +25,7 @@ fn packages_are_current() {
         ("tests", "flood"),
         ("tests", "hooks"),
         ("tests", "kinds"),
+        ("tests", "lacking"),
         ("tests", "maps"),
         ("tests", "names"),
         ("tests", "newer"),

@@ -8,12 +8,15 @@ use std::{
 
 use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut};
 
+#[cfg(feature = "dynamic")]
+use super::pinned::pin_none;
 use super::{
     Loaded, ReadWrite, Section, SizedSection, StructOps, Target,
     load::load,
     messages::{listen, refused},
     privilege::{Need, lacking},
     section::SectionMap,
+    token,
     wanted::Wanted,
 };
 use crate::{Error, Result, reader::PerfBuffer};
@@ -102,7 +105,7 @@ impl Open {
             if let Some(btf) = btf {
                 builder.btf_custom_path(btf)?;
             }
-            let mut object = builder.open_memory(spec.object)?;
+            let mut object = token::open(&mut builder, spec.object)?;
             StructOps::switch_off_optional(&mut object)?;
             Ok(object)
         });
@@ -229,6 +232,15 @@ impl Open {
             wanted.explain(error, &said)
         })?;
         Loaded::new(object, facts, settings)
+    }
+}
+
+#[cfg(feature = "dynamic")]
+impl Open {
+    /// Loads as [`Self::load`] does, and unloads. No map is pinned that is not yet.
+    pub(crate) fn try_load(mut self) -> Result<()> {
+        pin_none(&mut self.object);
+        self.load().map(drop)
     }
 }
 

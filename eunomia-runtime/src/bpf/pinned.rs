@@ -6,6 +6,8 @@ use std::{
     path::PathBuf,
 };
 
+#[cfg(feature = "dynamic")]
+use libbpf_rs::OpenObject;
 use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, MapType, OpenMap, libbpf_sys};
 
 use super::privilege::map_type_name;
@@ -25,6 +27,22 @@ struct Definition {
     value_size: u32,
     max_entries: u32,
     flags: u32,
+}
+
+/// Keeps maps from being pinned that are not yet.
+#[cfg(feature = "dynamic")]
+pub(super) fn pin_none(object: &mut OpenObject) {
+    for map in object.maps_mut() {
+        let raw = map.as_libbpf_object().as_ptr();
+        // SAFETY: the pointer is that of a map of a live object; the call returns null or a text of the map's own.
+        let path = unsafe { libbpf_sys::bpf_map__pin_path(raw) };
+        // SAFETY: the text ends with a NUL, and the map keeps it until it is given another one below.
+        let path = (!path.is_null()).then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())));
+        if path.is_some_and(|path| !path.exists()) {
+            // SAFETY: the map is that of a live object that nobody else has, and null is no path.
+            unsafe { libbpf_sys::bpf_map__set_pin_path(raw, std::ptr::null()) };
+        }
+    }
 }
 
 impl Pinned {

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     Error, Hint, Result,
-    diagnosis::{place::explained, section::says},
+    diagnosis::{
+        place::{Place, explained},
+        section::says,
+    },
     refusal::refusal,
 };
 
@@ -195,9 +198,14 @@ impl<'a, K> Program<'a, K> {
                 let program = self.name().to_string_lossy().into_owned();
                 Error::NoTarget { program, section: section.into_owned(), wants }
             }
-            (None, Some(place)) => explained(error, place),
+            (None, Some(place)) => self.explain_place(error, place),
             (None, None) => error,
         }
+    }
+
+    /// With why the program cannot be attached to a place, unless the kernel takes such programs nowhere.
+    pub(super) fn explain_place(&self, error: Error, place: Place<'_>) -> Error {
+        if self.lacking().is_some() { error } else { explained(error, place) }
     }
 
     /// What it is of, and lives as long as.

@@ -37,6 +37,10 @@ pub(crate) fn reason(said: &str) -> Option<Hint> {
         Some(name) => return Some(unknown("symbol", name, "/proc/kallsyms")),
         None => {}
     }
+    if let Some(name) = quoted("extern (func ksym) '", "': func_proto") {
+        let why = "the kernel declares it in another way: compile with the vmlinux.h of a kernel like this one";
+        return Some(format!("function `{name}`: {why}").into());
+    }
     let variable = quoted("extern (var ksym) '", "': not found in kernel BTF").map(|name| ("variable", name));
     let (what, name) = variable.or_else(|| quoted("extern (func ksym) '", "': not found in kernel").map(|name| ("function", name)))?;
     Some(unknown(what, name, "the types of this kernel or of a module that is loaded"))

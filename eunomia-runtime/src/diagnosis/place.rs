@@ -6,7 +6,7 @@ use super::{
     Kernel,
     pattern::matches_pattern,
     similar::similar,
-    symbols::{folders, is_forbidden, is_module, traceable},
+    symbols::{FORBIDDEN, folders, is_forbidden, is_module, traceable},
 };
 #[cfg(feature = "dynamic")]
 use super::{binary, list};
@@ -164,11 +164,14 @@ impl<'a> Place<'a> {
     /// Why the kernel takes no probe in a function that is there.
     fn unprobed(&self) -> Option<Hint> {
         let Self::Kprobe { function, .. } = self else { return None };
-        (traceable(|name| name == *function) == Some(false)).then(|| {
-            let why = "the kernel marks it as not to be traced (notrace: it is not in available_filter_functions of tracefs); probe a \
-                       function that calls it";
-            format!("{self}: {why}").into()
-        })
+        let why = if traceable(|name| name == *function) == Some(false) {
+            "the kernel marks it as not to be traced (notrace: it is not in available_filter_functions of tracefs)"
+        } else if !Path::new(FORBIDDEN).exists() {
+            "the kernel may forbid probes in it; /sys/kernel/debug/kprobes/blacklist, of debugfs, lists the functions of which that is true"
+        } else {
+            return None;
+        };
+        Some(format!("{self}: {why}; probe a function that calls it").into())
     }
 }
 
@@ -249,12 +252,14 @@ fn in_types(kernel: &Kernel, of_symbols: &str, name: &str, there: Option<bool>) 
 /// A function that the kernel has types of.
 fn traced(kernel: &Kernel, target: &str) -> Finding {
     let (module, name) = target.split_once(':').map_or((None, target), |(module, name)| (Some(module), name));
-    let finding = in_types(kernel, "", name, kernel.has_function(name));
-    let Finding::Missing(why, todo) = finding else { return finding };
+    // libbpf looks in that module alone.
+    let module = module.filter(|module| *module != "vmlinux");
     if let Some(module) = module.filter(|module| !Path::new("/sys/module").join(module.replace('-', "_")).exists()) {
         let todo = if is_module(module) { format!("`modprobe {module}`") } else { "this kernel has no such module".to_owned() };
         return Finding::Missing(format!("the module {module} is not loaded"), todo.into());
     }
+    let finding = in_types(kernel, "", name, kernel.has_function(name));
+    let Finding::Missing(why, todo) = finding else { return finding };
     match kernel.symbols.all() {
         Ok(symbols) if symbols.contains_key(name) => Finding::Missing(
             "the kernel has it, but not in its BTF, which leaves out functions that it cannot describe".to_owned(),

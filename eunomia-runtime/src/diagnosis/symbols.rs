@@ -32,9 +32,12 @@ impl Symbols {
     }
 }
 
-/// Whether the kernel forbids probes in a function, as far as this user may look: `/sys/kernel/debug/kprobes/blacklist`.
+/// The functions that must not be probed.
+pub(super) const FORBIDDEN: &str = "/sys/kernel/debug/kprobes/blacklist";
+
+/// Whether the kernel forbids probes in a function, as far as this user may look.
 pub(super) fn is_forbidden(function: &str) -> bool {
-    let list = fs::read_to_string("/sys/kernel/debug/kprobes/blacklist").unwrap_or_default();
+    let list = fs::read_to_string(FORBIDDEN).unwrap_or_default();
     // `0xffffffff81000000-0xffffffff81000010	function`
     list.lines().any(|line| line.split_whitespace().nth(1) == Some(function))
 }

@@ -17,9 +17,9 @@
 //!
 //! # What the answers mean
 //! - `ok` is there.
-//! - `FAIL` is not there, and the object as it is will not load, not attach, or never run. Calls of helpers are the exception: which instructions are
-//!   never reached is known to the verifier alone, so a helper that is missing fails the check unless all programs that call it ask the
-//!   kernel what it has, or read constants that may keep them from it.
+//! - `FAIL` is not there, and the object as it is will not load, not attach, or never run. A helper that is missing fails the check unless all
+//!   programs that call it ask the kernel what it has, or read constants that may keep them from it: which instructions are never reached is
+//!   known to the verifier alone. If nothing else fails, it is asked: the object is loaded, and removed.
 //! - `warn` is not there and may not be needed: of programs that are not loaded unless asked for (`SEC("?..")`), weak symbols, and fields
 //!   whose absence libbpf leaves to the verifier; or it cannot be told from here, and then the text says so (`not told`).
 //!
@@ -42,17 +42,13 @@ use std::{
     path::Path,
 };
 
-use libbpf_rs::{MapType, ObjectBuilder, OpenObject, ProgramType};
+use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 
 use self::programs::Support;
 use crate::{
-    bpf,
-    bpf::{
-        Check, Preflight, StructOps,
-        messages::{listen, refused},
-        preflight,
-    },
-    diagnosis::{Kernel, list},
+    Error, bpf,
+    bpf::{Check, Preflight, preflight},
+    diagnosis::{Kernel, list, section::says},
     dynamic,
     object::{Calls, Checked, Function, Relocation},
     suggestion::near,
@@ -65,7 +61,9 @@ struct Program {
     section: String,
     ty: ProgramType,
     autoload: bool,
-    /// Whether it is attached with all others.
+    /// Whether it is to be attached with all others.
+    link: bool,
+    /// Whether it is: something says what to.
     attached: bool,
     /// Indices of the functions that it reaches, itself among them.
     functions: Vec<usize>,
@@ -90,8 +88,9 @@ struct Patient<'a> {
     supported: RefCell<BTreeMap<u32, Support>>,
 }
 
-/// Looks at what an object needs of this kernel. Small maps and programs that do nothing are made for it and removed; nothing of the
-/// object is loaded or attached.
+/// Looks at what an object needs of this kernel. Small maps and programs that do nothing are made for it and removed. The
+/// object itself is loaded and removed if nothing is found that keeps it from that, since the verifier alone knows what it refuses; nothing is
+/// attached or pinned.
 ///
 /// What cannot be examined, for lack of permission for example, is not [`ok`](Check::ok) and says why; there is no other error.
 pub fn examine(checked: &Checked) -> Preflight {
@@ -132,12 +131,29 @@ impl Doctor {
 
     /// As [`examine`], of an object that is open: with the programs that are switched on and off, the sizes of maps and the targets that it
     /// will be loaded and attached with.
-    pub fn examine_open(&self, open: &dynamic::Open) -> Preflight {
+    pub fn examine_open(&self, open: dynamic::Open) -> Preflight {
+        let (open, checked) = open.into_parts();
+        self.examine_opened(open, &checked, None, Self::begin())
+    }
+
+    fn examine_parts(&self, checked: &Checked, only: Option<&[&str]>) -> Preflight {
         let mut checks = Self::begin();
-        let bpf: &bpf::Open = open.inner();
-        let targets = bpf.targets().map(str::to_owned).collect();
-        self.examine_object(open.checked(), bpf.opened(), targets, None, &mut checks);
-        Preflight { checks }
+        match checked.opened(self.kernel.file()) {
+            Ok(open) => self.examine_opened(open, checked, only, checks),
+            Err(error) => {
+                checks.push(check::missing("object", true, format!("libbpf does not {}", worded(error)), "compile the object anew"));
+                Preflight { checks }
+            }
+        }
+    }
+
+    fn examine_opened(&self, open: bpf::Open, checked: &Checked, only: Option<&[&str]>, mut checks: Vec<Check>) -> Preflight {
+        let permitted = checks.is_empty();
+        self.examine_object(&open, checked, only, permitted, &mut checks);
+        // What is looked at alone is set up in ways that are not known here, and what is refused already need not be tried.
+        let examined = Preflight { checks };
+        let tried = (only.is_none() && permitted && examined.ok()).then(|| loading(open));
+        Preflight { checks: examined.checks.into_iter().chain(tried).collect() }
     }
 
     /// What nothing works without, where it is not there.
@@ -145,37 +161,9 @@ impl Doctor {
         [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect()
     }
 
-    fn examine_parts(&self, checked: &Checked, only: Option<&[&str]>) -> Preflight {
-        let mut checks = Self::begin();
-        let bytes = checked.skeleton.object.as_deref().unwrap_or_default();
-        let (object, said) = listen(|| {
-            let mut object = ObjectBuilder::default().name(&checked.skeleton.name)?.open_memory(bytes)?;
-            StructOps::switch_off_optional(&mut object)?;
-            libbpf_rs::Result::Ok(object)
-        });
-        let object = match object {
-            Ok(object) => object,
-            Err(error) => {
-                let error = refused("open it", &error, &said).to_string();
-                checks.push(check::missing("object", true, format!("libbpf cannot {error}"), "compile the object anew"));
-                return Preflight { checks };
-            }
-        };
-        let setup = checked.setup(&checked.skeleton.name);
-        let targets = setup.iter().flat_map(|setup| &setup.targets).map(|target| target.program.to_owned()).collect();
-        self.examine_object(checked, &object, targets, only, &mut checks);
-        Preflight { checks }
-    }
-
-    fn examine_object(
-        &self,
-        checked: &Checked,
-        object: &OpenObject,
-        targets: BTreeSet<String>,
-        only: Option<&[&str]>,
-        checks: &mut Vec<Check>,
-    ) {
-        let permitted = checks.is_empty();
+    fn examine_object(&self, open: &bpf::Open, checked: &Checked, only: Option<&[&str]>, permitted: bool, checks: &mut Vec<Check>) {
+        let object = open.opened();
+        let targets: BTreeSet<String> = open.targets().map(str::to_owned).collect();
         let calls = checked.calls().unwrap_or_else(|fault| {
             checks.push(check::untold("instructions", fault.what, fault.todo));
             Calls::default()
@@ -184,7 +172,7 @@ impl Doctor {
             checks.push(check::untold("CO-RE relocations", fault.what, fault.todo));
             Vec::new()
         });
-        let programs = read_programs(checked, object, &calls, &relocations, only);
+        let programs = read_programs(checked, object, &targets, &calls, &relocations, only);
         checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, object)));
         let supported = RefCell::default();
         let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, targets, permitted, supported };
@@ -198,6 +186,34 @@ impl Doctor {
         checks.extend(relocations::examine(&patient));
         checks.extend(externs::examine(&patient));
         checks.extend(targets::examine(&patient));
+    }
+}
+
+/// Loads the object, which is then sure to be loaded or known not to be: what the verifier refuses nobody else can tell.
+fn loading(open: bpf::Open) -> Check {
+    const WHAT: &str = "loading";
+    match open.try_load() {
+        Ok(()) => check::found(WHAT, "loaded, not attached, and removed"),
+        Err(Error::Kernel(refusal)) => {
+            let log = refusal.verifier_log.as_deref().unwrap_or(&refusal.messages);
+            let lines = log.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("processed "));
+            let lines: Vec<&str> = lines.map(str::trim).collect();
+            let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default().join(" | ");
+            let todo = refusal.hint.clone().unwrap_or_else(|| "load the object to see all that the kernel says".into());
+            check::missing(WHAT, true, format!("{}: {last}", refusal.source), todo)
+        }
+        Err(error) => check::missing(WHAT, true, error.to_string(), ""),
+    }
+}
+
+/// Lines of a verifier's log that are shown.
+const LAST: usize = 3;
+
+/// An error without its hint.
+fn worded(error: Error) -> String {
+    match error {
+        Error::Kernel(refusal) => Error::Kernel(Box::new(crate::Refusal { hint: None, ..*refusal })).to_string(),
+        error => error.to_string(),
     }
 }
 
@@ -216,7 +232,14 @@ fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
 }
 
 /// The programs, with what libbpf makes of their sections.
-fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocations: &[Relocation], only: Option<&[&str]>) -> Vec<Program> {
+fn read_programs(
+    checked: &Checked,
+    object: &OpenObject,
+    targets: &BTreeSet<String>,
+    calls: &Calls,
+    relocations: &[Relocation],
+    only: Option<&[&str]>,
+) -> Vec<Program> {
     let questions = externs::questions(checked, calls);
     let wanted = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
     let programs = wanted.map(|program| {
@@ -230,14 +253,17 @@ fn read_programs(checked: &Checked, object: &OpenObject, calls: &Calls, relocati
         let asks = relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
             || reached.clone().any(|function| function.constants)
             || reached.flat_map(|function| &function.externs).any(|name| questions.contains(name.as_str()));
-        let link = checked.skeleton.programs.iter().find(|known| known.name == name).is_none_or(|known| known.link);
+        // SAFETY: the pointer is that of a program of a live object, and the call only reads a flag.
+        let link = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
         let autoload = only.is_some() || program.autoload();
+        let targeted = targets.contains(&name) || says(&program.section().to_string_lossy(), program.prog_type()).wants.is_none();
         Program {
             name,
             section: program.section().to_string_lossy().into_owned(),
             ty: program.prog_type(),
             autoload,
-            attached: link && autoload,
+            link,
+            attached: link && autoload && targeted,
             functions,
             asks,
         }

@@ -38,6 +38,8 @@ struct Users<'a> {
     programs: Vec<&'a str>,
     /// Whether one of them is loaded, and so needs its target.
     loaded: bool,
+    /// Whether one of them is to be attached with all others.
+    linked: bool,
     /// Whether one of them is attached with all others.
     attached: bool,
 }
@@ -48,6 +50,7 @@ impl<'a> Users<'a> {
             programs: programs.iter().map(|program| program.name.as_str()).collect(),
             names: list(programs.iter().map(|program| program.name.as_str())),
             loaded: programs.iter().any(|program| program.autoload),
+            linked: programs.iter().any(|program| program.autoload && program.link),
             attached: programs.iter().any(|program| program.attached),
         }
     }
@@ -108,7 +111,7 @@ fn target(patient: &Patient<'_>, section: &str, ty: ProgramType, users: &Users<'
         if said.to_load {
             let found = format!("the section `{section}` does not say what it is loaded for, which is {wants}");
             Some(check::missing(what, users.loaded, found, Advice::TargetToLoad { program: first }))
-        } else if users.attached {
+        } else if users.linked {
             let found = format!("the section `{section}` names none, which is {wants}: it is not attached with all others");
             Some(check::missing(what, false, found, Advice::Target { program: first }))
         } else {
@@ -120,9 +123,10 @@ fn target(patient: &Patient<'_>, section: &str, ty: ProgramType, users: &Users<'
 
 /// What to do, or else to leave the programs out.
 fn leave_out(users: &Users<'_>, todo: Hint) -> Hint {
+    let or = if todo.ends_with('?') { " Else " } else { "; else " };
     match &users.programs[..] {
-        [program] => Hint::from(Advice::Without { program }).after(format_args!("{todo}, or ")),
-        _ => Hint::from(Advice::WithoutPrograms).after(format_args!("{todo}, or ")),
+        [program] => Hint::from(Advice::Without { program }).after(format_args!("{todo}{or}")),
+        _ => Hint::from(Advice::WithoutPrograms).after(format_args!("{todo}{or}")),
     }
 }
 

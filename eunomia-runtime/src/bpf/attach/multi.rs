@@ -13,7 +13,7 @@ use crate::{
     },
     diagnosis::{
         Kernel, list,
-        place::{Finding, Place, explained},
+        place::{Finding, Place},
     },
 };
 
@@ -38,14 +38,20 @@ impl fmt::Display for Functions<'_> {
 
 impl Functions<'_> {
     /// With the function that is not there, if that is why the kernel refused.
-    fn explained<'a>(&'a self, error: Error, one: impl Fn(&'a str) -> Place<'a>, all: impl Fn(&'a str) -> Place<'a>) -> Error {
+    fn explained<'a, K>(
+        &'a self,
+        program: &Program<'_, K>,
+        error: Error,
+        one: impl Fn(&'a str) -> Place<'a>,
+        all: impl Fn(&'a str) -> Place<'a>,
+    ) -> Error {
         match self {
-            Self::Matching(pattern) => explained(error, all(pattern)),
+            Self::Matching(pattern) => program.explain_place(error, all(pattern)),
             Self::Named(functions) => {
                 let kernel = Kernel::default();
                 let missing = functions.iter().map(|(name, _)| one(name)).find(|place| matches!(place.find(&kernel), Finding::Missing(..)));
                 match missing {
-                    Some(place) => explained(error, place),
+                    Some(place) => program.explain_place(error, place),
                     None => error,
                 }
             }
@@ -102,7 +108,7 @@ impl Program<'_, KprobeMulti> {
             // only reads them.
             unsafe { libbpf_sys::bpf_program__attach_kprobe_multi_opts(program, pattern, &raw const opts) }
         })
-        .map_err(|error| functions.explained(error, Place::kprobe, Place::Kprobes))
+        .map_err(|error| functions.explained(self, error, Place::kprobe, Place::Kprobes))
     }
 }
 
@@ -121,7 +127,7 @@ impl Program<'_, UprobeMulti> {
         })
         .map_err(|error| {
             let file = &*binary.to_string_lossy();
-            functions.explained(error, |function| Place::Uprobe { file, function }, |pattern| Place::Uprobes { file, pattern })
+            functions.explained(self, error, |function| Place::Uprobe { file, function }, |pattern| Place::Uprobes { file, pattern })
         })
     }
 }

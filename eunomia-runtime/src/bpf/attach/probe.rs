@@ -12,7 +12,7 @@ use crate::{
         kind::{Kprobe, Ksyscall, RawTracepoint, Tracepoint, Uprobe, Usdt},
         requirement,
     },
-    diagnosis::place::{Place, explained},
+    diagnosis::place::Place,
 };
 
 impl Program<'_, Kprobe> {
@@ -27,7 +27,7 @@ impl Program<'_, Kprobe> {
         self.linked(self.tried(&format!("the kernel function `{function}`")), |program| {
             program.attach_kprobe_with_opts(returns, function, opts)
         })
-        .map_err(|error| explained(error, Place::kprobe(function)))
+        .map_err(|error| self.explain_place(error, Place::kprobe(function)))
     }
 }
 
@@ -50,7 +50,7 @@ impl Program<'_, Ksyscall> {
             // SAFETY: the program is that of a live object; the name and the options live through the call, which only reads them.
             unsafe { libbpf_sys::bpf_program__attach_ksyscall(program, name.as_ptr(), &raw const opts) }
         })
-        .map_err(|error| explained(error, Place::SystemCall(call)))
+        .map_err(|error| self.explain_place(error, Place::SystemCall(call)))
     }
 }
 
@@ -66,7 +66,7 @@ impl Program<'_, Tracepoint> {
         self.linked(self.tried(&format!("the tracepoint {category}/{name}")), |program| {
             program.attach_tracepoint_with_opts(TracepointCategory::Custom(category.to_owned()), name, opts)
         })
-        .map_err(|error| explained(error, Place::Tracepoint(&format!("{category}/{name}"))))
+        .map_err(|error| self.explain_place(error, Place::Tracepoint(&format!("{category}/{name}"))))
     }
 }
 
@@ -87,7 +87,7 @@ impl Program<'_, RawTracepoint> {
                 link.map_err(|error| error.with_hint(|| requirement::COOKIES.lacking()))
             }
         };
-        link.map_err(|error| explained(error, Place::RawTracepoint(name)))
+        link.map_err(|error| self.explain_place(error, Place::RawTracepoint(name)))
     }
 }
 
@@ -127,7 +127,7 @@ impl Program<'_, Uprobe> {
             program.attach_uprobe_with_opts(any_or(pid), binary, offset, opts)
         });
         link.map_err(|error| match place {
-            ProbePoint::Function(function) => explained(error, Place::Uprobe { file: &binary.to_string_lossy(), function }),
+            ProbePoint::Function(function) => self.explain_place(error, Place::Uprobe { file: &binary.to_string_lossy(), function }),
             ProbePoint::Offset(_) => error,
         })
     }
@@ -144,6 +144,6 @@ impl Program<'_, Usdt> {
         self.linked_usdt(self.tried(&format!("the probe {provider}:{probe} of {}", binary.display())), |program| {
             program.attach_usdt_with_opts(any_or(pid), binary, provider, probe, opts)
         })
-        .map_err(|error| explained(error, Place::Usdt { file: &binary.to_string_lossy(), provider, probe }))
+        .map_err(|error| self.explain_place(error, Place::Usdt { file: &binary.to_string_lossy(), provider, probe }))
     }
 }
