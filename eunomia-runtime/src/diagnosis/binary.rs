@@ -342,6 +342,6 @@ mod tests {
         assert!(there("malloc") && there(&version.replace('@', "@@")), "{version}");
         assert!(!there("malloc@GLIBC_1.0") && !there("mallocs"));
         let Answer::Missing { near, .. } = libc.function("malloc@GLIBC_1.0") else { panic!() };
-        assert_eq!(near, [version.clone()]);
+        assert_eq!(near, std::slice::from_ref(version));
     }
 }

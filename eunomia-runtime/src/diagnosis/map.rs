@@ -126,7 +126,7 @@ impl Definition {
             return source(format!("the key of a map of stack traces has 4 bytes, this one has {}", self.key));
         }
         let (bytes, of) = if self.flags & BUILD_IDS == 0 { (8, "address") } else { (32, "build id") };
-        if self.value < 8 || self.value % bytes != 0 {
+        if self.value < 8 || !self.value.is_multiple_of(bytes) {
             return source(format!("the value of a map of stack traces has {bytes} bytes for each {of}, this one has {}", self.value));
         }
         let most: u32 = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack").ok()?.trim().parse().ok()?;
