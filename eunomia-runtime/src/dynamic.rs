@@ -60,6 +60,11 @@ impl Checked {
     /// # Errors
     /// [`Error::Input`] with every value of the document that cannot be set, else as [`bpf::Open::new`].
     pub fn open(self, kernel: Option<&Path>) -> Result<Open> {
+        Ok(Open { inner: self.opened(kernel)?, checked: Arc::new(self) })
+    }
+
+    /// The object below, with the values and targets of the document.
+    pub(crate) fn opened(&self, kernel: Option<&Path>) -> Result<bpf::Open> {
         let checked = self;
         let file = checked.skeleton.name.clone();
         let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
@@ -102,7 +107,7 @@ impl Checked {
         for program in checked.skeleton.programs.iter().filter(|program| !program.link) {
             inner.program(&program.name)?.set_autoattach(false);
         }
-        Ok(Open { inner, checked: Arc::new(checked) })
+        Ok(inner)
     }
 }
 
@@ -184,14 +189,14 @@ impl Open {
         Ok(self)
     }
 
+    /// The object below, and the skeleton.
+    pub(crate) fn into_parts(self) -> (bpf::Open, Arc<Checked>) {
+        (self.inner, self.checked)
+    }
+
     /// The object below: programs can be switched off, maps resized.
     pub fn object(&mut self) -> &mut bpf::Open {
         &mut self.inner
-    }
-
-    /// The object below, to look at.
-    pub(crate) fn inner(&self) -> &bpf::Open {
-        &self.inner
     }
 
     /// The skeleton and what its object says; can be kept beyond this.

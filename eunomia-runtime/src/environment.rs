@@ -11,6 +11,11 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     if is_secure() { None } else { env::var_os(name) }
 }
 
+/// Whether an environment variable is set that this process must not read, nor the libraries that it calls.
+pub(crate) fn hides(name: &str) -> bool {
+    is_secure() && env::var_os(name).is_some()
+}
+
 /// Whether this process is in secure-execution mode.
 fn is_secure() -> bool {
     // SAFETY: `getauxval` reads a table that the kernel made before the program began, and takes no pointer.

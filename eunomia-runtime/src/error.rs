@@ -2,6 +2,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
+#[cfg(feature = "load")]
+use crate::hint::{Advice, Hint};
 use crate::{
     Refusal,
     plain::{line, plain},
@@ -28,6 +30,16 @@ pub enum Error {
     },
     /// The kernel, or libbpf on its behalf, refused.
     Kernel(Box<Refusal>),
+    /// A program was to be attached, and neither its section nor a target says what to. The kernel was not asked.
+    #[cfg(feature = "load")]
+    NoTarget {
+        /// The program.
+        program: String,
+        /// Its section.
+        section: String,
+        /// What a target of it is: `an interface`.
+        wants: &'static str,
+    },
     /// There is no map, program, section or variable of this name.
     NotFound {
         /// `map`, `program`, `section` or `variable`.
@@ -43,13 +55,6 @@ pub enum Error {
         name: String,
         /// What is wrong with it.
         why: String,
-    },
-    /// The section of a program does not say what to attach it to, and nothing else has.
-    NoTarget {
-        /// The program.
-        program: String,
-        /// Its section.
-        section: String,
     },
     /// A recording cannot be written or replayed.
     Recording(Box<Flaw>),
@@ -91,6 +96,11 @@ impl fmt::Display for Error {
             Self::Input(faults) => faults.fmt(f),
             Self::File { path, source } => write!(f, "{}: {}", line(&path.to_string_lossy()), line(&source.to_string())),
             Self::Kernel(refusal) => refusal.fmt(f),
+            #[cfg(feature = "load")]
+            Self::NoTarget { program, section, wants } => {
+                let hint = Hint::from(Advice::Target { program });
+                write!(f, "{}: {hint}", no_target(program, section, wants))
+            }
             Self::NotFound { what, name, known } => {
                 write!(f, "no {what} `{}`", line(name))?;
                 if !known.is_empty() {
@@ -104,13 +114,6 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::Value { name, why } => write!(f, "{}: {}", line(name), line(why)),
-            Self::NoTarget { program, section } => write!(
-                f,
-                "attach the program `{}` ({}): its section does not say what to attach it to; name a target with `set_target`, or \
-                 switch it off with `set_autoattach(false)` while open and call `attach_to` of its own handle",
-                line(program),
-                line(section)
-            ),
             Self::Recording(flaw) => flaw.fmt(f),
             Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {}", plain(&source.to_string())),
             Self::Callback { count, source } => {
@@ -136,17 +139,35 @@ impl fmt::Debug for Error {
     }
 }
 
+#[cfg(feature = "load")]
+fn no_target(program: &str, section: &str, wants: &str) -> String {
+    format!("program `{}`: its section `{}` does not say what to attach it to, which is {wants}", line(program), line(section))
+}
+
 impl Error {
+    /// The text of `Display`, with hints that name options of the command `eunomia` in place of calls.
+    #[cfg(feature = "cli")]
+    pub(crate) fn for_command(&self) -> String {
+        match self {
+            Self::Kernel(refusal) => refusal.for_command(),
+            Self::NoTarget { program, section, wants } => {
+                let hint = Hint::from(Advice::Target { program });
+                format!("{}: {}", no_target(program, section, wants), hint.for_command())
+            }
+            error => error.to_string(),
+        }
+    }
+
     /// With another hint, where there is one and the kernel refused for lack of permission.
     #[cfg(feature = "load")]
-    pub(crate) fn without(self, hint: impl FnOnce() -> Option<String>) -> Self {
+    pub(crate) fn without<H: Into<Hint>>(self, hint: impl FnOnce() -> Option<H>) -> Self {
         let denied = matches!(&self, Self::Kernel(refusal) if refusal.is_denial());
         if denied { self.with_hint(hint) } else { self }
     }
 
     /// With another hint, where there is one and the kernel refused.
     #[cfg(feature = "load")]
-    pub(crate) fn with_hint(self, hint: impl FnOnce() -> Option<String>) -> Self {
+    pub(crate) fn with_hint<H: Into<Hint>>(self, hint: impl FnOnce() -> Option<H>) -> Self {
         match self {
             Self::Kernel(refusal) => Self::Kernel(Box::new(refusal.with_hint(hint()))),
             other => other,

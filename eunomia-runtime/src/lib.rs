@@ -13,7 +13,11 @@ pub mod cli;
 pub mod columns;
 #[cfg(feature = "load")]
 mod cpus;
+#[cfg(feature = "load")]
+#[allow(unsafe_code, reason = "asks libbpf about objects and programs")]
+mod diagnosis;
 #[cfg(all(feature = "dynamic", feature = "load"))]
+#[allow(unsafe_code, reason = "asks libbpf what the kernel has")]
 pub mod doctor;
 #[cfg(all(feature = "dynamic", feature = "load"))]
 pub mod dynamic;
@@ -23,6 +27,7 @@ mod environment;
 mod error;
 #[cfg(feature = "dynamic")]
 pub mod fault;
+mod hint;
 pub mod histogram;
 #[cfg(feature = "dynamic")]
 pub mod object;
@@ -61,6 +66,7 @@ pub mod __private;
 #[cfg(feature = "load")]
 pub use bpf::preflight;
 pub use error::{Error, Result};
+pub use hint::Hint;
 pub use refusal::Refusal;
 #[cfg(feature = "dynamic")]
 pub use skeleton::Skeleton;

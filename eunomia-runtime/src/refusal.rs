@@ -5,12 +5,18 @@ use std::{fmt, io};
 use crate::plain::line;
 
 #[cfg(feature = "load")]
+use rustix::process::{Resource, getrlimit};
+
+use crate::Hint;
+#[cfg(feature = "load")]
 use crate::{
     Error,
     bpf::{
         mount::{OF_PINS, OF_TRACEPOINTS},
         privilege::{Need, lacking},
+        running,
     },
+    hint::Advice,
 };
 
 /// A refusal of the kernel or of libbpf.
@@ -25,7 +31,7 @@ pub struct Refusal {
     /// The verifier's log, where a program was refused.
     pub verifier_log: Option<String>,
     /// What to do.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 /// An error of a system call.
@@ -42,14 +48,14 @@ impl Refusal {
     }
 
     /// With another hint, where there is one.
-    pub(crate) fn with_hint(self, hint: Option<String>) -> Self {
-        Self { hint: hint.or(self.hint), ..self }
+    pub(crate) fn with_hint(self, hint: Option<impl Into<Hint>>) -> Self {
+        Self { hint: hint.map(Into::into).or(self.hint), ..self }
     }
 
     /// Adds a hint where the cause is known.
     pub(crate) fn new(tried: String, source: io::Error, messages: String, verifier_log: Option<String>) -> Self {
         let source = named(source);
-        let hint = hint(&source, &messages, verifier_log.is_some());
+        let hint = hint(&source, &messages, verifier_log.as_deref());
         Self { tried, source, messages, verifier_log, hint }
     }
 }
@@ -80,49 +86,96 @@ fn named(error: io::Error) -> io::Error {
 }
 
 #[cfg(feature = "load")]
-fn hint(source: &io::Error, messages: &str, verified: bool) -> Option<String> {
+fn hint(source: &io::Error, messages: &str, log: Option<&str>) -> Option<Hint> {
     let code = source.raw_os_error();
     if messages.contains("failed to find valid kernel BTF") || messages.contains("failed to load BTF from") {
-        let why = "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF, which distributions set since 2021. \
-                   Else give it a file with the BTF of this very kernel: `open_for`, the environment variable BTF_FILE_PATH or, of the \
-                   command, `--btf`";
-        Some(why.to_owned())
+        let why =
+            "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF, which distributions set since 2021. Else";
+        return Some(Hint::from(Advice::KernelBtf).after(format_args!("{why} ")));
     } else if messages.contains("user context value is not supported") {
-        Some("cookies of probes and tracepoints came with Linux 5.15".to_owned())
+        return Some("cookies of probes and tracepoints came with Linux 5.15".into());
     } else if messages.contains("tracefs") || (messages.contains("tracepoint") && code == Some(libc::ENOENT)) {
-        Some(no_tracepoint())
+        return Some(no_tracepoint());
     } else if messages.contains("is not on BPF FS") {
-        Some(OF_PINS.absent())
+        return Some(OF_PINS.absent());
     } else if messages.contains("BPF token from") {
         let why = "LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates (mounted with delegate_cmds=any and its kin) to the user namespace \
                    of this process, on Linux 6.9 or later; unset it, or leave it empty, to go without a token";
-        Some(why.to_owned())
-    } else if messages.contains("Permission denied") && messages.contains("RLIMIT_MEMLOCK") || code == Some(libc::ENOMEM) {
-        Some("on kernels before 5.11 BPF memory counts against RLIMIT_MEMLOCK: raise it with `ulimit -l unlimited`".to_owned())
-    } else {
-        match code? {
-            libc::EPERM => lacking(&[Need::any()]).or_else(|| {
-                let why = "this process has the capabilities: a security module, or the seccomp profile of a container, may forbid it all the \
-                           same. `eunomia doctor`, or `eunomia_runtime::preflight()`, tells what works here";
-                Some(why.to_owned())
-            }),
-            libc::EACCES if verified => Some("the verifier's log ends with the instruction that it refused".to_owned()),
-            libc::EOPNOTSUPP => Some("this kernel or libbpf does not support what the object asks for".to_owned()),
-            _ => None,
+        return Some(why.into());
+    }
+    match code? {
+        libc::EPERM => lacking(&[Need::any()]).or_else(|| {
+            let why = "this process has the capabilities: a security module, or the seccomp profile of a container, may forbid it all the \
+                       same. ";
+            Some(Hint::from(Advice::Preflight).after(why))
+        }),
+        _ if log.is_some_and(|log| log.contains(UNRESOLVED)) => Some(unresolved(log.unwrap_or_default())),
+        _ if log.is_some() => Some("the verifier's log ends with the instruction that it refused".into()),
+        libc::EOPNOTSUPP => Some("this kernel or libbpf does not support what the object asks for".into()),
+        libc::ENOMEM if running::version().is_some_and(|version| version < (5, 11)) => {
+            Some("on kernels before 5.11 BPF memory counts against RLIMIT_MEMLOCK: raise it with `ulimit -l unlimited`".into())
         }
+        libc::EMFILE => Some(no_descriptors()),
+        libc::ENFILE => Some("the machine has as many files open as it may: raise fs.file-max with sysctl".into()),
+        _ => None,
     }
 }
 
+/// How libbpf marks an instruction whose field, type or constant the kernel does not have.
 #[cfg(feature = "load")]
-fn no_tracepoint() -> String {
+const UNRESOLVED: &str = "failed to resolve CO-RE relocation ";
+
+#[cfg(feature = "load")]
+fn unresolved(log: &str) -> Hint {
+    // `<byte_off> [7] struct task_struct.none (0:1 @ offset 4)`
+    let subject = log.split_once(UNRESOLVED).and_then(|(_, rest)| rest.lines().next()).unwrap_or_default();
+    let subject = subject.split_once("] ").map_or(subject, |(_, subject)| subject);
+    let subject = subject.split(" (").next().unwrap_or_default().split(" = ").next().unwrap_or_default();
+    format!(
+        "this kernel does not have `{subject}`, which the program reads: ask for it with bpf_core_field_exists, bpf_core_type_exists or \
+         bpf_core_enum_value_exists first"
+    )
+    .into()
+}
+
+/// Each map, program and link takes a descriptor of the process, and so does each ring of a perf event array.
+#[cfg(feature = "load")]
+fn no_descriptors() -> Hint {
+    let limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum.map_or("unlimited".to_owned(), |hard| hard.to_string());
+    let soft = limit.current.map_or("unlimited".to_owned(), |soft| soft.to_string());
+    format!(
+        "this process has as many descriptors open as it may (RLIMIT_NOFILE is {soft}, and may be raised to {hard}): raise it with \
+         `ulimit -n`, setrlimit(2), or `LimitNOFILE=` in systemd's unit"
+    )
+    .into()
+}
+
+#[cfg(feature = "load")]
+fn no_tracepoint() -> Hint {
     match OF_TRACEPOINTS.mounted() {
-        Some(place) => format!("the tracepoint is not on this kernel; those that are stand below {}/events", place.display()),
-        None => format!("tracefs is not mounted, which tells the numbers of tracepoints: {}", OF_TRACEPOINTS.remedy()),
+        Some(place) => format!("the tracepoint is not on this kernel; those that are stand below {}/events", place.display()).into(),
+        None => OF_TRACEPOINTS.remedy().after("tracefs is not mounted, which tells the numbers of tracepoints: "),
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, self.hint.as_deref())
+    }
+}
+
+impl Refusal {
+    /// The text of `Display`, with the hint in the words of the command.
+    #[cfg(feature = "cli")]
+    pub(crate) fn for_command(&self) -> String {
+        let mut text = String::new();
+        // Writing to a text does not fail.
+        let _ = self.write(&mut text, self.hint.as_ref().map(Hint::for_command));
+        text
+    }
+
+    fn write(&self, f: &mut impl fmt::Write, hint: Option<&str>) -> fmt::Result {
         write!(f, "{}: {}", line(&self.tried), line(&self.source.to_string()))?;
         for message in self.messages.lines() {
             write!(f, "\n  {}", line(message))?;
@@ -133,7 +186,7 @@ impl fmt::Display for Refusal {
                 write!(f, "\n    {}", line(entry))?;
             }
         }
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = hint {
             write!(f, "\n  hint: {}", line(hint))?;
         }
         Ok(())

@@ -1,15 +1,15 @@
 //! What the doctor says of objects, beside what libbpf and the kernel say when they load them.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{collections::BTreeMap, fs, sync::Mutex};
 
 use eunomia_runtime::{
-    Skeleton,
+    Error, Skeleton,
     bpf::{Check, Preflight},
     doctor::{Doctor, examine},
 };
 use libbpf_rs::{ObjectBuilder, PrintLevel, set_print};
 
-use super::Outcome;
+use super::{Outcome, host::apart};
 
 fn skeleton(name: &str) -> eunomia_runtime::Result<Skeleton> {
     Skeleton::from_file(format!("bpf/{name}.json"))
@@ -190,4 +190,180 @@ pub(crate) fn relocations_resolve_as_in_libbpf() -> Outcome {
     }
     assert_eq!(all, 5, "those of the fixture `doctor`");
     Ok(())
+}
+
+/// Objects with programs of all kinds.
+const FIXTURES: [&str; 20] = [
+    "arena",
+    "args",
+    "bootstrap",
+    "congestion",
+    "doctor",
+    "every",
+    "faults",
+    "flood",
+    "hooks",
+    "kinds",
+    "lacking",
+    "maps",
+    "names",
+    "newer",
+    "profile",
+    "programs",
+    "refused",
+    "samples",
+    "shapes",
+    "streams",
+];
+
+/// The object of a fixture with one of its programs switched on, or one of its maps, and nothing else.
+fn alone(name: &str, part: &str) -> eunomia_runtime::Result<eunomia_runtime::dynamic::Open> {
+    let mut open = skeleton(name)?.open()?;
+    let programs = open.object().programs();
+    for program in &programs {
+        open.object().program(program)?.set_autoload(program == part);
+    }
+    // Programs of the other fixtures use the maps.
+    for map in ["no_entries", "no_inner", "deep", "large"].iter().filter(|map| name == "lacking" && **map != part) {
+        open.object().set_autocreate(map, false)?;
+    }
+    Ok(open)
+}
+
+/// What loading and attaching say; programs that nobody gave a target are left.
+fn ran(open: eunomia_runtime::dynamic::Open) -> Result<(), String> {
+    let loaded = open.load().map_err(|error| error.to_string())?;
+    let refused = loaded.object().links_each().into_iter().filter_map(|(_, link)| link.err());
+    let refused = refused.filter(|error| !matches!(error, Error::NoTarget { .. })).map(|error| error.to_string());
+    refused.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Holds the doctor against loading and attaching: both refuse, and give the same reason.
+fn same_reason(part: &str, reason: &str) -> Outcome {
+    let examined = Doctor::new(None).examine_open(alone("lacking", part)?, None, true);
+    assert!(!examined.ok(), "{part}: {examined}");
+    let error = ran(alone("lacking", part)?).expect_err(part);
+    // The doctor says in two texts what is one of the hint.
+    let (why, todo) = reason.split_once("; ").unwrap_or((reason, ""));
+    assert!(error.contains(&format!("{why}; {todo}")) && error.contains("\n  hint: "), "{part}: {error}");
+    let told = |check: &&Check| !check.ok && check.required && check.found.starts_with(why) && check.todo.starts_with(todo);
+    assert!(examined.checks.iter().any(|check| told(&check)), "{part}: `{why}`, `{todo}` in\n{examined}");
+    Ok(())
+}
+
+pub(crate) fn causes_are_those_of_errors() -> Outcome {
+    const TRACEPOINTS: &str = "not in /sys/kernel/tracing/events; did you mean";
+    for (part, reason) in [
+        ("tracepoint", format!("{TRACEPOINTS} `sched_switch`?")),
+        ("category", format!("{TRACEPOINTS} `sched/sched_switch`?")),
+        ("raw_tracepoint", "not in the kernel's BTF; did you mean `sched_switch`?".to_owned()),
+        ("raw_with_category", "not in the kernel's BTF; did you mean `sched_switch`?".to_owned()),
+        ("typed_tracepoint", "not in the kernel's BTF; did you mean `sched_switch`?".to_owned()),
+        ("function", "not in the kernel's BTF; did you mean `vfs_unlink`?".to_owned()),
+        ("function_of_module", "the module eunomia_none is not loaded; this kernel has no such module".to_owned()),
+        ("iterator", "not in the kernel's BTF; did you mean `task`?".to_owned()),
+        ("probe_of_binary", "no symbol of /proc/self/exe, which may be stripped; did you mean `eunomia_live_probed`?".to_owned()),
+        ("device", "/dev/zero: it is a device, and is not opened; install the file, or name another".to_owned()),
+        (
+            "of_the_kernel",
+            "/proc/self/status: it is made up by the kernel, like those of /proc and /sys, and is not opened; install".to_owned(),
+        ),
+        ("folder", "/dev: it is a folder; install".to_owned()),
+        ("no_entries", "its max_entries is 0, which is left to whoever loads the object; set the number of entries".to_owned()),
+        ("no_inner", "it is a map of maps, and nothing says how the maps in it are made; give it one before loading".to_owned()),
+    ] {
+        same_reason(part, &reason)?;
+    }
+    // A machine may be set up for it.
+    let most = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack")?;
+    if most.trim().parse::<u32>()? < 1024 {
+        let why = format!("its stacks have 1024 addresses, and kernel.perf_event_max_stack of this machine is {}", most.trim());
+        same_reason("deep", &format!("{why}; `sysctl kernel.perf_event_max_stack=1024`"))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn causes_of_probes_are_those_of_errors() -> Outcome {
+    same_reason("probe", "not in /proc/kallsyms; did you mean `vfs_unlink`?")?;
+    same_reason("call", "not in /proc/kallsyms; did you mean `unlinkat`?")?;
+    same_reason("hook", "not in the kernel's BTF; did you mean `file_open`?")?;
+    let symbols = fs::read_to_string("/proc/kallsyms")?;
+    if symbols.contains(" finish_task_switch.isra.0\n") {
+        same_reason("lengthened", "not in /proc/kallsyms; did you mean `finish_task_switch.isra.0`?")?;
+    }
+    // What the kernel alone knows, the doctor does not tell, and the error does.
+    let inside = ran(alone("lacking", "inside")?).unwrap_err();
+    assert!(inside.contains("hint: kernel function vfs_unlink+0x1: no instruction begins there"), "{inside}");
+    let forbidden = ran(alone("lacking", "forbidden")?).unwrap_err();
+    assert!(["forbids probes in it", "may forbid probes in it"].iter().any(|why| forbidden.contains(why)), "{forbidden}");
+    Ok(())
+}
+
+/// What is given a target by whoever attaches it is no failure, and is said.
+pub(crate) fn sections_that_do_not_say_enough() -> Outcome {
+    for (part, wants) in [
+        ("interface", "an interface"),
+        ("event", "a perf event"),
+        ("any_call", "a function of a program or library"),
+        ("half", "a function of a program or library"),
+        ("group", "a cgroup"),
+    ] {
+        let open = alone("lacking", part)?;
+        let examined = Doctor::new(None).examine_open(open, None, true);
+        assert!(examined.ok(), "{part}: {examined}");
+        let check = find(&examined, &format!("target of {part}"), "the section `");
+        assert!(!check.ok && check.found.contains(&format!("names none, which is {wants}: ")), "{part}: {examined}");
+        let links = alone("lacking", part)?.load()?;
+        let error = links.object().links().map(drop).unwrap_err();
+        assert!(matches!(&error, Error::NoTarget { program, wants: said, .. } if program == part && *said == wants), "{part}: {error}");
+    }
+    // Nothing can be loaded without one.
+    let examined = Doctor::new(None).examine_open(alone("lacking", "no_function")?, None, true);
+    assert_eq!(state(find(&examined, "target of no_function", "the section `fentry` does not say what it is loaded for")), "FAIL");
+    let error = ran(alone("lacking", "no_function")?).unwrap_err();
+    assert!(error.contains("`fentry` does not say what it is loaded for, which is a function of the kernel: name it"), "{error}");
+    Ok(())
+}
+
+/// What is too large is not told before, but the object is loaded to find out.
+pub(crate) fn what_only_the_kernel_knows() -> Outcome {
+    let examined = Doctor::new(None).examine_open(alone("lacking", "large")?, None, true);
+    assert_eq!(state(find(&examined, "loading", "")), "FAIL", "{examined}");
+    let error = ran(alone("lacking", "large")?).unwrap_err();
+    assert!(error.contains("hint: map `large`: 1073741824 entries of 4 and 64 bytes are more than this kernel gives room for"), "{error}");
+    // The types are refused as well, which is no reason.
+    assert!(!error.contains("BTF LOAD LOG") && !error.contains("RLIMIT_MEMLOCK"), "{error}");
+    // What the verifier refuses.
+    let examined = examine(&skeleton("refused")?.check("refused")?);
+    let check = find(&examined, "loading", "Permission denied (os error 13): ");
+    assert!(state(check) == "FAIL" && check.found.contains("invalid mem access"), "{examined}");
+    Ok(())
+}
+
+/// The doctor says no exactly if loading or attaching is refused.
+pub(crate) fn doctor_and_run_agree() -> Outcome {
+    apart(|| {
+        let doctor = Doctor::new(None);
+        let mut disagree = Vec::new();
+        let mut hold = |what: String, examined: Preflight, ran: Result<(), String>| {
+            if examined.ok() != ran.is_ok() {
+                disagree.push(format!("{what}: the doctor says\n{examined}and running it says {ran:?}"));
+            }
+        };
+        for name in FIXTURES {
+            hold(name.to_owned(), doctor.examine_open(skeleton(name)?.open()?, None, true), ran(skeleton(name)?.open()?));
+            // Those that are off alone, of the fixture with one of every type some: each costs the kernel a dozen of questions.
+            let step = if name == "every" { 8 } else { 1 };
+            let off = ["doctor", "every", "lacking"].contains(&name);
+            for program in skeleton(name)?.open()?.object().programs().into_iter().step_by(step).filter(|_| off) {
+                // The first is known to the kernel alone; the second is attached where it never runs, which the doctor takes for a no.
+                if program == "inside" || program.starts_with("lsm") || program == "hook" {
+                    continue;
+                }
+                hold(format!("{name}: {program}"), doctor.examine_open(alone(name, &program)?, None, true), ran(alone(name, &program)?));
+            }
+        }
+        assert!(disagree.is_empty(), "{}", disagree.join("\n"));
+        Ok(())
+    })
 }

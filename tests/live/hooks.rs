@@ -201,7 +201,10 @@ pub(crate) fn a_hook_of_netfilter() -> Outcome {
         from.send(b"not seen")?;
         assert_eq!(runs(&skel)?, 0);
         let wrong = program.attach_to(NetfilterHook { priority: i32::MIN, ..hook }).unwrap_err();
-        assert!(wrong.to_string().starts_with("attach the program `filter` to NetfilterHook {"), "{wrong}");
+        assert!(
+            wrong.to_string().starts_with("attach the program `filter` to the IPv4 hook 3 of netfilter with the priority -2147483648"),
+            "{wrong}"
+        );
         Ok(())
     })
 }

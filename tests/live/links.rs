@@ -429,7 +429,8 @@ pub(crate) fn all_or_none() -> Outcome {
     apart(|| {
         // The document says that the first goes to interface 1, which is `lo` here; one behind it says not enough.
         let skel = programs::open()?.load()?;
-        assert!(matches!(skel.object().links().map(drop), Err(Error::NoTarget { program, .. }) if program == "on_sample"));
+        let refused = skel.object().links().map(drop).unwrap_err();
+        assert!(matches!(&refused, Error::NoTarget { program, wants: "a perf event", .. } if program == "on_sample"), "{refused}");
         assert!(on_lo()?.is_empty());
         // What was attached together is pinned and replaced one by one.
         let mut open = programs::open()?;

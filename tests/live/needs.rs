@@ -28,6 +28,7 @@ const NEEDS: &[(&str, Need)] = &[
     ("given::arenas_with_variables_are_not_shared", Linux(6, 9, "arenas")),
     ("given::frames_are_live", Linux(5, 18, "frames that are live")),
     ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
+    ("doctor::causes_of_probes_are_those_of_errors", Matrix("probes functions of the kernel")),
     ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),
     ("readers::what_programs_count_is_lost", Linux(5, 17, LOOP)),
     // All three are in one fixture.

@@ -54,7 +54,7 @@ pub(crate) fn maps_are_pinned_and_found_again() -> Outcome {
     let unlike = open.load().unwrap_err();
     assert_eq!(errno(&unlike), Some(libc::EINVAL), "{unlike}");
     let differs = format!(
-        "hint: the map that is pinned to {} is not like `hash` of this object: its type is Array there and Hash here, its entries are 3 there \
+        "hint: the map that is pinned to {} is not like `hash` of this object: its type is array there and hash here, its entries are 3 there \
          and 1000 here. Remove the file, where nobody needs that map any more, or name another path",
         other.0.display()
     );

@@ -246,20 +246,31 @@ fn setting(name: &str) -> Result<i32, Failed> {
 /// What those are told who may not read where tracepoints have their numbers.
 const CLOSED: &str = "this user may not read /sys/kernel/tracing, where the numbers of tracepoints stand";
 const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by their numbers)");
-const UPROBE: (&str, &str) =
-    ("uprobe, attached", "lacks CAP_SYS_ADMIN (for probes of programs and libraries, but for `uprobe.multi`): run it as root, or `setcap");
+const UPROBE: (&str, &str) = (
+    "uprobe, attached",
+    "lacks CAP_SYS_ADMIN (for probes of programs and libraries, but for `uprobe.multi`): run it as root, or, if it loads no programs but its own, `setcap",
+);
 
 /// What those are told who lack CAP_NET_ADMIN.
 const NO_NETWORK: [(&str, &str); 5] = [
-    ("map of sockets", "lacks CAP_NET_ADMIN (for maps of the type sockhash): run it as root, or `setcap cap_bpf,cap_net_admin+ep`"),
-    ("xdp", "lacks CAP_NET_ADMIN (for programs of the type xdp): run it as root, or `setcap cap_bpf,cap_net_admin+ep`"),
+    (
+        "map of sockets",
+        "lacks CAP_NET_ADMIN (for maps of the type sockhash): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
+    ),
+    (
+        "xdp",
+        "lacks CAP_NET_ADMIN (for programs of the type xdp): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
+    ),
     ("cgroup_skb, attached", "lacks CAP_NET_ADMIN (for programs of the type cgroup_skb)"),
     ("cgroup_sysctl", "lacks CAP_NET_ADMIN (for programs of the type cgroup_sysctl)"),
     ("replaced", "lacks CAP_NET_ADMIN (for programs of the type sched_cls)"),
 ];
 const NO_TRACING: [(&str, &str); 7] = [
     ("perf event array", "lacks CAP_PERFMON (for programs of the type"),
-    ("tracepoint", "lacks CAP_PERFMON (for programs of the type tracepoint): run it as root, or `setcap cap_bpf,cap_perfmon+ep`"),
+    (
+        "tracepoint",
+        "lacks CAP_PERFMON (for programs of the type tracepoint): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_perfmon+ep`",
+    ),
     ("raw_tracepoint", "lacks CAP_PERFMON (for programs of the type raw_tracepoint)"),
     ("uprobe", "lacks CAP_PERFMON (for programs of the type kprobe)"),
     ("uprobe_multi", "lacks CAP_PERFMON (for programs of the type kprobe)"),

@@ -21,10 +21,16 @@ pub(crate) fn xdp_on_an_interface() -> Outcome {
         let link = program.attach_to("lo", XdpMode::Generic)?;
         let taken = program.attach_to("lo", XdpMode::Generic).unwrap_err();
         assert_eq!(errno(&taken), Some(libc::EBUSY), "{taken}");
+        let id = skel.progs()?.drop_none.id()?;
+        assert!(
+            taken.to_string().contains(&format!("hint: lo: it has the program {id} (`drop_none`) in generic mode already; end what")),
+            "{taken}"
+        );
         drop(link);
         drop(program.attach_to(1, XdpMode::Best)?);
         let missing = program.attach_to("none", XdpMode::Best).unwrap_err();
-        assert_eq!(missing.to_string(), "find the interface `none`: No such device (os error 19)");
+        let expected = "find the interface `none`: No such device (os error 19)\n  hint: there is no interface `none` in this network namespace; there are lo";
+        assert!(missing.to_string().starts_with(expected), "{missing}");
         Ok(())
     })
 }
@@ -140,6 +146,11 @@ pub(crate) fn each_program_has_its_own_result() -> Outcome {
         assert_eq!(found, expected);
         let taken = skel.progs()?.drop_none.attach_to("lo", XdpMode::Generic).unwrap_err();
         assert_eq!(errno(&taken), Some(libc::EBUSY), "{taken}");
+        let id = skel.progs()?.drop_none.id()?;
+        assert!(
+            taken.to_string().contains(&format!("hint: lo: it has the program {id} (`drop_none`) in generic mode already; end what")),
+            "{taken}"
+        );
         drop(links);
         drop(skel.progs()?.drop_none.attach_to("lo", XdpMode::Generic)?);
 
@@ -149,7 +160,7 @@ pub(crate) fn each_program_has_its_own_result() -> Outcome {
     })?;
     let skel = programs::open()?.load()?;
     let wrong = skel.object().program("tested")?.into_kind::<bpf::kind::Xdp>().unwrap_err();
-    assert_eq!(wrong.to_string(), "program `tested`: it is of type RawTracepoint, not [Xdp]");
+    assert_eq!(wrong.to_string(), "program `tested`: it is of type raw_tracepoint, not xdp");
     assert_eq!(skel.progs()?.tested.test_run(None, None)?.return_value, 7);
     Ok(())
 }

@@ -364,6 +364,6 @@ pub(crate) fn a_sampler_outlives_its_object() -> Outcome {
 
     let skel = streams::open()?.load()?;
     let refused = skel.object().map("rb")?.sampler().unwrap_err();
-    assert_eq!(refused.to_string(), "map `rb`: a map of type RingBuf has no entries to be read");
+    assert_eq!(refused.to_string(), "map `rb`: a map of type ringbuf has no entries to be read");
     Ok(())
 }

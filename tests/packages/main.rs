@@ -27,6 +27,7 @@ fn packages_are_current() {
         ("tests", "given"),
         ("tests", "hooks"),
         ("tests", "kinds"),
+        ("tests", "lacking"),
         ("tests", "maps"),
         ("tests", "names"),
         ("tests", "newer"),

@@ -15,7 +15,7 @@ use super::{
     map::{InnerDef, Records},
     messages::refused,
     open::Settings,
-    privilege::no_perf_events,
+    privilege::{map_type_name, no_perf_events},
     section::{Access, SectionMap},
 };
 use crate::{
@@ -316,6 +316,8 @@ fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
             let opened = PerfArray::open(name, map.as_fd(), map.max_entries(), settings.perf).map(Source::Perf);
             opened.map_err(|error| error.without(no_perf_events))
         }
-        other => Err(Error::Value { name: name.to_owned(), why: format!("a map of type {other:?} delivers no records") }),
+        other => {
+            Err(Error::Value { name: name.to_owned(), why: format!("a map of type {} delivers no records", map_type_name(other as u32)) })
+        }
     }
 }

@@ -156,7 +156,7 @@ fn split_log(said: &str) -> (String, Option<String>) {
     let mut log = None;
     let mut inside = false;
     let mut messages = String::new();
-    for line in said.lines() {
+    for line in without_btf(said) {
         if line.contains(BEGIN) {
             inside = true;
             log.get_or_insert_with(String::new);
@@ -169,6 +169,26 @@ fn split_log(said: &str) -> (String, Option<String>) {
         }
     }
     (messages, log)
+}
+
+/// The lines of a text, without what libbpf says of BTF that the kernel refuses, and which the object does without.
+fn without_btf(said: &str) -> Vec<&str> {
+    const BEGIN: &str = "-- BEGIN BTF LOAD LOG --";
+    const OPTIONAL: &str = "BTF is optional, ignoring";
+    let mut lines: Vec<&str> = Vec::new();
+    let mut begun = None;
+    for line in said.lines() {
+        if line.contains(BEGIN) {
+            // One line stands before it: `BTF loading error: -EINVAL`.
+            begun = Some(lines.len().saturating_sub(1));
+        }
+        if line.contains(OPTIONAL) {
+            lines.truncate(begun.take().unwrap_or(lines.len()));
+        } else {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -199,5 +219,15 @@ mod tests {
         assert_eq!(messages, "prog 'p': BPF program load failed: EACCES\nfailed to load object 'x'\n");
         assert_eq!(log.as_deref(), Some("0: R1=ctx()\ninvalid access\n"));
         assert_eq!(split_log("plain"), ("plain\n".to_owned(), None));
+    }
+
+    #[test]
+    fn a_log_of_btf_is_left_out_if_the_object_does_without() {
+        let said = "libbpf: first\nlibbpf: BTF loading error: -EINVAL\nlibbpf: -- BEGIN BTF LOAD LOG ---\nmagic: 0xeb9f\n\
+                    libbpf: -- END BTF LOAD LOG --\n";
+        let optional = format!("{said}libbpf: Error loading .BTF into kernel: -EINVAL. BTF is optional, ignoring.\nlibbpf: last\n");
+        assert_eq!(split_log(&optional).0, "first\nlast\n");
+        let required = split_log(&format!("{said}libbpf: BTF is mandatory, can't proceed.\n")).0;
+        assert!(required.contains("magic: 0xeb9f"), "{required}");
     }
 }

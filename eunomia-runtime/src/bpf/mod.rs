@@ -39,7 +39,6 @@ use std::{
 
 use crate::{Error, Result};
 
-#[cfg(feature = "dynamic")]
 pub(crate) use attach::name_of;
 pub use attach::{
     Anchor, AttachedProgram, AttachedXdp, Direction, End, Every, Functions, Hook, Interface, NetfilterHook, Order, ProbePoint, Rank,

@@ -11,7 +11,7 @@ use rustix::{
 };
 
 use super::privilege::{Need, lacking};
-use crate::{Error, Result, refusal::refusal};
+use crate::{Error, Hint, Result, hint::Advice, refusal::refusal};
 
 /// Where maps, programs and links are pinned, and where tokens come from.
 pub(super) const BPFFS: &str = "/sys/fs/bpf";
@@ -82,19 +82,17 @@ impl Kind {
     }
 
     /// How it comes to be there.
-    pub(crate) fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> Hint {
         let by_hand = format!("`mount -t {0} {0} {1}`", self.name, self.place());
-        // The command attaches nothing to cgroups.
-        let of_command = if self.name == OF_CGROUPS.name { "" } else { " or, of the command, `--mount`" };
-        let comma = if of_command.is_empty() { " or" } else { "," };
-        format!("{by_hand}{comma} `bpf::mount::{}()`{of_command}", self.function)
+        // The command mounts what tracepoints and pins need.
+        Advice::Mount { by_hand: &by_hand, function: self.function, option: self.name != OF_CGROUPS.name }.into()
     }
 
     /// What is to be said of a path that is in none.
-    pub(crate) fn absent(&self) -> String {
+    pub(crate) fn absent(&self) -> Hint {
         match self.mounted() {
-            Some(place) => format!("the path is in no file system of type {}; there is one at {}", self.name, place.display()),
-            None => format!("no file system of type {} is mounted where it is looked for: {}", self.name, self.remedy()),
+            Some(place) => format!("the path is in no file system of type {}; there is one at {}", self.name, place.display()).into(),
+            None => self.remedy().after(format_args!("no file system of type {} is mounted where it is looked for: ", self.name)),
         }
     }
 
@@ -131,7 +129,8 @@ mod tests {
 
     #[test]
     fn how_it_comes_there() {
-        assert_eq!(OF_PINS.remedy(), "`mount -t bpf bpf /sys/fs/bpf`, `bpf::mount::bpffs()` or, of the command, `--mount`");
+        assert_eq!(OF_PINS.remedy(), "`mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`");
+        assert_eq!(OF_PINS.remedy().for_command(), "`mount -t bpf bpf /sys/fs/bpf`, or `--mount`");
         assert_eq!(OF_CGROUPS.remedy(), "`mount -t cgroup2 cgroup2 /sys/fs/cgroup` or `bpf::mount::cgroup2()`");
     }
 }

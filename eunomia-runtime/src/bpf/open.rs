@@ -9,17 +9,20 @@ use std::{
 
 use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, ProgramAttachType, ProgramType, libbpf_sys};
 
+#[cfg(feature = "dynamic")]
+use super::pinned::pin_none;
 use super::{
     Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target,
     load::load,
     messages::{listen, refused},
     privilege::{Need, lacking},
     section::SectionMap,
+    token,
     wanted::Wanted,
 };
-use crate::{Error, Result, reader::PerfBuffer, refusal::refusal};
 #[cfg(feature = "cli")]
 use crate::bpf::c_string;
+use crate::{Error, Result, reader::PerfBuffer, refusal::refusal};
 
 /// What an object is, for those who open it.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +116,7 @@ impl Open {
             if let Some(btf) = btf {
                 builder.btf_custom_path(btf)?;
             }
-            let mut object = builder.open_memory(spec.object)?;
+            let mut object = token::open(&mut builder, spec.object)?;
             StructOps::switch_off_optional(&mut object)?;
             Ok(object)
         });
@@ -257,9 +260,15 @@ impl Open {
         &self.settings.targets
     }
 
+    /// Whether the maps in a map of maps were given, by its place among the maps.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn gives_inner(&self, index: usize) -> bool {
+        self.settings.inner.contains_key(&index)
+    }
+
     /// The object as it will be loaded.
     #[cfg(feature = "dynamic")]
-    pub(crate) fn as_libbpf(&self) -> &OpenObject {
+    pub(crate) fn opened(&self) -> &OpenObject {
         &self.object
     }
 
@@ -312,6 +321,15 @@ impl Open {
             wanted.explain(error, &said)
         })?;
         Loaded::new(object, facts, settings)
+    }
+}
+
+#[cfg(feature = "dynamic")]
+impl Open {
+    /// Loads as [`Self::load`] does, and unloads. No map is pinned that is not yet.
+    pub(crate) fn try_load(mut self) -> Result<()> {
+        pin_none(&mut self.object);
+        self.load().map(drop)
     }
 }
 

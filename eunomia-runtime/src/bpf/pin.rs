@@ -39,8 +39,7 @@ pub(super) fn pinned(path: &Path, what: &str) -> Result<OwnedFd> {
     }
     let mut refusal = Refusal::new(tried, io::Error::from_raw_os_error(-fd), String::new(), None);
     if -fd == libc::EACCES {
-        refusal.hint =
-            Some("it is no file of a BPF file system (`mount -t bpf bpf /sys/fs/bpf`), or not to be read and written".to_owned());
+        refusal.hint = Some("it is no file of a BPF file system (`mount -t bpf bpf /sys/fs/bpf`), or not to be read and written".into());
     }
     Err(refusal.into())
 }

@@ -6,15 +6,33 @@ use std::{
     path::PathBuf,
 };
 
+#[cfg(feature = "dynamic")]
+use libbpf_rs::OpenObject;
 use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, OpenMap, libbpf_sys};
 
-use super::MapSpec;
+use super::{MapSpec, privilege::map_type_name};
 
 /// A map of an object that is pinned, or is to be.
 pub(super) struct Pinned {
     name: String,
     path: PathBuf,
     definition: MapSpec,
+}
+
+/// Keeps maps from being pinned that are not yet.
+#[cfg(feature = "dynamic")]
+pub(super) fn pin_none(object: &mut OpenObject) {
+    for map in object.maps_mut() {
+        let raw = map.as_libbpf_object().as_ptr();
+        // SAFETY: the pointer is that of a map of a live object; the call returns null or a text of the map's own.
+        let path = unsafe { libbpf_sys::bpf_map__pin_path(raw) };
+        // SAFETY: the text ends with a NUL, and the map keeps it until it is given another one below.
+        let path = (!path.is_null()).then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())));
+        if path.is_some_and(|path| !path.exists()) {
+            // SAFETY: the map is that of a live object that nobody else has, and null is no path.
+            unsafe { libbpf_sys::bpf_map__set_pin_path(raw, std::ptr::null()) };
+        }
+    }
 }
 
 impl Pinned {
@@ -55,7 +73,7 @@ fn differences(here: &MapSpec, there: &MapSpec) -> String {
     let text = |unlike: bool, what: &str, there: String, here: String| unlike.then(|| format!("{what} {there} there and {here} here"));
     let number = |what, there: u32, here: u32| text(there != here, what, there.to_string(), here.to_string());
     let all = [
-        text(here.kind != there.kind, "its type is", format!("{:?}", there.kind), format!("{:?}", here.kind)),
+        text(here.kind != there.kind, "its type is", map_type_name(there.kind as u32), map_type_name(here.kind as u32)),
         number("bytes of a key are", there.key_size, here.key_size),
         number("bytes of a value are", there.value_size, here.value_size),
         number("its entries are", there.max_entries, here.max_entries),
@@ -75,7 +93,7 @@ mod tests {
         let here = MapSpec { kind: MapType::Hash, key_size: 4, value_size: 8, max_entries: 16, flags: 0 };
         assert_eq!(differences(&here, &here), "");
         let there = MapSpec { kind: MapType::Array, max_entries: 1, flags: 1024, ..here };
-        let expected = "its type is Array there and Hash here, its entries are 1 there and 16 here, its flags are 0x400 there and 0x0 here";
+        let expected = "its type is array there and hash here, its entries are 1 there and 16 here, its flags are 0x400 there and 0x0 here";
         assert_eq!(differences(&here, &there), expected);
     }
 }

@@ -18,6 +18,8 @@ use super::{
     token,
 };
 use crate::{
+    Hint,
+    hint::Advice,
     perf_event,
     plain::{line, plain},
 };
@@ -41,7 +43,7 @@ pub struct Check {
     /// What was found.
     pub found: String,
     /// What to do where it is not there.
-    pub todo: Cow<'static, str>,
+    pub todo: Hint,
 }
 
 impl Preflight {
@@ -53,6 +55,21 @@ impl Preflight {
 
 impl fmt::Display for Preflight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, |todo| todo)
+    }
+}
+
+impl Preflight {
+    /// The text of `Display`, with what to do in the words of the command.
+    #[cfg(feature = "cli")]
+    pub(crate) fn for_command(&self) -> String {
+        let mut text = String::new();
+        // Writing to a text does not fail.
+        let _ = self.write(&mut text, Hint::for_command);
+        text
+    }
+
+    fn write(&self, f: &mut impl fmt::Write, worded: impl Fn(&Hint) -> &str) -> fmt::Result {
         for check in &self.checks {
             let state = match (check.ok, check.required) {
                 (true, _) => "ok  ",
@@ -61,7 +78,7 @@ impl fmt::Display for Preflight {
             };
             writeln!(f, "{state} {}: {}", line(&check.what), indented(&check.found))?;
             if !check.ok {
-                writeln!(f, "     {}", indented(&check.todo))?;
+                writeln!(f, "     {}", indented(worded(&check.todo)))?;
             }
         }
         Ok(())
@@ -118,7 +135,7 @@ fn capabilities(works: bool, token: bool) -> Check {
     }
     let enough = wanted.difference(held).is_empty() && (!namespaced || (token && works));
     let todo = if enough { None } else { privilege::lacking(&all) };
-    Check { what: "capabilities".into(), required: !works, ok: todo.is_none(), found, todo: todo.unwrap_or_default().into() }
+    Check { what: "capabilities".into(), required: !works, ok: todo.is_none(), found, todo: todo.unwrap_or_default() }
 }
 
 fn lockdown() -> Check {
@@ -177,8 +194,8 @@ fn loads(what: &'static str, ty: ProgramType, todo: &'static str) -> Check {
 }
 
 /// What this process lacks, or else what is to be looked at.
-fn explained(need: Need, otherwise: &'static str) -> Cow<'static, str> {
-    privilege::lacking(&[need]).map_or(otherwise.into(), Cow::from)
+fn explained(need: Need, otherwise: &'static str) -> Hint {
+    privilege::lacking(&[need]).unwrap_or_else(|| otherwise.into())
 }
 
 /// A token as calls of libbpf take it: its descriptor, and the flag that says that there is one.
@@ -228,9 +245,8 @@ fn kernel_btf() -> Check {
         required: false,
         ok,
         found: if ok { PATH.to_owned() } else { format!("{PATH} is missing") },
-        todo: "programs that read kernel structs need it: the kernel needs CONFIG_DEBUG_INFO_BTF, or the program a file with its BTF \
-               (BTF_FILE_PATH)"
-            .into(),
+        todo: Hint::from(Advice::KernelBtf)
+            .after("programs that read kernel structs need it: the kernel needs CONFIG_DEBUG_INFO_BTF. Else "),
     }
 }
 
@@ -249,11 +265,7 @@ pub(crate) fn tracefs() -> Check {
             None if denied() => "not readable by this user".to_owned(),
             None => "not mounted".to_owned(),
         },
-        todo: if denied() {
-            privilege::closed_tracefs().into()
-        } else {
-            format!("programs on tracepoints need it: {}", OF_TRACEPOINTS.remedy()).into()
-        },
+        todo: if denied() { privilege::closed_tracefs() } else { OF_TRACEPOINTS.remedy().after("programs on tracepoints need it: ") },
     }
 }
 
@@ -271,6 +283,6 @@ fn perf_events() -> Check {
         required: false,
         ok: opened.is_ok(),
         found: opened.map_or_else(|error| format!("none opens: {error}"), |_| "opened and closed".to_owned()),
-        todo: privilege::no_perf_events().map_or("tracepoints and probes need them: the kernel needs CONFIG_PERF_EVENTS".into(), Cow::from),
+        todo: privilege::no_perf_events().unwrap_or_else(|| "tracepoints and probes need them: the kernel needs CONFIG_PERF_EVENTS".into()),
     }
 }

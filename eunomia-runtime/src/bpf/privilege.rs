@@ -13,6 +13,7 @@ use rustix::{
 };
 
 use super::{running, token};
+use crate::{Hint, hint::Advice};
 
 /// By what they are called.
 const NAMES: [(CapabilitySet, &str); 4] = [
@@ -94,9 +95,19 @@ pub(crate) fn type_name(ty: u32) -> String {
 }
 
 /// As [`type_name`], of maps.
-fn map_type_name(ty: u32) -> String {
+pub(crate) fn map_type_name(ty: u32) -> String {
     // SAFETY: the call takes any number and returns null or a text of libbpf's own.
     text(unsafe { libbpf_sys::libbpf_bpf_map_type_str(ty) })
+}
+
+/// `hash or lru_hash`.
+pub(crate) fn map_type_names(types: &[MapType]) -> String {
+    types.iter().map(|ty| map_type_name(*ty as u32)).collect::<Vec<_>>().join(" or ")
+}
+
+/// `xdp or sched_cls`.
+pub(super) fn type_names(types: &[ProgramType]) -> String {
+    types.iter().map(|ty| type_name(*ty as u32)).collect::<Vec<_>>().join(" or ")
 }
 
 /// A name that libbpf has for a number.
@@ -109,11 +120,11 @@ fn text(name: *const c_char) -> String {
 }
 
 /// What is to be said to those who may not look where the numbers of tracepoints stand.
-pub(crate) fn closed_tracefs() -> String {
+pub(crate) fn closed_tracefs() -> Hint {
     "this user may not read /sys/kernel/tracing, where the numbers of tracepoints stand: run it as root or with CAP_DAC_READ_SEARCH, or open it \
      to a group of this user with `mount -o remount,mode=750,gid=GROUP /sys/kernel/tracing`; raw tracepoints (`raw_tp/..`, `tp_btf/..`) need none \
      of it"
-        .to_owned()
+        .into()
 }
 
 /// What this thread has. CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON wherever they are asked for, and for CAP_NET_ADMIN where programs
@@ -141,12 +152,12 @@ fn list(words: &[impl AsRef<str>]) -> String {
 }
 
 /// Why this process does not get what needs this, where the kernel says EPERM or EACCES; none where nothing is known that keeps it from it.
-pub(crate) fn lacking(needs: &[Need]) -> Option<String> {
-    missing(needs).or_else(in_namespace).or_else(memlock).or_else(lockdown)
+pub(crate) fn lacking(needs: &[Need]) -> Option<Hint> {
+    missing(needs).or_else(|| in_namespace().or_else(memlock).or_else(lockdown).map(Hint::from))
 }
 
 /// The capabilities that this process has not.
-pub(super) fn missing(needs: &[Need]) -> Option<String> {
+pub(crate) fn missing(needs: &[Need]) -> Option<Hint> {
     let all = needs.iter().fold(CapabilitySet::empty(), |all, need| all | need.capabilities);
     let missing = all.difference(held());
     if missing.is_empty() {
@@ -157,7 +168,7 @@ pub(super) fn missing(needs: &[Need]) -> Option<String> {
     let whole: Vec<String> = names(all).into_iter().map(str::to_lowercase).collect();
     let token = if token::own().is_some() { "; its BPF token does not stand in for that" } else { "" };
     let each = list(&each.collect::<Vec<_>>());
-    Some(format!("this process lacks {each}{token}: run it as root, or `setcap {}+ep` its file", whole.join(",")))
+    Some(Hint::of(format_args!("this process lacks {each}{token}"), Advice::Capabilities { setcap: &whole.join(",") }))
 }
 
 /// What a capability is needed for.
@@ -219,9 +230,9 @@ fn too_little(limit: u64) -> String {
 }
 
 /// What keeps this process from perf events.
-pub(super) fn no_perf_events() -> Option<String> {
+pub(super) fn no_perf_events() -> Option<Hint> {
     let needs = [Need::new(CapabilitySet::PERFMON, "perf events")];
-    missing(&needs).or_else(paranoid).or_else(|| lacking(&needs))
+    missing(&needs).or_else(|| paranoid().map(Hint::from)).or_else(|| lacking(&needs))
 }
 
 /// What keeps processes with CAP_PERFMON from perf events.

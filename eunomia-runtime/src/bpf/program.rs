@@ -14,10 +14,17 @@ use super::{
     link::{Held, Link, alone},
     messages::{listen, refused},
     pin::pin,
-    privilege::{Need, closed_tracefs, lacking, missing, paranoid},
+    privilege::{Need, closed_tracefs, lacking, missing, paranoid, type_name, type_names},
     requirement::of_programs,
 };
-use crate::{Error, Result, refusal::refusal};
+use crate::{
+    Error, Hint, Result,
+    diagnosis::{
+        place::{Place, explained},
+        section::says,
+    },
+    refusal::refusal,
+};
 
 /// A program in the kernel. Its kind `K` decides what it can be attached to beside what its section says.
 #[derive(Debug)]
@@ -42,7 +49,10 @@ impl<'a, K> Program<'a, K> {
         if Other::TYPES.is_empty() || Other::TYPES.contains(&found) || found == ProgramType::Unspec {
             return Ok(Program::new(self.program, self.object));
         }
-        Err(Error::Value { name: self.describe(), why: format!("it is of type {found:?}, not {:?}", Other::TYPES) })
+        Err(Error::Value {
+            name: self.describe(),
+            why: format!("it is of type {}, not {}", type_name(found as u32), type_names(Other::TYPES)),
+        })
     }
 
     /// The program as one of the kind that its section says. If it was given another type, the kernel refuses to attach it as that kind.
@@ -97,7 +107,7 @@ impl<'a, K> Program<'a, K> {
     /// Attaches the program to what its section says.
     ///
     /// # Errors
-    /// [`Error::NoTarget`] if the section does not say enough; [`Error::Kernel`], for EPERM or EACCES with a hint that names what this
+    /// [`Error::NoTarget`] if the section does not say enough, else [`Error::Kernel`] with a hint; for EPERM and EACCES that names what this
     /// process lacks.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
@@ -106,7 +116,7 @@ impl<'a, K> Program<'a, K> {
         } else {
             self.linked(tried, ProgramMut::attach)
         };
-        link.map_err(|error| self.says_too_little(error))
+        link.map_err(|error| self.explain_section(error))
     }
 
     /// Its type, as the section says or as it was set before it was loaded.
@@ -158,11 +168,32 @@ impl<'a, K> Program<'a, K> {
         let closed = matches!(&error, Error::Kernel(refusal)
             if refusal.messages.contains("failed to determine tracepoint") && refusal.source.raw_os_error() == Some(libc::EACCES));
         match &error {
-            Error::Kernel(refusal) if refusal.is_denial() => {
-                error.with_hint(|| if closed { Some(closed_tracefs()) } else { self.forbidden().or_else(|| self.lacking()) })
-            }
+            Error::Kernel(refusal) if refusal.is_denial() => error
+                .with_hint(|| if closed { Some(closed_tracefs()) } else { self.forbidden().or_else(|| self.lacking().map(Hint::from)) }),
             _ => error.with_hint(|| self.lacking()),
         }
+    }
+
+    /// With why the program cannot be attached as its section says.
+    fn explain_section(&self, error: Error) -> Error {
+        let Error::Kernel(refusal) = &error else { return error };
+        let section = self.section().to_string_lossy();
+        let said = says(&section, self.program.prog_type());
+        // libbpf says the first to what it attaches to nothing by itself, and the others to half a target.
+        let unsaid = matches!(refusal.source.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::EBADF));
+        match (said.wants.filter(|_| unsaid), said.place) {
+            (Some(wants), _) => {
+                let program = self.name().to_string_lossy().into_owned();
+                Error::NoTarget { program, section: section.into_owned(), wants }
+            }
+            (None, Some(place)) => self.explain_place(error, place),
+            (None, None) => error,
+        }
+    }
+
+    /// With why the program cannot be attached to a place, unless the kernel takes such programs nowhere.
+    pub(super) fn explain_place(&self, error: Error, place: Place<'_>) -> Error {
+        if self.lacking().is_some() { error } else { explained(error, place) }
     }
 
     /// What it is of, and lives as long as.
@@ -176,7 +207,7 @@ impl<'a, K> Program<'a, K> {
     }
 
     /// What keeps this process from attaching the program.
-    fn forbidden(&self) -> Option<String> {
+    fn forbidden(&self) -> Option<Hint> {
         let (ty, section) = (self.program.prog_type(), self.section().to_string_lossy());
         let mechanism = section.split('/').next().unwrap_or_default();
         let mut needs = vec![Need::of_program(ty)];
@@ -184,29 +215,10 @@ impl<'a, K> Program<'a, K> {
             needs.push(Need::of_uprobes());
         }
         let by_event = matches!(ty, ProgramType::Kprobe | ProgramType::Tracepoint | ProgramType::PerfEvent);
-        missing(&needs).or_else(|| by_event.then(paranoid).flatten()).or_else(|| lacking(&needs))
+        missing(&needs).or_else(|| by_event.then(paranoid).flatten().map(Hint::from)).or_else(|| lacking(&needs))
     }
 
     pub(super) fn held(&self, held: Held) -> Link {
         Link::new(held, self.object)
-    }
-
-    /// libbpf attaches a section by itself only where it says all there is to say, and says nothing where it does not.
-    fn says_too_little(&self, error: Error) -> Error {
-        match error {
-            Error::Kernel(refusal)
-                if (refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP) && refusal.messages.is_empty())
-                    // `uprobe/function` names no file.
-                    || refusal.messages.contains("missing ':function[+offset]' specification")
-                    // An iterator over a map that it is not given.
-                    || (refusal.source.raw_os_error() == Some(libc::EBADF) && self.attach_type() == libbpf_sys::BPF_TRACE_ITER) =>
-            {
-                Error::NoTarget {
-                    program: self.name().to_string_lossy().into_owned(),
-                    section: self.section().to_string_lossy().into_owned(),
-                }
-            }
-            error => error,
-        }
     }
 }

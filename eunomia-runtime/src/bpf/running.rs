@@ -12,7 +12,7 @@ pub(crate) fn release() -> String {
 }
 
 /// The first two numbers of the version.
-pub(super) fn version() -> Option<(u32, u32)> {
+pub(crate) fn version() -> Option<(u32, u32)> {
     let release = release();
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse().ok());
     numbers.next().zip(numbers.next())

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, os::fd::OwnedFd};
 
-use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 use rustix::thread::CapabilitySet;
 
 use super::{
@@ -10,15 +10,20 @@ use super::{
     privilege::{Need, held, lacking, lockdown, lockdown_mode, missing},
     requirement::{Requirement, of_programs, of_tables, of_type},
 };
-use crate::Error;
+use crate::{
+    Error, Hint,
+    diagnosis::{configuration, map::Definition, place::Place, section},
+    hint::Advice,
+};
 
 /// By the words that libbpf names them with.
 pub(super) struct Wanted {
     requirements: Vec<(String, &'static Requirement)>,
     needs: Vec<(String, Need)>,
     pinned: Vec<Pinned>,
-    /// Maps of maps of which nobody says what is in them.
-    outer: Vec<String>,
+    maps: Vec<(String, Definition)>,
+    /// Sections and types.
+    programs: Vec<(String, String, ProgramType)>,
 }
 
 impl Wanted {
@@ -45,17 +50,17 @@ impl Wanted {
             requirements: programs.chain(tables).collect(),
             needs: needs.collect(),
             pinned: made().filter_map(|map| Pinned::of(&map)).collect(),
-            outer: object
+            maps: object
                 .maps()
                 .enumerate()
-                .filter(|(index, map)| {
-                    let is_outer = map.autocreate() && matches!(map.map_type(), MapType::ArrayOfMaps | MapType::HashOfMaps);
-                    // SAFETY: the pointer is that of a map of a live object; the call returns null or a map of its own.
-                    is_outer
-                        && !inner.contains_key(index)
-                        && unsafe { libbpf_sys::bpf_map__inner_map(map.as_libbpf_object().as_ptr()) }.is_null()
+                .filter(|(_, map)| map.autocreate())
+                .map(|(index, map)| (of_map(map.name()), Definition::of(&map, inner.contains_key(&index))))
+                .collect(),
+            programs: loaded()
+                .map(|program| {
+                    let section = program.section().to_string_lossy().into_owned();
+                    (of_program(program.name()), section, program.prog_type())
                 })
-                .map(|(_, map)| map.name().to_string_lossy().into_owned())
                 .collect(),
         }
     }
@@ -63,23 +68,43 @@ impl Wanted {
     /// With the reason, where it can be told.
     pub(super) fn explain(&self, error: Error, said: &str) -> Error {
         let Error::Kernel(refusal) = &error else { return error };
-        let reason = match refusal.source.raw_os_error() {
+        let errno = refusal.source.raw_os_error();
+        let reason: Option<Hint> = match errno {
             _ if refusal.verifier_log.is_some() => untrusted(said),
             Some(libc::EPERM | libc::EACCES) => lacking(&self.refused(said)),
             // To libbpf a kernel that refuses to load BTF has none.
             Some(libc::EOPNOTSUPP) => missing(&self.refused(said)),
-            Some(libc::EINVAL) => self.pinned.iter().find_map(|pinned| pinned.unlike(said)).or_else(|| self.without_inner(said)),
+            Some(libc::EINVAL) => self.pinned.iter().find_map(|pinned| pinned.unlike(said)).map(Hint::from),
             _ => None,
         };
-        error.with_hint(|| reason.or_else(|| self.lacking(said)))
+        let reason = reason.or_else(|| self.lacking(said));
+        error.with_hint(|| {
+            reason.or_else(|| self.map(said, errno)).or_else(|| self.program(said, errno)).or_else(|| configuration::reason(said))
+        })
     }
 
-    fn without_inner(&self, said: &str) -> Option<String> {
-        let name = self.outer.iter().find(|name| said.contains(&format!("map '{name}': failed to create")))?;
-        Some(format!(
-            "the object does not say what maps are in `{name}`: declare them in C with `__array(values, struct ..)`, or call `set_inner_map` before \
-             loading"
-        ))
+    /// Why the map was refused that libbpf names.
+    fn map(&self, said: &str, errno: Option<i32>) -> Option<Hint> {
+        let named = self.maps.iter().find(|(name, _)| said.contains(&format!("{name}: failed to create")))?;
+        named.1.reason(errno)
+    }
+
+    /// Why the program was refused that libbpf names: its target is not there, its section says too little or nothing that libbpf knows.
+    fn program(&self, said: &str, errno: Option<i32>) -> Option<Hint> {
+        let (name, section, ty) = self.programs.iter().find(|(name, ..)| said.contains(&format!("{name}: ")))?;
+        let program = name.strip_prefix("prog '")?.strip_suffix('\'')?;
+        if *ty == ProgramType::Unspec {
+            return Some(Hint::of(section::unknown(section), Advice::Type { program }));
+        }
+        let says = section::says(section, *ty);
+        match says.wants.filter(|_| says.to_load) {
+            Some(wants) => {
+                let why = format!("program `{program}`: its section `{section}` does not say what it is loaded for, which is {wants}");
+                Some(Hint::of(why, Advice::TargetToLoad { program }))
+            }
+            // What it is attached to later keeps nothing from being loaded.
+            None => says.place.filter(Place::is_of_types)?.reason(errno),
+        }
     }
 
     /// What those programs and maps need that libbpf says were refused; of all where it names none.
@@ -90,19 +115,27 @@ impl Wanted {
     }
 
     /// What the kernel lacks.
-    fn lacking(&self, said: &str) -> Option<String> {
-        let named = self.requirements.iter().filter(|(name, _)| said.contains(name)).find_map(|(_, requirement)| requirement.lacking());
-        named.or_else(|| {
+    fn lacking(&self, said: &str) -> Option<Hint> {
+        let named = self.requirements.iter().filter(|(name, _)| said.contains(name));
+        let named = named.filter_map(|(name, requirement)| Some((name, requirement.lacking()?))).next();
+        if let Some((name, why)) = named {
+            return Some(match name.strip_prefix("prog '").and_then(|name| name.strip_suffix('\'')) {
+                Some(program) => Hint::from(Advice::Without { program }).after(format_args!("{why}; ")),
+                None => why.into(),
+            });
+        }
+        let table = || {
             let (_, name) = said.split_once("struct bpf_struct_ops_")?;
             let (name, _) = name.split_once(" is not found in kernel BTF")?;
             let known = of_type(name).and_then(Requirement::lacking);
-            Some(known.unwrap_or_else(|| format!("this kernel takes no tables of the type `{name}`")))
-        })
+            Some(known.unwrap_or_else(|| format!("this kernel takes no tables of the type `{name}`")).into())
+        };
+        table()
     }
 }
 
 /// What the verifier refuses to processes without CAP_PERFMON, or on kernels that are locked down, and to no others.
-fn untrusted(said: &str) -> Option<String> {
+fn untrusted(said: &str) -> Option<Hint> {
     /// Words of its log.
     const HELPERS: [&str; 2] = ["cannot use helper", "unknown func"];
     const POINTERS: [&str; 2] = ["leaks addr", "prohibited for !root"];
@@ -111,8 +144,8 @@ fn untrusted(said: &str) -> Option<String> {
     if !trusted && (met(HELPERS) || met(POINTERS)) {
         let why =
             "this process lacks CAP_PERFMON, without which the verifier refuses pointer arithmetic and some helpers: run it with that";
-        return Some(why.to_owned());
+        return Some(why.into());
     }
     let closed = met(HELPERS) && lockdown_mode().as_deref() == Some("confidentiality");
-    closed.then(lockdown).flatten()
+    closed.then(lockdown).flatten().map(Hint::from)
 }

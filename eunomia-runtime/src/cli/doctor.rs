@@ -36,7 +36,7 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
                 }
                 let only = args.choice.only(open.object())?;
                 let only: Option<Vec<&str>> = only.as_ref().map(|only| only.iter().map(String::as_str).collect());
-                doctor.examine_open(&open, only.as_deref(), args.choice.strict)
+                doctor.examine_open(open, only.as_deref(), args.choice.strict)
             }
             // It says why.
             Err(_) => doctor.examine(&checked),
@@ -48,11 +48,11 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
     }
     let text = if args.json {
         let checks = answers.checks.iter().map(|check| {
-            json!({ "what": check.what, "ok": check.ok, "required": check.required, "found": check.found, "todo": if check.ok { "" } else { &check.todo } })
+            json!({ "what": check.what, "ok": check.ok, "required": check.required, "found": check.found, "todo": if check.ok { "" } else { check.todo.for_command() } })
         });
         plain::json(&format!("{}\n", json!({ "ok": answers.ok(), "checks": checks.collect::<Vec<_>>() }))).into_owned()
     } else {
-        answers.to_string()
+        answers.for_command()
     };
     output::print(streams.out, text.as_bytes())?;
     if answers.ok() { Ok(()) } else { Err(Failure::No) }

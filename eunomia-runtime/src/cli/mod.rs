@@ -124,7 +124,7 @@ impl Messages<'_> {
 fn said(error: &Error) -> String {
     match error {
         Error::NoTarget { program, section, .. } => choice::no_target(program, section),
-        error => error.to_string(),
+        error => error.for_command(),
     }
 }
 

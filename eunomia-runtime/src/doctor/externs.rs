@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::{Patient, check, list};
 use crate::{
-    bpf::{Check, running::configuration},
+    bpf::Check,
+    diagnosis::{configuration, place::Finding},
     object::{Btf, Calls, Checked, Kind, Linkage},
 };
 
@@ -60,7 +61,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
         let (kind, has) = match what {
             What::Function => ("kfunc", patient.kernel.has(essential, |kind| *kind == Kind::Function)),
             What::Variable => ("kernel variable", patient.kernel.has(name, |kind| matches!(kind, Kind::Variable { .. }))),
-            What::Address => ("kernel symbol", patient.kernel.symbols().ok().map(|symbols| symbols.contains(name))),
+            What::Address => ("kernel symbol", patient.kernel.symbols.all().ok().map(|symbols| symbols.contains_key(name))),
             What::Setting => continue,
         };
         let weak = patient.calls.weak.contains(name);
@@ -101,24 +102,11 @@ fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
     if settings.is_empty() {
         return Vec::new();
     }
-    let (path, text) = match configuration() {
-        Ok(found) => found,
-        Err(why) => {
-            let found = format!("{why}; for {}", list(settings.into_iter()));
-            return vec![check::missing(
-                WHAT,
-                true,
-                found,
-                "libbpf does not load the object without it: the kernel needs CONFIG_IKCONFIG_PROC",
-            )];
-        }
-    };
-    let set: HashSet<&str> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
-    let unset = settings.iter().filter(|name| !set.contains(**name) && !patient.calls.weak.contains(**name));
-    let unset: Vec<&str> = unset.copied().collect();
-    if unset.is_empty() {
-        return vec![check::found(WHAT, format!("{path}; for {}", list(settings.into_iter())))];
+    let strong = settings.iter().copied().filter(|name| !patient.calls.weak.contains(*name));
+    let wanted = list(settings.iter().copied());
+    match configuration::settings(strong) {
+        Finding::There(place) => vec![check::found(WHAT, format!("{}; for {wanted}", place.unwrap_or_default()))],
+        Finding::Missing(why, todo) => vec![check::missing(WHAT, true, format!("{why}; for {wanted}"), todo)],
+        Finding::Untold(why, todo) => vec![check::untold(WHAT, why, todo)],
     }
-    let todo = "libbpf does not load the object: declare them __weak, which makes them 0 where they are not set";
-    vec![check::missing(WHAT, true, format!("{path} does not set {}", list(unset.into_iter())), todo)]
 }

@@ -17,38 +17,39 @@
 //!
 //! # What the answers mean
 //! - `ok` is there.
-//! - `FAIL` is not there, and the object as it is will not load, not attach, or never run. Calls of helpers are the exception: which instructions are
-//!   never reached is known to the verifier alone, so a helper that is missing fails the check unless all programs that call it ask the
-//!   kernel what it has, or read constants that may keep them from it.
+//! - `FAIL` is not there, and the object as it is will not load, not attach, or never run. A helper that is missing fails the check unless all
+//!   programs that call it ask the kernel what it has, or read constants that may keep them from it: which instructions are never reached is
+//!   known to the verifier alone. If nothing else fails, it is asked: the object is loaded, and removed.
 //! - `warn` is not there and may not be needed: of programs that are not loaded unless asked for (`SEC("?..")`), weak symbols, and fields
 //!   whose absence libbpf leaves to the verifier; or it cannot be told from here, and then the text says so (`not told`).
 //!
 //! A function that several programs call counts for each of them, as the verifier looks at it for each of them.
 
-mod binary;
 mod check;
 mod core;
 mod externs;
 mod helpers;
-mod kernel;
-#[allow(unsafe_code, reason = "asks libbpf what the kernel has")]
+mod maps;
 mod programs;
 mod relocations;
 mod requirements;
 mod targets;
 
-use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
-use libbpf_rs::{MapType, ObjectBuilder, OpenObject, ProgramType};
+use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 
-use self::{kernel::Kernel, programs::Support};
+use self::programs::Support;
 use crate::{
-    bpf::{
-        Check, Preflight, StructOps,
-        messages::{listen, refused},
-        preflight,
-    },
-    dynamic::Open,
+    Error, bpf,
+    bpf::{Check, Preflight, preflight},
+    diagnosis::{Kernel, list, section::says},
+    dynamic,
     object::{Calls, Checked, Function, Relocation},
     suggestion::near,
 };
@@ -60,7 +61,9 @@ struct Program {
     section: String,
     ty: ProgramType,
     autoload: bool,
-    /// Whether it is attached with all others.
+    /// Whether it is to be attached with all others.
+    link: bool,
+    /// Whether it is: something says what to.
     attached: bool,
     /// Indices of the functions that it reaches, itself among them.
     functions: Vec<usize>,
@@ -68,8 +71,15 @@ struct Program {
     asks: bool,
 }
 
-/// What programs are attached to in place of what their sections say.
-type Targets = BTreeMap<String, Vec<crate::bpf::Target>>;
+/// What is to be looked at.
+struct Asked<'a> {
+    /// These programs and tables alone.
+    only: Option<&'a [&'a str]>,
+    /// Whether all programs must be attached, or those that can be are enough.
+    strict: bool,
+    /// Whether the object is set up as it will be loaded.
+    whole: bool,
+}
 
 /// The object and the kernel.
 struct Patient<'a> {
@@ -80,6 +90,8 @@ struct Patient<'a> {
     kernel: &'a Kernel,
     /// What is looked at, as if it were switched on; all of the object where there is nothing.
     only: Option<&'a [&'a str]>,
+    /// The programs that are given a target, by the document or by whoever opened the object.
+    targets: BTreeSet<String>,
     /// Whether all programs must be attached, or those that can be are enough.
     strict: bool,
     /// Whether this process may use BPF at all.
@@ -88,8 +100,9 @@ struct Patient<'a> {
     supported: RefCell<BTreeMap<u32, Support>>,
 }
 
-/// Looks at what an object needs of this kernel. Small maps and programs that do nothing are made for it and removed; nothing of the
-/// object is loaded or attached.
+/// Looks at what an object needs of this kernel. Small maps and programs that do nothing are made for it and removed. The
+/// object itself is loaded and removed if nothing is found that keeps it from that, since the verifier alone knows what it refuses; nothing is
+/// attached or pinned.
 ///
 /// What cannot be examined, for lack of permission for example, is not [`ok`](Check::ok) and says why; there is no other error.
 pub fn examine(checked: &Checked) -> Preflight {
@@ -128,42 +141,44 @@ impl Doctor {
         self.examine_parts(checked, Some(names))
     }
 
-    /// As [`examine`], of an object that is open, as it is set up: without the programs that are switched off, with the sizes of its maps
-    /// and with the targets that were set. With `only`, nothing else is spoken of.
+    /// As [`examine`], of an object that is open: with the programs that are switched on and off, the sizes of maps and the targets that it
+    /// will be loaded and attached with. With `only`, nothing else is spoken of.
     ///
     /// A place that is missing keeps a program from being attached, and not the others; with `strict` all must be there.
-    pub fn examine_open(&self, open: &Open, only: Option<&[&str]>, strict: bool) -> Preflight {
-        self.examine_object(open.checked(), open.inner().as_libbpf(), only, Some(open.inner().targets()), strict)
+    pub fn examine_open(&self, open: dynamic::Open, only: Option<&[&str]>, strict: bool) -> Preflight {
+        let (open, checked) = open.into_parts();
+        self.examine_opened(open, &checked, &Asked { only, strict, whole: true }, Self::begin())
     }
 
     fn examine_parts(&self, checked: &Checked, only: Option<&[&str]>) -> Preflight {
-        let bytes = checked.skeleton.object.as_deref().unwrap_or_default();
-        let (object, said) = listen(|| {
-            let mut object = ObjectBuilder::default().name(&checked.skeleton.name)?.open_memory(bytes)?;
-            StructOps::switch_off_optional(&mut object)?;
-            libbpf_rs::Result::Ok(object)
-        });
-        let object = match object {
-            Ok(object) => object,
+        let mut checks = Self::begin();
+        match checked.opened(self.kernel.file()) {
+            // What is looked at alone is set up in ways that are not known here.
+            Ok(open) => self.examine_opened(open, checked, &Asked { only, strict: true, whole: only.is_none() }, checks),
             Err(error) => {
-                let error = refused("open it", &error, &said).to_string();
-                let missing = check::missing("object", true, format!("libbpf cannot {error}"), "compile the object anew");
-                return Preflight { checks: vec![missing] };
+                checks.push(check::missing("object", true, format!("libbpf does not {}", worded(error)), "compile the object anew"));
+                Preflight { checks }
             }
-        };
-        self.examine_object(checked, &object, only, None, true)
+        }
     }
 
-    fn examine_object(
-        &self,
-        checked: &Checked,
-        object: &OpenObject,
-        only: Option<&[&str]>,
-        targets: Option<&Targets>,
-        strict: bool,
-    ) -> Preflight {
-        let mut checks: Vec<Check> = [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect();
+    fn examine_opened(&self, open: bpf::Open, checked: &Checked, asked: &Asked<'_>, mut checks: Vec<Check>) -> Preflight {
         let permitted = checks.is_empty();
+        self.examine_object(&open, checked, asked, permitted, &mut checks);
+        // What is refused already need not be tried.
+        let examined = Preflight { checks };
+        let tried = (asked.whole && permitted && examined.ok()).then(|| loading(open));
+        Preflight { checks: examined.checks.into_iter().chain(tried).collect() }
+    }
+
+    /// What nothing works without, where it is not there.
+    fn begin() -> Vec<Check> {
+        [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect()
+    }
+
+    fn examine_object(&self, open: &bpf::Open, checked: &Checked, asked: &Asked<'_>, permitted: bool, checks: &mut Vec<Check>) {
+        let &Asked { only, strict, .. } = asked;
+        let object = open.opened();
         let calls = checked.calls().unwrap_or_else(|fault| {
             checks.push(check::untold("instructions", fault.what, fault.todo));
             Calls::default()
@@ -172,20 +187,49 @@ impl Doctor {
             checks.push(check::untold("CO-RE relocations", fault.what, fault.todo));
             Vec::new()
         });
-        let programs = read_programs(checked, object, &calls, &relocations, only, targets);
+        let programs = read_programs(checked, open, &calls, &relocations, asked);
         checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, object)));
+        let targets = open.targets().keys().cloned().collect();
         let supported = RefCell::default();
-        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, strict, permitted, supported };
+        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, targets, strict, permitted, supported };
         checks.extend(programs::examine(&patient));
         checks.extend(requirements::examine(&patient));
         checks.extend(programs::examine_maps(object, permitted));
+        checks.extend(maps::examine(open));
         checks.extend(programs::examine_tables(&patient));
         checks.extend(helpers::examine(&patient));
         checks.extend(patient.kernel_types());
         checks.extend(relocations::examine(&patient));
         checks.extend(externs::examine(&patient));
         checks.extend(targets::examine(&patient));
-        Preflight { checks }
+    }
+}
+
+/// Loads the object, which is then sure to be loaded or known not to be: what the verifier refuses nobody else can tell.
+fn loading(open: bpf::Open) -> Check {
+    const WHAT: &str = "loading";
+    match open.try_load() {
+        Ok(()) => check::found(WHAT, "loaded, not attached, and removed"),
+        Err(Error::Kernel(refusal)) => {
+            let log = refusal.verifier_log.as_deref().unwrap_or(&refusal.messages);
+            let lines = log.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("processed "));
+            let lines: Vec<&str> = lines.map(str::trim).collect();
+            let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default().join(" | ");
+            let todo = refusal.hint.clone().unwrap_or_else(|| "load the object to see all that the kernel says".into());
+            check::missing(WHAT, true, format!("{}: {last}", refusal.source), todo)
+        }
+        Err(error) => check::missing(WHAT, true, error.to_string(), ""),
+    }
+}
+
+/// Lines of a verifier's log that are shown.
+const LAST: usize = 3;
+
+/// An error without its hint.
+fn worded(error: Error) -> String {
+    match error {
+        Error::Kernel(refusal) => Error::Kernel(Box::new(crate::Refusal { hint: None, ..*refusal })).to_string(),
+        error => error.to_string(),
     }
 }
 
@@ -204,14 +248,8 @@ fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
 }
 
 /// The programs, with what libbpf makes of their sections.
-fn read_programs(
-    checked: &Checked,
-    object: &OpenObject,
-    calls: &Calls,
-    relocations: &[Relocation],
-    only: Option<&[&str]>,
-    targets: Option<&Targets>,
-) -> Vec<Program> {
+fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations: &[Relocation], asked: &Asked<'_>) -> Vec<Program> {
+    let (object, only) = (open.opened(), asked.only);
     let questions = externs::questions(checked, calls);
     let wanted = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
     let programs = wanted.map(|program| {
@@ -225,12 +263,25 @@ fn read_programs(
         let asks = relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
             || reached.clone().any(|function| function.constants)
             || reached.flat_map(|function| &function.externs).any(|name| questions.contains(name.as_str()));
-        let link = checked.skeleton.programs.iter().find(|known| known.name == name).is_none_or(|known| known.link);
-        let autoload = only.is_some() || program.autoload();
+        // SAFETY: the pointer is that of a program of a live object, and the call only reads a flag.
+        let link = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
+        // An object that is open is set up as it will be loaded.
+        let autoload = (only.is_some() && !asked.whole) || program.autoload();
         let section = program.section().to_string_lossy().into_owned();
+        let target = open.targets().get(&name).and_then(|targets| targets.first());
         let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
-        let named = targets.and_then(|targets| targets.get(&name)?.first()?.section(kind));
-        Program { name, section: named.unwrap_or(section), ty: program.prog_type(), autoload, attached: link && autoload, functions, asks }
+        let named = target.and_then(|target| target.section(kind));
+        let targeted = target.is_some() || says(&section, program.prog_type()).wants.is_none();
+        Program {
+            section: named.unwrap_or(section),
+            ty: program.prog_type(),
+            autoload,
+            link,
+            attached: link && autoload && targeted,
+            name,
+            functions,
+            asks,
+        }
     });
     programs.collect()
 }
@@ -307,27 +358,16 @@ impl Patient<'_> {
     }
 }
 
-/// `a, b`; of many the first.
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    const SHOWN: usize = 8;
-    let names: Vec<&str> = names.collect();
-    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 /// For the tests of this workspace only.
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz {
-    use super::binary::{Answer, function, probe};
+    use crate::diagnosis::binary::{Answer, Binary};
 
     /// Looks for a function and for a static probe in a file; whether the function is there.
     pub fn examined(path: &str, name: &str) -> bool {
-        let found = function(path, name, |known| known == name);
-        probe(path, name, name);
-        matches!(found, Answer::There(_))
+        let Ok(file) = Binary::read(path) else { return false };
+        file.probe(name, name);
+        matches!(file.function(name), Answer::There(_))
     }
 }

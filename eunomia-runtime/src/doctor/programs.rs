@@ -85,7 +85,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
                     check::untold(what, format!("libbpf asks with an fentry program, which does not load; programs {names}"), LOAD)
                 }
                 Support::Refused => {
-                    let todo = lacking(&[Need::of_program(known)]).unwrap_or_else(|| PERMIT.to_owned());
+                    let todo = lacking(&[Need::of_program(known)]).unwrap_or_else(|| PERMIT.into());
                     check::missing(what, required, format!("{REFUSED}; programs {names}"), todo)
                 }
                 Support::No => {

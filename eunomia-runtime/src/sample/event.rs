@@ -48,7 +48,6 @@ pub fn with_event<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result
 }
 
 #[cfg(test)]
-#[allow(unsafe_code, reason = "`plain!` has its own proof")]
 mod tests {
     use super::*;
 

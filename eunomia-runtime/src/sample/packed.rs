@@ -57,7 +57,6 @@ impl<T: Copy + Line> Line for Packed<T> {
 }
 
 #[cfg(test)]
-#[allow(unsafe_code, reason = "`plain!` has its own proof")]
 mod tests {
     use super::*;
     use crate::sample::Plain;

@@ -146,7 +146,6 @@ pub fn with_tail<E: Flexible, R>(record: &[u8], f: impl FnOnce(Tailed<'_, E>) ->
 }
 
 #[cfg(test)]
-#[allow(unsafe_code, reason = "`plain!` has its own proof")]
 mod tests {
     use super::*;
 

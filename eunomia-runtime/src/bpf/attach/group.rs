@@ -1,6 +1,7 @@
 //! Programs on groups of processes and on networks: cgroups, network namespaces, netfilter.
 
 use std::{
+    fmt,
     fs::File,
     os::fd::{AsFd, AsRawFd as _},
     path::Path,
@@ -10,13 +11,14 @@ use libbpf_rs::libbpf_sys;
 
 use super::Order;
 use crate::{
-    Result,
+    Error, Result,
     bpf::{
         Link, Program,
         kind::{Cgroup, Netfilter, Netns},
         mount::OF_CGROUPS,
         requirement,
     },
+    diagnosis::busy,
     refusal::refusal,
 };
 
@@ -76,6 +78,32 @@ pub struct NetfilterHook {
     pub defragmented: bool,
 }
 
+/// In the words of messages.
+impl fmt::Display for NetfilterHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { family, hook, priority, .. } = self;
+        match *family {
+            libc::NFPROTO_IPV4 => f.write_str("the IPv4 ")?,
+            libc::NFPROTO_IPV6 => f.write_str("the IPv6 ")?,
+            other => write!(f, "family {other}, ")?,
+        }
+        write!(f, "hook {hook} of netfilter with the priority {priority}")
+    }
+}
+
+impl NetfilterHook {
+    /// Who is there with the same priority.
+    fn taken(&self) -> Option<String> {
+        let (link, program) = busy::link(|info| {
+            // SAFETY: the numbers are those of netfilter if the type of the link says so, and numbers all the same if it does not.
+            let there = unsafe { info.__bindgen_anon_1.netfilter };
+            info.type_ == libbpf_sys::BPF_LINK_TYPE_NETFILTER
+                && (there.pf.cast_signed(), there.hooknum.cast_signed(), there.priority) == (self.family, self.hook, self.priority)
+        })?;
+        Some(format!("{} is there with this priority (link {link}); give another priority", busy::program(program)))
+    }
+}
+
 impl Program<'_, Netfilter> {
     /// Attaches the program to a hook of netfilter (kernel 6.4 and later).
     ///
@@ -89,9 +117,13 @@ impl Program<'_, Netfilter> {
             priority: hook.priority,
             flags: if hook.defragmented { libbpf_sys::BPF_F_NETFILTER_IP_DEFRAG } else { 0 },
         };
-        self.linked_by(self.tried(&format!("{hook:?}")), |program| {
+        let link = self.linked_by(self.tried(&hook.to_string()), |program| {
             // SAFETY: the program is that of a live object; the options live through the call, which only reads them.
             unsafe { libbpf_sys::bpf_program__attach_netfilter(program, &raw const opts) }
+        });
+        link.map_err(|error| match &error {
+            Error::Kernel(refusal) if refusal.source.raw_os_error() == Some(libc::EBUSY) => error.with_hint(|| hook.taken()),
+            _ => error,
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         link::Held,
         requirement,
     },
+    diagnosis::interface::absent,
     refusal::refusal,
 };
 
@@ -58,7 +59,10 @@ impl Interface {
                 let c_name = c_string(name.as_str(), tried)?;
                 // SAFETY: the name ends with a NUL and lives through the call, which only reads it.
                 match unsafe { libc::if_nametoindex(c_name.as_ptr()) } {
-                    0 => Err(refusal(tried(), io::Error::last_os_error())),
+                    0 => Err(refusal(tried(), io::Error::last_os_error()).with_hint(|| {
+                        let (why, todo) = absent(name);
+                        Some(todo.after(format_args!("{why}; ")))
+                    })),
                     index => Ok(index),
                 }
             }
@@ -106,6 +110,28 @@ impl Direction {
             Self::Ingress => libbpf_sys::BPF_TCX_INGRESS,
             Self::Egress => libbpf_sys::BPF_TCX_EGRESS,
         }
+    }
+}
+
+/// In the words of messages.
+impl fmt::Display for XdpMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Best => "best",
+            Self::Generic => "generic",
+            Self::Native => "native",
+            Self::Offload => "offload",
+        })
+    }
+}
+
+/// In the words of messages.
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        })
     }
 }
 
@@ -188,7 +214,7 @@ impl<K> Program<'_, K> {
         order: &Order,
         revision: Option<u64>,
     ) -> Result<Link> {
-        let tried = self.tried(&format!("{direction:?} of the interface {interface}"));
+        let tried = self.tried(&format!("{direction} of the interface {interface}"));
         // A filter has a place among others by its priority alone.
         let anywhere = revision.is_none() && (*order == Order::Last || (*order == Order::First && rank.priority > 0));
         match self.link_to(tried, interface.index()?, direction.attach_type(), &order.position(revision)?) {
@@ -201,7 +227,7 @@ impl<K> Program<'_, K> {
     }
 
     fn filter(&self, interface: &Interface, direction: Direction, rank: Rank) -> Result<Link> {
-        let tried = self.tried(&format!("{direction:?} of the interface {interface} as a filter"));
+        let tried = self.tried(&format!("{direction} of the interface {interface} as a filter"));
         let filter = Filter::attach(tried, self.fd()?, interface.index()?, direction, rank).map_err(|error| self.explain(error))?;
         Ok(self.held(Held::Filter(filter)))
     }
@@ -214,6 +240,16 @@ pub enum End {
     Primary,
     /// The other.
     Peer,
+}
+
+/// In the words of messages.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary end",
+            Self::Peer => "peer",
+        })
+    }
 }
 
 impl Program<'_, Netkit> {
@@ -236,7 +272,7 @@ impl Program<'_, Netkit> {
             End::Primary => libbpf_sys::BPF_NETKIT_PRIMARY,
             End::Peer => libbpf_sys::BPF_NETKIT_PEER,
         };
-        let tried = self.tried(&format!("{end:?} of the netkit device {primary}"));
+        let tried = self.tried(&format!("the {end} of the netkit device {primary}"));
         self.link_to(tried, primary.index()?, attach_type, &order.position(revision)?)
     }
 }

@@ -24,12 +24,11 @@ use super::{
     Program,
     link::{Held, Link, owned},
 };
-use crate::{Result, refusal::refusal};
+use crate::{Result, diagnosis, refusal::refusal};
 
 pub use attached::{AttachedProgram, AttachedXdp, Hook, attached_tcx, attached_xdp};
 pub(super) use clsact::Filter;
 pub use group::NetfilterHook;
-#[cfg(feature = "dynamic")]
 pub(crate) use interface::name_of;
 pub use interface::{Direction, End, Interface, Rank, XdpMode};
 pub use multi::Functions;
@@ -58,7 +57,9 @@ impl<K> Program<'_, K> {
         // SAFETY: the options live through the call, which only reads them.
         let fd = unsafe { libbpf_sys::bpf_link_create(program, target.cast_signed(), attach_type, &raw const opts) };
         if fd < 0 {
-            return Err(self.explain(refusal(tried, io::Error::from_raw_os_error(-fd))));
+            let name = self.name().to_string_lossy();
+            let error = self.explain(refusal(tried, io::Error::from_raw_os_error(-fd)));
+            return Err(error.with_hint(|| diagnosis::interface::reason(&name, target, attach_type, position.flags, Some(-fd))));
         }
         // SAFETY: the descriptor is new and nobody else's.
         Ok(self.held(Held::Kernel(unsafe { OwnedFd::from_raw_fd(fd) })))

@@ -1,15 +1,19 @@
 //! Probes of many functions through one link.
 
-use std::{ffi::CString, path::Path, ptr};
+use std::{ffi::CString, fmt, path::Path, ptr};
 
 use libbpf_rs::{UprobeMultiOpts, libbpf_sys};
 
 use super::any_or;
 use crate::{
-    Result,
+    Error, Result,
     bpf::{
         Link, Program, c_string,
         kind::{KprobeMulti, UprobeMulti},
+    },
+    diagnosis::{
+        Kernel, list,
+        place::{Finding, Place},
     },
 };
 
@@ -22,7 +26,38 @@ pub enum Functions<'a> {
     Named(&'a [(&'a str, u64)]),
 }
 
+/// In the words of messages.
+impl fmt::Display for Functions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Matching(pattern) => f.write_str(pattern),
+            Self::Named(functions) => f.write_str(&list(functions.iter().map(|(name, _)| *name))),
+        }
+    }
+}
+
 impl Functions<'_> {
+    /// With the function that is not there, if that is why the kernel refused.
+    fn explained<'a, K>(
+        &'a self,
+        program: &Program<'_, K>,
+        error: Error,
+        one: impl Fn(&'a str) -> Place<'a>,
+        all: impl Fn(&'a str) -> Place<'a>,
+    ) -> Error {
+        match self {
+            Self::Matching(pattern) => program.explain_place(error, all(pattern)),
+            Self::Named(functions) => {
+                let kernel = Kernel::default();
+                let missing = functions.iter().map(|(name, _)| one(name)).find(|place| matches!(place.find(&kernel), Finding::Missing(..)));
+                match missing {
+                    Some(place) => program.explain_place(error, place),
+                    None => error,
+                }
+            }
+        }
+    }
+
     fn pattern(&self) -> Option<&str> {
         match self {
             Self::Matching(pattern) => Some(pattern),
@@ -52,7 +87,7 @@ impl Program<'_, KprobeMulti> {
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where a function is missing or none matches.
     pub fn attach_to(&self, functions: Functions<'_>) -> Result<Link> {
-        let tried = self.tried(&format!("the kernel functions {functions:?}"));
+        let tried = self.tried(&format!("the kernel functions {functions}"));
         let pattern = functions.pattern().map(|pattern| c_string(pattern, || tried.clone())).transpose()?;
         let names: Vec<CString> = functions.named().iter().map(|(name, _)| c_string(*name, || tried.clone())).collect::<Result<_>>()?;
         let mut names: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
@@ -73,6 +108,7 @@ impl Program<'_, KprobeMulti> {
             // only reads them.
             unsafe { libbpf_sys::bpf_program__attach_kprobe_multi_opts(program, pattern, &raw const opts) }
         })
+        .map_err(|error| functions.explained(self, error, Place::kprobe, Place::Kprobes))
     }
 }
 
@@ -86,8 +122,12 @@ impl Program<'_, UprobeMulti> {
         let binary = binary.as_ref();
         let (syms, cookies) = functions.named().iter().map(|(name, cookie)| ((*name).to_owned(), *cookie)).unzip();
         let opts = UprobeMultiOpts { syms, cookies, retprobe: self.returns(), session: self.is_session(), ..Default::default() };
-        self.linked(self.tried(&format!("{functions:?} of {}", binary.display())), |program| {
+        self.linked(self.tried(&format!("the functions {functions} of {}", binary.display())), |program| {
             program.attach_uprobe_multi_with_opts(any_or(pid), binary, functions.pattern().unwrap_or_default(), opts)
+        })
+        .map_err(|error| {
+            let file = &*binary.to_string_lossy();
+            functions.explained(self, error, |function| Place::Uprobe { file, function }, |pattern| Place::Uprobes { file, pattern })
         })
     }
 }

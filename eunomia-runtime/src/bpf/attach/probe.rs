@@ -1,6 +1,6 @@
 //! Probes: places in the kernel, in programs and in libraries.
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use libbpf_rs::{KprobeOpts, RawTracepointOpts, TracepointCategory, TracepointOpts, UprobeOpts, UsdtOpts, libbpf_sys};
 
@@ -12,6 +12,7 @@ use crate::{
         kind::{Kprobe, Ksyscall, RawTracepoint, Tracepoint, Uprobe, Usdt},
         requirement,
     },
+    diagnosis::place::Place,
 };
 
 impl Program<'_, Kprobe> {
@@ -26,6 +27,7 @@ impl Program<'_, Kprobe> {
         self.linked(self.tried(&format!("the kernel function `{function}`")), |program| {
             program.attach_kprobe_with_opts(returns, function, opts)
         })
+        .map_err(|error| self.explain_place(error, Place::kprobe(function)))
     }
 }
 
@@ -48,6 +50,7 @@ impl Program<'_, Ksyscall> {
             // SAFETY: the program is that of a live object; the name and the options live through the call, which only reads them.
             unsafe { libbpf_sys::bpf_program__attach_ksyscall(program, name.as_ptr(), &raw const opts) }
         })
+        .map_err(|error| self.explain_place(error, Place::SystemCall(call)))
     }
 }
 
@@ -63,6 +66,7 @@ impl Program<'_, Tracepoint> {
         self.linked(self.tried(&format!("the tracepoint {category}/{name}")), |program| {
             program.attach_tracepoint_with_opts(TracepointCategory::Custom(category.to_owned()), name, opts)
         })
+        .map_err(|error| self.explain_place(error, Place::Tracepoint(&format!("{category}/{name}"))))
     }
 }
 
@@ -75,14 +79,15 @@ impl Program<'_, RawTracepoint> {
     pub fn attach_to(&self, name: &str, cookie: u64) -> Result<Link> {
         let tried = self.tried(&format!("the raw tracepoint {name}"));
         // Options, even empty ones, are refused by older kernels.
-        match cookie {
+        let link = match cookie {
             0 => self.linked(tried, |program| program.attach_raw_tracepoint(name)),
             _ => {
                 let opts = RawTracepointOpts { cookie, ..Default::default() };
                 let link = self.linked(tried, |program| program.attach_raw_tracepoint_with_opts(name, opts));
                 link.map_err(|error| error.with_hint(|| requirement::COOKIES.lacking()))
             }
-        }
+        };
+        link.map_err(|error| self.explain_place(error, Place::RawTracepoint(name)))
     }
 }
 
@@ -93,6 +98,16 @@ pub enum ProbePoint<'a> {
     Function(&'a str),
     /// Bytes from the start of the file.
     Offset(usize),
+}
+
+/// In the words of messages.
+impl fmt::Display for ProbePoint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Function(name) => write!(f, "the function {name}"),
+            Self::Offset(offset) => write!(f, "offset {offset:#x}"),
+        }
+    }
 }
 
 impl Program<'_, Uprobe> {
@@ -108,8 +123,12 @@ impl Program<'_, Uprobe> {
             ProbePoint::Offset(offset) => (None, *offset),
         };
         let opts = UprobeOpts { cookie, retprobe: self.returns(), func_name: name, ..Default::default() };
-        self.linked(self.tried(&format!("{place:?} of {}", binary.display())), |program| {
+        let link = self.linked(self.tried(&format!("{place} of {}", binary.display())), |program| {
             program.attach_uprobe_with_opts(any_or(pid), binary, offset, opts)
+        });
+        link.map_err(|error| match place {
+            ProbePoint::Function(function) => self.explain_place(error, Place::Uprobe { file: &binary.to_string_lossy(), function }),
+            ProbePoint::Offset(_) => error,
         })
     }
 }
@@ -125,5 +144,6 @@ impl Program<'_, Usdt> {
         self.linked_usdt(self.tried(&format!("the probe {provider}:{probe} of {}", binary.display())), |program| {
             program.attach_usdt_with_opts(any_or(pid), binary, provider, probe, opts)
         })
+        .map_err(|error| self.explain_place(error, Place::Usdt { file: &binary.to_string_lossy(), provider, probe }))
     }
 }

@@ -27,7 +27,12 @@ use libbpf_rs::{MapCore, MapHandle, MapType};
 
 use crate::{
     Error, Result,
-    bpf::{ON_STACK, messages::refused, pin::pin},
+    bpf::{
+        ON_STACK,
+        messages::refused,
+        pin::pin,
+        privilege::{map_type_name, map_type_names},
+    },
     sample::Plain,
 };
 use calls::Calls;
@@ -191,7 +196,7 @@ impl<'a> Map<'a> {
             return Ok(self);
         }
         let why = if !kinds.contains(&self.kind()) {
-            format!("the map is of type {:?}, not {:?}", self.kind(), kinds)
+            format!("the map is of type {}, not {}", map_type_name(self.kind() as u32), map_type_names(kinds))
         } else if key.is_some_and(|size| size != self.key_size() as usize) || value.is_some_and(|size| size != self.value_size() as usize) {
             let asked = |size: Option<usize>| size.map_or("any".to_owned(), |size| size.to_string());
             format!(

@@ -16,7 +16,7 @@ use std::{
 use libbpf_rs::{MapCore as _, MapHandle, MapType, libbpf_sys};
 
 use super::{Calls, Map};
-use crate::{Error, Result, cpus};
+use crate::{Error, Result, bpf::privilege::map_type_name, cpus};
 use memory::Memory;
 
 pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};
@@ -68,7 +68,10 @@ impl Map<'_> {
         self.usable()?;
         let (key_size, mut value_size) = (self.key_size() as usize, self.value_size() as usize);
         if key_size == 0 || value_size == 0 {
-            return Err(Error::Value { name: self.describe(), why: format!("a map of type {:?} has no entries to be read", self.kind()) });
+            return Err(Error::Value {
+                name: self.describe(),
+                why: format!("a map of type {} has no entries to be read", map_type_name(self.kind() as u32)),
+            });
         }
         const PER_CPU: [MapType; 4] = [MapType::PercpuHash, MapType::LruPercpuHash, MapType::PercpuArray, MapType::PercpuCgroupStorage];
         if PER_CPU.contains(&self.kind()) {

@@ -1,14 +1,14 @@
-//! What this kernel has: its types and its symbols, read when they are asked for, once.
+//! What this kernel has: its types, read when they are asked for, once, and its symbols.
 
 use std::{
     cell::OnceCell,
-    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use elf::{ElfBytes, endian::AnyEndian};
 
+use super::Symbols;
 use crate::{
     bpf::running::release,
     object::{KernelTypes, Kind, Type, TypeId},
@@ -16,13 +16,13 @@ use crate::{
 
 /// The running kernel.
 #[derive(Default)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     types: OnceCell<Result<(String, KernelTypes), String>>,
     /// The file that objects are opened with, in place of its types.
     file: Option<PathBuf>,
     of_file: OnceCell<Result<(String, KernelTypes), String>>,
     modules: OnceCell<Vec<KernelTypes>>,
-    symbols: OnceCell<io::Result<HashSet<String>>>,
+    pub(crate) symbols: Symbols,
 }
 
 const BTF: &str = "/sys/kernel/btf";
@@ -30,22 +30,22 @@ const BTF: &str = "/sys/kernel/btf";
 impl Kernel {
     /// A kernel of these types and no modules.
     #[cfg(test)]
-    pub(super) fn of(types: KernelTypes) -> Self {
+    pub(crate) fn of(types: KernelTypes) -> Self {
         Self { types: OnceCell::from(Ok((String::new(), types))), modules: OnceCell::from(Vec::new()), ..Self::default() }
     }
 
     /// The running kernel, with objects that are opened with a file of its BTF.
-    pub(super) fn with_file(file: Option<&Path>) -> Self {
+    pub(crate) fn with_file(file: Option<&Path>) -> Self {
         Self { file: file.map(Path::to_owned), ..Self::default() }
     }
 
     /// The file that objects are opened with.
-    pub(super) fn file(&self) -> Option<&Path> {
+    pub(crate) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
     /// The types that relocations are looked up in, as [`Self::types`].
-    pub(super) fn relocation_types(&self) -> Result<&(String, KernelTypes), &String> {
+    pub(crate) fn relocation_types(&self) -> Result<&(String, KernelTypes), &String> {
         let Some(file) = &self.file else { return self.types() };
         let read = || {
             let name = file.display().to_string();
@@ -58,25 +58,35 @@ impl Kernel {
     }
 
     /// Its types, and where they were read; else why they were not.
-    pub(super) fn types(&self) -> Result<&(String, KernelTypes), &String> {
+    pub(crate) fn types(&self) -> Result<&(String, KernelTypes), &String> {
         self.types.get_or_init(read_types).as_ref()
     }
 
     /// Its types, then those of each module until `f` is content. `None` where its types cannot be read.
-    pub(super) fn find<T>(&self, f: impl Fn(&KernelTypes) -> Option<T>) -> Option<Option<T>> {
+    pub(crate) fn find<T>(&self, f: impl Fn(&KernelTypes) -> Option<T>) -> Option<Option<T>> {
         let (_, types) = self.types().ok()?;
         Some(f(types).or_else(|| self.modules(types).iter().find_map(f)))
     }
 
     /// Whether it has something of this name, as [`Self::find`].
-    pub(super) fn has(&self, name: &str, is: impl Fn(&Kind) -> bool) -> Option<bool> {
+    pub(crate) fn has(&self, name: &str, is: impl Fn(&Kind) -> bool) -> Option<bool> {
         let found = self.find(|types| types.named(name).into_iter().find(|(_, ty)| is(&ty.kind)));
         found.map(|found| found.is_some())
     }
 
+    /// Whether its types have a function.
+    pub(crate) fn has_function(&self, name: &str) -> Option<bool> {
+        self.has(name, |kind| *kind == Kind::Function)
+    }
+
+    /// Whether its types have a typedef.
+    pub(crate) fn has_typedef(&self, name: &str) -> Option<bool> {
+        self.has(name, |kind| matches!(kind, Kind::Typedef { .. }))
+    }
+
     /// The types that libbpf would take for one of this name and kind: those of the file, or those of the kernel and, where it has none,
     /// those of the modules.
-    pub(super) fn candidates(&self, name: &str, like: &Type) -> Vec<(&KernelTypes, TypeId)> {
+    pub(crate) fn candidates(&self, name: &str, like: &Type) -> Vec<(&KernelTypes, TypeId)> {
         let Ok((_, types)) = self.relocation_types() else { return Vec::new() };
         let of = |types: &'_ KernelTypes| -> Vec<TypeId> {
             let same = |ty: &Type| std::mem::discriminant(&ty.kind) == std::mem::discriminant(&like.kind);
@@ -95,20 +105,6 @@ impl Kernel {
             let files = fs::read_dir(BTF).into_iter().flatten().flatten().filter(|file| file.file_name() != "vmlinux");
             files.filter_map(|file| base.parse_module(&fs::read(file.path()).ok()?).ok()).collect()
         })
-    }
-
-    /// The names of its symbols, those of modules among them.
-    pub(super) fn symbols(&self) -> Result<&HashSet<String>, &io::Error> {
-        let read = || {
-            let text = fs::read("/proc/kallsyms")?;
-            let names = text.split(|byte| *byte == b'\n').filter_map(|line| {
-                // `address type name`, then `[module]` behind a tab.
-                let name = line.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()).nth(2)?;
-                Some(String::from_utf8_lossy(name).into_owned())
-            });
-            Ok(names.collect())
-        };
-        self.symbols.get_or_init(read).as_ref()
     }
 }
 

@@ -1,0 +1,58 @@
+//! Who stands where only one program can.
+
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+
+use libbpf_rs::libbpf_sys;
+
+/// A program by its number, with its name if this process may ask for that.
+pub(crate) fn program(id: u32) -> String {
+    match name_of(id) {
+        Some(name) => format!("the program {id} (`{name}`)"),
+        None => format!("the program {id}"),
+    }
+}
+
+fn name_of(id: u32) -> Option<String> {
+    // SAFETY: the call takes a number.
+    let fd = unsafe { libbpf_sys::bpf_prog_get_fd_by_id(id) };
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut size = size_of_val(&info) as u32;
+    // SAFETY: the call writes so many bytes at most and, since they name no memory, nothing else; the descriptor lives through it.
+    if unsafe { libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) } != 0 {
+        return None;
+    }
+    let name: Vec<u8> = info.name.iter().map(|letter| letter.cast_unsigned()).take_while(|letter| *letter != 0).collect();
+    (!name.is_empty()).then(|| String::from_utf8_lossy(&name).into_owned())
+}
+
+/// The link that the kernel has of which this is true, and the number of its program.
+pub(crate) fn link(is: impl Fn(&libbpf_sys::bpf_link_info) -> bool) -> Option<(u32, u32)> {
+    let mut id = 0;
+    loop {
+        let mut next = 0;
+        // SAFETY: the call writes one number, which lives through it.
+        if unsafe { libbpf_sys::bpf_link_get_next_id(id, &raw mut next) } != 0 {
+            return None;
+        }
+        id = next;
+        // SAFETY: the call takes a number.
+        let fd = unsafe { libbpf_sys::bpf_link_get_fd_by_id(id) };
+        if fd < 0 {
+            continue;
+        }
+        // SAFETY: the descriptor is new and nobody else's.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let mut info = libbpf_sys::bpf_link_info::default();
+        let mut size = size_of_val(&info) as u32;
+        // SAFETY: the call writes so many bytes at most and, since they name no memory, nothing else; the descriptor lives through it.
+        let known = unsafe { libbpf_sys::bpf_link_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) } == 0;
+        if known && is(&info) {
+            return Some((info.id, info.prog_id));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What the kernel asks of the definition of a map (`*_map_alloc_check` of each type, in its kernel/bpf and net).
+
+use std::fs;
+
+use libbpf_rs::{
+    AsRawLibbpf as _, libbpf_sys,
+    libbpf_sys::{
+        BPF_MAP_TYPE_ARENA, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_BLOOM_FILTER, BPF_MAP_TYPE_CGROUP_ARRAY,
+        BPF_MAP_TYPE_CGROUP_STORAGE, BPF_MAP_TYPE_CGRP_STORAGE, BPF_MAP_TYPE_CPUMAP, BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH,
+        BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_HASH_OF_MAPS, BPF_MAP_TYPE_INODE_STORAGE, BPF_MAP_TYPE_LPM_TRIE, BPF_MAP_TYPE_LRU_HASH,
+        BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, BPF_MAP_TYPE_PERCPU_HASH,
+        BPF_MAP_TYPE_PERF_EVENT_ARRAY, BPF_MAP_TYPE_PROG_ARRAY, BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_SK_STORAGE,
+        BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_STACK, BPF_MAP_TYPE_STACK_TRACE, BPF_MAP_TYPE_STRUCT_OPS,
+        BPF_MAP_TYPE_TASK_STORAGE, BPF_MAP_TYPE_UNSPEC, BPF_MAP_TYPE_USER_RINGBUF, BPF_MAP_TYPE_XSKMAP,
+    },
+};
+
+use crate::{Hint, hint::Advice};
+
+/// How a map of an object will be made.
+#[derive(Debug, Clone)]
+pub(crate) struct Definition {
+    pub(crate) name: String,
+    /// `BPF_MAP_TYPE_*`.
+    kind: u32,
+    key: u32,
+    value: u32,
+    entries: u32,
+    flags: u32,
+    /// Whether the maps in it are said, for a map of maps.
+    inner: bool,
+}
+
+const NO_PREALLOC: u32 = libbpf_sys::BPF_F_NO_PREALLOC;
+const BUILD_IDS: u32 = libbpf_sys::BPF_F_STACK_BUILD_ID;
+
+impl Definition {
+    /// Of a map of an object that is open; `inner` says whether the maps in it were given by their loader.
+    pub(crate) fn of(map: &libbpf_rs::OpenMap<'_>, inner: bool) -> Self {
+        let raw = map.as_libbpf_object().as_ptr();
+        Self {
+            name: map.name().to_string_lossy().into_owned(),
+            // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
+            kind: unsafe { libbpf_sys::bpf_map__type(raw) },
+            // SAFETY: as above.
+            key: unsafe { libbpf_sys::bpf_map__key_size(raw) },
+            // SAFETY: as above.
+            value: unsafe { libbpf_sys::bpf_map__value_size(raw) },
+            // SAFETY: as above.
+            entries: unsafe { libbpf_sys::bpf_map__max_entries(raw) },
+            // SAFETY: as above.
+            flags: unsafe { libbpf_sys::bpf_map__map_flags(raw) },
+            // SAFETY: as above; what it returns is not looked at.
+            inner: inner || !unsafe { libbpf_sys::bpf_map__inner_map(raw) }.is_null(),
+        }
+    }
+
+    /// Why the kernel will refuse it, if it will.
+    pub(crate) fn flaw(&self) -> Option<(String, Hint)> {
+        let Self { kind, key, value, flags, .. } = *self;
+        let source = |why: String| Some((why, Hint::from("change the definition of the map in its source")));
+        if self.wants_entries() && self.entries == 0 {
+            let why = "its max_entries is 0, which is left to whoever loads the object".to_owned();
+            return Some((why, Advice::Entries { map: &self.name }.into()));
+        }
+        if self.is_of_cgroups() && self.entries != 0 {
+            return source("maps of this type have no max_entries".to_owned());
+        }
+        if self.is_storage() && (self.entries != 0 || flags & NO_PREALLOC == 0 || key != 4) {
+            return source("maps of this type have no max_entries, the flag BPF_F_NO_PREALLOC and a key of 4 bytes".to_owned());
+        }
+        let key_of = |bytes: u32| (key != bytes).then(|| format!("the key of a map of this type has {bytes} bytes, this one has {key}"));
+        let pair = |bytes: u32| {
+            key_of(bytes)
+                .or_else(|| (value != bytes).then(|| format!("the value of a map of this type has {bytes} bytes, this one has {value}")))
+        };
+        let wrong = match kind {
+            BPF_MAP_TYPE_ARRAY | BPF_MAP_TYPE_PERCPU_ARRAY => key_of(4),
+            BPF_MAP_TYPE_PROG_ARRAY | BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_CGROUP_ARRAY | BPF_MAP_TYPE_ARRAY_OF_MAPS => pair(4),
+            BPF_MAP_TYPE_HASH_OF_MAPS => (value != 4).then(|| format!("the value of a map of maps has 4 bytes, this one has {value}")),
+            BPF_MAP_TYPE_DEVMAP | BPF_MAP_TYPE_DEVMAP_HASH | BPF_MAP_TYPE_CPUMAP | BPF_MAP_TYPE_SOCKMAP | BPF_MAP_TYPE_XSKMAP => key_of(4),
+            BPF_MAP_TYPE_QUEUE | BPF_MAP_TYPE_STACK | BPF_MAP_TYPE_BLOOM_FILTER => key_of(0),
+            BPF_MAP_TYPE_RINGBUF | BPF_MAP_TYPE_USER_RINGBUF => {
+                key_of(0).or_else(|| (value != 0).then(|| "a ring buffer has no value".to_owned()))
+            }
+            BPF_MAP_TYPE_STACK_TRACE => return self.stacks(),
+            BPF_MAP_TYPE_LPM_TRIE if flags & NO_PREALLOC == 0 => Some("a trie wants the flag BPF_F_NO_PREALLOC".to_owned()),
+            BPF_MAP_TYPE_LPM_TRIE => (!(5..=260).contains(&key))
+                .then(|| format!("the key of a trie has 4 bytes of length, and 1 to 256 behind that, this one has {key} in all")),
+            _ => None,
+        };
+        if let Some(why) = wrong {
+            return source(why);
+        }
+        let needs_key = matches!(
+            kind,
+            BPF_MAP_TYPE_HASH
+                | BPF_MAP_TYPE_LRU_HASH
+                | BPF_MAP_TYPE_PERCPU_HASH
+                | BPF_MAP_TYPE_LRU_PERCPU_HASH
+                | BPF_MAP_TYPE_HASH_OF_MAPS
+                | BPF_MAP_TYPE_SOCKHASH
+        );
+        if needs_key && key == 0 {
+            return source("the key of a hash table has at least one byte".to_owned());
+        }
+        let has_value = !matches!(
+            kind,
+            BPF_MAP_TYPE_RINGBUF | BPF_MAP_TYPE_USER_RINGBUF | BPF_MAP_TYPE_ARENA | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC
+        );
+        if has_value && value == 0 {
+            return source("the value of a map of this type has at least one byte".to_owned());
+        }
+        if self.is_of_maps() && !self.inner {
+            let why = "it is a map of maps, and nothing says how the maps in it are made".to_owned();
+            return Some((why, Advice::InnerMap { map: &self.name }.into()));
+        }
+        None
+    }
+
+    /// A stack has as many addresses as the kernel keeps at most.
+    fn stacks(&self) -> Option<(String, Hint)> {
+        const SETTING: &str = "kernel.perf_event_max_stack";
+        let source = |why: String| Some((why, Hint::from("change the definition of the map in its source")));
+        if self.key != 4 {
+            return source(format!("the key of a map of stack traces has 4 bytes, this one has {}", self.key));
+        }
+        let (bytes, of) = if self.flags & BUILD_IDS == 0 { (8, "address") } else { (32, "build id") };
+        if self.value < 8 || !self.value.is_multiple_of(bytes) {
+            return source(format!("the value of a map of stack traces has {bytes} bytes for each {of}, this one has {}", self.value));
+        }
+        let most: u32 = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack").ok()?.trim().parse().ok()?;
+        let depth = self.value / bytes;
+        (depth > most).then(|| {
+            let why = format!("its stacks have {depth} addresses, and {SETTING} of this machine is {most}");
+            (why, format!("`sysctl {SETTING}={depth}`, or a smaller value in the source").into())
+        })
+    }
+
+    fn wants_entries(&self) -> bool {
+        // libbpf gives these one for each CPU.
+        let by_libbpf = matches!(self.kind, BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC);
+        !by_libbpf && !self.is_storage() && !self.is_of_cgroups()
+    }
+
+    fn is_of_cgroups(&self) -> bool {
+        matches!(self.kind, BPF_MAP_TYPE_CGROUP_STORAGE | BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE)
+    }
+
+    fn is_storage(&self) -> bool {
+        matches!(self.kind, BPF_MAP_TYPE_SK_STORAGE | BPF_MAP_TYPE_INODE_STORAGE | BPF_MAP_TYPE_TASK_STORAGE | BPF_MAP_TYPE_CGRP_STORAGE)
+    }
+
+    fn is_of_maps(&self) -> bool {
+        matches!(self.kind, BPF_MAP_TYPE_ARRAY_OF_MAPS | BPF_MAP_TYPE_HASH_OF_MAPS)
+    }
+
+    /// Why it was refused, if that can be told.
+    pub(crate) fn reason(&self, errno: Option<i32>) -> Option<Hint> {
+        let about = format!("map `{}`", self.name);
+        match errno? {
+            libc::EINVAL => self.flaw().map(|(why, todo)| todo.after(format_args!("{about}: {why}; "))),
+            libc::E2BIG | libc::ENOMEM if self.is_large() => {
+                let (entries, key, value) = (self.entries, self.key, self.value);
+                let why = format!("{about}: {entries} entries of {key} and {value} bytes are more than this kernel gives room for");
+                Some(Hint::from(Advice::Entries { map: &self.name }).after(format_args!("{why}; ")))
+            }
+            libc::E2BIG => {
+                // The stack of the kernel's own code, and what it allocates at once.
+                Some(format!("{about}: a key of {} bytes or a value of {} is more than the kernel takes", self.key, self.value).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is the entries that make it large.
+    fn is_large(&self) -> bool {
+        u64::from(self.entries) * (u64::from(self.key) + u64::from(self.value)) > 16 << 20 || self.entries > 1 << 20
+    }
+}

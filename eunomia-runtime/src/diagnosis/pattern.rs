@@ -1,0 +1,40 @@
+//! Names by patterns with `*` and `?`.
+
+/// Whether a name is one of a pattern with `*` and `?`, as libbpf has it.
+pub(super) fn matches_pattern(name: &str, pattern: &str) -> bool {
+    let (name, pattern) = (name.as_bytes(), pattern.as_bytes());
+    // Where to go on after a mismatch: behind the last star, with one letter more under it.
+    let (mut at, mut in_pattern, mut star) = (0, 0, None);
+    while let Some(letter) = name.get(at) {
+        match pattern.get(in_pattern) {
+            Some(b'*') => {
+                star = Some((in_pattern, at));
+                in_pattern += 1;
+            }
+            Some(known) if known == letter || *known == b'?' => (at, in_pattern) = (at + 1, in_pattern + 1),
+            _ => match star {
+                Some((behind, from)) => {
+                    star = Some((behind, from + 1));
+                    (at, in_pattern) = (from + 1, behind + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(in_pattern..).is_some_and(|rest| rest.iter().all(|letter| *letter == b'*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches_pattern;
+
+    #[test]
+    fn patterns() {
+        for (name, pattern) in [("vfs_read", "vfs_*"), ("vfs_read", "*read"), ("a", "?"), ("abcabd", "*ab?"), ("x", "x**"), ("", "*")] {
+            assert!(matches_pattern(name, pattern), "{name} {pattern}");
+        }
+        for (name, pattern) in [("vfs_read", "vfs"), ("vfs_read", "*write"), ("", "?"), ("abc", "*b"), ("x", "")] {
+            assert!(!matches_pattern(name, pattern), "{name} {pattern}");
+        }
+    }
+}

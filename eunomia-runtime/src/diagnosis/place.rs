@@ -1,0 +1,334 @@
+//! Places that programs are attached to by name, and whether they are there.
+
+use std::{fmt, io, path::Path};
+
+use super::{
+    Kernel,
+    pattern::matches_pattern,
+    similar::similar,
+    symbols::{FORBIDDEN, folders, is_forbidden, is_module, traceable},
+};
+#[cfg(feature = "dynamic")]
+use super::{binary, list};
+use crate::{Error, Hint, bpf::preflight::tracefs};
+
+/// A place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// `category/name`.
+    Tracepoint(&'a str),
+    RawTracepoint(&'a str),
+    /// The offset is a text, `+0x3`, which may be empty.
+    Kprobe {
+        function: &'a str,
+        offset: &'a str,
+    },
+    /// By a pattern.
+    Kprobes(&'a str),
+    SystemCall(&'a str),
+    /// A function by its types: `fentry` and its kin. A module may stand before it, `module:function`.
+    Traced(&'a str),
+    /// Of security modules.
+    Hook(&'a str),
+    Iterator(&'a str),
+    Uprobe {
+        file: &'a str,
+        function: &'a str,
+    },
+    /// By a pattern.
+    Uprobes {
+        file: &'a str,
+        pattern: &'a str,
+    },
+    Usdt {
+        file: &'a str,
+        provider: &'a str,
+        probe: &'a str,
+    },
+}
+
+/// What became of looking for a place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// It is there; for one in a file, where that was found.
+    There(Option<String>),
+    /// It is not there, or the kernel refuses it: why, and what to do.
+    Missing(String, Hint),
+    /// It cannot be told: why not, and what to do.
+    Untold(String, Hint),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tracepoint(name) => write!(f, "tracepoint {name}"),
+            Self::RawTracepoint(name) => write!(f, "raw tracepoint {name}"),
+            Self::Kprobe { function, offset } => write!(f, "kernel function {function}{offset}"),
+            Self::Kprobes(pattern) => write!(f, "kernel functions {pattern}"),
+            Self::SystemCall(name) => write!(f, "system call {name}"),
+            Self::Traced(name) => write!(f, "kernel function {name}"),
+            Self::Hook(name) => write!(f, "LSM hook {name}"),
+            Self::Iterator(name) => write!(f, "iterator {name}"),
+            Self::Uprobe { file, function } => write!(f, "function {function} of {file}"),
+            Self::Uprobes { file, pattern } => write!(f, "functions {pattern} of {file}"),
+            Self::Usdt { file, provider, probe } => write!(f, "static probe {provider}:{probe} of {file}"),
+        }
+    }
+}
+
+const OTHER_TARGET: &str = "name a target that this kernel has";
+#[cfg(feature = "dynamic")]
+const INSTALL: &str = "install the file, or name another";
+const AS_ROOT: &str = "run this as root";
+
+impl<'a> Place<'a> {
+    /// `function` or `function+0x3`.
+    pub(crate) fn kprobe(text: &'a str) -> Self {
+        let at = text.find('+').unwrap_or(text.len());
+        let (function, offset) = text.split_at_checked(at).unwrap_or((text, ""));
+        Self::Kprobe { function, offset }
+    }
+
+    /// `file:function`, with or without `+offset`.
+    pub(super) fn uprobe(text: &'a str) -> Option<Self> {
+        let (file, function) = text.split_once(':').filter(|(file, function)| !file.is_empty() && !function.is_empty())?;
+        // Some names have a plus, and are no offsets.
+        let is_number = |offset: &str| offset.starts_with(|first: char| first.is_ascii_digit());
+        let function = function.rsplit_once('+').filter(|(_, offset)| is_number(offset)).map_or(function, |(function, _)| function);
+        Some(Self::Uprobe { file, function })
+    }
+
+    /// `file:pattern`.
+    pub(super) fn uprobes(text: &'a str) -> Option<Self> {
+        let (file, pattern) = text.split_once(':').filter(|(file, pattern)| !file.is_empty() && !pattern.is_empty())?;
+        Some(Self::Uprobes { file, pattern })
+    }
+
+    /// `file:provider:probe`.
+    pub(super) fn usdt(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(':').filter(|part| !part.is_empty());
+        let (file, provider, probe) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self::Usdt { file, provider, probe })
+    }
+
+    /// Whether it is looked up in the kernel's types when a program is loaded. For raw tracepoints that is `tp_btf` alone.
+    pub(crate) fn is_of_types(&self) -> bool {
+        matches!(self, Self::RawTracepoint(_) | Self::Traced(_) | Self::Hook(_) | Self::Iterator(_))
+    }
+
+    /// Looks for it.
+    pub(crate) fn find(&self, kernel: &Kernel) -> Finding {
+        match *self {
+            Self::Tracepoint(target) => tracepoint(target),
+            Self::RawTracepoint(name) => in_types(kernel, "__traceiter_", name, kernel.has_typedef(&format!("btf_trace_{name}"))),
+            Self::Kprobe { function, offset } => kprobe(kernel, function, offset),
+            Self::Kprobes(pattern) => kprobes(kernel, pattern),
+            Self::SystemCall(name) => {
+                let prefixes = ["__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__s390x_sys_", "__se_sys_"];
+                symbol(kernel, name, prefixes.as_slice())
+            }
+            Self::Traced(target) => traced(kernel, target),
+            Self::Hook(name) => in_types(kernel, "bpf_lsm_", name, kernel.has_function(&format!("bpf_lsm_{name}"))),
+            Self::Iterator(name) => in_types(kernel, "bpf_iter_", name, kernel.has_function(&format!("bpf_iter_{name}"))),
+            #[cfg(feature = "dynamic")]
+            Self::Uprobe { file, function } => in_file(file, |found| found.function(function)),
+            #[cfg(feature = "dynamic")]
+            Self::Uprobes { file, pattern } => in_file(file, |found| found.functions(|name| matches_pattern(name, pattern))),
+            #[cfg(feature = "dynamic")]
+            Self::Usdt { file, provider, probe } => in_file(file, |found| found.probe(provider, probe)),
+            #[cfg(not(feature = "dynamic"))]
+            Self::Uprobe { file, .. } | Self::Uprobes { file, .. } | Self::Usdt { file, .. } => {
+                let todo = format!("`nm -D {file}` lists functions, `readelf -n {file}` static probes");
+                Finding::Untold("the file was not found, or does not have it".to_owned(), todo.into())
+            }
+        }
+    }
+
+    /// Why it was refused, if that can be told.
+    pub(crate) fn reason(&self, errno: Option<i32>) -> Option<Hint> {
+        match (self.find(&Kernel::default()), errno) {
+            (Finding::Missing(why, todo), _) => Some(todo.after(format_args!("{self}: {why}; "))),
+            (_, Some(libc::EILSEQ)) => {
+                Some(format!("{self}: no instruction begins there; name the offset of one, as objdump(1) shows them").into())
+            }
+            (_, Some(libc::EADDRNOTAVAIL)) => {
+                Some(format!("{self}: several functions of the kernel have this name, and the kernel takes none of them").into())
+            }
+            (Finding::Untold(..), Some(libc::ESRCH)) => Some(format!("{self}: not in the kernel's types; {OTHER_TARGET}").into()),
+            (_, Some(libc::EINVAL)) => self.unprobed(),
+            (Finding::Untold(why, todo), Some(libc::ENOENT)) => Some(todo.after(format_args!("{self}: {why}; "))),
+            _ => None,
+        }
+    }
+
+    /// Why the kernel takes no probe in a function that is there.
+    fn unprobed(&self) -> Option<Hint> {
+        let Self::Kprobe { function, .. } = self else { return None };
+        let why = if traceable(|name| name == *function) == Some(false) {
+            "the kernel marks it as not to be traced (notrace: it is not in available_filter_functions of tracefs)"
+        } else if !Path::new(FORBIDDEN).exists() {
+            "the kernel may forbid probes in it; /sys/kernel/debug/kprobes/blacklist, of debugfs, lists the functions of which that is true"
+        } else {
+            return None;
+        };
+        Some(format!("{self}: {why}; probe a function that calls it").into())
+    }
+}
+
+/// With why the place of an error was refused, if that can be told, and the kernel did not refuse this process as such.
+pub(crate) fn explained(error: Error, place: Place<'_>) -> Error {
+    match &error {
+        Error::Kernel(refusal) if !refusal.is_denial() => {
+            let errno = refusal.source.raw_os_error();
+            error.with_hint(|| place.reason(errno))
+        }
+        _ => error,
+    }
+}
+
+/// `did you mean ..?`, or what else to do.
+fn meant(similar: &[&str], otherwise: &'static str) -> Hint {
+    if similar.is_empty() {
+        return otherwise.into();
+    }
+    let names: Vec<String> = similar.iter().map(|name| format!("`{name}`")).collect();
+    format!("did you mean {}?", names.join(" or ")).into()
+}
+
+/// A tracepoint has a folder.
+fn tracepoint(target: &str) -> Finding {
+    let root = tracefs();
+    if !root.ok {
+        let why = format!("tracefs is {}", root.found);
+        return if root.found.contains("not readable") { Finding::Untold(why, root.todo) } else { Finding::Missing(why, root.todo) };
+    }
+    let root = Path::new(&root.found);
+    let place = root.join(target).join("id");
+    match std::fs::metadata(&place) {
+        Ok(_) => Finding::There(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Finding::Untold(format!("{}: {error}", place.display()), AS_ROOT.into())
+        }
+        Err(_) => {
+            let why = format!("not in {}", root.display());
+            let (category, name) = target.split_once('/').unwrap_or((target, ""));
+            let categories = folders(root);
+            if categories.iter().any(|known| known == category) {
+                let names = folders(&root.join(category));
+                return Finding::Missing(why, meant(&similar(name, names.iter().map(String::as_str)), OTHER_TARGET));
+            }
+            let elsewhere: Vec<String> =
+                categories.iter().filter(|other| root.join(other).join(name).is_dir()).map(|other| format!("{other}/{name}")).collect();
+            let near = similar(category, categories.iter().map(String::as_str));
+            let todo = if !elsewhere.is_empty() {
+                meant(&elsewhere.iter().map(String::as_str).collect::<Vec<_>>(), OTHER_TARGET)
+            } else if is_module(category) {
+                format!("the module {category}, which this kernel has, is not loaded: `modprobe {category}`").into()
+            } else {
+                meant(&near, OTHER_TARGET)
+            };
+            Finding::Missing(why, todo)
+        }
+    }
+}
+
+/// What has a type in the kernel, whose name is that of a symbol but for what stands before it.
+fn in_types(kernel: &Kernel, of_symbols: &str, name: &str, there: Option<bool>) -> Finding {
+    match there {
+        Some(true) => Finding::There(None),
+        Some(false) => {
+            let symbols = kernel.symbols.all().ok();
+            let names = symbols.iter().flat_map(|symbols| symbols.keys()).filter_map(|symbol| symbol.strip_prefix(of_symbols));
+            // `sched/sched_switch` is how the other kind of tracepoints is named.
+            let short = name.rsplit_once('/').map(|(_, short)| short);
+            let short = short.filter(|short| names.clone().any(|known| known == *short));
+            let similar = short.map_or_else(|| similar(name, names), |short| vec![short]);
+            Finding::Missing("not in the kernel's BTF".to_owned(), meant(&similar, OTHER_TARGET))
+        }
+        None => Finding::Untold("the kernel's BTF cannot be read".to_owned(), "look at the kernel BTF above".into()),
+    }
+}
+
+/// A function that the kernel has types of.
+fn traced(kernel: &Kernel, target: &str) -> Finding {
+    let (module, name) = target.split_once(':').map_or((None, target), |(module, name)| (Some(module), name));
+    // libbpf looks in that module alone.
+    let module = module.filter(|module| *module != "vmlinux");
+    if let Some(module) = module.filter(|module| !Path::new("/sys/module").join(module.replace('-', "_")).exists()) {
+        let todo = if is_module(module) { format!("`modprobe {module}`") } else { "this kernel has no such module".to_owned() };
+        return Finding::Missing(format!("the module {module} is not loaded"), todo.into());
+    }
+    let finding = in_types(kernel, "", name, kernel.has_function(name));
+    let Finding::Missing(why, todo) = finding else { return finding };
+    match kernel.symbols.all() {
+        Ok(symbols) if symbols.contains_key(name) => Finding::Missing(
+            "the kernel has it, but not in its BTF, which leaves out functions that it cannot describe".to_owned(),
+            "use a kprobe, or a function that calls it".into(),
+        ),
+        _ => Finding::Missing(why, todo),
+    }
+}
+
+/// A function by the kernel's symbols.
+fn kprobe(kernel: &Kernel, function: &str, offset: &str) -> Finding {
+    match symbol(kernel, function, &[""]) {
+        Finding::There(_) if is_forbidden(function) => Finding::Missing(
+            "the kernel forbids probes in it (/sys/kernel/debug/kprobes/blacklist)".to_owned(),
+            "probe a function that calls it".into(),
+        ),
+        Finding::There(_) if !offset.is_empty() => Finding::Untold(
+            format!("the function is there; whether an instruction begins at {offset} is known to the kernel alone"),
+            "attach the programs to find out".into(),
+        ),
+        finding => finding,
+    }
+}
+
+/// A symbol, with one of these before its name.
+fn symbol(kernel: &Kernel, name: &str, before: &[&str]) -> Finding {
+    match kernel.symbols.all() {
+        Ok(symbols) if before.iter().any(|before| symbols.contains_key(&format!("{before}{name}"))) => Finding::There(None),
+        Ok(symbols) => {
+            let names = || symbols.keys().flat_map(|symbol| before.iter().filter_map(move |before| symbol.strip_prefix(before)));
+            let names: Vec<&str> = names().collect();
+            Finding::Missing("not in /proc/kallsyms".to_owned(), meant(&similar(name, names.into_iter()), OTHER_TARGET))
+        }
+        Err(error) => Finding::Untold(format!("/proc/kallsyms: {error}"), AS_ROOT.into()),
+    }
+}
+
+/// Functions by a pattern: libbpf takes those that can be traced.
+fn kprobes(kernel: &Kernel, pattern: &str) -> Finding {
+    let is = |name: &str| matches_pattern(name, pattern);
+    match kernel.symbols.all() {
+        Ok(symbols) if !symbols.keys().any(|name| is(name)) => Finding::Missing("not in /proc/kallsyms".to_owned(), OTHER_TARGET.into()),
+        Ok(_) if traceable(is) == Some(false) => {
+            Finding::Missing("none can be traced (they are not in available_filter_functions of tracefs)".to_owned(), OTHER_TARGET.into())
+        }
+        Ok(_) => Finding::There(None),
+        Err(error) => Finding::Untold(format!("/proc/kallsyms: {error}"), AS_ROOT.into()),
+    }
+}
+
+#[cfg(feature = "dynamic")]
+fn in_file(file: &str, look: impl FnOnce(&binary::Binary) -> binary::Answer) -> Finding {
+    use binary::{Answer, Binary};
+
+    let answer = match Binary::read(file) {
+        Ok(found) => look(&found),
+        Err(answer) => answer,
+    };
+    match answer {
+        Answer::There(place) => Finding::There(Some(place)),
+        Answer::NoFile(why) => Finding::Missing(why, INSTALL.into()),
+        Answer::Missing { why, near, all } => {
+            let todo = if near.is_empty() && !all.is_empty() {
+                format!("it has {}", list(all.iter().map(String::as_str))).into()
+            } else {
+                meant(&near.iter().map(String::as_str).collect::<Vec<_>>(), INSTALL)
+            };
+            Finding::Missing(why, todo)
+        }
+        Answer::Untold(why) => Finding::Untold(why, "attach the programs to find out".into()),
+    }
+}

@@ -1,0 +1,125 @@
+//! What the section of a program says about what the program is attached to, as libbpf reads it (`section_defs` and `attach_*` of libbpf.c).
+
+use libbpf_rs::ProgramType;
+
+use super::place::Place;
+
+/// What a section says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Says<'a> {
+    /// The place that it names.
+    pub(crate) place: Option<Place<'a>>,
+    /// What else has to be given, since it does not say it: `an interface`.
+    pub(crate) wants: Option<&'static str>,
+    /// Whether that must be given before the program is loaded, not only before it is attached.
+    pub(crate) to_load: bool,
+}
+
+const FUNCTION: &str = "a function of the kernel";
+const TRACEPOINT: &str = "a tracepoint";
+const CALL: &str = "a function of a program or library";
+const CGROUP: &str = "a cgroup";
+const INTERFACE: &str = "an interface";
+const SOCKET: &str = "a socket";
+const SOCKETS: &str = "a map of sockets";
+const NAMESPACE: &str = "a network namespace";
+const NETFILTER: &str = "a hook of netfilter";
+const EVENT: &str = "a perf event";
+
+/// Reads a section; the `?` of a program that is not loaded unless asked for may be there. The type counts for sections that libbpf does
+/// not know, whose programs have the one that was given to them.
+pub(crate) fn says(section: &str, ty: ProgramType) -> Says<'_> {
+    let section = section.trim_start_matches('?');
+    let (kind, target) = section.split_once('/').unwrap_or((section, ""));
+    let some = (!target.is_empty()).then_some(target);
+    let (place, wants, to_load) = match kind {
+        "tp" | "tracepoint" => (some.filter(|target| target.contains('/')).map(Place::Tracepoint), TRACEPOINT, false),
+        "raw_tp" | "raw_tracepoint" | "raw_tp.w" | "raw_tracepoint.w" => (some.map(Place::RawTracepoint), TRACEPOINT, false),
+        "tp_btf" => (some.map(Place::RawTracepoint), TRACEPOINT, true),
+        "kprobe" | "kretprobe" => (some.map(Place::kprobe), FUNCTION, false),
+        "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => (some.map(Place::Kprobes), FUNCTION, false),
+        "ksyscall" | "kretsyscall" => (some.map(Place::SystemCall), "a system call", false),
+        "fentry" | "fexit" | "fmod_ret" | "fsession" | "fentry.s" | "fexit.s" | "fmod_ret.s" | "fsession.s" => {
+            (some.map(Place::Traced), FUNCTION, true)
+        }
+        "lsm" | "lsm.s" => (some.map(Place::Hook), "a hook of security modules", true),
+        "lsm_cgroup" if target.is_empty() => (None, "a hook of security modules", true),
+        "lsm_cgroup" => return Says { place: some.map(Place::Hook), wants: Some(CGROUP), to_load: false },
+        "iter" | "iter.s" if matches!(target, "bpf_map_elem" | "bpf_sk_storage_map") => {
+            return Says { place: some.map(Place::Iterator), wants: Some("a map"), to_load: false };
+        }
+        "iter" | "iter.s" => (some.map(Place::Iterator), "an iterator of the kernel", true),
+        "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s" => (some.and_then(Place::uprobe), CALL, false),
+        "uprobe.multi" | "uretprobe.multi" | "uprobe.session" | "uprobe.multi.s" | "uretprobe.multi.s" | "uprobe.session.s" => {
+            (some.and_then(Place::uprobes), CALL, false)
+        }
+        "usdt" | "usdt.s" => (some.and_then(Place::usdt), "a static probe of a program or library", false),
+        // libbpf wants the descriptor of the program.
+        "freplace" => (None, "a function of another program", true),
+        "struct_ops" | "struct_ops.s" | "syscall" => return Says { place: None, wants: None, to_load: false },
+        _ => (None, of_type(ty), false),
+    };
+    let wants = if place.is_some() { None } else { Some(wants) };
+    Says { place, wants, to_load }
+}
+
+/// What is to be said of a section that libbpf knows no type for.
+pub(crate) fn unknown(section: &str) -> String {
+    format!("libbpf knows no type for the section `{section}`")
+}
+
+/// What programs of a type are attached to that libbpf attaches to nothing by itself.
+fn of_type(ty: ProgramType) -> &'static str {
+    use ProgramType::{
+        CgroupDevice, CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, CgroupSysctl, FlowDissector, Kprobe, LircMode2, LwtIn, LwtOut,
+        LwtSeg6local, LwtXmit, Netfilter, PerfEvent, RawTracepoint, RawTracepointWritable, SchedAct, SchedCls, SkLookup, SkMsg,
+        SkReuseport, SkSkb, SockOps, SocketFilter, Tracepoint, Xdp,
+    };
+    match ty {
+        Xdp | SchedCls | SchedAct => INTERFACE,
+        CgroupDevice | CgroupSkb | CgroupSock | CgroupSockAddr | CgroupSockopt | CgroupSysctl | SockOps => CGROUP,
+        SocketFilter | SkReuseport => SOCKET,
+        SkSkb | SkMsg => SOCKETS,
+        FlowDissector | SkLookup => NAMESPACE,
+        Netfilter => NETFILTER,
+        PerfEvent => EVENT,
+        Kprobe => "a probe",
+        Tracepoint | RawTracepoint | RawTracepointWritable => TRACEPOINT,
+        LwtIn | LwtOut | LwtXmit | LwtSeg6local => "a route",
+        LircMode2 => "an infrared device",
+        _ => "something that is given to it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sections_say() {
+        let says = |section| says(section, ProgramType::Unspec);
+        let of = |section| says(section).place;
+        let wants = |section| says(section).wants;
+        assert_eq!(of("tp/sched/sched_switch"), Some(Place::Tracepoint("sched/sched_switch")));
+        assert_eq!(of("?kprobe/do_exit+0x3"), Some(Place::Kprobe { function: "do_exit", offset: "+0x3" }));
+        assert_eq!(of("uprobe//bin/sh:main"), Some(Place::Uprobe { file: "/bin/sh", function: "main" }));
+        assert_eq!(
+            of("uprobe/libc.so.6:malloc@@GLIBC_2.2.5+0x4"),
+            Some(Place::Uprobe { file: "libc.so.6", function: "malloc@@GLIBC_2.2.5" })
+        );
+        assert_eq!(of("usdt/a:b:c"), Some(Place::Usdt { file: "a", provider: "b", probe: "c" }));
+        for section in ["tp", "tp/sched", "kprobe", "kprobe/", "uprobe", "uprobe//bin/sh", "uprobe/main", "usdt/a:b", "xdp", "cgroup/skb"] {
+            let said = says(section);
+            assert!(said.place.is_none() && said.wants.is_some() && !said.to_load, "{section}: {said:?}");
+        }
+        for section in ["fentry", "tp_btf", "lsm", "freplace/main", "lsm_cgroup", "iter"] {
+            assert!(says(section).to_load && wants(section).is_some(), "{section}");
+        }
+        assert_eq!(wants("lsm_cgroup/socket_bind"), Some(CGROUP));
+        for section in ["syscall", "struct_ops/x", "struct_ops.s/x", "fentry/x", "lsm/x", "iter/task"] {
+            assert_eq!(wants(section), None, "{section}");
+        }
+        let xdp = super::says("mine", ProgramType::Xdp);
+        assert_eq!(xdp.wants, Some(INTERFACE));
+    }
+}
