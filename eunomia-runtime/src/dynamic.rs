@@ -89,6 +89,9 @@ impl Checked {
             perf_pages: checked.perf_pages(),
         };
         let mut inner = bpf::Open::for_kernel(&spec, kernel)?;
+        for (program, section) in checked.program_types() {
+            inner.program(program)?.set_type_of(section)?;
+        }
         for value in setup.values {
             inner.section(&value.section.name)?.write(&value.variable.name, offset(value.variable), &value.bytes)?;
         }

@@ -212,7 +212,7 @@ mod tests {
             source: io::Error::other(hostile()),
             messages: "one\r\u{85}\n".to_owned(),
             verifier_log: Some("0:\tr0\u{7}\n".to_owned()),
-            hint: Some(hostile()),
+            hint: Some(hostile().into()),
         };
         let flaw = Flaw::Layout { map: hostile(), types: [(hostile(), 1), (hostile(), 2)], lines: [Some(hostile()), None] };
         let errors = [

@@ -75,7 +75,10 @@ fn every_fault_has_its_path_and_line() {
             "{metadata}: the document holds no BPF object; give the object beside it, or use the package that the compiler wrote too\n"
         )
     );
-    assert_eq!(refused(&["check", "bpf/names.bpf.c"]), "bpf/names.bpf.c:1:1: malformed JSON: expected value\n");
+    assert_eq!(
+        refused(&["check", "bpf/names.bpf.c"]),
+        "bpf/names.bpf.c: this is C, not a skeleton; `cargo eunomia build FILE.bpf.c` makes a skeleton of it, `Config::source` a module\n"
+    );
     assert_eq!(refused(&["check", "none.json"]), "cannot read none.json: No such file or directory (os error 2)\n");
 }
 

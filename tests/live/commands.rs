@@ -165,7 +165,7 @@ pub(crate) fn one_producer_at_a_time() -> Outcome {
     skel.maps()?.commands.producer()?.send(&command(2))?;
     assert_eq!((drain(&skel)?, skel.bss()?.last.get()?, skel.bss()?.broken.get()?), (2, command(2), 0));
 
-    let other = skel.object().user_ring_buffer("bloom").unwrap_err();
+    let other = skel.object().user_ring_buffer("bloom")?.producer().unwrap_err();
     assert_eq!(other.to_string(), "map `bloom`: the map is of type bloom_filter, not user_ringbuf");
 
     // Somebody else does write.

@@ -200,7 +200,7 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     skel.progs()?.hit.test_run(None, None)?;
     assert_eq!(maps.hits.get(&1)?.map(|event| event.number), Some(6));
     let refused = maps.option.get(0).unwrap_err();
-    assert_eq!(refused.to_string(), "map `option`: the map is of type Hash, not [Array]");
+    assert_eq!(refused.to_string(), "map `option`: the map is of type hash, not array");
     let option: HashMap<'_, u32, u32> = skel.object().typed_map("option")?;
     option.insert(&0, &9)?;
     skel.progs()?.choose.test_run(None, None)?;
@@ -282,7 +282,10 @@ pub(crate) fn sections_grow() -> Outcome {
 pub(crate) fn maps_in_maps_are_given() -> Outcome {
     let missing = given::open()?.load().unwrap_err();
     assert_eq!(errno(&missing), Some(libc::EINVAL), "{missing}");
-    assert!(missing.to_string().contains("hint: the object does not say what maps are in `outer`: declare them in C"), "{missing}");
+    assert!(
+        missing.to_string().contains("hint: map `outer`: it is a map of maps, and nothing says how the maps in it are made"),
+        "{missing}"
+    );
 
     let mut open = given::open()?;
     let object = open.object();
@@ -381,13 +384,22 @@ pub(crate) fn a_program_gets_its_type() -> Outcome {
     let hook: Program<'_, kind::Xdp> = progs.hook.into_kind()?;
     assert_eq!((hook.prog_type(), hook.name().to_str()), (ProgramType::Xdp, Some("hook")));
     let wrong = skel.object().program_of::<kind::Tc>("hook").unwrap_err();
-    assert_eq!(wrong.to_string(), "program `hook`: it is of type Xdp, not [SchedCls, SchedAct]");
+    assert_eq!(wrong.to_string(), "program `hook`: it is of type xdp, not sched_cls or sched_act");
     skel.object().program_of::<kind::Cgroup>("choose")?;
     // Without a type it is not loaded.
     let mut open = self::open()?;
     open.progs().hook()?.set_autoload(true);
     let missing = open.load().unwrap_err().to_string();
     assert!(missing.contains("missing BPF prog type"), "{missing}");
+    // The document can say it, for a skeleton that is known at run time alone.
+    let mut open = Skeleton::parse(&fixture("given"), "given")?.with_program("hook", "xdp").open()?;
+    open.object().set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
+    let mut hook = open.object().program("hook")?;
+    assert_eq!(hook.prog_type(), ProgramType::Xdp);
+    hook.set_autoload(true);
+    hook.set_autoattach(false);
+    let skel = open.load()?;
+    assert_eq!(skel.object().program("hook")?.test(&TestInput::new().data(&[0; 64]))?.return_value, 1);
     Ok(())
 }
 

@@ -59,7 +59,13 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let name = &program.name;
         quote!(object.program(#name)?.set_autoattach(false);)
     });
-    let setup: Vec<TokenStream> = initial.chain(targets).chain(unlinked).collect();
+    // In the order of the document, which the map does not keep.
+    let said = module.checked.program_types();
+    let typed = module.checked.skeleton.programs.iter().filter_map(|program| {
+        let (name, section) = (&program.name, said.get(program.name.as_str())?);
+        Some(quote!(object.program(#name)?.set_type_of(#section)?;))
+    });
+    let setup: Vec<TokenStream> = initial.chain(targets).chain(unlinked).chain(typed).collect();
     let open = quote!(::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel));
     let open = match setup.as_slice() {
         [] => quote!(#open.map(Open)),

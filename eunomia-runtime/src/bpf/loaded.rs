@@ -143,10 +143,10 @@ impl Loaded {
         StructOps::new(Map::new(find_map(&self.object, &self.maps, name)?.1, None), &self.object)
     }
 
-    /// A ring buffer that programs read.
+    /// A ring buffer that programs read. If the map is of another kind, or was not made, each call of the handle is refused.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no map of this name, [`Error::Value`] where it is of another kind.
+    /// [`Error::NotFound`] if the object has no map of this name.
     pub fn user_ring_buffer(&self, name: &str) -> Result<UserRingBuffer<'_>> {
         UserRingBuffer::new(self.map_or_none(name)?)
     }

@@ -12,7 +12,7 @@ use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, Pro
 #[cfg(feature = "dynamic")]
 use super::pinned::pin_none;
 use super::{
-    Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target,
+    Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target, c_string,
     load::load,
     messages::{listen, refused},
     privilege::{Need, lacking},
@@ -20,8 +20,6 @@ use super::{
     token,
     wanted::Wanted,
 };
-#[cfg(feature = "cli")]
-use crate::bpf::c_string;
 use crate::{Error, Result, reader::PerfBuffer, refusal::refusal};
 
 /// What an object is, for those who open it.
@@ -402,26 +400,26 @@ impl OpenProgram<'_> {
         })
     }
 
-    /// Gives it the type, and what it is to be attached as, of programs of a section (`xdp`, `cgroup/connect4`). What its own section
-    /// says does not count any more.
-    #[cfg(feature = "cli")]
-    pub(crate) fn set_type_of(&mut self, section: &str) -> Result<()> {
-        let name = format!("type `{section}` of the program `{}`", self.name().to_string_lossy());
-        let c_section = c_string(section, || name.clone())?;
+    /// Gives it the type, and what it is loaded to be attached as, of programs of a section (`xdp`, `cgroup/connect4`). Its own section says
+    /// neither any more.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if libbpf knows no such section, else as [`Self::set_type`].
+    pub fn set_type_of(&mut self, section: &str) -> Result<()> {
+        let name = || format!("type `{section}` of the program `{}`", self.name().to_string_lossy());
+        let c_section = c_string(section, name)?;
         let (mut ty, mut attach_type) = (0, 0);
         // SAFETY: the text ends with a NUL and lives through the call, as do the two numbers that it writes.
         let (error, _) = listen(|| unsafe { libbpf_sys::libbpf_prog_type_by_name(c_section.as_ptr(), &raw mut ty, &raw mut attach_type) });
         if error < 0 {
-            return Err(Error::Value { name, why: "libbpf knows no programs of such a section".to_owned() });
+            return Err(Error::Value { name: name(), why: "libbpf knows no programs of such a section".to_owned() });
         }
         let program = self.0.as_libbpf_object().as_ptr();
+        // libbpf-rs has no names for some of the numbers.
         // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
-        let set = unsafe { libbpf_sys::bpf_program__set_type(program, ty) };
+        self.was_set(unsafe { libbpf_sys::bpf_program__set_type(program, ty) }, "type")?;
         // SAFETY: as above.
-        match set.min(unsafe { libbpf_sys::bpf_program__set_expected_attach_type(program, attach_type) }) {
-            0 => Ok(()),
-            error => Err(refusal(name, io::Error::from_raw_os_error(-error))),
-        }
+        self.was_set(unsafe { libbpf_sys::bpf_program__set_expected_attach_type(program, attach_type) }, "attach type")
     }
 
     /// Whether `attach` attaches the program; on by default.

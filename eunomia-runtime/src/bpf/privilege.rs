@@ -106,7 +106,7 @@ pub(crate) fn map_type_names(types: &[MapType]) -> String {
 }
 
 /// `xdp or sched_cls`.
-pub(super) fn type_names(types: &[ProgramType]) -> String {
+pub(crate) fn type_names(types: &[ProgramType]) -> String {
     types.iter().map(|ty| type_name(*ty as u32)).collect::<Vec<_>>().join(" or ")
 }
 

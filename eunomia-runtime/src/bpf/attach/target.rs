@@ -1,7 +1,6 @@
 //! What `attach` attaches programs to whose sections do not say it, or say something else.
 
 use std::{
-    ffi::CStr,
     fs::File,
     io,
     os::fd::{AsRawFd as _, OwnedFd},
@@ -21,6 +20,7 @@ use crate::{
             SocketMap, Tc, Tracepoint, Uprobe, UprobeMulti, Usdt, Xdp,
         },
         link::Held,
+        privilege::{type_name, type_names},
     },
     refusal::refusal,
 };
@@ -156,8 +156,8 @@ impl Target {
     pub(in crate::bpf) fn contradiction(&self, found: ProgramType, section: &str) -> Option<String> {
         let types = self.types();
         if found != ProgramType::Unspec && !types.contains(&found) {
-            let names: Vec<&str> = types.iter().map(|ty| name_of(*ty)).collect();
-            return Some(format!("the program is of type {}, and such a target is for {}", name_of(found), names.join(", ")));
+            let wanted = type_names(types);
+            return Some(format!("the program is of type {}, and such a target is for {wanted}", type_name(found as u32)));
         }
         let (Self::Kprobe { returns, .. } | Self::Uprobe { returns, .. }) = self else { return None };
         let of_section = returns_of(section);
@@ -232,15 +232,6 @@ impl Target {
         };
         Ok(Links(vec![link?]))
     }
-}
-
-/// What libbpf calls a type of programs.
-fn name_of(ty: ProgramType) -> &'static str {
-    // SAFETY: any number may be asked for.
-    let name = unsafe { libbpf_sys::libbpf_bpf_prog_type_str(ty as u32) };
-    // SAFETY: if it is not null, it is a constant of libbpf's that ends with a NUL.
-    let name = (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) });
-    name.and_then(|name| name.to_str().ok()).unwrap_or("unknown")
 }
 
 /// Whether a section asks for the returns of functions, not their entries.
