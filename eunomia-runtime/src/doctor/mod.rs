@@ -81,6 +81,13 @@ struct Asked<'a> {
     whole: bool,
 }
 
+impl Asked<'_> {
+    /// Whether programs are named that are then switched on, and attached, by somebody who knows what to.
+    fn by_name(&self) -> bool {
+        self.only.is_some() && !self.whole
+    }
+}
+
 /// The object and the kernel.
 struct Patient<'a> {
     checked: &'a Checked,
@@ -94,6 +101,8 @@ struct Patient<'a> {
     targets: BTreeSet<String>,
     /// Whether all programs must be attached, or those that can be are enough.
     strict: bool,
+    /// Whether programs are given what they need by somebody who named them.
+    by_name: bool,
     /// Whether this process may use BPF at all.
     permitted: bool,
     /// Types of programs that the kernel was asked for.
@@ -191,7 +200,8 @@ impl Doctor {
         checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, object)));
         let targets = open.targets().keys().cloned().collect();
         let supported = RefCell::default();
-        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, targets, strict, permitted, supported };
+        let (kernel, by_name) = (&self.kernel, asked.by_name());
+        let patient = Patient { checked, programs, calls, relocations, kernel, only, targets, strict, by_name, permitted, supported };
         checks.extend(programs::examine(&patient));
         checks.extend(requirements::examine(&patient));
         checks.extend(programs::examine_maps(object, permitted));
@@ -266,12 +276,12 @@ fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations
         // SAFETY: the pointer is that of a program of a live object, and the call only reads a flag.
         let link = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
         // An object that is open is set up as it will be loaded.
-        let autoload = (only.is_some() && !asked.whole) || program.autoload();
+        let autoload = asked.by_name() || program.autoload();
         let section = program.section().to_string_lossy().into_owned();
         let target = open.targets().get(&name).and_then(|targets| targets.first());
         let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
         let named = target.and_then(|target| target.section(kind));
-        let targeted = target.is_some() || says(&section, program.prog_type()).wants.is_none();
+        let targeted = asked.by_name() || target.is_some() || says(&section, program.prog_type()).wants.is_none();
         Program {
             section: named.unwrap_or(section),
             ty: program.prog_type(),

@@ -137,7 +137,7 @@ fn target(patient: &Patient<'_>, section: &str, ty: ProgramType, users: &Users<'
         let (first, what) = (*programs.first()?, format!("target of {}", list(programs.iter().copied())));
         if said.to_load {
             let found = format!("the section `{section}` does not say what it is loaded for, which is {wants}");
-            Some(check::missing(what, users.loaded, found, Advice::TargetToLoad { program: first }))
+            Some(check::missing(what, users.loaded && !patient.by_name, found, Advice::TargetToLoad { program: first }))
         } else if users.linked {
             let found = format!("the section `{section}` names none, which is {wants}: it is not attached with all others");
             Some(check::missing(what, false, found, Advice::Target { program: first }))
