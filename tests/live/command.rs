@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
-    io::{self, Read as _, Write},
+    io::{self, BufRead as _, BufReader, Read as _, Write},
     process::{Child, Stdio},
     sync::{
         Arc, Mutex,
@@ -355,14 +355,16 @@ pub(crate) fn an_output_that_nobody_reads() -> Outcome {
     let most = Duration::from_secs(5);
 
     let mut process = command(&words)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    thread::sleep(Duration::from_millis(500));
+    let (mut told, mut err) = (BufReader::new(process.stderr.take().ok_or("it has a pipe")?), String::new());
+    told.read_line(&mut err)?;
+    assert!(err.contains("attached"), "{err}");
     fill();
-    thread::sleep(Duration::from_millis(500));
+    // As many as the pipe holds are read meanwhile.
+    thread::sleep(Duration::from_secs(2));
     // SAFETY: the call takes no pointers, and the process is a child that has not been waited for.
     assert_eq!(unsafe { libc::kill(process.id().cast_signed(), libc::SIGTERM) }, 0);
     assert!(ended_within(&mut process, most)?, "a signal ends it");
-    let mut err = String::new();
-    process.stderr.take().ok_or("it has a pipe")?.read_to_string(&mut err)?;
+    told.read_to_string(&mut err)?;
     let unwritten = err.lines().find_map(|line| line.strip_suffix(" events were not written: nobody reads the output"));
     assert!(unwritten.is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0)), "{err}");
     // What was written is whole but for the last event.
@@ -381,16 +383,19 @@ pub(crate) fn an_output_that_nobody_reads() -> Outcome {
 
     // One that is read is whole.
     let mut process = command(&format!("{words} -n 3000 -q"))?.stdout(Stdio::piped()).spawn()?;
-    thread::sleep(Duration::from_millis(500));
-    fill();
-    let mut out = String::new();
-    thread::scope(|scope| {
+    let (mut out, enough) = (String::new(), AtomicBool::new(false));
+    let read = thread::scope(|scope| {
+        // From when it is attached on.
         scope.spawn(|| {
-            thread::sleep(Duration::from_millis(500));
-            fill();
+            while !enough.load(Ordering::Relaxed) {
+                fill();
+            }
         });
-        process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.read_to_string(&mut out)
-    })?;
+        let read = process.stdout.take().ok_or(io::ErrorKind::BrokenPipe.into()).and_then(|mut pipe| pipe.read_to_string(&mut out));
+        enough.store(true, Ordering::Relaxed);
+        read
+    });
+    read?;
     assert!(process.wait()?.success());
     assert_eq!(out.lines().count(), 3000);
     Ok(())

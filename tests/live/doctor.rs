@@ -239,8 +239,8 @@ fn ran(open: eunomia_runtime::dynamic::Open) -> Result<(), String> {
 }
 
 /// Holds the doctor against loading and attaching: both refuse, and give the same reason.
-fn same_reason(part: &str, reason: &str) -> Outcome {
-    let examined = Doctor::new(None).examine_open(alone("lacking", part)?, None, true);
+fn same_reason(doctor: &Doctor, part: &str, reason: &str) -> Outcome {
+    let examined = doctor.examine_open(alone("lacking", part)?, None, true);
     assert!(!examined.ok(), "{part}: {examined}");
     let error = ran(alone("lacking", part)?).expect_err(part);
     // The doctor says in two texts what is one of the hint.
@@ -253,6 +253,8 @@ fn same_reason(part: &str, reason: &str) -> Outcome {
 
 pub(crate) fn causes_are_those_of_errors() -> Outcome {
     const TRACEPOINTS: &str = "not in /sys/kernel/tracing/events; did you mean";
+    // It reads the kernel's types once.
+    let doctor = Doctor::new(None);
     for (part, reason) in [
         ("tracepoint", format!("{TRACEPOINTS} `sched_switch`?")),
         ("category", format!("{TRACEPOINTS} `sched/sched_switch`?")),
@@ -272,24 +274,25 @@ pub(crate) fn causes_are_those_of_errors() -> Outcome {
         ("no_entries", "its max_entries is 0, which is left to whoever loads the object; set the number of entries".to_owned()),
         ("no_inner", "it is a map of maps, and nothing says how the maps in it are made; give it one before loading".to_owned()),
     ] {
-        same_reason(part, &reason)?;
+        same_reason(&doctor, part, &reason)?;
     }
     // A machine may be set up for it.
     let most = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack")?;
     if most.trim().parse::<u32>()? < 1024 {
         let why = format!("its stacks have 1024 addresses, and kernel.perf_event_max_stack of this machine is {}", most.trim());
-        same_reason("deep", &format!("{why}; `sysctl kernel.perf_event_max_stack=1024`"))?;
+        same_reason(&doctor, "deep", &format!("{why}; `sysctl kernel.perf_event_max_stack=1024`"))?;
     }
     Ok(())
 }
 
 pub(crate) fn causes_of_probes_are_those_of_errors() -> Outcome {
-    same_reason("probe", "not in /proc/kallsyms; did you mean `vfs_unlink`?")?;
-    same_reason("call", "not in /proc/kallsyms; did you mean `unlinkat`?")?;
-    same_reason("hook", "not in the kernel's BTF; did you mean `file_open`?")?;
+    let doctor = Doctor::new(None);
+    same_reason(&doctor, "probe", "not in /proc/kallsyms; did you mean `vfs_unlink`?")?;
+    same_reason(&doctor, "call", "not in /proc/kallsyms; did you mean `unlinkat`?")?;
+    same_reason(&doctor, "hook", "not in the kernel's BTF; did you mean `file_open`?")?;
     let symbols = fs::read_to_string("/proc/kallsyms")?;
     if symbols.contains(" finish_task_switch.isra.0\n") {
-        same_reason("lengthened", "not in /proc/kallsyms; did you mean `finish_task_switch.isra.0`?")?;
+        same_reason(&doctor, "lengthened", "not in /proc/kallsyms; did you mean `finish_task_switch.isra.0`?")?;
     }
     // What the kernel alone knows, the doctor does not tell, and the error does.
     let inside = ran(alone("lacking", "inside")?).unwrap_err();

@@ -1,6 +1,6 @@
 //! What tests need of a machine that not every one has. They are reported as ignored there, with the reason.
 
-use Need::{Cargo, Linux, Matrix, SpareCpu};
+use Need::{Here, Linux, Matrix, SpareCpu};
 
 use super::host;
 
@@ -13,8 +13,8 @@ pub(crate) enum Need {
     Matrix(&'static str),
     /// A CPU that can be taken away for a moment.
     SpareCpu,
-    /// Cargo, and the sources.
-    Cargo,
+    /// What the virtual machines have not.
+    Here(&'static str),
 }
 
 const LOOP: &str = "bpf_loop, of the fixtures `faults` and `flood`,";
@@ -22,11 +22,15 @@ const USER_RING: &str = "the ring buffer that programs read, of the fixture `new
 
 /// Each test that needs something, or all of a module whose name ends with `::`.
 const NEEDS: &[(&str, Need)] = &[
-    ("bootstrap::the_demo_shows_its_own_processes", Cargo),
-    ("bootstrap::an_example_that_is_stopped_prints_all_events", Cargo),
-    ("bootstrap::an_example_whose_time_is_over_prints_all_events", Cargo),
+    ("bootstrap::the_demo_shows_its_own_processes", Here("cargo")),
+    ("bootstrap::an_example_that_is_stopped_prints_all_events", Here("cargo")),
+    ("bootstrap::an_example_whose_time_is_over_prints_all_events", Here("cargo")),
     ("given::arenas_with_variables_are_not_shared", Linux(6, 9, "arenas")),
     ("given::frames_are_live", Linux(5, 18, "frames that are live")),
+    ("attacked::", Here("symbols in its programs, and no folder that all users can write to")),
+    ("doctor::causes_are_those_of_errors", Here("symbols in its programs")),
+    ("doctor::doctor_and_run_agree", Here("processor that loads all fixtures several times in reasonable time")),
+    ("refusals::", Here("clang")),
     ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
     ("doctor::causes_of_probes_are_those_of_errors", Matrix("probes functions of the kernel")),
     ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),
@@ -92,8 +96,8 @@ impl Machine {
             }
             Matrix(what) if eunomia_vm::kernel().is_none() => Some(format!("it {what}, in virtual machines alone")),
             SpareCpu if !crate::perf::cpus_can_go() => Some("there is no CPU that could be taken away".to_owned()),
-            Cargo if eunomia_vm::kernel().is_some() => Some("the virtual machine has no cargo".to_owned()),
-            Linux(..) | Matrix(_) | SpareCpu | Cargo => None,
+            Here(what) if eunomia_vm::kernel().is_some() => Some(format!("the virtual machine has no {what}")),
+            Linux(..) | Matrix(_) | SpareCpu | Here(_) => None,
         })
     }
 }
