@@ -35,19 +35,14 @@ mod relocations;
 mod requirements;
 mod targets;
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    path::Path,
-};
+use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 
-use self::programs::Support;
+use self::{programs::Support, targets::Places};
 use crate::{
     Error, bpf,
-    bpf::{Check, Preflight, preflight},
+    bpf::{Check, Preflight, Target, preflight},
     diagnosis::{Kernel, list, section::says},
     dynamic,
     object::{Calls, Checked, Function, Relocation},
@@ -65,6 +60,8 @@ struct Program {
     link: bool,
     /// Whether it is: something says what to.
     attached: bool,
+    /// What it was given to be attached to, by the document or by whoever opened the object, in place of what its section says.
+    targets: Vec<Target>,
     /// Indices of the functions that it reaches, itself among them.
     functions: Vec<usize>,
     /// Whether it asks what the kernel has or reads constants, and so may never reach an instruction that cannot be here.
@@ -90,8 +87,6 @@ struct Patient<'a> {
     kernel: &'a Kernel,
     /// What is looked at, as if it were switched on; all of the object where there is nothing.
     only: Option<&'a [&'a str]>,
-    /// The programs that are given a target, by the document or by whoever opened the object.
-    targets: BTreeSet<String>,
     /// Whether all programs must be attached, or those that can be are enough.
     strict: bool,
     /// Whether this process may use BPF at all.
@@ -189,11 +184,11 @@ impl Doctor {
         });
         let programs = read_programs(checked, open, &calls, &relocations, asked);
         checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, object)));
-        let targets = open.targets().keys().cloned().collect();
         let supported = RefCell::default();
-        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, targets, strict, permitted, supported };
+        let patient = Patient { checked, programs, calls, relocations, kernel: &self.kernel, only, strict, permitted, supported };
         checks.extend(programs::examine(&patient));
-        checks.extend(requirements::examine(&patient));
+        let places = Places::of(&patient, object);
+        checks.extend(requirements::examine(&patient, &places));
         checks.extend(programs::examine_maps(object, permitted));
         checks.extend(maps::examine(open));
         checks.extend(programs::examine_tables(&patient));
@@ -201,7 +196,7 @@ impl Doctor {
         checks.extend(patient.kernel_types());
         checks.extend(relocations::examine(&patient));
         checks.extend(externs::examine(&patient));
-        checks.extend(targets::examine(&patient));
+        checks.extend(places.into_checks(&patient));
     }
 }
 
@@ -268,20 +263,10 @@ fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations
         // An object that is open is set up as it will be loaded.
         let autoload = (only.is_some() && !asked.whole) || program.autoload();
         let section = program.section().to_string_lossy().into_owned();
-        let target = open.targets().get(&name).and_then(|targets| targets.first());
-        let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
-        let named = target.and_then(|target| target.section(kind));
-        let targeted = target.is_some() || says(&section, program.prog_type()).wants.is_none();
-        Program {
-            section: named.unwrap_or(section),
-            ty: program.prog_type(),
-            autoload,
-            link,
-            attached: link && autoload && targeted,
-            name,
-            functions,
-            asks,
-        }
+        let targets = open.targets().get(&name).cloned().unwrap_or_default();
+        let (ty, link) = (program.prog_type(), link && program.prog_type() != ProgramType::Syscall);
+        let targeted = !targets.is_empty() || says(&section, ty).wants.is_none();
+        Program { section, ty, autoload, link, attached: link && autoload && targeted, targets, name, functions, asks }
     });
     programs.collect()
 }
