@@ -325,6 +325,7 @@ pub(crate) fn the_doctor_agrees() -> Outcome {
         (&["--only", "packet", "--only", "sample"], true),
         (&["--only", "packet", "--only", "missing"], true),
         (&["--only", "packet", "--only", "enter_raw"], false),
+        (&["--only", "packet", "--only", "enter_raw", "--strict"], true),
         // What is named on the command line.
         (&["--only", "packet", "--attach", "packet=xdp:eunomia-none"], true),
         (&["--only", "packet", "--attach", "packet=xdp:eunomia-none", "--only", "enter_raw"], false),

@@ -39,6 +39,8 @@ use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 
+#[cfg(feature = "cli")]
+pub(crate) use self::targets::TARGET_OF;
 use self::{programs::Support, targets::Places};
 use crate::{
     Error, bpf,
@@ -151,7 +153,9 @@ impl Doctor {
             // What is looked at alone is set up in ways that are not known here.
             Ok(open) => self.examine_opened(open, checked, &Asked { only, strict: true, whole: only.is_none() }, checks),
             Err(error) => {
-                checks.push(check::missing("object", true, format!("libbpf does not {}", worded(error)), "compile the object anew"));
+                let hint = if let Error::Kernel(refusal) = &error { refusal.hint.clone() } else { None };
+                let todo = hint.unwrap_or_else(|| "compile the object anew".into());
+                checks.push(check::missing("object", true, format!("libbpf does not {}", worded(error)), todo));
                 Preflight { checks }
             }
         }

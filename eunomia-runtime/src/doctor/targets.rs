@@ -125,6 +125,9 @@ impl<'a> Places<'a> {
     }
 }
 
+/// What the check of programs begins with whose section does not say what they are attached to.
+pub(crate) const TARGET_OF: &str = "target of ";
+
 /// That no program has a target, if some want one.
 fn nothing_is_attached(patient: &Patient<'_>) -> Option<Check> {
     let mut wanting = patient.programs.iter().filter(|program| program.autoload && program.link);
@@ -171,7 +174,7 @@ fn target<'a>(patient: &Patient<'_>, section: Cow<'a, str>, ty: ProgramType, pro
     });
     let wanted = said.wants.and_then(|wants| {
         let programs: Vec<&Program> = programs.iter().copied().filter(|program| program.targets.is_empty()).collect();
-        let (first, what) = (&programs.first()?.name, format!("target of {}", names(&programs)));
+        let (first, what) = (&programs.first()?.name, format!("{TARGET_OF}{}", names(&programs)));
         if said.to_load {
             let found = format!("the section `{section}` does not say what it is loaded for, which is {wants}");
             let loaded = programs.iter().any(|program| program.autoload);
