@@ -42,7 +42,7 @@ fn what_libbpf_does_not_open_is_explained() {
     for source in read(include_str!("opened.c")).iter().filter(|source| !source.fault.is_empty()) {
         let Ok(checked) = Skeleton::from_object("x", compile(source), "x.bpf.o").unwrap().check("x.bpf.o") else { continue };
         let error = checked.open(None).map(drop).unwrap_err().to_string();
-        assert!(error.contains("\n  hint: ") && error.contains(&*source.fault), "{}: {error}", source.name);
+        assert!(error.contains("\n  hint: ") && error.contains(source.fault), "{}: {error}", source.name);
         seen += 1;
     }
     assert!(seen >= 3, "{seen}");
