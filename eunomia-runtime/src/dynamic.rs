@@ -15,6 +15,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use crate::{
     Error, Result, Skeleton, bpf,
     bpf::{Access, Direction, Dropped, Interface, Order, Rank, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
+    fault::Fault,
     object::{Checked, DataSection, Hook, Variable},
     reader::{Outcome, Stats, Verdict},
     value::{self, Value},
@@ -88,7 +89,9 @@ impl Checked {
             dropped: &dropped,
             perf_pages: checked.perf_pages(),
         };
-        let mut inner = bpf::Open::for_kernel(&spec, kernel)?;
+        // libbpf says what it did not find, the object why.
+        let why = || checked.refusals().into_iter().next().map(|Fault { what, todo, .. }| format!("{what}; {todo}"));
+        let mut inner = bpf::Open::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
         for (program, section) in checked.program_types() {
             inner.program(program)?.set_type_of(section)?;
         }

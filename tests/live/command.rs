@@ -308,21 +308,49 @@ pub(crate) fn the_text_of_iterators() -> Outcome {
 
 /// On what runs and what does not.
 pub(crate) fn the_doctor_agrees() -> Outcome {
-    for words in [
-        &["--only", "enter_raw"][..],
-        &["--only", "missing"],
-        &["--only", "missing", "--only", "enter_raw"],
-        &["--only", "missing", "--only", "enter_raw", "--strict"],
-        &["--only", "missing", "--attach", "missing=raw_tp:sys_enter"],
-        &["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/none"],
-        &["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/sys_exit"],
+    const NONE: &str = "enter_plain=tp:raw_syscalls/none";
+    for (words, fails) in [
+        (&["--only", "enter_raw"][..], false),
+        (&["--only", "missing"], true),
+        (&["--only", "missing", "--only", "enter_raw"], false),
+        (&["--only", "missing", "--only", "enter_raw", "--strict"], true),
+        (&["--only", "missing", "--attach", "missing=raw_tp:sys_enter"], false),
+        (&["--attach", NONE, "--only", "enter_plain"], true),
+        (&["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/sys_exit"], false),
+        // Each target of a program counts.
+        (&["--only", "enter_plain", "--attach", NONE, "--attach", "enter_plain=tp:raw_syscalls/sys_exit"], false),
+        (&["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/sys_exit", "--attach", NONE, "--strict"], true),
+        // Programs that are not told what to attach to are no reason to refuse, unless there are no others.
+        (&["--only", "packet"], true),
+        (&["--only", "packet", "--only", "sample"], true),
+        (&["--only", "packet", "--only", "missing"], true),
+        (&["--only", "packet", "--only", "enter_raw"], false),
+        (&["--only", "packet", "--only", "enter_raw", "--strict"], true),
+        // What is named on the command line.
+        (&["--only", "packet", "--attach", "packet=xdp:eunomia-none"], true),
+        (&["--only", "packet", "--attach", "packet=xdp:eunomia-none", "--only", "enter_raw"], false),
+        (&["--only", "look", "--attach", "look=tcx:eunomia-none/ingress"], true),
+        (&["--only", "packet_socket", "--attach", "packet_socket=socket:eunomia-none"], true),
+        (&["--only", "early", "--attach", "early=cgroup:/proc"], true),
+        (&["--only", "early", "--attach", "early=cgroup:/eunomia/none"], true),
+        (&["--only", "tasks", "--attach", "tasks=map:none"], true),
+        (&["--only", "sample", "--attach", "sample=cpu-clock:99hz"], false),
     ] {
         let words = [&[CHOICES, "--map", "counts=10K", "--map", "stacks=64"][..], words].concat();
         let (ran, err) = run_among_processes(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default(), |_| ());
         let mut out = Out::default();
         let (said, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
-        assert_eq!(ran == Exit::Done, said == Exit::Done, "{words:?}: {err}{}", out.text());
+        assert_eq!((ran != Exit::Done, said != Exit::Done), (fails, fails), "{words:?}: {err}{}", out.text());
+        assert_eq!(fails, out.text().contains("FAIL "), "{words:?}: {}", out.text());
     }
+    // Of events that not every machine counts.
+    let words = [CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--only", "sample", "--attach", "sample=cache-misses:10000"];
+    let (ran, err) = run(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default());
+    let mut out = Out::default();
+    let (said, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
+    assert_eq!(ran == Exit::Done, said == Exit::Done, "{err}{}", out.text());
+    let hint = "this machine does not count the event: ";
+    assert!(ran == Exit::Done || (err.contains(hint) && out.text().contains(hint)), "{err}{}", out.text());
     Ok(())
 }
 

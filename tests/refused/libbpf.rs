@@ -35,6 +35,19 @@ fn what_libbpf_does_not_open_is_refused() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Whoever runs such an object is told the same.
+#[test]
+fn what_libbpf_does_not_open_is_explained() {
+    let mut seen = 0;
+    for source in read(include_str!("opened.c")).iter().filter(|source| !source.fault.is_empty()) {
+        let Ok(checked) = Skeleton::from_object("x", compile(source), "x.bpf.o").unwrap().check("x.bpf.o") else { continue };
+        let error = checked.open(None).map(drop).unwrap_err().to_string();
+        assert!(error.contains("\n  hint: ") && error.contains(source.fault), "{}: {error}", source.name);
+        seen += 1;
+    }
+    assert!(seen >= 3, "{seen}");
+}
+
 /// The kernel is asked by a live test.
 #[test]
 fn what_no_kernel_loads_is_refused() {

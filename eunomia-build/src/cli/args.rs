@@ -288,7 +288,7 @@ Examples:
 
 Exit codes:
   0  the skeleton and its object agree
-  1  they do not, or a file cannot be read
+  1  they do not, libbpf never opens or loads the object, or a file cannot be read
   2  the command line is wrong";
 
 const AFTER_BUILD: &str = "\

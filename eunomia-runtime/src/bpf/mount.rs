@@ -60,7 +60,7 @@ pub fn cgroup2() -> Result<PathBuf> {
 
 impl Kind {
     /// Whether a file or folder is in such a file system; none where there is no such file, or this user may not look.
-    pub(super) fn holds(&self, path: &Path) -> Option<bool> {
+    pub(crate) fn holds(&self, path: &Path) -> Option<bool> {
         statfs(path).ok().map(|found| found.f_type == self.magic)
     }
 

@@ -350,7 +350,7 @@ file:line:column: json.path: what is wrong; what to do
 
 Exit codes:
   0  the skeleton and its object agree
-  1  they do not, or a file cannot be read
+  1  they do not, libbpf never opens or loads the object, or a file cannot be read
   2  the command line is wrong";
 
 const AFTER_DOCTOR: &str = "\

@@ -6,5 +6,6 @@ use crate::plain::plain;
 pub(super) fn run(args: &Check, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let document = Input::read(&args.source, streams.input)?.document;
     let checked = document.check()?;
+    checked.loadable(&document.file).map_err(|faults| document.locate(faults))?;
     output::print(streams.out, plain(&format!("{}: {}\n", document.file, checked.summary())).as_bytes())
 }

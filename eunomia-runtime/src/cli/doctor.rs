@@ -11,7 +11,9 @@ use super::{
 use crate::{
     Error,
     bpf::{Check, preflight},
-    doctor, plain,
+    doctor,
+    doctor::TARGET_OF,
+    plain,
 };
 
 pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
@@ -41,7 +43,11 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
             // It says why.
             Err(_) => doctor.examine(&checked),
         };
-        let of_object = of_object.checks;
+        let mut of_object = of_object.checks;
+        // A caller of the library may attach them by other calls; `run` has no other way than `--attach`.
+        if args.choice.strict {
+            of_object.iter_mut().filter(|check| check.what.starts_with(TARGET_OF)).for_each(|check| check.required = true);
+        }
         // Of what both look at, the object's answer says more.
         answers.checks.retain(|check| !of_object.iter().any(|other| other.what == check.what));
         answers.checks.extend(of_object);

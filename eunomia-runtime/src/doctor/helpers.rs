@@ -69,6 +69,10 @@ fn name(helper: u32) -> String {
     found.and_then(|(_, name)| name.strip_prefix("BPF_FUNC_")).map_or_else(|| format!("helper {helper}"), |name| format!("bpf_{name}"))
 }
 
+/// The call that libbpf writes in place of an instruction whose relocation does not resolve (`bpf_core_poison_insn` of relo_core.c), and
+/// authors where a program must not come.
+const POISON: u32 = 0x0bad_2310;
+
 /// What the kernel says of a helper, for one type of programs.
 enum Answer {
     Yes,
@@ -91,6 +95,12 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     let (mut there, mut perhaps, mut untold) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::<String, BTreeSet<u32>>::new());
     let mut checks = Vec::new();
     for ((helper, ty), programs) in callers {
+        if helper == POISON {
+            let callers = list(programs.iter().map(|program| program.name.as_str()));
+            let found = format!("{callers} call 0xbad2310, which marks what a program must not reach: no kernel has it");
+            checks.push(check::missing("marked calls", false, found, "the verifier refuses the programs if they can reach it"));
+            continue;
+        }
         match ask(patient, ProgramType::from(ty), helper) {
             Answer::Yes => _ = there.insert(helper),
             Answer::Perhaps => _ = perhaps.insert(helper),
@@ -176,6 +186,6 @@ mod tests {
         let numbers: Vec<u32> = NAMES.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, (1..libbpf_sys::__BPF_FUNC_MAX_ID).collect::<Vec<_>>());
         assert_eq!(name(158), "bpf_get_current_task_btf");
-        assert_eq!(name(195_896_080), "helper 195896080");
+        assert_eq!(name(1_000_000), "helper 1000000");
     }
 }

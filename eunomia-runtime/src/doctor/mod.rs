@@ -35,19 +35,16 @@ mod relocations;
 mod requirements;
 mod targets;
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    path::Path,
-};
+use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 
-use self::programs::Support;
+#[cfg(feature = "cli")]
+pub(crate) use self::targets::TARGET_OF;
+use self::{programs::Support, targets::Places};
 use crate::{
     Error, bpf,
-    bpf::{Check, Preflight, preflight},
+    bpf::{Check, Preflight, Target, preflight},
     diagnosis::{Kernel, list, section::says},
     dynamic,
     object::{Calls, Checked, Function, Relocation},
@@ -65,6 +62,8 @@ struct Program {
     link: bool,
     /// Whether it is: something says what to.
     attached: bool,
+    /// What it was given to be attached to, by the document or by whoever opened the object, in place of what its section says.
+    targets: Vec<Target>,
     /// Indices of the functions that it reaches, itself among them.
     functions: Vec<usize>,
     /// Whether it asks what the kernel has or reads constants, and so may never reach an instruction that cannot be here.
@@ -97,8 +96,6 @@ struct Patient<'a> {
     kernel: &'a Kernel,
     /// What is looked at, as if it were switched on; all of the object where there is nothing.
     only: Option<&'a [&'a str]>,
-    /// The programs that are given a target, by the document or by whoever opened the object.
-    targets: BTreeSet<String>,
     /// Whether all programs must be attached, or those that can be are enough.
     strict: bool,
     /// Whether programs are given what they need by somebody who named them.
@@ -165,7 +162,9 @@ impl Doctor {
             // What is looked at alone is set up in ways that are not known here.
             Ok(open) => self.examine_opened(open, checked, &Asked { only, strict: true, whole: only.is_none() }, checks),
             Err(error) => {
-                checks.push(check::missing("object", true, format!("libbpf does not {}", worded(error)), "compile the object anew"));
+                let hint = if let Error::Kernel(refusal) = &error { refusal.hint.clone() } else { None };
+                let todo = hint.unwrap_or_else(|| "compile the object anew".into());
+                checks.push(check::missing("object", true, format!("libbpf does not {}", worded(error)), todo));
                 Preflight { checks }
             }
         }
@@ -198,12 +197,12 @@ impl Doctor {
         });
         let programs = read_programs(checked, open, &calls, &relocations, asked);
         checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, object)));
-        let targets = open.targets().keys().cloned().collect();
         let supported = RefCell::default();
         let (kernel, by_name) = (&self.kernel, asked.by_name());
-        let patient = Patient { checked, programs, calls, relocations, kernel, only, targets, strict, by_name, permitted, supported };
+        let patient = Patient { checked, programs, calls, relocations, kernel, only, strict, by_name, permitted, supported };
         checks.extend(programs::examine(&patient));
-        checks.extend(requirements::examine(&patient));
+        let places = Places::of(&patient, object);
+        checks.extend(requirements::examine(&patient, &places));
         checks.extend(programs::examine_maps(object, permitted));
         checks.extend(maps::examine(open));
         checks.extend(programs::examine_tables(&patient));
@@ -211,7 +210,7 @@ impl Doctor {
         checks.extend(patient.kernel_types());
         checks.extend(relocations::examine(&patient));
         checks.extend(externs::examine(&patient));
-        checks.extend(targets::examine(&patient));
+        checks.extend(places.into_checks(&patient));
     }
 }
 
@@ -278,20 +277,10 @@ fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations
         // An object that is open is set up as it will be loaded.
         let autoload = asked.by_name() || program.autoload();
         let section = program.section().to_string_lossy().into_owned();
-        let target = open.targets().get(&name).and_then(|targets| targets.first());
-        let kind = section.trim_start_matches('?').split('/').next().unwrap_or_default();
-        let named = target.and_then(|target| target.section(kind));
-        let targeted = asked.by_name() || target.is_some() || says(&section, program.prog_type()).wants.is_none();
-        Program {
-            section: named.unwrap_or(section),
-            ty: program.prog_type(),
-            autoload,
-            link,
-            attached: link && autoload && targeted,
-            name,
-            functions,
-            asks,
-        }
+        let targets = open.targets().get(&name).cloned().unwrap_or_default();
+        let (ty, link) = (program.prog_type(), link && program.prog_type() != ProgramType::Syscall);
+        let targeted = asked.by_name() || !targets.is_empty() || says(&section, ty).wants.is_none();
+        Program { section, ty, autoload, link, attached: link && autoload && targeted, targets, name, functions, asks }
     });
     programs.collect()
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use super::{Kernel, Patient, check, list};
+use super::{Kernel, Patient, check, list, targets::Places};
 use crate::{
     bpf::{
         Check,
@@ -14,12 +14,12 @@ use crate::{
 
 /// A check for each section that needs something which this kernel has not. Probes through perf events are looked for where they show
 /// (`targets`).
-pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
+pub(super) fn examine(patient: &Patient<'_>, places: &Places<'_>) -> Vec<Check> {
     let mut sections = BTreeMap::<&str, (&Requirement, bool, Vec<&str>)>::new();
     for program in &patient.programs {
         if let Some(requirement) = of_programs(&program.section).filter(|requirement| !requirement.is_of_events()) {
             let (_, required, names) = sections.entry(requirement.section).or_insert((requirement, false, Vec::new()));
-            *required |= if requirement.is_of_attaching() { program.attached } else { program.autoload };
+            *required |= if requirement.is_of_attaching() { program.attached && places.must_be() } else { program.autoload };
             names.push(&program.name);
         }
     }
@@ -28,6 +28,12 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
         lacking(patient.kernel, requirement, required, &users)
     });
     checks.chain(security_module(patient)).collect()
+}
+
+/// Whether programs of a section cannot be attached here, whatever to.
+pub(super) fn keep_from_attaching(kernel: &Kernel, section: &str) -> bool {
+    let requirement = of_programs(section).filter(|requirement| !requirement.is_of_events() && requirement.is_of_attaching());
+    requirement.is_some_and(|requirement| lacking(kernel, requirement, true, "").is_some())
 }
 
 /// Programs on hooks of security modules are attached and never run where BPF is no active one.

@@ -1,53 +1,132 @@
 //! What programs are attached to.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, fs, iter, path::Path};
 
-use libbpf_rs::ProgramType;
+use libbpf_rs::{OpenObject, ProgramType};
 
-use super::{Patient, Program, check, list};
+use super::{Kernel, Patient, Program, check, list, requirements::keep_from_attaching};
 use crate::{
     Hint,
-    bpf::{Check, name_of, preflight::EVENTS},
+    bpf::{Check, Interface, Target, mount::OF_CGROUPS, name_of, preflight::EVENTS},
     diagnosis::{
         interface,
         place::{Finding, Place},
         section::says,
     },
     hint::Advice,
-    object::{Hook, Target},
+    suggestion::near,
 };
 
-/// A check for each program whose section or document says what it is attached to.
-pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
-    let mut checks = mechanisms(patient);
-    let mut sections = BTreeMap::<(&str, u32), Vec<&Program>>::new();
-    patient.programs.iter().for_each(|program| sections.entry((&program.section, program.ty as u32)).or_default().push(program));
-    let mut found: Vec<Found> = sections
-        .into_iter()
-        .map(|((section, ty), programs)| target(patient, section, ProgramType::from(ty), &Users::of(&programs)))
-        .collect();
-    let can = |found: &Found| found.attached && found.checks.iter().all(|check| check.ok || !check.required);
-    // A place that is missing keeps its own programs from being attached, and not the others.
-    if !patient.strict && found.iter().any(can) {
-        let of_attaching = found.iter_mut().filter(|found| !found.of_loading).flat_map(|found| &mut found.checks);
-        of_attaching.filter(|check| !check.ok).for_each(|check| check.required = false);
-    }
-    let nothing = (!patient.strict && !found.iter().any(|found| found.attached)).then(|| nothing_is_attached(patient)).flatten();
-    checks.extend(found.into_iter().flat_map(|found| found.checks));
-    checks.extend(nothing);
-    let setup = patient.checked.setup(&patient.checked.skeleton.name);
-    checks.extend(setup.iter().flat_map(|setup| &setup.targets).map(|target| on_interface(patient, target)));
-    checks
+/// What programs are attached to: a place of their section, or what they are given.
+pub(super) struct Places<'a> {
+    found: Vec<Found<'a>>,
+    /// What kinds of probes need.
+    mechanisms: Vec<Mechanism>,
+    /// Whether all that is attached must be there: nothing runs without, or nothing may be left out.
+    must_be: bool,
 }
 
-/// What was found out about the target of the programs of a section.
-struct Found {
+/// What was found out about the place of some programs.
+struct Found<'a> {
+    section: Cow<'a, str>,
+    programs: Vec<&'a Program>,
     checks: Vec<Check>,
     /// Whether the verifier looks at the place.
     of_loading: bool,
-    /// Whether one of them is attached with all others.
-    attached: bool,
 }
+
+impl Found<'_> {
+    /// Whether one of the programs is attached with all others.
+    fn is_attached(&self) -> bool {
+        self.programs.iter().any(|program| program.attached)
+    }
+
+    /// The first part of the section's name.
+    fn kind(&self) -> &str {
+        self.section.split('/').next().unwrap_or_default()
+    }
+}
+
+/// What a kind of probes needs of the kernel, whatever the target.
+struct Mechanism {
+    name: &'static str,
+    option: &'static str,
+    kinds: &'static [&'static str],
+    place: Option<String>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(patient: &'a Patient<'_>, object: &OpenObject) -> Self {
+        let mut sections = BTreeMap::<(Cow<'_, str>, u32), Vec<&Program>>::new();
+        let mut given = Vec::new();
+        for program in &patient.programs {
+            let ty = program.ty as u32;
+            if program.targets.is_empty() {
+                sections.entry((program.section.as_str().into(), ty)).or_default().push(program);
+            }
+            for target in &program.targets {
+                match target.section(&program.section) {
+                    Some(section) => sections.entry((section.into(), ty)).or_default().push(program),
+                    None => given.push(Found {
+                        section: "".into(),
+                        programs: vec![program],
+                        checks: given_target(program, target, object).into_iter().collect(),
+                        of_loading: false,
+                    }),
+                }
+            }
+        }
+        let found = sections.into_iter().map(|((section, ty), programs)| target(patient, section, ProgramType::from(ty), programs));
+        let mut places = Self { found: found.chain(given).collect(), mechanisms: mechanisms(), must_be: true };
+        places.must_be = patient.strict || !places.found.iter().any(|found| places.can(patient.kernel, found));
+        places
+    }
+
+    /// Whether all that is attached must be there: nothing runs without, or nothing may be left out.
+    pub(super) fn must_be(&self) -> bool {
+        self.must_be
+    }
+
+    fn can(&self, kernel: &Kernel, found: &Found<'_>) -> bool {
+        let lacks = |mechanism: &Mechanism| mechanism.place.is_none() && mechanism.kinds.contains(&found.kind());
+        found.is_attached()
+            && found.checks.iter().all(|check| check.ok || !check.required)
+            && !self.mechanisms.iter().any(lacks)
+            && !keep_from_attaching(kernel, &found.section)
+    }
+
+    /// A check for each program whose section or document says what it is attached to.
+    pub(super) fn into_checks(mut self, patient: &Patient<'_>) -> Vec<Check> {
+        let mut checks: Vec<Check> = self.mechanisms.iter().filter_map(|mechanism| self.of_mechanism(mechanism)).collect();
+        // A place that is missing keeps its own programs from being attached, and not the others.
+        if !self.must_be {
+            let of_attaching = self.found.iter_mut().filter(|found| !found.of_loading).flat_map(|found| &mut found.checks);
+            of_attaching.filter(|check| !check.ok).for_each(|check| check.required = false);
+        }
+        let nothing = (!patient.strict && !self.found.iter().any(Found::is_attached)).then(|| nothing_is_attached(patient)).flatten();
+        checks.extend(self.found.into_iter().flat_map(|found| found.checks));
+        checks.extend(nothing);
+        checks
+    }
+
+    fn of_mechanism(&self, mechanism: &Mechanism) -> Option<Check> {
+        let Mechanism { name, option, kinds, place } = mechanism;
+        let mut of_kind = self.found.iter().filter(|found| kinds.contains(&found.kind())).peekable();
+        of_kind.peek()?;
+        Some(match place {
+            Some(place) => check::found(format!("{name}s"), place),
+            None => {
+                let required = self.must_be && of_kind.any(Found::is_attached);
+                let todo = format!("the kernel needs {option}; programs on tracepoints or fentry may do in place of probes");
+                let why = format!("this kernel has none: {} is missing", unit(name));
+                check::missing(format!("{name}s"), required, why, todo)
+            }
+        })
+    }
+}
+
+/// What the check of programs begins with whose section does not say what they are attached to.
+pub(crate) const TARGET_OF: &str = "target of ";
 
 /// That no program has a target, if some want one.
 fn nothing_is_attached(patient: &Patient<'_>) -> Option<Check> {
@@ -56,124 +135,119 @@ fn nothing_is_attached(patient: &Patient<'_>) -> Option<Check> {
     Some(check::missing("attaching", true, "no program says what to attach it to, and none is given a target", Advice::Target { program }))
 }
 
-/// The programs of one section.
-struct Users<'a> {
-    names: String,
-    programs: Vec<&'a str>,
-    /// Whether one of them is loaded, and so needs its target.
-    loaded: bool,
-    /// Whether one of them is to be attached with all others.
-    linked: bool,
-    /// Whether one of them is attached with all others.
-    attached: bool,
-}
-
-impl<'a> Users<'a> {
-    fn of(programs: &[&'a Program]) -> Self {
-        Self {
-            programs: programs.iter().map(|program| program.name.as_str()).collect(),
-            names: list(programs.iter().map(|program| program.name.as_str())),
-            loaded: programs.iter().any(|program| program.autoload),
-            linked: programs.iter().any(|program| program.autoload && program.link),
-            attached: programs.iter().any(|program| program.attached),
-        }
-    }
-}
-
-/// What a kind of probes needs of the kernel, whatever the target.
-fn mechanisms(patient: &Patient<'_>) -> Vec<Check> {
-    let mut checks = Vec::new();
-    let any = |kinds: &[&str]| {
-        let mut of_kind = patient.programs.iter().filter(|program| kinds.contains(&kind(program))).peekable();
-        of_kind.peek().is_some().then(|| of_kind.any(|program| program.attached && program.section.contains('/')))
-    };
-    for (name, option, kinds) in [
-        ("kprobe", "CONFIG_KPROBE_EVENTS", &["kprobe", "kretprobe", "ksyscall", "kretsyscall"][..]),
-        ("uprobe", "CONFIG_UPROBE_EVENTS", &["uprobe", "uretprobe", "uprobe.s", "uretprobe.s", "usdt", "usdt.s"][..]),
-    ] {
-        let Some(required) = any(kinds) else { continue };
-        // Programs of other kinds run without.
-        let alone = || patient.programs.iter().filter(|program| program.attached).all(|program| kinds.contains(&kind(program)));
-        let required = required && (patient.strict || alone());
-        let unit = format!("/sys/bus/event_source/devices/{name}");
+fn mechanisms() -> Vec<Mechanism> {
+    let of = |name, option, kinds| {
         let events = EVENTS.iter().map(|events| events.replace("/events", &format!("/{name}_events")));
-        let place = std::iter::once(unit.clone()).chain(events).find(|place| Path::new(place).exists());
-        checks.push(match place {
-            Some(place) => check::found(format!("{name}s"), place),
-            None => {
-                let todo = format!("the kernel needs {option}; programs on tracepoints or fentry may do in place of probes");
-                check::missing(format!("{name}s"), required, format!("this kernel has none: {unit} is missing"), todo)
-            }
-        });
-    }
-    checks
+        let place = iter::once(unit(name)).chain(events).find(|place| Path::new(place).exists());
+        Mechanism { name, option, kinds, place }
+    };
+    vec![
+        of("kprobe", "CONFIG_KPROBE_EVENTS", &["kprobe", "kretprobe", "ksyscall", "kretsyscall"]),
+        of("uprobe", "CONFIG_UPROBE_EVENTS", &["uprobe", "uretprobe", "uprobe.s", "uretprobe.s", "usdt", "usdt.s"]),
+    ]
 }
 
-/// The first part of a section's name.
-fn kind(program: &Program) -> &str {
-    program.section.split_once('/').map_or(program.section.as_str(), |(kind, _)| kind)
+/// The kernel's unit for perf events of a kind of probes.
+fn unit(name: &str) -> String {
+    format!("/sys/bus/event_source/devices/{name}")
 }
 
-/// The target of the programs of a section, if it names one, and what they are to be given if it does not.
-fn target(patient: &Patient<'_>, section: &str, ty: ProgramType, users: &Users<'_>) -> Found {
-    let said = says(section, ty);
+fn names(programs: &[&Program]) -> String {
+    list(programs.iter().map(|program| program.name.as_str()))
+}
+
+/// The place of the programs of a section, if it names one, and what they are to be given if it does not.
+fn target<'a>(patient: &Patient<'_>, section: Cow<'a, str>, ty: ProgramType, programs: Vec<&'a Program>) -> Found<'a> {
+    let said = says(&section, ty);
     // The place of a raw tracepoint is asked for when the program is attached, but for `tp_btf`.
     let of_loading = said.place.is_some_and(|place: Place<'_>| place.is_of_types() && !section.starts_with("raw_"));
-    let required = if of_loading { users.loaded } else { users.attached };
+    let required = programs.iter().any(|program| if of_loading { program.autoload } else { program.attached });
+    let users = names(&programs);
     let place = said.place.map(|place| {
         let what = place.to_string();
         match place.find(patient.kernel) {
-            Finding::There(None) => check::found(what, users.names.as_str()),
-            Finding::There(Some(file)) => check::found(what, format!("{file}; used by {}", users.names)),
-            Finding::Missing(why, todo) => {
-                let todo = leave_out(users, todo);
-                check::missing(what, required, format!("{why}; used by {}", users.names), todo)
-            }
-            Finding::Untold(why, todo) => check::untold(what, format!("{why}; used by {}", users.names), todo),
+            Finding::There(None) => check::found(what, users.as_str()),
+            Finding::There(Some(file)) => check::found(what, format!("{file}; used by {users}")),
+            Finding::Missing(why, todo) => check::missing(what, required, format!("{why}; used by {users}"), leave_out(&programs, todo)),
+            Finding::Untold(why, todo) => check::untold(what, format!("{why}; used by {users}"), todo),
         }
     });
     let wanted = said.wants.and_then(|wants| {
-        let programs: Vec<&str> = users.programs.iter().copied().filter(|program| !patient.targets.contains(*program)).collect();
-        let (first, what) = (*programs.first()?, format!("target of {}", list(programs.iter().copied())));
+        let programs: Vec<&Program> = programs.iter().copied().filter(|program| program.targets.is_empty()).collect();
+        let (first, what) = (&programs.first()?.name, format!("{TARGET_OF}{}", names(&programs)));
         if said.to_load {
             let found = format!("the section `{section}` does not say what it is loaded for, which is {wants}");
-            Some(check::missing(what, users.loaded && !patient.by_name, found, Advice::TargetToLoad { program: first }))
-        } else if users.linked {
+            let loaded = !patient.by_name && programs.iter().any(|program| program.autoload);
+            Some(check::missing(what, loaded, found, Advice::TargetToLoad { program: first }))
+        } else if programs.iter().any(|program| program.autoload && program.link) {
             let found = format!("the section `{section}` names none, which is {wants}: it is not attached with all others");
             Some(check::missing(what, false, found, Advice::Target { program: first }))
         } else {
             None
         }
     });
-    Found { checks: place.into_iter().chain(wanted).collect(), of_loading, attached: users.attached }
+    let checks = place.into_iter().chain(wanted).collect();
+    Found { section, programs, checks, of_loading }
 }
 
 /// What to do, or else to leave the programs out.
-fn leave_out(users: &Users<'_>, todo: Hint) -> Hint {
+fn leave_out(programs: &[&Program], todo: Hint) -> Hint {
     let or = if todo.ends_with('?') { " Else " } else { "; else " };
-    match &users.programs[..] {
-        [program] => Hint::from(Advice::Without { program }).after(format_args!("{todo}{or}")),
+    match programs {
+        [program] => Hint::from(Advice::Without { program: &program.name }).after(format_args!("{todo}{or}")),
         _ => Hint::from(Advice::WithoutPrograms).after(format_args!("{todo}{or}")),
     }
 }
 
-/// The interface that the document gives.
-fn on_interface(patient: &Patient<'_>, target: &Target<'_>) -> Check {
-    let hook = match target.hook {
-        Hook::Xdp(_) => "XDP",
-        Hook::Tc { .. } => "tc",
+/// Whether what a program is given to be attached to is there, unless a section says the same.
+fn given_target(program: &Program, target: &Target, object: &OpenObject) -> Option<Check> {
+    let user = &program.name;
+    let of = |what: String, missing: Option<(String, Hint)>, found: String| match missing {
+        Some((why, todo)) => check::missing(what, program.attached, format!("{why}; used by {user}"), leave_out(&[program], todo)),
+        None => check::found(what, format!("{found}used by {user}")),
     };
-    let what = format!("{hook} interface {}", target.interface);
-    let used = format!("used by {}", target.program);
-    let required = patient.programs.iter().any(|program| program.name == target.program && program.attached);
-    match name_of(target.interface) {
-        Ok(name) => match interface::taken(target.interface).filter(|_| matches!(target.hook, Hook::Xdp(_))) {
-            Some((why, todo)) => check::missing(what, required, format!("{name}: {why}; {used}"), todo),
-            None => check::found(what, format!("{name}; {used}")),
-        },
-        Err(_) => {
-            let (why, todo) = interface::absent(&target.interface.to_string());
-            check::missing(what, required, format!("{why}; {used}"), todo)
+    let on = |hook: &str, interface: &Interface| {
+        let called = match interface {
+            Interface::Index(index) => index.to_string(),
+            Interface::Name(name) => name.clone(),
+        };
+        let (what, index) = (format!("{hook} interface {called}"), interface.index().ok());
+        let Some((index, name)) = index.and_then(|index| Some((index, name_of(index).ok()?))) else {
+            return of(what, Some(interface::absent(&called)), String::new());
+        };
+        let taken = interface::taken(index).filter(|_| hook == "XDP").map(|(why, todo)| (format!("{name}: {why}"), todo));
+        of(what, taken, format!("{name}; "))
+    };
+    Some(match target {
+        Target::Xdp { interface, .. } => on("XDP", interface),
+        Target::Tc { interface, .. } => on("tc", interface),
+        Target::Netkit { primary, .. } => on("netkit", primary),
+        Target::Packets(interface) => on("socket", interface),
+        Target::Cgroup { path, .. } => of(format!("cgroup {}", path.display()), not_a_cgroup(path), String::new()),
+        Target::Netns(path) => {
+            let missing = fs::metadata(path).err().map(|error| (error.to_string(), "name another, as `/proc/self/ns/net`".into()));
+            of(format!("network namespace {}", path.display()), missing, String::new())
         }
+        Target::Map(name) => {
+            let known: Vec<String> = object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect();
+            let todo = || match near(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", list(known.iter().map(String::as_str))),
+            };
+            let missing = (!known.contains(name)).then(|| ("the object has no such map".to_owned(), todo().into()));
+            of(format!("target map {name}"), missing, String::new())
+        }
+        Target::PerfEvent(sampling) => of(format!("perf event {}:{}", sampling.kind, sampling.config), sampling.refused(), String::new()),
+        _ => return None,
+    })
+}
+
+/// Why a path is no cgroup that programs can be attached to.
+fn not_a_cgroup(path: &Path) -> Option<(String, Hint)> {
+    match fs::metadata(path) {
+        Err(error) => Some((error.to_string(), "name the folder of a cgroup".into())),
+        Ok(_) if OF_CGROUPS.holds(path) != Some(true) => Some(("it is no cgroup of version 2".to_owned(), OF_CGROUPS.absent())),
+        Ok(found) if !found.is_dir() => Some(("it is no folder".to_owned(), "name the folder of a cgroup".into())),
+        Ok(_) => None,
     }
 }

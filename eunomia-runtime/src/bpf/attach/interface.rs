@@ -51,7 +51,7 @@ impl fmt::Display for Interface {
 }
 
 impl Interface {
-    pub(super) fn index(&self) -> Result<u32> {
+    pub(crate) fn index(&self) -> Result<u32> {
         match self {
             Self::Index(index) => Ok(*index),
             Self::Name(name) => {

@@ -1,4 +1,7 @@
-use std::os::fd::{AsRawFd as _, IntoRawFd as _};
+use std::{
+    io,
+    os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd},
+};
 
 use libbpf_rs::libbpf_sys;
 
@@ -6,7 +9,7 @@ use super::{
     super::{Program, kind::PerfEvent, link::Links},
     any_or,
 };
-use crate::{Result, cpus, perf_event, refusal::refusal};
+use crate::{Hint, Result, cpus, perf_event, refusal::refusal};
 
 /// What a perf event counts, and when it takes a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,31 @@ impl Sampling {
         let (kind, config) = (libbpf_sys::PERF_TYPE_SOFTWARE, libbpf_sys::PERF_COUNT_SW_CPU_CLOCK as u64);
         Self { kind, config, every, pid: None, cpu: None }
     }
+
+    fn open(&self, cpu: u32) -> io::Result<OwnedFd> {
+        let mut attr = libbpf_sys::perf_event_attr { type_: self.kind, config: self.config, ..Default::default() };
+        match self.every {
+            Every::Period(period) => attr.__bindgen_anon_1.sample_period = period,
+            Every::Frequency(frequency) => {
+                attr.__bindgen_anon_1.sample_freq = frequency;
+                attr.set_freq(1);
+            }
+        }
+        perf_event::open(attr, any_or(self.pid), cpu.cast_signed())
+    }
+
+    /// Why the kernel opens no such event, on the first CPU if all were asked for, and what to do.
+    #[cfg(feature = "dynamic")]
+    pub(crate) fn refused(&self) -> Option<(String, Hint)> {
+        let error = self.open(self.cpu.unwrap_or(0)).err()?;
+        Some((error.to_string(), unsupported(&error).unwrap_or_default()))
+    }
+}
+
+/// What to do about an event that the machine does not count.
+fn unsupported(error: &io::Error) -> Option<Hint> {
+    let unknown = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENXIO | libc::EOPNOTSUPP));
+    unknown.then(|| "this machine does not count the event: virtual machines often have no hardware events; `cpu-clock` is on each".into())
 }
 
 impl Program<'_, PerfEvent> {
@@ -50,21 +78,16 @@ impl Program<'_, PerfEvent> {
             Some(cpu) => cpu..=cpu,
             None => 0..=cpus::possible()?.saturating_sub(1),
         };
-        let mut attr = libbpf_sys::perf_event_attr { type_: sampling.kind, config: sampling.config, ..Default::default() };
-        match sampling.every {
-            Every::Period(period) => attr.__bindgen_anon_1.sample_period = period,
-            Every::Frequency(frequency) => {
-                attr.__bindgen_anon_1.sample_freq = frequency;
-                attr.set_freq(1);
-            }
-        }
         let mut links = Links::default();
         for cpu in cpus {
             let tried = self.tried(&format!("the perf event {}:{} on CPU {cpu}", sampling.kind, sampling.config));
-            match perf_event::open(attr, any_or(sampling.pid), cpu.cast_signed()) {
+            match sampling.open(cpu) {
                 // CPUs that are possible but offline have no event.
                 Err(error) if error.raw_os_error() == Some(libc::ENODEV) && sampling.cpu.is_none() => {}
-                Err(error) => return Err(self.explain(refusal(tried, error))),
+                Err(error) => {
+                    let hint = unsupported(&error);
+                    return Err(self.explain(refusal(tried, error)).with_hint(|| hint));
+                }
                 Ok(event) => {
                     links.0.push(self.linked(tried, |program| program.attach_perf_event(event.as_raw_fd()))?);
                     // The link closes it from now on.

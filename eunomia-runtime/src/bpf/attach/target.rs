@@ -165,16 +165,26 @@ impl Target {
         (of_section != *returns).then(|| format!("its section `{section}` runs it {}, and this {}", at(of_section), at(*returns)))
     }
 
-    /// The section that says the same, for a program of a kind that its own section begins with; `None` where no section does.
+    /// The section that says the same, for a program of a section; `None` where no section does.
     #[cfg(feature = "dynamic")]
-    pub(crate) fn section(&self, kind: &str) -> Option<String> {
+    pub(crate) fn section(&self, own: &str) -> Option<String> {
+        let own = own.trim_start_matches('?').split('/').next().unwrap_or_default();
+        let of = |kind, returns| match (of_many(own), returns) {
+            (true, _) => own,
+            (false, true) if kind == "kprobe" => "kretprobe",
+            (false, true) => "uretprobe",
+            (false, false) => kind,
+        };
         Some(match self {
-            Self::Function(name) | Self::Ksyscall(name) | Self::RawTracepoint(name) | Self::Kprobe { function: name, .. } => {
-                format!("{kind}/{name}")
+            Self::Function(name) => format!("{own}/{name}"),
+            Self::Kprobe { function, returns } => format!("{}/{function}", of("kprobe", *returns)),
+            Self::Ksyscall(name) => format!("{}/{name}", if returns_of(own) { "kretsyscall" } else { "ksyscall" }),
+            Self::Tracepoint { category, name } => format!("tp/{category}/{name}"),
+            Self::RawTracepoint(name) => format!("raw_tp/{name}"),
+            Self::Uprobe { binary, function: Some(function), returns, .. } => {
+                format!("{}/{}:{function}", of("uprobe", *returns), binary.display())
             }
-            Self::Tracepoint { category, name } => format!("{kind}/{category}/{name}"),
-            Self::Uprobe { binary, function: Some(function), .. } => format!("{kind}/{}:{function}", binary.display()),
-            Self::Usdt { binary, provider, probe, .. } => format!("{kind}/{}:{provider}:{probe}", binary.display()),
+            Self::Usdt { binary, provider, probe, .. } => format!("usdt/{}:{provider}:{probe}", binary.display()),
             _ => return None,
         })
     }
@@ -240,12 +250,16 @@ pub(super) fn returns_of(section: &str) -> bool {
     section.starts_with("kret") || section.starts_with("uret")
 }
 
+/// Whether a kind of sections attaches to many functions through one link.
+fn of_many(kind: &str) -> bool {
+    kind.contains(".multi") || kind.contains(".session")
+}
+
 impl<K> Program<'_, K> {
     /// Whether its section is one of those that attach to many functions through one link.
     fn is_multi(&self) -> bool {
         let section = self.section().to_string_lossy();
-        let head = section.split('/').next().unwrap_or_default();
-        head.contains(".multi") || head.contains(".session")
+        of_many(section.split('/').next().unwrap_or_default())
     }
 
     fn is_iterator(&self) -> bool {
@@ -306,5 +320,32 @@ impl From<XdpMode> for u32 {
             XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
             XdpMode::Offload => libbpf_sys::XDP_FLAGS_HW_MODE,
         }
+    }
+}
+
+#[cfg(all(test, feature = "dynamic"))]
+mod tests {
+    use super::Target;
+
+    #[test]
+    fn a_target_counts_in_place_of_the_section() {
+        let section = |own, words: &str| words.parse::<Target>().unwrap().section(own);
+        for (own, words, expected) in [
+            ("kprobe", "kprobe:vfs_read", "kprobe/vfs_read"),
+            ("kretprobe/vfs_read", "kretprobe:vfs_write", "kretprobe/vfs_write"),
+            // Their kind is that of the target.
+            ("kprobe", "uprobe:/bin/sh:main", "uprobe//bin/sh:main"),
+            ("?kretprobe/dummy", "uretprobe:/bin/sh:main", "uretprobe//bin/sh:main"),
+            ("uprobe", "usdt:/bin/sh:provider:probe", "usdt//bin/sh:provider:probe"),
+            ("uprobe", "tp:sched/sched_switch", "tp/sched/sched_switch"),
+            ("kprobe.multi", "kprobe:vfs_*", "kprobe.multi/vfs_*"),
+            ("uprobe.multi//bin/sh:a*", "uprobe:/bin/sh:m*", "uprobe.multi//bin/sh:m*"),
+            ("kretsyscall/unlink", "ksyscall:unlinkat", "kretsyscall/unlinkat"),
+            ("fexit/vfs_read", "fexit:vfs_write", "fexit/vfs_write"),
+            ("tp_btf/sys_enter", "raw_tp:sys_exit", "raw_tp/sys_exit"),
+        ] {
+            assert_eq!(section(own, words).as_deref(), Some(expected), "{own}, {words}");
+        }
+        assert_eq!([section("xdp", "xdp:lo"), section("perf_event", "cpu-clock:99hz")], [None, None]);
     }
 }
