@@ -157,6 +157,7 @@ const TESTS: &[Test] = &[
     ("readers::a_pause_keeps_records", readers::a_pause_keeps_records),
     ("readers::what_programs_count_is_lost", readers::what_programs_count_is_lost),
     ("readers::perf_samples_do_not_wait_for_others", readers::perf_samples_do_not_wait_for_others),
+    ("readers::rings_have_a_power_of_two_of_pages", readers::rings_have_a_power_of_two_of_pages),
     ("callbacks::a_break_keeps_the_rest", callbacks::a_break_keeps_the_rest),
     ("callbacks::a_panic_keeps_the_rest", callbacks::a_panic_keeps_the_rest),
     ("callbacks::a_pause_in_the_middle_keeps_the_rest", callbacks::a_pause_in_the_middle_keeps_the_rest),
