@@ -62,6 +62,11 @@ fn names_are_plain_text() {
     let refused = refused(&["check", &file]);
     assert!(refused.contains(&format!(r"no map `x\n{file}:1:1: forged\u{{1b}}`")), "{refused}");
     assert_eq!(refused.lines().count(), 1);
+    // Nor can the name of a file.
+    fs::write(folder.join("y\u{1b}[31m\nz.json"), fixture("bootstrap")).unwrap();
+    let printed = self::printed(&["check", &format!("{path}/y\x1b[31m\nz.json")]);
+    assert!(printed.starts_with(&format!(r"{path}/y\u{{1b}}[31m\nz.json: object bootstrap; maps: ")), "{printed}");
+    assert_eq!(printed.lines().count(), 1);
 }
 
 #[test]

@@ -55,6 +55,14 @@ fn names_stay_on_their_line() {
     let inspect = |words: &[&str]| run_with(words, json.to_string().as_bytes()).out;
     assert!(inspect(&["inspect", "-"]).starts_with(r"<stdin>: package `a\nb\u{1b}`"));
     assert!(inspect(&["check", "-"]).starts_with(r"<stdin>: object a\nb\u{1b}; maps: "));
+
+    // Nor does that of a file.
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("y\u{1b}[31m\nz.json");
+    std::fs::write(&file, json.to_string()).unwrap();
+    for (command, lines) in [("check", 1), ("inspect", inspect(&["inspect", "-"]).lines().count())] {
+        let out = inspect(&[command, file.to_str().unwrap()]);
+        assert!(out.contains(r"y\u{1b}[31m\nz.json: ") && out.lines().count() == lines, "{out}");
+    }
 }
 
 #[test]

@@ -606,6 +606,27 @@ pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
     Ok(())
 }
 
+/// libbpf maps an arena over whatever is at the address that the object names: memory of this process, too.
+pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
+    let object = Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("it has one")?;
+    let spec = Spec { name: "placed", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
+    let counter = |loaded: &bpf::Loaded| loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get();
+    let first = bpf::Open::new(&spec)?.load()?;
+    first.program("count")?.test_run(None, None)?;
+    assert_eq!(counter(&first)?, 6);
+    let refused = bpf::Open::new(&spec)?.load().unwrap_err().to_string();
+    let why = "the 65536 bytes at 0x100000000000 that its arena is to be at cannot be had in this process: entity already exists";
+    assert_eq!(refused, format!("load the BPF object `placed`: {why}"));
+    assert_eq!(counter(&first)?, 6, "it is where it was");
+    drop(first);
+    // What cannot be loaded for another reason keeps no place.
+    let mut open = bpf::Open::new(&spec)?;
+    open.set_map_flags("memory", 0)?;
+    assert_eq!(errno(&open.load().unwrap_err()), Some(libc::EINVAL));
+    assert_eq!(counter(&bpf::Open::new(&spec)?.load()?)?, 5);
+    Ok(())
+}
+
 /// What the object itself declares to be pinned is refused when it is opened.
 pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
     let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("it has one")?;

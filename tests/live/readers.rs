@@ -206,6 +206,17 @@ pub(crate) fn perf_samples_do_not_wait_for_others() -> Outcome {
     Ok(())
 }
 
+/// A ring without pages would drop all in silence, and the size of a huge one cannot be computed.
+pub(crate) fn rings_have_a_power_of_two_of_pages() -> Outcome {
+    for pages in [0, 3, 1 << 20, 1 << 52, usize::MAX] {
+        let mut open = streams::open()?;
+        open.object().set_perf_buffer(PerfBuffer { pages, ..PerfBuffer::default() });
+        let error = open.load().unwrap_err().to_string();
+        assert_eq!(error, format!("map `events`: its rings cannot have {pages} pages: a power of two, 524288 at most"));
+    }
+    Ok(())
+}
+
 /// By the name of a variable; nothing is known of rings without one.
 pub(crate) fn what_programs_count_is_lost() -> Outcome {
     use eunomia_tests::included::flood;

@@ -32,6 +32,7 @@ fn packages_are_current() {
         ("tests", "names"),
         ("tests", "newer"),
         ("tests", "pinned"),
+        ("tests", "placed"),
         ("tests", "profile"),
         ("tests", "programs"),
         ("tests", "refused"),

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 
+use eunomia_runtime::__private::one_line;
+
 use super::{Failure, args::Check, input::Input, output};
 
 pub(super) fn run(args: &Check, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
@@ -9,5 +11,5 @@ pub(super) fn run(args: &Check, stdin: &mut dyn Read, out: &mut dyn Write) -> Re
     let file = &document.file;
     let checked = document.check()?;
     checked.loadable(file).map_err(|faults| document.locate(faults))?;
-    Ok(output::print(out, format!("{file}: {}\n", checked.summary()).as_bytes())?)
+    Ok(output::print(out, format!("{}: {}\n", one_line(file), checked.summary()).as_bytes())?)
 }

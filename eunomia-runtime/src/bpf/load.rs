@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     ptr::{self, NonNull},
 };
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, Object, OpenObject, libbpf_sys};
 
 use super::map::InnerDef;
+use crate::reader::Reserved;
 
 /// What is known of a loaded object beside itself.
 #[derive(Debug, Default)]
@@ -45,15 +47,43 @@ fn with_arena(object: OpenObject, arena: NonNull<libbpf_sys::bpf_map>, in_arena:
         maps: maps.as_mut_ptr(),
         ..Default::default()
     };
+    let place = place(arena)?;
     // SAFETY: the object is open, the map is its own, and all that the skeleton points to lives through the call, which keeps none of it.
+    // What it maps over at a place that the object names is reserved for it.
     let error = unsafe { libbpf_sys::bpf_object__load_skeleton(&raw mut skeleton) };
-    if error < 0 {
-        return Err(libbpf_rs::Error::from_raw_os_error(-error));
-    }
     let mut len: libbpf_sys::size_t = 0;
     // SAFETY: the map is that of a live object; libbpf writes the size and nothing else.
     let start = unsafe { libbpf_sys::bpf_map__initial_value(arena.as_ptr(), &raw mut len) };
+    if let Some(place) = place
+        && place.start() == start.cast()
+    {
+        // The arena is there now, and libbpf unmaps it, also after an error.
+        place.give_away();
+    }
+    if error < 0 {
+        return Err(libbpf_rs::Error::from_raw_os_error(-error));
+    }
     *in_arena = variables.addr().saturating_sub(start.addr());
     // SAFETY: the object is loaded, and nobody else has it.
     Ok(unsafe { Object::from_ptr(object.take_ptr()) })
+}
+
+/// Reserves the place in this process that an object names for its arena (`__ulong(map_extra, ..)`): libbpf maps it there over whatever
+/// there is, memory of this process too.
+fn place(arena: NonNull<libbpf_sys::bpf_map>) -> libbpf_rs::Result<Option<Reserved>> {
+    // SAFETY: the map is that of a live object, and the call only reads a number.
+    let start = unsafe { libbpf_sys::bpf_map__map_extra(arena.as_ptr()) };
+    // SAFETY: as above.
+    let pages = unsafe { libbpf_sys::bpf_map__max_entries(arena.as_ptr()) } as usize;
+    // SAFETY: as above.
+    if start == 0 || !unsafe { libbpf_sys::bpf_map__autocreate(arena.as_ptr()) } {
+        return Ok(None);
+    }
+    let len = pages.saturating_mul(rustix::param::page_size());
+    let reserved = usize::try_from(start).map_err(|_| rustix::io::Errno::INVAL).and_then(|start| Reserved::new(start, len));
+    reserved.map(Some).map_err(|errno| {
+        // An errno at the end would be taken for the whole of it.
+        let why = io::Error::from(errno).kind();
+        io::Error::new(why, format!("the {len} bytes at {start:#x} that its arena is to be at cannot be had in this process: {why}")).into()
+    })
 }

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{
     io,
-    mm::{MapFlags, ProtFlags, mmap, munmap},
+    mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
 };
 
 /// Memory that is shared with the kernel, unmapped on drop.
@@ -86,6 +86,35 @@ impl Mapping {
         assert!(offset.is_multiple_of(align) && offset <= self.len && len <= self.len - offset);
         // SAFETY: `offset` is at most the length of the mapping.
         unsafe { self.start.add(offset) }
+    }
+}
+
+/// A range of addresses at which there is nothing, kept free of other memory until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reserved(Mapping);
+
+impl Reserved {
+    /// Reserves `len` bytes at the address `start`.
+    ///
+    /// # Errors
+    /// EEXIST if there is memory, EINVAL if no page begins there.
+    pub(crate) fn new(start: usize, len: usize) -> io::Result<Self> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
+        let wanted = ptr::without_provenance_mut(start);
+        // SAFETY: the kernel replaces no mapping, and nobody can access the new one.
+        let mapped = unsafe { mmap_anonymous(wanted, len, ProtFlags::empty(), flags) }?;
+        let reserved = Self(Mapping { start: NonNull::new(mapped.cast()).ok_or(io::Errno::FAULT)?, len });
+        // Kernels before 4.17 do not know the flag, and take the address for a wish.
+        if mapped == wanted { Ok(reserved) } else { Err(io::Errno::EXIST) }
+    }
+
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.0.start.as_ptr()
+    }
+
+    /// Leaves it to who has put a mapping of their own there.
+    pub(crate) fn give_away(self) {
+        std::mem::forget(self);
     }
 }
 

@@ -33,7 +33,7 @@ pub use stats::Stats;
 pub use waiting::Waiting;
 
 pub(crate) use claim::Claim;
-pub(crate) use mapping::Mapping;
+pub(crate) use mapping::{Mapping, Reserved};
 pub(crate) use perf::PerfArray;
 pub(crate) use ring::Ring;
 pub(crate) use sampled::{Entries, Sampled};

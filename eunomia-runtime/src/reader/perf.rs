@@ -28,7 +28,7 @@ const RAW: usize = HEADER + 4;
 /// How the rings of a perf event array are set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PerfBuffer {
-    /// Pages of data on each CPU, a power of two.
+    /// Pages of data on each CPU, a power of two. Objects with another number are not loaded.
     pub pages: usize,
     /// Bytes in a ring after which the kernel wakes the reader; `None` is a quarter of it. A wakeup costs the producer more than a
     /// microsecond, so one for each record (1) is for few records that must come at once.
@@ -89,6 +89,9 @@ struct PerfRing {
     retired: bool,
 }
 
+/// More than the kernel takes (`rb_alloc`), and few enough for sizes to be computed.
+const MOST_PAGES: usize = 1 << 19;
+
 /// How often CPUs are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -96,8 +99,13 @@ impl PerfArray {
     /// Opens the rings of the map `name`, which has room for `entries` CPUs.
     ///
     /// # Errors
-    /// [`Error::InUse`] if the process has another reader of it.
+    /// [`Error::Value`] if the rings cannot have that many pages, [`Error::InUse`] if the process has another reader of it.
     pub(crate) fn open(name: &str, map: BorrowedFd<'_>, entries: u32, buffer: PerfBuffer) -> Result<Self> {
+        // The kernel takes a ring without pages, and counts nothing of what it drops there.
+        if !buffer.pages.is_power_of_two() || buffer.pages > MOST_PAGES {
+            let why = format!("its rings cannot have {} pages: a power of two, {MOST_PAGES} at most", buffer.pages);
+            return Err(Error::Value { name: format!("map `{name}`"), why });
+        }
         let claim = Claim::reader(name, map)?;
         let map = map.try_clone_to_owned().map_err(|error| refusal(format!("keep the map `{name}`"), error))?;
         let mut array = Self {

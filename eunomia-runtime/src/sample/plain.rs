@@ -163,6 +163,19 @@ unsafe impl<T: Plain> Plain for Packed<T> {}
 /// }
 /// ```
 ///
+/// Nor does a field of a type that has no values at all, also in editions that take such a field for one of any type:
+///
+/// ```compile_fail,E0277,edition2021
+/// #![allow(dependency_on_unit_never_type_fallback)]
+/// trait Returns { type Value; }
+/// impl<T> Returns for fn() -> T { type Value = T; }
+///
+/// eunomia_runtime::plain! {
+///     #[derive(Clone, Copy)]
+///     pub struct Never { pub value: <fn() -> ! as Returns>::Value }
+/// }
+/// ```
+///
 /// The proof reads the struct that the compiler has, not the text of the declaration: an attribute that takes away a field or the whole
 /// struct, or a macro in the place of a type, changes nothing about it. A tuple struct has up to eight fields.
 #[macro_export]
@@ -204,7 +217,7 @@ macro_rules! plain {
         #[allow(deprecated, clippy::unused_unit, reason = "a proof is no use of a field, and there may be none")]
         const _: () = $crate::__private::unpadded::<$name, _>(|this| {
             let $name { $($field: _,)* } = this;
-            ($($crate::__private::unaligned(this.$field),)*)
+            ($($crate::__private::unaligned(this.$field, &raw const this.$field),)*)
         });
         // SAFETY: the fields are plain, and all bytes are theirs, as was just proved.
         unsafe impl $crate::sample::Plain for $name {
@@ -213,8 +226,9 @@ macro_rules! plain {
     };
 }
 
-/// A field, which must be plain, without its alignment.
-pub const fn unaligned<T: Plain>(field: T) -> Packed<T> {
+/// A field, which must be plain, without its alignment. Its type is that of the place: a value of a type without values would be taken for
+/// one of any type, for example `()`. (The place alone would not do: that of a union's field is had without `unsafe`.)
+pub const fn unaligned<T: Plain>(field: T, _: *const T) -> Packed<T> {
     Packed::new(field)
 }
 

@@ -91,7 +91,7 @@ impl Names {
     fn bytes(&self) -> u64 {
         match self {
             Self::Binary(binary) => binary.bytes(),
-            Self::PerfMap(_) => PerfMap::bytes(),
+            Self::PerfMap(map) => map.bytes(),
             Self::Nothing => 0,
         }
     }

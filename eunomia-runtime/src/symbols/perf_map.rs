@@ -7,37 +7,71 @@ use std::{
 
 use super::{Symbol, demangle::demangled};
 
-/// Start, size and name of functions, by their start.
-pub(super) struct PerfMap(Vec<(u64, u64, String)>);
+/// Functions by their start, and what they take of memory.
+pub(super) struct PerfMap {
+    functions: Vec<Function>,
+    bytes: u64,
+}
+
+/// Start, size and name.
+type Function = (u64, u64, String);
 
 const MOST: u64 = 32 << 20;
 
 impl PerfMap {
     pub(super) fn new(file: File) -> Self {
         let lines = BufReader::new(file.take(MOST)).split(b'\n').map_while(Result::ok);
-        let mut functions: Vec<_> = lines.filter_map(|line| function(&line)).collect();
+        let mut bytes = 0;
+        // A line of five bytes takes eight times as much here.
+        let fits = |function: &Function| {
+            bytes += (size_of::<Function>() + function.2.len()) as u64;
+            bytes <= 2 * MOST
+        };
+        let mut functions: Vec<_> = lines.filter_map(|line| function(&line)).take_while(fits).collect();
         functions.sort_by_key(|(start, ..)| *start);
-        Self(functions)
+        Self { functions, bytes }
     }
 
-    /// What it takes of memory, at most.
-    pub(super) fn bytes() -> u64 {
-        2 * MOST
+    /// What it takes of memory.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(super) fn symbol(&self, address: u64) -> Option<Symbol> {
-        let after = self.0.partition_point(|(start, ..)| *start <= address);
-        let (start, size, name) = self.0.get(after.checked_sub(1)?)?;
+        let after = self.functions.partition_point(|(start, ..)| *start <= address);
+        let (start, size, name) = self.functions.get(after.checked_sub(1)?)?;
         let offset = address - start;
         let symbol = Symbol { name: demangled(name), offset: Some(offset), module: None, file: None, line: None };
         (offset < *size).then_some(symbol)
     }
 }
 
-fn function(line: &[u8]) -> Option<(u64, u64, String)> {
+fn function(line: &[u8]) -> Option<Function> {
     let line = std::str::from_utf8(line).ok()?;
     let (start, rest) = line.split_once(' ')?;
     let (size, name) = rest.split_once(' ')?;
     let hex = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
     Some((hex(start)?, hex(size)?, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek as _, Write as _};
+
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    use super::*;
+
+    #[test]
+    fn short_lines_take_no_more_memory_than_long_ones() {
+        let mut file = File::from(memfd_create("map", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all(b"10 8 first\n").unwrap();
+        file.write_all(&b"1 1 \n".repeat(2 << 20)).unwrap();
+        file.write_all(b"20 8 last\n").unwrap();
+        file.rewind().unwrap();
+        let map = PerfMap::new(file);
+        assert!(map.functions.len() < 2 << 20 && map.bytes() <= 2 * MOST + 64, "{} functions", map.functions.len());
+        let name = |address| map.symbol(address).map(|symbol| (symbol.name, symbol.offset));
+        assert_eq!((name(0x12), name(0x22)), (Some(("first".to_owned(), Some(2))), None));
+    }
 }
