@@ -136,10 +136,10 @@ fn target(patient: &Patient<'_>, section: &str, ty: ProgramType, users: &Users<'
         let programs: Vec<&str> = users.programs.iter().copied().filter(|program| !patient.targets.contains(*program)).collect();
         let (first, what) = (*programs.first()?, format!("target of {}", list(programs.iter().copied())));
         if said.to_load {
-            let found = format!("the section `{section}` does not say what it is loaded for, which is {wants}");
+            let found = format!("the section `{section}` does not name {wants}, which the verifier asks for");
             Some(check::missing(what, users.loaded, found, Advice::TargetToLoad { program: first }))
         } else if users.linked {
-            let found = format!("the section `{section}` names none, which is {wants}: it is not attached with all others");
+            let found = format!("the section `{section}` does not name {wants}: the program is not attached with the others");
             Some(check::missing(what, false, found, Advice::Target { program: first }))
         } else {
             None

@@ -47,7 +47,7 @@ impl MapSpec {
     ///
     /// # Safety
     /// The map is that of a live object.
-    pub(in crate::bpf) unsafe fn declared(map: NonNull<libbpf_sys::bpf_map>) -> Self {
+    pub(crate) unsafe fn declared(map: NonNull<libbpf_sys::bpf_map>) -> Self {
         let map = map.as_ptr();
         Self {
             // SAFETY: the map lives, as the caller says, and the call only reads a number.
