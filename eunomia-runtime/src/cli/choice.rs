@@ -207,8 +207,8 @@ fn matching(patterns: &[String], known: &[&str]) -> Result<HashSet<String>> {
     Ok(found)
 }
 
-/// Words for a program that nothing says a target of.
-pub(super) fn no_target(program: &str, section: &str) -> String {
+/// Returns the words for a program without a target, which is to be `wants`.
+pub(super) fn no_target(program: &str, section: &str, wants: &str) -> String {
     let section = section.trim_start_matches('?');
     let example = match section.split(['/', '.']).next().unwrap_or_default() {
         "xdp" => "xdp:eth0",
@@ -228,6 +228,12 @@ pub(super) fn no_target(program: &str, section: &str) -> String {
         "tp" | "tracepoint" => "tp:CATEGORY/NAME",
         "raw_tp" | "raw_tracepoint" => "raw_tp:NAME",
         "perf_event" => "cpu-clock:99hz",
+        // Sections of no type, whose programs were given one.
+        _ if matches!(wants, "an interface" | "a cgroup" | "a network namespace" | "a perf event" | "a probe" | "a tracepoint") => {
+            return format!(
+                "the program `{program}` ({section}) is not attached: its section names no target; name {wants} with `--attach {program}=TARGET`"
+            );
+        }
         _ => {
             return format!(
                 "the program `{program}` ({section}) is not attached: this command has no target for it; `--without {program}` leaves it out"
