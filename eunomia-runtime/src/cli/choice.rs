@@ -231,7 +231,8 @@ pub(super) fn no_target(program: &str, section: &str, wants: &str) -> String {
         // Sections of no type, whose programs were given one.
         _ if matches!(wants, "an interface" | "a cgroup" | "a network namespace" | "a perf event" | "a probe" | "a tracepoint") => {
             return format!(
-                "the program `{program}` ({section}) is not attached: its section names no target; name {wants} with `--attach {program}=TARGET`"
+                "the program `{program}` ({section}) is not attached: its section names no target; name {wants} with \
+                 `--attach {program}=TARGET`"
             );
         }
         _ => {
