@@ -136,9 +136,8 @@ impl Config {
         self
     }
 
-    /// Says of what type a program is whose section does not tell it, as that of `SEC("ext/hook")`: it is typed as if it were in `section`,
-    /// `xdp` for example. Your app gives it this type before it loads the object. Without it such a program is a fault, since libbpf does
-    /// not load it.
+    /// Names the type of a program whose section does not, as that of `SEC("ext/hook")`: the program is typed as if it were in `section`,
+    /// `xdp` for example. `open` of the module gives it the type. Without a type such a program is a fault, since libbpf does not load it.
     pub fn program(mut self, program: impl Into<String>, section: impl Into<String>) -> Self {
         self.programs.push((program.into(), section.into()));
         self

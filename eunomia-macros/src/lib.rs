@@ -27,8 +27,8 @@ use input::{Input, Path};
 ///   types: they all have the member `kind` (or `header.kind`), an integer or enum, at one place, and its value tells the type. Values are
 ///   numbers or names of constants. `Export::Map` then holds the enum `MapRecord`, with a variant for each type, and `Unknown` for the
 ///   bytes of any other record.
-/// - `programs(hook = "xdp")` says of what type a program is whose section does not tell it, by a section that does. The app gives it this
-///   type before it loads the object.
+/// - `programs(hook = "xdp")` names the type of a program whose section does not, by a section that does. `open` of the module gives it to
+///   the program.
 /// - `stale = true` accepts a skeleton whose C, beside it, has changed since it was made. Otherwise that is a compile error, for skeletons
 ///   that `cargo eunomia build` or `Config::package` made.
 /// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this crate).

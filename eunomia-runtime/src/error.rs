@@ -98,8 +98,8 @@ impl fmt::Display for Error {
             Self::Kernel(refusal) => refusal.fmt(f),
             #[cfg(feature = "load")]
             Self::NoTarget { program, section, wants } => {
-                let hint = Hint::from(Advice::Target { program });
-                write!(f, "{}: {hint}", no_target(program, section, wants))
+                let (todo, program, section) = (Hint::from(Advice::Target { program }), line(program), line(section));
+                write!(f, "program `{program}`: its section `{section}` does not say what to attach it to, which is {wants}: {todo}")
             }
             Self::NotFound { what, name, known } => {
                 write!(f, "no {what} `{}`", line(name))?;
@@ -139,21 +139,13 @@ impl fmt::Debug for Error {
     }
 }
 
-#[cfg(feature = "load")]
-fn no_target(program: &str, section: &str, wants: &str) -> String {
-    format!("program `{}`: its section `{}` does not say what to attach it to, which is {wants}", line(program), line(section))
-}
-
 impl Error {
-    /// The text of `Display`, with hints that name options of the command `eunomia` in place of calls.
+    /// The text of `Display`, with hints that name options of the command `eunomia` in place of calls. The command has its own words for
+    /// [`Self::NoTarget`].
     #[cfg(feature = "cli")]
     pub(crate) fn for_command(&self) -> String {
         match self {
             Self::Kernel(refusal) => refusal.for_command(),
-            Self::NoTarget { program, section, wants } => {
-                let hint = Hint::from(Advice::Target { program });
-                format!("{}: {}", no_target(program, section, wants), hint.for_command())
-            }
             error => error.to_string(),
         }
     }

@@ -1,7 +1,7 @@
 //! Skeletons in tokio's event loop, feature `tokio`.
 //!
-//! A loop or a stream ends after [`stop`](crate::reader::Control::stop) of its control handle, and what was there is delivered before. A loop
-//! that ends in another way, by a `select!` with a signal for example, takes what is left with
+//! A loop or a stream ends after [`stop`](crate::reader::Control::stop) of its control handle, and what was there is delivered before. A
+//! loop that ends in another way, by a `select!` with a signal for example, takes what is left with
 //! [`finish`](crate::bpf::Attached::finish) of [`Async::into_inner`].
 //!
 //! ```no_run
@@ -96,8 +96,8 @@ impl<'a> Async<Set<'a>> {
         Ok(Self { fd: register(set.as_fd())?, skeleton: set })
     }
 
-    /// Waits for events of any of the skeletons and delivers all that are there; returns how many. 0 means that polling has ended. Nothing is
-    /// lost where the future is dropped.
+    /// Waits for events of any of the skeletons and delivers all that are there; returns how many. 0 means that polling has ended. Nothing
+    /// is lost where the future is dropped.
     ///
     /// # Errors
     /// Those of [`Set::poll`].

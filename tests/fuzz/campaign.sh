@@ -1,6 +1,6 @@
 #!/bin/sh
-# campaign.sh TARGET SECONDS: a target, or `all` of them one after the other, under libFuzzer, from the inputs that earlier campaigns kept in target/fuzz/corpus. An input that
-# fails is kept in target/fuzz/found; run it again with `campaign.sh TARGET 0 FILE`.
+# campaign.sh TARGET SECONDS: a target, or `all` of them one after the other, under libFuzzer, from the inputs that earlier campaigns kept in
+# target/fuzz/corpus. An input that fails is kept in target/fuzz/found; run it again with `campaign.sh TARGET 0 FILE`.
 set -eu
 cd "$(dirname "$0")/../.."
 TARGET=$1

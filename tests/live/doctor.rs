@@ -315,16 +315,23 @@ pub(crate) fn sections_that_do_not_say_enough() -> Outcome {
         let examined = Doctor::new(None).examine_open(open, None, true);
         assert!(examined.ok(), "{part}: {examined}");
         let check = find(&examined, &format!("target of {part}"), "the section `");
-        assert!(!check.ok && check.found.contains(&format!("names none, which is {wants}: ")), "{part}: {examined}");
+        assert!(!check.ok && check.found.contains(&format!("does not name {wants}: ")), "{part}: {examined}");
         let links = alone("lacking", part)?.load()?;
         let error = links.object().links().map(drop).unwrap_err();
         assert!(matches!(&error, Error::NoTarget { program, wants: said, .. } if program == part && *said == wants), "{part}: {error}");
     }
     // Nothing can be loaded without one.
     let examined = Doctor::new(None).examine_open(alone("lacking", "no_function")?, None, true);
-    assert_eq!(state(find(&examined, "target of no_function", "the section `fentry` does not say what it is loaded for")), "FAIL");
+    assert_eq!(
+        state(find(
+            &examined,
+            "target of no_function",
+            "the section `fentry` does not name a function of the kernel, which the verifier asks for"
+        )),
+        "FAIL"
+    );
     let error = ran(alone("lacking", "no_function")?).unwrap_err();
-    assert!(error.contains("`fentry` does not say what it is loaded for, which is a function of the kernel: name it"), "{error}");
+    assert!(error.contains("`fentry` does not name a function of the kernel, which the verifier asks for: name it"), "{error}");
     Ok(())
 }
 

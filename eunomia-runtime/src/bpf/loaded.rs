@@ -53,8 +53,8 @@ impl Loaded {
     }
 
     /// Attaches every program that is not switched off with [`super::OpenProgram::set_autoattach`], as its section
-    /// says, or to its targets ([`super::Open::set_target`]); programs of struct_ops through the map that holds them, `syscall` programs not
-    /// at all: they are run.
+    /// says, or to its targets ([`super::Open::set_target`]); programs of struct_ops through the map that holds them, `syscall` programs
+    /// not at all: they are run.
     ///
     /// # Errors
     /// [`Error::Kernel`] for the first program that cannot be attached. Those attached before it are detached.

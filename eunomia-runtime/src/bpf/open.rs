@@ -354,8 +354,8 @@ impl OpenProgram<'_> {
     /// The type that it is loaded as, for one whose section says none (`SEC("ext/hook")`) or another. Its handle is that of any kind then;
     /// [`super::Program::into_kind`] makes it that of the type: `skel.progs()?.hook.into_kind::<kind::Xdp>()?`.
     ///
-    /// libbpf then forgets what the section says, so that `attach` does not know what to attach the program to: call the method of its kind,
-    /// or name the target with [`Open::set_target`]; and [`Self::set_attach_type`] is to be set where the type has several.
+    /// libbpf then forgets what the section says, so that `attach` does not know what to attach the program to: call the method of its
+    /// kind, or name the target with [`Open::set_target`]; and [`Self::set_attach_type`] is to be set where the type has several.
     ///
     /// # Errors
     /// [`Error::Kernel`]; none before the object is loaded.
@@ -365,8 +365,8 @@ impl OpenProgram<'_> {
         self.was_set(error, "type")
     }
 
-    /// What it is loaded to be attached as (`expected_attach_type`), which the kernel asks for of some types, for example those of sockets and
-    /// cgroups. [`Self::set_type`] leaves it as it is.
+    /// What it is loaded to be attached as (`expected_attach_type`), which the kernel asks for of some types, for example those of sockets
+    /// and cgroups. [`Self::set_type`] leaves it as it is.
     ///
     /// # Errors
     /// As [`Self::set_type`].
@@ -400,8 +400,8 @@ impl OpenProgram<'_> {
         })
     }
 
-    /// Gives it the type, and what it is loaded to be attached as, of programs of a section (`xdp`, `cgroup/connect4`). Its own section says
-    /// neither any more.
+    /// Gives it the type, and what it is loaded to be attached as, of programs of a section (`xdp`, `cgroup/connect4`). Its own section
+    /// says neither any more.
     ///
     /// # Errors
     /// [`Error::Value`] if libbpf knows no such section, else as [`Self::set_type`].

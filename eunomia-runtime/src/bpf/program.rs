@@ -107,8 +107,8 @@ impl<'a, K> Program<'a, K> {
     /// Attaches the program to what its section says.
     ///
     /// # Errors
-    /// [`Error::NoTarget`] if the section does not say enough, else [`Error::Kernel`] with a hint; for EPERM and EACCES that names what this
-    /// process lacks.
+    /// [`Error::NoTarget`] if the section does not say enough, else [`Error::Kernel`] with a hint; for EPERM and EACCES that names what
+    /// this process lacks.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
         let link = if self.section().as_encoded_bytes().starts_with(b"usdt") {

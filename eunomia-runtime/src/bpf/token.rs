@@ -18,8 +18,8 @@ use crate::environment;
 /// Of libbpf's own.
 pub(super) const VARIABLE: &str = "LIBBPF_BPF_TOKEN_PATH";
 
-/// Opens an object as [`ObjectBuilder::open_memory`] does. libbpf reads the variable by itself; if it is to be ignored, the object is loaded
-/// without a token.
+/// Opens an object as [`ObjectBuilder::open_memory`] does. libbpf reads the variable by itself; if it is to be ignored, the object is
+/// loaded without a token.
 pub(crate) fn open(builder: &mut ObjectBuilder, bytes: &[u8]) -> libbpf_rs::Result<OpenObject> {
     if environment::hides(VARIABLE) { without(builder, bytes) } else { builder.open_memory(bytes) }
 }

@@ -99,7 +99,7 @@ impl Wanted {
         let says = section::says(section, *ty);
         match says.wants.filter(|_| says.to_load) {
             Some(wants) => {
-                let why = format!("program `{program}`: its section `{section}` does not say what it is loaded for, which is {wants}");
+                let why = format!("program `{program}`: its section `{section}` does not name {wants}, which the verifier asks for");
                 Some(Hint::of(why, Advice::TargetToLoad { program }))
             }
             // What it is attached to later keeps nothing from being loaded.

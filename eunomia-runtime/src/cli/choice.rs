@@ -1,7 +1,7 @@
 //! What is different from what a skeleton says: the programs that are loaded, what they are attached to, the size of maps and the types of
 //! events. `run`, `record` and `doctor` take the same options, so that they speak of the same programs.
 
-use std::{collections::HashSet, fs, str::FromStr};
+use std::{collections::HashSet, str::FromStr};
 
 use clap::error::ErrorKind;
 
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Error, Result,
     bpf::{self, Target},
+    diagnosis::{map::deepest, matches_pattern},
     dynamic::Open,
     object::Layouts,
     skeleton::Document,
@@ -185,10 +186,7 @@ impl Choice {
 /// Sets the size of a map. The values of a map of stack traces are as large as the kernel lets them be, unless someone says otherwise.
 fn resize(object: &mut bpf::Open, size: &Size) -> Result<()> {
     object.set_max_entries(&size.map, size.entries)?;
-    let stacks = || -> Option<u32> {
-        let deepest = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack").ok()?;
-        deepest.trim().parse::<u32>().ok()?.checked_mul(8)
-    };
+    let stacks = || deepest()?.checked_mul(8);
     match size.value.or_else(|| stacks().filter(|_| object.lacks_depth(&size.map))) {
         Some(bytes) => object.size_values(&size.map, bytes),
         None => Ok(()),
@@ -199,7 +197,7 @@ fn resize(object: &mut bpf::Open, size: &Size) -> Result<()> {
 fn matching(patterns: &[String], known: &[&str]) -> Result<HashSet<String>> {
     let mut found = HashSet::new();
     for pattern in patterns {
-        let mut matching = known.iter().filter(|name| matches(name, pattern)).peekable();
+        let mut matching = known.iter().filter(|name| matches_pattern(name, pattern)).peekable();
         if matching.peek().is_none() {
             let known = known.iter().map(|name| (*name).to_owned()).collect();
             return Err(Error::NotFound { what: "program", name: pattern.clone(), known });
@@ -209,16 +207,8 @@ fn matching(patterns: &[String], known: &[&str]) -> Result<HashSet<String>> {
     Ok(found)
 }
 
-/// Whether a name is one of a pattern, in which `*` stands for any characters.
-fn matches(name: &str, pattern: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else { return name == pattern };
-    let Some(name) = name.strip_prefix(start) else { return false };
-    // The shortest that each star can stand for leaves the most for what follows, and the last part must end the name.
-    (0..=name.len()).any(|at| name.get(at..).is_some_and(|name| matches(name, rest)))
-}
-
-/// Words for a program that nothing says a target of.
-pub(super) fn no_target(program: &str, section: &str) -> String {
+/// Returns the words for a program without a target, which is to be `wants`.
+pub(super) fn no_target(program: &str, section: &str, wants: &str) -> String {
     let section = section.trim_start_matches('?');
     let example = match section.split(['/', '.']).next().unwrap_or_default() {
         "xdp" => "xdp:eth0",
@@ -238,6 +228,13 @@ pub(super) fn no_target(program: &str, section: &str) -> String {
         "tp" | "tracepoint" => "tp:CATEGORY/NAME",
         "raw_tp" | "raw_tracepoint" => "raw_tp:NAME",
         "perf_event" => "cpu-clock:99hz",
+        // Sections of no type, whose programs were given one.
+        _ if matches!(wants, "an interface" | "a cgroup" | "a network namespace" | "a perf event" | "a probe" | "a tracepoint") => {
+            return format!(
+                "the program `{program}` ({section}) is not attached: its section names no target; name {wants} with \
+                 `--attach {program}=TARGET`"
+            );
+        }
         _ => {
             return format!(
                 "the program `{program}` ({section}) is not attached: this command has no target for it; `--without {program}` leaves it out"
@@ -250,16 +247,6 @@ pub(super) fn no_target(program: &str, section: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns() {
-        for (name, pattern) in [("a", "a"), ("ab_btf", "*_btf"), ("ab_btf", "a*"), ("abab", "*ab"), ("a", "*"), ("abc", "a*b*c")] {
-            assert!(matches(name, pattern), "{name} {pattern}");
-        }
-        for (name, pattern) in [("a", "b"), ("ab_btf", "*_bt"), ("ab", "b*"), ("ab", "a"), ("ac", "a*b*c")] {
-            assert!(!matches(name, pattern), "{name} {pattern}");
-        }
-    }
 
     #[test]
     fn sizes() {

@@ -123,7 +123,7 @@ impl Messages<'_> {
 /// An error as it is told.
 fn said(error: &Error) -> String {
     match error {
-        Error::NoTarget { program, section, .. } => choice::no_target(program, section),
+        Error::NoTarget { program, section, wants } => choice::no_target(program, section, wants),
         error => error.for_command(),
     }
 }

@@ -15,18 +15,18 @@ use libbpf_rs::{
     },
 };
 
-use crate::{Hint, hint::Advice};
+use crate::{Hint, bpf::MapSpec, hint::Advice};
+
+/// Returns how many addresses a stack has at most on this machine (`kernel.perf_event_max_stack`), if it tells.
+pub(crate) fn deepest() -> Option<u32> {
+    fs::read_to_string("/proc/sys/kernel/perf_event_max_stack").ok()?.trim().parse().ok()
+}
 
 /// How a map of an object will be made.
 #[derive(Debug, Clone)]
 pub(crate) struct Definition {
     pub(crate) name: String,
-    /// `BPF_MAP_TYPE_*`.
-    kind: u32,
-    key: u32,
-    value: u32,
-    entries: u32,
-    flags: u32,
+    spec: MapSpec,
     /// Whether the maps in it are said, for a map of maps.
     inner: bool,
 }
@@ -37,36 +37,34 @@ const BUILD_IDS: u32 = libbpf_sys::BPF_F_STACK_BUILD_ID;
 impl Definition {
     /// Of a map of an object that is open; `inner` says whether the maps in it were given by their loader.
     pub(crate) fn of(map: &libbpf_rs::OpenMap<'_>, inner: bool) -> Self {
-        let raw = map.as_libbpf_object().as_ptr();
+        let raw = map.as_libbpf_object();
         Self {
             name: map.name().to_string_lossy().into_owned(),
-            // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
-            kind: unsafe { libbpf_sys::bpf_map__type(raw) },
-            // SAFETY: as above.
-            key: unsafe { libbpf_sys::bpf_map__key_size(raw) },
-            // SAFETY: as above.
-            value: unsafe { libbpf_sys::bpf_map__value_size(raw) },
-            // SAFETY: as above.
-            entries: unsafe { libbpf_sys::bpf_map__max_entries(raw) },
-            // SAFETY: as above.
-            flags: unsafe { libbpf_sys::bpf_map__map_flags(raw) },
-            // SAFETY: as above; what it returns is not looked at.
-            inner: inner || !unsafe { libbpf_sys::bpf_map__inner_map(raw) }.is_null(),
+            // SAFETY: the map is that of a live object.
+            spec: unsafe { MapSpec::declared(raw) },
+            // SAFETY: the pointer is that of a map of a live object; what the call returns is not looked at.
+            inner: inner || !unsafe { libbpf_sys::bpf_map__inner_map(raw.as_ptr()) }.is_null(),
         }
+    }
+
+    /// `BPF_MAP_TYPE_*`.
+    fn kind(&self) -> u32 {
+        self.spec.kind as u32
     }
 
     /// Why the kernel will refuse it, if it will.
     pub(crate) fn flaw(&self) -> Option<(String, Hint)> {
-        let Self { kind, key, value, flags, .. } = *self;
+        let MapSpec { key_size: key, value_size: value, max_entries: entries, flags, .. } = self.spec;
+        let kind = self.kind();
         let source = |why: String| Some((why, Hint::from("change the definition of the map in its source")));
-        if self.wants_entries() && self.entries == 0 {
+        if self.wants_entries() && entries == 0 {
             let why = "its max_entries is 0, which is left to whoever loads the object".to_owned();
             return Some((why, Advice::Entries { map: &self.name }.into()));
         }
-        if self.is_of_cgroups() && self.entries != 0 {
+        if self.is_of_cgroups() && entries != 0 {
             return source("maps of this type have no max_entries".to_owned());
         }
-        if self.is_storage() && (self.entries != 0 || flags & NO_PREALLOC == 0 || key != 4) {
+        if self.is_storage() && (entries != 0 || flags & NO_PREALLOC == 0 || key != 4) {
             return source("maps of this type have no max_entries, the flag BPF_F_NO_PREALLOC and a key of 4 bytes".to_owned());
         }
         let key_of = |bytes: u32| (key != bytes).then(|| format!("the key of a map of this type has {bytes} bytes, this one has {key}"));
@@ -122,15 +120,16 @@ impl Definition {
     fn stacks(&self) -> Option<(String, Hint)> {
         const SETTING: &str = "kernel.perf_event_max_stack";
         let source = |why: String| Some((why, Hint::from("change the definition of the map in its source")));
-        if self.key != 4 {
-            return source(format!("the key of a map of stack traces has 4 bytes, this one has {}", self.key));
+        let MapSpec { key_size: key, value_size: value, flags, .. } = self.spec;
+        if key != 4 {
+            return source(format!("the key of a map of stack traces has 4 bytes, this one has {key}"));
         }
-        let (bytes, of) = if self.flags & BUILD_IDS == 0 { (8, "address") } else { (32, "build id") };
-        if self.value < 8 || !self.value.is_multiple_of(bytes) {
-            return source(format!("the value of a map of stack traces has {bytes} bytes for each {of}, this one has {}", self.value));
+        let (bytes, of) = if flags & BUILD_IDS == 0 { (8, "address") } else { (32, "build id") };
+        if value < 8 || !value.is_multiple_of(bytes) {
+            return source(format!("the value of a map of stack traces has {bytes} bytes for each {of}, this one has {value}"));
         }
-        let most: u32 = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack").ok()?.trim().parse().ok()?;
-        let depth = self.value / bytes;
+        let most = deepest()?;
+        let depth = value / bytes;
         (depth > most).then(|| {
             let why = format!("its stacks have {depth} addresses, and {SETTING} of this machine is {most}");
             (why, format!("`sysctl {SETTING}={depth}`, or a smaller value in the source").into())
@@ -139,20 +138,20 @@ impl Definition {
 
     fn wants_entries(&self) -> bool {
         // libbpf gives these one for each CPU.
-        let by_libbpf = matches!(self.kind, BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC);
+        let by_libbpf = matches!(self.kind(), BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC);
         !by_libbpf && !self.is_storage() && !self.is_of_cgroups()
     }
 
     fn is_of_cgroups(&self) -> bool {
-        matches!(self.kind, BPF_MAP_TYPE_CGROUP_STORAGE | BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE)
+        matches!(self.kind(), BPF_MAP_TYPE_CGROUP_STORAGE | BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE)
     }
 
     fn is_storage(&self) -> bool {
-        matches!(self.kind, BPF_MAP_TYPE_SK_STORAGE | BPF_MAP_TYPE_INODE_STORAGE | BPF_MAP_TYPE_TASK_STORAGE | BPF_MAP_TYPE_CGRP_STORAGE)
+        matches!(self.kind(), BPF_MAP_TYPE_SK_STORAGE | BPF_MAP_TYPE_INODE_STORAGE | BPF_MAP_TYPE_TASK_STORAGE | BPF_MAP_TYPE_CGRP_STORAGE)
     }
 
     fn is_of_maps(&self) -> bool {
-        matches!(self.kind, BPF_MAP_TYPE_ARRAY_OF_MAPS | BPF_MAP_TYPE_HASH_OF_MAPS)
+        matches!(self.kind(), BPF_MAP_TYPE_ARRAY_OF_MAPS | BPF_MAP_TYPE_HASH_OF_MAPS)
     }
 
     /// Why it was refused, if that can be told.
@@ -161,13 +160,14 @@ impl Definition {
         match errno? {
             libc::EINVAL => self.flaw().map(|(why, todo)| todo.after(format_args!("{about}: {why}; "))),
             libc::E2BIG | libc::ENOMEM if self.is_large() => {
-                let (entries, key, value) = (self.entries, self.key, self.value);
+                let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
                 let why = format!("{about}: {entries} entries of {key} and {value} bytes are more than this kernel gives room for");
                 Some(Hint::from(Advice::Entries { map: &self.name }).after(format_args!("{why}; ")))
             }
             libc::E2BIG => {
                 // The stack of the kernel's own code, and what it allocates at once.
-                Some(format!("{about}: a key of {} bytes or a value of {} is more than the kernel takes", self.key, self.value).into())
+                let MapSpec { key_size: key, value_size: value, .. } = self.spec;
+                Some(format!("{about}: a key of {key} bytes or a value of {value} is more than the kernel takes").into())
             }
             _ => None,
         }
@@ -175,6 +175,7 @@ impl Definition {
 
     /// Whether it is the entries that make it large.
     fn is_large(&self) -> bool {
-        u64::from(self.entries) * (u64::from(self.key) + u64::from(self.value)) > 16 << 20 || self.entries > 1 << 20
+        let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
+        u64::from(entries).saturating_mul(u64::from(key) + u64::from(value)) > 16 << 20 || entries > 1 << 20
     }
 }

@@ -18,6 +18,8 @@ mod symbols;
 
 #[cfg(feature = "dynamic")]
 pub(crate) use kernel::Kernel;
+#[cfg(feature = "cli")]
+pub(crate) use pattern::matches_pattern;
 pub(crate) use symbols::Symbols;
 
 /// The running kernel, as far as it is told without its types.

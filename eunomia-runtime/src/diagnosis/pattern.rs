@@ -1,7 +1,9 @@
 //! Names by patterns with `*` and `?`.
 
-/// Whether a name is one of a pattern with `*` and `?`, as libbpf has it.
-pub(super) fn matches_pattern(name: &str, pattern: &str) -> bool {
+/// Returns whether a pattern stands for a name. `*` stands for any characters, `?` for one, as in libbpf.
+///
+/// A mismatch goes back to the last star alone, so the time is bounded by the product of the lengths whatever the pattern.
+pub(crate) fn matches_pattern(name: &str, pattern: &str) -> bool {
     let (name, pattern) = (name.as_bytes(), pattern.as_bytes());
     // Where to go on after a mismatch: behind the last star, with one letter more under it.
     let (mut at, mut in_pattern, mut star) = (0, 0, None);
@@ -30,10 +32,12 @@ mod tests {
 
     #[test]
     fn patterns() {
-        for (name, pattern) in [("vfs_read", "vfs_*"), ("vfs_read", "*read"), ("a", "?"), ("abcabd", "*ab?"), ("x", "x**"), ("", "*")] {
+        for (name, pattern) in
+            [("vfs_read", "vfs_*"), ("vfs_read", "*read"), ("a", "?"), ("abcabd", "*ab?"), ("abc", "a*b*c"), ("x", "x**"), ("", "*")]
+        {
             assert!(matches_pattern(name, pattern), "{name} {pattern}");
         }
-        for (name, pattern) in [("vfs_read", "vfs"), ("vfs_read", "*write"), ("", "?"), ("abc", "*b"), ("x", "")] {
+        for (name, pattern) in [("vfs_read", "vfs"), ("vfs_read", "*write"), ("", "?"), ("abc", "*b"), ("ac", "a*b*c"), ("x", "")] {
             assert!(!matches_pattern(name, pattern), "{name} {pattern}");
         }
     }

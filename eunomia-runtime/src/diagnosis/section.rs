@@ -1,4 +1,5 @@
-//! What the section of a program says about what the program is attached to, as libbpf reads it (`section_defs` and `attach_*` of libbpf.c).
+//! What the section of a program says about what the program is attached to, as libbpf reads it (`section_defs` and `attach_*` of
+//! libbpf.c).
 
 use libbpf_rs::ProgramType;
 

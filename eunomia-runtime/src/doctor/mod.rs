@@ -17,9 +17,9 @@
 //!
 //! # What the answers mean
 //! - `ok` is there.
-//! - `FAIL` is not there, and the object as it is will not load, not attach, or never run. A helper that is missing fails the check unless all
-//!   programs that call it ask the kernel what it has, or read constants that may keep them from it: which instructions are never reached is
-//!   known to the verifier alone. If nothing else fails, it is asked: the object is loaded, and removed.
+//! - `FAIL` is not there, and the object as it is will not load, not attach, or never run. A helper that is missing fails the check unless
+//!   all programs that call it ask the kernel what it has, or read constants that may keep them from it: which instructions are never
+//!   reached is known to the verifier alone. If nothing else fails, it is asked: the object is loaded, and removed.
 //! - `warn` is not there and may not be needed: of programs that are not loaded unless asked for (`SEC("?..")`), weak symbols, and fields
 //!   whose absence libbpf leaves to the verifier; or it cannot be told from here, and then the text says so (`not told`).
 //!
@@ -107,8 +107,8 @@ struct Patient<'a> {
 }
 
 /// Looks at what an object needs of this kernel. Small maps and programs that do nothing are made for it and removed. The
-/// object itself is loaded and removed if nothing is found that keeps it from that, since the verifier alone knows what it refuses; nothing is
-/// attached or pinned.
+/// object itself is loaded and removed if nothing is found that keeps it from that, since the verifier alone knows what it refuses; nothing
+/// is attached or pinned.
 ///
 /// What cannot be examined, for lack of permission for example, is not [`ok`](Check::ok) and says why; there is no other error.
 pub fn examine(checked: &Checked) -> Preflight {

@@ -102,8 +102,8 @@ pub struct CustomField {
     pub ty: TypeId,
 }
 
-/// Resolves every ring buffer, perf event array and map that is read at intervals, in the document's order, then in the object's. Perf event
-/// arrays that are `counters` to the programs deliver nothing.
+/// Resolves every ring buffer, perf event array and map that is read at intervals, in the document's order, then in the object's. Perf
+/// event arrays that are `counters` to the programs deliver nothing.
 pub(super) fn resolve(
     skeleton: &Skeleton,
     layouts: &Layouts,

@@ -15,7 +15,8 @@ static CLAIMED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 /// That nobody else in this process reads a map that has one reader, or writes to one that has one producer, until it is dropped.
 ///
 /// It goes by the map, so objects that share one, by descriptors or by a pin, exclude each other. The owner of a claim keeps the map
-/// alive and drops the claim first, so the kernel gives the number to no other map meanwhile. Other processes, and other libraries in this one, are not seen.
+/// alive and drops the claim first, so the kernel gives the number to no other map meanwhile. Other processes, and other libraries in this
+/// one, are not seen.
 #[derive(Debug)]
 pub(crate) struct Claim {
     id: u32,

@@ -178,8 +178,8 @@ impl Reader {
 
     /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one.
     ///
-    /// After [`Control::stop`] it returns true if there are records, which handles of maps then deliver. Polling has ended when it is called
-    /// again and they are all read, or none was.
+    /// After [`Control::stop`] it returns true if there are records, which handles of maps then deliver. Polling has ended when it is
+    /// called again and they are all read, or none was.
     ///
     /// # Errors
     /// If epoll fails, or a callback waits for the reader that called it.
@@ -227,8 +227,8 @@ impl Reader {
         Ok(true)
     }
 
-    /// Before one map is read: polling has ended where a stop was asked for and there is nothing left, in other maps either, or nobody comes
-    /// for it.
+    /// Before one map is read: polling has ended where a stop was asked for and there is nothing left, in other maps either, or nobody
+    /// comes for it.
     #[inline]
     fn before_one(&self) -> Result<()> {
         if self.is_ending()? {

@@ -133,8 +133,8 @@ impl<'a> Set<'a> {
         Ok(self)
     }
 
-    /// A handle that pauses, resumes and ends polling of the whole set, as [`Control`] says. When the set has ended, so have its objects. The
-    /// handle of one object ends that one alone, and the set ends with the last of them.
+    /// A handle that pauses, resumes and ends polling of the whole set, as [`Control`] says. When the set has ended, so have its objects.
+    /// The handle of one object ends that one alone, and the set ends with the last of them.
     pub fn control(&self) -> Control {
         self.control.clone()
     }

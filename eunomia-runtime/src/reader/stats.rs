@@ -21,9 +21,9 @@ pub struct Stats {
     /// ring buffer: the program sees the failed reservation (`bpf_ringbuf_reserve` returns NULL) and can count it in a global variable
     /// `<map>_dropped`, or `dropped` if one ring buffer is all that delivers. `None` means that nobody counts.
     pub lost: Option<u64>,
-    /// Whether more may have been lost than [`Self::lost`] says. Before Linux 6.0, but for late releases of older series, the kernel tells of
-    /// losses in a perf event array with the next record that finds room on the same CPU, so those at the end of a burst stay unknown. On every kernel nobody counts what programs
-    /// send on a CPU that has come online until its ring is open.
+    /// Whether more may have been lost than [`Self::lost`] says. Before Linux 6.0, but for late releases of older series, the kernel tells
+    /// of losses in a perf event array with the next record that finds room on the same CPU, so those at the end of a burst stay unknown.
+    /// On every kernel nobody counts what programs send on a CPU that has come online until its ring is open.
     pub lost_at_least: bool,
     /// Waits that this map ended.
     pub wakeups: u64,

@@ -121,8 +121,8 @@ impl<const N: usize> fmt::Debug for CharArray<N> {
 }
 
 /// The text on one line, which is safe to print: what a terminal would obey or not show is escaped (`\n`, `\u{1b}`).
-/// [`as_str`](CharArray::as_str) and [`to_string_lossy`](CharArray::to_string_lossy) have the text as it is. Honours width and alignment, so
-/// that `{:<16}` makes a column.
+/// [`as_str`](CharArray::as_str) and [`to_string_lossy`](CharArray::to_string_lossy) have the text as it is. Honours width and alignment,
+/// so that `{:<16}` makes a column.
 impl<const N: usize> fmt::Display for CharArray<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&line(&self.to_string_lossy()))

@@ -15,8 +15,8 @@ use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 /// Every byte pattern of the type's size is a value of it, no byte of a value is padding, and nothing in it can change behind a shared
 /// reference.
 pub unsafe trait Plain: Copy + 'static {
-    /// Bytes that a record of this type has at least. It may end where the last member begins, or inside of it, if that is an array: programs
-    /// send what they have filled.
+    /// Bytes that a record of this type has at least. It may end where the last member begins, or inside of it, if that is an array:
+    /// programs send what they have filled.
     const LEAST: usize = size_of::<Self>();
 
     /// The value of zeroes.
@@ -37,8 +37,8 @@ pub unsafe trait Plain: Copy + 'static {
         if at.is_null() {
             alloc::handle_alloc_error(layout);
         }
-        // SAFETY: the memory is new, of the type's layout and from the allocator of boxes, or none where the type has no bytes; zeroes are a
-        // value of every plain type.
+        // SAFETY: the memory is new, of the type's layout and from the allocator of boxes, or none where the type has no bytes; zeroes are
+        // a value of every plain type.
         unsafe { Box::from_raw(at) }
     }
 

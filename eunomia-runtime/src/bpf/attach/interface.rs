@@ -180,8 +180,8 @@ impl Program<'_, Tc> {
         self.on_interface(&interface.into(), direction, Rank::default(), &Order::Last, None)
     }
 
-    /// As [`Self::attach_to`], at a place among the other programs of tcx. With a `revision`, which [`attached_tcx`](crate::bpf::attached_tcx)
-    /// tells, only if nobody has attached or detached a program since.
+    /// As [`Self::attach_to`], at a place among the other programs of tcx. With a `revision`, which
+    /// [`attached_tcx`](crate::bpf::attached_tcx) tells, only if nobody has attached or detached a program since.
     ///
     /// Kernels without tcx (before 6.6) run filters by their [`Rank`], and take [`Order::Last`] alone here.
     ///

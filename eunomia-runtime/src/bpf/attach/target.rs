@@ -84,7 +84,8 @@ pub enum Target {
     Packets(Interface),
     /// A map of the same object: of sockets for `sk_skb` and `sk_msg`, or the one that an iterator walks over.
     Map(String),
-    /// A function or tracepoint of the kernel, for `fentry`, `fexit`, `fmod_ret`, `lsm` and `tp_btf` programs in place of the one that their section names.
+    /// A function or tracepoint of the kernel, for `fentry`, `fexit`, `fmod_ret`, `lsm` and `tp_btf` programs in place of the one that
+    /// their section names.
     Function(String),
     /// A kernel function. For `kprobe.multi` and its kin a pattern: `*` stands for any characters, `?` for one.
     Kprobe {

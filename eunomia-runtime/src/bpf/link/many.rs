@@ -107,16 +107,17 @@ impl<L> Attached<L> {
 }
 
 impl<L: Records> Attached<L> {
-    /// Ends the work: detaches all programs, delivers what they sent before, and returns the loaded object for its statistics and variables.
-    /// Polling has ended then. This is how a loop ends that is over before it was stopped, at a time or a number of events for example.
+    /// Ends the work: detaches all programs, delivers what they sent before, and returns the loaded object for its statistics and
+    /// variables. Polling has ended then. This is how a loop ends that is over before it was stopped, at a time or a number of events for
+    /// example.
     ///
     /// A callback that returns [`ControlFlow::Break`](std::ops::ControlFlow::Break) leaves the rest, which `drain` of what is returned
-    /// delivers and `unread` counts. Maps that are read at intervals are read once more; if their entries stay in the map, they are delivered
-    /// again.
+    /// delivers and `unread` counts. Maps that are read at intervals are read once more; if their entries stay in the map, they are
+    /// delivered again.
     ///
     /// # Errors
-    /// As [`crate::reader::Reader::drain`]: of [`Error::Callback`](crate::Error::Callback) too all records were delivered. [`Self::detach`] and
-    /// `drain` are the same in two steps, for those who want the object in any case.
+    /// As [`crate::reader::Reader::drain`]: of [`Error::Callback`](crate::Error::Callback) too all records were delivered. [`Self::detach`]
+    /// and `drain` are the same in two steps, for those who want the object in any case.
     pub fn finish<R: Outcome>(self, f: impl FnMut(L::Event<'_>) -> R) -> Result<L> {
         let loaded = self.detach();
         let drained = loaded.drain(f);

@@ -47,7 +47,7 @@ impl MapSpec {
     ///
     /// # Safety
     /// The map is that of a live object.
-    pub(in crate::bpf) unsafe fn declared(map: NonNull<libbpf_sys::bpf_map>) -> Self {
+    pub(crate) unsafe fn declared(map: NonNull<libbpf_sys::bpf_map>) -> Self {
         let map = map.as_ptr();
         Self {
             // SAFETY: the map lives, as the caller says, and the call only reads a number.
@@ -73,8 +73,8 @@ impl MapSpec {
 }
 
 impl Map<'static> {
-    /// Opens the map that is pinned to `path`, without an object: `Map::open(path)?.into_typed::<HashMap<u32, u64>>()?`. Its sizes are those
-    /// that the kernel says, and typed handles are held against them; [`Self::of_types`] compares the names of the types, too.
+    /// Opens the map that is pinned to `path`, without an object: `Map::open(path)?.into_typed::<HashMap<u32, u64>>()?`. Its sizes are
+    /// those that the kernel says, and typed handles are held against them; [`Self::of_types`] compares the names of the types, too.
     ///
     /// # Errors
     /// [`Error::Kernel`]; ENOENT if there is no such file, EACCES if it is in no BPF file system or may not be read and written.
@@ -95,8 +95,8 @@ impl Map<'static> {
         Ok(Self::own(map))
     }
 
-    /// Makes a map, for [`Open::reuse_map`](crate::bpf::Open::reuse_map), [`Open::set_inner_map`](crate::bpf::Open::set_inner_map) or a map of
-    /// maps, for example. It lives as long as the handle, and as others use it.
+    /// Makes a map, for [`Open::reuse_map`](crate::bpf::Open::reuse_map), [`Open::set_inner_map`](crate::bpf::Open::set_inner_map) or a map
+    /// of maps, for example. It lives as long as the handle, and as others use it.
     ///
     /// The kernel keeps the first 15 bytes of the name, and takes letters, digits, `_` and `.`.
     ///
@@ -110,8 +110,8 @@ impl Map<'static> {
 
 impl<'a> Map<'a> {
     /// Compares the types of keys and values with what the kernel has of them: their names in C, for example that of
-    /// [`Event::C_NAME`](crate::sample::Event::C_NAME), a typedef or what it stands for. `None` is any type. Nothing is refused if the map was
-    /// made without BTF, or this process may not read it (CAP_SYS_ADMIN).
+    /// [`Event::C_NAME`](crate::sample::Event::C_NAME), a typedef or what it stands for. `None` is any type. Nothing is refused if the map
+    /// was made without BTF, or this process may not read it (CAP_SYS_ADMIN).
     ///
     /// # Errors
     /// [`Error::Value`] if a type has another name.

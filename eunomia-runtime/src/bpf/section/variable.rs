@@ -17,8 +17,8 @@ pub const ON_STACK: usize = 64 << 10;
 /// is: [`Self::get`] copies the whole section, [`Self::set`] and [`Self::update`] read it, change it and write it back. That is not one
 /// step, and what the BPF side writes to any variable of the section meanwhile is overwritten. Only these system calls can fail.
 ///
-/// [`Self::set`] writes the whole value. What the BPF side writes to parts of it between a `get` and the `set` of what became of it is lost:
-/// an array whose elements programs count in is read, and not set, while they run. [`Self::update`] loses nothing.
+/// [`Self::set`] writes the whole value. What the BPF side writes to parts of it between a `get` and the `set` of what became of it is
+/// lost: an array whose elements programs count in is read, and not set, while they run. [`Self::update`] loses nothing.
 ///
 /// Values of more than [`ON_STACK`] bytes are not passed by value, since they may not fit on the stack: for them `get` and `set` do not
 /// compile. [`Self::get_boxed`], [`Self::read_into`] and [`Self::set_from`] take values of any size.
@@ -75,8 +75,8 @@ impl<T: Plain, A: Access> Variable<'_, T, A> {
 }
 
 impl<T: Plain> Variable<'_, T, ReadWrite> {
-    /// Sets the value, all of it: what the BPF side wrote to parts of it since it was read is lost, see [`Variable`]. Compiles for values of up
-    /// to [`ON_STACK`] bytes.
+    /// Sets the value, all of it: what the BPF side wrote to parts of it since it was read is lost, see [`Variable`]. Compiles for values
+    /// of up to [`ON_STACK`] bytes.
     ///
     /// # Errors
     /// As [`Self::get`].

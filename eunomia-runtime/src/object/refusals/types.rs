@@ -146,7 +146,7 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Vec<Fault>) {
             continue;
         }
         let set = format!(
-            "f your app gives it a type before it is loaded, say so: `Config::program(\"{name}\", \"xdp\")`, `programs({name} = \"xdp\")` of \
+            "f its type is known, name it: `Config::program(\"{name}\", \"xdp\")`, `programs({name} = \"xdp\")` of \
              the macro, `--program {name}=xdp`, or SEC(\"?{section}\"), which is not loaded unasked"
         );
         let todo = meant(section).map_or_else(|| format!("i{set}"), |near| format!("did you mean `{near}`? I{set}"));
