@@ -6,7 +6,7 @@ use quote::quote;
 
 use crate::{
     names::{Scope, verbatim},
-    structure::{Access, Structure},
+    structure::{Access, Structure, Tail},
     types::{Types, bytes, integer, literal},
 };
 
@@ -16,6 +16,8 @@ pub(crate) struct Batch {
     pub(crate) ident: Ident,
     /// The struct of the event.
     pub(crate) event: Ident,
+    /// Whether records go on after the struct.
+    pub(crate) is_flexible: bool,
     pub(crate) columns: Vec<Column>,
 }
 
@@ -28,7 +30,7 @@ pub(crate) struct Column {
     pub(crate) ty: TokenStream,
     /// Bytes that it takes of an event.
     pub(crate) size: u64,
-    /// What goes into the column, of the variable `event`.
+    /// What goes into the column, of the variable `event`, or of `tail`, the items of the last array.
     pub(crate) value: TokenStream,
 }
 
@@ -36,9 +38,12 @@ pub(crate) struct Column {
 const MAX_COLUMNS: usize = 1024;
 
 /// The columns of a struct, if it has any, and not too many.
-pub(crate) fn decide(types: &Types<'_>, structure: &Structure<'_>) -> Option<Vec<Column>> {
+pub(crate) fn decide(types: &Types<'_>, structure: &Structure<'_>, tail: Option<Tail<'_>>) -> Option<Vec<Column>> {
     let mut walk = Walk { types, scope: Scope::default(), steps: Vec::new(), columns: Vec::new() };
     walk.members(structure);
+    if let Some(tail) = tail {
+        walk.tail(&tail);
+    }
     (1..=MAX_COLUMNS).contains(&walk.columns.len()).then_some(walk.columns)
 }
 
@@ -56,6 +61,8 @@ enum Step {
     Member { name: String, access: TokenStream, gives: Gives },
     /// Into the items of an array.
     Each(u64),
+    /// Into the items of the array without a length.
+    Tail(String),
 }
 
 /// What a member is accessed as.
@@ -107,6 +114,17 @@ impl Walk<'_> {
         }
     }
 
+    fn tail(&mut self, tail: &Tail<'_>) {
+        if tail.is_text {
+            let (ident, path) = (self.scope.claim(verbatim(tail.name)), tail.name.to_owned());
+            self.columns.push(Column { ident, path, ty: quote!(::eunomia_runtime::columns::Text), size: 0, value: quote!(tail) });
+            return;
+        }
+        self.steps.push(Step::Tail(tail.name.to_owned()));
+        self.value(tail.element);
+        self.steps.pop();
+    }
+
     fn value(&mut self, id: TypeId) {
         let types = self.types;
         let leaf = match &types.layouts.btf.resolve(id).1.kind {
@@ -146,7 +164,16 @@ impl Walk<'_> {
             });
             quote!(::std::vec::Vec<#item>)
         };
-        let value = Value { leaf: &leaf, owned: false }.of(&self.steps, quote!(event), Gives::Reference);
+        let (ty, value) = match self.steps.split_first() {
+            Some((Step::Tail(_), steps)) => {
+                let item = Value { leaf: &leaf, owned: true }.of(steps, quote!(item), Gives::Place);
+                // The item itself is what is there.
+                let is_whole = leaf.convert.is_none() && !steps.iter().any(|step| matches!(step, Step::Member { .. }));
+                let map = (!is_whole).then(|| quote!(.map(|item| #item)));
+                (quote!(::eunomia_runtime::columns::List<#ty>), quote!(tail.iter()#map))
+            }
+            _ => (ty, Value { leaf: &leaf, owned: false }.of(&self.steps, quote!(event), Gives::Reference)),
+        };
         self.columns.push(Column { ident: self.scope.claim(verbatim(&names.join("_"))), path: names.join("."), ty, size, value });
     }
 }
@@ -154,14 +181,14 @@ impl Walk<'_> {
 impl Step {
     fn name(&self) -> Option<&str> {
         match self {
-            Self::Member { name, .. } => Some(name),
+            Self::Member { name, .. } | Self::Tail(name) => Some(name),
             Self::Each(_) => None,
         }
     }
 
     fn len(&self) -> Option<u64> {
         match self {
-            Self::Member { .. } => None,
+            Self::Member { .. } | Self::Tail(_) => None,
             Self::Each(len) => Some(*len),
         }
     }

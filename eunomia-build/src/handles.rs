@@ -12,6 +12,7 @@ use crate::{module::Export, types::Types};
 /// The handle of a map that delivers records.
 pub(crate) fn stream(export: &Export<'_>, def: &MapDef) -> TokenStream {
     let record = export.ty.clone().unwrap_or_else(|| quote!([u8]));
+    let record = if export.is_flexible { quote!(::eunomia_runtime::sample::Tailed<'static, #record>) } else { record };
     let handle = one(if def.kind == MapKind::RINGBUF { "RingBuffer" } else { "PerfEventArray" }, &quote!('a), &record);
     quote!(::eunomia_runtime::bpf::#handle)
 }

@@ -259,16 +259,25 @@ fn custom_structure<'a>(types: &Types<'_>, fields: &'a [CustomField]) -> Structu
 
 /// A batch type for each struct that maps deliver. They are named behind all types of the object, none of which changes its name for it.
 fn batches(exports: &[Export<'_>], customs: &[Custom<'_>], types: &mut Types<'_>) -> Vec<Batch> {
+    // The members that a document picks have their sizes.
+    let of = |types: &Types<'_>, id| {
+        let structure = types.structure(id);
+        let tail = structure.tail(types);
+        Some((types.ident(id)?.clone(), tail.is_some(), columns::decide(types, &structure, tail)?))
+    };
     let delivered = exports.iter().filter(|export| export.is_struct).flat_map(|export| match &export.stream.payload {
         Payload::Type(id) => vec![*id],
         Payload::Tagged(tagged) => tagged.tags.iter().map(|tag| tag.ty).collect(),
         Payload::Custom(_) | Payload::Bytes { .. } => Vec::new(),
     });
-    let structs = delivered.filter_map(|id| Some((types.ident(id)?.clone(), columns::decide(types, &types.structure(id))?)));
-    let customs = customs.iter().filter_map(|custom| Some((custom.ident.clone(), columns::decide(types, &custom.structure)?)));
+    let structs = delivered.filter_map(|id| of(types, id));
+    let customs = customs.iter().filter_map(|custom| Some((custom.ident.clone(), false, columns::decide(types, &custom.structure, None)?)));
     let mut seen = BTreeSet::new();
-    let all: Vec<_> = structs.chain(customs).filter(|(event, _)| seen.insert(event.clone())).collect();
-    let batch = |(event, columns)| Batch { ident: types.scope.claim(camel(&format!("{event}_batch"))), event, columns };
+    let all: Vec<_> = structs.chain(customs).filter(|(event, ..)| seen.insert(event.clone())).collect();
+    let batch = |(event, is_flexible, columns)| {
+        let ident = types.scope.claim(camel(&format!("{event}_batch")));
+        Batch { ident, event, is_flexible, columns }
+    };
     all.into_iter().map(batch).collect()
 }
 

@@ -52,7 +52,7 @@ pub mod skeleton;
 mod suggestion;
 #[cfg(feature = "symbolize")]
 pub mod symbols;
-#[cfg(all(feature = "load", feature = "tokio"))]
+#[cfg(feature = "tokio")]
 #[allow(unsafe_code, reason = "registers a descriptor of its own")]
 pub mod tokio;
 #[cfg(feature = "dynamic")]

@@ -13,7 +13,7 @@ pub use crate::sample::{
     line::{Fielded, constant, debug, line, numbered},
     outcome::unknown_map,
     plain::{placed, size, unaligned, unpadded},
-    tailed::Items,
+    tailed::{Items, parts},
     with_entry, with_event, with_tail,
 };
 
@@ -45,12 +45,19 @@ macro_rules! __lifecycle {
     ($($tokens:tt)*) => { $($tokens)* };
 }
 
-/// Expands to its argument where the runtime can load objects, else to nothing.
+/// Expands to what names the feature where the runtime cannot load objects.
 #[cfg(not(feature = "load"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __lifecycle {
-    ($($tokens:tt)*) => {};
+    ($($tokens:tt)*) => {
+        /// Needs the feature `load` of eunomia-runtime.
+        pub fn open()
+        where
+            for<'a> &'a (): $crate::__private::missing::Load,
+        {
+        }
+    };
 }
 
 /// Expands to what makes a struct the arguments of a module where the runtime has clap, else to nothing.
@@ -120,12 +127,30 @@ macro_rules! __args {
     };
 }
 
-/// Expands to what makes a struct the arguments of a module where the runtime has clap, else to nothing.
+/// Expands to what names the feature where the runtime has no clap.
 #[cfg(not(feature = "clap"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __args {
-    ($($any:tt)*) => {};
+    (impl ::eunomia_runtime::args::Args for $args:ident { $($item:item)* }) => {
+        impl $args {
+            /// Needs the feature `clap` of eunomia-runtime.
+            pub fn parse() -> Self
+            where
+                for<'a> &'a Self: $crate::__private::missing::Clap,
+            {
+                ::core::default::Default::default()
+            }
+
+            /// Needs the feature `clap` of eunomia-runtime.
+            pub fn try_parse_from<I>(_: I) -> ::core::result::Result<Self, ()>
+            where
+                for<'a> &'a Self: $crate::__private::missing::Clap,
+            {
+                ::core::result::Result::Err(())
+            }
+        }
+    };
 }
 
 /// Expands to what makes a type one for serde where the runtime knows it, else to nothing.
@@ -182,21 +207,17 @@ macro_rules! __serde {
     ($($any:tt)*) => {};
 }
 
-/// Expands to the batch type of an event where the runtime knows columns, else to nothing.
+/// Expands to the batch type of an event where the runtime knows columns.
 #[cfg(feature = "columns")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __columns {
     (
-        $(#[$about:meta])* struct $batch:ident { $($(#[$path:meta])* $column:ident: $type:ty),+ $(,)? }
+        $(#[$about:meta])* struct $batch:ident { $($columns:tt)* }
         fn $row:ident($event:ident: &$of:ty $(,)?) -> $made:ty { $init:ident { $($field:ident: $value:expr),+ $(,)? } }
     ) => {
-        $(#[$about])*
-        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::default::Default)]
-        pub struct $batch { $($(#[$path])* pub $column: $type,)+ }
-
-        impl $crate::columns::Columns for $batch {
-            type Event = $of;
+        $crate::__columns!(@batch $(#[$about])* $batch { $($columns)* } $of {
+            type Row<'a> = &'a $of;
 
             #[inline]
             fn push(&mut self, $event: &$of) {
@@ -206,6 +227,45 @@ macro_rules! __columns {
             fn extend(&mut self, events: &[impl ::core::borrow::Borrow<$of>]) {
                 $($crate::__private::fill::<$of, _, _>(&mut self.$field, events, |$event| $value);)+
             }
+        });
+    };
+    // A struct that ends with an array without a length.
+    (
+        $(#[$about:meta])* struct $batch:ident { $($columns:tt)* }
+        fn $row:ident($event:ident: &$of:ty, $tail:ident: Tail $(,)?) -> $made:ty {
+            $init:ident { $($field:ident: $value:expr),+ $(,)? }
+        }
+    ) => {
+        $crate::__columns!(@batch $(#[$about])* $batch { $($columns)* } $of {
+            type Row<'a> = $crate::sample::Tailed<'a, $of>;
+
+            #[inline]
+            fn push(&mut self, row: $crate::sample::Tailed<'_, $of>) {
+                let ($event, $tail) = $crate::__private::parts(row);
+                // A struct may have no other members.
+                let _ = ($event, $tail);
+                $($crate::__private::Fill::add(&mut self.$field, $value);)+
+            }
+
+            fn extend(&mut self, events: &[impl ::core::borrow::Borrow<$of>]) {
+                let $tail = $crate::__private::Items::<'_, $of>::NONE;
+                let _ = $tail;
+                $($crate::__private::fill::<$of, _, _>(&mut self.$field, events, |$event| {
+                    let _ = $event;
+                    $value
+                });)+
+            }
+        });
+    };
+    (@batch $(#[$about:meta])* $batch:ident { $($(#[$path:meta])* $column:ident: $type:ty),+ $(,)? } $of:ty { $($rows:item)* }) => {
+        $(#[$about])*
+        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::default::Default)]
+        pub struct $batch { $($(#[$path])* pub $column: $type,)+ }
+
+        impl $crate::columns::Columns for $batch {
+            type Event = $of;
+
+            $($rows)*
 
             #[inline]
             fn len(&self) -> ::core::primitive::usize {
@@ -220,10 +280,51 @@ macro_rules! __columns {
     };
 }
 
-/// Expands to the batch type of an event where the runtime knows columns, else to nothing.
+/// Expands to what names the feature where the runtime knows no columns.
 #[cfg(not(feature = "columns"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __columns {
-    ($($any:tt)*) => {};
+    ($(#[$about:meta])* struct $batch:ident { $($columns:tt)* } $($row:tt)*) => {
+        /// Needs the feature `columns` of eunomia-runtime.
+        pub struct $batch(());
+
+        impl $batch {
+            /// Needs the feature `columns` of eunomia-runtime.
+            pub fn default() -> Self
+            where
+                for<'a> &'a Self: $crate::__private::missing::Columns,
+            {
+                Self(())
+            }
+        }
+    };
+}
+
+/// Traits that nothing has: bounds of what generated modules have with features that are off, so that the error of whoever uses it names the
+/// feature. A bound on a borrow of any lifetime is looked at only there; without one, the compiler refuses the definition.
+pub mod missing {
+    #[cfg(not(feature = "clap"))]
+    #[diagnostic::on_unimplemented(
+        message = "the feature `clap` of eunomia-runtime is not enabled",
+        label = "needs the feature `clap` of eunomia-runtime",
+        note = "`cargo add eunomia-runtime --features clap` enables it"
+    )]
+    pub trait Clap {}
+
+    #[cfg(not(feature = "columns"))]
+    #[diagnostic::on_unimplemented(
+        message = "the feature `columns` of eunomia-runtime is not enabled",
+        label = "needs the feature `columns` of eunomia-runtime",
+        note = "`cargo add eunomia-runtime --features columns` enables it"
+    )]
+    pub trait Columns {}
+
+    #[cfg(not(feature = "load"))]
+    #[diagnostic::on_unimplemented(
+        message = "the feature `load` of eunomia-runtime is not enabled",
+        label = "needs the feature `load` of eunomia-runtime",
+        note = "`cargo add eunomia-runtime --features load` enables it"
+    )]
+    pub trait Load {}
 }

@@ -33,10 +33,36 @@ struct pairs {
     struct pair pairs[];
 };
 
+enum side { LEFT = 1, RIGHT };
+
+struct entry {
+    char name[8];
+    _Bool up;
+    enum side side;
+    short at[2];
+    const void *from;
+};
+
+struct table {
+    unsigned int count;
+    struct entry entries[];
+};
+
+struct digest {
+    unsigned int len;
+    unsigned char bytes[];
+};
+
+struct labels {
+    unsigned int count;
+    char labels[][8];
+};
+
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 4096);
-} lines SEC(".maps"), places SEC(".maps"), blobs SEC(".maps"), pairs SEC(".maps");
+} lines SEC(".maps"), places SEC(".maps"), blobs SEC(".maps"), pairs SEC(".maps"), tables SEC(".maps"), digests SEC(".maps"),
+    labels SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
@@ -48,6 +74,9 @@ const volatile struct line *__eunomia_dummy_line_ptr __attribute__((unused));
 const volatile struct place *__eunomia_dummy_place_ptr __attribute__((unused));
 const volatile struct blob *__eunomia_dummy_blob_ptr __attribute__((unused));
 const volatile struct pairs *__eunomia_dummy_pairs_ptr __attribute__((unused));
+const volatile struct table *__eunomia_dummy_table_ptr __attribute__((unused));
+const volatile struct digest *__eunomia_dummy_digest_ptr __attribute__((unused));
+const volatile struct labels *__eunomia_dummy_labels_ptr __attribute__((unused));
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

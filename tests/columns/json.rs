@@ -70,6 +70,11 @@ pub(crate) fn cell(column: &dyn Array, row: usize) -> Value {
             let items = column.as_fixed_size_list().value(row);
             (0..items.len()).map(|item| cell(&items, item)).collect()
         }
+        DataType::LargeBinary => column.as_binary::<i64>().value(row).to_vec().into(),
+        DataType::LargeList(_) => {
+            let items = column.as_list::<i64>().value(row);
+            (0..items.len()).map(|item| cell(&items, item)).collect()
+        }
         other => panic!("{other} is no column"),
     }
 }

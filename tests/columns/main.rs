@@ -4,23 +4,25 @@ mod json;
 
 use std::ptr;
 
-use arrow_array::{Array as _, FixedSizeBinaryArray, FixedSizeListArray, LargeStringArray, PrimitiveArray, RecordBatch, types};
+use arrow_array::{
+    Array as _, FixedSizeBinaryArray, FixedSizeListArray, LargeBinaryArray, LargeStringArray, PrimitiveArray, RecordBatch, types,
+};
 use eunomia_build::{Embed, tokens};
 use eunomia_runtime::{
     Skeleton,
     columns::{Columns, Text},
     object::{Kind, Layouts, TypeId},
-    sample::{CharArray, Event, Plain as _},
+    sample::{CharArray, Event as _, Plain},
     skeleton::model::{CustomMember, ExportConfig, Other},
     value::Value,
 };
 use eunomia_tests::{
-    built::{kinds, names, picked, shapes, streams},
+    built::{kinds, names, picked, shapes, streams, tails},
     fixture,
 };
 
 /// Records of pseudo-random bytes, in which enum values, bools and short texts are met.
-fn records<E: Event>(count: usize) -> Vec<E> {
+fn records<E: Plain>(count: usize) -> Vec<E> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = || {
         state ^= state << 13;
@@ -47,7 +49,7 @@ fn agree<C: Columns>(name: &str) {
     let events: Vec<C::Event> = records(300);
     let mut batch = C::default();
     batch.extend(&events[..100]);
-    events[100..200].iter().for_each(|event| batch.push(event));
+    events[100..200].iter().for_each(|event| batch.push(event.into()));
     batch.extend(&events[200..].iter().collect::<Vec<_>>());
     assert_eq!((batch.len(), batch.is_empty()), (300, false));
     let arrow = batch.into_record_batch().unwrap();
@@ -56,7 +58,10 @@ fn agree<C: Columns>(name: &str) {
     for (row, event) in events.iter().enumerate() {
         let value = Value::new(&checked.layouts, id, event.bytes()).unwrap();
         let expected = json::columns(&serde_json::from_str(&value.to_json()).unwrap());
-        assert_eq!(expected.len(), arrow.num_columns());
+        // Structs alone have nothing in an array without a length, and JSON shows no items to find columns in.
+        let is_empty = |name: &str| json::cell(arrow.column_by_name(name).unwrap(), row) == serde_json::json!([]);
+        let lists = arrow.schema().fields().iter().filter(|field| is_empty(field.name())).count();
+        assert_eq!(expected.len() + lists, arrow.num_columns());
         for (path, expected) in expected {
             let name = path.replace('.', "_");
             // `self` and `crate` are no identifiers of Rust.
@@ -74,6 +79,77 @@ fn columns_hold_what_values_do() {
     agree::<shapes::types::ShapesBatch>("shapes");
     agree::<streams::types::NoteBatch>("streams");
     agree::<streams::types::SampleBatch>("streams");
+}
+
+/// What a record holds of an array without a length is in the columns as it is in JSON, whatever its length is.
+#[test]
+fn arrays_without_a_length_become_lists() {
+    use tails::{Export, types};
+
+    let checked = Skeleton::parse(&fixture("tails"), "tails").unwrap().check("tails").unwrap();
+    let mut blobs = types::BlobBatch::default();
+    let (mut pairs, mut tables) = (types::PairsBatch::default(), types::TableBatch::default());
+    let (mut digests, mut labels) = (types::DigestBatch::default(), types::LabelsBatch::default());
+    let maps = ["blobs", "pairs", "tables", "digests", "labels"];
+    let mut expected = maps.map(|_| Vec::new());
+    for (seed, bytes) in records::<[u64; 16]>(100).iter().enumerate() {
+        let record = &bytes.bytes()[..seed];
+        for (map, expected) in maps.iter().zip(&mut expected) {
+            let number = checked.stream(map).unwrap();
+            Export::deliver(number, record, |event| match event {
+                Export::Blobs(event) => blobs.push(event),
+                Export::Pairs(event) => pairs.push(event),
+                Export::Tables(event) => tables.push(event),
+                Export::Digests(event) => digests.push(event),
+                Export::Labels(event) => labels.push(event),
+                other => panic!("{other}"),
+            });
+            checked.deliver(number, record, |event| expected.push(event.value.to_json()));
+        }
+    }
+    // Those of the longest record.
+    assert_eq!(tables.entries_name.items().iter().count(), tables.entries_at.items().len());
+    assert_eq!(tables.entries_at.get(tables.len() - 1).unwrap().len(), (99 - 8) / 32);
+    assert_eq!(digests.bytes.iter().map(<[u8]>::len).max(), Some(95));
+    let columns = [
+        blobs.into_record_batch().unwrap(),
+        pairs.into_record_batch().unwrap(),
+        tables.into_record_batch().unwrap(),
+        digests.into_record_batch().unwrap(),
+        labels.into_record_batch().unwrap(),
+    ];
+    for (columns, expected) in columns.iter().zip(&expected) {
+        assert!(expected.len() > 80 && columns.num_rows() == expected.len());
+        for (row, expected) in expected.iter().enumerate() {
+            let expected = json::columns(&serde_json::from_str(expected).unwrap());
+            for column in columns.schema().fields() {
+                // A list of structs that is empty has no paths.
+                let of = expected.iter().find(|(path, _)| path.replace('.', "_") == *column.name());
+                let of = of.map_or(serde_json::json!([]), |(_, value)| value.clone());
+                assert_eq!(json::cell(columns.column_by_name(column.name()).unwrap(), row), of, "{} of row {row}", column.name());
+            }
+        }
+    }
+}
+
+/// A struct alone has nothing in its last array.
+#[test]
+fn structs_without_their_records_have_empty_lists() {
+    const DIGESTS: usize = 6;
+
+    let mut batch = tails::types::DigestBatch::default();
+    let digest = tails::types::Digest { len: 4, ..Default::default() };
+    batch.extend(&[digest; 2]);
+    batch.push((&digest).into());
+    let delivered = tails::Export::deliver(DIGESTS, b"\x04\0\0\0abcd", |event| match event {
+        tails::Export::Digests(event) => batch.push(event),
+        other => panic!("{other}"),
+    });
+    assert_eq!(format!("{delivered:?}"), "Delivered");
+    assert_eq!((batch.len.as_slice(), batch.bytes.offsets(), batch.bytes.get(3)), (&[4; 4][..], &[0, 0, 0, 0, 4][..], Some(&b"abcd"[..])));
+    let bytes = batch.bytes.items().as_ptr().addr();
+    let arrow = batch.into_record_batch().unwrap();
+    assert_eq!(column::<LargeBinaryArray>(&arrow, "bytes").value_data().as_ptr().addr(), bytes, "moved, not copied");
 }
 
 #[test]
@@ -141,6 +217,20 @@ fn names_and_types_for_arrow() {
             "pointer UInt64",
             "self_ UInt64",
             "function UInt64",
+        ]
+    );
+    assert_eq!(fields(tails::types::BlobBatch::schema()), ["number UInt64", "kind UInt16", "text LargeUtf8"]);
+    assert_eq!(fields(tails::types::DigestBatch::schema()), ["len UInt32", "bytes LargeBinary"]);
+    assert_eq!(fields(tails::types::LabelsBatch::schema()), ["count UInt32", "labels LargeList(non-null LargeUtf8)"]);
+    assert_eq!(
+        fields(tails::types::TableBatch::schema()),
+        [
+            "count UInt32",
+            "entries_name LargeList(non-null LargeUtf8)",
+            "entries_up LargeList(non-null Boolean)",
+            "entries_side LargeList(non-null UInt32)",
+            "entries_at LargeList(non-null FixedSizeList(2 x non-null Int16))",
+            "entries_from LargeList(non-null UInt64)",
         ]
     );
     // Keywords of Rust are none in a table.

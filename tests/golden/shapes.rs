@@ -1271,8 +1271,10 @@ pub mod shapes {
                 counter: ::std::vec::Vec<[u8; 4]>,
                 /// `last`
                 last: ::std::vec::Vec<i32>,
+                /// `tail`
+                tail: ::eunomia_runtime::columns::List<::std::vec::Vec<u16>>,
             }
-            fn of(event: &Shapes) -> ShapesBatch {
+            fn of(event: &Shapes, tail: Tail) -> ShapesBatch {
                 ShapesBatch {
                     from_v6: *event.from.v6(),
                     tight_stamps: event.tight.stamps.get(),
@@ -1298,6 +1300,7 @@ pub mod shapes {
                     tight_address_local_port: event.tight.address.get().local().port,
                     low: event.low(),
                     high: event.high(),
+                    tail: tail.iter(),
                     flags_version: event.flags.version(),
                     flags_urgent: event.flags.urgent(),
                     flags_whole: event.flags.whole,
@@ -1619,7 +1622,10 @@ pub mod shapes {
         /// The maps.
         pub struct Maps<'a> {
             /// `rb`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
-            pub rb: ::eunomia_runtime::bpf::RingBuffer<'a, types::Shapes>,
+            pub rb: ::eunomia_runtime::bpf::RingBuffer<
+                'a,
+                ::eunomia_runtime::sample::Tailed<'static, types::Shapes>,
+            >,
             /// `hosts`, BPF_MAP_TYPE_HASH, max_entries 4
             pub hosts: ::eunomia_runtime::bpf::HashMap<'a, types::Address, types::HostsValue>,
         }

@@ -558,14 +558,17 @@ pub mod tagged {
                 offset: ::std::vec::Vec<u64>,
                 /// `size`
                 size: ::std::vec::Vec<u32>,
+                /// `bytes`
+                bytes: ::eunomia_runtime::columns::List<::std::vec::Vec<u8>>,
             }
-            fn of(event: &DataEvent) -> DataEventBatch {
+            fn of(event: &DataEvent, tail: Tail) -> DataEventBatch {
                 DataEventBatch {
                     seq: event.seq,
                     offset: event.offset,
                     kind: event.kind.0,
                     pid: event.pid,
                     size: event.size,
+                    bytes: tail.iter(),
                 }
             }
         }

@@ -44,7 +44,7 @@
     reason = "generated, with the names of the C source"
 )]
 pub mod tails {
-    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 6576]> = ::eunomia_runtime::__private::Aligned(
+    static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 7688]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("tails.bpf.o"),
     );
     /// The ELF file that the BPF compiler wrote.
@@ -413,6 +413,343 @@ pub mod tails {
                 }
             }
         }
+        ::eunomia_runtime::plain! {
+            /// `struct table`, 8 bytes
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Table {
+                /// `unsigned int count`, offset 0, 4 bytes
+                pub count: u32,
+                #[doc(hidden)]
+                pub __pad_4: ::eunomia_runtime::__private::Padding<4>,
+                /// `struct entry entries[0]`, offset 8, 0 bytes
+                pub entries: [Entry; 0],
+            }
+            const LAYOUT: Layout = Layout {
+                size: 8,
+                align: 8,
+                offsets: [0, 4, 8],
+            };
+        }
+        impl ::core::clone::Clone for Table {
+            #[inline]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::eunomia_runtime::sample::Event for Table {
+            const C_NAME: &'static str = "struct table";
+        }
+        impl ::eunomia_runtime::sample::Flexible for Table {
+            type Item = Entry;
+            const NAME: &'static str = "entries";
+            const TEXT: bool = false;
+            const TAIL: usize = 8;
+        }
+        impl ::core::default::Default for Table {
+            #[inline]
+            fn default() -> Self {
+                ::eunomia_runtime::sample::Plain::zeroed()
+            }
+        }
+        impl ::eunomia_runtime::__private::Fielded for Table {
+            #[inline]
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                _ = to.field("count", &self.count).field("entries", &self.entries);
+            }
+        }
+        impl ::core::fmt::Debug for Table {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Table", self, f)
+            }
+        }
+        impl ::core::fmt::Display for Table {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::line(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl Table {
+                fn serialize(&self, serializer: Serializer, tail: Tail) -> Result {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Table", 2usize)?
+                        .field("count", &self.count)?
+                        .field("entries", tail)?
+                        .end()
+                }
+            }
+        }
+        ::eunomia_runtime::plain! {
+            /// `struct entry`, 32 bytes
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Entry {
+                /// `char name[8]`, offset 0, 8 bytes
+                pub name: ::eunomia_runtime::sample::CharArray<8>,
+                /// `_Bool up`, offset 8, 1 byte
+                pub up: ::eunomia_runtime::sample::Bool,
+                #[doc(hidden)]
+                pub __pad_9: ::eunomia_runtime::__private::Padding<3>,
+                /// `enum side side`, offset 12, 4 bytes
+                pub side: Side,
+                /// `short at[2]`, offset 16, 4 bytes
+                pub at: [i16; 2],
+                #[doc(hidden)]
+                pub __pad_20: ::eunomia_runtime::__private::Padding<4>,
+                /// `const void *from`, offset 24, 8 bytes
+                pub from: ::eunomia_runtime::sample::KernelPtr,
+            }
+            const LAYOUT: Layout = Layout {
+                size: 32,
+                align: 8,
+                offsets: [0, 8, 9, 12, 16, 20, 24],
+            };
+        }
+        impl ::core::clone::Clone for Entry {
+            #[inline]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::eunomia_runtime::sample::Event for Entry {
+            const C_NAME: &'static str = "struct entry";
+        }
+        impl ::core::default::Default for Entry {
+            #[inline]
+            fn default() -> Self {
+                ::eunomia_runtime::sample::Plain::zeroed()
+            }
+        }
+        impl ::eunomia_runtime::__private::Fielded for Entry {
+            #[inline]
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                _ = to
+                    .field("name", &self.name)
+                    .field("up", &self.up)
+                    .field("side", &self.side)
+                    .field("at", &self.at)
+                    .field("from", &self.from);
+            }
+        }
+        impl ::core::fmt::Debug for Entry {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Entry", self, f)
+            }
+        }
+        impl ::core::fmt::Display for Entry {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::line(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl Entry {
+                fn serialize(&self, serializer: Serializer) -> Result {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Entry", 5usize)?
+                        .field("name", &self.name)?
+                        .field("up", &self.up)?
+                        .field("side", &self.side)?
+                        .field("at", &self.at)?
+                        .field("from", &self.from)?
+                        .end()
+                }
+            }
+        }
+        ::eunomia_runtime::plain! {
+            /// `enum side`, 4 bytes. Any number can come; see [`Self::known`].
+            #[derive(
+                ::core::marker::Copy,
+                ::core::cmp::PartialEq,
+                ::core::hash::Hash,
+                ::core::default::Default
+            )]
+            #[repr(transparent)]
+            pub struct Side(pub u32);
+        }
+        impl ::core::clone::Clone for Side {
+            #[inline]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::core::cmp::Eq for Side {}
+        impl Side {
+            /// `LEFT` = 1
+            pub const LEFT: Self = Self(1);
+            /// `RIGHT` = 2
+            pub const RIGHT: Self = Self(2);
+            /// The name of the constant of this value, the first where several have it.
+            #[inline]
+            pub fn name(self) -> ::core::option::Option<&'static str> {
+                match self.0 {
+                    1 => ::core::option::Option::Some("LEFT"),
+                    2 => ::core::option::Option::Some("RIGHT"),
+                    _ => ::core::option::Option::None,
+                }
+            }
+            /// Whether there is a constant of this value.
+            #[inline]
+            pub fn known(self) -> bool {
+                self.name().is_some()
+            }
+        }
+        impl ::core::fmt::Display for Side {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::constant(self.name(), &self.0, f)
+            }
+        }
+        impl ::core::fmt::Debug for Side {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Display::fmt(self, f)
+            }
+        }
+        impl ::eunomia_runtime::sample::Line for Side {
+            #[inline]
+            fn line(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::numbered(self.name(), &self.0, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl Side {
+                fn serialize(&self, serializer: Serializer) -> Result {
+                    ::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)
+                }
+            }
+        }
+        ::eunomia_runtime::plain! {
+            /// `struct digest`, 4 bytes
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Digest {
+                /// `unsigned int len`, offset 0, 4 bytes
+                pub len: u32,
+                /// `unsigned char bytes[0]`, offset 4, 0 bytes
+                pub bytes: [u8; 0],
+            }
+            const LAYOUT: Layout = Layout {
+                size: 4,
+                align: 4,
+                offsets: [0, 4],
+            };
+        }
+        impl ::core::clone::Clone for Digest {
+            #[inline]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::eunomia_runtime::sample::Event for Digest {
+            const C_NAME: &'static str = "struct digest";
+        }
+        impl ::eunomia_runtime::sample::Flexible for Digest {
+            type Item = u8;
+            const NAME: &'static str = "bytes";
+            const TEXT: bool = false;
+            const TAIL: usize = 4;
+        }
+        impl ::core::default::Default for Digest {
+            #[inline]
+            fn default() -> Self {
+                ::eunomia_runtime::sample::Plain::zeroed()
+            }
+        }
+        impl ::eunomia_runtime::__private::Fielded for Digest {
+            #[inline]
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                _ = to.field("len", &self.len).field("bytes", &self.bytes);
+            }
+        }
+        impl ::core::fmt::Debug for Digest {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Digest", self, f)
+            }
+        }
+        impl ::core::fmt::Display for Digest {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::line(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl Digest {
+                fn serialize(&self, serializer: Serializer, tail: Tail) -> Result {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Digest", 2usize)?
+                        .field("len", &self.len)?
+                        .field("bytes", tail)?
+                        .end()
+                }
+            }
+        }
+        ::eunomia_runtime::plain! {
+            /// `struct labels`, 4 bytes
+            #[derive(::core::marker::Copy, ::core::cmp::PartialEq)]
+            #[repr(C)]
+            pub struct Labels {
+                /// `unsigned int count`, offset 0, 4 bytes
+                pub count: u32,
+                /// `char labels[0][8]`, offset 4, 0 bytes
+                pub labels: [::eunomia_runtime::sample::CharArray<8>; 0],
+            }
+            const LAYOUT: Layout = Layout {
+                size: 4,
+                align: 4,
+                offsets: [0, 4],
+            };
+        }
+        impl ::core::clone::Clone for Labels {
+            #[inline]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl ::eunomia_runtime::sample::Event for Labels {
+            const C_NAME: &'static str = "struct labels";
+        }
+        impl ::eunomia_runtime::sample::Flexible for Labels {
+            type Item = ::eunomia_runtime::sample::CharArray<8>;
+            const NAME: &'static str = "labels";
+            const TEXT: bool = false;
+            const TAIL: usize = 4;
+        }
+        impl ::core::default::Default for Labels {
+            #[inline]
+            fn default() -> Self {
+                ::eunomia_runtime::sample::Plain::zeroed()
+            }
+        }
+        impl ::eunomia_runtime::__private::Fielded for Labels {
+            #[inline]
+            fn fields(&self, to: &mut ::eunomia_runtime::__private::Fields<'_, '_>) {
+                _ = to.field("count", &self.count).field("labels", &self.labels);
+            }
+        }
+        impl ::core::fmt::Debug for Labels {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::debug("Labels", self, f)
+            }
+        }
+        impl ::core::fmt::Display for Labels {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::eunomia_runtime::__private::line(self, f)
+            }
+        }
+        ::eunomia_runtime::__serde! {
+            impl Labels {
+                fn serialize(&self, serializer: Serializer, tail: Tail) -> Result {
+                    ::eunomia_runtime::__private::Record::new(serializer, "Labels", 2usize)?
+                        .field("count", &self.count)?
+                        .field("labels", tail)?
+                        .end()
+                }
+            }
+        }
         ::eunomia_runtime::__columns! {
             /// [`Line`] as columns, see [`::eunomia_runtime::columns`].
             struct LineBatch {
@@ -456,11 +793,14 @@ pub mod tails {
                 number: ::std::vec::Vec<u64>,
                 /// `kind`
                 kind: ::std::vec::Vec<u16>,
+                /// `text`
+                text: ::eunomia_runtime::columns::Text,
             }
-            fn of(event: &Blob) -> BlobBatch {
+            fn of(event: &Blob, tail: Tail) -> BlobBatch {
                 BlobBatch {
                     number: event.number,
                     kind: event.kind,
+                    text: tail,
                 }
             }
         }
@@ -469,9 +809,74 @@ pub mod tails {
             struct PairsBatch {
                 /// `count`
                 count: ::std::vec::Vec<u32>,
+                /// `pairs.a`
+                pairs_a: ::eunomia_runtime::columns::List<::std::vec::Vec<i16>>,
+                /// `pairs.b`
+                pairs_b: ::eunomia_runtime::columns::List<::std::vec::Vec<u32>>,
             }
-            fn of(event: &Pairs) -> PairsBatch {
-                PairsBatch { count: event.count }
+            fn of(event: &Pairs, tail: Tail) -> PairsBatch {
+                PairsBatch {
+                    count: event.count,
+                    pairs_b: tail.iter().map(|item| item.b),
+                    pairs_a: tail.iter().map(|item| item.a),
+                }
+            }
+        }
+        ::eunomia_runtime::__columns! {
+            /// [`Table`] as columns, see [`::eunomia_runtime::columns`].
+            struct TableBatch {
+                /// `count`
+                count: ::std::vec::Vec<u32>,
+                /// `entries.name`
+                entries_name: ::eunomia_runtime::columns::List<::eunomia_runtime::columns::Text>,
+                /// `entries.up`
+                entries_up: ::eunomia_runtime::columns::List<::std::vec::Vec<bool>>,
+                /// `entries.side`
+                entries_side: ::eunomia_runtime::columns::List<::std::vec::Vec<u32>>,
+                /// `entries.at`
+                entries_at: ::eunomia_runtime::columns::List<::std::vec::Vec<[i16; 2]>>,
+                /// `entries.from`
+                entries_from: ::eunomia_runtime::columns::List<::std::vec::Vec<u64>>,
+            }
+            fn of(event: &Table, tail: Tail) -> TableBatch {
+                TableBatch {
+                    entries_name: tail.iter().map(|item| item.name),
+                    entries_from: tail.iter().map(|item| item.from.addr()),
+                    count: event.count,
+                    entries_side: tail.iter().map(|item| item.side.0),
+                    entries_at: tail.iter().map(|item| item.at),
+                    entries_up: tail.iter().map(|item| item.up.get()),
+                }
+            }
+        }
+        ::eunomia_runtime::__columns! {
+            /// [`Digest`] as columns, see [`::eunomia_runtime::columns`].
+            struct DigestBatch {
+                /// `len`
+                len: ::std::vec::Vec<u32>,
+                /// `bytes`
+                bytes: ::eunomia_runtime::columns::List<::std::vec::Vec<u8>>,
+            }
+            fn of(event: &Digest, tail: Tail) -> DigestBatch {
+                DigestBatch {
+                    len: event.len,
+                    bytes: tail.iter(),
+                }
+            }
+        }
+        ::eunomia_runtime::__columns! {
+            /// [`Labels`] as columns, see [`::eunomia_runtime::columns`].
+            struct LabelsBatch {
+                /// `count`
+                count: ::std::vec::Vec<u32>,
+                /// `labels`
+                labels: ::eunomia_runtime::columns::List<::eunomia_runtime::columns::Text>,
+            }
+            fn of(event: &Labels, tail: Tail) -> LabelsBatch {
+                LabelsBatch {
+                    labels: tail.iter(),
+                    count: event.count,
+                }
             }
         }
     }
@@ -488,6 +893,12 @@ pub mod tails {
         Blobs(::eunomia_runtime::sample::Tailed<'a, types::Blob>),
         /// A record of the map `pairs` (BPF_MAP_TYPE_RINGBUF).
         Pairs(::eunomia_runtime::sample::Tailed<'a, types::Pairs>),
+        /// A record of the map `tables` (BPF_MAP_TYPE_RINGBUF).
+        Tables(::eunomia_runtime::sample::Tailed<'a, types::Table>),
+        /// A record of the map `digests` (BPF_MAP_TYPE_RINGBUF).
+        Digests(::eunomia_runtime::sample::Tailed<'a, types::Digest>),
+        /// A record of the map `labels` (BPF_MAP_TYPE_RINGBUF).
+        Labels(::eunomia_runtime::sample::Tailed<'a, types::Labels>),
     }
     impl ::core::clone::Clone for Export<'_> {
         #[inline]
@@ -533,6 +944,24 @@ pub mod tails {
                         _,
                     >(record, |event| f(Export::Pairs(event)))
                 }
+                5 => {
+                    ::eunomia_runtime::__private::with_tail::<
+                        types::Table,
+                        _,
+                    >(record, |event| f(Export::Tables(event)))
+                }
+                6 => {
+                    ::eunomia_runtime::__private::with_tail::<
+                        types::Digest,
+                        _,
+                    >(record, |event| f(Export::Digests(event)))
+                }
+                7 => {
+                    ::eunomia_runtime::__private::with_tail::<
+                        types::Labels,
+                        _,
+                    >(record, |event| f(Export::Labels(event)))
+                }
                 _ => return ::eunomia_runtime::__private::unknown_map(map),
             };
             ::eunomia_runtime::sample::Verdict::of(outcome)
@@ -547,6 +976,9 @@ pub mod tails {
                 Self::Places(record) => ::core::fmt::Display::fmt(record, f),
                 Self::Blobs(record) => ::core::fmt::Display::fmt(record, f),
                 Self::Pairs(record) => ::core::fmt::Display::fmt(record, f),
+                Self::Tables(record) => ::core::fmt::Display::fmt(record, f),
+                Self::Digests(record) => ::core::fmt::Display::fmt(record, f),
+                Self::Labels(record) => ::core::fmt::Display::fmt(record, f),
             }
         }
     }
@@ -585,6 +1017,24 @@ pub mod tails {
             "struct pairs",
             4,
             "struct 8\n 0 i16 a\n 4 u32 b\nstruct 4\n 0 u32 count\n 4 #0[0] pairs\n#1",
+        ),
+        ::eunomia_runtime::recording::Stream::new(
+            "tables",
+            "struct table",
+            8,
+            "struct 32\n 0 char[8] name\n 8 bool up\n 12 enum(u32) side\n 16 i16[2] at\n 24 pointer from\nstruct 8\n 0 u32 count\n 8 #0[0] entries\n#1",
+        ),
+        ::eunomia_runtime::recording::Stream::new(
+            "digests",
+            "struct digest",
+            4,
+            "struct 4\n 0 u32 len\n 4 u8[0] bytes\n#0",
+        ),
+        ::eunomia_runtime::recording::Stream::new(
+            "labels",
+            "struct labels",
+            4,
+            "struct 4\n 0 u32 count\n 4 char[0][8] labels\n#0",
         ),
     ];
     /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
@@ -630,7 +1080,16 @@ pub mod tails {
             let spec = ::eunomia_runtime::bpf::Spec {
                 name: "tails",
                 object: OBJECT,
-                streams: &["lines", "events", "places", "blobs", "pairs"],
+                streams: &[
+                    "lines",
+                    "events",
+                    "places",
+                    "blobs",
+                    "pairs",
+                    "tables",
+                    "digests",
+                    "labels",
+                ],
                 samples: &[],
                 dropped: &[],
                 perf_pages: 64,
@@ -691,6 +1150,9 @@ pub mod tails {
                     places: stats.get(2).copied().unwrap_or_default(),
                     blobs: stats.get(3).copied().unwrap_or_default(),
                     pairs: stats.get(4).copied().unwrap_or_default(),
+                    tables: stats.get(5).copied().unwrap_or_default(),
+                    digests: stats.get(6).copied().unwrap_or_default(),
+                    labels: stats.get(7).copied().unwrap_or_default(),
                 }
             }
         }
@@ -720,18 +1182,48 @@ pub mod tails {
             /// `places`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
             pub places: ::eunomia_runtime::bpf::RingBuffer<'a, types::Place>,
             /// `blobs`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
-            pub blobs: ::eunomia_runtime::bpf::RingBuffer<'a, types::Blob>,
+            pub blobs: ::eunomia_runtime::bpf::RingBuffer<
+                'a,
+                ::eunomia_runtime::sample::Tailed<'static, types::Blob>,
+            >,
             /// `pairs`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
-            pub pairs: ::eunomia_runtime::bpf::RingBuffer<'a, types::Pairs>,
+            pub pairs: ::eunomia_runtime::bpf::RingBuffer<
+                'a,
+                ::eunomia_runtime::sample::Tailed<'static, types::Pairs>,
+            >,
+            /// `tables`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
+            pub tables: ::eunomia_runtime::bpf::RingBuffer<
+                'a,
+                ::eunomia_runtime::sample::Tailed<'static, types::Table>,
+            >,
+            /// `digests`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
+            pub digests: ::eunomia_runtime::bpf::RingBuffer<
+                'a,
+                ::eunomia_runtime::sample::Tailed<'static, types::Digest>,
+            >,
+            /// `labels`, BPF_MAP_TYPE_RINGBUF, max_entries 4096
+            pub labels: ::eunomia_runtime::bpf::RingBuffer<
+                'a,
+                ::eunomia_runtime::sample::Tailed<'static, types::Labels>,
+            >,
         }
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
                 loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
-                let all: (_, _, _, _, _) = ::eunomia_runtime::__private::handles(
+                let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,
-                    ["lines", "events", "places", "blobs", "pairs"],
+                    [
+                        "lines",
+                        "events",
+                        "places",
+                        "blobs",
+                        "pairs",
+                        "tables",
+                        "digests",
+                        "labels",
+                    ],
                 )?;
                 ::core::result::Result::Ok(Self {
                     lines: all.0,
@@ -739,6 +1231,9 @@ pub mod tails {
                     places: all.2,
                     blobs: all.3,
                     pairs: all.4,
+                    tables: all.5,
+                    digests: all.6,
+                    labels: all.7,
                 })
             }
         }
@@ -814,6 +1309,12 @@ pub mod tails {
             pub blobs: ::eunomia_runtime::reader::Stats,
             /// Of the map `pairs`.
             pub pairs: ::eunomia_runtime::reader::Stats,
+            /// Of the map `tables`.
+            pub tables: ::eunomia_runtime::reader::Stats,
+            /// Of the map `digests`.
+            pub digests: ::eunomia_runtime::reader::Stats,
+            /// Of the map `labels`.
+            pub labels: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {
             #[inline]

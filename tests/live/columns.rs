@@ -69,7 +69,7 @@ pub(crate) fn fields_of_every_shape_become_columns() -> Outcome {
     let skel = shapes::open()?.load()?;
     skel.progs()?.send.test_run(None, None)?;
     let mut batch = ShapesBatch::default();
-    skel.poll(Duration::from_secs(5), |shapes::Export::Rb(event)| batch.push(&event))?;
+    skel.poll(Duration::from_secs(5), |shapes::Export::Rb(event)| batch.push(event))?;
     assert_eq!((batch.flags_delta, batch.flags_urgent, batch.flags_mode, batch.flags_huge), (vec![-40], vec![true], vec![1], vec![-5]));
     assert_eq!((batch.from_v4, batch.tight_number, batch.ratio), (vec![0x0102_0304], vec![-77], vec![1.5]));
     assert_eq!((batch.tight_stamps, batch.kind, batch.nested_depth), (vec![[0, 1 << 40]], vec![2], vec![[0, 6]]));

@@ -2,12 +2,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eunomia_runtime::{
     Error, Skeleton,
-    bpf::{Open, ReadWrite, Spec},
+    bpf::{Open, ReadWrite, Spec, XdpMode},
 };
-use eunomia_tests::built::{arena, bootstrap, kinds, refused, streams};
+use eunomia_tests::built::{arena, bootstrap, every, kinds, programs, refused, streams};
 use libbpf_rs::{ObjectBuilder, PrintLevel, set_print};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::Outcome;
+use super::{
+    Outcome,
+    child::{run, tried},
+    host::apart,
+};
 
 pub(crate) fn the_verifiers_log_is_in_the_error() -> Outcome {
     let error = refused::open()?.load().unwrap_err();
@@ -135,4 +140,59 @@ pub(crate) fn a_program_that_was_not_loaded() -> Outcome {
     let error = skel.progs()?.sum.test_run(None, None).unwrap_err();
     assert_eq!(error.to_string(), "program `sum`: it was not loaded, so it has no descriptor");
     Ok(())
+}
+
+pub(crate) fn descriptors_that_run_out() -> Outcome {
+    let answers = run("descriptors")?;
+    let text = &answers["a load"];
+    assert!(text.contains("Too many open files (os error 24)"), "{text}");
+    assert!(
+        text.contains("hint: this process has as many descriptors open as it may (RLIMIT_NOFILE is 12, and may be raised to "),
+        "{text}"
+    );
+    assert_eq!(answers["a load with more"], "ok");
+    Ok(())
+}
+
+/// The part of a process that may open few files.
+pub(crate) fn few_descriptors(_: &str) -> Outcome {
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(12), ..before })?;
+    let load = || bootstrap::open()?.load();
+    // The maps and programs of some more are in the kernel already.
+    let kept: Vec<_> = (0..12).map_while(|_| load().ok()).collect();
+    tried("a load", load().map_err(Into::into));
+    setrlimit(Resource::Nofile, before)?;
+    drop(kept);
+    tried("a load with more", load().map_err(Into::into));
+    Ok(())
+}
+
+pub(crate) fn drivers_that_run_no_xdp() -> Outcome {
+    apart(|| {
+        let skel = programs::open()?.load()?;
+        let program = skel.progs()?.drop_none;
+        let error = program.attach_to("lo", XdpMode::Native).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("the driver of lo runs no XDP programs") && text.contains("`XdpMode::Generic`"), "{text}");
+        let Error::Kernel(refusal) = &error else { return Err(error.into()) };
+        let command = refusal.hint.as_ref().map(|hint| hint.for_command().to_owned()).unwrap_or_default();
+        assert!(command.ends_with("`--attach drop_none=xdp:lo:generic`"), "{command}");
+        // What it says helps.
+        drop(program.attach_to("lo", XdpMode::Generic)?);
+        Ok(())
+    })
+}
+
+pub(crate) fn static_probes_that_are_nearly_right() -> Outcome {
+    probe::probe!(eunomia_live, reached);
+    let mut open = every::open()?;
+    open.object().program("usdt")?.set_autoload(true);
+    let skel = open.load()?;
+    let attach = |provider, name| skel.progs()?.usdt.attach_to("/proc/self/exe", provider, name, None, 0).map(drop);
+    let error = attach("eunomia_live", "reachd").unwrap_err().to_string();
+    assert!(error.contains("no static probe of /proc/self/exe; did you mean `eunomia_live:reached`?"), "{error}");
+    let error = skel.progs()?.usdt.attach_to("/bin/true", "eunomia_live", "reached", None, 0).unwrap_err().to_string();
+    assert!(error.contains("/bin/true has no static probes"), "{error}");
+    Ok(attach("eunomia_live", "reached")?)
 }

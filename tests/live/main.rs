@@ -295,6 +295,9 @@ const TESTS: &[Test] = &[
     ("errors::what_would_reach_wrong_memory", errors::what_would_reach_wrong_memory),
     ("errors::an_arena_that_is_too_small", errors::an_arena_that_is_too_small),
     ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
+    ("errors::descriptors_that_run_out", errors::descriptors_that_run_out),
+    ("errors::drivers_that_run_no_xdp", errors::drivers_that_run_no_xdp),
+    ("errors::static_probes_that_are_nearly_right", errors::static_probes_that_are_nearly_right),
     // What it does cannot be undone.
     ("privileges::a_kernel_that_is_locked_down", privileges::a_kernel_that_is_locked_down),
 ];
@@ -328,6 +331,7 @@ const PARTS: &[child::Part] = &[
     ("unmounted", missing::unmounted),
     ("unmounted-command", missing::unmounted_command),
     ("debugfs", missing::below_debugfs),
+    ("descriptors", errors::few_descriptors),
     ("memlock", missing::memlock),
     ("memlock-of-root", missing::memlock_of_root),
     ("pinned", pins::another_process),

@@ -345,6 +345,7 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) 
 
 /// In a ring and in a perf ring, however they are read.
 pub(crate) fn records_end_where_their_last_array_is_filled() -> Outcome {
+    use eunomia_runtime::columns::Columns as _;
     use eunomia_tests::built::tails::{self, Export, types::Line};
 
     const ALL: &str = "abcdefghijklmnopqrstuvwxyz0123456789abcd";
@@ -403,6 +404,24 @@ pub(crate) fn records_end_where_their_last_array_is_filled() -> Outcome {
         ]
     );
     assert!(typed[0].starts_with("kind=3 path=ab key=[97, 98, 0, "), "{}", typed[0]);
+
+    // The handles of the maps give them with what is after their struct, too.
+    skel.progs()?.send_tails.test_run(Some(&mut [0; 8]), None)?;
+    let mut each = Vec::new();
+    maps.blobs.for_each(|blob| each.push(blob.to_string()))?;
+    maps.pairs.for_each(|pairs| each.push(pairs.to_string()))?;
+    assert_eq!(each, typed[1..]);
+    skel.progs()?.send_tails.test_run(Some(&mut [0; 8]), None)?;
+    let blobs = maps.blobs.batch()?;
+    // The second one ends inside of the struct's padding, where the array begins.
+    let mut kept: Vec<_> = blobs.iter().collect();
+    kept.extend(&blobs);
+    assert_eq!(kept.iter().map(|blob| blob.tail_bytes().len()).collect::<Vec<_>>(), [14, 3, 0]);
+    assert!(kept.iter().map(ToString::to_string).eq(typed[1..4].iter().cloned()));
+    drop(blobs);
+    let mut batch = tails::types::PairsBatch::default();
+    maps.pairs.for_each(|pairs| batch.push(pairs))?;
+    assert_eq!((batch.pairs_a.get(0), batch.pairs_b.get(0)), (Some(&[-1, 3][..]), Some(&[2, 4][..])));
 
     let skel = Skeleton::parse(&fixture("tails"), "tails")?.open()?.load()?;
     skel.object().program("send_tails")?.test_run(Some(&mut [0; 8]), None)?;

@@ -56,8 +56,9 @@ fn packages_are_current() {
             "runqlat" => with_histogram(&fresh),
             "bootstrap" => with_threshold(fresh),
             "tails" => {
-                typed(&fresh, name, &[("lines", "line"), ("places", "place"), ("blobs", "blob"), ("pairs", "pairs"), ("events", "line")])
-                    .to_json()
+                let of_lines = [("lines", "line"), ("places", "place"), ("events", "line")];
+                let of_tails = [("blobs", "blob"), ("pairs", "pairs"), ("tables", "table"), ("digests", "digest"), ("labels", "labels")];
+                typed(&fresh, name, &[&of_lines[..], &of_tails].concat()).to_json()
             }
             "streams" => typed(&fresh, name, &[("rb", "sample"), ("events", "sample"), ("notes", "note")]).to_json(),
             _ => fresh,

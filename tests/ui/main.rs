@@ -2,6 +2,8 @@
 //!
 //! `TRYBUILD=overwrite` rewrites the texts.
 
+mod features;
+
 #[test]
 fn compile_failures() {
     trybuild::TestCases::new().compile_fail("ui/cases/*.rs");

@@ -99,6 +99,9 @@ fn records_of_every_length_agree() {
         built::tails::Export::Places(event) => serde_json::to_value(event),
         built::tails::Export::Blobs(event) => serde_json::to_value(event),
         built::tails::Export::Pairs(event) => serde_json::to_value(event),
+        built::tails::Export::Tables(event) => serde_json::to_value(event),
+        built::tails::Export::Digests(event) => serde_json::to_value(event),
+        built::tails::Export::Labels(event) => serde_json::to_value(event),
     };
     agree_at_every_length!(checked("tails"), tails, |event: &_| json(event).unwrap());
     let json = |event: &built::streams::Export<'_>| match event {

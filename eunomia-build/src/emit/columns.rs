@@ -8,7 +8,8 @@ use crate::{columns::Batch, names::plain};
 
 /// The batch type of an event, for runtimes that know columns.
 pub(super) fn emit(batch: &Batch) -> TokenStream {
-    let Batch { ident, event, columns } = batch;
+    let Batch { ident, event, is_flexible, columns } = batch;
+    let tail = is_flexible.then(|| quote!(, tail: Tail));
     let doc = Doc(format!("[`{}`] as columns, see [`::eunomia_runtime::columns`].", plain(event)));
     let fields = columns.iter().map(|column| {
         let (ident, ty, doc) = (&column.ident, &column.ty, Doc(code(&column.path)));
@@ -30,7 +31,7 @@ pub(super) fn emit(batch: &Batch) -> TokenStream {
             #doc
             struct #ident { #(#fields)* }
 
-            fn of(event: &#event) -> #ident {
+            fn of(event: &#event #tail) -> #ident {
                 #ident { #(#values)* }
             }
         }

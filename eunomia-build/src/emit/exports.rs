@@ -25,7 +25,14 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             None => format!("A record of the map {map} ({kind})."),
         });
         if let Payload::Bytes { why } = &export.stream.payload {
-            doc.0.push_str(&format!(" Its type is not known: {}.", prose(why)));
+            let (event, line) = (code(&format!("{}=struct NAME", export.stream.map)), code("const struct NAME *unused __attribute__((unused));"));
+            let (option, method) = (code("events(..)"), code("Config::event"));
+            doc.0.push_str(&format!(
+                " Its type is not known: {}. To name it, give the macro {option}, {method} or {} {event}; if BTF lacks it, add {line} to the C \
+                 source.",
+                prose(why),
+                code("--event"),
+            ));
         }
         let ty = match (&export.ty, &export.key, &export.tagged) {
             (Some(ty), Some((key, _)), _) => quote!(::eunomia_runtime::sample::Entry<'a, #key, #ty>),

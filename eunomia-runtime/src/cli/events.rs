@@ -266,7 +266,8 @@ fn untyped(checked: &Checked, err: &mut Messages<'_>) {
         if let Payload::Bytes { why } = &stream.payload {
             let map = &stream.map;
             err.tell(&line(&format!(
-                "{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object's"
+                "{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object's; the line \
+                 `const struct NAME *unused __attribute__((unused));` in the C source puts one there"
             )));
         }
     }
@@ -289,5 +290,9 @@ fn summary(loaded: &Loaded, time: Duration, err: &mut Messages<'_>) {
             }
         }
         err.tell(&line(&text));
+    }
+    if let Ok(left @ 1..) = loaded.object().unread() {
+        let were = if left == 1 { "event was" } else { "events were" };
+        err.tell(&line(&format!("{left} more {were} in the buffers at the end, and not read")));
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, LargeStringArray, PrimitiveArray, RecordBatch, types};
+use arrow_array::{
+    ArrayRef, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, LargeBinaryArray, LargeListArray, LargeStringArray, PrimitiveArray,
+    RecordBatch, cast::AsArray as _, types,
+};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
@@ -134,6 +137,23 @@ pub(super) fn texts<const N: usize>(texts: &mut Text<N>) -> Result<ArrayRef, Arr
     });
     let array: ArrayRef = Arc::new(array);
     if N == 1 { Ok(array) } else { Ok(Arc::new(FixedSizeListArray::try_new(item(DataType::LargeUtf8), length::<N>(), array, None)?)) }
+}
+
+/// Lists of bytes are bytes.
+pub(super) fn lists_type(items: &dyn Column) -> DataType {
+    match items.data_type() {
+        DataType::UInt8 => DataType::LargeBinary,
+        other => DataType::LargeList(item(other)),
+    }
+}
+
+pub(super) fn lists(offsets: Vec<i64>, items: &mut dyn Column) -> Result<ArrayRef, ArrowError> {
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    let (ty, items) = (items.data_type(), items.take()?);
+    Ok(match items.as_primitive_opt::<types::UInt8Type>() {
+        Some(bytes) => Arc::new(LargeBinaryArray::try_new(offsets, bytes.values().inner().clone(), None)?),
+        None => Arc::new(LargeListArray::try_new(item(ty), offsets, items, None)?),
+    })
 }
 
 pub(super) fn schema(columns: &mut impl Columns) -> SchemaRef {

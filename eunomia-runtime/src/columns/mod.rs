@@ -25,9 +25,12 @@
 //! | arrays of structs | a column of arrays for each of their fields |
 //! | members of unions | as members of structs: each reads the bytes in its own way, and which of them means something the program knows |
 //! | what has no type | `Vec<[u8; N]>` |
+//! | the last array of a record, without a length (`char data[]`, `struct at at[]`) | [`Text`], or a [`List`] for what its items are |
 //!
-//! Names that meet are numbered, as everywhere. Members without a size, and bytes behind a struct (a flexible array), have no column. A
-//! type that would have more than 1,024 columns has no batch.
+//! Names that meet are numbered, as everywhere. Other members without a size have no column. A type that would have more than 1,024 columns
+//! has no batch.
+//!
+//! Records that go on after their struct come one by one: `skel.maps()?.rb.for_each(|event| batch.push(event))?`.
 #![cfg_attr(
     feature = "arrow",
     doc = "
@@ -41,31 +44,38 @@ numbers and offsets are moved there, not copied.
 | `Vec<[u8; N]>` | `FixedSizeBinary(N)`; moved |
 | other arrays | `FixedSizeList` of what their items are; moved as these |
 | `Vec<bool>` | `Boolean`, which is packed to bits |
+| `List` of bytes | `LargeBinary`; moved |
+| other lists | `LargeList` of what their items are; moved as these |
 | `Text` | `LargeUtf8`; moved where all of it is UTF-8, else copied with U+FFFD for what is not |
 "
 )]
 
 #[cfg(feature = "arrow")]
 mod arrow;
+mod list;
 mod text;
 
 use std::borrow::Borrow;
 
 use crate::sample::Event;
 
+pub use list::List;
 pub use text::{Text, Texts};
 
 /// A batch of events as columns. Generated types have it, whose fields are the columns.
 ///
 /// The columns may be taken, sorted or cut as those who have the batch like; a batch that is to be filled again is cleared first.
 pub trait Columns: Default {
-    /// What a row is made of.
+    /// The struct that a row is made of.
     type Event: Event;
+    /// What a row is made of: a reference to the struct, or [`Tailed`](crate::sample::Tailed) where records go on after it.
+    type Row<'a>: From<&'a Self::Event>;
 
     /// Appends a row.
-    fn push(&mut self, event: &Self::Event);
+    fn push(&mut self, event: Self::Row<'_>);
 
-    /// Appends a row for each event, faster than one by one: of a slice of events, of references to them, or of the records of a run.
+    /// Appends a row for each event, faster than one by one: of a slice of events, of references to them, or of the records of a run. These
+    /// are structs alone: an array without a length at their end is empty in each row.
     fn extend(&mut self, events: &[impl Borrow<Self::Event>]);
 
     /// The rows.

@@ -1,5 +1,5 @@
 use super::{Column, Fill};
-use crate::sample::CharArray;
+use crate::sample::{CharArray, Flexible, tailed::Items};
 
 /// A column of texts, `N` in each row: their bytes one behind the other, and where each ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,14 @@ impl<T: Texts, const LEN: usize> Texts for [T; LEN] {
     #[inline]
     fn add_to<const N: usize>(&self, column: &mut Text<N>) {
         self.iter().for_each(|texts| texts.add_to(column));
+    }
+}
+
+/// The text that a record ends with.
+impl<E: Flexible> Texts for Items<'_, E> {
+    fn add_to<const N: usize>(&self, column: &mut Text<N>) {
+        column.bytes.extend_from_slice(self.text().unwrap_or_default());
+        column.offsets.push(column.bytes.len() as i64);
     }
 }
 

@@ -7,19 +7,22 @@ use super::{
     Counters, Fate, Ring, Stats,
     ring::{Next, next},
 };
-use crate::{Result, sample::Plain};
+use crate::{
+    Result,
+    sample::{Delivered, Plain as _},
+};
 
 /// The records that were there when it was made, to iterate over: `for event in &batch`.
 ///
 /// Events are borrowed from the ring. Those that were taken are given back to the producers when the batch is dropped; the others stay
 /// for the next one.
-pub struct Batch<'a, E> {
+pub struct Batch<'a, E: Delivered> {
     ring: RefMut<'a, Ring>,
     stats: &'a Counters,
     end: u64,
     position: Cell<u64>,
     found: Cell<Stats>,
-    copies: Copies<E>,
+    copies: Copies<E::Event>,
 }
 
 /// Copies of events whose last array was sent in part: blocks of 1, 2, 4, .. of them, so that none is moved while it is borrowed.
@@ -44,10 +47,10 @@ impl<E> Default for Copies<E> {
     }
 }
 
-impl<'a, E: Plain> Batch<'a, E> {
+impl<'a, E: Delivered> Batch<'a, E> {
     /// Of no records if nothing is `delivered` now.
     pub(super) fn new(ring: RefMut<'a, Ring>, stats: &'a Counters, delivered: bool) -> Result<Self> {
-        const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes: read this type with `for_each`") };
+        const { assert!(align_of::<E::Event>() <= 8, "records are aligned to 8 bytes: read this type with `for_each`") };
         let position = ring.position();
         let end = if delivered { ring.end()? } else { position };
         // A ring that is damaged says so here; behind it, iteration ends.
@@ -60,7 +63,7 @@ impl<'a, E: Plain> Batch<'a, E> {
         Events(self)
     }
 
-    fn next(&self) -> Option<&E> {
+    fn next(&self) -> Option<E::Borrowed<'_>> {
         let position = self.position.get();
         let mut walk = self.ring.walk(position, self.end).ok()?;
         loop {
@@ -75,7 +78,8 @@ impl<'a, E: Plain> Batch<'a, E> {
                 // SAFETY: nobody writes to a committed record before the position behind it is published, which is when the batch is
                 // dropped, which the reference borrows.
                 let record = unsafe { spot.behind(head.len as usize) };
-                let event = E::of_bytes(record).or_else(|| self.copies.add(E::read_begun(record)?));
+                let event = E::Event::of_bytes(record).or_else(|| self.copies.add(E::Event::read_begun(record)?));
+                let event = event.map(|event| E::borrowed(event, record));
                 found.count(if event.is_some() { Fate::Delivered } else { Fate::Short }, head.len.into());
                 event
             };
@@ -87,7 +91,7 @@ impl<'a, E: Plain> Batch<'a, E> {
     }
 }
 
-impl<E> Drop for Batch<'_, E> {
+impl<E: Delivered> Drop for Batch<'_, E> {
     fn drop(&mut self) {
         let position = self.position.get();
         if position != self.ring.position() {
@@ -99,7 +103,7 @@ impl<E> Drop for Batch<'_, E> {
     }
 }
 
-impl<E> fmt::Debug for Batch<'_, E> {
+impl<E: Delivered> fmt::Debug for Batch<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let left = self.end.wrapping_sub(self.position.get());
         f.debug_struct("Batch").field("bytes_left", &left).finish_non_exhaustive()
@@ -108,18 +112,18 @@ impl<E> fmt::Debug for Batch<'_, E> {
 
 /// Iterator over the events of a [`Batch`].
 #[derive(Debug)]
-pub struct Events<'b, 'a, E>(&'b Batch<'a, E>);
+pub struct Events<'b, 'a, E: Delivered>(&'b Batch<'a, E>);
 
-impl<'b, E: Plain> Iterator for Events<'b, '_, E> {
-    type Item = &'b E;
+impl<'b, E: Delivered> Iterator for Events<'b, '_, E> {
+    type Item = E::Borrowed<'b>;
 
-    fn next(&mut self) -> Option<&'b E> {
+    fn next(&mut self) -> Option<E::Borrowed<'b>> {
         self.0.next()
     }
 }
 
-impl<'b, 'a, E: Plain> IntoIterator for &'b Batch<'a, E> {
-    type Item = &'b E;
+impl<'b, 'a, E: Delivered> IntoIterator for &'b Batch<'a, E> {
+    type Item = E::Borrowed<'b>;
     type IntoIter = Events<'b, 'a, E>;
 
     fn into_iter(self) -> Self::IntoIter {

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    sample::{Failures, Plain},
+    sample::{Delivered, Failures, Plain},
 };
 
 /// Reads every map that delivers records, in one wait.
@@ -379,7 +379,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Self::read_runs`].
-    pub fn batch<E: Plain>(&self, map: usize) -> Result<Batch<'_, E>> {
+    pub fn batch<E: Delivered>(&self, map: usize) -> Result<Batch<'_, E>> {
         self.before_one()?;
         let (ring, stats) = self.ring(map)?;
         self.feed();

@@ -4,7 +4,16 @@ use crate::plain::line;
 
 /// A C `char[N]` that holds text: the bytes up to the first NUL, or all of them where there is none.
 ///
-/// Bytes behind the NUL are stale kernel memory; they take no part in comparison, hashing or output.
+/// Bytes after the NUL are stale kernel memory; they take no part in comparison, hashing or output. If a program puts several texts into one
+/// array, each with its NUL (`args` of tools that trace exec), [`Self::raw`] has them all, and a length in the event says where they end:
+///
+/// ```
+/// # use eunomia_runtime::sample::CharArray;
+/// let (args, args_size) = (CharArray::from(*b"ls\0-l\0/tmp\0stale"), 11);
+/// assert_eq!(args.to_string(), "ls");
+/// let all: Vec<_> = args.raw()[..args_size - 1].split(|&byte| byte == 0).collect();
+/// assert_eq!(all, [&b"ls"[..], b"-l", b"/tmp"]);
+/// ```
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct CharArray<const N: usize>([u8; N]);

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 mod bool;
 mod chars;
+mod delivered;
 mod entry;
 mod event;
 pub(crate) mod line;
@@ -20,6 +21,7 @@ pub(crate) mod tailed;
 pub use self::bool::Bool;
 pub(crate) use chars::until_nul;
 pub use chars::{CharArray, TooLong};
+pub use delivered::{Delivered, with_delivered};
 #[cfg(any(feature = "dynamic", feature = "load"))]
 pub(crate) use entry::value_offset;
 pub use entry::{Entry, with_entry};

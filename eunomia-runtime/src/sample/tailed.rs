@@ -26,6 +26,11 @@ pub struct Tailed<'a, E> {
 }
 
 impl<'a, E: Flexible> Tailed<'a, E> {
+    /// The record with the struct at its start.
+    pub(super) fn of(event: &'a E, record: &'a [u8]) -> Self {
+        Self { event, tail: record.get(E::TAIL..).unwrap_or_default() }
+    }
+
     /// The bytes of the last member. A perf event array pads records, so up to 7 bytes more than were sent can stand at their end: a
     /// length in the struct is the one to go by.
     pub fn tail_bytes(&self) -> &'a [u8] {
@@ -38,14 +43,23 @@ impl<'a, E: Flexible> Tailed<'a, E> {
     }
 }
 
+/// A struct alone: its last member is empty.
+impl<'a, E: Flexible> From<&'a E> for Tailed<'a, E> {
+    fn from(event: &'a E) -> Self {
+        Self { event, tail: &[] }
+    }
+}
+
 /// What a record holds of the last member of a [`Flexible`] type.
+#[derive(Clone, Copy)]
 pub struct Items<'a, E>(&'a [u8], PhantomData<fn() -> E>);
 
 impl<'a, E: Flexible> Items<'a, E> {
     /// Nothing.
     pub const NONE: Self = Self(&[], PhantomData);
 
-    fn iter(&self) -> impl ExactSizeIterator<Item = E::Item> + use<'a, E> {
+    /// The items, as many whole ones as the record holds.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = E::Item> + use<'a, E> {
         let size = size_of::<E::Item>();
         // Items without a size would be endless.
         let items = if size == 0 { &[] } else { self.0 };
@@ -53,7 +67,7 @@ impl<'a, E: Flexible> Items<'a, E> {
     }
 
     /// The text up to its NUL, for an array of chars.
-    fn text(&self) -> Option<&'a [u8]> {
+    pub(crate) fn text(&self) -> Option<&'a [u8]> {
         E::TEXT.then(|| until_nul(self.0))
     }
 }
@@ -142,7 +156,12 @@ impl<E: Flexible + Fielded> Line for Tailed<'_, E> {
 /// # Errors
 /// [`Short`] where the record has fewer bytes than `E`; `f` was not called.
 pub fn with_tail<E: Flexible, R>(record: &[u8], f: impl FnOnce(Tailed<'_, E>) -> R) -> Result<R, Short> {
-    with_event(record, |event| f(Tailed { event, tail: record.get(E::TAIL..).unwrap_or_default() }))
+    with_event(record, |event| f(Tailed::of(event, record)))
+}
+
+/// The struct, and the items of its last member.
+pub fn parts<'a, E: Flexible>(record: Tailed<'a, E>) -> (&'a E, Items<'a, E>) {
+    (record.event, record.items())
 }
 
 #[cfg(test)]

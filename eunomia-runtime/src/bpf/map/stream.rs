@@ -8,10 +8,11 @@ use super::Map;
 use crate::{
     Result,
     reader::{Batch, Outcome, Reader, Record, Stats, Verdict},
-    sample::{Plain, with_event},
+    sample::{Delivered, Plain, with_delivered},
 };
 
-/// A ring buffer of records of type `E`, or of bytes where the type is not known.
+/// A ring buffer of records of type `E`, or of bytes where the type is not known. `E` is [`Tailed`](crate::sample::Tailed) where records go on
+/// after their struct, whose last member is an array without a length.
 ///
 /// Its methods read what is there and do not wait; `wait` of the loaded object does. They read nothing while polling is paused or after it
 /// has ended; see [`Control::stop`](crate::reader::Control::stop) for the end of a loop.
@@ -65,20 +66,21 @@ macro_rules! stream {
             }
         }
 
-        impl<E: Plain> $stream<'_, E> {
+        impl<E: Delivered> $stream<'_, E> {
             /// Hands each record that is there to `f`, where the kernel wrote it if it is aligned for its type there; returns how many
             /// there were.
             ///
             /// # Errors
             /// Those of [`Reader::poll`].
             #[inline]
-            pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&E) -> R) -> Result<u64> {
-                self.0.read($is_ring, |record| Verdict::of(with_event(record, &mut f)))
+            pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(E::Borrowed<'_>) -> R) -> Result<u64> {
+                self.0.read($is_ring, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
             }
         }
 
         impl $stream<'_, [u8]> {
-            /// Hands each record that is there to `f`; returns how many there were. [`with_event`] reads one as a type.
+            /// Hands each record that is there to `f`; returns how many there were. [`with_event`](crate::sample::with_event)
+            /// reads one as a type.
             ///
             /// # Errors
             /// Those of [`Reader::poll`].
@@ -104,7 +106,9 @@ impl<E: Plain> RingBuffer<'_, E> {
         self.0.map.usable()?;
         self.0.reader.read_runs(self.0.index, f)
     }
+}
 
+impl<E: Delivered> RingBuffer<'_, E> {
     /// The records that are there, to iterate over.
     ///
     /// # Errors
