@@ -456,6 +456,8 @@ pub(crate) fn packets_come_back() -> Outcome {
     assert!(ran.duration > Duration::ZERO || ran.data[0] == 10);
     let short = progs.rewrite.test(&TestInput::new().data(&packet).room(16)).unwrap_err();
     assert!(matches!(short, Error::Room { needed: 64, room: 16, .. }), "{short}");
+    let endless = progs.rewrite.test(&TestInput::new().data(&packet).room(usize::MAX)).unwrap_err();
+    assert!(matches!(endless, Error::Value { .. }), "{endless}");
     let expected = "program `rewrite`: the packet after its run: it needs 64 bytes, and there is room for 16";
     assert_eq!(short.to_string(), expected);
     assert!(progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(), "nothing is asked for");

@@ -107,7 +107,10 @@ impl<K> Program<'_, K> {
             ProgramType::Syscall | ProgramType::RawTracepoint | ProgramType::RawTracepointWritable | ProgramType::Tracing
         );
         let grown = input.data.filter(|_| !live).map_or(0, |data| data.len().saturating_add(GROWTH));
-        let mut data = vec![0; input.room.unwrap_or(grown)];
+        let room = input.room.unwrap_or(grown);
+        // What the kernel cannot be told is not allocated either.
+        self.size_of(room, "room")?;
+        let mut data = vec![0; room];
         let mut given = input.context.map(<[u8]>::to_vec);
         let mut context = vec![0; given.as_ref().filter(|_| !live && !in_place).map_or(0, |given| given.len().max(CONTEXT))];
         let ran = self.run(input, given.as_deref_mut(), &mut data, &mut context)?;
@@ -130,6 +133,11 @@ impl<K> Program<'_, K> {
         Ok(TestRun::of(&self.run(&input, context, &mut [], &mut [])?))
     }
 
+    fn size_of(&self, len: usize, what: &str) -> Result<u32> {
+        u32::try_from(len)
+            .map_err(|_| Error::Value { name: format!("run the {}", self.describe()), why: format!("{len} bytes of {what} are too many") })
+    }
+
     fn run(
         &self,
         input: &TestInput<'_>,
@@ -138,9 +146,7 @@ impl<K> Program<'_, K> {
         context_out: &mut [u8],
     ) -> Result<libbpf_sys::bpf_test_run_opts> {
         let tried = || format!("run the {}", self.describe());
-        let size = |len: usize, what: &str| {
-            u32::try_from(len).map_err(|_| Error::Value { name: tried(), why: format!("{len} bytes of {what} are too many") })
-        };
+        let size = |len: usize, what: &str| self.size_of(len, what);
         let mut options = libbpf_sys::bpf_test_run_opts {
             sz: size_of::<libbpf_sys::bpf_test_run_opts>() as libbpf_sys::size_t,
             data_in: input.data.map_or(ptr::null(), |data| data.as_ptr().cast()),
