@@ -113,11 +113,12 @@ pub(crate) fn modules_of_filters() -> Outcome {
 
 pub(crate) fn types_of_the_kernel() -> Outcome {
     const TEXT: &str = "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF";
-    const WAYS: &str = "`open_for`, the environment variable BTF_FILE_PATH or, of the command, `--btf`";
+    const OF_LIBRARY: &str = "`open_for`, or the environment variable BTF_FILE_PATH";
+    const OF_COMMAND: &str = "`--btf FILE`, or the environment variable BTF_FILE_PATH";
     let refused = ["typed", "dynamic", "the command"];
     let answers = judge("typeless", &refused.map(|name| (name, TEXT)))?;
-    for name in refused {
-        assert!(answers[name].contains(WAYS), "{}", answers[name]);
+    for (name, ways) in refused.into_iter().zip([OF_LIBRARY, OF_LIBRARY, OF_COMMAND]) {
+        assert!(answers[name].contains(ways), "{}", answers[name]);
     }
     Ok(())
 }
@@ -148,8 +149,7 @@ pub(crate) fn typeless(_: &str) -> Outcome {
 }
 
 pub(crate) fn file_systems() -> Outcome {
-    let pins = "no file system of type bpf is mounted where it is looked for: `mount -t bpf bpf /sys/fs/bpf`, `bpf::mount::bpffs()` or, of the \
-                command, `--mount`";
+    let pins = "no file system of type bpf is mounted where it is looked for: `mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`";
     let groups = "no file system of type cgroup2 is mounted where it is looked for: `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
     let tracing = "tracefs is not mounted, which tells the numbers of tracepoints: `mount -t tracefs tracefs /sys/kernel/tracing`";
     judge(
