@@ -320,7 +320,7 @@ In the table:
 Variables, with colons between the items of a list:
   VM_FILES             files and folders that the tests read, taken into the machine at their places here
   VM_ENV               names of variables that the tests read
-  VM_TIMEOUT           seconds for a machine with all its tests, 600
+  VM_TIMEOUT           seconds for a machine with all its tests, 1800
   VM_BOOT_TIMEOUT      seconds until the tests start, 30
   VM_MEMORY, VM_CPUS   of a machine: 512 MiB, 2
 

@@ -42,7 +42,7 @@ impl fmt::Display for Ended {
 pub(crate) struct Limits {
     /// Until the test is started; 30 seconds, `VM_BOOT_TIMEOUT`. A machine is there after two.
     boot: Duration,
-    /// All of it; 600 seconds, `VM_TIMEOUT`.
+    /// All of it; 1800 seconds, `VM_TIMEOUT`.
     all: Duration,
     /// 512 MiB, `VM_MEMORY`.
     memory: u64,
@@ -58,7 +58,7 @@ impl Limits {
         };
         Ok(Limits {
             boot: Duration::from_secs(number("VM_BOOT_TIMEOUT", 30)?),
-            all: Duration::from_secs(number("VM_TIMEOUT", 600)?),
+            all: Duration::from_secs(number("VM_TIMEOUT", 1800)?),
             memory: number("VM_MEMORY", 512)?,
             cpus: number("VM_CPUS", 2)?,
         })
