@@ -151,7 +151,7 @@ pub(crate) fn typeless(_: &str) -> Outcome {
 pub(crate) fn file_systems() -> Outcome {
     let pins = "no file system of type bpf is mounted where it is looked for: `mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`";
     let groups = "no file system of type cgroup2 is mounted where it is looked for: `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
-    let tracing = "tracefs is not mounted, which tells the numbers of tracepoints: `mount -t tracefs tracefs /sys/kernel/tracing`";
+    let tracing = "tracefs is not mounted; programs on tracepoints need it: `mount -t tracefs tracefs /sys/kernel/tracing`";
     judge(
         "unmounted",
         &[
