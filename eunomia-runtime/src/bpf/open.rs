@@ -360,8 +360,12 @@ impl OpenProgram<'_> {
     /// # Errors
     /// [`Error::Kernel`]; none before the object is loaded.
     pub fn set_type(&mut self, ty: ProgramType) -> Result<()> {
+        self.set_type_number(ty as u32)
+    }
+
+    fn set_type_number(&mut self, ty: libbpf_sys::bpf_prog_type) -> Result<()> {
         // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
-        let error = unsafe { libbpf_sys::bpf_program__set_type(self.0.as_libbpf_object().as_ptr(), ty as u32) };
+        let error = unsafe { libbpf_sys::bpf_program__set_type(self.0.as_libbpf_object().as_ptr(), ty) };
         self.was_set(error, "type")
     }
 
@@ -371,8 +375,12 @@ impl OpenProgram<'_> {
     /// # Errors
     /// As [`Self::set_type`].
     pub fn set_attach_type(&mut self, ty: ProgramAttachType) -> Result<()> {
-        // SAFETY: as in `set_type`.
-        let error = unsafe { libbpf_sys::bpf_program__set_expected_attach_type(self.0.as_libbpf_object().as_ptr(), ty as u32) };
+        self.set_attach_type_number(ty as u32)
+    }
+
+    fn set_attach_type_number(&mut self, ty: libbpf_sys::bpf_attach_type) -> Result<()> {
+        // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
+        let error = unsafe { libbpf_sys::bpf_program__set_expected_attach_type(self.0.as_libbpf_object().as_ptr(), ty) };
         self.was_set(error, "attach type")
     }
 
@@ -414,12 +422,9 @@ impl OpenProgram<'_> {
         if error < 0 {
             return Err(Error::Value { name: name(), why: "libbpf knows no programs of such a section".to_owned() });
         }
-        let program = self.0.as_libbpf_object().as_ptr();
-        // libbpf-rs has no names for some of the numbers.
-        // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
-        self.was_set(unsafe { libbpf_sys::bpf_program__set_type(program, ty) }, "type")?;
-        // SAFETY: as above.
-        self.was_set(unsafe { libbpf_sys::bpf_program__set_expected_attach_type(program, attach_type) }, "attach type")
+        // By number: libbpf-rs has no names for some of them.
+        self.set_type_number(ty)?;
+        self.set_attach_type_number(attach_type)
     }
 
     /// Whether `attach` attaches the program; on by default.
