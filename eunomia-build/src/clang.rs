@@ -10,7 +10,8 @@ use std::{
 
 use crate::Error;
 
-/// Compiles one file to an object, and lists in `deps` what it read; returns what clang said.
+/// Compiles one file to an object and lists in `deps` the files that clang read. Returns what clang
+/// wrote to stderr.
 pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path, deps: &Path) -> Result<String, Error> {
     let mut command = Command::new(clang);
     command.args(args);
@@ -21,19 +22,22 @@ pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path,
     }
     command.args(["-MD", "-MF"]).arg(deps).args(["-g", "-O2", "-target", "bpf", "-c"]).arg(source).arg("-o").arg(object);
     let (path, program) = (source.to_owned(), clang.to_owned());
-    let output = command.output().map_err(|source| Error::Clang { path: path.clone(), program: program.clone(), source })?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let output = command.output().map_err(|source| {
+        let advice = advice(&program, &source);
+        Error::Clang { path: path.clone(), program: program.clone(), source, advice }
+    })?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     match output.status.success() {
-        true => Ok(said),
-        false if said.trim().is_empty() => {
+        true => Ok(stderr),
+        false if stderr.trim().is_empty() => {
             Err(Error::Toolchain { path, message: format!("`{}` ended without a word ({})", program.display(), output.status) })
         }
-        false => Err(Error::Compile { path, message: said }),
+        false => Err(Error::Compile { path, message: stderr }),
     }
 }
 
 /// What to do where there is no such clang: one that has its version in its name may be there.
-pub(crate) fn advice(program: &Path, error: &io::Error) -> String {
+fn advice(program: &Path, error: &io::Error) -> String {
     if error.kind() != io::ErrorKind::NotFound {
         return String::new();
     }

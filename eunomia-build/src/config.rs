@@ -192,10 +192,11 @@ impl Config {
         Ok(())
     }
 
-    /// The text of the package, what it is made from, and the files that it depends on; what clang says goes to `said`.
-    pub(crate) fn packed(&self, said: &mut dyn FnMut(&str)) -> Result<(String, String, Vec<PathBuf>), Error> {
+    /// The text of the package, what it is made from, and the files that it depends on; `warn` receives
+    /// clang's warnings.
+    pub(crate) fn packed(&self, warn: &mut dyn FnMut(&str)) -> Result<(String, String, Vec<PathBuf>), Error> {
         #[cfg_attr(not(feature = "compile"), expect(unused_mut, reason = "what is compiled here alone lists its sources"))]
-        let mut input = self.input(said)?;
+        let mut input = self.input(warn)?;
         #[cfg(feature = "compile")]
         if let Some(source) = &self.source {
             crate::stale::list(&mut input.skeleton, &source.paths, &input.depends_on);
@@ -205,7 +206,7 @@ impl Config {
         Ok((checked.documented(&input.file)?.to_json(), input.file, input.depends_on))
     }
 
-    fn input(&self, said: &mut dyn FnMut(&str)) -> Result<Input, Error> {
+    fn input(&self, warn: &mut dyn FnMut(&str)) -> Result<Input, Error> {
         for (at, (map, _)) in self.events.iter().enumerate() {
             if self.events.iter().take(at).any(|(known, _)| known == map) {
                 return Err(Error::Config(format!(
@@ -213,7 +214,7 @@ impl Config {
                 )));
             }
         }
-        let mut input = self.read(said)?;
+        let mut input = self.read(warn)?;
         input.skeleton.events.extend(self.events.iter().cloned());
         for (program, section) in &self.programs {
             input.skeleton = input.skeleton.with_program(program, section);
@@ -223,7 +224,7 @@ impl Config {
     }
 
     #[cfg_attr(not(feature = "compile"), expect(unused_variables, reason = "clang alone has something to say"))]
-    fn read(&self, said: &mut dyn FnMut(&str)) -> Result<Input, Error> {
+    fn read(&self, warn: &mut dyn FnMut(&str)) -> Result<Input, Error> {
         for (what, paths) in [("skeleton", &self.skeleton), ("object", &self.object)] {
             if let [first, second, ..] = paths.as_slice() {
                 let what = format!(
@@ -252,7 +253,7 @@ impl Config {
                     return Err(Error::Config(what));
                 }
             };
-            let compiled = source.compile(said)?;
+            let compiled = source.compile(warn)?;
             let file = source.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
             let skeleton = Skeleton::from_object(name.clone(), compiled.object, &file)?;
             return Ok(Input { skeleton, name, file, depends_on: compiled.depends_on });
@@ -323,10 +324,10 @@ fn watch(files: &[PathBuf]) {
 }
 
 /// Tells cargo's user, or whoever runs this outside of a build, what clang says.
-fn warn(said: &str) {
+fn warn(text: &str) {
     match env::var_os("OUT_DIR") {
-        Some(_) => said.lines().filter(|line| !line.trim().is_empty()).for_each(|said| println!("cargo::warning={}", one_line(said))),
-        None => eprint!("{said}"),
+        Some(_) => text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| println!("cargo::warning={}", one_line(line))),
+        None => eprint!("{text}"),
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Error {
         program: PathBuf,
         /// Why.
         source: io::Error,
+        /// What to do about it, as the end of the message; empty if that is unknown.
+        advice: String,
     },
     /// libbpf's linker refused what clang made.
     Link {
@@ -59,12 +61,9 @@ impl fmt::Display for Error {
             Self::File { tried, path, source } => write!(f, "cannot {tried} {}: {source}", line(&path.to_string_lossy())),
             Self::Config(what) => f.write_str(what),
             Self::Compile { path, message } => write!(f, "cannot compile {}:\n{}", line(&path.to_string_lossy()), message.trim_end()),
-            Self::Clang { path, program, source } => {
+            Self::Clang { path, program, source, advice } => {
                 let [path, shown] = [path, program].map(|path| path.to_string_lossy());
-                write!(f, "cannot compile {}: cannot run `{}`: {source}", line(&path), line(&shown))?;
-                #[cfg(feature = "compile")]
-                f.write_str(&crate::clang::advice(program, source))?;
-                Ok(())
+                write!(f, "cannot compile {}: cannot run `{}`: {source}{advice}", line(&path), line(&shown))
             }
             Self::Link { path, message } => write!(f, "cannot link {}: {}", line(&path.to_string_lossy()), message.trim_end()),
             Self::Toolchain { path, message } => write!(f, "cannot compile {}: {message}", line(&path.to_string_lossy())),

@@ -1,31 +1,25 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod args;
 #[cfg(feature = "compile")]
 mod clang;
 #[cfg(feature = "cli")]
 pub mod cli;
-mod columns;
 mod config;
+mod embed;
 mod emit;
 mod error;
 mod files;
-mod handles;
-mod limits;
 mod module;
-mod names;
 #[cfg(feature = "format")]
 mod output;
-mod signatures;
 #[cfg(feature = "compile")]
 mod source;
 mod stale;
-mod structure;
 mod tokens;
-mod types;
 
 pub use config::Config;
+pub use embed::Embed;
 pub use error::Error;
 #[doc(hidden)]
 pub use eunomia_runtime::__private::near;
@@ -38,4 +32,4 @@ pub use output::format;
 pub use stale::{C_SOURCE, Stale, stale};
 #[doc(hidden)]
 pub use tokens::definitions;
-pub use tokens::{Embed, tokens};
+pub use tokens::tokens;

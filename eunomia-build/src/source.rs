@@ -30,8 +30,9 @@ pub(crate) struct Compiled {
 const OTHER: [&str; 6] = ["-E", "-M", "-MM", "-S", "-emit-llvm", "-fsyntax-only"];
 
 impl Source {
-    /// What clang says goes to `said`, unless it refuses a source: then that is the error.
-    pub(crate) fn compile(&self, said: &mut dyn FnMut(&str)) -> Result<Compiled, Error> {
+    /// Compiles and links the sources. `warn` receives what clang writes to stderr for each source that
+    /// it accepts; for a source that it refuses that text is the error.
+    pub(crate) fn compile(&self, warn: &mut dyn FnMut(&str)) -> Result<Compiled, Error> {
         for path in &self.paths {
             self.check(path)?;
         }
@@ -46,7 +47,7 @@ impl Source {
             let (object, deps) = (dir.0.join(format!("{index}.o")), dir.0.join(format!("{index}.d")));
             let text = clang::run(clang, &args, path, &object, &deps)?;
             if !text.is_empty() {
-                said(&text);
+                warn(&text);
             }
             let included = clang::dependencies(&String::from_utf8_lossy(&files::read(&deps)?));
             // libbpf's own headers go with us.

@@ -5,16 +5,10 @@ use eunomia_runtime::{
 };
 use proc_macro2::TokenStream;
 
-use crate::{emit, limits, module::Module, names, types::Types};
-
-/// How the object gets into the generated module.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Embed {
-    /// As one byte string literal: the module is self-contained.
-    Literal,
-    /// With `include_bytes!` of a file of this name beside the generated one: faster to compile for large objects.
-    File(String),
-}
+use crate::{
+    Embed, emit,
+    module::{self, Module, Types, chosen, verbatim},
+};
 
 /// The module `name` for a skeleton; `file` stands for it in messages.
 ///
@@ -25,7 +19,7 @@ pub fn tokens(skeleton: Skeleton, file: &str, name: &str, embed: &Embed) -> Resu
 }
 
 pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
-    if let Some(fault) = limits::check(checked, embed) {
+    if let Some(fault) = module::limits(checked, embed) {
         return Err(Faults::one(file, fault));
     }
     let module = match (Module::decide(checked, file), checked.loadable(file)) {
@@ -35,7 +29,7 @@ pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Re
             return Err(Faults { file: file.to_owned(), faults });
         }
     };
-    Ok(emit::module(&module, &names::chosen(name).unwrap_or_else(|| names::verbatim(name)), embed))
+    Ok(emit::module(&module, &chosen(name).unwrap_or_else(|| verbatim(name)), embed))
 }
 
 /// The definitions of some types and of all that they hold by value, without an object around them. Not public API: with it the tests

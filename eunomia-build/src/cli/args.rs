@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind}
 use eunomia_vm::Kernel;
 
 use super::Failure;
-use crate::names::chosen;
+use crate::module::chosen;
 
 /// Typed Rust for eBPF skeletons
 #[derive(Parser)]

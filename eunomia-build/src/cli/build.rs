@@ -23,9 +23,9 @@ pub(super) fn run(args: &Build, out: &mut dyn Write, err: &mut dyn Write) -> Res
     for (program, section) in &args.programs {
         config = config.program(program, section);
     }
-    let (text, _, depends_on) = config.packed(&mut |said| {
+    let (text, _, depends_on) = config.packed(&mut |warnings| {
         // There is nobody left to tell.
-        let _ = err.write_all(said.as_bytes());
+        let _ = err.write_all(warnings.as_bytes());
     })?;
     match file {
         Some(file) => {

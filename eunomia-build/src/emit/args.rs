@@ -3,10 +3,10 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens as _, quote};
 
 use super::{
+    derive::clone,
     doc::{Doc, code, prose},
-    types::clone,
 };
-use crate::{args::Argument, module::Module, types::literal};
+use crate::module::{Argument, Module, literal};
 
 /// `Args`: a field for each variable that the command line can set, and the options as the runtime knows them.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::doc::{Doc, code};
-use crate::{columns::Batch, names::plain};
+use crate::module::{Batch, plain};
 
 /// The batch type of an event, for runtimes that know columns.
 pub(super) fn emit(batch: &Batch) -> TokenStream {

@@ -1,10 +1,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use crate::{
-    module::{Module, Record},
-    types::{integer, literal},
-};
+use crate::module::{Module, Record, integer, literal};
 
 /// `Export::deliver`: a record by the number of its map.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {

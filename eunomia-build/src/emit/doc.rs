@@ -1,3 +1,5 @@
+//! Doc comments of generated code.
+
 use eunomia_runtime::__private::is_shown;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -63,6 +65,11 @@ pub(super) fn tagged(mut text: String, tags: &[String]) -> String {
         text.push_str(&format!("; tagged {}", code(tag)));
     }
     text
+}
+
+/// Returns a size as text.
+pub(super) fn bytes(size: u64) -> String {
+    if size == 1 { "1 byte".to_owned() } else { format!("{size} bytes") }
 }
 
 #[cfg(test)]

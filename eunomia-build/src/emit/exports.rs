@@ -4,8 +4,8 @@ use quote::quote;
 
 use super::{
     deliver,
+    derive::clone,
     doc::{Doc, code, prose},
-    types::clone,
 };
 use crate::module::{Module, Record};
 

@@ -7,7 +7,7 @@ use super::{
     doc::{Doc, code},
     tables,
 };
-use crate::{module::Module, types::literal};
+use crate::module::{Module, literal};
 
 /// `open`, `Open`, `Loaded` and `Attached`.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
@@ -60,9 +60,9 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         quote!(object.program(#name)?.set_autoattach(false);)
     });
     // In the order of the document, which the map does not keep.
-    let said = module.checked.program_types();
+    let sections = module.checked.program_types();
     let typed = module.checked.skeleton.programs.iter().filter_map(|program| {
-        let (name, section) = (&program.name, said.get(program.name.as_str())?);
+        let (name, section) = (&program.name, sections.get(program.name.as_str())?);
         Some(quote!(object.program(#name)?.set_type_of(#section)?;))
     });
     let setup: Vec<TokenStream> = initial.chain(targets).chain(unlinked).chain(typed).collect();

@@ -5,6 +5,7 @@
 mod args;
 mod columns;
 mod deliver;
+mod derive;
 mod doc;
 mod exports;
 mod lifecycle;

@@ -1,7 +1,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::types::literal;
+use crate::module::literal;
 
 /// As many handles as the runtime gives in one call.
 const GROUP: usize = 8;

@@ -1,7 +1,10 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use crate::{Embed, module::Module, types::literal};
+use crate::{
+    Embed,
+    module::{Module, literal},
+};
 
 /// The ELF, embedded once and aligned.
 pub(super) fn emit(module: &Module<'_>, embed: &Embed) -> TokenStream {

@@ -1,7 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::{module::Module, types::literal};
+use crate::module::{Module, literal};
 
 /// `STREAMS`, `recorder` and `replay`.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {

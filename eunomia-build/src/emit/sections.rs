@@ -1,14 +1,8 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{
-    doc::{Doc, code, tagged},
-    types::bytes,
-};
-use crate::{
-    module::Module,
-    types::{integer, literal},
-};
+use super::doc::{Doc, bytes, code, tagged};
+use crate::module::{Module, integer, literal};
 
 /// A struct of handles for each data section.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {

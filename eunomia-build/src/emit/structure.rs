@@ -5,14 +5,10 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use super::{
-    doc::{Doc, code, tagged},
-    types::{bytes, clone, serde},
+    derive::{clone, serde},
+    doc::{Doc, bytes, code, tagged},
 };
-use crate::{
-    names::plain,
-    structure::{Access, Member, Slot, Structure, Tail},
-    types::{Types, integer, literal},
-};
+use crate::module::{Access, Member, Slot, Structure, Tail, Types, integer, literal, plain};
 
 pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[String], structure: &Structure<'_>) -> TokenStream {
     let doc = Doc(tagged(format!("{}, {}", code(c_name), bytes(structure.size)), tags));
@@ -126,7 +122,7 @@ fn field(types: &Types<'_>, structure: &Structure<'_>, slot: &Slot) -> TokenStre
             }
         }
         Slot::Shared { ident, len, .. } => {
-            let ty = crate::types::bytes(*len);
+            let ty = crate::module::bytes(*len);
             quote! {
                 #[doc(hidden)]
                 pub #ident: #ty,

@@ -2,18 +2,15 @@ use std::collections::BTreeSet;
 
 use eunomia_runtime::object::Kind;
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 
 use super::{
     columns,
-    doc::{Doc, code},
+    derive::{clone, serde},
+    doc::{Doc, bytes, code},
     structure,
 };
-use crate::{
-    module::Module,
-    names::{Scope, verbatim},
-    types::{Types, integer},
-};
+use crate::module::{Module, Scope, Structure, Types, integer, verbatim};
 
 /// `pub mod types`: the user's C types.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
@@ -38,7 +35,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 pub(crate) fn definitions(types: &Types<'_>) -> TokenStream {
     let defined = types.defined().map(|(id, ident, c_name)| match &types.layouts.btf.get(id).kind {
         Kind::Enum { size, signed, values } => enumeration(ident, c_name, *size, integer(*size, *signed), values),
-        _ => structure::emit(types, ident, c_name, types.layouts.tags(id, None), &types.structure(id)),
+        _ => structure::emit(types, ident, c_name, types.layouts.tags(id, None), &Structure::of(types, id)),
     });
     defined.collect()
 }
@@ -117,36 +114,4 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
 
         #serde
     }
-}
-
-/// `Clone` of a type that is `Copy`. A derive has the compiler look at every field again, as that of `Eq` does, and implements a trait of
-/// the standard library beside, whose implementations in all crates are then looked through.
-pub(super) fn clone(of: &impl ToTokens) -> TokenStream {
-    quote! {
-        impl ::core::clone::Clone for #of {
-            #[inline]
-            fn clone(&self) -> Self {
-                *self
-            }
-        }
-    }
-}
-
-/// The type for serde, `serialize` being what `Serialize` does with `self`, `serializer` and, for a struct that ends with an array without
-/// a length, `tail`.
-pub(super) fn serde(ident: &Ident, tailed: bool, serialize: &TokenStream) -> TokenStream {
-    let tail = tailed.then(|| quote!(, tail: Tail));
-    quote! {
-        ::eunomia_runtime::__serde! {
-            impl #ident {
-                fn serialize(&self, serializer: Serializer #tail) -> Result {
-                    #serialize
-                }
-            }
-        }
-    }
-}
-
-pub(super) fn bytes(size: u64) -> String {
-    if size == 1 { "1 byte".to_owned() } else { format!("{size} bytes") }
 }

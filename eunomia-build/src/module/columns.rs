@@ -1,11 +1,15 @@
 //! The columns of an event: its fields with those of the structs inside of it, as the table in `eunomia_runtime::columns` says.
 
-use eunomia_runtime::object::{Kind, TypeId};
+use std::collections::BTreeSet;
+
+use eunomia_runtime::object::{Kind, Payload, TypeId};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use crate::{
-    names::{Scope, verbatim},
+use super::{
+    customs::Custom,
+    exports::Export,
+    names::{Scope, camel, verbatim},
     structure::{Access, Structure, Tail},
     types::{Types, bytes, integer, literal},
 };
@@ -37,8 +41,33 @@ pub(crate) struct Column {
 /// More than anyone looks at; structs of structs could have any number.
 const MAX_COLUMNS: usize = 1024;
 
+/// Decides a batch type for each struct that maps deliver. They are named after all types of the object, so that none of those
+/// changes its name for a batch.
+pub(crate) fn decide(exports: &[Export<'_>], customs: &[Custom<'_>], types: &mut Types<'_>) -> Vec<Batch> {
+    // The members that a document picks have their sizes.
+    let of = |types: &Types<'_>, id| {
+        let structure = Structure::of(types, id);
+        let tail = structure.tail(types);
+        Some((types.ident(id)?.clone(), tail.is_some(), columns(types, &structure, tail)?))
+    };
+    let delivered = exports.iter().filter(|export| export.is_struct).flat_map(|export| match &export.stream.payload {
+        Payload::Type(id) => vec![*id],
+        Payload::Tagged(tagged) => tagged.tags.iter().map(|tag| tag.ty).collect(),
+        Payload::Custom(_) | Payload::Bytes { .. } => Vec::new(),
+    });
+    let structs = delivered.filter_map(|id| of(types, id));
+    let customs = customs.iter().filter_map(|custom| Some((custom.ident.clone(), false, columns(types, &custom.structure, None)?)));
+    let mut seen = BTreeSet::new();
+    let all: Vec<_> = structs.chain(customs).filter(|(event, ..)| seen.insert(event.clone())).collect();
+    let batch = |(event, is_flexible, columns)| {
+        let ident = types.scope.claim(camel(&format!("{event}_batch")));
+        Batch { ident, event, is_flexible, columns }
+    };
+    all.into_iter().map(batch).collect()
+}
+
 /// The columns of a struct, if it has any, and not too many.
-pub(crate) fn decide(types: &Types<'_>, structure: &Structure<'_>, tail: Option<Tail<'_>>) -> Option<Vec<Column>> {
+fn columns(types: &Types<'_>, structure: &Structure<'_>, tail: Option<Tail<'_>>) -> Option<Vec<Column>> {
     let mut walk = Walk { types, scope: Scope::default(), steps: Vec::new(), columns: Vec::new() };
     walk.members(structure);
     if let Some(tail) = tail {
@@ -135,7 +164,7 @@ impl Walk<'_> {
                 self.steps.pop();
                 return;
             }
-            Kind::Struct { .. } | Kind::Union { .. } => return self.members(&types.structure(id)),
+            Kind::Struct { .. } | Kind::Union { .. } => return self.members(&Structure::of(types, id)),
             Kind::Int { bool: true, size: 1, .. } => Leaf::through(quote!(bool), quote!(get())),
             Kind::Enum { size: size @ (1 | 2 | 4 | 8), signed, .. } => Leaf::through(integer(*size, *signed), quote!(0)),
             Kind::Pointer { .. } => Leaf::through(quote!(u64), quote!(addr())),

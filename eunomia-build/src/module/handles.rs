@@ -1,4 +1,4 @@
-//! Which handles of the runtime maps and programs get, by their kind.
+//! The types of the handles of maps, by the kind of map.
 
 use eunomia_runtime::{
     fault::{Fault, Place},
@@ -7,7 +7,7 @@ use eunomia_runtime::{
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use crate::{module::Export, types::Types};
+use super::{exports::Export, types::Types};
 
 /// The handle of a map that delivers records.
 pub(crate) fn stream(export: &Export<'_>, def: &MapDef) -> TokenStream {
@@ -93,34 +93,4 @@ impl Handles<'_, '_> {
 fn one(handle: &str, life: &TokenStream, ty: &TokenStream) -> TokenStream {
     let handle = Ident::new(handle, Span::call_site());
     quote!(#handle<#life, #ty>)
-}
-
-/// What programs of a section can be attached to, by libbpf's names of sections (`section_defs`).
-pub(crate) fn kind(section: &str) -> &'static str {
-    let section = section.trim_start_matches('?');
-    let head = section.split(['/', '+']).next().unwrap_or(section);
-    match head.trim_end_matches(".s") {
-        // Programs of a map of devices or CPUs.
-        "xdp" | "xdp.frags" if section.ends_with("map") => "Any",
-        "xdp" | "xdp.frags" => "Xdp",
-        "tc" | "classifier" | "action" | "tcx" => "Tc",
-        "netkit" => "Netkit",
-        "tracepoint" | "tp" => "Tracepoint",
-        "raw_tracepoint" | "raw_tp" | "raw_tracepoint.w" | "raw_tp.w" => "RawTracepoint",
-        "kprobe" | "kretprobe" => "Kprobe",
-        "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => "KprobeMulti",
-        "ksyscall" | "kretsyscall" => "Ksyscall",
-        "uprobe" | "uretprobe" => "Uprobe",
-        "uprobe.multi" | "uretprobe.multi" | "uprobe.session" => "UprobeMulti",
-        "usdt" => "Usdt",
-        "perf_event" => "PerfEvent",
-        "cgroup" | "cgroup_skb" | "sockops" | "lsm_cgroup" => "Cgroup",
-        "flow_dissector" | "sk_lookup" => "Netns",
-        "netfilter" => "Netfilter",
-        "socket" => "SocketFilter",
-        "sk_reuseport" => "SkReuseport",
-        "sk_skb" | "sk_msg" => "SocketMap",
-        "iter" => "Iter",
-        _ => "Any",
-    }
 }

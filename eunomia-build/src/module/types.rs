@@ -9,10 +9,7 @@ use eunomia_runtime::{
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use crate::{
-    names::{Scope, camel},
-    structure::Structure,
-};
+use super::names::{Scope, camel};
 
 /// The structs, unions and enums that a module defines, by type id.
 #[derive(Debug)]
@@ -160,13 +157,6 @@ impl<'a> Types<'a> {
             Some(id) => self.rust(id, types),
             None => bytes(size),
         }
-    }
-
-    /// How a struct or union is laid out; any other type has no members.
-    pub(crate) fn structure(&self, id: TypeId) -> Structure<'a> {
-        let id = self.layouts.btf.resolve(id).0;
-        let layout = self.layouts.layout(id);
-        Structure { least: layout.least(), ..Structure::decide(self, self.layouts.fields(id), layout.size, layout.align) }
     }
 
     /// The alignment of the Rust type of a C type.

@@ -1,3 +1,5 @@
+//! The fields of `Args`: the variables that the command line can set.
+
 use std::collections::HashMap;
 
 use eunomia_runtime::{
@@ -7,9 +9,9 @@ use eunomia_runtime::{
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
-use crate::{
-    module::Section,
+use super::{
     names::{Scope, verbatim},
+    sections::Section,
     types::{Types, integer},
 };
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use eunomia_runtime::object::{Field, Kind, TypeId};
 use proc_macro2::Ident;
 
-use crate::{
+use super::{
     names::{Scope, plain, verbatim},
     types::Types,
 };
@@ -74,6 +74,13 @@ pub(crate) enum Access {
 }
 
 impl<'a> Structure<'a> {
+    /// Decides how a struct or union is laid out; any other type has no members.
+    pub(crate) fn of(types: &Types<'a>, id: TypeId) -> Self {
+        let id = types.layouts.btf.resolve(id).0;
+        let layout = types.layouts.layout(id);
+        Self { least: layout.least(), ..Self::decide(types, types.layouts.fields(id), layout.size, layout.align) }
+    }
+
     /// Decides how `fields`, which lie inside `size` bytes, are laid out.
     pub(crate) fn decide(types: &Types<'_>, fields: Vec<Field<'a>>, size: u64, align: u64) -> Self {
         let shared = shared(&fields);

@@ -1,0 +1,78 @@
+//! What a generated module holds. Everything that can be refused is refused here, so that the emitter cannot fail.
+
+mod args;
+mod columns;
+mod customs;
+mod exports;
+mod handles;
+mod limits;
+mod maps;
+mod names;
+mod programs;
+mod sections;
+mod signatures;
+mod structure;
+mod types;
+
+use eunomia_runtime::{
+    fault::Faults,
+    object::{Checked, InitialValue, Setup, Target},
+};
+
+pub(crate) use args::Argument;
+pub(crate) use columns::Batch;
+pub(crate) use customs::Custom;
+pub(crate) use exports::{Export, Record};
+pub(crate) use limits::check as limits;
+pub(crate) use maps::Map;
+pub(crate) use names::{Scope, chosen, plain, verbatim};
+pub(crate) use programs::Program;
+pub(crate) use sections::Section;
+pub(crate) use structure::{Access, Member, Slot, Structure, Tail};
+pub(crate) use types::{Types, bytes, integer, literal};
+
+/// A module that can be emitted.
+#[derive(Debug)]
+pub(crate) struct Module<'a> {
+    pub(crate) checked: &'a Checked,
+    pub(crate) types: Types<'a>,
+    pub(crate) customs: Vec<Custom<'a>>,
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) sections: Vec<Section<'a>>,
+    pub(crate) maps: Vec<Map<'a>>,
+    pub(crate) programs: Vec<Program<'a>>,
+    pub(crate) exports: Vec<Export<'a>>,
+    pub(crate) initial: Vec<InitialValue<'a>>,
+    pub(crate) targets: Vec<Target<'a>>,
+    pub(crate) args: Vec<Argument<'a>>,
+}
+
+impl<'a> Module<'a> {
+    /// Decides everything; `file` stands for the input in messages.
+    pub(crate) fn decide(checked: &'a Checked, file: &str) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let mut types = Types::new(&checked.layouts);
+        let place = checked.skeleton.skel_place();
+
+        // What the module itself holds under names of the object.
+        let mut items = Scope::default();
+        let exports = exports::decide(checked, &mut types, &mut items, &mut faults);
+        let sections = sections::decide(checked, &place, &mut types, &mut items, &mut faults);
+        let maps = maps::decide(checked, &exports, &place, &mut types, &mut faults);
+        let programs = programs::decide(checked);
+        let customs = customs::decide(&exports, &types);
+        let batches = columns::decide(&exports, &customs, &mut types);
+        // After all others, none of which changes its name for them.
+        signatures::types(checked).into_iter().for_each(|id| types.offer(id));
+        match checked.setup(file) {
+            Ok(Setup { values, arguments, targets }) if faults.is_empty() => {
+                let args = args::decide(arguments, &sections);
+                Ok(Self { checked, types, customs, batches, sections, maps, programs, exports, initial: values, targets, args })
+            }
+            setup => {
+                faults.extend(setup.err().into_iter().flat_map(|more| more.faults));
+                Err(Faults { file: file.to_owned(), faults })
+            }
+        }
+    }
+}
