@@ -47,12 +47,12 @@ pub mod args {
     static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 6256]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("args.bpf.o"),
     );
-    /// The ELF file that the BPF compiler wrote.
+    /// The ELF file as the BPF compiler wrote it.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
         ::eunomia_runtime::plain! {
-            /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum level`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -74,7 +74,7 @@ pub mod args {
             pub const LOW: Self = Self(-5);
             /// `HIGH` = 7
             pub const HIGH: Self = Self(7);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -83,7 +83,7 @@ pub mod args {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -115,7 +115,7 @@ pub mod args {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum {..}`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -135,7 +135,7 @@ pub mod args {
         impl Nameless {
             /// `ANONYMOUS` = 3
             pub const ANONYMOUS: Self = Self(3);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -143,7 +143,7 @@ pub mod args {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -234,7 +234,8 @@ pub mod args {
             }
         }
     }
-    /// What the command line can set; by default as the skeleton says.
+    /// The variables that the command line can set. `default()` has the defaults of the
+    /// skeleton.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--i8`: Set value of `signed char` variable i8
@@ -537,18 +538,19 @@ pub mod args {
         }
     }
     ::eunomia_runtime::__lifecycle! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -565,7 +567,7 @@ pub mod args {
             object.section(".rodata")?.write("i64", 16, b"\xF9\xFF\xFF\xFF\xFF\xFF\xFF\xFF")?;
             ::core::result::Result::Ok(Open(object))
         }
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
@@ -599,8 +601,9 @@ pub mod args {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
-            /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
+            /// Sets each variable whose value in `args` differs from its default. A variable with its
+            /// default value keeps what the application set before; a variable that the object
+            /// initialises to another value than the default gets the default.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
@@ -890,12 +893,12 @@ pub mod args {
                     )
                     .and(::core::result::Result::Ok(self))
             }
-            /// The programs, to be switched off before loading.
+            /// The programs before they are loaded, to be switched off or set up.
             #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -909,15 +912,16 @@ pub mod args {
                 self.0.load().map(Handles).map(Loaded::new)
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
-            /// The variables of the section `.rodata`, which the kernel has frozen.
+            /// The variables of the section `.rodata`, which the kernel froze when it was loaded.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn rodata(
                 &self,
@@ -927,7 +931,7 @@ pub mod args {
             /// The variables of the section `.data`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn data(
                 &self,
@@ -937,7 +941,7 @@ pub mod args {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn bss(
                 &self,
@@ -970,7 +974,8 @@ pub mod args {
                 ::eunomia_runtime::__private::unknown_map(map)
             }
         }
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 124 bytes.
         pub struct Rodata<'a, A> {
@@ -1110,7 +1115,7 @@ pub mod args {
             /// `add`, section `raw_tp/sys_enter`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn add(
                 &mut self,

@@ -47,7 +47,7 @@ pub mod bootstrap {
     static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 7392]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("bootstrap.bpf.o"),
     );
-    /// The ELF file that the BPF compiler wrote.
+    /// The ELF file as the BPF compiler wrote it.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
@@ -141,7 +141,7 @@ pub mod bootstrap {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum event_type`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum event_type`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -163,7 +163,7 @@ pub mod bootstrap {
             pub const EVENT_TYPE__ENTER: Self = Self(0);
             /// `EVENT_TYPE__EXIT` = 1
             pub const EVENT_TYPE__EXIT: Self = Self(1);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -172,7 +172,7 @@ pub mod bootstrap {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -237,7 +237,7 @@ pub mod bootstrap {
             }
         }
     }
-    /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
+    /// A delivered record, borrowed from the memory that the kernel wrote it to.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
@@ -250,7 +250,8 @@ pub mod bootstrap {
         }
     }
     impl Export<'_> {
-        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        /// Passes a record of the map number `map` to `f` as its type. `poll` calls this for
+        /// each record.
         pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
             map: usize,
             record: &[u8],
@@ -276,7 +277,8 @@ pub mod bootstrap {
             }
         }
     }
-    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    /// The maps that deliver records, by their number, with the names and layouts that
+    /// recordings contain.
     pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
         ::eunomia_runtime::recording::Stream::new(
             "rb",
@@ -285,16 +287,16 @@ pub mod bootstrap {
             "struct 176\n 0 i32 pid\n 4 i32 ppid\n 8 u32 exit_code\n 16 u64 duration_ns\n 24 char[16] comm\n 40 char[127] filename\n 167 bool exit_event\n 168 enum(u32) et\n#0",
         ),
     ];
-    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    /// Starts a recording of these maps, see [`::eunomia_runtime::recording`].
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The header cannot be written.
     pub fn recorder<W: ::std::io::Write>(
         to: W,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
         ::eunomia_runtime::recording::Recorder::new(to, "bootstrap", STREAMS)
     }
-    /// Delivers the records of a recording; asks nothing of the kernel.
+    /// Delivers the records of a recording. Makes no call to the kernel.
     ///
     /// # Errors
     /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
@@ -308,7 +310,8 @@ pub mod bootstrap {
             |map, record| Export::deliver(map, record, &mut f),
         )
     }
-    /// What the command line can set; by default as the skeleton says.
+    /// The variables that the command line can set. `default()` has the defaults of the
+    /// skeleton.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--min_duration_ns`: Report only processes that lived at least this long, in nanoseconds
@@ -351,18 +354,19 @@ pub mod bootstrap {
         }
     }
     ::eunomia_runtime::__lifecycle! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -384,7 +388,7 @@ pub mod bootstrap {
             };
             ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
@@ -408,8 +412,9 @@ pub mod bootstrap {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
-            /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
+            /// Sets each variable whose value in `args` differs from its default. A variable with its
+            /// default value keeps what the application set before; a variable that the object
+            /// initialises to another value than the default gets the default.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
@@ -439,12 +444,12 @@ pub mod bootstrap {
                     )
                     .and(::core::result::Result::Ok(self))
             }
-            /// The programs, to be switched off before loading.
+            /// The programs before they are loaded, to be switched off or set up.
             #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -458,15 +463,16 @@ pub mod bootstrap {
                 self.0.load().map(Handles).map(Loaded::new)
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
-            /// The variables of the section `.rodata`, which the kernel has frozen.
+            /// The variables of the section `.rodata`, which the kernel froze when it was loaded.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn rodata(
                 &self,
@@ -476,7 +482,7 @@ pub mod bootstrap {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn bss(
                 &self,
@@ -499,7 +505,7 @@ pub mod bootstrap {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
-            /// What became of the records of each map since it was loaded.
+            /// Returns the counts of received and lost records of each map since it was loaded.
             #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
@@ -523,7 +529,8 @@ pub mod bootstrap {
                 Export::deliver(map, record, f)
             }
         }
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 8 bytes.
         pub struct Rodata<'a, A> {
@@ -579,7 +586,7 @@ pub mod bootstrap {
             /// `handle_exec`, section `tp/sched/sched_process_exec`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn handle_exec(
                 &mut self,
@@ -589,7 +596,7 @@ pub mod bootstrap {
             /// `handle_exit`, section `tp/sched/sched_process_exit`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn handle_exit(
                 &mut self,
@@ -625,7 +632,7 @@ pub mod bootstrap {
                 })
             }
         }
-        /// What became of the records of each map.
+        /// The counts of received and lost records of each map.
         #[derive(
             ::core::marker::Copy,
             ::core::fmt::Debug,
@@ -633,7 +640,7 @@ pub mod bootstrap {
             ::core::cmp::PartialEq
         )]
         pub struct Stats {
-            /// Of the map `rb`.
+            /// The counts of the map `rb`.
             pub rb: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {

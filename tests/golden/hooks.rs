@@ -47,21 +47,22 @@ pub mod hooks {
     static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 13816]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("hooks.bpf.o"),
     );
-    /// The ELF file that the BPF compiler wrote.
+    /// The ELF file as the BPF compiler wrote it.
     pub static OBJECT: &[u8] = &STORAGE.0;
     ::eunomia_runtime::__lifecycle! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -76,7 +77,7 @@ pub mod hooks {
             };
             ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
@@ -90,12 +91,12 @@ pub mod hooks {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// The programs, to be switched off before loading.
+            /// The programs before they are loaded, to be switched off or set up.
             #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -109,15 +110,16 @@ pub mod hooks {
                 self.0.load().map(Handles).map(Loaded::new)
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn bss(
                 &self,
@@ -158,7 +160,8 @@ pub mod hooks {
                 ::eunomia_runtime::__private::unknown_map(map)
             }
         }
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 24 bytes.
         pub struct Bss<'a, A> {
@@ -208,7 +211,7 @@ pub mod hooks {
             /// `take`, section `socket`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn take(
                 &mut self,
@@ -218,7 +221,7 @@ pub mod hooks {
             /// `choose`, section `sk_reuseport`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn choose(
                 &mut self,
@@ -228,7 +231,7 @@ pub mod hooks {
             /// `receive`, section `sk_skb/stream_verdict`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn receive(
                 &mut self,
@@ -238,7 +241,7 @@ pub mod hooks {
             /// `send`, section `sk_msg`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn send(
                 &mut self,
@@ -248,7 +251,7 @@ pub mod hooks {
             /// `read_sysctl`, section `cgroup/sysctl`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn read_sysctl(
                 &mut self,
@@ -258,7 +261,7 @@ pub mod hooks {
             /// `look_up`, section `sk_lookup`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn look_up(
                 &mut self,
@@ -268,7 +271,7 @@ pub mod hooks {
             /// `classify`, section `tc`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn classify(
                 &mut self,
@@ -278,7 +281,7 @@ pub mod hooks {
             /// `on_exec`, section `tp`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn on_exec(
                 &mut self,
@@ -288,7 +291,7 @@ pub mod hooks {
             /// `on_raw_exec`, section `raw_tp`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn on_raw_exec(
                 &mut self,
@@ -298,7 +301,7 @@ pub mod hooks {
             /// `list`, section `iter/bpf_map_elem`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn list(
                 &mut self,
@@ -308,7 +311,7 @@ pub mod hooks {
             /// `filter`, section `?netfilter`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn filter(
                 &mut self,
@@ -318,7 +321,7 @@ pub mod hooks {
             /// `on_calls`, section `?uprobe.multi`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn on_calls(
                 &mut self,
@@ -328,7 +331,7 @@ pub mod hooks {
             /// `on_function`, section `?kprobe`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn on_function(
                 &mut self,
@@ -338,7 +341,7 @@ pub mod hooks {
             /// `on_functions`, section `?kprobe.multi`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn on_functions(
                 &mut self,
@@ -348,7 +351,7 @@ pub mod hooks {
             /// `on_syscall`, section `?ksyscall`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn on_syscall(
                 &mut self,
@@ -358,7 +361,7 @@ pub mod hooks {
             /// `pass`, section `?netkit/primary`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn pass(
                 &mut self,
@@ -368,7 +371,7 @@ pub mod hooks {
             /// `other_verdict`, section `?freplace`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn other_verdict(
                 &mut self,
@@ -378,7 +381,7 @@ pub mod hooks {
             /// `called`, section `?syscall`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn called(
                 &mut self,

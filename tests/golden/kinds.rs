@@ -47,7 +47,7 @@ pub mod kinds {
     static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 11240]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("kinds.bpf.o"),
     );
-    /// The ELF file that the BPF compiler wrote.
+    /// The ELF file as the BPF compiler wrote it.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
@@ -174,7 +174,7 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum color`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum color`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -198,7 +198,7 @@ pub mod kinds {
             pub const GREEN: Self = Self(2);
             /// `ALSO_GREEN` = 2
             pub const ALSO_GREEN: Self = Self(2);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -207,7 +207,7 @@ pub mod kinds {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -239,7 +239,7 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum level`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum level`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -261,7 +261,7 @@ pub mod kinds {
             pub const LOW: Self = Self(-5);
             /// `HIGH` = 7
             pub const HIGH: Self = Self(7);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -270,7 +270,7 @@ pub mod kinds {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -472,7 +472,7 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum wide`, 8 bytes. Any number can come; see [`Self::known`].
+            /// `enum wide`, 8 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -492,7 +492,7 @@ pub mod kinds {
         impl Wide {
             /// `WIDE_MAX` = 18446744073709551615
             pub const WIDE_MAX: Self = Self(18446744073709551615);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -500,7 +500,7 @@ pub mod kinds {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -532,7 +532,7 @@ pub mod kinds {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `size_class_t`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `size_class_t`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -554,7 +554,7 @@ pub mod kinds {
             pub const SMALL: Self = Self(0);
             /// `LARGE` = 1
             pub const LARGE: Self = Self(1);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -563,7 +563,7 @@ pub mod kinds {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -694,7 +694,7 @@ pub mod kinds {
             }
         }
     }
-    /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
+    /// A delivered record, borrowed from the memory that the kernel wrote it to.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
@@ -707,7 +707,8 @@ pub mod kinds {
         }
     }
     impl Export<'_> {
-        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        /// Passes a record of the map number `map` to `f` as its type. `poll` calls this for
+        /// each record.
         pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
             map: usize,
             record: &[u8],
@@ -733,7 +734,8 @@ pub mod kinds {
             }
         }
     }
-    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    /// The maps that deliver records, by their number, with the names and layouts that
+    /// recordings contain.
     pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
         ::eunomia_runtime::recording::Stream::new(
             "rb",
@@ -742,16 +744,16 @@ pub mod kinds {
             "struct 8\n 0 i16 x\n 4 i32 y\nstruct 12\n 0 u8 id\n 4 #0 at\nstruct 528\n 0 u8 u8\n 1 i8 i8\n 2 u16 u16\n 4 i16 i16\n 8 u32 u32\n 12 i32 i32\n 16 u64 u64\n 24 i64 i64\n 32 u128 u128\n 48 i128 i128\n 64 bool flag\n 65 bool[3] flags\n 68 char[10] text\n 78 char[2][6] lines\n 92 f32 f32\n 96 f64 f64\n 104 enum(u32) color\n 108 enum(i32) level\n 112 enum(u64) wide\n 120 enum(u32) size\n 124 #0 point\n 132 #1[2] markers\n 156 i32[2][3] grid\n 184 u64[40] numbers\n 504 pointer pointer\n 512 pointer self\n 520 pointer function\n#2",
         ),
     ];
-    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    /// Starts a recording of these maps, see [`::eunomia_runtime::recording`].
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The header cannot be written.
     pub fn recorder<W: ::std::io::Write>(
         to: W,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
         ::eunomia_runtime::recording::Recorder::new(to, "kinds", STREAMS)
     }
-    /// Delivers the records of a recording; asks nothing of the kernel.
+    /// Delivers the records of a recording. Makes no call to the kernel.
     ///
     /// # Errors
     /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
@@ -765,7 +767,8 @@ pub mod kinds {
             |map, record| Export::deliver(map, record, &mut f),
         )
     }
-    /// What the command line can set; by default as the skeleton says.
+    /// The variables that the command line can set. `default()` has the defaults of the
+    /// skeleton.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--ro_u8`: Set value of `unsigned char` variable ro_u8
@@ -885,18 +888,19 @@ pub mod kinds {
         }
     }
     ::eunomia_runtime::__lifecycle! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -911,7 +915,7 @@ pub mod kinds {
             };
             ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
@@ -955,8 +959,9 @@ pub mod kinds {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
-            /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
+            /// Sets each variable whose value in `args` differs from its default. A variable with its
+            /// default value keeps what the application set before; a variable that the object
+            /// initialises to another value than the default gets the default.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
@@ -1062,12 +1067,12 @@ pub mod kinds {
                     )
                     .and(::core::result::Result::Ok(self))
             }
-            /// The programs, to be switched off before loading.
+            /// The programs before they are loaded, to be switched off or set up.
             #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -1081,15 +1086,16 @@ pub mod kinds {
                 self.0.load().map(Handles).map(Loaded::new)
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
-            /// The variables of the section `.rodata`, which the kernel has frozen.
+            /// The variables of the section `.rodata`, which the kernel froze when it was loaded.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn rodata(
                 &self,
@@ -1099,7 +1105,7 @@ pub mod kinds {
             /// The variables of the section `.data`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn data(
                 &self,
@@ -1109,7 +1115,7 @@ pub mod kinds {
             /// The variables of the section `.data.my_sec`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn data_my_sec(
                 &self,
@@ -1119,17 +1125,17 @@ pub mod kinds {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn bss(
                 &self,
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// The variables of the section `.kconfig`, which the kernel has frozen.
+            /// The variables of the section `.kconfig`, which the kernel froze when it was loaded.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn kconfig(
                 &self,
@@ -1152,7 +1158,7 @@ pub mod kinds {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
-            /// What became of the records of each map since it was loaded.
+            /// Returns the counts of received and lost records of each map since it was loaded.
             #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
@@ -1176,7 +1182,8 @@ pub mod kinds {
                 Export::deliver(map, record, f)
             }
         }
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.rodata`, 36 bytes.
         pub struct Rodata<'a, A> {
@@ -1339,7 +1346,7 @@ pub mod kinds {
             /// `sum`, section `raw_tp/sys_enter`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn sum(
                 &mut self,
@@ -1349,7 +1356,7 @@ pub mod kinds {
             /// `send`, section `raw_tp/sys_exit`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn send(
                 &mut self,
@@ -1382,7 +1389,7 @@ pub mod kinds {
                 ::core::result::Result::Ok(Self { sum: all.0, send: all.1 })
             }
         }
-        /// What became of the records of each map.
+        /// The counts of received and lost records of each map.
         #[derive(
             ::core::marker::Copy,
             ::core::fmt::Debug,
@@ -1390,7 +1397,7 @@ pub mod kinds {
             ::core::cmp::PartialEq
         )]
         pub struct Stats {
-            /// Of the map `rb`.
+            /// The counts of the map `rb`.
             pub rb: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {

@@ -47,7 +47,7 @@ pub mod profile {
     static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5768]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("profile.bpf.o"),
     );
-    /// The ELF file that the BPF compiler wrote.
+    /// The ELF file as the BPF compiler wrote it.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
@@ -298,7 +298,7 @@ pub mod profile {
             }
         }
     }
-    /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
+    /// A delivered record, borrowed from the memory that the kernel wrote it to.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `stacks` (BPF_MAP_TYPE_RINGBUF).
@@ -315,7 +315,8 @@ pub mod profile {
         }
     }
     impl Export<'_> {
-        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        /// Passes a record of the map number `map` to `f` as its type. `poll` calls this for
+        /// each record.
         pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
             map: usize,
             record: &[u8],
@@ -357,7 +358,8 @@ pub mod profile {
             }
         }
     }
-    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    /// The maps that deliver records, by their number, with the names and layouts that
+    /// recordings contain.
     pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
         ::eunomia_runtime::recording::Stream::new(
                 "stacks",
@@ -379,16 +381,16 @@ pub mod profile {
             "entry 4 u32 64 u64[8]",
         ),
     ];
-    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    /// Starts a recording of these maps, see [`::eunomia_runtime::recording`].
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The header cannot be written.
     pub fn recorder<W: ::std::io::Write>(
         to: W,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
         ::eunomia_runtime::recording::Recorder::new(to, "profile", STREAMS)
     }
-    /// Delivers the records of a recording; asks nothing of the kernel.
+    /// Delivers the records of a recording. Makes no call to the kernel.
     ///
     /// # Errors
     /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
@@ -403,18 +405,19 @@ pub mod profile {
         )
     }
     ::eunomia_runtime::__lifecycle! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -447,7 +450,7 @@ pub mod profile {
             };
             ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
@@ -461,12 +464,12 @@ pub mod profile {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// The programs, to be switched off before loading.
+            /// The programs before they are loaded, to be switched off or set up.
             #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -480,15 +483,16 @@ pub mod profile {
                 self.0.load().map(Handles).map(Loaded::new)
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn bss(
                 &self,
@@ -511,7 +515,7 @@ pub mod profile {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
-            /// What became of the records of each map since it was loaded.
+            /// Returns the counts of received and lost records of each map since it was loaded.
             #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
@@ -537,7 +541,8 @@ pub mod profile {
                 Export::deliver(map, record, f)
             }
         }
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 24 bytes.
         pub struct Bss<'a, A> {
@@ -587,7 +592,7 @@ pub mod profile {
             /// `profile`, section `raw_tp/eunomia`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn profile(
                 &mut self,
@@ -597,7 +602,7 @@ pub mod profile {
             /// `measure`, section `raw_tp/eunomia`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn measure(
                 &mut self,
@@ -633,7 +638,7 @@ pub mod profile {
                 })
             }
         }
-        /// What became of the records of each map.
+        /// The counts of received and lost records of each map.
         #[derive(
             ::core::marker::Copy,
             ::core::fmt::Debug,
@@ -641,11 +646,11 @@ pub mod profile {
             ::core::cmp::PartialEq
         )]
         pub struct Stats {
-            /// Of the map `stacks`.
+            /// The counts of the map `stacks`.
             pub stacks: ::eunomia_runtime::reader::Stats,
-            /// Of the map `latency`.
+            /// The counts of the map `latency`.
             pub latency: ::eunomia_runtime::reader::Stats,
-            /// Of the map `depths`.
+            /// The counts of the map `depths`.
             pub depths: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {

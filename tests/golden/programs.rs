@@ -47,21 +47,22 @@ pub mod programs {
     static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5968]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("programs.bpf.o"),
     );
-    /// The ELF file that the BPF compiler wrote.
+    /// The ELF file as the BPF compiler wrote it.
     pub static OBJECT: &[u8] = &STORAGE.0;
     ::eunomia_runtime::__lifecycle! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -98,7 +99,7 @@ pub mod programs {
                 )?;
             ::core::result::Result::Ok(Open(object))
         }
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
@@ -112,12 +113,12 @@ pub mod programs {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// The programs, to be switched off before loading.
+            /// The programs before they are loaded, to be switched off or set up.
             #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -131,15 +132,16 @@ pub mod programs {
                 self.0.load().map(Handles).map(Loaded::new)
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn bss(
                 &self,
@@ -172,7 +174,8 @@ pub mod programs {
                 ::eunomia_runtime::__private::unknown_map(map)
             }
         }
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 28 bytes.
         pub struct Bss<'a, A> {
@@ -203,7 +206,7 @@ pub mod programs {
             /// `drop_none`, section `xdp`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn drop_none(
                 &mut self,
@@ -213,7 +216,7 @@ pub mod programs {
             /// `pass`, section `tc`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn pass(
                 &mut self,
@@ -223,7 +226,7 @@ pub mod programs {
             /// `on_sample`, section `perf_event`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn on_sample(
                 &mut self,
@@ -233,7 +236,7 @@ pub mod programs {
             /// `on_call`, section `uprobe`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn on_call(
                 &mut self,
@@ -243,7 +246,7 @@ pub mod programs {
             /// `list`, section `iter/task`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn list(
                 &mut self,
@@ -253,7 +256,7 @@ pub mod programs {
             /// `tested`, section `raw_tp/never_attached`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn tested(
                 &mut self,

@@ -47,7 +47,7 @@ pub mod shapes {
     static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 5744]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("shapes.bpf.o"),
     );
-    /// The ELF file that the BPF compiler wrote.
+    /// The ELF file as the BPF compiler wrote it.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
@@ -375,7 +375,7 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum tiny`, 1 byte. Any number can come; see [`Self::known`].
+            /// `enum tiny`, 1 byte. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -397,7 +397,7 @@ pub mod shapes {
             pub const TINY: Self = Self(-1);
             /// `SMALL` = 1
             pub const SMALL: Self = Self(1);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -406,7 +406,7 @@ pub mod shapes {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -438,7 +438,7 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum {..}`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -460,7 +460,7 @@ pub mod shapes {
             pub const IDLE: Self = Self(0);
             /// `BUSY` = 1
             pub const BUSY: Self = Self(1);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -469,7 +469,7 @@ pub mod shapes {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -919,7 +919,7 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum mode`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum mode`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -943,7 +943,7 @@ pub mod shapes {
             pub const ON: Self = Self(1);
             /// `BROKEN` = -1
             pub const BROKEN: Self = Self(-1);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -953,7 +953,7 @@ pub mod shapes {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -985,7 +985,7 @@ pub mod shapes {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum {..}`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum {..}`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -1007,7 +1007,7 @@ pub mod shapes {
             pub const FIRST: Self = Self(1);
             /// `SECOND` = 2
             pub const SECOND: Self = Self(2);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -1016,7 +1016,7 @@ pub mod shapes {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -1310,7 +1310,7 @@ pub mod shapes {
             }
         }
     }
-    /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
+    /// A delivered record, borrowed from the memory that the kernel wrote it to.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `rb` (BPF_MAP_TYPE_RINGBUF).
@@ -1323,7 +1323,8 @@ pub mod shapes {
         }
     }
     impl Export<'_> {
-        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        /// Passes a record of the map number `map` to `f` as its type. `poll` calls this for
+        /// each record.
         pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
             map: usize,
             record: &[u8],
@@ -1349,7 +1350,8 @@ pub mod shapes {
             }
         }
     }
-    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    /// The maps that deliver records, by their number, with the names and layouts that
+    /// recordings contain.
     pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
         ::eunomia_runtime::recording::Stream::new(
                 "rb",
@@ -1359,16 +1361,16 @@ pub mod shapes {
             )
             .at_least(124),
     ];
-    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    /// Starts a recording of these maps, see [`::eunomia_runtime::recording`].
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The header cannot be written.
     pub fn recorder<W: ::std::io::Write>(
         to: W,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
         ::eunomia_runtime::recording::Recorder::new(to, "shapes", STREAMS)
     }
-    /// Delivers the records of a recording; asks nothing of the kernel.
+    /// Delivers the records of a recording. Makes no call to the kernel.
     ///
     /// # Errors
     /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
@@ -1382,7 +1384,8 @@ pub mod shapes {
             |map, record| Export::deliver(map, record, &mut f),
         )
     }
-    /// What the command line can set; by default as the skeleton says.
+    /// The variables that the command line can set. `default()` has the defaults of the
+    /// skeleton.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub struct Args {
         /// Option `--state`: Set value of `enum {..}` variable state
@@ -1422,18 +1425,19 @@ pub mod shapes {
         }
     }
     ::eunomia_runtime::__lifecycle! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -1448,7 +1452,7 @@ pub mod shapes {
             };
             ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
@@ -1472,8 +1476,9 @@ pub mod shapes {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
-            /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
+            /// Sets each variable whose value in `args` differs from its default. A variable with its
+            /// default value keeps what the application set before; a variable that the object
+            /// initialises to another value than the default gets the default.
             ///
             /// # Errors
             /// None for the object that this module was generated for.
@@ -1497,12 +1502,12 @@ pub mod shapes {
                     )
                     .and(::core::result::Result::Ok(self))
             }
-            /// The programs, to be switched off before loading.
+            /// The programs before they are loaded, to be switched off or set up.
             #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -1516,15 +1521,16 @@ pub mod shapes {
                 self.0.load().map(Handles).map(Loaded::new)
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.data`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn data(
                 &self,
@@ -1534,7 +1540,7 @@ pub mod shapes {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn bss(
                 &self,
@@ -1557,7 +1563,7 @@ pub mod shapes {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
-            /// What became of the records of each map since it was loaded.
+            /// Returns the counts of received and lost records of each map since it was loaded.
             #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
@@ -1581,7 +1587,8 @@ pub mod shapes {
                 Export::deliver(map, record, f)
             }
         }
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.data`, 68 bytes.
         pub struct Data<'a, A> {
@@ -1649,7 +1656,7 @@ pub mod shapes {
             /// `send`, section `raw_tp/send`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn send(
                 &mut self,
@@ -1674,7 +1681,7 @@ pub mod shapes {
                 ::core::result::Result::Ok(Self { send: all.0 })
             }
         }
-        /// What became of the records of each map.
+        /// The counts of received and lost records of each map.
         #[derive(
             ::core::marker::Copy,
             ::core::fmt::Debug,
@@ -1682,7 +1689,7 @@ pub mod shapes {
             ::core::cmp::PartialEq
         )]
         pub struct Stats {
-            /// Of the map `rb`.
+            /// The counts of the map `rb`.
             pub rb: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {

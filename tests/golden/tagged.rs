@@ -47,7 +47,7 @@ pub mod tagged {
     static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 8088]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("tagged.bpf.o"),
     );
-    /// The ELF file that the BPF compiler wrote.
+    /// The ELF file as the BPF compiler wrote it.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
@@ -122,7 +122,7 @@ pub mod tagged {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum kind`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum kind`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -148,7 +148,7 @@ pub mod tagged {
             pub const KIND_WRITE: Self = Self(3);
             /// `KIND_CLOSE` = 2147483648
             pub const KIND_CLOSE: Self = Self(2147483648);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -159,7 +159,7 @@ pub mod tagged {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -630,16 +630,16 @@ pub mod tagged {
             }
         }
     }
-    /// A record of the map `files`, of the type that its `kind` tells (offset 0, 4 bytes).
+    /// A record of the map `files`. Its `kind` (offset 0, 4 bytes) selects the type.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum FilesRecord<'a> {
-        /// `struct open_event`, told by `KIND_OPEN`.
+        /// `struct open_event`, selected by `KIND_OPEN`.
         OpenEvent(&'a types::OpenEvent),
-        /// `struct data_event`, told by `KIND_READ`, `3`.
+        /// `struct data_event`, selected by `KIND_READ`, `3`.
         DataEvent(::eunomia_runtime::sample::Tailed<'a, types::DataEvent>),
-        /// `struct unknown`, told by `KIND_CLOSE`.
+        /// `struct unknown`, selected by `KIND_CLOSE`.
         Unknown_2(&'a types::Unknown),
-        /// The bytes of a record whose `kind` is none of these, or that ends before it.
+        /// The bytes of a record whose `kind` has another value, or which ends before it.
         Unknown(&'a [u8]),
     }
     impl ::core::clone::Clone for FilesRecord<'_> {
@@ -661,14 +661,14 @@ pub mod tagged {
             }
         }
     }
-    /// A record of the map `balls`, of the type that its `header.kind` tells (offset 2, 2 bytes).
+    /// A record of the map `balls`. Its `header.kind` (offset 2, 2 bytes) selects the type.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum BallsRecord<'a> {
-        /// `struct ping`, told by `-1`.
+        /// `struct ping`, selected by `-1`.
         Ping(&'a types::Ping),
-        /// `struct pong`, told by `1`.
+        /// `struct pong`, selected by `1`.
         Pong(&'a types::Pong),
-        /// The bytes of a record whose `header.kind` is none of these, or that ends before it.
+        /// The bytes of a record whose `header.kind` has another value, or which ends before it.
         Unknown(&'a [u8]),
     }
     impl ::core::clone::Clone for BallsRecord<'_> {
@@ -689,7 +689,7 @@ pub mod tagged {
             }
         }
     }
-    /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
+    /// A delivered record, borrowed from the memory that the kernel wrote it to.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `files` (BPF_MAP_TYPE_RINGBUF).
@@ -704,7 +704,8 @@ pub mod tagged {
         }
     }
     impl Export<'_> {
-        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        /// Passes a record of the map number `map` to `f` as its type. `poll` calls this for
+        /// each record.
         pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
             map: usize,
             record: &[u8],
@@ -784,7 +785,8 @@ pub mod tagged {
             }
         }
     }
-    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    /// The maps that deliver records, by their number, with the names and layouts that
+    /// recordings contain.
     pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
         ::eunomia_runtime::recording::Stream::new(
             "files",
@@ -799,16 +801,16 @@ pub mod tagged {
             "struct 4\n 0 u16 version\n 2 i16 kind\nstruct 8\n 0 #0 header\n 4 u32 seq\nstruct 16\n 0 #0 header\n 4 u32 seq\n 8 u64 sum\ntagged 2 2\n 1 #2\n 65535 #1\n#3",
         ),
     ];
-    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    /// Starts a recording of these maps, see [`::eunomia_runtime::recording`].
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The header cannot be written.
     pub fn recorder<W: ::std::io::Write>(
         to: W,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
         ::eunomia_runtime::recording::Recorder::new(to, "tagged", STREAMS)
     }
-    /// Delivers the records of a recording; asks nothing of the kernel.
+    /// Delivers the records of a recording. Makes no call to the kernel.
     ///
     /// # Errors
     /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
@@ -823,18 +825,19 @@ pub mod tagged {
         )
     }
     ::eunomia_runtime::__lifecycle! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -849,7 +852,7 @@ pub mod tagged {
             };
             ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
@@ -863,12 +866,12 @@ pub mod tagged {
             ) -> ::eunomia_runtime::Result<Bss<'_, ::eunomia_runtime::bpf::ReadWrite>> {
                 self.0.sized_section(".bss").map(Bss::new)
             }
-            /// The programs, to be switched off before loading.
+            /// The programs before they are loaded, to be switched off or set up.
             #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -882,15 +885,16 @@ pub mod tagged {
                 self.0.load().map(Handles).map(Loaded::new)
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn bss(
                 &self,
@@ -913,7 +917,7 @@ pub mod tagged {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
-            /// What became of the records of each map since it was loaded.
+            /// Returns the counts of received and lost records of each map since it was loaded.
             #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
@@ -938,7 +942,8 @@ pub mod tagged {
                 Export::deliver(map, record, f)
             }
         }
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The variables of the section `.bss`, 104 bytes.
         pub struct Bss<'a, A> {
@@ -979,7 +984,7 @@ pub mod tagged {
             /// `send_files`, section `raw_tp/sys_enter`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn send_files(
                 &mut self,
@@ -989,7 +994,7 @@ pub mod tagged {
             /// `send_balls`, section `raw_tp/sys_enter`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn send_balls(
                 &mut self,
@@ -1025,7 +1030,7 @@ pub mod tagged {
                 })
             }
         }
-        /// What became of the records of each map.
+        /// The counts of received and lost records of each map.
         #[derive(
             ::core::marker::Copy,
             ::core::fmt::Debug,
@@ -1033,9 +1038,9 @@ pub mod tagged {
             ::core::cmp::PartialEq
         )]
         pub struct Stats {
-            /// Of the map `files`.
+            /// The counts of the map `files`.
             pub files: ::eunomia_runtime::reader::Stats,
-            /// Of the map `balls`.
+            /// The counts of the map `balls`.
             pub balls: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {

@@ -47,7 +47,7 @@ pub mod tails {
     static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; 7688]> = ::eunomia_runtime::__private::Aligned(
         *::core::include_bytes!("tails.bpf.o"),
     );
-    /// The ELF file that the BPF compiler wrote.
+    /// The ELF file as the BPF compiler wrote it.
     pub static OBJECT: &[u8] = &STORAGE.0;
     /// The C types that events, maps and variables are made of.
     pub mod types {
@@ -558,7 +558,7 @@ pub mod tails {
             }
         }
         ::eunomia_runtime::plain! {
-            /// `enum side`, 4 bytes. Any number can come; see [`Self::known`].
+            /// `enum side`, 4 bytes. A value may have no constant; see [`Self::known`].
             #[derive(
                 ::core::marker::Copy,
                 ::core::cmp::PartialEq,
@@ -580,7 +580,7 @@ pub mod tails {
             pub const LEFT: Self = Self(1);
             /// `RIGHT` = 2
             pub const RIGHT: Self = Self(2);
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -589,7 +589,7 @@ pub mod tails {
                     _ => ::core::option::Option::None,
                 }
             }
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()
@@ -880,7 +880,7 @@ pub mod tails {
             }
         }
     }
-    /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
+    /// A delivered record, borrowed from the memory that the kernel wrote it to.
     #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
     pub enum Export<'a> {
         /// A record of the map `lines` (BPF_MAP_TYPE_RINGBUF).
@@ -907,7 +907,8 @@ pub mod tails {
         }
     }
     impl Export<'_> {
-        /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+        /// Passes a record of the map number `map` to `f` as its type. `poll` calls this for
+        /// each record.
         pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
             map: usize,
             record: &[u8],
@@ -982,7 +983,8 @@ pub mod tails {
             }
         }
     }
-    /// The maps that deliver records, by their numbers, with what recordings know them by.
+    /// The maps that deliver records, by their number, with the names and layouts that
+    /// recordings contain.
     pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[
         ::eunomia_runtime::recording::Stream::new(
                 "lines",
@@ -1037,16 +1039,16 @@ pub mod tails {
             "struct 4\n 0 u32 count\n 4 char[0][8] labels\n#0",
         ),
     ];
-    /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+    /// Starts a recording of these maps, see [`::eunomia_runtime::recording`].
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The header cannot be written.
     pub fn recorder<W: ::std::io::Write>(
         to: W,
     ) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
         ::eunomia_runtime::recording::Recorder::new(to, "tails", STREAMS)
     }
-    /// Delivers the records of a recording; asks nothing of the kernel.
+    /// Delivers the records of a recording. Makes no call to the kernel.
     ///
     /// # Errors
     /// Those of [`::eunomia_runtime::recording::Replay::deliver`].
@@ -1061,18 +1063,19 @@ pub mod tails {
         )
     }
     ::eunomia_runtime::__lifecycle! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -1096,16 +1099,16 @@ pub mod tails {
             };
             ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
-            /// The programs, to be switched off before loading.
+            /// The programs before they are loaded, to be switched off or set up.
             #[inline]
             pub fn progs(&mut self) -> OpenProgs<'_> {
                 OpenProgs { object: &mut self.0 }
             }
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -1119,9 +1122,10 @@ pub mod tails {
                 self.0.load().map(Handles).map(Loaded::new)
             }
         }
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The maps.
@@ -1140,7 +1144,7 @@ pub mod tails {
             pub fn progs(&self) -> ::eunomia_runtime::Result<Progs<'_>> {
                 Progs::new(&self.0)
             }
-            /// What became of the records of each map since it was loaded.
+            /// Returns the counts of received and lost records of each map since it was loaded.
             #[inline]
             pub fn stats(&self) -> Stats {
                 let stats = self.0.stats();
@@ -1171,7 +1175,8 @@ pub mod tails {
                 Export::deliver(map, record, f)
             }
         }
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
         /// The maps.
         pub struct Maps<'a> {
@@ -1245,7 +1250,7 @@ pub mod tails {
             /// `send_lines`, section `raw_tp/sys_enter`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn send_lines(
                 &mut self,
@@ -1255,7 +1260,7 @@ pub mod tails {
             /// `send_tails`, section `raw_tp/sys_enter`
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn send_tails(
                 &mut self,
@@ -1291,7 +1296,7 @@ pub mod tails {
                 })
             }
         }
-        /// What became of the records of each map.
+        /// The counts of received and lost records of each map.
         #[derive(
             ::core::marker::Copy,
             ::core::fmt::Debug,
@@ -1299,21 +1304,21 @@ pub mod tails {
             ::core::cmp::PartialEq
         )]
         pub struct Stats {
-            /// Of the map `lines`.
+            /// The counts of the map `lines`.
             pub lines: ::eunomia_runtime::reader::Stats,
-            /// Of the map `events`.
+            /// The counts of the map `events`.
             pub events: ::eunomia_runtime::reader::Stats,
-            /// Of the map `places`.
+            /// The counts of the map `places`.
             pub places: ::eunomia_runtime::reader::Stats,
-            /// Of the map `blobs`.
+            /// The counts of the map `blobs`.
             pub blobs: ::eunomia_runtime::reader::Stats,
-            /// Of the map `pairs`.
+            /// The counts of the map `pairs`.
             pub pairs: ::eunomia_runtime::reader::Stats,
-            /// Of the map `tables`.
+            /// The counts of the map `tables`.
             pub tables: ::eunomia_runtime::reader::Stats,
-            /// Of the map `digests`.
+            /// The counts of the map `digests`.
             pub digests: ::eunomia_runtime::reader::Stats,
-            /// Of the map `labels`.
+            /// The counts of the map `labels`.
             pub labels: ::eunomia_runtime::reader::Stats,
         }
         impl ::core::clone::Clone for Stats {

@@ -1,3 +1,5 @@
+//! The struct `Args` of a generated module.
+
 use eunomia_runtime::args::{Arg, Scalar};
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens as _, quote};
@@ -8,7 +10,8 @@ use super::{
 };
 use crate::module::{Argument, Module, literal};
 
-/// `Args`: a field for each variable that the command line can set, and the options as the runtime knows them.
+/// Emits `Args`: a field for each variable that the command line can set, and the description of
+/// its options.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     if module.args.is_empty() {
         return TokenStream::new();
@@ -41,7 +44,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     });
     let (command, clone) = (command(module), clone(&quote!(Args)));
     quote! {
-        /// What the command line can set; by default as the skeleton says.
+        /// The variables that the command line can set. `default()` has the defaults of the
+        /// skeleton.
         #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
         pub struct Args {
             #(#fields)*
@@ -112,15 +116,16 @@ fn arg(arg: &Arg) -> TokenStream {
     quote!(Arg::new(#variable, Scalar::#kind(#size))#long #short .help(#help)#constants #(#default)*)
 }
 
-/// The method of `Open` that sets the variables.
+/// Emits the method of `Open` that sets the variables.
 pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
     if module.args.is_empty() {
         return None;
     }
     let values = module.args.iter().map(|argument| value(module, argument));
     Some(quote! {
-        /// Sets the variables that `args` has to what differs there from the default. Where it does not, the application may have set the
-        /// variable before, and it stays; one that the object starts with another value than the option's default gets the default.
+        /// Sets each variable whose value in `args` differs from its default. A variable with its
+        /// default value keeps what the application set before; a variable that the object
+        /// initialises to another value than the default gets the default.
         ///
         /// # Errors
         /// None for the object that this module was generated for.
@@ -132,7 +137,7 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
     })
 }
 
-/// A variable and the bytes of its value.
+/// Returns the variable's place and the bytes of its values.
 fn value(module: &Module<'_>, argument: &Argument<'_>) -> TokenStream {
     let (field, section, variable) = (&argument.field, argument.section, &argument.read.variable.name);
     let offset = literal(argument.read.variable.offset);

@@ -1,3 +1,5 @@
+//! The batch types of a generated module.
+
 use std::cmp::Reverse;
 
 use proc_macro2::TokenStream;
@@ -6,7 +8,8 @@ use quote::quote;
 use super::doc::{Doc, code};
 use crate::module::{Batch, plain};
 
-/// The batch type of an event, for runtimes that know columns.
+/// Emits the batch type of an event. The macro expands to nothing if the runtime lacks the feature
+/// `columns`.
 pub(super) fn emit(batch: &Batch) -> TokenStream {
     let Batch { ident, event, is_flexible, columns } = batch;
     let tail = is_flexible.then(|| quote!(, tail: Tail));
@@ -18,8 +21,8 @@ pub(super) fn emit(batch: &Batch) -> TokenStream {
             #ident: #ty,
         }
     });
-    // Filled in this order. The first loop over a run waits for memory: that of the largest field walks through whole events, which the
-    // hardware foresees, and the other loops find them in the cache.
+    // The largest column is filled first. Its loop walks through whole events, which the hardware
+    // prefetcher foresees; the other loops then find the events in the cache.
     let mut filled: Vec<_> = columns.iter().collect();
     filled.sort_by_key(|column| Reverse(column.size));
     let values = filled.into_iter().map(|column| {

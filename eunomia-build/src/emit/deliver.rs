@@ -1,9 +1,11 @@
+//! The function that turns a record into an `Export`.
+
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use crate::module::{Module, Record, integer, literal};
 
-/// `Export::deliver`: a record by the number of its map.
+/// Emits `Export::deliver`.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let arms = module.exports.iter().enumerate().map(|(i, export)| {
         let (index, variant) = (literal(i as u64), &export.variant);
@@ -20,7 +22,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     });
     quote! {
         impl Export<'_> {
-            /// Hands a record to `f` as what it is, `map` being the number of its map: what `poll` does with each.
+            /// Passes a record of the map number `map` to `f` as its type. `poll` calls this for
+            /// each record.
             pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
                 map: usize,
                 record: &[u8],
@@ -36,7 +39,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     }
 }
 
-/// Delivers a record as one type.
+/// Delivers a record that has one type.
 fn typed(ty: &TokenStream, is_flexible: bool, export: &TokenStream) -> TokenStream {
     if is_flexible {
         quote!(::eunomia_runtime::__private::with_tail::<#ty, _>(record, |event| f(#export)))
@@ -45,7 +48,7 @@ fn typed(ty: &TokenStream, is_flexible: bool, export: &TokenStream) -> TokenStre
     }
 }
 
-/// Delivers a record as the type that it names.
+/// Delivers a record as the type that its tag selects.
 fn tagged(variant: &Ident, Record { ident, tagged, variants }: &Record<'_>) -> TokenStream {
     let (offset, tag) = (literal(tagged.offset), integer(u32::try_from(tagged.size).unwrap_or(8), false));
     let arms = variants.iter().map(|of| {

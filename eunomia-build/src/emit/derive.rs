@@ -3,8 +3,8 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 
-/// `Clone` of a type that is `Copy`. A derive has the compiler look at every field again, as that of `Eq` does, and implements a trait of
-/// the standard library beside, whose implementations in all crates are then looked through.
+/// Implements `Clone` for a type that is `Copy`. A derive would make the compiler check every field
+/// again.
 pub(super) fn clone(of: &impl ToTokens) -> TokenStream {
     quote! {
         impl ::core::clone::Clone for #of {
@@ -16,8 +16,8 @@ pub(super) fn clone(of: &impl ToTokens) -> TokenStream {
     }
 }
 
-/// The type for serde, `serialize` being what `Serialize` does with `self`, `serializer` and, for a struct that ends with an array without
-/// a length, `tail`.
+/// Implements `Serialize` by the expression `serialize`, which uses `self`, `serializer` and, for a
+/// struct that ends with an array without a length, `tail`.
 pub(super) fn serde(ident: &Ident, tailed: bool, serialize: &TokenStream) -> TokenStream {
     let tail = tailed.then(|| quote!(, tail: Tail));
     quote! {

@@ -4,8 +4,9 @@ use eunomia_runtime::__private::is_shown;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-/// A doc comment of generated code: one line, whatever the text holds. Names and texts of a document must not be able to start a block
-/// of code, which rustdoc would run as a test, nor turn the direction of text, which the compiler refuses in comments.
+/// A doc comment of generated code, always on one line. Names and texts of a document must not
+/// start a code block, which rustdoc would run as a test, nor change the direction of text, which
+/// the compiler refuses in comments.
 pub(super) struct Doc(pub(super) String);
 
 impl ToTokens for Doc {
@@ -15,12 +16,13 @@ impl ToTokens for Doc {
     }
 }
 
-/// C, or a name, as code: a backtick in it cannot end that.
+/// Returns C code or a name as inline code. A backtick in it cannot end the code.
 pub(super) fn code(text: &str) -> String {
     format!("`{}`", text.replace('`', "'"))
 }
 
-/// A text of the document, of which Markdown reads nothing but code in single backticks: rustdoc would take HTML and links into its pages.
+/// Returns a text of the document with its Markdown escaped, except code in single backticks.
+/// Otherwise rustdoc would take HTML and links of the document into its pages.
 pub(super) fn prose(text: &str) -> String {
     let mut prose = String::with_capacity(text.len());
     let mut rest = text;
@@ -47,7 +49,7 @@ fn escape(text: &str, out: &mut String) {
     while let Some(letter) = letters.next() {
         let marks = match letter {
             '<' | '>' | '&' | '*' | '[' | ']' | '\\' | '~' => true,
-            // Inside of words it is no Markdown.
+            // An underscore inside a word is not Markdown.
             '_' => ![before, letters.peek().copied()].iter().all(|beside| beside.is_some_and(char::is_alphanumeric)),
             _ => false,
         };
@@ -59,7 +61,7 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// A text with the declaration tags (`btf_decl_tag`) of what it describes.
+/// Returns a text with the declaration tags (`btf_decl_tag`) of the item appended.
 pub(super) fn tagged(mut text: String, tags: &[String]) -> String {
     for tag in tags {
         text.push_str(&format!("; tagged {}", code(tag)));

@@ -1,3 +1,5 @@
+//! The enum `Export`, its records and `Stats`.
+
 use eunomia_runtime::object::Payload;
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::module::{Module, Record};
 
-/// `Export`: one variant for each map that delivers records.
+/// Emits `Export`: one variant for each map that delivers records.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     if module.exports.is_empty() {
         return TokenStream::new();
@@ -59,7 +61,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     quote! {
         #(#records)*
 
-        /// A record that was delivered, borrowed from the memory that the kernel wrote it to.
+        /// A delivered record, borrowed from the memory that the kernel wrote it to.
         #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
         pub enum Export<'a> {
             #(#variants)*
@@ -80,16 +82,16 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     }
 }
 
-/// The enum of a map with records of several types.
+/// Emits the enum of a map with records of several types.
 fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &Record<'_>) -> TokenStream {
     let (member, offset, size) = (&tagged.member, tagged.offset, tagged.size);
     let (map, member) = (code(map), code(member));
-    let doc = Doc(format!("A record of the map {map}, of the type that its {member} tells (offset {offset}, {size} bytes)."));
+    let doc = Doc(format!("A record of the map {map}. Its {member} (offset {offset}, {size} bytes) selects the type."));
     let cases = variants.iter().map(|variant| {
         let (name, ty) = (&variant.ident, borrowed(&variant.ty, variant.is_flexible));
         let c_name = variant.tags.first().map(|tag| module.checked.layouts.c_name(tag.ty)).unwrap_or_default();
         let values: Vec<String> = variant.tags.iter().map(|tag| code(&tag.text)).collect();
-        let doc = Doc(format!("{}, told by {}.", code(&c_name), values.join(", ")));
+        let doc = Doc(format!("{}, selected by {}.", code(&c_name), values.join(", ")));
         quote! {
             #doc
             #name(#ty),
@@ -100,7 +102,7 @@ fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &R
         quote!(Self::#name(record) => ::core::fmt::Display::fmt(record, f),)
     });
     let clone = clone(&quote!(#ident<'_>));
-    let unknown = Doc(format!("The bytes of a record whose {member} is none of these, or that ends before it."));
+    let unknown = Doc(format!("The bytes of a record whose {member} has another value, or which ends before it."));
     quote! {
         #doc
         #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]
@@ -124,19 +126,19 @@ fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &R
     }
 }
 
-/// A record of one type.
+/// Returns the type of a borrowed record.
 fn borrowed(ty: &TokenStream, is_flexible: bool) -> TokenStream {
     if is_flexible { quote!(::eunomia_runtime::sample::Tailed<'a, #ty>) } else { quote!(&'a #ty) }
 }
 
-/// `Stats`: a field for each map that delivers records.
+/// Emits `Stats`: a field for each map that delivers records.
 pub(super) fn stats(module: &Module<'_>) -> TokenStream {
     if module.exports.is_empty() {
         return TokenStream::new();
     }
     let fields = module.exports.iter().map(|export| {
         let field = &export.field;
-        let doc = Doc(format!("Of the map {}.", code(&export.stream.map)));
+        let doc = Doc(format!("The counts of the map {}.", code(&export.stream.map)));
         quote! {
             #doc
             pub #field: ::eunomia_runtime::reader::Stats,
@@ -144,7 +146,7 @@ pub(super) fn stats(module: &Module<'_>) -> TokenStream {
     });
     let clone = clone(&quote!(Stats));
     quote! {
-        /// What became of the records of each map.
+        /// The counts of received and lost records of each map.
         #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::default::Default, ::core::cmp::PartialEq)]
         pub struct Stats {
             #(#fields)*

@@ -1,3 +1,5 @@
+//! `open`, and the types `Open`, `Loaded` and `Attached`.
+
 use eunomia_runtime::object::Hook;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::module::{Module, literal};
 
-/// `open`, `Open`, `Loaded` and `Attached`.
+/// Emits `open`, `Open`, `Loaded` and `Attached`.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let name = &module.checked.skeleton.name;
     let streams = module.exports.iter().map(|export| &export.stream.map);
@@ -59,7 +61,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let name = &program.name;
         quote!(object.program(#name)?.set_autoattach(false);)
     });
-    // In the order of the document, which the map does not keep.
+    // `program_types` has no order; the document has.
     let sections = module.checked.program_types();
     let typed = module.checked.skeleton.programs.iter().filter_map(|program| {
         let (name, section) = (&program.name, sections.get(program.name.as_str())?);
@@ -84,19 +86,20 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let (export, deliver) = delivery(module);
     let stats = stats(module);
     quote! {
-        /// Opens the object; asks nothing of the kernel.
+        /// Opens the object. Makes no call to the kernel.
         ///
         /// # Errors
-        /// What libbpf says against the object.
+        /// The object, if libbpf refuses it.
         #[inline]
         pub fn open() -> ::eunomia_runtime::Result<Open> {
             open_for(::core::option::Option::None)
         }
 
-        /// As [`open`], with a file of the kernel's BTF in place of the running kernel's own, see [`::eunomia_runtime::bpf::kernel_btf`].
+        /// Opens the object like [`open`], with the kernel's BTF from a file instead of the running
+        /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// As [`open`]; what is wrong with the file shows when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(kernel: ::core::option::Option<&::std::path::Path>) -> ::eunomia_runtime::Result<Open> {
             let spec = ::eunomia_runtime::bpf::Spec {
@@ -110,7 +113,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             #open
         }
 
-        /// The object is open and not yet loaded: variables and programs can be set up.
+        /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
         pub struct Open(::eunomia_runtime::bpf::Open);
 
@@ -120,7 +123,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             #open_progs
             #open_tables
 
-            /// The object below, by names.
+            /// The underlying object, which is accessed by names.
             #[inline]
             pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
@@ -136,10 +139,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             }
         }
 
-        /// Maps and programs are in the kernel. Dropping it unloads them. Beside what it has for every object it offers its [`Handles`].
+        /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
+        /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
 
-        /// What a loaded object has by type: variables, maps, programs.
+        /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
 
         impl Handles {
@@ -167,7 +171,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             }
         }
 
-        /// The programs run. Offers all that [`Loaded`] does; dropping it detaches them.
+        /// The object with its programs attached. It offers all that [`Loaded`] does; dropping it
+        /// detaches the programs.
         pub type Attached = ::eunomia_runtime::bpf::Attached<Loaded>;
     }
 }
@@ -195,7 +200,7 @@ fn loaded_sections(module: &Module<'_>) -> TokenStream {
     let methods = module.sections.iter().map(|section| {
         let (ident, method, name) = (&section.ident, &section.method, &section.section.name);
         let (access, doc) = if section.section.read_only() {
-            (quote!(ReadOnly), Doc(format!("The variables of the section {}, which the kernel has frozen.", code(name))))
+            (quote!(ReadOnly), Doc(format!("The variables of the section {}, which the kernel froze when it was loaded.", code(name))))
         } else {
             (quote!(ReadWrite), Doc(format!("The variables of the section {}, shared with the programs.", code(name))))
         };
@@ -203,7 +208,7 @@ fn loaded_sections(module: &Module<'_>) -> TokenStream {
             #doc
             ///
             /// # Errors
-            /// Where the kernel (before 5.2) has no global variables.
+            /// The kernel is older than 5.2 and has no global variables.
             #[inline]
             pub fn #method(&self) -> ::eunomia_runtime::Result<#ident<'_, ::eunomia_runtime::bpf::#access>> {
                 self.0.sized_section(#name).map(#ident::new)
@@ -233,7 +238,7 @@ fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
         return (None, None);
     }
     let open = quote! {
-        /// The programs, to be switched off before loading.
+        /// The programs before they are loaded, to be switched off or set up.
         #[inline]
         pub fn progs(&mut self) -> OpenProgs<'_> {
             OpenProgs { object: &mut self.0 }
@@ -252,7 +257,7 @@ fn programs(module: &Module<'_>) -> (Option<TokenStream>, Option<TokenStream>) {
     (Some(open), Some(loaded))
 }
 
-/// The type of what is delivered, and how it is.
+/// Returns the type of a delivered record, and the expression that delivers it.
 fn delivery(module: &Module<'_>) -> (TokenStream, TokenStream) {
     if module.exports.is_empty() {
         return (
@@ -272,7 +277,7 @@ fn stats(module: &Module<'_>) -> Option<TokenStream> {
         quote!(#field: stats.get(#index).copied().unwrap_or_default(),)
     });
     Some(quote! {
-        /// What became of the records of each map since it was loaded.
+        /// Returns the counts of received and lost records of each map since it was loaded.
         #[inline]
         pub fn stats(&self) -> Stats {
             let stats = self.0.stats();

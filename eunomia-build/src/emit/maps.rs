@@ -1,3 +1,5 @@
+//! The struct `Maps`.
+
 use eunomia_runtime::object::MapDef;
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::module::Module;
 
-/// `Maps`: a handle for each map, by its kind.
+/// Emits `Maps`: a handle for each map, by its kind.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     if module.maps.is_empty() {
         return TokenStream::new();

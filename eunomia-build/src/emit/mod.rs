@@ -1,6 +1,7 @@
-//! Writes a [`Module`] as tokens. Nothing here can fail.
+//! Writes a [`Module`] as tokens. The emitter cannot fail.
 //!
-//! Functions are `#[inline]`: they are compiled where they are called, and not all of them for each library that has a module.
+//! Functions are `#[inline]`, so that a library with a module does not compile them all: callers
+//! compile those that they use.
 
 mod args;
 mod columns;
@@ -26,7 +27,7 @@ use crate::{Embed, module::Module};
 use doc::{Doc, code, prose};
 pub(crate) use types::definitions;
 
-/// The whole module `name`.
+/// Emits the module `name`.
 pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenStream {
     let skeleton = &module.checked.skeleton;
     let doc = skeleton.doc.as_ref().and_then(|doc| doc.brief.as_deref().or(doc.description.as_deref()));

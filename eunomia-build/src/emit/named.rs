@@ -1,12 +1,15 @@
+//! Constructors of structs of handles.
+
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use crate::module::literal;
 
-/// As many handles as the runtime gives in one call.
+/// The number of handles that the runtime returns from one call, at most.
 const GROUP: usize = 8;
 
-/// The body of `new` of a struct of handles that `loaded` has by these names. They are no variables: a name may be that of a static.
+/// Emits the body of `new` of a struct of handles, which it gets from `loaded` by name. The handles
+/// are no local variables, since such a name may be that of a static.
 pub(super) fn emit<'a>(handles: impl IntoIterator<Item = (&'a Ident, &'a str)>) -> TokenStream {
     let handles: Vec<_> = handles.into_iter().collect();
     let mut groups = TokenStream::new();

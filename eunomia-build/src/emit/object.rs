@@ -1,3 +1,5 @@
+//! The embedded object.
+
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
@@ -6,7 +8,7 @@ use crate::{
     module::{Module, literal},
 };
 
-/// The ELF, embedded once and aligned.
+/// Emits the ELF file, once and aligned.
 pub(super) fn emit(module: &Module<'_>, embed: &Embed) -> TokenStream {
     let object = module.checked.skeleton.object.as_deref().unwrap_or_default();
     let len = literal(object.len() as u64);
@@ -20,7 +22,7 @@ pub(super) fn emit(module: &Module<'_>, embed: &Embed) -> TokenStream {
     quote! {
         static STORAGE: ::eunomia_runtime::__private::Aligned<[u8; #len]> = ::eunomia_runtime::__private::Aligned(#bytes);
 
-        /// The ELF file that the BPF compiler wrote.
+        /// The ELF file as the BPF compiler wrote it.
         pub static OBJECT: &[u8] = &STORAGE.0;
     }
 }

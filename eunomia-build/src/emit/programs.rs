@@ -1,3 +1,5 @@
+//! The structs `OpenProgs` and `Progs`.
+
 use proc_macro2::TokenStream;
 use quote::quote;
 
@@ -7,7 +9,7 @@ use super::{
 };
 use crate::module::{Module, Program};
 
-/// `OpenProgs` and `Progs`: a handle for each program, before and after loading.
+/// Emits `OpenProgs` and `Progs`: a handle for each program before and after loading.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     if module.programs.is_empty() {
         return TokenStream::new();
@@ -25,7 +27,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             #doc
             ///
             /// # Errors
-            /// [`::eunomia_runtime::Error::NotFound`] never: the object was checked when this module was generated.
+            /// None: the object was checked when this module was generated.
             #[inline]
             pub fn #field(&mut self) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
                 self.object.program(#name)

@@ -1,9 +1,11 @@
+//! The functions `recorder` and `replay`.
+
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::module::{Module, literal};
 
-/// `STREAMS`, `recorder` and `replay`.
+/// Emits `STREAMS`, `recorder` and `replay`.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     if module.exports.is_empty() {
         return TokenStream::new();
@@ -15,18 +17,19 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         quote!(::eunomia_runtime::recording::Stream::new(#map, #c_type, #size, #layout) #at_least)
     });
     quote! {
-        /// The maps that deliver records, by their numbers, with what recordings know them by.
+        /// The maps that deliver records, by their number, with the names and layouts that
+        /// recordings contain.
         pub const STREAMS: &[::eunomia_runtime::recording::Stream<'static>] = &[#(#streams),*];
 
-        /// Starts a recording of what these maps deliver, see [`::eunomia_runtime::recording`].
+        /// Starts a recording of these maps, see [`::eunomia_runtime::recording`].
         ///
         /// # Errors
-        /// Where it cannot be written.
+        /// The header cannot be written.
         pub fn recorder<W: ::std::io::Write>(to: W) -> ::eunomia_runtime::Result<::eunomia_runtime::recording::Recorder<W>> {
             ::eunomia_runtime::recording::Recorder::new(to, #name, STREAMS)
         }
 
-        /// Delivers the records of a recording; asks nothing of the kernel.
+        /// Delivers the records of a recording. Makes no call to the kernel.
         ///
         /// # Errors
         /// Those of [`::eunomia_runtime::recording::Replay::deliver`].

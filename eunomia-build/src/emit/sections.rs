@@ -1,10 +1,12 @@
+//! A struct for each data section.
+
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::doc::{Doc, bytes, code, tagged};
 use crate::module::{Module, integer, literal};
 
-/// A struct of handles for each data section.
+/// Emits a struct of handles for each data section.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let layouts = &module.checked.layouts;
     let structs = module.sections.iter().map(|section| {
@@ -13,7 +15,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let fields = section.variables.iter().map(|(ident, variable)| {
             let known = layouts.has_values(variable.ty).then_some(variable.ty);
             let (ty, align) = match (known, variable.size) {
-                // `_Atomic` in the first place: a number.
+                // The compiler leaves the type of an `_Atomic` variable out of BTF; by its size it
+                // is a number.
                 (None, size @ (1 | 2 | 4 | 8)) => (integer(size as u32, false), size),
                 (known, size) => (module.types.rust_or_bytes(known, size, &quote!(types::)), known.map_or(1, |ty| module.types.align(ty))),
             };

@@ -41,13 +41,13 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
         }
     });
     let count = names.len();
-    // A struct may have no members at all.
+    // A struct may have no members.
     let (to, shown) = match count {
         0 => (quote!(_), TokenStream::new()),
         _ => (quote!(to), quote!(_ = to #(.field(#names, #values))*;)),
     };
     let (debug, clone) = (plain(ident), clone(ident));
-    // What a record holds of the last member stands in the record, not in the struct.
+    // The items of the last array are in the record, not in the struct.
     let serialized = names.iter().zip(&values).map(|(name, value)| if tailed == Some(*name) { quote!(tail) } else { value.clone() });
     let serde = serde(
         ident,
@@ -138,7 +138,7 @@ fn field(types: &Types<'_>, structure: &Structure<'_>, slot: &Slot) -> TokenStre
     }
 }
 
-/// The C declaration and the place of a member.
+/// Returns the C declaration of a member and its place.
 fn describe(types: &Types<'_>, member: &Member<'_>) -> Doc {
     let field = &member.field;
     let (declared, index) = field.declared;
@@ -155,7 +155,7 @@ fn describe(types: &Types<'_>, member: &Member<'_>) -> Doc {
     Doc(tagged(text, tags))
 }
 
-/// The member as a reference, for formatting.
+/// Returns a reference to the member, for formatting.
 fn value(member: &Member<'_>) -> TokenStream {
     let ident = &member.ident;
     match member.access {
@@ -222,7 +222,8 @@ fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
     }
 }
 
-/// Of a bit field: the type that the accessors take and give, whether it is signed, and how it is made of `bits` and turned into them.
+/// Returns for a bit field the type of the accessors, whether it is signed, and the expressions
+/// that convert from and to `bits`.
 fn bits(types: &Types<'_>, member: &Member<'_>, ty: &TokenStream) -> (TokenStream, bool, TokenStream, TokenStream) {
     let kind = member.field.ty.map(|id| &types.layouts.btf.resolve(id).1.kind);
     match kind {

@@ -1,10 +1,12 @@
+//! The struct `OpenTables`.
+
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::doc::{Doc, code};
 use crate::module::Module;
 
-/// `OpenTables`: a handle for each table of functions (struct_ops) before loading.
+/// Emits `OpenTables`: a handle for each table of functions (struct_ops) before loading.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let tables = module.maps.iter().filter_map(|map| Some((map, map.table?)));
     let methods: TokenStream = tables
@@ -36,11 +38,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     }
 }
 
-/// The method that returns them.
+/// Emits the method that returns the tables.
 pub(super) fn method(module: &Module<'_>) -> Option<TokenStream> {
     module.maps.iter().any(|map| map.table.is_some()).then(|| {
         quote! {
-            /// The tables of functions (struct_ops), to set their members before loading.
+            /// The tables of functions (struct_ops), whose members can be set before loading.
             #[inline]
             pub fn tables(&mut self) -> OpenTables<'_> {
                 OpenTables { object: &mut self.0 }

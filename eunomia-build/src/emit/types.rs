@@ -1,3 +1,5 @@
+//! The module `types`.
+
 use std::collections::BTreeSet;
 
 use eunomia_runtime::object::Kind;
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::module::{Module, Scope, Structure, Types, integer, verbatim};
 
-/// `pub mod types`: the user's C types.
+/// Emits `pub mod types`: the C types of the user.
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let types = &module.types;
     let customs = module.customs.iter().map(|custom| {
@@ -31,7 +33,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     }
 }
 
-/// The types that were needed.
+/// Emits the types that the module needs.
 pub(crate) fn definitions(types: &Types<'_>) -> TokenStream {
     let defined = types.defined().map(|(id, ident, c_name)| match &types.layouts.btf.get(id).kind {
         Kind::Enum { size, signed, values } => enumeration(ident, c_name, *size, integer(*size, *signed), values),
@@ -41,7 +43,7 @@ pub(crate) fn definitions(types: &Types<'_>) -> TokenStream {
 }
 
 fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values: &[(String, i128)]) -> TokenStream {
-    let doc = Doc(format!("{}, {}. Any number can come; see [`Self::known`].", code(c_name), bytes(size.into())));
+    let doc = Doc(format!("{}, {}. A value may have no constant; see [`Self::known`].", code(c_name), bytes(size.into())));
     let mut constants = TokenStream::new();
     let mut arms = TokenStream::new();
     let mut seen = BTreeSet::new();
@@ -75,7 +77,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
         impl #ident {
             #constants
 
-            /// The name of the constant of this value, the first where several have it.
+            /// Returns the name of the constant with this value, the first if several have it.
             #[inline]
             pub fn name(self) -> ::core::option::Option<&'static str> {
                 match self.0 {
@@ -84,7 +86,7 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
                 }
             }
 
-            /// Whether there is a constant of this value.
+            /// Returns true if a constant has this value.
             #[inline]
             pub fn known(self) -> bool {
                 self.name().is_some()

@@ -19,14 +19,15 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Argument<'a> {
     pub(crate) field: Ident,
-    /// The section that the variable is in.
+    /// The section of the variable.
     pub(crate) section: &'a str,
     pub(crate) read: object::Argument<'a>,
 }
 
-/// The options of the variables of `sections`.
+/// Decides the fields of `Args`. `arguments` are the variables that the command line can set.
 pub(crate) fn decide<'a>(arguments: Vec<object::Argument<'a>>, sections: &[Section<'a>]) -> Vec<Argument<'a>> {
-    // Two sections may have variables of one name; the place in memory tells which is meant.
+    // Two sections may have variables of the same name; the address of the variable tells them
+    // apart.
     let mut places: HashMap<*const Variable, &'a str> = HashMap::new();
     for Section { section, variables, .. } in sections {
         places.extend(variables.iter().map(|(_, variable)| (std::ptr::from_ref(*variable), section.name.as_str())));
@@ -49,7 +50,7 @@ impl Argument<'_> {
         matches!(self.read.arg.scalar, Scalar::Bool(_))
     }
 
-    /// The default as an expression.
+    /// Returns the default value as an expression.
     pub(crate) fn default(&self, types: &Types<'_>) -> TokenStream {
         let (arg, bytes) = (&self.read.arg, self.read.default.as_slice());
         match arg.scalar {
@@ -58,7 +59,7 @@ impl Argument<'_> {
                 quote!(#on)
             }
             Scalar::Signed(size) | Scalar::Unsigned(size) => {
-                // Decimal text is a literal of Rust.
+                // Decimal text is a Rust literal.
                 let number: TokenStream = arg.scalar.text(bytes, std::iter::empty()).parse().unwrap_or_default();
                 let ty = types.rust(self.ty(), &quote!(types::));
                 let named = ty.to_string() != integer(size, matches!(arg.scalar, Scalar::Signed(_))).to_string();
@@ -82,7 +83,7 @@ impl Argument<'_> {
     }
 }
 
-/// The literal of a float; infinities and what is no number have none.
+/// Returns the literal of a float. Infinities and NaN have none.
 fn finite(finite: bool, debug: &str) -> Option<TokenStream> {
     finite.then(|| debug.parse().ok()).flatten()
 }

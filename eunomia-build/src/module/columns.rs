@@ -1,4 +1,5 @@
-//! The columns of an event: its fields with those of the structs inside of it, as the table in `eunomia_runtime::columns` says.
+//! The columns of an event: its fields and those of nested structs, by the table in the docs of
+//! `eunomia_runtime::columns`.
 
 use std::collections::BTreeSet;
 
@@ -20,31 +21,32 @@ pub(crate) struct Batch {
     pub(crate) ident: Ident,
     /// The struct of the event.
     pub(crate) event: Ident,
-    /// Whether records go on after the struct.
+    /// True if the record goes on after the struct.
     pub(crate) is_flexible: bool,
     pub(crate) columns: Vec<Column>,
 }
 
-/// One column.
+/// A column of a batch.
 #[derive(Debug)]
 pub(crate) struct Column {
     pub(crate) ident: Ident,
-    /// The field as C says it, `at.x` for example.
+    /// The C name of the field with the members that lead to it, `at.x` for example.
     pub(crate) path: String,
     pub(crate) ty: TokenStream,
-    /// Bytes that it takes of an event.
+    /// The size of the column's part of an event, in bytes.
     pub(crate) size: u64,
-    /// What goes into the column, of the variable `event`, or of `tail`, the items of the last array.
+    /// The expression for the value. It uses the variables `event`, and `tail` for the items of the
+    /// last array.
     pub(crate) value: TokenStream,
 }
 
-/// More than anyone looks at; structs of structs could have any number.
+/// The most columns a batch may have. Nested structs could make any number.
 const MAX_COLUMNS: usize = 1024;
 
 /// Decides a batch type for each struct that maps deliver. They are named after all types of the object, so that none of those
 /// changes its name for a batch.
 pub(crate) fn decide(exports: &[Export<'_>], customs: &[Custom<'_>], types: &mut Types<'_>) -> Vec<Batch> {
-    // The members that a document picks have their sizes.
+    // A struct of picked members has a fixed size, thus no tail.
     let of = |types: &Types<'_>, id| {
         let structure = Structure::of(types, id);
         let tail = structure.tail(types);
@@ -66,7 +68,7 @@ pub(crate) fn decide(exports: &[Export<'_>], customs: &[Custom<'_>], types: &mut
     all.into_iter().map(batch).collect()
 }
 
-/// The columns of a struct, if it has any, and not too many.
+/// Returns the columns of a struct; `None` if it has none or too many.
 fn columns(types: &Types<'_>, structure: &Structure<'_>, tail: Option<Tail<'_>>) -> Option<Vec<Column>> {
     let mut walk = Walk { types, scope: Scope::default(), steps: Vec::new(), columns: Vec::new() };
     walk.members(structure);
@@ -83,18 +85,18 @@ struct Walk<'a> {
     columns: Vec<Column>,
 }
 
-/// A step from an event to a value.
+/// A step on the way from an event to a value.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Into a member.
+    /// Access to a member.
     Member { name: String, access: TokenStream, gives: Gives },
-    /// Into the items of an array.
+    /// Access to each item of an array of this length.
     Each(u64),
-    /// Into the items of the array without a length.
+    /// Access to each item of an array without a length.
     Tail(String),
 }
 
-/// What a member is accessed as.
+/// The form in which an access yields its member.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Gives {
     Place,
@@ -102,7 +104,7 @@ enum Gives {
     Copy,
 }
 
-/// What a column consists of, and how it is made of the value in the event.
+/// The type of a column's items, and the conversion from the value in the event.
 struct Leaf {
     ty: TokenStream,
     convert: Option<TokenStream>,
@@ -122,7 +124,7 @@ impl Leaf {
 impl Walk<'_> {
     fn members(&mut self, structure: &Structure<'_>) {
         for member in structure.members.iter().filter(|member| member.field.size > 0) {
-            // Enough to know that there are too many.
+            // There are too many already; counting on changes nothing.
             if self.columns.len() > MAX_COLUMNS {
                 return;
             }
@@ -173,7 +175,7 @@ impl Walk<'_> {
         self.column(leaf, types.layouts.layout(id).size);
     }
 
-    /// Adds the column that the steps lead to, whose items have `size` bytes.
+    /// Adds the column at the end of the steps. Its items have `size` bytes.
     fn column(&mut self, leaf: Leaf, size: u64) {
         let names: Vec<&str> = self.steps.iter().filter_map(Step::name).collect();
         let lens = self.steps.iter().filter_map(Step::len);
@@ -196,7 +198,7 @@ impl Walk<'_> {
         let (ty, value) = match self.steps.split_first() {
             Some((Step::Tail(_), steps)) => {
                 let item = Value { leaf: &leaf, owned: true }.of(steps, quote!(item), Gives::Place);
-                // The item itself is what is there.
+                // No conversion is needed if the item itself is the value.
                 let is_whole = leaf.convert.is_none() && !steps.iter().any(|step| matches!(step, Step::Member { .. }));
                 let map = (!is_whole).then(|| quote!(.map(|item| #item)));
                 (quote!(::eunomia_runtime::columns::List<#ty>), quote!(tail.iter()#map))
@@ -223,15 +225,16 @@ impl Step {
     }
 }
 
-/// The expression for a column.
+/// Builds the expression of a column.
 struct Value<'a> {
     leaf: &'a Leaf,
-    /// Whether what it is taken from is gone at its end, so that there can be no reference into it.
+    /// True if the value that the expression reads is a temporary, so that no reference into it can
+    /// be returned.
     owned: bool,
 }
 
 impl Value<'_> {
-    /// What `steps` lead to from `base`, which gives itself as `gives`.
+    /// Returns the expression that applies `steps` to `base`, which has the form `gives`.
     fn of(mut self, steps: &[Step], base: TokenStream, gives: Gives) -> TokenStream {
         let arrays_only = steps.iter().all(|step| matches!(step, Step::Each(_)));
         match (steps.split_first(), &self.leaf.convert) {
@@ -254,7 +257,7 @@ impl Value<'_> {
     }
 }
 
-/// A bit field, whose accessors give Rust's own types.
+/// Returns the type of a bit field, whose accessors use Rust's own types.
 fn bits(types: &Types<'_>, ty: TypeId) -> Leaf {
     match &types.layouts.btf.resolve(ty).1.kind {
         Kind::Int { bool: true, .. } => Leaf::new(quote!(bool)),

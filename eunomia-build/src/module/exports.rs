@@ -25,7 +25,8 @@ pub(crate) struct Export<'a> {
     pub(crate) key: Option<(TokenStream, u32)>,
     /// True if the type implements `Event`.
     pub(crate) is_struct: bool,
-    /// True if the struct ends with an array without a length, which the record goes on with.
+    /// True if the struct ends with an array without a length, so that the record may go on after
+    /// it.
     pub(crate) is_flexible: bool,
     /// The struct of the members that the document picks, if it does.
     pub(crate) custom: Option<Ident>,
@@ -91,7 +92,7 @@ pub(crate) fn decide<'a>(checked: &'a Checked, types: &mut Types<'a>, items: &mu
                 }
                 (types.rust_or_bytes(id, sampled.key_size.into(), &quote!(types::)), sampled)
             });
-            // Values without a type are the bytes that the map says.
+            // Values without a type are bytes of the size that the map declares.
             let ty = match &sampled {
                 Some((_, sampled)) => ty.or_else(|| Some(types.rust_or_bytes(None, sampled.value_size.into(), &quote!(types::)))),
                 None => ty,
@@ -108,7 +109,7 @@ fn record<'a>(tagged: &'a Tagged, ident: Ident, what: &str, stream: &Stream, typ
     let mut variants: Vec<(Option<Ident>, Variant<'a>)> = Vec::new();
     for tag in &tagged.tags {
         types.need(tag.ty, &stream.map, what, &stream.place, faults);
-        // Several values may have one type, and copies of one declaration are one type in Rust.
+        // Several tags may have one type, and copies of one C declaration are one Rust type.
         let of = types.ident(tag.ty).cloned();
         match variants.iter_mut().find(|(known, _)| *known == of) {
             Some((_, variant)) => variant.tags.push(tag),
@@ -126,7 +127,8 @@ fn record<'a>(tagged: &'a Tagged, ident: Ident, what: &str, stream: &Stream, typ
     Record { ident, tagged, variants: variants.into_iter().map(|(_, variant)| variant).collect() }
 }
 
-/// The document picks the members and names them, so two names that meet are its fault.
+/// Requests the types of the picked members. The document names the members, so two names that
+/// become one Rust identifier are a fault of the document.
 fn custom_members(fields: &[CustomField], ident: &Ident, what: &str, place: &Place, types: &mut Types<'_>, faults: &mut Vec<Fault>) {
     let mut scope = Scope::default();
     for field in fields {

@@ -9,7 +9,7 @@ use quote::quote;
 
 use super::{exports::Export, types::Types};
 
-/// The handle of a map that delivers records.
+/// Returns the type of the handle of a map that delivers records.
 pub(crate) fn stream(export: &Export<'_>, def: &MapDef) -> TokenStream {
     let record = export.ty.clone().unwrap_or_else(|| quote!([u8]));
     let record = if export.is_flexible { quote!(::eunomia_runtime::sample::Tailed<'static, #record>) } else { record };
@@ -17,7 +17,7 @@ pub(crate) fn stream(export: &Export<'_>, def: &MapDef) -> TokenStream {
     quote!(::eunomia_runtime::bpf::#handle)
 }
 
-/// Decides what a map offers, by its kind.
+/// Decides the type of a map's handle by the kind of map.
 pub(crate) struct Handles<'m, 'a> {
     pub(crate) checked: &'a Checked,
     pub(crate) types: &'m mut Types<'a>,
@@ -26,7 +26,7 @@ pub(crate) struct Handles<'m, 'a> {
 }
 
 impl Handles<'_, '_> {
-    /// The type of the handle, its lifetime being `life`.
+    /// Returns the type of the handle with the lifetime `life`.
     pub(crate) fn handle(&mut self, def: &MapDef, life: &TokenStream) -> TokenStream {
         let ty = match def.kind {
             MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
@@ -45,7 +45,7 @@ impl Handles<'_, '_> {
                 one("Storage", life, &self.value(def))
             }
             MapKind::STACK_TRACE => quote!(StackTraces<#life>),
-            // One that delivers records has the handle of a stream.
+            // A perf event array that delivers records has the handle of a stream instead.
             MapKind::PERF_EVENT_ARRAY => quote!(FdMap<#life, u32>),
             MapKind::PROG_ARRAY
             | MapKind::CGROUP_ARRAY
@@ -55,7 +55,7 @@ impl Handles<'_, '_> {
             | MapKind::REUSEPORT_SOCKARRAY => one("FdMap", life, &self.key(def)),
             MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => {
                 let key = self.key(def);
-                // It holds the map by a descriptor of its own.
+                // The handle of an inner map owns a file descriptor, so its lifetime is `'static`.
                 let inner = def.inner.as_ref().map(|inner| self.handle(inner, &quote!('static)));
                 let inner = inner.into_iter();
                 quote!(MapOfMaps<#life, #key #(, #inner)*>)
@@ -73,7 +73,8 @@ impl Handles<'_, '_> {
         self.rust(def, def.value, "value", def.value_size)
     }
 
-    /// The type of the keys or values; `None` where they are declared by size alone, or of a type that the compiler left out.
+    /// Returns the type of keys or values. Bytes, if they are declared by size alone or the
+    /// compiler left their type out of BTF.
     fn rust(&mut self, def: &MapDef, id: Option<TypeId>, what: &str, size: u32) -> TokenStream {
         let id = id.filter(|id| self.checked.layouts.has_values(*id));
         if let Some(id) = id {
@@ -89,7 +90,7 @@ impl Handles<'_, '_> {
     }
 }
 
-/// A handle with one type in it.
+/// Returns the type of a handle with one type parameter.
 fn one(handle: &str, life: &TokenStream, ty: &TokenStream) -> TokenStream {
     let handle = Ident::new(handle, Span::call_site());
     quote!(#handle<#life, #ty>)

@@ -1,4 +1,5 @@
-//! How large a module may be: a few kilobytes of a compressed object could ask for gigabytes of Rust otherwise.
+//! Limits on the size of a module. Without them a compressed object of a few kilobytes could ask
+//! for gigabytes of Rust.
 
 use std::collections::HashSet;
 
@@ -9,14 +10,15 @@ use eunomia_runtime::{
 
 use crate::Embed;
 
-/// Maps, programs, variables, and members and constants of their types. The largest objects in use have a tenth of it.
+/// The most maps, programs, variables, members and constants a module may have together. The
+/// largest objects in use have a tenth of it.
 const MAX_ITEMS: usize = 1 << 13;
-/// Members of one struct, which are a chain of calls as long in its module.
+/// The most members of one struct. Its `Debug` is a chain of as many calls.
 const MAX_MEMBERS: usize = 1 << 12;
-/// Bytes of an object as text.
+/// The most bytes of a literal that holds the object.
 const MAX_TEXT: usize = 32 << 20;
 
-/// What makes the module too large.
+/// Returns a fault if the module would be too large.
 pub(crate) fn check(checked: &Checked, embed: &Embed) -> Option<Fault> {
     let items = items(checked);
     if items > MAX_ITEMS {
@@ -34,12 +36,12 @@ pub(crate) fn check(checked: &Checked, embed: &Embed) -> Option<Fault> {
     None
 }
 
-/// How long a byte string literal of these bytes is, at most.
+/// Returns an upper bound for the length of a byte string literal of these bytes.
 fn text_len(object: &[u8]) -> usize {
     object.iter().map(|byte| byte.escape_ascii().len().min(4)).sum()
 }
 
-/// Counts no further than what is too much.
+/// Counts the items of the module. Counting ends soon after the limit.
 fn items(checked: &Checked) -> usize {
     let mut count = checked.maps.len() + checked.programs.len();
     count += checked.sections.iter().map(|section| section.variables.len()).sum::<usize>();
@@ -59,7 +61,7 @@ fn items(checked: &Checked) -> usize {
             continue;
         }
         match &checked.layouts.btf.get(id).kind {
-            // One that is too long makes the whole too large.
+            // A struct with too many members makes the whole module too large.
             Kind::Struct { members, .. } | Kind::Union { members, .. } => {
                 count += if members.len() > MAX_MEMBERS { MAX_ITEMS + 1 } else { members.len() };
                 next.extend(members.iter().take(MAX_ITEMS).map(|member| member.ty));

@@ -48,13 +48,13 @@ pub(crate) struct Module<'a> {
 }
 
 impl<'a> Module<'a> {
-    /// Decides everything; `file` stands for the input in messages.
+    /// Decides the whole module. `file` names the input in messages.
     pub(crate) fn decide(checked: &'a Checked, file: &str) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let mut types = Types::new(&checked.layouts);
         let place = checked.skeleton.skel_place();
 
-        // What the module itself holds under names of the object.
+        // Items of the module that are named after parts of the object.
         let mut items = Scope::default();
         let exports = exports::decide(checked, &mut types, &mut items, &mut faults);
         let sections = sections::decide(checked, &place, &mut types, &mut items, &mut faults);
@@ -62,7 +62,7 @@ impl<'a> Module<'a> {
         let programs = programs::decide(checked);
         let customs = customs::decide(&exports, &types);
         let batches = columns::decide(&exports, &customs, &mut types);
-        // After all others, none of which changes its name for them.
+        // Named last, so that no other type changes its name for them.
         signatures::types(checked).into_iter().for_each(|id| types.offer(id));
         match checked.setup(file) {
             Ok(Setup { values, arguments, targets }) if faults.is_empty() => {

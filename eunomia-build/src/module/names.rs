@@ -1,26 +1,34 @@
-//! Every Rust identifier of a generated module, decided once.
+//! The Rust identifiers of a generated module, each decided once.
 //!
-//! - Types and enum-like variants are in UpperCamelCase: `struct exec_event` is `ExecEvent`, the map `rb_exec` the variant `RbExec`.
-//! - Records of several types are the enum of the map, `RbRecord`; its variants are named as the types, but for its own `Unknown`.
+//! - Types and variants are in UpperCamelCase: `struct exec_event` becomes `ExecEvent`, the map
+//!   `rb_exec` the variant `RbExec`.
+//! - The enum of records of several types is named after the map, `RbRecord`. Its variants are
+//!   named after the types, except `Unknown`.
 //! - Fields, variables, maps, programs and enum constants keep their C names.
-//! - Characters that Rust does not know in identifiers become `_`; a leading digit gets a `_` before it.
-//! - Keywords become raw identifiers; the five that cannot (`self`, `Self`, `super`, `crate`, `_`) get a `_` behind them.
-//! - Sections lose the dot before them: `.data.my-sec` is `data_my_sec`; the one of arena variables, `.addr_space.1`, is `arena`.
-//! - Types without a name go by their typedef, else by their place: `struct { .. } pos` in `struct event` is `EventPos`.
-//! - Where two C names of one scope become one identifier, all but the first, in the order of the object, get `_2`, `_3`, .. behind it.
+//! - Characters that Rust does not allow in identifiers become `_`. A leading digit gets a `_`
+//!   before it.
+//! - Keywords become raw identifiers. The five that cannot be raw (`self`, `Self`, `super`,
+//!   `crate`, `_`) get a `_` appended.
+//! - Section names lose their leading dot: `.data.my-sec` becomes `data_my_sec`. The section of
+//!   arena variables, `.addr_space.1`, becomes `arena`.
+//! - Types without a name are named after their typedef, or else after their position: `struct { ..
+//!   } pos` in `struct event` becomes `EventPos`.
+//! - If two C names of one scope become the same identifier, all but the first, in the order of the
+//!   object, get `_2`, `_3` and so on appended.
 //!
-//! The C name always stands in the docs.
+//! The docs of each item show the C name.
 
 use std::collections::BTreeMap;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 
-/// An identifier that keeps its C name.
+/// Returns an identifier that keeps its C name.
 pub(crate) fn verbatim(name: &str) -> Ident {
     escape(&sanitize(name))
 }
 
-/// The identifier that a user chose, which may have letters that C names do not: `None` where Rust has none of this name, not even a raw one.
+/// Returns the identifier for a name that the user chose, which may have letters that C names
+/// cannot have. `None` if Rust has no such identifier, not even a raw one.
 pub(crate) fn chosen(name: &str) -> Option<Ident> {
     let mut tokens = name.parse::<TokenStream>().ok()?.into_iter();
     let Some(TokenTree::Ident(ident)) = tokens.next() else { return None };
@@ -28,13 +36,13 @@ pub(crate) fn chosen(name: &str) -> Option<Ident> {
     (is_whole && !RESERVED.contains(&name)).then(|| escape(name))
 }
 
-/// The text of an identifier, a keyword's without what makes it one.
+/// Returns the text of an identifier without the `r#` of a keyword.
 pub(crate) fn plain(ident: &Ident) -> String {
     let text = ident.to_string();
     text.strip_prefix("r#").map(str::to_owned).unwrap_or(text)
 }
 
-/// An identifier in UpperCamelCase: each part between underscores starts with a capital.
+/// Returns an identifier in UpperCamelCase: each part between underscores starts with a capital.
 pub(crate) fn camel(name: &str) -> Ident {
     let name = sanitize(name);
     let camel: String = name
@@ -44,11 +52,12 @@ pub(crate) fn camel(name: &str) -> Ident {
             chars.next().into_iter().flat_map(char::to_uppercase).chain(chars)
         })
         .collect();
-    // Only underscores: keep them.
+    // The name has only underscores; keep them.
     escape(&if camel.is_empty() { name } else { sanitize(&camel) })
 }
 
-/// An identifier in snake_case from a section name: `.data.my-sec` is `data_my_sec`; the address space of arenas goes by their name.
+/// Returns the snake_case name of a section: `.data.my-sec` becomes `data_my_sec`, the address
+/// space of arenas `arena`.
 pub(crate) fn section(name: &str) -> String {
     match name {
         ".addr_space.1" => "arena".to_owned(),
@@ -72,10 +81,11 @@ fn escape(name: &str) -> Ident {
     }
 }
 
-/// What is no identifier, not even a raw one.
+/// The names that cannot be identifiers, not even raw ones.
 const RESERVED: [&str; 5] = ["self", "Self", "super", "crate", "_"];
 
-/// Strict and reserved keywords of all editions, from the Rust reference, but those that cannot be raw.
+/// The strict and reserved keywords of all editions, from the Rust reference, without those that
+/// cannot be raw.
 const KEYWORDS: [&str; 48] = [
     "as", "break", "const", "continue", "else", "enum", "extern", "false", "fn", "for", "if", "impl", "in", "let", "loop", "match", "mod",
     "move", "mut", "pub", "ref", "return", "static", "struct", "trait", "true", "type", "unsafe", "use", "where", "while", "async",
@@ -83,20 +93,22 @@ const KEYWORDS: [&str; 48] = [
     "try", "gen",
 ];
 
-/// The identifiers of one scope.
+/// The identifiers that are taken in one scope.
 #[derive(Debug, Default)]
 pub(crate) struct Scope(
-    /// Each with the number to try next behind it: names that are all alike would take the square of their count otherwise.
+    /// The number to try next for each identifier. Without it equal names would take time by the
+    /// square of their count.
     BTreeMap<String, u64>,
 );
 
 impl Scope {
-    /// A scope in which the identifiers of the generator are taken.
+    /// Returns a scope in which the generator's own identifiers are taken.
     pub(crate) fn new(ours: &[&str]) -> Self {
         Self(ours.iter().map(|&ident| (ident.to_owned(), 2)).collect())
     }
 
-    /// The identifier for one more name: the wanted one, or the first with a number behind it that is free.
+    /// Claims an identifier for a name: `wanted`, or else `wanted` with the first free number
+    /// appended.
     pub(crate) fn claim(&mut self, wanted: Ident) -> Ident {
         let text = plain(&wanted);
         let Some(&next) = self.0.get(&text) else {
@@ -133,7 +145,7 @@ mod tests {
             ("", "_"),
             ("größe", "gr__e"),
         ] {
-            // An empty name becomes a lone underscore first, which is no identifier either.
+            // An empty name becomes a lone underscore first, which cannot be an identifier either.
             let expected = if name.is_empty() { "__" } else { expected };
             assert_eq!(verbatim(name).to_string(), expected);
         }

@@ -18,7 +18,8 @@ pub(crate) struct Program<'a> {
 /// Decides the handles of all programs.
 pub(crate) fn decide(checked: &Checked) -> Vec<Program<'_>> {
     let mut fields = Scope::default();
-    // The program of a section without a type is what the application makes it.
+    // The document or the build configuration may name the type of a program whose section does
+    // not.
     let types = checked.program_types();
     checked
         .programs
@@ -37,7 +38,7 @@ fn kind(section: &str) -> &'static str {
     let section = section.trim_start_matches('?');
     let head = section.split(['/', '+']).next().unwrap_or(section);
     match head.trim_end_matches(".s") {
-        // Programs of a map of devices or CPUs.
+        // Programs that run from a devmap or cpumap have no target of their own.
         "xdp" | "xdp.frags" if section.ends_with("map") => "Any",
         "xdp" | "xdp.frags" => "Xdp",
         "tc" | "classifier" | "action" | "tcx" => "Tc",

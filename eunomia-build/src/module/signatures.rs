@@ -1,19 +1,22 @@
-//! Types that nothing but the signatures of programs and global functions leads to: what a `SEC("syscall")` program is called with, an
-//! enum that a function returns. They are generated for those who run programs.
+//! Types that only the signatures of programs and global functions use: the context of a
+//! `SEC("syscall")` program, an enum that a function returns. They are generated for applications
+//! that run programs.
 //!
-//! Those of the kernel are not, which have the same place in BTF. A type is taken for the kernel's if the object
+//! Kernel types appear in signatures too and are left out. A type counts as a kernel type if one of
+//! these is true:
 //!
-//! - asks the kernel for its layout (CO-RE relocations, of `vmlinux.h` or `preserve_access_index`),
-//! - knows it as the context of a type of program, by its name,
-//! - or does not know what a pointer in it leads to: of kernel types that nobody follows, BTF has the name alone.
+//! - the object has CO-RE relocations against it (`vmlinux.h` or `preserve_access_index`),
+//! - its name is that of a program context,
+//! - one of its pointers leads to a forward declaration, since BTF has only the name of kernel
+//!   types that a program does not dereference.
 //!
-//! So is what holds one of these by value.
+//! A type that holds a kernel type by value counts as one too.
 
 use std::collections::BTreeSet;
 
 use eunomia_runtime::object::{Checked, Kind, RelocationKind, TypeId};
 
-/// Contexts of programs, from `uapi/linux/bpf.h` and `tools/lib/bpf/libbpf.c`.
+/// The names of program contexts, from `uapi/linux/bpf.h` and `tools/lib/bpf/libbpf.c`.
 const CONTEXTS: [&str; 22] = [
     "__sk_buff",
     "bpf_cgroup_dev_ctx",
@@ -39,10 +42,10 @@ const CONTEXTS: [&str; 22] = [
     "xdp_md",
 ];
 
-/// What their names begin with where there is one for each iterator, or tracepoint.
+/// The prefixes of context names that exist once for each iterator or tracepoint.
 const CONTEXTS_OF: [&str; 4] = ["bpf_iter_", "btf_trace_", "trace_event_data_offsets_", "trace_event_raw_"];
 
-/// The types of the user in signatures, each once.
+/// Returns the user's types in signatures, each once.
 pub(crate) fn types(checked: &Checked) -> Vec<TypeId> {
     let btf = &checked.layouts.btf;
     let relocations = checked.relocations().unwrap_or_default();
@@ -59,12 +62,12 @@ pub(crate) fn types(checked: &Checked) -> Vec<TypeId> {
     found.into_iter().collect()
 }
 
-/// The struct, union or enum that a parameter is, or points to, with the names on the way. The id is that of the last typedef, which
-/// nameless ones are called after.
+/// Returns the struct, union or enum that a parameter is or points to; `names` receives the names
+/// on the way. The id is that of the last typedef, which gives a nameless type its name.
 fn pointee<'a>(checked: &'a Checked, mut id: TypeId, names: &mut Vec<&'a str>) -> Option<TypeId> {
     let btf = &checked.layouts.btf;
     let mut named = None;
-    // Ends: pointers to pointers are no types to generate.
+    // Ends, since a pointer to a pointer leads to no type.
     let mut is_pointer = false;
     loop {
         let ty = btf.get(id);
@@ -88,7 +91,8 @@ struct Kernel<'a> {
 }
 
 impl Kernel<'_> {
-    /// Whether a type is the kernel's, or holds one that is. `seen` holds the types that were looked at, each once.
+    /// Reports whether a type is a kernel type or holds one by value. `seen` has the types that
+    /// were visited, so that each is visited once.
     fn has(&self, id: TypeId, seen: &mut BTreeSet<TypeId>) -> bool {
         let btf = &self.checked.layouts.btf;
         let (id, ty) = btf.resolve(id);

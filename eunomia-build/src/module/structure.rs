@@ -1,8 +1,10 @@
-//! How a C struct or union becomes a Rust struct: which members are fields, and what fills the bytes between and below them.
+//! The layout of a C struct or union as a Rust struct: which members are fields, and what fills the
+//! bytes between and below them.
 //!
-//! A member is a field where it has bytes of its own, in a [`eunomia_runtime::sample::Packed`] where it is not aligned there. Bit fields,
-//! and members that share bytes with others, are read and written through methods over bytes that are one hidden field. Thereby
-//! packed structs, unions and anonymous members need no rules of their own.
+//! A member that shares no byte with others is a field, in [`eunomia_runtime::sample::Packed`] if
+//! it is not aligned. Bit fields and members that share bytes are accessed through methods; their
+//! bytes are one hidden field. Packed structs, unions and anonymous members thus need no rules of
+//! their own.
 
 use std::collections::BTreeMap;
 
@@ -19,24 +21,24 @@ use super::{
 pub(crate) struct Structure<'a> {
     pub(crate) size: u64,
     pub(crate) align: u64,
-    /// Bytes that a record has at least.
+    /// The least number of bytes that a record has.
     pub(crate) least: u64,
-    /// Whether the alignment must be asked for, being more than that of the fields.
+    /// True if the struct needs an explicit alignment, larger than that of its fields.
     pub(crate) aligned: bool,
-    /// What the struct consists of: every byte once, in order.
+    /// The parts of the struct in order; together they cover every byte once.
     pub(crate) slots: Vec<Slot>,
-    /// In the order of their declaration.
+    /// The members in the order of their declaration.
     pub(crate) members: Vec<Member<'a>>,
 }
 
 /// A field of the Rust struct.
 #[derive(Debug)]
 pub(crate) enum Slot {
-    /// A member, by its number.
+    /// A member, by its index.
     Member(usize),
-    /// Bytes that members share.
+    /// Bytes that several members share.
     Shared { ident: Ident, offset: u64, len: u64 },
-    /// Bytes of no member.
+    /// Bytes that belong to no member.
     Padding { ident: Ident, offset: u64, len: u64 },
 }
 
@@ -53,17 +55,17 @@ pub(crate) struct Member<'a> {
 pub(crate) struct Tail<'a> {
     pub(crate) name: &'a str,
     pub(crate) element: TypeId,
-    /// Whether it is one of `char`s.
+    /// True if the items are of type `char`.
     pub(crate) is_text: bool,
     pub(crate) offset: u64,
 }
 
-/// How Rust gets at a member.
+/// The way in which Rust code accesses a member.
 #[derive(Debug)]
 pub(crate) enum Access {
     /// A field.
     Field,
-    /// A field in `Packed`.
+    /// A field of type `Packed`.
     Packed,
     /// Methods that copy.
     Copy { set: Ident },
@@ -81,7 +83,7 @@ impl<'a> Structure<'a> {
         Self { least: layout.least(), ..Self::decide(types, types.layouts.fields(id), layout.size, layout.align) }
     }
 
-    /// Decides how `fields`, which lie inside `size` bytes, are laid out.
+    /// Decides the layout of `fields` within `size` bytes.
     pub(crate) fn decide(types: &Types<'_>, fields: Vec<Field<'a>>, size: u64, align: u64) -> Self {
         let shared = shared(&fields);
         let mut scope = Scope::default();
@@ -114,7 +116,7 @@ impl<'a> Structure<'a> {
         Self { size, align, least: size, aligned: natural != align, slots, members }
     }
 
-    /// The array without a length that the struct ends with, if it does.
+    /// Returns the array without a length at the end of the struct, if there is one.
     pub(crate) fn tail(&self, types: &Types<'_>) -> Option<Tail<'a>> {
         let member = self.members.last().filter(|member| matches!(member.access, Access::Field | Access::Packed))?;
         let behind_all = self.members.iter().all(|other| other.field.end() <= member.field.offset());
@@ -129,7 +131,7 @@ impl<'a> Structure<'a> {
     }
 }
 
-/// The bytes, as starts and ends, that belong to bit fields or to more than one member.
+/// Returns the ranges of bytes, from start to end, that belong to bit fields or to several members.
 fn shared(fields: &[Field<'_>]) -> BTreeMap<u64, u64> {
     let mut spans: Vec<_> = fields.iter().map(|field| (field.offset(), field.end(), field.bits.is_some())).collect();
     spans.sort_unstable();
@@ -137,7 +139,7 @@ fn shared(fields: &[Field<'_>]) -> BTreeMap<u64, u64> {
     let close = |open: Option<(u64, u64, bool)>, regions: &mut BTreeMap<u64, u64>| {
         regions.extend(open.filter(|(_, _, shares)| *shares).map(|(start, end, _)| (start, end)));
     };
-    // Spans that overlap, and bit fields that touch, become one.
+    // Spans that overlap become one, and so do bit fields that touch.
     let mut open: Option<(u64, u64, bool)> = None;
     for (start, end, bits) in spans {
         match &mut open {
@@ -152,10 +154,10 @@ fn shared(fields: &[Field<'_>]) -> BTreeMap<u64, u64> {
     regions
 }
 
-/// Whether a member lies in shared bytes.
+/// Reports whether a member lies in shared bytes.
 fn is_shared(shared: &BTreeMap<u64, u64>, field: &Field<'_>) -> bool {
     let region = shared.range(..=field.offset()).next_back();
-    // One without bytes may stand at the border.
+    // A member of size 0 may touch the border of a shared range.
     region.is_some_and(|(&start, &end)| field.offset() < end && (field.size > 0 || start < field.offset()))
 }
 
@@ -183,7 +185,7 @@ fn slots(members: &[Member<'_>], shared: &BTreeMap<u64, u64>, size: u64, scope: 
     slots
 }
 
-/// Whether values of the type are handed over as copies.
+/// Reports whether accessors pass values of the type by copy.
 fn is_scalar(types: &Types<'_>, ty: TypeId) -> bool {
     matches!(types.layouts.btf.resolve(ty).1.kind, Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } | Kind::Enum { .. })
 }

@@ -1,4 +1,4 @@
-//! Which C types a module needs, and what they are called in Rust.
+//! The C types that a module needs, and their names in Rust.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +16,9 @@ use super::names::{Scope, camel};
 pub(crate) struct Types<'a> {
     pub(crate) layouts: &'a Layouts,
     named: BTreeMap<TypeId, Ident>,
-    /// What C calls them; nameless ones go by the typedef that led to them, or by their place.
+    /// The C names. A nameless type goes by the typedef that led to it, or by its position.
     c_names: BTreeMap<TypeId, String>,
-    /// The types of each C name, so that copies of one declaration become one type.
+    /// The types of each C name. Copies of one declaration become one Rust type.
     by_name: BTreeMap<&'a str, Vec<TypeId>>,
     pub(crate) scope: Scope,
 }
@@ -28,7 +28,8 @@ impl<'a> Types<'a> {
         Self { layouts, named: BTreeMap::new(), c_names: BTreeMap::new(), by_name: BTreeMap::new(), scope: Scope::default() }
     }
 
-    /// Adds the type and all that it holds by value. A type without a name is called after `user`, whom messages name too.
+    /// Adds a type and all types that it holds by value. `user` gives a nameless type its name;
+    /// `what` names the user in messages.
     pub(crate) fn need(&mut self, id: TypeId, user: &str, what: &str, place: &Place, faults: &mut Vec<Fault>) {
         if self.layouts.layout(id).regular {
             self.add(id, user);
@@ -42,7 +43,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// Adds a type that nothing in the module needs, if it has a name.
+    /// Adds a type that no other part of the module needs, if it has a name.
     pub(crate) fn offer(&mut self, id: TypeId) {
         if !self.name(id).1.is_empty() {
             self.add(id, "");
@@ -78,7 +79,8 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// The type behind modifiers and typedefs, and its name: its own, else that of the last typedef before it.
+    /// Returns the type behind modifiers and typedefs, and its name: its own, or else that of the
+    /// last typedef.
     fn name(&self, mut id: TypeId) -> (TypeId, &'a str) {
         let mut alias = "";
         loop {
@@ -91,8 +93,8 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// Whether two types are copies of one declaration, down to the members of their members. `seen` holds the pairs that were
-    /// compared, so that each is compared once.
+    /// Reports whether two types are copies of one declaration, including the types of their
+    /// members. `seen` has the pairs that were compared, so that each is compared once.
     fn same(&self, a: TypeId, b: TypeId, seen: &mut BTreeSet<(TypeId, TypeId)>) -> bool {
         let ((a, first), (b, second)) = (self.layouts.btf.resolve(a), self.layouts.btf.resolve(b));
         if a == b || !seen.insert((a, b)) {
@@ -110,23 +112,24 @@ impl<'a> Types<'a> {
             (Kind::Array { element, len }, Kind::Array { element: other, len: other_len }) => {
                 len == other_len && self.same(*element, *other, seen)
             }
-            // What they point to is not part of them.
+            // The pointee is not part of the type.
             (Kind::Pointer { .. }, Kind::Pointer { .. }) => true,
             _ => first == second,
         }
     }
 
-    /// The types to define, each once, in the order of BTF, with their identifiers and their names in C.
+    /// Returns the types to define in the order of BTF, each once, with their Rust and C names.
     pub(crate) fn defined(&self) -> impl Iterator<Item = (TypeId, &Ident, &str)> {
         self.c_names.iter().filter_map(|(id, c_name)| Some((*id, self.named.get(id)?, c_name.as_str())))
     }
 
-    /// The identifier of a struct, union or enum that was added.
+    /// Returns the identifier of a struct, union or enum that was added.
     pub(crate) fn ident(&self, id: TypeId) -> Option<&Ident> {
         self.named.get(&self.layouts.btf.resolve(id).0)
     }
 
-    /// The Rust type of a C type that was added; `types` leads to the module of the types.
+    /// Returns the Rust type of a C type that was added. `types` is the path of the module of
+    /// types.
     pub(crate) fn rust(&self, id: TypeId, types: &TokenStream) -> TokenStream {
         if let Some(len) = self.layouts.char_array(id) {
             let len = literal(len.into());
@@ -146,12 +149,13 @@ impl<'a> Types<'a> {
                 let (element, len) = (self.rust(*element, types), literal((*len).into()));
                 quote!([#element; #len])
             }
-            // Numbers of sizes that Rust has no type for.
+            // Integers and floats of sizes that Rust has no type for.
             _ => bytes(self.layouts.layout(id).size),
         }
     }
 
-    /// The Rust type of a variable or member of `size` bytes, whose type is not known where it is `None`.
+    /// Returns the Rust type of a variable or member of `size` bytes; bytes, if its type is
+    /// unknown.
     pub(crate) fn rust_or_bytes(&self, id: Option<TypeId>, size: u64, types: &TokenStream) -> TokenStream {
         match id {
             Some(id) => self.rust(id, types),
@@ -159,7 +163,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// The alignment of the Rust type of a C type.
+    /// Returns the alignment of the Rust type of a C type.
     pub(crate) fn align(&self, id: TypeId) -> u64 {
         let (id, ty) = self.layouts.btf.resolve(id);
         match &ty.kind {
@@ -173,13 +177,13 @@ impl<'a> Types<'a> {
     }
 }
 
-/// Bytes of an unknown type.
+/// Returns the type of bytes whose C type is unknown.
 pub(crate) fn bytes(size: u64) -> TokenStream {
     let size = literal(size);
     quote!([u8; #size])
 }
 
-/// The Rust integer of a width in bytes.
+/// Returns the Rust integer type of a size in bytes.
 pub(crate) fn integer(size: u32, signed: bool) -> TokenStream {
     match (size, signed) {
         (1, false) => quote!(u8),
@@ -195,7 +199,7 @@ pub(crate) fn integer(size: u32, signed: bool) -> TokenStream {
     }
 }
 
-/// A number without a type suffix.
+/// Returns a number as a literal without a type suffix.
 pub(crate) fn literal(number: u64) -> proc_macro2::Literal {
     proc_macro2::Literal::u64_unsuffixed(number)
 }
