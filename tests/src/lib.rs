@@ -89,7 +89,33 @@ pub fn fixture(name: &str) -> String {
     std::fs::read_to_string(path).expect("fixtures are committed")
 }
 
-/// The code of the README compiles.
+/// The snippets of the README and of the book in `docs/` compile.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub mod readme {}
+pub mod book {
+    #[doc = include_str!("../../README.md")]
+    pub mod readme {}
+    #[doc = include_str!("../../docs/first-event.md")]
+    pub mod first_event {}
+    #[doc = include_str!("../../docs/types.md")]
+    pub mod types {}
+    #[doc = include_str!("../../docs/events.md")]
+    pub mod events {}
+    #[doc = include_str!("../../docs/maps.md")]
+    pub mod maps {}
+    #[doc = include_str!("../../docs/attaching.md")]
+    pub mod attaching {}
+    #[doc = include_str!("../../docs/options.md")]
+    pub mod options {}
+    #[doc = include_str!("../../docs/commands.md")]
+    pub mod commands {}
+    #[doc = include_str!("../../docs/deploying.md")]
+    pub mod deploying {}
+    #[doc = include_str!("../../docs/errors.md")]
+    pub mod errors {}
+    #[doc = include_str!("../../docs/testing.md")]
+    pub mod testing {}
+    #[doc = include_str!("../../docs/migrating.md")]
+    pub mod migrating {}
+    #[doc = include_str!("../../docs/performance.md")]
+    pub mod performance {}
+}
