@@ -31,6 +31,9 @@ pub(crate) fn reason(said: &str) -> Option<Hint> {
     if said.contains("failed to open system Kconfig") {
         return unset("");
     }
+    if let Some(hint) = said.lines().find_map(unfit) {
+        return Some(hint);
+    }
     let strong = said.lines().find_map(|line| line.split_once("extern '")?.1.split_once("' (strong): not resolved").map(|(name, _)| name));
     match strong {
         Some(name) if name.starts_with("CONFIG_") => return unset(name),
@@ -44,6 +47,27 @@ pub(crate) fn reason(said: &str) -> Option<Hint> {
     let variable = quoted("extern (var ksym) '", "': not found in kernel BTF").map(|name| ("variable", name));
     let (what, name) = variable.or_else(|| quoted("extern (func ksym) '", "': not found in kernel").map(|name| ("function", name)))?;
     Some(unknown(what, name, "the types of this kernel or of a module that is loaded"))
+}
+
+/// What to do about a setting whose value does not fit the type that the object declares, if a line of libbpf says so:
+/// `extern (kcfg) 'CONFIG_HZ': value '250' isn't boolean compatible`.
+fn unfit(said: &str) -> Option<Hint> {
+    let (name, rest) = said.split_once("extern (kcfg) '")?.1.split_once("': value '")?;
+    // Texts may have quotes of their own.
+    let (value, why) = rest.rsplit_once("' ")?;
+    let todo = if why.starts_with("doesn't fit") {
+        format!("`extern unsigned long {name} __kconfig`, a wider integer")
+    } else if value.starts_with('"') {
+        // The quotes are not part of the text, which ends with a NUL.
+        format!("`extern char {name}[{}] __kconfig`, a text", value.len().saturating_sub(1))
+    } else {
+        match value {
+            "y" | "n" => format!("`extern bool {name} __kconfig`"),
+            "m" => format!("`extern enum libbpf_tristate {name} __kconfig`"),
+            _ => format!("`extern unsigned long {name} __kconfig`, an integer"),
+        }
+    };
+    Some(format!("kernel configuration: {name} is {value}, which the declared type cannot hold: declare it {todo}").into())
 }
 
 fn unset(name: &str) -> Option<Hint> {
@@ -63,4 +87,39 @@ fn unknown(what: &str, name: &str, place: &str) -> Hint {
          has it, or run a kernel that does"
     )
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_do_not_fit() {
+        for (said, todo) in [
+            (
+                "value '250' isn't boolean compatible",
+                "is 250, which the declared type cannot hold: declare it `extern unsigned long CONFIG_X __kconfig`, an integer",
+            ),
+            (
+                "value '250' doesn't fit in 1 bytes",
+                "is 250, which the declared type cannot hold: declare it `extern unsigned long CONFIG_X __kconfig`, a wider integer",
+            ),
+            (
+                "value 'y' implies bool, tristate, or char type",
+                "is y, which the declared type cannot hold: declare it `extern bool CONFIG_X __kconfig`",
+            ),
+            (
+                "value 'm' implies tristate or char type",
+                "is m, which the declared type cannot hold: declare it `extern enum libbpf_tristate CONFIG_X __kconfig`",
+            ),
+            (
+                "value '\"it's\"' implies char array type",
+                "is \"it's\", which the declared type cannot hold: declare it `extern char CONFIG_X[5] __kconfig`, a text",
+            ),
+        ] {
+            let hint = reason(&format!("libbpf: extern (kcfg) 'CONFIG_X': {said}\nlibbpf: another line"));
+            assert_eq!(hint.as_deref(), Some(format!("kernel configuration: CONFIG_X {todo}").as_str()), "{said}");
+        }
+        assert_eq!(reason("extern (kcfg) 'CONFIG_X': set to 5"), None);
+    }
 }
