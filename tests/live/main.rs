@@ -25,9 +25,12 @@ mod hooks;
 mod host;
 mod killed;
 mod links;
+mod machines;
 mod maps;
 mod missing;
 mod needs;
+mod netfilter;
+mod order;
 mod perf;
 mod pins;
 mod privileges;
@@ -38,17 +41,21 @@ mod refusals;
 mod sampled;
 mod samples;
 mod set;
+mod shared;
 mod shown;
 mod soak;
 mod streams;
+mod tables;
 mod tagged;
+mod targets;
+mod test_runs;
 mod tokio;
 mod variables;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use eunomia_runtime::Error;
-use eunomia_vm::{Kernel, Run};
+use eunomia_vm::Kernel;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use needs::Machine;
 
@@ -102,18 +109,18 @@ const TESTS: &[Test] = &[
     ("given::types_and_sizes_of_maps_are_set", given::types_and_sizes_of_maps_are_set),
     ("given::sections_grow", given::sections_grow),
     ("given::maps_in_maps_are_given", given::maps_in_maps_are_given),
-    ("given::a_pinned_map_is_opened_without_an_object", given::a_pinned_map_is_opened_without_an_object),
+    ("pins::a_pinned_map_is_opened_without_an_object", pins::a_pinned_map_is_opened_without_an_object),
     ("given::prefixes_are_keys", given::prefixes_are_keys),
     ("given::a_program_gets_its_type", given::a_program_gets_its_type),
-    ("given::large_variables_do_not_fill_a_stack", given::large_variables_do_not_fill_a_stack),
-    ("given::packets_come_back", given::packets_come_back),
-    ("given::frames_are_live", given::frames_are_live),
-    ("given::sections_are_not_shared", given::sections_are_not_shared),
-    ("given::arenas_with_variables_are_not_shared", given::arenas_with_variables_are_not_shared),
-    ("given::maps_that_are_read_keep_their_sizes", given::maps_that_are_read_keep_their_sizes),
-    ("given::a_map_keeps_its_name_in_the_object", given::a_map_keeps_its_name_in_the_object),
-    ("given::an_arena_that_declares_to_be_pinned", given::an_arena_that_declares_to_be_pinned),
-    ("given::an_arena_is_not_mapped_over_other_memory", given::an_arena_is_not_mapped_over_other_memory),
+    ("variables::large_variables_do_not_fill_a_stack", variables::large_variables_do_not_fill_a_stack),
+    ("test_runs::packets_come_back", test_runs::packets_come_back),
+    ("test_runs::frames_are_live", test_runs::frames_are_live),
+    ("shared::sections_are_not_shared", shared::sections_are_not_shared),
+    ("shared::arenas_with_variables_are_not_shared", shared::arenas_with_variables_are_not_shared),
+    ("shared::maps_that_are_read_keep_their_sizes", shared::maps_that_are_read_keep_their_sizes),
+    ("shared::a_map_keeps_its_name_in_the_object", shared::a_map_keeps_its_name_in_the_object),
+    ("shared::an_arena_that_declares_to_be_pinned", shared::an_arena_that_declares_to_be_pinned),
+    ("shared::an_arena_is_not_mapped_over_other_memory", shared::an_arena_is_not_mapped_over_other_memory),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
     ("variables::values_of_the_kernels_configuration", variables::values_of_the_kernels_configuration),
     ("variables::updates_are_seen_by_programs", variables::updates_are_seen_by_programs),
@@ -230,22 +237,22 @@ const TESTS: &[Test] = &[
     ("hooks::the_sockets_of_a_map", hooks::the_sockets_of_a_map),
     ("hooks::the_processes_of_a_cgroup", hooks::the_processes_of_a_cgroup),
     ("hooks::a_network_namespace", hooks::a_network_namespace),
-    ("hooks::a_hook_of_netfilter", hooks::a_hook_of_netfilter),
+    ("netfilter::a_hook_of_netfilter", netfilter::a_hook_of_netfilter),
     ("hooks::filters_of_an_interface", hooks::filters_of_an_interface),
     ("hooks::an_interface", hooks::an_interface),
     ("hooks::tracepoints_by_name", hooks::tracepoints_by_name),
     ("hooks::many_functions_of_this_program", hooks::many_functions_of_this_program),
     ("hooks::a_walk_over_a_map", hooks::a_walk_over_a_map),
     ("hooks::a_program_that_is_only_run", hooks::a_program_that_is_only_run),
-    ("hooks::a_table_of_the_kernels_functions", hooks::a_table_of_the_kernels_functions),
-    ("hooks::members_of_a_table", hooks::members_of_a_table),
-    ("hooks::a_table_that_is_asked_for", hooks::a_table_that_is_asked_for),
-    ("hooks::targets_that_are_set_while_open", hooks::targets_that_are_set_while_open),
-    ("hooks::an_order_among_programs_of_an_interface", hooks::an_order_among_programs_of_an_interface),
-    ("hooks::an_order_among_programs_of_a_cgroup", hooks::an_order_among_programs_of_a_cgroup),
-    ("hooks::a_packet_socket_of_its_own", hooks::a_packet_socket_of_its_own),
-    ("hooks::targets_that_cannot_be", hooks::targets_that_cannot_be),
-    ("hooks::a_function_that_is_named_while_open", hooks::a_function_that_is_named_while_open),
+    ("tables::a_table_of_the_kernels_functions", tables::a_table_of_the_kernels_functions),
+    ("tables::members_of_a_table", tables::members_of_a_table),
+    ("tables::a_table_that_is_asked_for", tables::a_table_that_is_asked_for),
+    ("targets::targets_that_are_set_while_open", targets::targets_that_are_set_while_open),
+    ("order::an_order_among_programs_of_an_interface", order::an_order_among_programs_of_an_interface),
+    ("order::an_order_among_programs_of_a_cgroup", order::an_order_among_programs_of_a_cgroup),
+    ("targets::a_packet_socket_of_its_own", targets::a_packet_socket_of_its_own),
+    ("targets::targets_that_cannot_be", targets::targets_that_cannot_be),
+    ("targets::a_function_that_is_named_while_open", targets::a_function_that_is_named_while_open),
     ("links::pinned_links_are_opened_again", links::pinned_links_are_opened_again),
     ("links::a_pinned_probe_goes_on", links::a_pinned_probe_goes_on),
     ("links::what_is_no_link_is_not_opened", links::what_is_no_link_is_not_opened),
@@ -345,7 +352,7 @@ fn main() -> ExitCode {
     }
     match Kernel::requested() {
         Ok(kernels) if kernels.is_empty() => here(),
-        Ok(kernels) => on(&kernels).map_or_else(not_run, ExitCode::from),
+        Ok(kernels) => machines::on(&kernels).map_or_else(not_run, ExitCode::from),
         Err(error) => not_run(error),
     }
 }
@@ -353,15 +360,6 @@ fn main() -> ExitCode {
 fn not_run(error: eunomia_vm::Error) -> ExitCode {
     eprintln!("{error}");
     ExitCode::from(125)
-}
-
-/// The same tests on other kernels: this program, with its arguments, in a machine for each.
-fn on(kernels: &[Kernel]) -> Result<u8, eunomia_vm::Error> {
-    let run = Run::this()?.file(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf"))?;
-    let run = ["plain.json", "sampled.json", "streams.bpf.o"]
-        .into_iter()
-        .try_fold(run, |run, name| run.file(Path::new(env!("OUT_DIR")).join(name)))?;
-    run.on(kernels)
 }
 
 fn here() -> ExitCode {
