@@ -270,7 +270,7 @@ pub(crate) fn tracepoints_by_name() -> Outcome {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn eunomia_live_many_a(number: u64) -> u64 {
+pub(crate) extern "C" fn eunomia_live_many_a(number: u64) -> u64 {
     std::hint::black_box(number)
 }
 

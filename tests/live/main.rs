@@ -40,16 +40,20 @@ mod recording;
 mod refusals;
 mod sampled;
 mod samples;
+mod secure;
 mod set;
+mod settings;
 mod shared;
 mod shown;
 mod soak;
 mod streams;
+mod summary;
 mod tables;
 mod tagged;
 mod targets;
 mod test_runs;
 mod tokio;
+mod uncounted;
 mod variables;
 
 use std::process::ExitCode;
@@ -98,6 +102,10 @@ const TESTS: &[Test] = &[
     ("shown::stacks_and_histograms", shown::stacks_and_histograms),
     ("shown::pointers_have_names", shown::pointers_have_names),
     ("refusals::no_kernel_loads_what_the_build_refuses", refusals::no_kernel_loads_what_the_build_refuses),
+    ("secure::variables_are_ignored", secure::variables_are_ignored),
+    ("settings::a_setting_that_is_not_there", settings::a_setting_that_is_not_there),
+    ("settings::values_that_do_not_fit", settings::values_that_do_not_fit),
+    ("summary::what_stays_in_the_buffers", summary::what_stays_in_the_buffers),
     ("pins::maps_are_pinned_and_found_again", pins::maps_are_pinned_and_found_again),
     ("pins::a_map_of_another_object_is_used", pins::a_map_of_another_object_is_used),
     ("pins::tables_are_nobody_elses_maps", pins::tables_are_nobody_elses_maps),
@@ -190,6 +198,7 @@ const TESTS: &[Test] = &[
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("perf::losses_at_the_end_of_a_burst_are_counted", perf::losses_at_the_end_of_a_burst_are_counted),
+    ("uncounted::losses_that_only_samples_tell", uncounted::losses_that_only_samples_tell),
     ("perf::short_and_long_samples", perf::short_and_long_samples),
     ("perf::a_damaged_ring_is_opened_anew", perf::a_damaged_ring_is_opened_anew),
     ("perf::a_cpu_goes_while_it_is_polled", perf::a_cpu_goes_while_it_is_polled),
@@ -238,6 +247,7 @@ const TESTS: &[Test] = &[
     ("hooks::the_processes_of_a_cgroup", hooks::the_processes_of_a_cgroup),
     ("hooks::a_network_namespace", hooks::a_network_namespace),
     ("netfilter::a_hook_of_netfilter", netfilter::a_hook_of_netfilter),
+    ("netfilter::a_priority_that_is_taken", netfilter::a_priority_that_is_taken),
     ("hooks::filters_of_an_interface", hooks::filters_of_an_interface),
     ("hooks::an_interface", hooks::an_interface),
     ("hooks::tracepoints_by_name", hooks::tracepoints_by_name),
@@ -250,6 +260,7 @@ const TESTS: &[Test] = &[
     ("targets::targets_that_are_set_while_open", targets::targets_that_are_set_while_open),
     ("order::an_order_among_programs_of_an_interface", order::an_order_among_programs_of_an_interface),
     ("order::an_order_among_programs_of_a_cgroup", order::an_order_among_programs_of_a_cgroup),
+    ("order::an_order_among_programs_of_a_netkit_pair", order::an_order_among_programs_of_a_netkit_pair),
     ("targets::a_packet_socket_of_its_own", targets::a_packet_socket_of_its_own),
     ("targets::targets_that_cannot_be", targets::targets_that_cannot_be),
     ("targets::a_function_that_is_named_while_open", targets::a_function_that_is_named_while_open),
@@ -304,6 +315,7 @@ const TESTS: &[Test] = &[
     ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
     ("errors::descriptors_that_run_out", errors::descriptors_that_run_out),
     ("errors::drivers_that_run_no_xdp", errors::drivers_that_run_no_xdp),
+    ("errors::members_that_no_kernel_has", errors::members_that_no_kernel_has),
     ("errors::static_probes_that_are_nearly_right", errors::static_probes_that_are_nearly_right),
     // What it does cannot be undone.
     ("privileges::a_kernel_that_is_locked_down", privileges::a_kernel_that_is_locked_down),
@@ -344,6 +356,7 @@ const PARTS: &[child::Part] = &[
     ("pinned", pins::another_process),
     ("killed", killed::attach_everything),
     ("command", command::as_process),
+    ("secure", secure::look),
 ];
 
 fn main() -> ExitCode {
