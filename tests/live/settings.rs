@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use eunomia_runtime::{Error, Skeleton, cli::Exit};
+use eunomia_runtime::{Error, Skeleton, bpf::Check, cli::Exit, doctor::examine};
 use eunomia_tests::fixture;
 use libtest_mimic::Failed;
 
@@ -33,9 +33,18 @@ fn renamed(names: &[(&str, &str)]) -> Result<Vec<u8>, Failed> {
     Ok(object)
 }
 
-/// What the library and the command say of an object that cannot be loaded; both have the same hint.
+/// What the doctor says of the configuration.
+fn examined(object: &[u8]) -> Result<Check, Failed> {
+    let checked = Skeleton::from_object("settings", object.to_vec(), "settings.bpf.o")?.check("settings")?;
+    let check = examine(&checked).checks.into_iter().find(|check| check.what == "kernel configuration");
+    Ok(check.ok_or("it looks at the configuration")?)
+}
+
+/// What the library and the command say of an object that cannot be loaded; both have the same hint, and the doctor says no.
 fn refused(names: &[(&str, &str)]) -> Result<(Error, String), Failed> {
     let object = renamed(names)?;
+    let check = examined(&object)?;
+    assert!(!check.ok && check.required, "{check:?}");
     let error = Skeleton::from_object("settings", object.clone(), "settings.bpf.o")?.open()?.load().unwrap_err();
     let text = error.to_string();
     let (_, hint) = text.split_once("\n  hint: ").ok_or_else(|| format!("there is a hint in {text}"))?;
@@ -79,7 +88,9 @@ pub(crate) fn values_that_do_not_fit() -> Outcome {
     const NUMBER: &str = "CONFIG_ILLEGAL_POINTER_VALUE";
     const COMPILER: &str = "CONFIG_CC_VERSION_TEXT";
     const OTHER: &str = "CONFIG_LOG_BUF_SHIFT";
-    Skeleton::from_object("settings", renamed(&[(INT, OTHER), (BOOL, SWITCH)])?, "settings.bpf.o")?.open()?.load()?;
+    let good = renamed(&[(INT, OTHER), (BOOL, SWITCH)])?;
+    assert!(examined(&good)?.ok);
+    Skeleton::from_object("settings", good, "settings.bpf.o")?.open()?.load()?;
 
     // libbpf says it as it is where a number is not expected at all.
     let (text, number) = ("0xdead000000000000", 0xdead_0000_0000_0000_u64.to_string());
@@ -87,8 +98,8 @@ pub(crate) fn values_that_do_not_fit() -> Outcome {
         format!("{NUMBER} is {value}, which the declared type cannot hold: declare it `extern unsigned long {NUMBER} __kconfig`, {what}")
     };
     for (names, expected) in [
-        (&[(INT, NUMBER)][..], integer(&number, "a wider integer")),
-        (&[(INT, OTHER), (SIGNED_CHAR, NUMBER)], integer(&number, "a wider integer")),
+        (&[(INT, NUMBER)][..], integer(&number, "an integer")),
+        (&[(INT, OTHER), (SIGNED_CHAR, NUMBER)], integer(&number, "an integer")),
         (&[(INT, OTHER), (BOOL, NUMBER)], integer(text, "an integer")),
         (&[(INT, OTHER), (TEXT, NUMBER)], integer(text, "an integer")),
         (&[(INT, SWITCH)], format!("{SWITCH} is y, which the declared type cannot hold: declare it `extern bool {SWITCH} __kconfig`")),
