@@ -12,8 +12,9 @@ use eunomia_runtime::bpf::{
 
 use crate::{
     Outcome,
+    host::send_frame,
     row::{Row, row, unknown},
-    scene::{apart, send_frame, with_netkit, with_veth},
+    scene::{apart, with_netkit, with_veth},
     way::Loaded,
 };
 

@@ -2,9 +2,7 @@
 
 use std::{
     error::Error,
-    ffi::CString,
     fs,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     process,
 };
@@ -77,32 +75,4 @@ pub(crate) fn grouped(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
 /// The cgroup of [`grouped`].
 pub(crate) fn group() -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
     Ok(cgroups()?.join(format!("eunomia-every-{}", process::id())))
-}
-
-/// Sends a frame, an IPv4 packet to nobody, out of an interface.
-pub(crate) fn send_frame(interface: &str) -> Outcome {
-    let name = CString::new(interface)?;
-    // SAFETY: the name ends with a NUL and lives through the call, which only reads it.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    // SAFETY: the call takes no pointers.
-    let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
-    if socket < 0 {
-        return Err(std::io::Error::last_os_error().into());
-    }
-    // SAFETY: the descriptor is new and nobody else's.
-    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-    // SAFETY: zeros are an address.
-    let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    to.sll_family = libc::AF_PACKET as u16;
-    to.sll_ifindex = index.cast_signed();
-    to.sll_protocol = 0x0800_u16.to_be();
-    let mut frame = [0_u8; 64];
-    frame[..6].fill(0xff);
-    frame[12..14].copy_from_slice(&0x0800_u16.to_be_bytes());
-    // Version and length of the header, the length of the packet, UDP.
-    (frame[14], frame[17], frame[23]) = (0x45, 50, 17);
-    let size = size_of_val(&to) as libc::socklen_t;
-    // SAFETY: the frame and the address live through the call, which reads as many bytes as they have.
-    let sent = unsafe { libc::sendto(socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0, (&raw const to).cast(), size) };
-    if sent < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
 }

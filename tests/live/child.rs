@@ -6,6 +6,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead as _, BufReader, Lines, Write as _},
     os::unix::process::ExitStatusExt as _,
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio},
 };
 
@@ -56,9 +57,14 @@ pub(crate) type Answers = BTreeMap<String, String>;
 
 /// The process that does a part, to be started.
 pub(crate) fn command(part: &str) -> Result<Command, Failed> {
-    let mut command = Command::new(env::current_exe()?);
+    Ok(command_of(&env::current_exe()?, part))
+}
+
+/// The same of a copy of this program.
+pub(crate) fn command_of(program: &Path, part: &str) -> Command {
+    let mut command = Command::new(program);
     command.env(VARIABLE, part);
-    Ok(command)
+    command
 }
 
 impl Other {

@@ -23,14 +23,14 @@ use super::{
 
 /// Standard output, which others may look at meanwhile.
 #[derive(Clone, Default)]
-struct Out {
+pub(crate) struct Out {
     text: Arc<Mutex<Vec<u8>>>,
     /// Whether the pipe behind it is closed.
     closed: bool,
 }
 
 impl Out {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
     }
 }
@@ -49,7 +49,7 @@ impl Write for Out {
     }
 }
 
-fn run(words: &[&str], out: &mut Out) -> (Exit, String) {
+pub(crate) fn run(words: &[&str], out: &mut Out) -> (Exit, String) {
     let mut err = Vec::new();
     let args = ["eunomia"].iter().chain(words).map(OsString::from);
     let exit = cli::run(args, &mut io::empty(), out, &mut err);

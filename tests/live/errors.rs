@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use eunomia_runtime::{
     Error, Skeleton,
     bpf::{Open, ReadWrite, Spec, XdpMode},
+    cli::Exit,
 };
 use eunomia_tests::built::{arena, bootstrap, every, kinds, programs, refused, streams};
 use libbpf_rs::{ObjectBuilder, PrintLevel, set_print};
@@ -11,6 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::{
     Outcome,
     child::{run, tried},
+    command,
     host::apart,
 };
 
@@ -182,6 +184,30 @@ pub(crate) fn drivers_that_run_no_xdp() -> Outcome {
         drop(program.attach_to("lo", XdpMode::Generic)?);
         Ok(())
     })
+}
+
+/// libbpf puts a call of 0xbad2310 (195896080) where a relocation does not resolve, and the verifier knows no such call.
+pub(crate) fn members_that_no_kernel_has() -> Outcome {
+    const PACKAGE: &str = "bpf/poisoned.json";
+    let subjects = [("member", "struct net_device.eunomia_none"), ("constant", "enum bpf_func_id___eunomia::BPF_FUNC_eunomia_none")];
+    for (program, subject) in subjects {
+        let mut open = Skeleton::from_file(PACKAGE)?.open()?;
+        for (other, _) in subjects {
+            open.object().program(other)?.set_autoload(other == program);
+        }
+        let error = open.load().unwrap_err();
+        let Error::Kernel(refusal) = &error else { return Err(error.into()) };
+        let log = refusal.verifier_log.as_deref().unwrap_or_default();
+        assert!(log.contains("failed to resolve CO-RE relocation") && !log.contains("195896080"), "{error}");
+        let ask = "ask for it with bpf_core_field_exists, bpf_core_type_exists or bpf_core_enum_value_exists first";
+        let hint = format!("hint: this kernel does not have `{subject}`, which the program reads: {ask}");
+        assert!(error.to_string().ends_with(&hint), "{error}");
+        let attach = format!("{program}=xdp:lo");
+        let words = ["run", PACKAGE, "--only", program, "--attach", &attach, "-d", "1ms"];
+        let (exit, err) = command::run(&words, &mut command::Out::default());
+        assert!(exit == Exit::Kernel && err.trim_end().ends_with(&hint), "{err}");
+    }
+    Ok(())
 }
 
 pub(crate) fn static_probes_that_are_nearly_right() -> Outcome {

@@ -4,21 +4,19 @@ use std::{
     fs,
     net::{Ipv4Addr, Ipv6Addr},
     os::fd::{FromRawFd as _, OwnedFd},
-    thread,
     time::{Duration, Instant},
 };
 
 use eunomia_runtime::{
     Error, Skeleton,
     bpf::{
-        self, Array, FdMap, HashMap, Map, MapSpec, MapType, PerCpuHashMap, Program, ProgramAttachType, ProgramType, ReadWrite, Sample,
-        Spec, TestInput, kind,
+        Array, FdMap, HashMap, Map, MapSpec, MapType, PerCpuHashMap, Program, ProgramAttachType, ProgramType, ReadWrite, TestInput, kind,
     },
-    sample::{Event as _, Prefix},
+    sample::Prefix,
 };
 use eunomia_tests::{
     built::{
-        arena, congestion,
+        congestion,
         given::{
             self,
             types::{Event, Net, Net6},
@@ -28,11 +26,11 @@ use eunomia_tests::{
     fixture,
 };
 
-use super::{Outcome, errno, host, pins::Pin};
+use super::{Outcome, errno};
 
-const INNER: MapSpec = MapSpec { kind: MapType::Array, key_size: 4, value_size: 4, max_entries: 2, flags: 0 };
+pub(crate) const INNER: MapSpec = MapSpec { kind: MapType::Array, key_size: 4, value_size: 4, max_entries: 2, flags: 0 };
 
-fn open() -> Result<given::Open, Error> {
+pub(crate) fn open() -> Result<given::Open, Error> {
     let mut open = given::open()?;
     open.object().set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
     Ok(open)
@@ -322,30 +320,6 @@ pub(crate) fn maps_in_maps_are_given() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_pinned_map_is_opened_without_an_object() -> Outcome {
-    let (pin, other) = (Pin::new("opened"), Pin::new("program-opened"));
-    let skel = open()?.load()?;
-    skel.object().map("hits")?.pin(&pin.0)?;
-    skel.progs()?.rewrite.pin(&other.0)?;
-    skel.maps()?.hits.insert(&1, &Event { number: 3, ..Event::default() })?;
-    drop(skel);
-    let hits: HashMap<'static, u32, Event> = Map::open(&pin.0)?.of_types(Some("unsigned int"), Some(Event::C_NAME))?.into_typed()?;
-    assert_eq!(hits.get(&1)?.map(|event| event.number), Some(3));
-    let refused = Map::open(&pin.0)?.of_types(None, Some(Net::C_NAME)).unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: its values are of the type `struct event`, not `struct net`");
-    let refused = Map::open(&pin.0)?.into_typed::<HashMap<'_, u32, u32>>().unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: the map has keys of 4 and values of 8 bytes, the types have 4 and 4");
-    assert!(Map::open(&pin.0)?.into_typed::<Array<'_, Event>>().is_err());
-    // Made without BTF.
-    Map::create("plain", &INNER)?.of_types(Some("int"), Some("int"))?.into_typed::<Array<'_, u32>>()?;
-    let refused = Map::open(&other.0).unwrap_err();
-    assert_eq!(refused.to_string(), format!("open the map that is pinned to {}: it is no map", other.0.display()));
-    assert_eq!(errno(&Map::open("/sys/fs/bpf/eunomia-none").unwrap_err()), Some(libc::ENOENT));
-    assert_eq!(errno(&Map::open("/proc/self/status").unwrap_err()), Some(libc::EACCES));
-    assert!(Map::open("/sys/fs/bpf/a\0b").is_err());
-    Ok(())
-}
-
 pub(crate) fn prefixes_are_keys() -> Outcome {
     let skel = open()?.load()?;
     let (nets, nets6) = (skel.maps()?.nets, skel.maps()?.nets6);
@@ -400,240 +374,5 @@ pub(crate) fn a_program_gets_its_type() -> Outcome {
     hook.set_autoattach(false);
     let skel = open.load()?;
     assert_eq!(skel.object().program("hook")?.test(&TestInput::new().data(&[0; 64]))?.return_value, 1);
-    Ok(())
-}
-
-pub(crate) fn large_variables_do_not_fill_a_stack() -> Outcome {
-    // A thread of Rust's default size, as tests and servers have.
-    let read = thread::Builder::new().stack_size(2 << 20).spawn(|| -> Result<(), Error> {
-        let mut open = open()?;
-        let mut wanted = open.bss()?.big.get_boxed()?;
-        wanted[1 << 17] = 5;
-        open.bss()?.big.set_from(&wanted)?;
-        let skel = open.load()?;
-        let big = skel.bss()?.big;
-        assert_eq!(big.get_boxed()?[1 << 17], 5);
-        wanted.fill(1);
-        big.read_into(&mut wanted)?;
-        assert_eq!((wanted[0], wanted[1 << 17], wanted[(1 << 18) - 1]), (0, 5, 0));
-        wanted[7] = 9;
-        big.set_from(&wanted)?;
-        let section = skel.object().section::<ReadWrite>(".bss")?;
-        assert!(section.size() >= 2 << 20 && format!("{big:?}").starts_with("[0, 0, 0, 0, 0, 0, 0, 9"));
-        let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
-        let large: Array<'_, [u8; 1 << 20]> = large.into_typed()?;
-        let mut value = large.get_boxed(1)?.unwrap_or_default_box();
-        value[77] = 7;
-        large.set(1, &value)?;
-        value[77] = 0;
-        assert!(large.read_into(1, &mut value)? && value[77] == 7 && !large.read_into(2, &mut value)?);
-        Ok(())
-    })?;
-    read.join().map_err(|_| "it panicked")??;
-    Ok(())
-}
-
-/// The value, which is there.
-trait Present<T> {
-    fn unwrap_or_default_box(self) -> Box<T>;
-}
-
-impl<T> Present<T> for Option<Box<T>> {
-    fn unwrap_or_default_box(self) -> Box<T> {
-        self.expect("arrays have all their entries")
-    }
-}
-
-pub(crate) fn packets_come_back() -> Outcome {
-    let skel = open()?.load()?;
-    let progs = skel.progs()?;
-    let packet: Vec<u8> = (0..64).collect();
-    let ran = progs.rewrite.test(&TestInput::new().data(&packet))?;
-    assert_eq!((ran.return_value, ran.data.len(), ran.data[0], &ran.data[1..]), (3, 64, 1, &packet[1..]), "XDP_TX");
-    // Each run gets what the last one left.
-    let ran = progs.rewrite.test(&TestInput::new().data(&packet).repeat(10))?;
-    assert_eq!((ran.data[0], ran.context.len()), (10, 0));
-    assert!(ran.duration > Duration::ZERO || ran.data[0] == 10);
-    let short = progs.rewrite.test(&TestInput::new().data(&packet).room(16)).unwrap_err();
-    assert!(matches!(short, Error::Room { needed: 64, room: 16, .. }), "{short}");
-    let endless = progs.rewrite.test(&TestInput::new().data(&packet).room(usize::MAX)).unwrap_err();
-    assert!(matches!(endless, Error::Value { .. }), "{endless}");
-    let expected = "program `rewrite`: the packet after its run: it needs 64 bytes, and there is room for 16";
-    assert_eq!(short.to_string(), expected);
-    assert!(progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(), "nothing is asked for");
-    skel.bss()?.grow.set(-20)?;
-    assert_eq!(progs.rewrite.test(&TestInput::new().data(&packet))?.data.len(), 44);
-    match progs.rewrite.test(&TestInput::new().data(&[0; 13])) {
-        Err(tiny) => {
-            assert_eq!(errno(&tiny), Some(libc::EINVAL));
-            assert!(tiny.to_string().contains("hint: the packet is shorter than the header of Ethernet, 14 bytes"), "{tiny}");
-        }
-        // 5.10 takes it.
-        Ok(ran) => assert!(host::release().is_ok_and(|(_, version)| version < (6, 1)), "{ran:?}"),
-    }
-
-    // `struct __sk_buff`: the mark is at 8. It has 184 bytes in 5.10 and grows; all that the kernel has comes back.
-    let mut context = [0; 184];
-    context[8] = 41;
-    let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context))?;
-    assert_eq!((ran.return_value, ran.context.len() >= 184, ran.context[8], ran.data), (64, true, 42, packet.clone()));
-    assert_eq!(context[8], 41, "it is the caller's");
-    let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context[..16]))?;
-    assert_eq!((ran.context.len() >= 184, ran.context[8]), (true, 42));
-
-    // Raw tracepoints have neither.
-    let ran = progs.fill.test(&TestInput::new().context(&[0; 16]).cpu(0))?;
-    assert_eq!((ran.return_value, ran.data.len(), ran.context), (0, 0, vec![0; 16]));
-    let refused = progs.fill.test(&TestInput::new().data(&packet)).unwrap_err();
-    assert_eq!(errno(&refused), Some(libc::EINVAL), "{refused}");
-    let absent = progs.hook.test(&TestInput::new()).unwrap_err();
-    assert_eq!(absent.to_string(), "program `hook`: it was not loaded, so it has no descriptor");
-    Ok(())
-}
-
-/// Frames that go where the program sends them.
-pub(crate) fn frames_are_live() -> Outcome {
-    let mut open = open()?;
-    open.progs().hook()?.set_type(ProgramType::Xdp)?;
-    open.progs().hook()?.set_autoload(true);
-    let skel = open.load()?;
-    // XDP_DROP: they go nowhere. BPF_F_TEST_XDP_LIVE_FRAMES
-    let input = TestInput::new().data(&[0; 64]).flags(2).repeat(100).batch_size(16);
-    let ran = skel.progs()?.hook.test(&input)?;
-    assert!(ran.data.is_empty());
-    Ok(())
-}
-
-const REFUSED: &str = "no map that is pinned or another object's can take its place: share a map that the programs look up";
-
-pub(crate) fn sections_are_not_shared() -> Outcome {
-    let donor = open()?.load()?;
-    let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
-    let (pin, table) = (Pin::new("section"), Pin::new("table"));
-    for section in ["given.bss", "given.rodata", ".bss", ".rodata", ".data.table"] {
-        let mut open = open()?;
-        let expected = format!("map `{section}`: it holds the variables of a section, and {REFUSED}");
-        let own = donor.object().map(if section.contains("data") { "option" } else { "hits" })?;
-        for fd in [large.fd(), own.fd()] {
-            assert_eq!(open.object().reuse_map(section, fd).unwrap_err().to_string(), expected);
-        }
-        assert_eq!(open.object().set_pin_path(section, &pin.0).unwrap_err().to_string(), expected);
-        let skel = open.load()?;
-        assert!(!pin.0.exists());
-        skel.bss()?.number.set(1)?;
-        assert_eq!(skel.progs()?.fill.test(&TestInput::new())?.return_value, 1, "the program has the variable");
-    }
-    let expected = format!("map `steady`: it is a table of functions (struct_ops), and {REFUSED}");
-    assert_eq!(congestion::open()?.object().set_pin_path("steady", &table.0).unwrap_err().to_string(), expected);
-    // One that is not made has no variables either.
-    let mut open = self::open()?;
-    open.object().set_autocreate(".data.table", false)?;
-    open.object().program("fill")?.set_autoload(false);
-    let skel = open.load()?;
-    let refused = skel.data_table().map(drop).unwrap_err().to_string();
-    assert!(refused.starts_with(".data.table: the section is not in the kernel: its creation was switched off"), "{refused}");
-    skel.bss()?.number.set(1)?;
-    Ok(())
-}
-
-pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
-    let expected = format!("map `memory`: it holds the variables of the arena, and {REFUSED}");
-    let (donor, pin) = (arena::open()?.load()?, Pin::new("arena"));
-    let mut open = arena::open()?;
-    assert_eq!(open.object().reuse_map("memory", donor.object().map("memory")?.fd()).unwrap_err().to_string(), expected);
-    assert_eq!(open.object().set_pin_path("memory", &pin.0).unwrap_err().to_string(), expected);
-    assert!(matches!(open.object().set_value_size("memory", 8), Err(Error::Value { .. })));
-    open.load()?;
-    Ok(())
-}
-
-/// Entries that are delivered as the types that they were declared with have those sizes.
-pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
-    let object = Skeleton::parse(&fixture("given"), "given")?.object.ok_or("it has one")?;
-    let samples = [Sample { map: "hits", every: Duration::from_millis(1), clear: false }];
-    let spec = Spec { name: "given", object: &object, streams: &["hits"], samples: &samples, dropped: &[], perf_pages: 8 };
-    let open = || -> Result<bpf::Open, Error> {
-        let mut open = bpf::Open::new(&spec)?;
-        open.set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
-        Ok(open)
-    };
-    open()?.load()?;
-    let mut changed = open()?;
-    changed.set_value_size("hits", 64)?;
-    changed.program("hit")?.set_autoload(false);
-    let refused = changed.load().unwrap_err().to_string();
-    let expected = "map `hits`: its entries are read as declared, with keys of 4 and values of 8 bytes; they have 4 and 64";
-    assert_eq!(refused, expected);
-    let other = Map::create("other", &MapSpec { kind: MapType::Hash, key_size: 8, ..INNER })?;
-    let mut changed = open()?;
-    changed.reuse_map("hits", other.fd())?;
-    changed.program("hit")?.set_autoload(false);
-    assert!(matches!(changed.load(), Err(Error::Value { .. })));
-    let mut absent = open()?;
-    absent.set_autocreate("hits", false)?;
-    absent.program("hit")?.set_autoload(false);
-    assert!(absent.load()?.stats()[0].absent);
-    Ok(())
-}
-
-/// libbpf calls a map by the name of the one that took its place.
-pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
-    let other = Map::create("hits", &MapSpec { kind: MapType::Array, max_entries: 1, ..INNER })?;
-    let other: Array<'_, u32> = other.into_typed()?;
-    other.set(0, &31)?;
-    let mut open = open()?;
-    open.object().reuse_map("option", other.as_map().fd())?;
-    let later = open.object().set_value_size("option", 4096).unwrap_err();
-    assert_eq!(errno(&later), Some(libc::EBUSY), "{later}");
-    let skel = open.load()?;
-    assert_eq!(skel.maps()?.option.get(0)?, Some(31));
-    skel.maps()?.hits.insert(&1, &Event::default())?;
-    skel.progs()?.choose.test_run(None, None)?;
-    assert_eq!(skel.bss()?.seen.get()?, 31);
-    // The same by a path, which is looked at when the object is loaded.
-    let pin = Pin::new("renamed");
-    other.as_map().pin(&pin.0)?;
-    let mut open = self::open()?;
-    open.object().set_pin_path("option", &pin.0)?;
-    let skel = open.load()?;
-    assert_eq!(skel.maps()?.option.get(0)?, Some(31));
-    assert_eq!(skel.object().map("hits")?.kind(), MapType::Hash);
-    // A handle is held against what took the place.
-    let wide = Map::create("wide", &MapSpec { kind: MapType::Array, value_size: 64, max_entries: 1, ..INNER })?;
-    let mut open = self::open()?;
-    open.object().reuse_map("option", wide.fd())?;
-    let skel = open.load()?;
-    let refused = skel.maps()?.option.get(0).unwrap_err().to_string();
-    assert!(refused.ends_with("the map has keys of 4 and values of 64 bytes, the types have 4 and 4"), "{refused}");
-    Ok(())
-}
-
-/// libbpf maps an arena over whatever is at the address that the object names: memory of this process, too.
-pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
-    let object = Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("it has one")?;
-    let spec = Spec { name: "placed", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
-    let counter = |loaded: &bpf::Loaded| loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get();
-    let first = bpf::Open::new(&spec)?.load()?;
-    first.program("count")?.test_run(None, None)?;
-    assert_eq!(counter(&first)?, 6);
-    let refused = bpf::Open::new(&spec)?.load().unwrap_err().to_string();
-    let why = "the 65536 bytes at 0x100000000000 that its arena is to be at cannot be had in this process: entity already exists";
-    assert_eq!(refused, format!("load the BPF object `placed`: {why}"));
-    assert_eq!(counter(&first)?, 6, "it is where it was");
-    drop(first);
-    // What cannot be loaded for another reason keeps no place.
-    let mut open = bpf::Open::new(&spec)?;
-    open.set_map_flags("memory", 0)?;
-    assert_eq!(errno(&open.load().unwrap_err()), Some(libc::EINVAL));
-    assert_eq!(counter(&bpf::Open::new(&spec)?.load()?)?, 5);
-    Ok(())
-}
-
-/// What the object itself declares to be pinned is refused when it is opened.
-pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
-    let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("it has one")?;
-    let spec = Spec { name: "pinned", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
-    let refused = bpf::Open::new(&spec).unwrap_err();
-    assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, and {REFUSED}"));
     Ok(())
 }

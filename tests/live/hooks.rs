@@ -9,20 +9,12 @@ use std::{
     time::Duration,
 };
 
-use eunomia_runtime::{
-    Skeleton, bpf,
-    bpf::{Anchor, Direction, Functions, Link, NetfilterHook, Order, Program, Rank, Target, attached_tcx, kind},
-    dynamic,
-    sample::{CharArray, KernelPtr},
-};
-use eunomia_tests::{
-    built::{congestion, every, hooks},
-    fixture,
-};
+use eunomia_runtime::bpf::{Direction, Functions, Rank};
+use eunomia_tests::built::hooks;
 
 use super::{
     Outcome, errno,
-    host::{apart, cgroups, connect_under},
+    host::{apart, cgroups},
     needs::Machine,
 };
 
@@ -185,30 +177,6 @@ pub(crate) fn a_network_namespace() -> Outcome {
     })
 }
 
-pub(crate) fn a_hook_of_netfilter() -> Outcome {
-    apart(|| {
-        let mut open = hooks::open()?;
-        open.progs().filter()?.set_autoload(true);
-        let skel = open.load()?;
-        let program = skel.progs()?.filter;
-        let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
-        let link = program.attach_to(hook)?;
-        let (from, to) = pair()?;
-        from.send(b"seen")?;
-        to.recv(&mut [0; 8])?;
-        assert_eq!(runs(&skel)?, 1);
-        drop(link);
-        from.send(b"not seen")?;
-        assert_eq!(runs(&skel)?, 0);
-        let wrong = program.attach_to(NetfilterHook { priority: i32::MIN, ..hook }).unwrap_err();
-        assert!(
-            wrong.to_string().starts_with("attach the program `filter` to the IPv4 hook 3 of netfilter with the priority -2147483648"),
-            "{wrong}"
-        );
-        Ok(())
-    })
-}
-
 pub(crate) fn filters_of_an_interface() -> Outcome {
     apart(|| {
         let skel = hooks::open()?.load()?;
@@ -302,7 +270,7 @@ pub(crate) fn tracepoints_by_name() -> Outcome {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn eunomia_live_many_a(number: u64) -> u64 {
+pub(crate) extern "C" fn eunomia_live_many_a(number: u64) -> u64 {
     std::hint::black_box(number)
 }
 
@@ -361,254 +329,5 @@ pub(crate) fn a_program_that_is_only_run() -> Outcome {
     assert_eq!(runs(&skel)?, 1);
     // Attaching everything does not stumble over it.
     assert!(!skel.object().links_each().iter().any(|(name, _)| name == "called"));
-    Ok(())
-}
-
-pub(crate) fn known_controls() -> Result<String, std::io::Error> {
-    fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
-}
-
-pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {
-    let skel = congestion::open()?.load()?;
-    let table = skel.maps()?.steady;
-    let link = table.attach()?;
-    assert!(known_controls()?.contains("eunomia_steady"));
-    let twice = table.attach().unwrap_err();
-    assert!(twice.to_string().starts_with("attach the map `steady`: "), "{twice}");
-    connect_under("eunomia_steady")?;
-    assert!(skel.bss()?.acknowledged.get()? > 0);
-    drop(link);
-    assert!(!known_controls()?.contains("eunomia_steady"));
-
-    // Attaching everything attaches it too, typed and dynamic.
-    let attached = congestion::open()?.load()?.attach()?;
-    assert!(known_controls()?.contains("eunomia_steady"));
-    drop(attached);
-    let attached = Skeleton::parse(&fixture("congestion"), "congestion")?.open()?.load()?.attach()?;
-    assert!(known_controls()?.contains("eunomia_steady"));
-    drop(attached);
-    assert!(!known_controls()?.contains("eunomia_steady"));
-    Ok(())
-}
-
-pub(crate) fn members_of_a_table() -> Outcome {
-    let mut open = congestion::open()?;
-    let mut tables = open.tables();
-    let mut steady = tables.steady();
-    let members = steady.members()?;
-    let mut ops = members.get()?;
-    assert_eq!(ops.name, "eunomia_steady");
-    // `cong_avoid` is among those that the kernel must have, so it refuses the table.
-    ops.cong_avoid = KernelPtr::default();
-    ops.name = CharArray::new("eunomia_other")?;
-    members.set(ops)?;
-    let skel = open.load()?;
-    let refused = skel.maps()?.steady.attach().unwrap_err();
-    assert_eq!(errno(&refused), Some(libc::EINVAL), "{refused}");
-
-    let mut open = congestion::open()?;
-    let members = open.object().table::<congestion::types::TcpCongestionOps>("steady")?;
-    members.set(congestion::types::TcpCongestionOps { name: CharArray::new("eunomia_other")?, ..members.get()? })?;
-    let skel = open.load()?;
-    let link = skel.maps()?.steady.attach()?;
-    let known = known_controls()?;
-    assert!(known.contains("eunomia_other") && !known.contains("eunomia_steady"), "{known}");
-    connect_under("eunomia_other")?;
-    assert!(skel.bss()?.acknowledged.get()? > 0);
-    drop(link);
-
-    let mut open = congestion::open()?;
-    let small = open.object().table::<[u8; 4096]>("steady").unwrap_err();
-    assert!(small.to_string().starts_with("steady"), "{small}");
-    let mut open = hooks::open()?;
-    let no_table = open.object().table::<u32>("table").unwrap_err();
-    assert_eq!(no_table.to_string(), "map `table`: it is no table of functions (BPF_MAP_TYPE_STRUCT_OPS)");
-    Ok(())
-}
-
-/// One that is asked for is made, its programs are loaded, and nothing else of the section.
-pub(crate) fn a_table_that_is_asked_for() -> Outcome {
-    let mut open = every::open()?;
-    open.tables().congestion().set_autocreate(true)?;
-    let skel = open.load()?;
-    let not_made = skel.maps()?.congestion_link.attach().unwrap_err();
-    assert_eq!(not_made.to_string(), "map `congestion_link`: its creation was switched off, so it is not in the kernel");
-    let link = skel.maps()?.congestion.attach()?;
-    assert!(known_controls()?.contains("eunomia_every"));
-    drop(link);
-    Ok(())
-}
-
-pub(crate) fn targets_that_are_set_while_open() -> Outcome {
-    apart(|| {
-        let mut open = hooks::open()?;
-        let target = Target::Tc { interface: 1.into(), direction: Direction::Egress, rank: Rank::default(), order: Order::default() };
-        open.object().set_target("classify", target)?;
-        let skel = open.load()?;
-        let links = skel.object().links_each();
-        assert!(links.iter().any(|(name, link)| name == "classify" && link.is_ok()), "{links:?}");
-        let (from, _to) = pair()?;
-        from.send(b"seen")?;
-        assert_eq!(runs(&skel)?, 1);
-        Ok(())
-    })
-}
-
-/// Gives the maps of `choices` a size.
-fn sized(object: &mut bpf::Open) -> Result<(), eunomia_runtime::Error> {
-    object.set_max_entries("counts", 16)?;
-    object.set_autocreate("stacks", false)
-}
-
-/// The programs of `choices` that are named, loaded.
-fn choices(programs: &[&str]) -> Result<dynamic::Loaded, eunomia_runtime::Error> {
-    let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
-    let object = open.object();
-    sized(object)?;
-    for name in object.programs() {
-        object.program(&name)?.set_autoload(programs.contains(&name.as_str()));
-    }
-    open.load()
-}
-
-/// Whether `look` sees a packet, of which `stop` sees each.
-fn looks(skel: &dynamic::Loaded) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
-    let count = |name: &str| -> Result<u64, Box<dyn std::error::Error + Send + Sync>> { Ok(skel.get(name)?.parse()?) };
-    let before = (count("stopped")?, count("looked")?);
-    let (from, to) = pair()?;
-    from.send(b"one")?;
-    to.recv(&mut [0; 8])?;
-    assert_eq!(count("stopped")? - before.0, 1);
-    Ok(count("looked")? > before.1)
-}
-
-pub(crate) fn an_order_among_programs_of_an_interface() -> Outcome {
-    apart(|| {
-        let skel = choices(&["stop", "look"])?;
-        let (stop, look): (Program<'_, kind::Tc>, Program<'_, kind::Tc>) =
-            (skel.object().program_of("stop")?, skel.object().program_of("look")?);
-        let at = |order: Order| -> Result<Link, eunomia_runtime::Error> { look.attach_at("lo", Direction::Ingress, &order, None) };
-        let stopping = stop.attach_to("lo", Direction::Ingress)?;
-        let (program, link) = (Anchor::Program(stop.id()?), Anchor::Link(stopping.info()?.id));
-        let pins = bpf::mount::bpffs()?;
-        let pin = pins.join(format!("eunomia-order-{}", std::process::id()));
-        stop.pin(&pin)?;
-        let pinned = Anchor::Pinned(pin.clone());
-        for (order, sees) in [
-            (Order::Last, false),
-            (Order::First, true),
-            (Order::Before(program.clone()), true),
-            (Order::After(program), false),
-            (Order::Before(link.clone()), true),
-            (Order::After(link), false),
-            (Order::Before(pinned.clone()), true),
-            (Order::After(pinned), false),
-        ] {
-            let text = order.to_string();
-            let _looking = at(order)?;
-            assert_eq!(looks(&skel)?, sees, "{text}");
-        }
-        fs::remove_file(&pin)?;
-
-        let hook = attached_tcx("lo", Direction::Ingress)?;
-        assert_eq!(hook.programs.iter().map(|one| one.program).collect::<Vec<_>>(), [stop.id()?]);
-        assert_eq!(hook.programs[0].link, Some(stopping.info()?.id));
-        let looking = look.attach_at("lo", Direction::Ingress, &Order::First, Some(hook.revision))?;
-        let changed = look.attach_at("lo", Direction::Ingress, &Order::First, Some(hook.revision)).unwrap_err();
-        assert_eq!(errno(&changed), Some(libc::ESTALE), "{changed}");
-        let order: Vec<u32> = attached_tcx("lo", Direction::Ingress)?.programs.iter().map(|one| one.program).collect();
-        assert_eq!(order, [look.id()?, stop.id()?]);
-        drop(looking);
-
-        let missing = at(Order::Before(Anchor::Program(look.id()?))).unwrap_err();
-        assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
-        let missing = at(Order::After(Anchor::Pinned(pin))).unwrap_err();
-        assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
-
-        // The same in words, while open.
-        drop(stopping);
-        for (words, sees) in [("tcx:lo/ingress", false), ("tcx:lo/ingress,first", true)] {
-            let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
-            let object = open.object();
-            sized(object)?;
-            for name in object.programs() {
-                object.program(&name)?.set_autoload(["stop", "look"].contains(&name.as_str()));
-            }
-            object.set_target("stop", "tcx:lo/ingress".parse()?)?;
-            object.set_target("look", words.parse()?)?;
-            let skel = open.load()?.attach()?;
-            assert_eq!(skel.links().len(), 2);
-            assert_eq!(looks(&skel)?, sees, "{words}");
-        }
-        Ok(())
-    })
-}
-
-pub(crate) fn an_order_among_programs_of_a_cgroup() -> Outcome {
-    let (group, skel) = (Group::new("order")?, choices(&["early", "late"])?);
-    let program = |name: &str| skel.object().program_of::<kind::Cgroup>(name);
-    let _early = program("early")?.attach_to(&group.0)?;
-    let _late = program("late")?.attach_at(&group.0, &Order::First, None)?;
-    assert_eq!(group.reads()?, "Linux\n");
-    assert_eq!(skel.get("first")?, "2");
-    Ok(())
-}
-
-pub(crate) fn a_packet_socket_of_its_own() -> Outcome {
-    apart(|| {
-        let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
-        let object = open.object();
-        sized(object)?;
-        for name in object.programs() {
-            object.program(&name)?.set_autoload(name == "packet_socket");
-        }
-        object.set_target("packet_socket", "socket:lo".parse()?)?;
-        let skel = open.load()?.attach()?;
-        let (from, to) = pair()?;
-        from.send(b"seen")?;
-        to.recv(&mut [0; 8])?;
-        // Once as it is sent, once as it is received.
-        assert_eq!(skel.get("packets")?, "2");
-        let loaded = skel.detach();
-        from.send(b"not seen")?;
-        to.recv(&mut [0; 8])?;
-        assert_eq!(loaded.get("packets")?, "2");
-        Ok(())
-    })
-}
-
-pub(crate) fn targets_that_cannot_be() -> Outcome {
-    let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
-    for (program, target, expected) in [
-        ("look", "xdp:lo", "target of the program `look`: the program is of type sched_cls, and such a target is for xdp"),
-        ("sample", "kprobe:vfs_read", "target of the program `sample`: the program is of type perf_event, and such a target is for kprobe"),
-        ("none", "xdp:lo", "no program `none`; there are "),
-    ] {
-        let refused = open.object().set_target(program, target.parse()?).unwrap_err().to_string();
-        assert!(refused.starts_with(expected), "{refused}");
-    }
-    // A kretprobe would be attached where functions are called.
-    let mut hooks = hooks::open()?;
-    let refused = hooks.object().set_target("on_function", "kretprobe:vfs_read".parse()?).unwrap_err().to_string();
-    let expected =
-        "target of the program `on_function`: its section `kprobe` runs it when a function is called, and this when a function returns";
-    assert_eq!(refused, expected);
-    Ok(())
-}
-
-/// Of tp_btf the verifier looks at the tracepoint.
-pub(crate) fn a_function_that_is_named_while_open() -> Outcome {
-    let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
-    let object = open.object();
-    sized(object)?;
-    for name in object.programs() {
-        object.program(&name)?.set_autoload(name == "enter_btf");
-    }
-    let refused = object.set_target("enter_btf", Target::Function("eunomia_none".to_owned())).unwrap_err();
-    assert!(matches!(errno(&refused), Some(libc::ESRCH | libc::ENOENT)), "{refused}");
-    object.set_target("enter_btf", "tp_btf:sys_exit".parse()?)?;
-    let skel = open.load()?.attach()?;
-    assert_eq!(skel.links().len(), 1);
-    assert!(skel.poll(Duration::from_secs(5), |_| ())? > 0);
     Ok(())
 }

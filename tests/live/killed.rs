@@ -16,11 +16,12 @@ use libbpf_rs::{MapCore as _, MapFlags, MapHandle, libbpf_sys};
 use super::{
     Outcome,
     child::{Other, answer, wait},
-    hooks::{Group, known_controls, runs},
+    hooks::{Group, runs},
     host::raise,
     needs::Machine,
     pins::Pin,
     programs::PROBED,
+    tables::known_controls,
 };
 
 /// Numbers of programs, links and maps.
@@ -126,7 +127,7 @@ pub(crate) fn attach_everything(told: &str) -> Outcome {
     let has = |test: &str| machine.lacks(test).is_none();
 
     let mut open = hooks::open()?;
-    open.progs().filter()?.set_autoload(has("hooks::a_hook_of_netfilter"));
+    open.progs().filter()?.set_autoload(has("netfilter::a_hook_of_netfilter"));
     open.bss()?.wanted_tgid.set(this.cast_signed())?;
     let skel = open.load()?;
     let (progs, maps) = (skel.progs()?, skel.maps()?);
@@ -144,7 +145,7 @@ pub(crate) fn attach_everything(told: &str) -> Outcome {
         progs.send.attach_to(maps.sockets.as_map())?,
     ];
     let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
-    let _filter = has("hooks::a_hook_of_netfilter").then(|| progs.filter.attach_to(hook)).transpose()?;
+    let _filter = has("netfilter::a_hook_of_netfilter").then(|| progs.filter.attach_to(hook)).transpose()?;
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     progs.take.attach_to(&socket)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -21,10 +21,11 @@ use libbpf_rs::{TC_EGRESS, TcHookBuilder, Xdp, XdpFlags, query::ProgInfoIter};
 
 use super::{
     Outcome, errno,
-    hooks::{Group, known_controls, pair, remove_filters_of_lo, runs},
+    hooks::{Group, pair, remove_filters_of_lo, runs},
     host::{apart, connect_under},
     pins::Pin,
     programs::{PROBED, eunomia_live_probed},
+    tables::known_controls,
 };
 
 /// The numbers of the XDP programs of `lo`.

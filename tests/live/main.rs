@@ -25,9 +25,12 @@ mod hooks;
 mod host;
 mod killed;
 mod links;
+mod machines;
 mod maps;
 mod missing;
 mod needs;
+mod netfilter;
+mod order;
 mod perf;
 mod pins;
 mod privileges;
@@ -37,18 +40,26 @@ mod recording;
 mod refusals;
 mod sampled;
 mod samples;
+mod secure;
 mod set;
+mod settings;
+mod shared;
 mod shown;
 mod soak;
 mod streams;
+mod summary;
+mod tables;
 mod tagged;
+mod targets;
+mod test_runs;
 mod tokio;
+mod uncounted;
 mod variables;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use eunomia_runtime::Error;
-use eunomia_vm::{Kernel, Run};
+use eunomia_vm::Kernel;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use needs::Machine;
 
@@ -91,6 +102,10 @@ const TESTS: &[Test] = &[
     ("shown::stacks_and_histograms", shown::stacks_and_histograms),
     ("shown::pointers_have_names", shown::pointers_have_names),
     ("refusals::no_kernel_loads_what_the_build_refuses", refusals::no_kernel_loads_what_the_build_refuses),
+    ("secure::variables_are_ignored", secure::variables_are_ignored),
+    ("settings::a_setting_that_is_not_there", settings::a_setting_that_is_not_there),
+    ("settings::values_that_do_not_fit", settings::values_that_do_not_fit),
+    ("summary::what_stays_in_the_buffers", summary::what_stays_in_the_buffers),
     ("pins::maps_are_pinned_and_found_again", pins::maps_are_pinned_and_found_again),
     ("pins::a_map_of_another_object_is_used", pins::a_map_of_another_object_is_used),
     ("pins::tables_are_nobody_elses_maps", pins::tables_are_nobody_elses_maps),
@@ -102,18 +117,18 @@ const TESTS: &[Test] = &[
     ("given::types_and_sizes_of_maps_are_set", given::types_and_sizes_of_maps_are_set),
     ("given::sections_grow", given::sections_grow),
     ("given::maps_in_maps_are_given", given::maps_in_maps_are_given),
-    ("given::a_pinned_map_is_opened_without_an_object", given::a_pinned_map_is_opened_without_an_object),
+    ("pins::a_pinned_map_is_opened_without_an_object", pins::a_pinned_map_is_opened_without_an_object),
     ("given::prefixes_are_keys", given::prefixes_are_keys),
     ("given::a_program_gets_its_type", given::a_program_gets_its_type),
-    ("given::large_variables_do_not_fill_a_stack", given::large_variables_do_not_fill_a_stack),
-    ("given::packets_come_back", given::packets_come_back),
-    ("given::frames_are_live", given::frames_are_live),
-    ("given::sections_are_not_shared", given::sections_are_not_shared),
-    ("given::arenas_with_variables_are_not_shared", given::arenas_with_variables_are_not_shared),
-    ("given::maps_that_are_read_keep_their_sizes", given::maps_that_are_read_keep_their_sizes),
-    ("given::a_map_keeps_its_name_in_the_object", given::a_map_keeps_its_name_in_the_object),
-    ("given::an_arena_that_declares_to_be_pinned", given::an_arena_that_declares_to_be_pinned),
-    ("given::an_arena_is_not_mapped_over_other_memory", given::an_arena_is_not_mapped_over_other_memory),
+    ("variables::large_variables_do_not_fill_a_stack", variables::large_variables_do_not_fill_a_stack),
+    ("test_runs::packets_come_back", test_runs::packets_come_back),
+    ("test_runs::frames_are_live", test_runs::frames_are_live),
+    ("shared::sections_are_not_shared", shared::sections_are_not_shared),
+    ("shared::arenas_with_variables_are_not_shared", shared::arenas_with_variables_are_not_shared),
+    ("shared::maps_that_are_read_keep_their_sizes", shared::maps_that_are_read_keep_their_sizes),
+    ("shared::a_map_keeps_its_name_in_the_object", shared::a_map_keeps_its_name_in_the_object),
+    ("shared::an_arena_that_declares_to_be_pinned", shared::an_arena_that_declares_to_be_pinned),
+    ("shared::an_arena_is_not_mapped_over_other_memory", shared::an_arena_is_not_mapped_over_other_memory),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
     ("variables::values_of_the_kernels_configuration", variables::values_of_the_kernels_configuration),
     ("variables::updates_are_seen_by_programs", variables::updates_are_seen_by_programs),
@@ -183,6 +198,7 @@ const TESTS: &[Test] = &[
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("perf::losses_at_the_end_of_a_burst_are_counted", perf::losses_at_the_end_of_a_burst_are_counted),
+    ("uncounted::losses_that_only_samples_tell", uncounted::losses_that_only_samples_tell),
     ("perf::short_and_long_samples", perf::short_and_long_samples),
     ("perf::a_damaged_ring_is_opened_anew", perf::a_damaged_ring_is_opened_anew),
     ("perf::a_cpu_goes_while_it_is_polled", perf::a_cpu_goes_while_it_is_polled),
@@ -230,22 +246,24 @@ const TESTS: &[Test] = &[
     ("hooks::the_sockets_of_a_map", hooks::the_sockets_of_a_map),
     ("hooks::the_processes_of_a_cgroup", hooks::the_processes_of_a_cgroup),
     ("hooks::a_network_namespace", hooks::a_network_namespace),
-    ("hooks::a_hook_of_netfilter", hooks::a_hook_of_netfilter),
+    ("netfilter::a_hook_of_netfilter", netfilter::a_hook_of_netfilter),
+    ("netfilter::a_priority_that_is_taken", netfilter::a_priority_that_is_taken),
     ("hooks::filters_of_an_interface", hooks::filters_of_an_interface),
     ("hooks::an_interface", hooks::an_interface),
     ("hooks::tracepoints_by_name", hooks::tracepoints_by_name),
     ("hooks::many_functions_of_this_program", hooks::many_functions_of_this_program),
     ("hooks::a_walk_over_a_map", hooks::a_walk_over_a_map),
     ("hooks::a_program_that_is_only_run", hooks::a_program_that_is_only_run),
-    ("hooks::a_table_of_the_kernels_functions", hooks::a_table_of_the_kernels_functions),
-    ("hooks::members_of_a_table", hooks::members_of_a_table),
-    ("hooks::a_table_that_is_asked_for", hooks::a_table_that_is_asked_for),
-    ("hooks::targets_that_are_set_while_open", hooks::targets_that_are_set_while_open),
-    ("hooks::an_order_among_programs_of_an_interface", hooks::an_order_among_programs_of_an_interface),
-    ("hooks::an_order_among_programs_of_a_cgroup", hooks::an_order_among_programs_of_a_cgroup),
-    ("hooks::a_packet_socket_of_its_own", hooks::a_packet_socket_of_its_own),
-    ("hooks::targets_that_cannot_be", hooks::targets_that_cannot_be),
-    ("hooks::a_function_that_is_named_while_open", hooks::a_function_that_is_named_while_open),
+    ("tables::a_table_of_the_kernels_functions", tables::a_table_of_the_kernels_functions),
+    ("tables::members_of_a_table", tables::members_of_a_table),
+    ("tables::a_table_that_is_asked_for", tables::a_table_that_is_asked_for),
+    ("targets::targets_that_are_set_while_open", targets::targets_that_are_set_while_open),
+    ("order::an_order_among_programs_of_an_interface", order::an_order_among_programs_of_an_interface),
+    ("order::an_order_among_programs_of_a_cgroup", order::an_order_among_programs_of_a_cgroup),
+    ("order::an_order_among_programs_of_a_netkit_pair", order::an_order_among_programs_of_a_netkit_pair),
+    ("targets::a_packet_socket_of_its_own", targets::a_packet_socket_of_its_own),
+    ("targets::targets_that_cannot_be", targets::targets_that_cannot_be),
+    ("targets::a_function_that_is_named_while_open", targets::a_function_that_is_named_while_open),
     ("links::pinned_links_are_opened_again", links::pinned_links_are_opened_again),
     ("links::a_pinned_probe_goes_on", links::a_pinned_probe_goes_on),
     ("links::what_is_no_link_is_not_opened", links::what_is_no_link_is_not_opened),
@@ -297,6 +315,7 @@ const TESTS: &[Test] = &[
     ("errors::a_program_that_was_not_loaded", errors::a_program_that_was_not_loaded),
     ("errors::descriptors_that_run_out", errors::descriptors_that_run_out),
     ("errors::drivers_that_run_no_xdp", errors::drivers_that_run_no_xdp),
+    ("errors::members_that_no_kernel_has", errors::members_that_no_kernel_has),
     ("errors::static_probes_that_are_nearly_right", errors::static_probes_that_are_nearly_right),
     // What it does cannot be undone.
     ("privileges::a_kernel_that_is_locked_down", privileges::a_kernel_that_is_locked_down),
@@ -337,6 +356,7 @@ const PARTS: &[child::Part] = &[
     ("pinned", pins::another_process),
     ("killed", killed::attach_everything),
     ("command", command::as_process),
+    ("secure", secure::look),
 ];
 
 fn main() -> ExitCode {
@@ -345,7 +365,7 @@ fn main() -> ExitCode {
     }
     match Kernel::requested() {
         Ok(kernels) if kernels.is_empty() => here(),
-        Ok(kernels) => on(&kernels).map_or_else(not_run, ExitCode::from),
+        Ok(kernels) => machines::on(&kernels).map_or_else(not_run, ExitCode::from),
         Err(error) => not_run(error),
     }
 }
@@ -353,15 +373,6 @@ fn main() -> ExitCode {
 fn not_run(error: eunomia_vm::Error) -> ExitCode {
     eprintln!("{error}");
     ExitCode::from(125)
-}
-
-/// The same tests on other kernels: this program, with its arguments, in a machine for each.
-fn on(kernels: &[Kernel]) -> Result<u8, eunomia_vm::Error> {
-    let run = Run::this()?.file(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf"))?;
-    let run = ["plain.json", "sampled.json", "streams.bpf.o"]
-        .into_iter()
-        .try_fold(run, |run, name| run.file(Path::new(env!("OUT_DIR")).join(name)))?;
-    run.on(kernels)
 }
 
 fn here() -> ExitCode {

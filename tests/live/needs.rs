@@ -1,6 +1,6 @@
 //! What tests need of a machine that not every one has. They are reported as ignored there, with the reason.
 
-use Need::{Here, Linux, Matrix, SpareCpu};
+use Need::{Here, Linux, Matrix, Netkit, SpareCpu};
 
 use super::host;
 
@@ -13,6 +13,8 @@ pub(crate) enum Need {
     Matrix(&'static str),
     /// A CPU that can be taken away for a moment.
     SpareCpu,
+    /// Pairs of netkit devices, `CONFIG_NETKIT`.
+    Netkit,
     /// What the virtual machines have not.
     Here(&'static str),
 }
@@ -25,9 +27,9 @@ const NEEDS: &[(&str, Need)] = &[
     ("bootstrap::the_demo_shows_its_own_processes", Here("cargo")),
     ("bootstrap::an_example_that_is_stopped_prints_all_events", Here("cargo")),
     ("bootstrap::an_example_whose_time_is_over_prints_all_events", Here("cargo")),
-    ("given::arenas_with_variables_are_not_shared", Linux(6, 9, "arenas")),
-    ("given::frames_are_live", Linux(5, 18, "frames that are live")),
-    ("given::an_arena_is_not_mapped_over_other_memory", Linux(6, 9, "arenas")),
+    ("shared::arenas_with_variables_are_not_shared", Linux(6, 9, "arenas")),
+    ("test_runs::frames_are_live", Linux(5, 18, "frames that are live")),
+    ("shared::an_arena_is_not_mapped_over_other_memory", Linux(6, 9, "arenas")),
     ("errors::static_probes_that_are_nearly_right", Linux(5, 15, "the cookie of a probe")),
     ("attacked::", Here("symbols in its programs, and no folder that all users can write to")),
     ("doctor::causes_are_those_of_errors", Here("symbols in its programs")),
@@ -58,9 +60,12 @@ const NEEDS: &[(&str, Need)] = &[
     ("functions::of_the_kernel", Linux(5, 15, "the cookie of a probe")),
     ("functions::many_of_the_kernel", Linux(6, 12, "CONFIG_FPROBE of Debian's kernels")),
     ("functions::system_calls", Linux(5, 15, "the cookie of a probe")),
-    ("hooks::an_order_among_programs_of_an_interface", Linux(6, 6, "tcx")),
-    ("hooks::an_order_among_programs_of_a_cgroup", Linux(6, 17, "an order among the programs of a cgroup")),
-    ("hooks::a_hook_of_netfilter", Linux(6, 4, "programs on netfilter")),
+    ("order::an_order_among_programs_of_an_interface", Linux(6, 6, "tcx")),
+    ("order::an_order_among_programs_of_a_netkit_pair", Linux(6, 7, "netkit")),
+    ("order::an_order_among_programs_of_a_netkit_pair", Netkit),
+    ("settings::values_that_do_not_fit", Here("configuration of its kernel")),
+    ("order::an_order_among_programs_of_a_cgroup", Linux(6, 17, "an order among the programs of a cgroup")),
+    ("netfilter::", Linux(6, 4, "programs on netfilter")),
     ("hooks::many_functions_of_this_program", Linux(6, 6, "probes of many functions")),
     ("links::a_pinned_probe_goes_on", Linux(5, 15, "links of perf events")),
     ("links::tables_are_replaced", Linux(6, 4, "links of struct_ops")),
@@ -99,7 +104,8 @@ impl Machine {
             Matrix(what) if eunomia_vm::kernel().is_none() => Some(format!("it {what}, in virtual machines alone")),
             SpareCpu if !crate::perf::cpus_can_go() => Some("there is no CPU that could be taken away".to_owned()),
             Here(what) if eunomia_vm::kernel().is_some() => Some(format!("the virtual machine has no {what}")),
-            Linux(..) | Matrix(_) | SpareCpu | Here(_) => None,
+            Netkit if !crate::order::netkit_is_there() => Some("this kernel has no netkit (CONFIG_NETKIT)".to_owned()),
+            Linux(..) | Matrix(_) | SpareCpu | Netkit | Here(_) => None,
         })
     }
 }

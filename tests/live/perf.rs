@@ -37,7 +37,7 @@ pub(crate) fn samples_are_aligned_and_complete() -> Outcome {
 }
 
 /// Runs `f` on a thread that stays on its CPU.
-fn on_one_cpu(f: impl FnOnce() -> Outcome + Send) -> Outcome {
+pub(crate) fn on_one_cpu(f: impl FnOnce() -> Outcome + Send) -> Outcome {
     let result = thread::scope(|scope| {
         let thread = scope.spawn(|| {
             // SAFETY: always sound.

@@ -2,8 +2,13 @@
 
 use std::{fs, os::fd::AsFd as _, path::PathBuf};
 
+use eunomia_runtime::{
+    bpf::{self, Array, HashMap, Map},
+    sample::Event as _,
+};
 use eunomia_tests::built::{
     congestion,
+    given::types::{Event, Net},
     maps::{self, types::Cell},
 };
 
@@ -11,6 +16,7 @@ use super::{
     Outcome,
     child::{self, Other, answer},
     errno,
+    given::{INNER, open},
 };
 
 /// A name in the BPF file system, removed behind the test.
@@ -18,7 +24,8 @@ pub(crate) struct Pin(pub(crate) PathBuf);
 
 impl Pin {
     pub(crate) fn new(name: &str) -> Self {
-        Self(format!("/sys/fs/bpf/eunomia-{name}-{}", std::process::id()).into())
+        let folder = bpf::mount::bpffs().expect("a BPF file system is there, or can be mounted");
+        Self(folder.join(format!("eunomia-{name}-{}", std::process::id())))
     }
 }
 
@@ -142,5 +149,29 @@ pub(crate) fn another_process(path: &str) -> Outcome {
     child::wait()?;
     hash.insert(&2, &cell(21))?;
     answer("read again", read()?);
+    Ok(())
+}
+
+pub(crate) fn a_pinned_map_is_opened_without_an_object() -> Outcome {
+    let (pin, other) = (Pin::new("opened"), Pin::new("program-opened"));
+    let skel = open()?.load()?;
+    skel.object().map("hits")?.pin(&pin.0)?;
+    skel.progs()?.rewrite.pin(&other.0)?;
+    skel.maps()?.hits.insert(&1, &Event { number: 3, ..Event::default() })?;
+    drop(skel);
+    let hits: HashMap<'static, u32, Event> = Map::open(&pin.0)?.of_types(Some("unsigned int"), Some(Event::C_NAME))?.into_typed()?;
+    assert_eq!(hits.get(&1)?.map(|event| event.number), Some(3));
+    let refused = Map::open(&pin.0)?.of_types(None, Some(Net::C_NAME)).unwrap_err();
+    assert_eq!(refused.to_string(), "map `hits`: its values are of the type `struct event`, not `struct net`");
+    let refused = Map::open(&pin.0)?.into_typed::<HashMap<'_, u32, u32>>().unwrap_err();
+    assert_eq!(refused.to_string(), "map `hits`: the map has keys of 4 and values of 8 bytes, the types have 4 and 4");
+    assert!(Map::open(&pin.0)?.into_typed::<Array<'_, Event>>().is_err());
+    // Made without BTF.
+    Map::create("plain", &INNER)?.of_types(Some("int"), Some("int"))?.into_typed::<Array<'_, u32>>()?;
+    let refused = Map::open(&other.0).unwrap_err();
+    assert_eq!(refused.to_string(), format!("open the map that is pinned to {}: it is no map", other.0.display()));
+    assert_eq!(errno(&Map::open("/sys/fs/bpf/eunomia-none").unwrap_err()), Some(libc::ENOENT));
+    assert_eq!(errno(&Map::open("/proc/self/status").unwrap_err()), Some(libc::EACCES));
+    assert!(Map::open("/sys/fs/bpf/a\0b").is_err());
     Ok(())
 }

@@ -1,8 +1,11 @@
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::{
+    os::fd::{AsRawFd as _, BorrowedFd},
+    thread,
+};
 
 use eunomia_runtime::{
-    Skeleton,
-    bpf::{Open, ReadOnly, ReadWrite, Section},
+    Error, Skeleton,
+    bpf::{Array, Map, MapSpec, Open, ReadOnly, ReadWrite, Section},
     sample::{Bool, CharArray},
 };
 use eunomia_tests::{
@@ -16,7 +19,10 @@ use eunomia_tests::{
     fixture,
 };
 
-use super::{Outcome, errno};
+use super::{
+    Outcome, errno,
+    given::{self, INNER},
+};
 
 pub(crate) fn typed_values_reach_the_program_and_come_back() -> Outcome {
     let mut open = kinds::open()?;
@@ -220,4 +226,45 @@ pub(crate) fn what_the_kernel_refuses_without_a_mapping() -> Outcome {
     assert_eq!(errno(&data.data_i32.update(|_| 1).unwrap_err()), Some(libc::EPERM));
     assert_eq!((data.data_i32.get()?, format!("{:?}", data.data_f32)), (-7, "1.5".to_owned()));
     Ok(())
+}
+
+pub(crate) fn large_variables_do_not_fill_a_stack() -> Outcome {
+    // A thread of Rust's default size, as tests and servers have.
+    let read = thread::Builder::new().stack_size(2 << 20).spawn(|| -> Result<(), Error> {
+        let mut open = given::open()?;
+        let mut wanted = open.bss()?.big.get_boxed()?;
+        wanted[1 << 17] = 5;
+        open.bss()?.big.set_from(&wanted)?;
+        let skel = open.load()?;
+        let big = skel.bss()?.big;
+        assert_eq!(big.get_boxed()?[1 << 17], 5);
+        wanted.fill(1);
+        big.read_into(&mut wanted)?;
+        assert_eq!((wanted[0], wanted[1 << 17], wanted[(1 << 18) - 1]), (0, 5, 0));
+        wanted[7] = 9;
+        big.set_from(&wanted)?;
+        let section = skel.object().section::<ReadWrite>(".bss")?;
+        assert!(section.size() >= 2 << 20 && format!("{big:?}").starts_with("[0, 0, 0, 0, 0, 0, 0, 9"));
+        let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
+        let large: Array<'_, [u8; 1 << 20]> = large.into_typed()?;
+        let mut value = large.get_boxed(1)?.unwrap_or_default_box();
+        value[77] = 7;
+        large.set(1, &value)?;
+        value[77] = 0;
+        assert!(large.read_into(1, &mut value)? && value[77] == 7 && !large.read_into(2, &mut value)?);
+        Ok(())
+    })?;
+    read.join().map_err(|_| "it panicked")??;
+    Ok(())
+}
+
+/// The value, which is there.
+trait Present<T> {
+    fn unwrap_or_default_box(self) -> Box<T>;
+}
+
+impl<T> Present<T> for Option<Box<T>> {
+    fn unwrap_or_default_box(self) -> Box<T> {
+        self.expect("arrays have all their entries")
+    }
 }

@@ -275,24 +275,47 @@ fn untyped(checked: &Checked, err: &mut Messages<'_>) {
 
 fn summary(loaded: &Loaded, time: Duration, err: &mut Messages<'_>) {
     for (stream, (map, stats)) in loaded.checked().streams.iter().zip(loaded.stats()) {
-        let Stats { received, discarded, short, lost, lost_at_least, .. } = stats;
-        let mut text = format!("{map}: {received} events in {:.1} s", time.as_secs_f64());
-        text += &match (lost, &stream.sampled) {
-            (Some(lost), _) if lost_at_least => format!(", at least {lost} lost"),
-            (Some(lost), _) => format!(", {lost} lost"),
-            (None, None) => format!(", lost: unknown (the program has no counter `{map}_dropped`)"),
-            // What is taken out of a map was not lost.
-            (None, Some(_)) => String::new(),
-        };
-        for (number, what) in [(discarded, "discarded by the program"), (short, "shorter than their type")] {
-            if number > 0 {
-                text += &format!(", {number} {what}");
-            }
-        }
-        err.tell(&line(&text));
+        err.tell(&line(&became(map, &stats, stream.sampled.is_some(), time)));
     }
     if let Ok(left @ 1..) = loaded.object().unread() {
         let were = if left == 1 { "event was" } else { "events were" };
         err.tell(&line(&format!("{left} more {were} in the buffers at the end, and not read")));
+    }
+}
+
+/// What became of the records of a map.
+fn became(map: &str, stats: &Stats, sampled: bool, time: Duration) -> String {
+    let Stats { received, discarded, short, lost, lost_at_least, .. } = *stats;
+    let mut text = format!("{map}: {received} events in {:.1} s", time.as_secs_f64());
+    text += &match lost {
+        Some(lost) if lost_at_least => format!(", at least {lost} lost"),
+        Some(lost) => format!(", {lost} lost"),
+        // What is taken out of a map was not lost.
+        None if sampled => String::new(),
+        None => format!(", lost: unknown (the program has no counter `{map}_dropped`)"),
+    };
+    for (number, what) in [(discarded, "discarded by the program"), (short, "shorter than their type")] {
+        if number > 0 {
+            text += &format!(", {number} {what}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_records() {
+        let of = |stats: Stats, sampled| became("rb", &Stats { received: 5, ..stats }, sampled, Duration::from_millis(1234));
+        let (counted, lost) = (Stats { lost: Some(3), ..Stats::default() }, Stats { lost: Some(0), ..Stats::default() });
+        assert_eq!(of(counted, false), "rb: 5 events in 1.2 s, 3 lost");
+        assert_eq!(of(Stats { lost_at_least: true, ..counted }, false), "rb: 5 events in 1.2 s, at least 3 lost");
+        assert_eq!(of(Stats { lost_at_least: true, ..lost }, false), "rb: 5 events in 1.2 s, at least 0 lost");
+        let unknown = Stats { discarded: 1, short: 2, lost: None, ..Stats::default() };
+        let rest = ", 1 discarded by the program, 2 shorter than their type";
+        assert_eq!(of(unknown, false), format!("rb: 5 events in 1.2 s, lost: unknown (the program has no counter `rb_dropped`){rest}"));
+        assert_eq!(of(unknown, true), format!("rb: 5 events in 1.2 s{rest}"));
     }
 }

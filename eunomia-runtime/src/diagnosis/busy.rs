@@ -12,6 +12,14 @@ pub(crate) fn program(id: u32) -> String {
     }
 }
 
+/// A program by its number and that of its link, with its name if this process may ask for that.
+pub(crate) fn program_of(link: u32, id: u32) -> String {
+    match name_of(id) {
+        Some(name) => format!("the program {id} (`{name}`, link {link})"),
+        None => format!("the program {id} (link {link})"),
+    }
+}
+
 fn name_of(id: u32) -> Option<String> {
     // SAFETY: the call takes a number.
     let fd = unsafe { libbpf_sys::bpf_prog_get_fd_by_id(id) };
@@ -30,14 +38,14 @@ fn name_of(id: u32) -> Option<String> {
     (!name.is_empty()).then(|| String::from_utf8_lossy(&name).into_owned())
 }
 
-/// The link that the kernel has of which this is true, and the number of its program.
-pub(crate) fn link(is: impl Fn(&libbpf_sys::bpf_link_info) -> bool) -> Option<(u32, u32)> {
-    let mut id = 0;
+/// The links of the kernel of which this is true, and the numbers of their programs.
+pub(crate) fn links(is: impl Fn(&libbpf_sys::bpf_link_info) -> bool) -> Vec<(u32, u32)> {
+    let (mut links, mut id) = (Vec::new(), 0);
     loop {
         let mut next = 0;
         // SAFETY: the call writes one number, which lives through it.
         if unsafe { libbpf_sys::bpf_link_get_next_id(id, &raw mut next) } != 0 {
-            return None;
+            return links;
         }
         id = next;
         // SAFETY: the call takes a number.
@@ -52,7 +60,7 @@ pub(crate) fn link(is: impl Fn(&libbpf_sys::bpf_link_info) -> bool) -> Option<(u
         // SAFETY: the call writes so many bytes at most and, since they name no memory, nothing else; the descriptor lives through it.
         let known = unsafe { libbpf_sys::bpf_link_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) } == 0;
         if known && is(&info) {
-            return Some((info.id, info.prog_id));
+            links.push((info.id, info.prog_id));
         }
     }
 }

@@ -1,14 +1,66 @@
 //! What objects take from the kernel by name: its configuration (`.kconfig`), its functions and variables (`.ksyms`).
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::{Kernel, list, place::Finding, similar::similar};
 use crate::{Hint, bpf::running::configuration};
 
 const WEAK: &str = "declare them __weak, which makes them 0 where they are not set";
 
-/// Whether the kernel's configuration has these settings (`CONFIG_HZ`), which an object cannot do without.
-pub(crate) fn settings<'a>(names: impl Iterator<Item = &'a str>) -> Finding {
+/// A setting that an object takes: `CONFIG_HZ`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    pub(crate) name: &'a str,
+    /// Whether the object does without it.
+    pub(crate) weak: bool,
+    /// `None` if it is not known here.
+    pub(crate) holds: Option<Holds>,
+}
+
+/// What a variable can hold of the kernel's configuration, `enum kcfg_type` of libbpf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "dynamic"), allow(dead_code, reason = "the types of an object's variables are read by the doctor"))]
+pub(crate) enum Holds {
+    /// `bool`.
+    Switch,
+    /// `enum libbpf_tristate`.
+    Tristate,
+    /// An array of `char`.
+    Text,
+    /// An integer of so many bytes. One of a byte is a `char`, which holds the letter of a switch, too.
+    Number { size: u32, signed: bool },
+}
+
+impl Holds {
+    /// Whether libbpf puts the value there: `set_kcfg_value_tri` and its kin.
+    fn takes(self, value: &str) -> bool {
+        match (value.as_bytes().first(), self) {
+            (Some(b'm'), Self::Switch) => false,
+            (Some(b'y' | b'n' | b'm'), held) => matches!(held, Self::Switch | Self::Tristate | Self::Number { size: 1, .. }),
+            (Some(b'"'), held) => held == Self::Text,
+            (_, Self::Number { size, signed }) => {
+                // Any number fits into 8 bytes.
+                let Some((bits, number)) = size.checked_mul(8).filter(|bits| *bits < 64).zip(number(value)) else { return true };
+                let number = if signed { number.wrapping_add(1 << (bits - 1)) } else { number };
+                number >> bits == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A number as `strtoull` reads it; `None` for what is none.
+fn number(text: &str) -> Option<u64> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let number = match digits.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => digits.parse(),
+    };
+    number.ok().map(|number| if negative { number.wrapping_neg() } else { number })
+}
+
+/// Whether the kernel's configuration has these settings as the object takes them.
+pub(crate) fn settings(wanted: &[Setting<'_>]) -> Finding {
     let (path, text) = match configuration() {
         Ok(found) => found,
         Err(why) => {
@@ -17,8 +69,20 @@ pub(crate) fn settings<'a>(names: impl Iterator<Item = &'a str>) -> Finding {
             return Finding::Missing(why, todo.into());
         }
     };
-    let set: HashSet<&str> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
-    let unset: Vec<&str> = names.filter(|name| !set.contains(name)).collect();
+    let set: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
+    for setting in wanted {
+        if let (Some(value), Some(holds)) = (set.get(setting.name), setting.holds)
+            && !holds.takes(value)
+        {
+            let why = format!("{path}: {}", cannot_hold(setting.name, value));
+            return Finding::Missing(
+                why,
+                format!("libbpf does not load the object: declare it {}", declaration(setting.name, value)).into(),
+            );
+        }
+    }
+    let unset: Vec<&str> =
+        wanted.iter().filter(|setting| !setting.weak).map(|setting| setting.name).filter(|name| !set.contains_key(name)).collect();
     if unset.is_empty() {
         return Finding::There(Some(path));
     }
@@ -30,6 +94,9 @@ pub(crate) fn reason(said: &str) -> Option<Hint> {
     let quoted = |before: &str, behind: &str| said.split_once(before)?.1.split_once(behind).map(|(name, _)| name);
     if said.contains("failed to open system Kconfig") {
         return unset("");
+    }
+    if let Some(hint) = said.lines().find_map(unfit) {
+        return Some(hint);
     }
     let strong = said.lines().find_map(|line| line.split_once("extern '")?.1.split_once("' (strong): not resolved").map(|(name, _)| name));
     match strong {
@@ -46,8 +113,36 @@ pub(crate) fn reason(said: &str) -> Option<Hint> {
     Some(unknown(what, name, "the types of this kernel or of a module that is loaded"))
 }
 
+/// What to do about a setting whose value does not fit the type that the object declares, if a line of libbpf says so:
+/// `extern (kcfg) 'CONFIG_HZ': value '250' isn't boolean compatible`.
+fn unfit(said: &str) -> Option<Hint> {
+    let (name, rest) = said.split_once("extern (kcfg) '")?.1.split_once("': value '")?;
+    // Texts may have quotes of their own.
+    let (value, _) = rest.rsplit_once("' ")?;
+    Some(format!("kernel configuration: {}: declare it {}", cannot_hold(name, value), declaration(name, value)).into())
+}
+
+fn cannot_hold(name: &str, value: &str) -> String {
+    format!("{name} is {value}, which the declared type cannot hold")
+}
+
+/// A declaration that holds the value.
+fn declaration(name: &str, value: &str) -> String {
+    if value.starts_with('"') {
+        // The quotes are not part of the text, which ends with a NUL.
+        format!("`extern char {name}[{}] __kconfig`, a text", value.len().saturating_sub(1))
+    } else {
+        match value {
+            "y" | "n" => format!("`extern bool {name} __kconfig`"),
+            "m" => format!("`extern enum libbpf_tristate {name} __kconfig`"),
+            _ => format!("`extern unsigned long {name} __kconfig`, an integer"),
+        }
+    }
+}
+
 fn unset(name: &str) -> Option<Hint> {
-    match settings([name].into_iter().filter(|name| !name.is_empty())) {
+    let wanted = Setting { name, weak: name.is_empty(), holds: None };
+    match settings(&[wanted]) {
         Finding::Missing(why, todo) => Some(todo.after(format_args!("kernel configuration: {why}; "))),
         _ => None,
     }
@@ -63,4 +158,60 @@ fn unknown(what: &str, name: &str, place: &str) -> Hint {
          has it, or run a kernel that does"
     )
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_do_not_fit() {
+        for (said, todo) in [
+            (
+                "value '250' isn't boolean compatible",
+                "is 250, which the declared type cannot hold: declare it `extern unsigned long CONFIG_X __kconfig`, an integer",
+            ),
+            (
+                "value '250' doesn't fit in 1 bytes",
+                "is 250, which the declared type cannot hold: declare it `extern unsigned long CONFIG_X __kconfig`, an integer",
+            ),
+            (
+                "value 'y' implies bool, tristate, or char type",
+                "is y, which the declared type cannot hold: declare it `extern bool CONFIG_X __kconfig`",
+            ),
+            (
+                "value 'm' implies tristate or char type",
+                "is m, which the declared type cannot hold: declare it `extern enum libbpf_tristate CONFIG_X __kconfig`",
+            ),
+            (
+                "value '\"it's\"' implies char array type",
+                "is \"it's\", which the declared type cannot hold: declare it `extern char CONFIG_X[5] __kconfig`, a text",
+            ),
+        ] {
+            let hint = reason(&format!("libbpf: extern (kcfg) 'CONFIG_X': {said}\nlibbpf: another line"));
+            assert_eq!(hint.as_deref(), Some(format!("kernel configuration: CONFIG_X {todo}").as_str()), "{said}");
+        }
+        assert_eq!(reason("extern (kcfg) 'CONFIG_X': set to 5"), None);
+    }
+
+    #[test]
+    fn what_a_variable_holds() {
+        use Holds::{Number, Switch, Text, Tristate};
+        let number = |size, signed| Number { size, signed };
+        for (value, holds, does_not) in [
+            ("y", &[Switch, Tristate, number(1, false), number(1, true)][..], &[Text, number(4, true), number(8, false)][..]),
+            ("m", &[Tristate, number(1, true)], &[Switch, Text, number(4, true)]),
+            ("\"text\"", &[Text], &[Switch, Tristate, number(1, true), number(8, true)]),
+            ("1", &[number(1, true), number(8, false)], &[Switch, Tristate, Text]),
+            ("250", &[number(1, false), number(2, true)], &[number(1, true)]),
+            ("-1", &[number(1, true), number(4, true), number(8, false)], &[number(1, false), number(4, false)]),
+            ("0xdead000000000000", &[number(8, true), number(8, false)], &[number(4, true), number(4, false), Text, Switch]),
+        ] {
+            for (expected, all) in [(true, holds), (false, does_not)] {
+                for held in all {
+                    assert_eq!(held.takes(value), expected, "{value} {held:?}");
+                }
+            }
+        }
+    }
 }

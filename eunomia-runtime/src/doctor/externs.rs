@@ -5,8 +5,11 @@ use std::collections::HashSet;
 use super::{Patient, check, list};
 use crate::{
     bpf::Check,
-    diagnosis::{configuration, place::Finding},
-    object::{Btf, Calls, Checked, Kind, Linkage},
+    diagnosis::{
+        configuration::{self, Holds, Setting},
+        place::Finding,
+    },
+    object::{Btf, Calls, Checked, Kind, Linkage, TypeId},
 };
 
 /// What a name stands for.
@@ -18,8 +21,8 @@ enum What {
     Variable,
     /// An address alone.
     Address,
-    /// A setting of the kernel.
-    Setting,
+    /// A setting of the kernel, and the type that it is declared with.
+    Setting(TypeId),
 }
 
 /// The names that the object does not define.
@@ -32,7 +35,7 @@ fn externs(btf: &Btf) -> impl Iterator<Item = (&str, What)> {
         let ty = btf.get(slot.variable);
         let what = match ty.kind {
             Kind::Function => What::Function,
-            Kind::Variable { linkage: Linkage::Extern, .. } if section.name == ".kconfig" => What::Setting,
+            Kind::Variable { linkage: Linkage::Extern, ty } if section.name == ".kconfig" => What::Setting(ty),
             Kind::Variable { linkage: Linkage::Extern, ty } if btf.resolve(ty).1.kind == Kind::Void => What::Address,
             Kind::Variable { linkage: Linkage::Extern, .. } => What::Variable,
             _ => return None,
@@ -48,7 +51,7 @@ pub(super) fn typed(checked: &Checked) -> bool {
 
 /// Those by which programs find out what the kernel has: settings, and what may be missing.
 pub(super) fn questions<'a>(checked: &'a Checked, calls: &Calls) -> HashSet<&'a str> {
-    let questions = externs(&checked.layouts.btf).filter(|(name, what)| *what == What::Setting || calls.weak.contains(*name));
+    let questions = externs(&checked.layouts.btf).filter(|(name, what)| matches!(what, What::Setting(_)) || calls.weak.contains(*name));
     questions.map(|(name, _)| name).collect()
 }
 
@@ -62,7 +65,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
             What::Function => ("kfunc", patient.kernel.has(essential, |kind| *kind == Kind::Function)),
             What::Variable => ("kernel variable", patient.kernel.has(name, |kind| matches!(kind, Kind::Variable { .. }))),
             What::Address => ("kernel symbol", patient.kernel.symbols.all().ok().map(|symbols| symbols.contains_key(name))),
-            What::Setting => continue,
+            What::Setting(_) => continue,
         };
         let weak = patient.calls.weak.contains(name);
         let users =
@@ -94,17 +97,34 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     checks
 }
 
+/// What a variable of this type can hold, `find_kcfg_type`; that others cannot hold anything is found when the object is checked.
+fn holds(btf: &Btf, id: TypeId) -> Option<Holds> {
+    match btf.resolve(id).1.kind {
+        Kind::Int { bool: true, .. } => Some(Holds::Switch),
+        Kind::Int { size, signed, .. } => Some(Holds::Number { size, signed }),
+        Kind::Enum { .. } => Some(Holds::Tristate),
+        Kind::Array { .. } => Some(Holds::Text),
+        _ => None,
+    }
+}
+
 /// libbpf reads the configuration where an object asks for a part of it, and refuses the object where it cannot.
 fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
     const WHAT: &str = "kernel configuration";
-    let settings = externs(&patient.checked.layouts.btf).filter(|(name, what)| *what == What::Setting && name.starts_with("CONFIG_"));
-    let settings: Vec<&str> = settings.map(|(name, _)| name).collect();
+    let btf = &patient.checked.layouts.btf;
+    let settings: Vec<Setting<'_>> = externs(btf)
+        .filter_map(|(name, what)| match what {
+            What::Setting(ty) if name.starts_with("CONFIG_") => {
+                Some(Setting { name, weak: patient.calls.weak.contains(name), holds: holds(btf, ty) })
+            }
+            _ => None,
+        })
+        .collect();
     if settings.is_empty() {
         return Vec::new();
     }
-    let strong = settings.iter().copied().filter(|name| !patient.calls.weak.contains(*name));
-    let wanted = list(settings.iter().copied());
-    match configuration::settings(strong) {
+    let wanted = list(settings.iter().map(|setting| setting.name));
+    match configuration::settings(&settings) {
         Finding::There(place) => vec![check::found(WHAT, format!("{}; for {wanted}", place.unwrap_or_default()))],
         Finding::Missing(why, todo) => vec![check::missing(WHAT, true, format!("{why}; for {wanted}"), todo)],
         Finding::Untold(why, todo) => vec![check::untold(WHAT, why, todo)],

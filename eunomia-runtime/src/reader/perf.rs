@@ -293,6 +293,8 @@ impl PerfArray {
 
 #[cfg(feature = "fuzz")]
 pub(super) mod fuzz;
+#[cfg(test)]
+mod tests;
 
 /// Fires once in each `time`, which is not zero.
 fn timer(time: Duration) -> rustix::io::Result<OwnedFd> {

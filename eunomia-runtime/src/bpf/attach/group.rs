@@ -92,15 +92,16 @@ impl fmt::Display for NetfilterHook {
 }
 
 impl NetfilterHook {
-    /// Who is there with the same priority.
+    /// Who is there with the same priority: in this network namespace or in another one, which the kernel does not tell.
     fn taken(&self) -> Option<String> {
-        let (link, program) = busy::link(|info| {
+        let links = busy::links(|info| {
             // SAFETY: the numbers are those of netfilter if the type of the link says so, and numbers all the same if it does not.
             let there = unsafe { info.__bindgen_anon_1.netfilter };
             info.type_ == libbpf_sys::BPF_LINK_TYPE_NETFILTER
                 && (there.pf.cast_signed(), there.hooknum.cast_signed(), there.priority) == (self.family, self.hook, self.priority)
-        })?;
-        Some(format!("{} is there with this priority (link {link}); give another priority", busy::program(program)))
+        });
+        let there: Vec<String> = links.into_iter().map(|(link, program)| busy::program_of(link, program)).collect();
+        (!there.is_empty()).then(|| format!("{} is there with this priority; give another priority", there.join(" or ")))
     }
 }
 

@@ -1,0 +1,81 @@
+//! Programs on hooks of netfilter.
+
+use eunomia_runtime::{Error, bpf::NetfilterHook, cli::Exit};
+use eunomia_tests::built::hooks;
+
+use super::{
+    Outcome,
+    command::{Out, run},
+    errno,
+    hooks::{pair, runs},
+    host::apart,
+};
+
+fn load() -> Result<hooks::Loaded, Error> {
+    let mut open = hooks::open()?;
+    open.progs().filter()?.set_autoload(true);
+    open.load()
+}
+
+pub(crate) fn a_hook_of_netfilter() -> Outcome {
+    apart(|| {
+        let skel = load()?;
+        let program = skel.progs()?.filter;
+        let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
+        let link = program.attach_to(hook)?;
+        let (from, to) = pair()?;
+        from.send(b"seen")?;
+        to.recv(&mut [0; 8])?;
+        assert_eq!(runs(&skel)?, 1);
+        drop(link);
+        from.send(b"not seen")?;
+        assert_eq!(runs(&skel)?, 0);
+        let wrong = program.attach_to(NetfilterHook { priority: i32::MIN, ..hook }).unwrap_err();
+        assert!(
+            wrong.to_string().starts_with("attach the program `filter` to the IPv4 hook 3 of netfilter with the priority -2147483648"),
+            "{wrong}"
+        );
+        Ok(())
+    })
+}
+
+/// A hook has one program for each priority. The error names who is there.
+pub(crate) fn a_priority_that_is_taken() -> Outcome {
+    let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
+    apart(move || {
+        let (there, skel) = (load()?, load()?);
+        let program = skel.progs()?.filter;
+        let link = there.progs()?.filter.attach_to(hook)?;
+        let named = format!("the program {} (`filter`, link {})", there.progs()?.filter.id()?, link.info()?.id);
+        let refused = program.attach_to(hook).unwrap_err();
+        assert_eq!(errno(&refused), Some(libc::EBUSY), "{refused}");
+        let hint = format!("hint: {named} is there with this priority; give another priority");
+        assert!(refused.to_string().ends_with(&hint), "{refused}");
+
+        let attach = |priority: &str| {
+            let target = format!("filter=netfilter:ipv4/local_out,priority={priority}");
+            run(&["run", "bpf/hooks.json", "--only", "filter", "--attach", &target, "-d", "1ms"], &mut Out::default())
+        };
+        let (exit, err) = attach("7");
+        assert!(exit == Exit::Kernel && err.contains(&hint), "{err}");
+        assert_eq!(attach("8").0, Exit::Done, "the advice helps");
+
+        // Other hooks are other places.
+        drop(program.attach_to(NetfilterHook { hook: libc::NF_INET_LOCAL_IN, ..hook })?);
+        drop(program.attach_to(NetfilterHook { family: libc::NFPROTO_IPV6, ..hook })?);
+
+        // In another network namespace the place is free, and the kernel does not tell of which one a link is.
+        apart(|| {
+            let (there, skel) = (load()?, load()?);
+            let elsewhere = there.progs()?.filter.attach_to(hook)?;
+            let other = format!("the program {} (`filter`, link {})", there.progs()?.filter.id()?, elsewhere.info()?.id);
+            let refused = skel.progs()?.filter.attach_to(hook).unwrap_err();
+            let hint = format!("hint: {named} or {other} is there with this priority; give another priority");
+            assert!(refused.to_string().ends_with(&hint), "{refused}");
+            Ok(())
+        })?;
+        drop(link);
+        drop(program.attach_to(hook)?);
+        Ok(())
+    })
+}

@@ -1,0 +1,152 @@
+//! Maps of others, and pinned ones, in the place of an object's own: what can be shared, and what must not.
+
+use std::time::Duration;
+
+use eunomia_runtime::{
+    Error, Skeleton,
+    bpf::{self, Array, Map, MapSpec, MapType, ReadWrite, Sample, Spec, TestInput},
+};
+use eunomia_tests::{
+    built::{arena, congestion, given::types::Event},
+    fixture,
+};
+
+use super::{
+    Outcome, errno,
+    given::{INNER, open},
+    pins::Pin,
+};
+
+const REFUSED: &str = "no map that is pinned or another object's can take its place: share a map that the programs look up";
+
+pub(crate) fn sections_are_not_shared() -> Outcome {
+    let donor = open()?.load()?;
+    let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
+    let (pin, table) = (Pin::new("section"), Pin::new("table"));
+    for section in ["given.bss", "given.rodata", ".bss", ".rodata", ".data.table"] {
+        let mut open = open()?;
+        let expected = format!("map `{section}`: it holds the variables of a section, and {REFUSED}");
+        let own = donor.object().map(if section.contains("data") { "option" } else { "hits" })?;
+        for fd in [large.fd(), own.fd()] {
+            assert_eq!(open.object().reuse_map(section, fd).unwrap_err().to_string(), expected);
+        }
+        assert_eq!(open.object().set_pin_path(section, &pin.0).unwrap_err().to_string(), expected);
+        let skel = open.load()?;
+        assert!(!pin.0.exists());
+        skel.bss()?.number.set(1)?;
+        assert_eq!(skel.progs()?.fill.test(&TestInput::new())?.return_value, 1, "the program has the variable");
+    }
+    let expected = format!("map `steady`: it is a table of functions (struct_ops), and {REFUSED}");
+    assert_eq!(congestion::open()?.object().set_pin_path("steady", &table.0).unwrap_err().to_string(), expected);
+    // One that is not made has no variables either.
+    let mut open = self::open()?;
+    open.object().set_autocreate(".data.table", false)?;
+    open.object().program("fill")?.set_autoload(false);
+    let skel = open.load()?;
+    let refused = skel.data_table().map(drop).unwrap_err().to_string();
+    assert!(refused.starts_with(".data.table: the section is not in the kernel: its creation was switched off"), "{refused}");
+    skel.bss()?.number.set(1)?;
+    Ok(())
+}
+
+pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
+    let expected = format!("map `memory`: it holds the variables of the arena, and {REFUSED}");
+    let (donor, pin) = (arena::open()?.load()?, Pin::new("arena"));
+    let mut open = arena::open()?;
+    assert_eq!(open.object().reuse_map("memory", donor.object().map("memory")?.fd()).unwrap_err().to_string(), expected);
+    assert_eq!(open.object().set_pin_path("memory", &pin.0).unwrap_err().to_string(), expected);
+    assert!(matches!(open.object().set_value_size("memory", 8), Err(Error::Value { .. })));
+    open.load()?;
+    Ok(())
+}
+
+/// Entries that are delivered as the types that they were declared with have those sizes.
+pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
+    let object = Skeleton::parse(&fixture("given"), "given")?.object.ok_or("it has one")?;
+    let samples = [Sample { map: "hits", every: Duration::from_millis(1), clear: false }];
+    let spec = Spec { name: "given", object: &object, streams: &["hits"], samples: &samples, dropped: &[], perf_pages: 8 };
+    let open = || -> Result<bpf::Open, Error> {
+        let mut open = bpf::Open::new(&spec)?;
+        open.set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
+        Ok(open)
+    };
+    open()?.load()?;
+    let mut changed = open()?;
+    changed.set_value_size("hits", 64)?;
+    changed.program("hit")?.set_autoload(false);
+    let refused = changed.load().unwrap_err().to_string();
+    let expected = "map `hits`: its entries are read as declared, with keys of 4 and values of 8 bytes; they have 4 and 64";
+    assert_eq!(refused, expected);
+    let other = Map::create("other", &MapSpec { kind: MapType::Hash, key_size: 8, ..INNER })?;
+    let mut changed = open()?;
+    changed.reuse_map("hits", other.fd())?;
+    changed.program("hit")?.set_autoload(false);
+    assert!(matches!(changed.load(), Err(Error::Value { .. })));
+    let mut absent = open()?;
+    absent.set_autocreate("hits", false)?;
+    absent.program("hit")?.set_autoload(false);
+    assert!(absent.load()?.stats()[0].absent);
+    Ok(())
+}
+
+/// libbpf calls a map by the name of the one that took its place.
+pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
+    let other = Map::create("hits", &MapSpec { kind: MapType::Array, max_entries: 1, ..INNER })?;
+    let other: Array<'_, u32> = other.into_typed()?;
+    other.set(0, &31)?;
+    let mut open = open()?;
+    open.object().reuse_map("option", other.as_map().fd())?;
+    let later = open.object().set_value_size("option", 4096).unwrap_err();
+    assert_eq!(errno(&later), Some(libc::EBUSY), "{later}");
+    let skel = open.load()?;
+    assert_eq!(skel.maps()?.option.get(0)?, Some(31));
+    skel.maps()?.hits.insert(&1, &Event::default())?;
+    skel.progs()?.choose.test_run(None, None)?;
+    assert_eq!(skel.bss()?.seen.get()?, 31);
+    // The same by a path, which is looked at when the object is loaded.
+    let pin = Pin::new("renamed");
+    other.as_map().pin(&pin.0)?;
+    let mut open = self::open()?;
+    open.object().set_pin_path("option", &pin.0)?;
+    let skel = open.load()?;
+    assert_eq!(skel.maps()?.option.get(0)?, Some(31));
+    assert_eq!(skel.object().map("hits")?.kind(), MapType::Hash);
+    // A handle is held against what took the place.
+    let wide = Map::create("wide", &MapSpec { kind: MapType::Array, value_size: 64, max_entries: 1, ..INNER })?;
+    let mut open = self::open()?;
+    open.object().reuse_map("option", wide.fd())?;
+    let skel = open.load()?;
+    let refused = skel.maps()?.option.get(0).unwrap_err().to_string();
+    assert!(refused.ends_with("the map has keys of 4 and values of 64 bytes, the types have 4 and 4"), "{refused}");
+    Ok(())
+}
+
+/// libbpf maps an arena over whatever is at the address that the object names: memory of this process, too.
+pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
+    let object = Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("it has one")?;
+    let spec = Spec { name: "placed", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
+    let counter = |loaded: &bpf::Loaded| loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get();
+    let first = bpf::Open::new(&spec)?.load()?;
+    first.program("count")?.test_run(None, None)?;
+    assert_eq!(counter(&first)?, 6);
+    let refused = bpf::Open::new(&spec)?.load().unwrap_err().to_string();
+    let why = "the 65536 bytes at 0x100000000000 that its arena is to be at cannot be had in this process: entity already exists";
+    assert_eq!(refused, format!("load the BPF object `placed`: {why}"));
+    assert_eq!(counter(&first)?, 6, "it is where it was");
+    drop(first);
+    // What cannot be loaded for another reason keeps no place.
+    let mut open = bpf::Open::new(&spec)?;
+    open.set_map_flags("memory", 0)?;
+    assert_eq!(errno(&open.load().unwrap_err()), Some(libc::EINVAL));
+    assert_eq!(counter(&bpf::Open::new(&spec)?.load()?)?, 5);
+    Ok(())
+}
+
+/// What the object itself declares to be pinned is refused when it is opened.
+pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
+    let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("it has one")?;
+    let spec = Spec { name: "pinned", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
+    let refused = bpf::Open::new(&spec).unwrap_err();
+    assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, and {REFUSED}"));
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! What programs are attached to, as it is set while the object is open.
+
+use std::time::Duration;
+
+use eunomia_runtime::{
+    Skeleton,
+    bpf::{Direction, Order, Rank, Target},
+};
+use eunomia_tests::{built::hooks, fixture};
+
+use super::{
+    Outcome, errno,
+    hooks::{pair, runs},
+    host::apart,
+    order::sized,
+};
+
+pub(crate) fn targets_that_are_set_while_open() -> Outcome {
+    apart(|| {
+        let mut open = hooks::open()?;
+        let target = Target::Tc { interface: 1.into(), direction: Direction::Egress, rank: Rank::default(), order: Order::default() };
+        open.object().set_target("classify", target)?;
+        let skel = open.load()?;
+        let links = skel.object().links_each();
+        assert!(links.iter().any(|(name, link)| name == "classify" && link.is_ok()), "{links:?}");
+        let (from, _to) = pair()?;
+        from.send(b"seen")?;
+        assert_eq!(runs(&skel)?, 1);
+        Ok(())
+    })
+}
+
+pub(crate) fn a_packet_socket_of_its_own() -> Outcome {
+    apart(|| {
+        let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
+        let object = open.object();
+        sized(object)?;
+        for name in object.programs() {
+            object.program(&name)?.set_autoload(name == "packet_socket");
+        }
+        object.set_target("packet_socket", "socket:lo".parse()?)?;
+        let skel = open.load()?.attach()?;
+        let (from, to) = pair()?;
+        from.send(b"seen")?;
+        to.recv(&mut [0; 8])?;
+        // Once as it is sent, once as it is received.
+        assert_eq!(skel.get("packets")?, "2");
+        let loaded = skel.detach();
+        from.send(b"not seen")?;
+        to.recv(&mut [0; 8])?;
+        assert_eq!(loaded.get("packets")?, "2");
+        Ok(())
+    })
+}
+
+pub(crate) fn targets_that_cannot_be() -> Outcome {
+    let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
+    for (program, target, expected) in [
+        ("look", "xdp:lo", "target of the program `look`: the program is of type sched_cls, and such a target is for xdp"),
+        ("sample", "kprobe:vfs_read", "target of the program `sample`: the program is of type perf_event, and such a target is for kprobe"),
+        ("none", "xdp:lo", "no program `none`; there are "),
+    ] {
+        let refused = open.object().set_target(program, target.parse()?).unwrap_err().to_string();
+        assert!(refused.starts_with(expected), "{refused}");
+    }
+    // A kretprobe would be attached where functions are called.
+    let mut hooks = hooks::open()?;
+    let refused = hooks.object().set_target("on_function", "kretprobe:vfs_read".parse()?).unwrap_err().to_string();
+    let expected =
+        "target of the program `on_function`: its section `kprobe` runs it when a function is called, and this when a function returns";
+    assert_eq!(refused, expected);
+    Ok(())
+}
+
+/// Of tp_btf the verifier looks at the tracepoint.
+pub(crate) fn a_function_that_is_named_while_open() -> Outcome {
+    let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
+    let object = open.object();
+    sized(object)?;
+    for name in object.programs() {
+        object.program(&name)?.set_autoload(name == "enter_btf");
+    }
+    let refused = object.set_target("enter_btf", Target::Function("eunomia_none".to_owned())).unwrap_err();
+    assert!(matches!(errno(&refused), Some(libc::ESRCH | libc::ENOENT)), "{refused}");
+    object.set_target("enter_btf", "tp_btf:sys_exit".parse()?)?;
+    let skel = open.load()?.attach()?;
+    assert_eq!(skel.links().len(), 1);
+    assert!(skel.poll(Duration::from_secs(5), |_| ())? > 0);
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! `BPF_PROG_TEST_RUN` with packets and contexts that come back.
+
+use std::time::Duration;
+
+use eunomia_runtime::{
+    Error,
+    bpf::{ProgramType, TestInput},
+};
+
+use super::{Outcome, errno, given::open, host};
+
+pub(crate) fn packets_come_back() -> Outcome {
+    let skel = open()?.load()?;
+    let progs = skel.progs()?;
+    let packet: Vec<u8> = (0..64).collect();
+    let ran = progs.rewrite.test(&TestInput::new().data(&packet))?;
+    assert_eq!((ran.return_value, ran.data.len(), ran.data[0], &ran.data[1..]), (3, 64, 1, &packet[1..]), "XDP_TX");
+    // Each run gets what the last one left.
+    let ran = progs.rewrite.test(&TestInput::new().data(&packet).repeat(10))?;
+    assert_eq!((ran.data[0], ran.context.len()), (10, 0));
+    assert!(ran.duration > Duration::ZERO || ran.data[0] == 10);
+    let short = progs.rewrite.test(&TestInput::new().data(&packet).room(16)).unwrap_err();
+    assert!(matches!(short, Error::Room { needed: 64, room: 16, .. }), "{short}");
+    let endless = progs.rewrite.test(&TestInput::new().data(&packet).room(usize::MAX)).unwrap_err();
+    assert!(matches!(endless, Error::Value { .. }), "{endless}");
+    let expected = "program `rewrite`: the packet after its run: it needs 64 bytes, and there is room for 16";
+    assert_eq!(short.to_string(), expected);
+    assert!(progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(), "nothing is asked for");
+    skel.bss()?.grow.set(-20)?;
+    assert_eq!(progs.rewrite.test(&TestInput::new().data(&packet))?.data.len(), 44);
+    match progs.rewrite.test(&TestInput::new().data(&[0; 13])) {
+        Err(tiny) => {
+            assert_eq!(errno(&tiny), Some(libc::EINVAL));
+            assert!(tiny.to_string().contains("hint: the packet is shorter than the header of Ethernet, 14 bytes"), "{tiny}");
+        }
+        // 5.10 takes it.
+        Ok(ran) => assert!(host::release().is_ok_and(|(_, version)| version < (6, 1)), "{ran:?}"),
+    }
+
+    // `struct __sk_buff`: the mark is at 8. It has 184 bytes in 5.10 and grows; all that the kernel has comes back.
+    let mut context = [0; 184];
+    context[8] = 41;
+    let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context))?;
+    assert_eq!((ran.return_value, ran.context.len() >= 184, ran.context[8], ran.data), (64, true, 42, packet.clone()));
+    assert_eq!(context[8], 41, "it is the caller's");
+    let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context[..16]))?;
+    assert_eq!((ran.context.len() >= 184, ran.context[8]), (true, 42));
+
+    // Raw tracepoints have neither.
+    let ran = progs.fill.test(&TestInput::new().context(&[0; 16]).cpu(0))?;
+    assert_eq!((ran.return_value, ran.data.len(), ran.context), (0, 0, vec![0; 16]));
+    let refused = progs.fill.test(&TestInput::new().data(&packet)).unwrap_err();
+    assert_eq!(errno(&refused), Some(libc::EINVAL), "{refused}");
+    let absent = progs.hook.test(&TestInput::new()).unwrap_err();
+    assert_eq!(absent.to_string(), "program `hook`: it was not loaded, so it has no descriptor");
+    Ok(())
+}
+
+/// Frames that go where the program sends them.
+pub(crate) fn frames_are_live() -> Outcome {
+    let mut open = open()?;
+    open.progs().hook()?.set_type(ProgramType::Xdp)?;
+    open.progs().hook()?.set_autoload(true);
+    let skel = open.load()?;
+    // XDP_DROP: they go nowhere. BPF_F_TEST_XDP_LIVE_FRAMES
+    let input = TestInput::new().data(&[0; 64]).flags(2).repeat(100).batch_size(16);
+    let ran = skel.progs()?.hook.test(&input)?;
+    assert!(ran.data.is_empty());
+    Ok(())
+}
