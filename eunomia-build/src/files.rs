@@ -5,10 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use eunomia_runtime::__private::{MOST, read_file};
+
 use crate::Error;
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::File { tried: "read", path: path.to_owned(), source })
+    regular(path).map_err(|source| Error::File { tried: "read", path: path.to_owned(), source })
+}
+
+/// A regular file of the size that skeletons have: a build does not wait for a pipe.
+pub fn regular(path: &Path) -> io::Result<Vec<u8>> {
+    read_file(path, MOST)
 }
 
 /// Writes files through temporary ones beside them, which take their names once all are complete: a failure leaves no half of a file.

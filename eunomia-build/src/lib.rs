@@ -26,6 +26,8 @@ pub use eunomia_runtime::__private::near;
 #[doc(hidden)]
 pub use eunomia_runtime::skeleton::{Document, model::EventType};
 pub use eunomia_runtime::{Skeleton, fault::Faults, skeleton::object_name};
+#[doc(hidden)]
+pub use files::regular as read;
 #[cfg(feature = "format")]
 pub use output::format;
 #[doc(hidden)]

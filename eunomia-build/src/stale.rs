@@ -3,15 +3,14 @@
 //! A package that is built here lists its sources and the headers beside them, each with a hash (`sources` of its metadata, by names
 //! relative to the source's folder). Where the source stands beside the package, as in most projects, a change of it is noticed.
 
-use std::{
-    fs,
-    io::Read as _,
-    path::{Component, Path, PathBuf},
-};
+#[cfg(feature = "compile")]
+use std::fs;
+use std::path::{Component, Path, PathBuf};
 
 #[cfg(feature = "compile")]
 use eunomia_runtime::skeleton::model::Other;
 use eunomia_runtime::{
+    __private::read_file,
     Skeleton,
     fault::{Fault, Place},
 };
@@ -66,7 +65,7 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
         let what = format!("{} changed after the skeleton was made", changed.join(", "));
         let todo = format!(
             "make it anew: `cargo eunomia build {} -o {file}`, with the arguments that clang had; or accept it: `stale = true` of the macro, \
-             `Config::stale(true)`",
+             `Config::stale(true)`, `--stale` of the command",
             sources.join(" ")
         );
         stale.fault = Some(Fault::at(Place::default(), what, todo));
@@ -109,13 +108,7 @@ fn is_relative(name: &Path) -> bool {
 
 /// A regular file that is not too long.
 fn read(path: &Path) -> Option<Vec<u8>> {
-    let about = fs::metadata(path).ok()?;
-    if !about.is_file() || about.len() > MAX_FILE {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    read_file(path, MAX_FILE).ok()
 }
 
 /// FNV-1a over the text, whose lines may end with a carriage return in one checkout and not in another.

@@ -253,7 +253,7 @@ impl Parse for Path {
 
 impl Path {
     pub(crate) fn read(&self) -> Result<Vec<u8>> {
-        fs::read(&self.file).map_err(|error| {
+        eunomia_build::read(&self.file).map_err(|error| {
             Error::new(self.span, format!("cannot read {}: {error}; paths are relative to the package's Cargo.toml", self.text))
         })
     }

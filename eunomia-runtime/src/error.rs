@@ -6,7 +6,7 @@ use std::{fmt, io, path::PathBuf};
 use crate::hint::{Advice, Hint};
 use crate::{
     Refusal,
-    plain::{line, plain},
+    plain::{line, message, name as cut, plain},
     recording::Flaw,
 };
 #[cfg(feature = "dynamic")]
@@ -98,13 +98,14 @@ impl fmt::Display for Error {
             Self::Kernel(refusal) => refusal.fmt(f),
             #[cfg(feature = "load")]
             Self::NoTarget { program, section, wants } => {
-                let (todo, program, section) = (Hint::from(Advice::Target { program }), line(program), line(section));
+                let (program, section) = (cut(program), cut(section));
+                let (todo, program, section) = (Hint::from(Advice::Target { program: &program }), line(&program), line(&section));
                 write!(f, "program `{program}`: its section `{section}` does not say what to attach it to, which is {wants}: {todo}")
             }
             Self::NotFound { what, name, known } => {
-                write!(f, "no {what} `{}`", line(name))?;
+                write!(f, "no {what} `{}`", line(&cut(name)))?;
                 if !known.is_empty() {
-                    write!(f, "; there are {}", line(&known.join(", ")))?;
+                    write!(f, "; there are {}", line(&message(&known.iter().map(|known| cut(known)).collect::<Vec<_>>().join(", "))))?;
                 }
                 // A typed app has its names from the generator and does not pay for guesses.
                 #[cfg(feature = "dynamic")]
@@ -113,21 +114,21 @@ impl fmt::Display for Error {
                 }
                 Ok(())
             }
-            Self::Value { name, why } => write!(f, "{}: {}", line(name), line(why)),
+            Self::Value { name, why } => write!(f, "{}: {}", line(&message(name)), line(&message(why))),
             Self::Recording(flaw) => flaw.fmt(f),
             Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {}", plain(&source.to_string())),
             Self::Callback { count, source } => {
                 write!(f, "the callback failed on {count} records; on the first: {}", plain(&source.to_string()))
             }
             Self::InUse { name, role } => {
-                write!(f, "{}: this process has a {role} of it already, and there can be only one: drop that first", line(name))?;
+                write!(f, "{}: this process has a {role} of it already, and there can be only one: drop that first", line(&cut(name)))?;
                 if *role == "reader" {
                     write!(f, ", or leave the records to it (`Open::leave_records`)")?;
                 }
                 Ok(())
             }
-            Self::Full { name } => write!(f, "{}: it is full, no program has read the records that are there", line(name)),
-            Self::Room { name, needed, room } => write!(f, "{}: it needs {needed} bytes, and there is room for {room}", line(name)),
+            Self::Full { name } => write!(f, "{}: it is full, no program has read the records that are there", line(&cut(name))),
+            Self::Room { name, needed, room } => write!(f, "{}: it needs {needed} bytes, and there is room for {room}", line(&cut(name))),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What is wrong with a document or an object: every independent fault at once, each with its place.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use crate::{plain::line, skeleton::locate};
+use crate::{
+    plain::{line, message, name},
+    skeleton::locate,
+};
 
 /// One thing that is wrong with the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub struct Fault {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place(pub(crate) Vec<Step>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     Key(String),
     Index(usize),
@@ -39,15 +42,80 @@ pub struct Faults {
 /// A document with more faults than this is of another kind, and nobody reads them.
 pub(crate) const SHOWN: usize = 100;
 
+/// Faults as they are found: the first [`SHOWN`] of them, and how many there are.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    shown: Vec<Fault>,
+    count: usize,
+}
+
+impl Found {
+    pub(crate) fn push(&mut self, fault: Fault) {
+        self.count += 1;
+        if self.shown.len() < SHOWN {
+            self.shown.push(fault);
+        }
+    }
+
+    pub(crate) fn append(&mut self, others: Self) {
+        let count = self.count + others.count;
+        self.extend(others.shown);
+        self.count = count;
+    }
+
+    /// Whether it is one of those that are shown.
+    pub(crate) fn contains(&self, fault: &Fault) -> bool {
+        self.shown.contains(fault)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Those that are shown, and a last one that says how many more there are.
+    pub(crate) fn into_shown(mut self) -> Vec<Fault> {
+        let more = self.count - self.shown.len();
+        if more > 0 {
+            self.shown.push(Fault::new(Place::default(), format!("and {more} more faults"), ""));
+        }
+        self.shown
+    }
+}
+
+impl Extend<Fault> for Found {
+    fn extend<I: IntoIterator<Item = Fault>>(&mut self, faults: I) {
+        faults.into_iter().for_each(|fault| self.push(fault));
+    }
+}
+
+impl From<Fault> for Found {
+    fn from(fault: Fault) -> Self {
+        Self { shown: vec![fault], count: 1 }
+    }
+}
+
 impl Fault {
+    /// What is quoted in the texts is cut to a length that is read.
     pub(crate) fn new(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
-        Self { place, line: None, what: what.into(), todo: todo.into() }
+        Self { place, line: None, what: cut(what.into()), todo: cut(todo.into()) }
     }
 
     /// A fault of the generator, at a place of the document that was read.
     #[doc(hidden)]
     pub fn at(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
         Self::new(place, what, todo)
+    }
+}
+
+/// A text as it may stand in a [`message`].
+fn cut(text: String) -> String {
+    match message(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(cut) => cut,
     }
 }
 
@@ -72,8 +140,8 @@ impl fmt::Display for Place {
         for (i, step) in self.0.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) if i == 0 => f.write_str(&line(key))?,
-                Step::Key(key) => write!(f, ".{}", line(key))?,
+                Step::Key(key) if i == 0 => f.write_str(&line(&name(key)))?,
+                Step::Key(key) => write!(f, ".{}", line(&name(key)))?,
             }
         }
         Ok(())
@@ -124,24 +192,15 @@ impl Faults {
     /// [`Skeleton::parse`](crate::Skeleton::parse) has done so; later faults are found when the text is gone.
     #[must_use]
     pub fn locate(mut self, text: &str) -> Self {
-        // Each search reads the text from its start.
-        let shown = self.faults.iter_mut().filter(|fault| !fault.place.0.is_empty()).take(SHOWN);
-        shown.for_each(|fault| locate::fill_line(text, fault));
+        locate::fill_lines(text, self.faults.iter_mut().filter(|fault| !fault.place.0.is_empty()));
         self
     }
 
     /// `value` where nothing was wrong with it, else the faults: the first hundred, and how many more there are.
-    pub(crate) fn or<T>(file: &str, mut faults: Vec<Fault>, value: Option<T>) -> Result<T, Self> {
+    pub(crate) fn or<T>(file: &str, found: Found, value: Option<T>) -> Result<T, Self> {
         match value {
-            Some(value) if faults.is_empty() => Ok(value),
-            _ => {
-                let more = faults.len().saturating_sub(SHOWN);
-                faults.truncate(SHOWN);
-                if more > 0 {
-                    faults.push(Fault::new(Place::default(), format!("and {more} more faults"), ""));
-                }
-                Err(Self { file: file.to_owned(), faults })
-            }
+            Some(value) if found.is_empty() => Ok(value),
+            _ => Err(Self { file: file.to_owned(), faults: found.into_shown() }),
         }
     }
 }

@@ -27,6 +27,8 @@ mod environment;
 mod error;
 #[cfg(feature = "dynamic")]
 pub mod fault;
+#[cfg(any(feature = "dynamic", feature = "load"))]
+mod file;
 mod hint;
 pub mod histogram;
 #[cfg(feature = "dynamic")]

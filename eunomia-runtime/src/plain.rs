@@ -37,6 +37,52 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
+/// Characters of a name that messages show: BTF has none that is longer.
+const NAME: usize = 512;
+/// Characters of a message about a document or an object.
+const MESSAGE: usize = 4096;
+
+/// A name, or any other text of a document, as a message shows it: of a long one the start and the length.
+pub(crate) fn name(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(NAME).and_then(|(end, _)| text.get(..end)) {
+        Some(start) => Cow::Owned(format!("{start}.. ({} bytes)", text.len())),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// A message whose quotations, between backquotes or double quotes, are cut as [`name`] cuts. It is short whatever is quoted: a text that
+/// has quotes of its own is cut with the message.
+pub(crate) fn message(text: &str) -> Cow<'_, str> {
+    if text.len() <= NAME {
+        return Cow::Borrowed(text);
+    }
+    let mut message = String::with_capacity(text.len().min(MESSAGE));
+    // Every other part is between quotes, where they are in pairs.
+    let mut rest = text;
+    while let Some(at) = rest.find(['`', '"']) {
+        let (before, from) = rest.split_at(at);
+        let mut behind = from.chars();
+        let quote = behind.next().unwrap_or_default();
+        let Some((quoted, after)) = behind.as_str().split_once(quote) else { break };
+        message.push_str(before);
+        message.push(quote);
+        message.push_str(&name(quoted));
+        message.push(quote);
+        rest = after;
+        if message.len() > 4 * MESSAGE {
+            break;
+        }
+    }
+    message.push_str(rest);
+    match message.char_indices().nth(MESSAGE).map(|(end, _)| end) {
+        Some(end) => {
+            message.truncate(end);
+            Cow::Owned(message + " ..")
+        }
+        None => Cow::Owned(message),
+    }
+}
+
 /// A text on its own lines; tabs are blanks.
 pub(crate) fn plain(text: &str) -> String {
     let mut lines = String::with_capacity(text.len());
@@ -100,6 +146,21 @@ mod tests {
     fn lines_are_kept_where_they_may_be() {
         assert_eq!(plain("a\tb\r\n\n\u{2028}c\n"), "a b\\r\n\n\\u{2028}c\n");
         assert_eq!(line("a\tb\n"), "a\\tb\\n");
+    }
+
+    #[test]
+    fn long_names_are_cut() {
+        let long = "ä".repeat(300_000);
+        let cut = format!("{}.. (600000 bytes)", "ä".repeat(NAME));
+        assert_eq!((name(&long), name("rb")), (Cow::Borrowed(cut.as_str()), Cow::Borrowed("rb")));
+        assert_eq!(name(&long[..2 * NAME]), &long[..2 * NAME]);
+        let text = |name: &str| format!("the object has no map `{name}`, it has `rb`, {name:?} and one more");
+        assert_eq!(message(&text("m")), text("m"));
+        assert_eq!(message(&text(&long)), text(&cut));
+        // What has quotes of its own is cut as a whole, as is what is not quoted.
+        for long in ["`a` ".repeat(300_000), "`\" ".repeat(300_000), long.clone(), format!("`{long}"), format!("{long}`\"")] {
+            assert_eq!(message(&format!("x {long} y")).chars().count(), MESSAGE + 3, "{}", &long[..2]);
+        }
     }
 
     #[cfg(feature = "dynamic")]

@@ -18,7 +18,10 @@ pub use crate::sample::{
 };
 
 #[cfg(feature = "dynamic")]
-pub use crate::suggestion::near;
+pub use crate::{
+    file::{MOST, read as read_file, read_any, read_from},
+    suggestion::near,
+};
 
 #[cfg(feature = "load")]
 pub use crate::bpf::{linker::link, named::handles};

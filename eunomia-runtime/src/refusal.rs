@@ -2,7 +2,7 @@
 use std::ffi::CStr;
 use std::{fmt, io};
 
-use crate::plain::line;
+use crate::plain::{line, message as cut};
 
 #[cfg(feature = "load")]
 use rustix::process::{Resource, getrlimit};
@@ -176,9 +176,9 @@ impl Refusal {
     }
 
     fn write(&self, f: &mut impl fmt::Write, hint: Option<&str>) -> fmt::Result {
-        write!(f, "{}: {}", line(&self.tried), line(&self.source.to_string()))?;
+        write!(f, "{}: {}", line(&cut(&self.tried)), line(&self.source.to_string()))?;
         for message in self.messages.lines() {
-            write!(f, "\n  {}", line(message))?;
+            write!(f, "\n  {}", line(&cut(message)))?;
         }
         if let Some(log) = &self.verifier_log {
             f.write_str("\n  the verifier's log:")?;
@@ -187,7 +187,7 @@ impl Refusal {
             }
         }
         if let Some(hint) = hint {
-            write!(f, "\n  hint: {}", line(hint))?;
+            write!(f, "\n  hint: {}", line(&cut(hint)))?;
         }
         Ok(())
     }

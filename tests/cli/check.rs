@@ -1,9 +1,9 @@
-use std::fs;
+use std::{fs, process::Command, thread};
 
 use eunomia_build::{Skeleton, cli::Exit};
 use eunomia_tests::fixture;
 
-use super::{Ran, disagreeing, disagreements, folder, printed, refused, run, run_with};
+use super::{Ran, clang, disagreeing, disagreements, folder, printed, refused, run, run_with};
 
 #[test]
 fn a_sound_skeleton_is_summed_up_on_one_line() {
@@ -173,4 +173,46 @@ fn standard_input_is_read() {
     assert!(out.starts_with("<stdin>: object bootstrap; "), "{out}");
     let Ran { exit, out, err } = run_with(&["check", "-"], b"{\n\"bpf_skel\": 7}");
     assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Refused, "", "<stdin>:2:13: bpf_skel: expected an object, found a number\n"));
+}
+
+/// The C beside a skeleton has changed since: what is checked is not what the source says.
+#[test]
+fn a_skeleton_that_is_older_than_its_source() {
+    let (folder, path) = folder("check-stale");
+    fs::write(folder.join("x.bpf.c"), "int x = 1;\n").unwrap();
+    let file = format!("{path}/x.json");
+    printed(&["build", &format!("{path}/x.bpf.c"), "-o", &file, "--clang", &clang()]);
+    let summed_up = format!("{file}: object x; maps: none; programs: none; exports: none\n");
+    assert_eq!(printed(&["check", &file]), summed_up);
+    fs::write(folder.join("x.bpf.c"), "int x = 2;\n").unwrap();
+    let expected = format!(
+        "{file}: `x.bpf.c` changed after the skeleton was made; make it anew: `cargo eunomia build {path}/x.bpf.c -o {file}`, with the \
+         arguments that clang had; or accept it: `stale = true` of the macro, `Config::stale(true)`, `--stale` of the command\n"
+    );
+    assert_eq!(refused(&["check", &file]), expected);
+    assert_eq!(printed(&["check", &file, "--stale"]), summed_up);
+    // Standard input stands beside nothing.
+    let Ran { exit, err, .. } = run_with(&["check", "-"], &fs::read(&file).unwrap());
+    assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    // Nor does a file of one name elsewhere count.
+    fs::remove_file(folder.join("x.bpf.c")).unwrap();
+    assert_eq!(printed(&["check", &file]), summed_up);
+    // Nobody waits for whoever writes to it.
+    assert!(Command::new("mkfifo").arg(folder.join("x.bpf.c")).status().unwrap().success());
+    assert_eq!(printed(&["check", &file]), summed_up);
+}
+
+/// A shell gives the name of a pipe for `<(..)`.
+#[test]
+fn a_skeleton_from_a_pipe() {
+    let (folder, path) = folder("check-pipe");
+    let (fifo, text) = (folder.join("x.json"), fixture("bootstrap"));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let writer = thread::spawn({
+        let fifo = fifo.clone();
+        move || fs::write(fifo, text).unwrap()
+    });
+    let printed = printed(&["check", &format!("{path}/x.json")]);
+    writer.join().unwrap();
+    assert!(printed.starts_with(&format!("{path}/x.json: object bootstrap; ")), "{printed}");
 }

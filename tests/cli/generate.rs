@@ -11,7 +11,7 @@ use eunomia_build::{
 };
 use eunomia_tests::fixture;
 
-use super::{Ran, disagreeing, disagreements, folder, names, printed, refused, run, run_with};
+use super::{Ran, clang, disagreeing, disagreements, folder, names, printed, refused, run, run_with};
 
 #[test]
 fn standard_output_is_self_contained() {
@@ -227,4 +227,28 @@ fn a_closed_pipe_ends_quietly_and_a_full_disk_does_not() {
     let (exit, err) = to(Full(0, io::ErrorKind::BrokenPipe), &["gen", &meeting(&folder)]);
     assert_eq!((exit, err.lines().count()), (Exit::Refused, 1));
     assert_eq!(run(&["gen", "bpf/names.json"]).exit, Exit::Done);
+}
+
+/// The C beside a skeleton has changed since: a module of it would not be that of the source.
+#[test]
+fn a_skeleton_that_is_older_than_its_source() {
+    let (folder, path) = folder("gen-stale");
+    let (source, file, module) = (folder.join("x.bpf.c"), format!("{path}/x.json"), format!("{path}/x.rs"));
+    fs::write(&source, "int x = 1;\n").unwrap();
+    printed(&["build", source.to_str().unwrap(), "-o", &file, "--clang", &clang()]);
+    printed(&["gen", &file, "-o", &module]);
+    fs::write(&source, "int x = 2;\n").unwrap();
+    let before = names(&folder);
+    for words in [&["gen", &file, "-o", &module][..], &["gen", &file, "-o", &module, "--check"], &["gen", &file]] {
+        let text = refused(words);
+        assert!(
+            text.starts_with(&format!("{file}: `x.bpf.c` changed after the skeleton was made; make it anew: `cargo eunomia ")),
+            "{text}"
+        );
+        assert!(text.ends_with(", `--stale` of the command\n"), "{text}");
+    }
+    assert_eq!(names(&folder), before);
+    printed(&["gen", &file, "-o", &module, "--stale", "--check"]);
+    fs::write(&source, "int x = 1;\n").unwrap();
+    printed(&["gen", &file, "-o", &module, "--check"]);
 }

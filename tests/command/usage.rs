@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use eunomia_runtime::cli::Exit;
 
 use super::{Ran, printed, refused, reviewed, run};
@@ -39,6 +41,19 @@ fn btf_that_is_not_there() {
         let expected =
             "BTF of the kernel: `none.btf`: there is no such file; name one with the BTF of this kernel, or an archive of that of many\n";
         assert_eq!(refused(&words), expected);
+    }
+    // What does not end, or keeps whoever opens it waiting, is not opened.
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo").display().to_string();
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for (path, why) in [("/dev/zero", "a device"), (&fifo, "a FIFO")] {
+        for words in [&["run"][..], &["doctor"]] {
+            let expected = format!(
+                "BTF of the kernel: `{path}`: it is {why}, and is not opened; name a file with the BTF of this kernel, or an archive of that \
+                 of many\n"
+            );
+            assert_eq!(refused(&[words, &["bpf/bootstrap.json", "--btf", path]].concat()), expected);
+        }
     }
     // Nothing is looked up in it without an object.
     assert_eq!(run(&["doctor", "--btf", "none.btf"]).exit, Exit::Usage);

@@ -204,7 +204,8 @@ fn skeletons_that_are_older_than_their_source() {
     let path = dir.display();
     let expected = format!(
         "{path}/x.json: `x.h` changed after the skeleton was made; make it anew: `cargo eunomia build {path}/x.bpf.c -o {path}/x.json`, \
-         with the arguments that clang had; or accept it: `stale = true` of the macro, `Config::stale(true)`"
+         with the arguments that clang had; or accept it: `stale = true` of the macro, `Config::stale(true)`, \
+         `--stale` of the command"
     );
     assert_eq!(generate(Config::new()), Err(expected));
     generate(Config::new().stale(true)).unwrap();
@@ -234,4 +235,18 @@ fn a_source_with_an_odd_header() {
     fs::write(dir.join("limits $x #1.h"), "#define X 1\n").unwrap();
     fs::write(dir.join("odd.bpf.c"), "#include \"limits $x #1.h\"\nint x = X;\n").unwrap();
     Config::new().source(dir.join("odd.bpf.c")).clang(clang()).out_dir(&dir).generate().unwrap();
+}
+
+/// A build waits for nobody, and reads no device.
+#[test]
+fn skeletons_that_are_no_files() {
+    let dir = folder("no-files");
+    let fifo = dir.join("x.json");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for (path, why) in [(fifo.as_path(), "a FIFO"), (Path::new("/dev/zero"), "a device")] {
+        for config in [Config::new().skeleton(path), Config::new().object(path)] {
+            let refused = config.out_dir(&dir).generate().unwrap_err().to_string();
+            assert_eq!(refused, format!("cannot read {}: it is {why}, and is not opened", path.display()));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use eunomia_build::Skeleton;
+use eunomia_build::{Faults, Skeleton};
 use eunomia_runtime::skeleton::Document;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{Case, edited, elf, package, refusal};
 
@@ -177,4 +177,72 @@ fn metadata_needs_its_object() {
         refusal(&metadata),
         "x.json: the document holds no BPF object; give the object beside it, or use the package that the compiler wrote too"
     );
+}
+
+/// A package that an edit changed.
+fn changed(edit: impl FnOnce(&mut Json)) -> String {
+    let mut json = package();
+    edit(&mut json);
+    json.to_string()
+}
+
+/// Where a document and its object disagree.
+fn disagreement(text: String) -> Faults {
+    Document::new(text.into_bytes(), "x.json").unwrap().check().unwrap_err()
+}
+
+/// Faults are counted, and the first are shown with their lines, wherever they are.
+#[test]
+fn many_faults_are_cut() {
+    const MANY: usize = 50_000;
+    let text = changed(|json| {
+        json["meta"]["export_types"] = (0..MANY).map(|number| json!({"name": format!("e{number}"), "size": number})).collect();
+    });
+    let refused = disagreement(text);
+    assert_eq!(refused.faults.len(), 101);
+    assert_eq!(refused.faults[100].to_string(), format!("and {} more faults", MANY - 100));
+    assert!(refused.faults[..100].iter().all(|fault| fault.line.is_some_and(|(line, column)| line == 1 && column > 1)));
+    let columns: Vec<_> = refused.faults[..100].iter().map(|fault| fault.line).collect();
+    assert!(columns.is_sorted() && columns[0] < columns[1]);
+    // Those of the reader, too, of which none is kept that is not shown.
+    let text = changed(|json| json["meta"]["bpf_skel"]["maps"] = vec![json!(1); MANY].into());
+    let refused = Skeleton::parse(&text, "x.json").unwrap_err();
+    assert_eq!((refused.faults.len(), refused.faults[100].to_string()), (101, format!("and {} more faults", MANY - 100)));
+    assert!(refused.faults[..100].iter().all(|fault| fault.line.is_some()) && refused.faults[100].line.is_none());
+}
+
+/// Each value takes a hundred times its two characters.
+#[test]
+fn documents_have_a_number_of_values() {
+    const MOST: usize = 1 << 18;
+    let list = |count: usize| format!("[0{}]", ",0".repeat(count - 1));
+    let said = "the document has more than 262144 values, and no skeleton has so many";
+    assert_eq!(refusal(&list(MOST + 1)), format!("x.json:1:{}: {said}", 2 * MOST + 1));
+    assert_eq!(refusal(&list(MOST)), "x.json:1:1: expected an object, found a list");
+    // What stands in texts is none.
+    assert_eq!(refusal(&format!("[\"{}\"]", ",{[".repeat(MOST))), "x.json:1:1: expected an object, found a list");
+}
+
+/// A name of a document is shown as far as anybody reads it.
+#[test]
+fn long_names_are_cut_in_faults() {
+    let name = "n".repeat(300_000);
+    let cut = format!("{}.. (300000 bytes)", "n".repeat(512));
+    let text = changed(|json| json["meta"]["bpf_skel"]["maps"][0]["name"] = json!(name));
+    let refused = disagreement(text);
+    assert!(
+        refused.faults[0].what.starts_with(&format!("the object has no map `{cut}`, it has `exec_start`")),
+        "{}",
+        refused.faults[0].what
+    );
+    // The places of the user's own words, too.
+    let skeleton = Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(&*name, "struct event");
+    let refused = skeleton.check("x.json").unwrap_err().to_string();
+    assert!(refused.starts_with(&format!("x.json: events.{cut}: no map `{cut}` delivers records, ")), "{refused}");
+    // Quotes of its own do not help.
+    for part in ["`a", "\" b", "` \""] {
+        let text = changed(|json| json["meta"]["bpf_skel"]["progs"][0]["name"] = json!(part.repeat(100_000)));
+        let refused = disagreement(text).to_string();
+        assert!(refused.len() < 10_000, "{} bytes", refused.len());
+    }
 }

@@ -54,6 +54,9 @@ pub(super) struct Gen {
     /// The type of a program whose section tells none, as a section, for example --program hook=xdp; may be repeated
     #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
     pub(super) programs: Vec<(String, String)>,
+    /// Accepts a skeleton whose C source, beside it, has changed since the skeleton was made
+    #[arg(long)]
+    pub(super) stale: bool,
     /// Writes nothing and fails where the files differ from what would be written
     #[arg(long, requires = "output")]
     pub(super) check: bool,
@@ -66,6 +69,9 @@ pub(super) struct Check {
     /// The object that the skeleton describes, in place of the one it may hold
     #[arg(long, value_name = "FILE")]
     pub(super) object: Option<PathBuf>,
+    /// Accepts a skeleton whose C source, beside it, has changed since the skeleton was made
+    #[arg(long)]
+    pub(super) stale: bool,
 }
 
 #[derive(clap::Args)]

@@ -14,7 +14,7 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
     if let Some(file) = file {
         output::apart(file, inputs())?;
     }
-    let Input { mut document, name } = Input::read(&args.input, args.object.as_deref(), stdin)?;
+    let Input { mut document, name } = Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
     for (map, c_type) in &args.events {
         document.skeleton = document.skeleton.with_event(map, c_type);
     }

@@ -6,13 +6,17 @@ use std::{
 };
 
 use clap::error::ErrorKind;
-use eunomia_runtime::skeleton::Document;
+use eunomia_runtime::{
+    __private::{MOST, read_any, read_from},
+    fault::Faults,
+    skeleton::Document,
+};
 
 use super::{
     Failure,
     args::{is_stream, usage},
 };
-use crate::{Error, config::stem, files};
+use crate::{Error, config::stem, stale};
 
 pub(super) struct Input {
     pub(super) document: Document,
@@ -21,23 +25,31 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Reads a skeleton, or describes an object: the first bytes decide.
-    pub(super) fn read(path: &Path, object: Option<&Path>, stdin: &mut dyn Read) -> Result<Self, Failure> {
+    /// Reads a skeleton, or describes an object: the first bytes decide. Refuses one that is older than its C, unless `is_accepted`.
+    pub(super) fn read(path: &Path, object: Option<&Path>, is_accepted: bool, stdin: &mut dyn Read) -> Result<Self, Failure> {
         let (bytes, name, file) = if is_stream(path) {
             let file = "<stdin>".to_owned();
-            let mut bytes = Vec::new();
-            stdin.read_to_end(&mut bytes).map_err(|source| Error::File { tried: "read", path: PathBuf::from(&file), source })?;
+            let bytes = read_from(stdin, MOST).map_err(|source| Error::File { tried: "read", path: PathBuf::from(&file), source })?;
             (bytes, "stdin".to_owned(), file)
         } else {
-            (files::read(path)?, stem(path), path.display().to_string())
+            (read(path)?, stem(path), path.display().to_string())
         };
         let mut document = Document::new(bytes, &file)?;
+        // Standard input has no place that a source could stand beside.
+        if let Some(fault) = stale(&document.skeleton, path, &file).fault.filter(|_| !is_accepted && !is_stream(path)) {
+            return Err(Faults::one(file, fault).into());
+        }
         if let Some(object) = object {
             if document.is_object() {
                 return Err(usage(ErrorKind::ArgumentConflict, "`--object` completes a skeleton, and the input is an object itself"));
             }
-            document = document.with_object(files::read(object)?, &object.display().to_string())?;
+            document = document.with_object(read(object)?, &object.display().to_string())?;
         }
         Ok(Self { document, name })
     }
+}
+
+/// A file, or the pipe that a shell puts in its place.
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    read_any(path, MOST).map_err(|source| Error::File { tried: "read", path: path.to_owned(), source })
 }

@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, rena
 
 use super::kernel_btf::OF_KERNEL;
 use crate::{
-    Error, Result, Skeleton,
+    Error, Result, Skeleton, file,
     object::{Checked, Kind, RelocationKind, essential, is_whole, minimal},
 };
 
@@ -99,7 +99,7 @@ impl BtfCache {
         let checked = Skeleton::from_object("object", object.to_vec(), "object")?.check("object")?;
         let Some(names) = names(&checked) else { return Ok(None) };
         // Whoever cannot read it cannot load either, and is told so then.
-        let Some(btf) = fs::read(OF_KERNEL).ok().and_then(|btf| minimal(&btf, &names)) else { return Ok(None) };
+        let Some(btf) = kernels().and_then(|btf| minimal(&btf, &names)) else { return Ok(None) };
         self.write(&name, &btf).map_err(|source| Error::File { path: path.clone(), source })?;
         Ok(Some(path))
     }
@@ -159,6 +159,11 @@ fn kernel() -> Option<u64> {
         text.hash(&mut hasher);
     }
     Some(hasher.finish())
+}
+
+/// The BTF of the kernel, of which there is not more than [`MOST`].
+fn kernels() -> Option<Vec<u8>> {
+    file::read(Path::new(OF_KERNEL), MOST).ok()
 }
 
 /// The types of the kernel that the object looks at; `None` where a part of the kernel's BTF is not enough.

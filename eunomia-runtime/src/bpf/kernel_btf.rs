@@ -1,11 +1,11 @@
 //! Which file has the BTF of the running kernel, where the kernel itself has none.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result, environment};
+use crate::{Error, Result, environment, file};
 
 /// What `CONFIG_DEBUG_INFO_BTF` brings.
 pub(super) const OF_KERNEL: &str = "/sys/kernel/btf/vmlinux";
@@ -32,13 +32,13 @@ pub fn kernel_btf(archive: Option<&Path>) -> Result<Option<PathBuf>> {
 /// [`Error::Value`] where there is no such file.
 pub fn named_btf(path: &Path) -> Result<PathBuf> {
     let file = in_archive(path);
-    if file.is_file() {
-        return Ok(file);
-    }
+    let Err(error) = file::open(&file) else { return Ok(file) };
     let why = if path.is_dir() {
         format!("the folder has no BTF of this kernel: there is no file `{}`", file.display())
-    } else {
+    } else if error.kind() == io::ErrorKind::NotFound {
         "there is no such file; name one with the BTF of this kernel, or an archive of that of many".to_owned()
+    } else {
+        format!("{error}; name a file with the BTF of this kernel, or an archive of that of many")
     };
     Err(Error::Value { name: format!("BTF of the kernel: `{}`", path.display()), why })
 }
@@ -64,11 +64,11 @@ fn choose(named: Option<PathBuf>, has_own: bool, archive: Option<&Path>) -> Resu
     // Empty is how scripts unset a variable.
     if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
         let why = format!("`{}` is no file; name a file with the BTF of this kernel, or unset the variable", path.display());
-        return if path.is_file() { Ok(Some(path)) } else { Err(Error::Value { name: VARIABLE.to_owned(), why }) };
+        return if file::open(&path).is_ok() { Ok(Some(path)) } else { Err(Error::Value { name: VARIABLE.to_owned(), why }) };
     }
     let Some(archive) = archive.filter(|_| !has_own) else { return Ok(None) };
     let path = in_archive(archive);
-    if path.is_file() {
+    if file::open(&path).is_ok() {
         return Ok(Some(path));
     }
     let why = format!("there is no file `{}`, and the kernel has no BTF of its own ({OF_KERNEL})", path.display());
@@ -86,10 +86,15 @@ mod tests {
 
     #[test]
     fn a_path_that_the_user_names() {
-        let (file, folder, none) = (Path::new("/proc/self/status"), Path::new("/proc"), Path::new("/none"));
+        let (file, folder, none) = (Path::new("/proc/self/exe"), Path::new("/proc"), Path::new("/none"));
         assert_eq!(named_btf(file).unwrap(), file);
         let refused = named_btf(none).unwrap_err().to_string();
         assert!(refused.starts_with("BTF of the kernel: `/none`: there is no such file; "), "{refused}");
+        // Nothing reads it: libbpf would wait for whoever writes to a FIFO, and never end with a device.
+        for (path, why) in [("/dev/zero", "it is a device, and is not opened"), ("/proc/kmsg", "it is made up by the kernel, ")] {
+            let refused = named_btf(Path::new(path)).unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("BTF of the kernel: `{path}`: {why}")), "{refused}");
+        }
         let refused = named_btf(folder).unwrap_err().to_string();
         let expected = "BTF of the kernel: `/proc`: the folder has no BTF of this kernel: there is no file `/proc/";
         assert!(refused.starts_with(expected), "{refused}");
@@ -97,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_named_file_goes_before_the_kernels_and_that_before_an_archive() {
-        let (file, none) = (Path::new("/proc/self/status"), Path::new("/none"));
+        let (file, none) = (Path::new("/proc/self/exe"), Path::new("/none"));
         assert_eq!(choose(None, true, Some(none)).unwrap(), None);
         assert_eq!(choose(None, false, None).unwrap(), None);
         assert_eq!(choose(None, false, Some(file)).unwrap(), Some(file.to_owned()));

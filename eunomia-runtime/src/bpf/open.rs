@@ -20,7 +20,7 @@ use super::{
     token,
     wanted::Wanted,
 };
-use crate::{Error, Result, reader::PerfBuffer, refusal::refusal};
+use crate::{Error, Result, file, reader::PerfBuffer, refusal::refusal};
 
 /// What an object is, for those who open it.
 #[derive(Debug, Clone, Copy)]
@@ -105,9 +105,13 @@ impl Open {
     /// [`super::kernel_btf`]. It is read when the object is loaded.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// As [`Self::new`]; [`Error::File`] if the path does not lead to a regular file.
     pub fn for_kernel(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
         let tried = || format!("open the BPF object `{}`", spec.name);
+        // libbpf opens whatever the path leads to, and would wait for a FIFO.
+        if let Some(path) = btf {
+            file::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        }
         let (object, said) = listen(|| {
             let mut builder = ObjectBuilder::default();
             builder.name(spec.name)?;

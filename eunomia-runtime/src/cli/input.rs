@@ -13,7 +13,11 @@ use super::{
     Failure,
     args::{Source, usage},
 };
-use crate::{Error, bpf, skeleton::Document};
+use crate::{
+    Error, bpf,
+    file::{self, MOST},
+    skeleton::Document,
+};
 
 pub(super) struct Input {
     pub(super) document: Document,
@@ -67,24 +71,12 @@ pub(super) fn is_stream(path: &Path) -> bool {
 /// The bytes of a file, and what stands for it in messages.
 fn read(path: &Path, stdin: &mut dyn Read) -> Result<(Vec<u8>, String), Error> {
     if !is_stream(path) {
-        let bytes = fs::File::open(path).and_then(bounded).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        let bytes = file::read_any(path, MOST).map_err(|source| Error::File { path: path.to_owned(), source })?;
         return Ok((bytes, path.display().to_string()));
     }
     let file = "<stdin>";
-    let bytes = bounded(stdin).map_err(|source| Error::File { path: file.into(), source })?;
+    let bytes = file::read_from(stdin, MOST).map_err(|source| Error::File { path: file.into(), source })?;
     Ok((bytes, file.to_owned()))
-}
-
-/// More than any package, object or kernel's BTF has: what has more is something else, and must not take all memory.
-const MOST: u64 = 256 << 20;
-
-fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    from.take(MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", MOST >> 20)));
-    }
-    Ok(bytes)
 }
 
 /// The mark of tar(5).
@@ -100,7 +92,7 @@ fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error>
     for entry in tar::Archive::new(bytes).entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
         let path = entry.path().map_err(failed)?.into_owned();
-        let mut contents = || bounded(&mut entry).map_err(failed);
+        let mut contents = || file::read_from(&mut entry, MOST).map_err(failed);
         if path.file_name().is_some_and(|name| name == "package.json") {
             once(&mut package, contents()?, &path).map_err(failed)?;
         } else if path.ends_with(&wanted) {

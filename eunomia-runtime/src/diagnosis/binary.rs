@@ -4,10 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
-    fs::File,
-    io::{self, Read as _},
-    os::fd::{AsRawFd as _, OwnedFd},
+    env, io,
     path::Path,
 };
 
@@ -18,9 +15,10 @@ use elf::{
     string_table::StringTable,
     symbol::{Symbol, SymbolTable},
 };
-use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, fstat, fstatfs, open};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::similar::similar;
+use crate::file;
 
 /// What a file says.
 pub(crate) enum Answer {
@@ -229,68 +227,22 @@ enum Refused {
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::PermissionDenied => Self::Untold(error.to_string()),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::FileTooLarge => Self::Untold(error.to_string()),
             _ => Self::Not(error.to_string()),
         }
     }
 }
 
-/// Types of file systems whose files are no files: reading one may wait for ever, never end, or do something (`uapi/linux/magic.h`).
-const OF_THE_KERNEL: [i64; 12] = [
-    0x9fa0,      // proc
-    0x6265_6572, // sysfs
-    0x6462_6720, // debugfs
-    0x7472_6163, // tracefs
-    0x7363_6673, // securityfs
-    0x0027_e0eb, // cgroup
-    0x6367_7270, // cgroup2
-    0xcafe_4a11, // bpf
-    0x6265_6570, // configfs
-    0x6165_676c, // pstore
-    0xde5e_81e4, // efivarfs
-    0x4249_4e4d, // binfmt_misc
-];
-
-/// The bytes of a regular file of a disk, or of memory.
+/// The bytes of a file.
 fn contents(path: &Path) -> Result<Vec<u8>, Refused> {
     /// More than programs and libraries have, those with debug information aside.
     const MAX: u64 = 512 << 20;
-    // This opens nothing yet: opening a device or a FIFO has effects by itself.
-    let place = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(io::Error::from)?;
-    let about = fstat(&place).map_err(io::Error::from)?;
-    let kind = match FileType::from_raw_mode(about.st_mode) {
-        FileType::RegularFile => None,
-        FileType::Directory => Some("it is a folder"),
-        FileType::Fifo => Some("it is a FIFO, and is not opened"),
-        FileType::Socket => Some("it is a socket, and is not opened"),
-        FileType::CharacterDevice | FileType::BlockDevice => Some("it is a device, and is not opened"),
-        _ => Some("it is no regular file"),
-    };
-    if let Some(kind) = kind {
-        return Err(Refused::Not(kind.to_owned()));
-    }
-    if OF_THE_KERNEL.contains(&fstatfs(&place).map_err(io::Error::from)?.f_type) {
-        return Err(Refused::Not("it is made up by the kernel, like those of /proc and /sys, and is not opened".to_owned()));
-    }
-    let size = u64::try_from(about.st_size).unwrap_or(0);
-    if size > MAX {
-        return Err(Refused::Untold(format!("it is larger than {} MiB, and is not looked into", MAX >> 20)));
-    }
-    let mut bytes = Vec::new();
-    opened(&place)?.take(MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Opens the very file that was looked at, whatever has its name by now.
-fn opened(place: &OwnedFd) -> io::Result<File> {
-    let path = format!("/proc/self/fd/{}", place.as_raw_fd());
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(File::from(open(path, flags, Mode::empty())?))
+    Ok(file::read(path, MAX)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::net::UnixListener, process, process::Command};
+    use std::{fs, fs::File, os::unix::net::UnixListener, process, process::Command};
 
     use super::*;
 
@@ -319,7 +271,7 @@ mod tests {
             (path("fifo"), "it is a FIFO, and is not opened"),
             (path("link-to-fifo"), "it is a FIFO, and is not opened"),
             (path("socket"), "it is a socket, and is not opened"),
-            (path("large"), "it is larger than 512 MiB, and is not looked into"),
+            (path("large"), "it has more than 512 MiB"),
             ("/proc/self/status".to_owned(), "it is made up by the kernel, like those of /proc and /sys, and is not opened"),
             ("/proc/kmsg".to_owned(), "it is made up by the kernel, like those of /proc and /sys, and is not opened"),
             ("/proc/self".to_owned(), "it is a folder"),

@@ -11,6 +11,7 @@ use elf::{ElfBytes, endian::AnyEndian};
 use super::Symbols;
 use crate::{
     bpf::running::release,
+    file,
     object::{KernelTypes, Kind, Type, TypeId},
 };
 
@@ -103,7 +104,7 @@ impl Kernel {
     fn modules(&self, base: &KernelTypes) -> &[KernelTypes] {
         self.modules.get_or_init(|| {
             let files = fs::read_dir(BTF).into_iter().flatten().flatten().filter(|file| file.file_name() != "vmlinux");
-            files.filter_map(|file| base.parse_module(&fs::read(file.path()).ok()?).ok()).collect()
+            files.filter_map(|module| base.parse_module(&file::read(&module.path(), file::MOST).ok()?).ok()).collect()
         })
     }
 }
@@ -111,7 +112,7 @@ impl Kernel {
 /// The types of the first place that has them, in the order of libbpf.
 fn read_types() -> Result<(String, KernelTypes), String> {
     let sysfs = format!("{BTF}/vmlinux");
-    match fs::read(&sysfs) {
+    match file::read(Path::new(&sysfs), file::MOST) {
         Ok(bytes) => return KernelTypes::parse(&bytes).map(|types| (sysfs.clone(), types)).map_err(|error| format!("{sysfs}: {error}")),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(format!("{sysfs}: {error}")),
         Err(_) => {}
@@ -135,7 +136,9 @@ fn read_types() -> Result<(String, KernelTypes), String> {
 
 /// The types of a file, which is BTF alone or ELF with it; else why it has none.
 fn of_file(path: &Path) -> Result<KernelTypes, String> {
-    let file = fs::read(path).map_err(|error| error.to_string())?;
+    /// More than a kernel has with all of its debug information.
+    const MOST: u64 = 1 << 30;
+    let file = file::read(path, MOST).map_err(|error| error.to_string())?;
     if !file.starts_with(b"\x7fELF") {
         return KernelTypes::parse(&file).map_err(|error| error.to_string());
     }

@@ -15,7 +15,11 @@ use libbpf_rs::{
     },
 };
 
-use crate::{Hint, bpf::MapSpec, hint::Advice};
+use crate::{
+    Hint,
+    bpf::{MapSpec, running::version},
+    hint::Advice,
+};
 
 /// Returns how many addresses a stack has at most on this machine (`kernel.perf_event_max_stack`), if it tells.
 pub(crate) fn deepest() -> Option<u32> {
@@ -156,26 +160,116 @@ impl Definition {
 
     /// Why it was refused, if that can be told.
     pub(crate) fn reason(&self, errno: Option<i32>) -> Option<Hint> {
+        self.reason_on(errno?, version())
+    }
+
+    fn reason_on(&self, errno: i32, kernel: Option<(u32, u32)>) -> Option<Hint> {
         let about = format!("map `{}`", self.name);
-        match errno? {
+        let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
+        match errno {
             libc::EINVAL => self.flaw().map(|(why, todo)| todo.after(format_args!("{about}: {why}; "))),
+            libc::E2BIG | libc::ENOMEM if self.most(kernel).is_some_and(|most| value > most) => Some(match self.holds_variables() {
+                true => {
+                    let limit = "a map takes values of up to 2 GiB, and before Linux 6.0 those that kmalloc gives, mostly 4 MiB";
+                    format!("{about}: the variables of the section take {value} bytes, and {limit}; {MOVE}").into()
+                }
+                false => format!(
+                    "{about}: a value of {value} bytes is more than this kernel takes for a map of this type, however many entries it has; \
+                     change the definition of the map in its source"
+                )
+                .into(),
+            }),
+            // Fewer entries do not help where there is one.
+            libc::ENOMEM if self.holds_variables() => Some(
+                format!(
+                    "{about}: the variables of the section take {value} bytes, and there is no memory for them; memory.max of the cgroup of \
+                     this process limits BPF maps too since Linux 5.11: raise it, or {MOVE}"
+                )
+                .into(),
+            ),
             libc::E2BIG | libc::ENOMEM if self.is_large() => {
-                let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
                 let why = format!("{about}: {entries} entries of {key} and {value} bytes are more than this kernel gives room for");
                 Some(Hint::from(Advice::Entries { map: &self.name }).after(format_args!("{why}; ")))
             }
-            libc::E2BIG => {
-                // The stack of the kernel's own code, and what it allocates at once.
-                let MapSpec { key_size: key, value_size: value, .. } = self.spec;
-                Some(format!("{about}: a key of {key} bytes or a value of {value} is more than the kernel takes").into())
-            }
+            // The stack of the kernel's own code, and what it allocates at once.
+            libc::E2BIG => Some(format!("{about}: a key of {key} bytes or a value of {value} is more than the kernel takes").into()),
             _ => None,
         }
+    }
+
+    /// Whether libbpf makes it of a section with variables: it has one entry, and a name that no variable in C has.
+    fn holds_variables(&self) -> bool {
+        self.kind() == BPF_MAP_TYPE_ARRAY && self.spec.max_entries == 1 && self.name.contains('.')
+    }
+
+    /// The bytes of the largest value of a map of this type, where the kernel has a limit for it alone.
+    fn most(&self, kernel: Option<(u32, u32)>) -> Option<u32> {
+        /// `KMALLOC_MAX_SIZE`, where pages have 4 KiB.
+        const KMALLOC: u32 = 4 << 20;
+        /// `PCPU_MIN_UNIT_SIZE`.
+        const PER_CPU: u32 = 32 << 10;
+        Some(match self.kind() {
+            // `array_map_alloc_check`; Linux 6.0 lifted its limit.
+            BPF_MAP_TYPE_ARRAY if kernel.is_some_and(|kernel| kernel < (6, 0)) => KMALLOC,
+            BPF_MAP_TYPE_ARRAY => i32::MAX as u32,
+            // `htab_map_alloc_check`.
+            BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_LRU_HASH => KMALLOC,
+            BPF_MAP_TYPE_PERCPU_ARRAY | BPF_MAP_TYPE_PERCPU_HASH | BPF_MAP_TYPE_LRU_PERCPU_HASH => PER_CPU,
+            _ => return None,
+        })
     }
 
     /// Whether it is the entries that make it large.
     fn is_large(&self) -> bool {
         let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
-        u64::from(entries).saturating_mul(u64::from(key) + u64::from(value)) > 16 << 20 || entries > 1 << 20
+        entries > 1 && (u64::from(entries).saturating_mul(u64::from(key) + u64::from(value)) > 16 << 20 || entries > 1 << 20)
+    }
+}
+
+/// What to do with variables that take too much.
+const MOVE: &str = "make the variables smaller, or put what is large into a map of many entries";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(name: &str, kind: u32, value_size: u32, max_entries: u32, errno: i32, kernel: (u32, u32)) -> String {
+        let spec = MapSpec { kind: kind.into(), key_size: 4, value_size, max_entries, flags: 0 };
+        let definition = Definition { name: name.to_owned(), spec, inner: false };
+        definition.reason_on(errno, Some(kernel)).map(|hint| hint.to_string()).unwrap_or_default()
+    }
+
+    /// There is one entry in the map of a section, and no other number helps.
+    #[test]
+    fn sections_that_are_too_large() {
+        let of = |bytes, errno, kernel| reason("x.bss", BPF_MAP_TYPE_ARRAY, bytes, 1, errno, kernel);
+        let most = "map `x.bss`: the variables of the section take ";
+        for (bytes, errno, kernel) in [(17 << 20, libc::E2BIG, (5, 10)), (17 << 20, libc::ENOMEM, (5, 10)), (1 << 31, libc::E2BIG, (6, 18))]
+        {
+            let text = of(bytes, errno, kernel);
+            assert!(
+                text.starts_with(&format!("{most}{bytes} bytes, and a map takes values of up to 2 GiB, and before Linux 6.0")),
+                "{text}"
+            );
+            assert!(text.ends_with(MOVE) && !text.contains("entries before loading"), "{text}");
+        }
+        let text = of(17 << 20, libc::ENOMEM, (6, 18));
+        assert!(text.starts_with(&format!("{most}17825792 bytes, and there is no memory for them; memory.max of the cgroup")), "{text}");
+        assert!(of(1 << 10, libc::EPERM, (6, 18)).is_empty());
+    }
+
+    #[test]
+    fn values_and_entries_that_are_too_large() {
+        for (kind, bytes, entries, is_entries) in [
+            (BPF_MAP_TYPE_ARRAY, 8, 1 << 30, true),
+            (BPF_MAP_TYPE_HASH, 64, 1 << 30, true),
+            (BPF_MAP_TYPE_HASH, 5 << 20, 1024, false),
+            (BPF_MAP_TYPE_ARRAY, 1 << 31, 2, false),
+            (BPF_MAP_TYPE_PERCPU_ARRAY, 64 << 10, 1024, false),
+        ] {
+            let text = reason("m", kind, bytes, entries, libc::E2BIG, (6, 18));
+            assert_eq!(text.contains("set_max_entries(\"m\", ..)"), is_entries, "{text}");
+            assert!(is_entries || text.contains(&format!("a value of {bytes} bytes is more than this kernel takes")), "{text}");
+        }
     }
 }

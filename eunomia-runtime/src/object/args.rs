@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::{Checked, DataSection, Kind, TypeId, Variable, elf};
 use crate::{
     args::{Arg, Command, Scalar},
-    fault::{Fault, Place},
+    fault::{Fault, Found, Place},
     plain::is_shown,
     skeleton::model,
     value::{constants, encode, scalar},
@@ -51,11 +51,11 @@ const RESERVED: [&str; 5] = ["--help", "-h", "--version", "-V", "--verbose"];
 impl Checked {
     /// The variables that the command line can set. Faults are the options that cannot be: their name is another's or no name, their
     /// default is no value of the type, their type has no text.
-    pub(super) fn arguments(&self, faults: &mut Vec<Fault>) -> Vec<Argument<'_>> {
+    pub(super) fn arguments(&self, faults: &mut Found) -> Vec<Argument<'_>> {
         let place = self.skeleton.skel_place().key("data_sections");
         let described = self.described(&place);
         let headers: HashMap<&str, &elf::Section> = self.layouts.elf.sections.iter().map(|header| (header.name.as_str(), header)).collect();
-        let mut reader = Reader { checked: self, options: Options::default(), constants: HashMap::new(), faults: Vec::new() };
+        let mut reader = Reader { checked: self, options: Options::default(), constants: HashMap::new(), faults: Found::default() };
         let mut arguments = Vec::new();
         let prefix = &self.skeleton.option_prefix;
         if prefix.starts_with('-') || !prefix.chars().all(is_option) || prefix.len() > MAX_NAME {
@@ -78,7 +78,7 @@ impl Checked {
                 arguments.extend(read.map(|(default, opened, arg)| Argument { section, variable, default, opened, arg }));
             }
         }
-        faults.append(&mut reader.faults);
+        faults.append(reader.faults);
         arguments
     }
 
@@ -130,7 +130,7 @@ struct Reader<'a> {
     checked: &'a Checked,
     options: Options,
     constants: HashMap<TypeId, Constants>,
-    faults: Vec<Fault>,
+    faults: Found,
 }
 
 type Constants = Arc<[(Cow<'static, str>, i128)]>;

@@ -11,7 +11,8 @@ use super::{
     sections::{self, DataSection},
 };
 use crate::{
-    fault::{Fault, Faults, Place, SHOWN},
+    fault::{Fault, Faults, Found, Place, SHOWN},
+    plain::name as cut,
     skeleton::{Format, Skeleton, model},
     suggestion::near,
 };
@@ -54,7 +55,7 @@ impl Skeleton {
         let layouts =
             Layouts::new(object, self.export_btf.as_deref()).map_err(|(what, todo)| Faults::one(file, Fault::new(place, what, todo)))?;
 
-        let mut faults = Vec::new();
+        let mut faults = Found::default();
         if self.name.contains('\0') {
             let what = format!("the name {:?} holds a NUL, and libbpf takes names without", self.name);
             faults.push(Fault::new(self.skel_place().key("obj_name"), what, "name the object otherwise"));
@@ -95,7 +96,7 @@ impl Skeleton {
 
 pub(super) const STALE: &str = "the document and the object are not of one build; make the package anew";
 
-fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Vec<Fault>) {
+fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Found) {
     let place = skeleton.skel_place().key("maps");
     let declared: HashSet<&str> = maps.iter().map(|def| def.name.as_str()).collect();
     let sections = all_sections(layouts);
@@ -117,7 +118,7 @@ fn all_sections(layouts: &Layouts) -> HashSet<&str> {
 }
 
 /// Refuses names that are listed twice: of two descriptions of one thing neither can be the right one.
-pub(super) fn check_once<'a>(what: &str, names: impl Iterator<Item = &'a str>, place: &Place, faults: &mut Vec<Fault>) {
+pub(super) fn check_once<'a>(what: &str, names: impl Iterator<Item = &'a str>, place: &Place, faults: &mut Found) {
     let mut seen = HashSet::new();
     for (i, name) in names.enumerate() {
         if !seen.insert(name) {
@@ -130,7 +131,7 @@ pub(super) fn check_once<'a>(what: &str, names: impl Iterator<Item = &'a str>, p
     }
 }
 
-fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &mut Vec<Fault>) {
+fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &mut Found) {
     let place = skeleton.skel_place().key("progs");
     check_once("program", skeleton.programs.iter().map(|program| program.name.as_str()), &place, faults);
     let sections: HashMap<&str, &str> = programs.iter().map(|(name, section)| (name.as_str(), section.as_str())).collect();
@@ -151,7 +152,7 @@ fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &m
     }
 }
 
-fn check_variables(skeleton: &Skeleton, layouts: &Layouts, sections: &[DataSection], faults: &mut Vec<Fault>) {
+fn check_variables(skeleton: &Skeleton, layouts: &Layouts, sections: &[DataSection], faults: &mut Found) {
     let place = skeleton.skel_place().key("data_sections");
     check_once("section", skeleton.sections.iter().map(|section| section.name.as_str()), &place, faults);
     let others = all_sections(layouts);
@@ -185,7 +186,7 @@ fn check_variables(skeleton: &Skeleton, layouts: &Layouts, sections: &[DataSecti
 }
 
 /// Reports that `name` is not among the known names: which those are, and which of them was meant.
-fn unknown<'a>(place: Place, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone, faults: &mut Vec<Fault>) {
+fn unknown<'a>(place: Place, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone, faults: &mut Found) {
     let todo = stale(name, known.clone(), faults.len());
     faults.push(Fault::new(place, format!("{what}, it has {}", list(known)), todo));
 }
@@ -200,7 +201,7 @@ pub(super) fn stale<'a>(name: &str, known: impl Iterator<Item = &'a str>, faults
 /// `a`, `b`, or none; of many the first.
 pub(crate) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 16;
-    let shown: Vec<String> = names.by_ref().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let shown: Vec<String> = names.by_ref().take(SHOWN).map(|name| format!("`{}`", cut(name))).collect();
     match (shown.is_empty(), names.next()) {
         (true, _) => "none".to_owned(),
         (false, None) => shown.join(", "),

@@ -9,7 +9,7 @@ use super::{
     layout::Layouts,
 };
 use crate::{
-    fault::{Fault, Place},
+    fault::{Fault, Found, Place},
     skeleton::{Format, Skeleton, model::Export},
 };
 
@@ -20,7 +20,7 @@ pub(super) fn declared_type(
     place: &Place,
     layouts: &Layouts,
     structs: &HashMap<&str, TypeId>,
-    faults: &mut Vec<Fault>,
+    faults: &mut Found,
 ) -> Option<TypeId> {
     let before = faults.len();
     let id_key = if skeleton.format == Format::EarlyV1 { "id" } else { "type_id" };

@@ -12,7 +12,7 @@ use super::{
     tagged::{self, Tagged},
 };
 use crate::{
-    fault::{Fault, Place},
+    fault::{Fault, Found, Place},
     skeleton::{
         Skeleton,
         model::{CustomMember, EventType, Export, ExportConfig, Sample},
@@ -109,7 +109,7 @@ pub(super) fn resolve(
     layouts: &Layouts,
     (maps, counters): (&[MapDef], &BTreeSet<String>),
     sections: &[DataSection],
-    faults: &mut Vec<Fault>,
+    faults: &mut Found,
 ) -> Vec<Stream> {
     // The first struct of each name that is asked for.
     let asked = skeleton.exports.iter().filter(|export| export.type_id.is_none()).map(|export| export.name.as_str());
@@ -220,7 +220,7 @@ fn own_value(def: &MapDef, layouts: &Layouts) -> Payload {
 }
 
 /// How a map is read at intervals, where that can be done.
-fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Vec<Fault>) -> Option<Sampled> {
+fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Found) -> Option<Sampled> {
     const WITH_ENTRIES: [MapKind; 7] =
         [MapKind::HASH, MapKind::LRU_HASH, MapKind::ARRAY, MapKind::LPM_TRIE, MapKind::DEVMAP, MapKind::DEVMAP_HASH, MapKind::CPUMAP];
     if !WITH_ENTRIES.contains(&def.kind) {
@@ -233,7 +233,7 @@ fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Vec<Fault
 }
 
 /// Refuses a type with more bytes than the map's values have.
-fn fits(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut Vec<Fault>) {
+fn fits(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut Found) {
     let size = layouts.layout(id).size;
     if size > def.value_size.into() {
         let what = format!("`{}` has {size} bytes, the values of the map have {}", layouts.c_name(id), def.value_size);
@@ -242,7 +242,7 @@ fn fits(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut
 }
 
 /// The type that the application names.
-pub(super) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<TypeId> {
+pub(super) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<TypeId> {
     // Of a type with a name that is all of what it is called; others are spelled out for it alone.
     let spelled = c_type.contains(['*', '[', '(']);
     let candidates = || layouts.btf.iter().filter(|(_, ty)| spelled || !ty.name.is_empty()).map(|(id, _)| id);
@@ -333,13 +333,7 @@ fn single_mode(declared: &[Option<TypeId>], exports: &[Export], dummies: &[TypeI
 }
 
 /// In multiple mode each map names its type; `None` where it is not exported.
-fn multiple_mode(
-    config: &ExportConfig,
-    sampled: Option<&MapDef>,
-    place: &Place,
-    layouts: &Layouts,
-    faults: &mut Vec<Fault>,
-) -> Option<Payload> {
+fn multiple_mode(config: &ExportConfig, sampled: Option<&MapDef>, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Payload> {
     match config {
         ExportConfig::None => None,
         ExportConfig::Default if sampled.is_some() => sampled.map(|def| own_value(def, layouts)),
@@ -366,7 +360,7 @@ fn multiple_mode(
     }
 }
 
-fn custom(members: &[CustomMember], room: u64, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<Payload> {
+fn custom(members: &[CustomMember], room: u64, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Payload> {
     let before = faults.len();
     let mut fields = Vec::new();
     check_once("member", members.iter().map(|member| member.name.as_str()), place, faults);

@@ -7,7 +7,7 @@ use super::{
     btf::{Kind, Linkage, Slot, TypeId},
     layout::{Layout, Layouts},
 };
-use crate::fault::{Fault, Place};
+use crate::fault::{Fault, Found, Place};
 
 /// A section that libbpf turns into a map: `.rodata`, `.data`, `.bss`, custom ones such as `.data.x`, and `.kconfig`; or puts into the
 /// object's arena: `.addr_space.1`, which clang names after their address space. libbpf (1.7) has none with a value for each CPU.
@@ -75,7 +75,7 @@ pub(super) fn is_data(section: &str) -> bool {
 }
 
 /// Reads every data section that BTF describes.
-pub(super) fn read(layouts: &Layouts, faults: &mut Vec<Fault>) -> Vec<DataSection> {
+pub(super) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
     let symbols: HashMap<(usize, &str), (u64, bool)> =
         layouts.elf.symbols.iter().map(|symbol| ((symbol.section, symbol.name.as_str()), (symbol.offset, symbol.visible))).collect();
     let headers: HashMap<&str, (usize, u64)> =

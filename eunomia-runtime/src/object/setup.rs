@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Argument, Checked, DataSection, Target, Variable};
 use crate::{
-    fault::{Fault, Faults},
+    fault::{Fault, Faults, Found},
     value::encode,
 };
 
@@ -43,14 +43,14 @@ impl Checked {
     /// # Errors
     /// Every value that does not fit its variable, every option that cannot be, every target of a wrong type or range.
     pub fn setup(&self, file: &str) -> Result<Setup<'_>, Faults> {
-        let mut faults = Vec::new();
+        let mut faults = Found::default();
         let values = self.values(&mut faults);
         let arguments = self.arguments(&mut faults);
         let targets = self.targets(&mut faults);
         Faults::or(file, faults, Some(Setup { values, arguments, targets }))
     }
 
-    fn values(&self, faults: &mut Vec<Fault>) -> Vec<InitialValue<'_>> {
+    fn values(&self, faults: &mut Found) -> Vec<InitialValue<'_>> {
         let place = self.skeleton.skel_place().key("data_sections");
         let mut values = Vec::new();
         let sections: HashMap<&str, &DataSection> = self.sections.iter().map(|section| (section.name.as_str(), section)).collect();

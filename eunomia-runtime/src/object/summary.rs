@@ -1,13 +1,13 @@
 use super::{Checked, Payload, Stream};
-use crate::plain::line;
+use crate::plain::{line, name as cut};
 
 impl Checked {
     /// What is in the object, on one line, whatever its names hold.
     pub fn summary(&self) -> String {
-        let maps = self.maps.iter().map(|map| map.name.clone());
-        let programs = self.programs.iter().map(|(name, _)| name.clone());
-        let exports = self.streams.iter().map(|stream| format!("{} ({})", stream.map, self.payload(stream)));
-        let name = &self.skeleton.name;
+        let maps = self.maps.iter().map(|map| cut(&map.name).into_owned());
+        let programs = self.programs.iter().map(|(name, _)| cut(name).into_owned());
+        let exports = self.streams.iter().map(|stream| format!("{} ({})", cut(&stream.map), self.payload(stream)));
+        let name = cut(&self.skeleton.name);
         line(&format!("object {name}; maps: {}; programs: {}; exports: {}", list(maps), list(programs), list(exports))).into_owned()
     }
 
@@ -16,7 +16,7 @@ impl Checked {
         match &stream.payload {
             Payload::Type(id) => self.layouts.c_name(*id),
             Payload::Custom(fields) => {
-                let fields = fields.iter().map(|field| self.layouts.c_declaration(&field.name, field.ty));
+                let fields = fields.iter().map(|field| self.layouts.c_declaration(&cut(&field.name), field.ty));
                 format!("custom: {}", list(fields))
             }
             Payload::Tagged(tagged) => {

@@ -8,7 +8,7 @@ use super::{
     layout::Layouts,
 };
 use crate::{
-    fault::{Fault, Place},
+    fault::{Fault, Found, Place},
     suggestion::near,
     value::{constants, parse},
 };
@@ -47,13 +47,7 @@ impl Tagged {
 }
 
 /// Holds what the application says against BTF: pairs of a value of `member` and a C type.
-pub(super) fn resolve(
-    member: &str,
-    types: &[(String, String)],
-    place: &Place,
-    layouts: &Layouts,
-    faults: &mut Vec<Fault>,
-) -> Option<Tagged> {
+pub(super) fn resolve(member: &str, types: &[(String, String)], place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Tagged> {
     let before = faults.len();
     if types.is_empty() {
         faults.push(Fault::new(place.clone(), "the list of types is empty", "name a value and its type"));
@@ -90,7 +84,7 @@ pub(super) fn resolve(
 }
 
 /// The member of `ty`, as the outermost struct has it.
-fn discriminant<'a>(path: &str, ty: TypeId, place: &Place, layouts: &'a Layouts, faults: &mut Vec<Fault>) -> Option<Field<'a>> {
+fn discriminant<'a>(path: &str, ty: TypeId, place: &Place, layouts: &'a Layouts, faults: &mut Found) -> Option<Field<'a>> {
     let (mut inside, mut start) = (ty, 0);
     let mut found = None;
     for name in path.split('.') {
@@ -120,7 +114,7 @@ fn discriminant<'a>(path: &str, ty: TypeId, place: &Place, layouts: &'a Layouts,
 
 /// The value that `text` means to a member of type `ty`: a number, or a constant of its enum, or else of any other one, since C declares
 /// many a member that holds an enum's constants as a number.
-fn value(text: &str, ty: TypeId, place: &Place, layouts: &Layouts, faults: &mut Vec<Fault>) -> Option<u64> {
+fn value(text: &str, ty: TypeId, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<u64> {
     let all = || constants(layouts, ty).chain(layouts.btf.iter().flat_map(|(id, _)| constants(layouts, id)));
     let number = all().find(|(name, _)| *name == text).map(|(_, number)| number.to_string());
     match parse(layouts, ty, number.as_deref().unwrap_or(text)) {

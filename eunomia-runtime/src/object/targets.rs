@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::Checked;
 use crate::{
-    fault::{Fault, Place},
+    fault::{Fault, Found, Place},
     skeleton::model::Program,
 };
 
@@ -39,7 +39,7 @@ pub enum Hook {
 
 impl Checked {
     /// The targets that the document gives: `ifindex` and `flags` of an XDP program, `tchook` and `tcopts` of a tc program.
-    pub(super) fn targets(&self, faults: &mut Vec<Fault>) -> Vec<Target<'_>> {
+    pub(super) fn targets(&self, faults: &mut Found) -> Vec<Target<'_>> {
         let place = self.skeleton.skel_place().key("progs");
         let targets = self.skeleton.programs.iter().enumerate().filter_map(|(i, program)| {
             let section = self.programs.iter().find(|(name, _)| *name == program.name).map_or("", |(_, section)| section.as_str());
@@ -56,7 +56,7 @@ impl Checked {
 
 struct Reader<'f> {
     place: Place,
-    faults: &'f mut Vec<Fault>,
+    faults: &'f mut Found,
 }
 
 impl Reader<'_> {

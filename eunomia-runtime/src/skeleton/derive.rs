@@ -2,7 +2,7 @@
 
 use super::model::{Export, ExportConfig, Format, Interpreter, Map, Member, Program, Section, Settings, Skeleton, Variable};
 use crate::{
-    fault::{Fault, Faults, Place},
+    fault::{Fault, Faults, Found, Place},
     object::{Checked, DataSection, Kind, Layouts, Payload, TypeId, pointee},
 };
 
@@ -40,7 +40,7 @@ impl Skeleton {
     pub fn from_object(name: impl Into<String>, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
         let checked = Self::bare(name.into(), object).check(file)?;
         let layouts = &checked.layouts;
-        let mut faults = Vec::new();
+        let mut faults = Found::default();
         let mut skeleton = checked.skeleton;
         let declared = checked.maps.iter().map(|def| plain_map(def.name.clone(), def.name.clone(), false));
         let internal = checked.sections.iter().filter(|section| !section.is_arena()).map(|section| {
@@ -82,7 +82,7 @@ impl Checked {
         if events.is_empty() {
             return Ok(skeleton);
         }
-        let mut faults = Vec::new();
+        let mut faults = Found::default();
         let refuse = |what: String, todo: &str| Fault::new(Place::default().key("events"), what, todo);
         if skeleton.export_btf.is_some() {
             let what = "the document describes its export types by BTF of its own, which has no other types".to_owned();

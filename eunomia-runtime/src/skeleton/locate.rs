@@ -3,6 +3,8 @@
 //! Runs only when there is a fault to report, over text that is known to be JSON: so it needs to follow strings and nesting, not to
 //! check them, and the normal path pays nothing for it.
 
+use std::collections::HashMap;
+
 use crate::fault::{Fault, Step};
 
 /// A text without the byte order mark that editors of some systems put before it. Columns are counted behind it, as these editors do.
@@ -10,53 +12,102 @@ pub(super) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Gives a fault that has none the position of its place, or of the nearest place above it that is in the text.
-pub(crate) fn fill_line(text: &str, fault: &mut Fault) {
-    if fault.line.is_none() {
-        let text = without_mark(text);
-        let offset = offset(text.as_bytes(), &fault.place.0);
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        fault.line = Some((before.matches('\n').count() + 1, before.len() - line_start + 1));
+/// Gives the faults that have no position that of their place, or of the nearest place above it that is in the text. The text is read
+/// once, however many they are.
+pub(crate) fn fill_lines<'a>(text: &str, faults: impl IntoIterator<Item = &'a mut Fault>) {
+    let text = without_mark(text);
+    let mut wanted: Vec<Wanted<'_>> =
+        faults.into_iter().filter(|fault| fault.line.is_none()).map(|fault| Wanted { fault, offset: 0 }).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    // What stands before the end of a text that is no JSON after all is found.
+    let _ = find(text.as_bytes(), skip_space(text.as_bytes(), 0), 0, &mut wanted.iter_mut().collect::<Vec<_>>());
+    wanted.sort_by_key(|wanted| wanted.offset);
+    let (mut read, mut line, mut line_start) = (0, 1, 0);
+    for Wanted { fault, offset } in wanted {
+        let between = text.as_bytes().get(read..offset).unwrap_or_default();
+        for (at, _) in between.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+            (line, line_start) = (line + 1, read + at + 1);
+        }
+        read = offset;
+        fault.line = Some((line, offset - line_start + 1));
     }
 }
 
-fn offset(text: &[u8], steps: &[Step]) -> usize {
-    let mut at = skip_space(text, 0);
-    for step in steps {
-        match child(text, at, step) {
-            Some(next) => at = next,
-            None => break,
+/// A fault, and the offset of its place as far as the text has been read.
+struct Wanted<'a> {
+    fault: &'a mut Fault,
+    offset: usize,
+}
+
+/// Notes where the value at `at` is for all that is wanted in it, whose places have `depth` steps to it; returns the offset behind it.
+/// Of equal keys the last counts, as in the parser.
+fn find(text: &[u8], at: usize, depth: usize, wanted: &mut [&mut Wanted<'_>]) -> Option<usize> {
+    // By their next step, so that each child finds its own.
+    let mut below: HashMap<Step, Vec<&mut Wanted<'_>>> = HashMap::new();
+    for wanted in wanted {
+        wanted.offset = at;
+        if let Some(step) = wanted.fault.place.0.get(depth).cloned() {
+            below.entry(step).or_default().push(wanted);
         }
     }
-    at
-}
-
-/// The offset of the value that `step` leads to from the container at `at`. Of equal keys the last counts, as in the parser.
-fn child(text: &[u8], at: usize, step: &Step) -> Option<usize> {
-    let mut found = None;
+    let is_list = match text.get(at)? {
+        b'[' => true,
+        b'{' => false,
+        _ => return skip_value(text, at),
+    };
+    if below.is_empty() {
+        return skip_value(text, at);
+    }
     let mut index = 0;
     let mut at = skip_space(text, at + 1);
     while !matches!(text.get(at)?, b'}' | b']') {
-        let hit = match step {
-            Step::Index(wanted) => index == *wanted,
-            Step::Key(wanted) => {
-                let end = skip_value(text, at)?;
-                let hit = serde_json::from_slice::<String>(text.get(at..end)?).is_ok_and(|key| key == *wanted);
-                at = skip_space(text, skip_space(text, end) + 1);
-                hit
-            }
+        let step = if is_list {
+            Some(Step::Index(index))
+        } else {
+            let end = skip_value(text, at)?;
+            let key = serde_json::from_slice(text.get(at..end)?).ok().map(Step::Key);
+            at = skip_space(text, skip_space(text, end) + 1);
+            key
         };
-        if hit {
-            found = Some(at);
-        }
+        let end = match step.and_then(|step| below.get_mut(&step)) {
+            Some(wanted) => find(text, at, depth + 1, wanted)?,
+            None => skip_value(text, at)?,
+        };
         index += 1;
-        at = skip_space(text, skip_value(text, at)?);
+        at = skip_space(text, end);
         if text.get(at) == Some(&b',') {
             at = skip_space(text, at + 1);
         }
     }
-    found
+    Some(at + 1)
+}
+
+/// How many values a text of JSON has at most, and where the one is that is one too many.
+pub(super) fn count(text: &str, most: usize) -> Result<(), (usize, usize)> {
+    let mut at = 0;
+    let mut values = 0;
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => match skip_string(bytes, at) {
+                Some(end) => at = end,
+                None => return Ok(()),
+            },
+            b',' | b'{' | b'[' => {
+                values += 1;
+                if values > most {
+                    let before = bytes.get(..at).unwrap_or_default();
+                    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+                    return Err((before.iter().filter(|byte| **byte == b'\n').count() + 1, at - line_start + 1));
+                }
+                at += 1;
+            }
+            _ => at += 1,
+        }
+    }
+    Ok(())
 }
 
 fn skip_space(text: &[u8], at: usize) -> usize {
@@ -113,7 +164,26 @@ mod tests {
             Fault::new(place.index(2).key("missing"), "", ""),
             Fault::new(Place::default().key("a\"}"), "", ""),
         ];
-        faults.iter_mut().for_each(|fault| fill_line(text, fault));
+        fill_lines(text, &mut faults);
         assert_eq!(faults.map(|fault| fault.line.unwrap()), [(2, 11), (2, 21), (3, 24), (3, 5), (1, 11)]);
+    }
+
+    /// Of equal keys the last counts; what is not there has the place above it.
+    #[test]
+    fn faults_in_any_order_and_equal_keys() {
+        let text = "{\"a\": {\"x\": 1},\n\"b\": 2, \"a\":\n [{\"y\": 1}, {}]}";
+        let a = Place::default().key("a");
+        let places = [a.index(1), Place::default().key("b"), a.index(0).key("y"), a.key("x"), a.clone(), a, Place::default()];
+        let mut faults = places.map(|place| Fault::new(place, "", ""));
+        fill_lines(text, &mut faults);
+        assert_eq!(faults.map(|fault| fault.line.unwrap()), [(3, 13), (2, 6), (3, 9), (3, 2), (3, 2), (3, 2), (1, 1)]);
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_texts() {
+        let text = "{\"a,{[\": [1, \"\\\",[\", 3],\n \"b\": {}}";
+        assert_eq!(count(text, 6), Ok(()));
+        assert_eq!(count(text, 5), Err((2, 7)));
+        assert_eq!(count("\"a", 0), Ok(()));
     }
 }

@@ -10,7 +10,7 @@ mod read;
 mod table;
 mod write;
 
-use std::{fs, io::Read, path::Path, str::FromStr};
+use std::{io::Read, path::Path, str::FromStr};
 
 pub use document::Document;
 pub use model::{Format, Skeleton};
@@ -18,6 +18,7 @@ pub use model::{Format, Skeleton};
 use crate::{
     Error, Result,
     fault::Faults,
+    file,
     object::TYPE,
     skeleton::model::{EventType, Program},
 };
@@ -45,19 +46,16 @@ impl Skeleton {
     /// [`Error::File`] where the file cannot be read, [`Error::Input`] with every fault of what it holds.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_reader(
-            fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?,
-            &path.display().to_string(),
-        )
+        let bytes = file::read_any(path, file::MOST).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        Ok(Self::from_slice(&bytes, &path.display().to_string())?)
     }
 
-    /// As [`Self::from_slice`], from all that there is to read.
+    /// As [`Self::from_slice`], from all that there is to read, which may be 256 MiB.
     ///
     /// # Errors
     /// As [`Self::from_file`].
-    pub fn from_reader(mut from: impl Read, file: &str) -> Result<Self> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes).map_err(|source| Error::File { path: file.into(), source })?;
+    pub fn from_reader(from: impl Read, file: &str) -> Result<Self> {
+        let bytes = file::read_from(from, file::MOST).map_err(|source| Error::File { path: file.into(), source })?;
         Ok(Document::new(bytes, file)?.skeleton)
     }
 

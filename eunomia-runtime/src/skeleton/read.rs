@@ -15,15 +15,22 @@ use super::{
     package,
     table::{Node, Table},
 };
-use crate::fault::{Fault, Faults, Place};
+use crate::fault::{Fault, Faults, Place, SHOWN};
+
+/// Values of a document, each of which takes a hundred times its two characters while it is read.
+const MOST_VALUES: usize = 1 << 18;
 
 /// Reads a document; `file` stands for it in messages.
 pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Faults> {
+    locate::count(text, MOST_VALUES).map_err(|line| {
+        let what = format!("the document has more than {MOST_VALUES} values, and no skeleton has so many");
+        Faults::one(file, Fault { line: Some(line), ..Fault::new(Place::default(), what, "") })
+    })?;
     let json: Json = serde_json::from_str(text).map_err(|error| Faults::one(file, malformed(&error)))?;
     let faults = RefCell::default();
     let skeleton = generation(&Node::root(&json, &faults));
     Faults::or(file, faults.into_inner(), skeleton).map_err(|mut faults| {
-        faults.faults.iter_mut().for_each(|fault| locate::fill_line(text, fault));
+        locate::fill_lines(text, faults.faults.iter_mut().take(SHOWN));
         faults
     })
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use serde_json::{Map as JsonMap, Value as Json};
 
 use crate::{
-    fault::{Fault, Place},
+    fault::{Fault, Found, Place},
     suggestion::near,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub(super) struct Node<'a> {
     pub(super) json: &'a Json,
     pub(super) place: Place,
-    faults: &'a RefCell<Vec<Fault>>,
+    faults: &'a RefCell<Found>,
 }
 
 /// A JSON object whose keys are taken one by one; what is left over is unknown to the format.
@@ -22,11 +22,11 @@ pub(super) struct Table<'a> {
     keys: &'a JsonMap<String, Json>,
     pub(super) place: Place,
     taken: RefCell<Vec<&'static str>>,
-    faults: &'a RefCell<Vec<Fault>>,
+    faults: &'a RefCell<Found>,
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn root(json: &'a Json, faults: &'a RefCell<Vec<Fault>>) -> Self {
+    pub(super) fn root(json: &'a Json, faults: &'a RefCell<Found>) -> Self {
         Self { json, place: Place::default(), faults }
     }
 

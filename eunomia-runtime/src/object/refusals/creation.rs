@@ -4,7 +4,7 @@
 
 use super::with_inner;
 use crate::{
-    fault::{Fault, Place},
+    fault::{Fault, Found, Place},
     object::{MapDef, MapKind},
 };
 
@@ -13,7 +13,7 @@ const NO_COMMON_LRU: u32 = 1 << 1;
 const BUILD_ID: u32 = 1 << 5;
 const MMAPABLE: u32 = 1 << 10;
 
-pub(super) fn check(def: &MapDef, place: &Place, faults: &mut Vec<Fault>) {
+pub(super) fn check(def: &MapDef, place: &Place, faults: &mut Found) {
     for def in with_inner(def) {
         let mut refuse = |what: String, todo: &str| {
             let what = format!("the map `{}` is a {}, {what}; no kernel makes it", def.name, def.kind);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Subject;
 use crate::{
-    fault::{Fault, Place},
+    fault::{Fault, Found, Place},
     object::{Btf, Checked, Kind, Linkage, MapKind, Member, TypeId},
     suggestion::near,
 };
@@ -13,7 +13,7 @@ use crate::{
 const FIELDS: [&str; 11] =
     ["type", "max_entries", "map_flags", "numa_node", "key_size", "key", "value_size", "value", "values", "pinning", "map_extra"];
 
-pub(super) fn check(subject: &Subject<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check(subject: &Subject<'_>, faults: &mut Found) {
     let Subject { checked, raw, .. } = subject;
     let btf = &checked.layouts.btf;
     let visible: HashMap<&str, bool> = checked.layouts.elf.symbols.iter().map(|symbol| (symbol.name.as_str(), symbol.visible)).collect();
@@ -69,7 +69,7 @@ struct Definition<'a> {
     name: &'a str,
     place: Place,
     kind: u32,
-    faults: &'a mut Vec<Fault>,
+    faults: &'a mut Found,
 }
 
 impl Definition<'_> {
@@ -198,7 +198,7 @@ fn is_sized(btf: &Btf, id: TypeId) -> bool {
 }
 
 /// libbpf (1.7) has one arena an object, and puts the variables of the address space into it (`init_arena_map_data`).
-fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Vec<Fault>) {
+fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
     // Where pages may be larger, the largest: an object may be made for a machine that has them.
     const PAGE: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "s390x", target_arch = "riscv64")) { 4096 } else { 65536 };
 

@@ -6,11 +6,11 @@ use elf::abi::{STB_GLOBAL, STB_WEAK, STT_NOTYPE};
 
 use super::Subject;
 use crate::{
-    fault::{Fault, Place},
+    fault::{Fault, Found, Place},
     object::{Btf, Kind, Linkage, TypeId},
 };
 
-pub(super) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Found) {
     let btf = &checked.layouts.btf;
     let (mut named, mut sections) = (HashMap::new(), HashMap::new());
     for (id, ty) in checked.layouts.own_types() {

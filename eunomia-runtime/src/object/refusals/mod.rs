@@ -26,7 +26,7 @@ use super::{
     elf::{Refused, broken},
 };
 use crate::{
-    fault::{Fault, Faults, Place},
+    fault::{Fault, Faults, Found, Place},
     skeleton::Format,
 };
 
@@ -36,7 +36,7 @@ impl Checked {
     /// # Errors
     /// Every refusal.
     pub fn loadable(&self, file: &str) -> Result<(), Faults> {
-        Faults::or(file, self.refusals(), Some(()))
+        Faults::or(file, self.found(), Some(()))
     }
 
     /// What keeps libbpf from opening the object, and any kernel from loading it: faults of the C source that only users would meet
@@ -44,13 +44,17 @@ impl Checked {
     ///
     /// What depends on the kernel is left to the module `doctor`.
     pub fn refusals(&self) -> Vec<Fault> {
+        self.found().into_shown()
+    }
+
+    fn found(&self) -> Found {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         let raw = match Raw::read(object) {
             Ok(raw) => raw,
-            Err((what, todo)) => return vec![Fault::new(Place::default(), what, todo)],
+            Err((what, todo)) => return Fault::new(Place::default(), what, todo).into(),
         };
         let subject = Subject::new(self, raw);
-        let mut faults = Vec::new();
+        let mut faults = Found::default();
         sections(&subject, &mut faults);
         externs::check(&subject, &mut faults);
         definitions::check(&subject, &mut faults);
@@ -140,7 +144,7 @@ impl<'a> Raw<'a> {
 }
 
 /// `bpf_object__elf_collect` and `bpf_object__add_programs`.
-fn sections(subject: &Subject<'_>, faults: &mut Vec<Fault>) {
+fn sections(subject: &Subject<'_>, faults: &mut Found) {
     let raw = &subject.raw;
     for index in 0..raw.headers.len() {
         if raw.section(index) == "maps" {

@@ -8,12 +8,15 @@ use elf::abi::{
 use elf::symbol::Symbol;
 
 use super::{Subject, types::is_typed};
-use crate::{fault::Fault, object::MapKind};
+use crate::{
+    fault::{Fault, Found},
+    object::MapKind,
+};
 
 const CALL: u8 = 0x85;
 const LOAD64: u8 = 0x18;
 
-pub(super) fn check(subject: &Subject<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check(subject: &Subject<'_>, faults: &mut Found) {
     let Subject { checked, raw, .. } = subject;
     // Programs by section and place: relocations outside of them, of functions that were replaced, are not read.
     let mut programs = BTreeMap::new();

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use super::{Checked, Subject};
-use crate::{fault::Fault, suggestion::near};
+use crate::{
+    fault::{Fault, Found},
+    suggestion::near,
+};
 
 /// The sections that have a type as they are.
 const EXACT: &[&str] = &[
@@ -128,7 +131,7 @@ pub(super) fn is_typed(section: &str) -> bool {
 }
 
 /// libbpf opens an object with a program that has no type, and does not load it unless somebody gives it one.
-pub(super) fn check(subject: &Subject<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check(subject: &Subject<'_>, faults: &mut Found) {
     let checked = subject.checked;
     let said = checked.program_types();
     for program in &checked.skeleton.programs {
