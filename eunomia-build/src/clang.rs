@@ -4,6 +4,7 @@ use std::{
     env,
     ffi::OsString,
     io,
+    os::unix::ffi::OsStringExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -28,7 +29,14 @@ pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path,
     })?;
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     match output.status.success() {
-        true => Ok(stderr),
+        true if object.is_file() && deps.is_file() => Ok(stderr),
+        true => {
+            let message = format!(
+                "`{}` wrote no object: leave out the argument that has it do something else, as `--version` and `-###` do",
+                program.display()
+            );
+            Err(Error::Toolchain { path, message })
+        }
         false if stderr.trim().is_empty() => {
             Err(Error::Toolchain { path, message: format!("`{}` ended without a word ({})", program.display(), output.status) })
         }
@@ -102,31 +110,33 @@ fn debian_name(arch: &str, little: bool, abi: &str) -> String {
 ///
 /// A `$` is doubled and a `#` has a backslash before it, as has a space, before which each backslash of the name is doubled; other
 /// backslashes are the name's.
-pub(crate) fn dependencies(text: &str) -> Vec<PathBuf> {
-    let list = text.split_once(": ").map_or("", |(_, list)| list).replace("\\\n", "\n");
-    let (mut files, mut name) = (Vec::new(), String::new());
-    let mut chars = list.chars().chain(['\n']).peekable();
-    while let Some(c) = chars.next() {
+pub(crate) fn dependencies(text: &[u8]) -> Vec<PathBuf> {
+    let list = text.windows(2).position(|pair| pair == b": ").and_then(|at| text.get(at + 2..)).unwrap_or_default();
+    let (mut files, mut name) = (Vec::new(), Vec::new());
+    let mut bytes = list.iter().copied().chain([b'\n']).peekable();
+    while let Some(c) = bytes.next() {
         match c {
-            '\\' => {
+            b'\\' => {
                 let mut count = 1;
-                while chars.next_if_eq(&'\\').is_some() {
+                while bytes.next_if_eq(&b'\\').is_some() {
                     count += 1;
                 }
-                let (kept, literal) = match chars.peek() {
-                    Some(' ') if count % 2 == 1 => (count / 2, chars.next()),
-                    Some('#') => (count - 1, chars.next()),
+                let (kept, literal) = match bytes.peek() {
+                    Some(b' ') if count % 2 == 1 => (count / 2, bytes.next()),
+                    Some(b'#') => (count - 1, bytes.next()),
+                    // The line goes on.
+                    Some(b'\n') => (count - 1, None),
                     _ => (count, None),
                 };
-                name.extend(std::iter::repeat_n('\\', kept).chain(literal));
+                name.extend(std::iter::repeat_n(b'\\', kept).chain(literal));
             }
-            '$' => {
-                chars.next_if_eq(&'$');
-                name.push('$');
+            b'$' => {
+                bytes.next_if_eq(&b'$');
+                name.push(b'$');
             }
             c if c.is_ascii_whitespace() => {
                 if !name.is_empty() {
-                    files.push(PathBuf::from(std::mem::take(&mut name)));
+                    files.push(PathBuf::from(OsString::from_vec(std::mem::take(&mut name))));
                 }
             }
             c => name.push(c),
@@ -143,8 +153,9 @@ mod tests {
     fn dependency_lists_are_read() {
         let text = "object.o: a.bpf.c \\\n  /b/limits\\ $$x\\ \\#1.h c\\d.h \\\n e\\\\\\ f.h g\\\\#h.h\n";
         let files: Vec<PathBuf> = ["a.bpf.c", "/b/limits $x #1.h", "c\\d.h", "e\\ f.h", "g\\#h.h"].map(PathBuf::from).into();
-        assert_eq!(dependencies(text), files);
-        assert!(dependencies("").is_empty());
+        assert_eq!(dependencies(text.as_bytes()), files);
+        assert!(dependencies(b"").is_empty());
+        assert_eq!(dependencies(b"o: \xff.h\n"), [PathBuf::from(OsString::from_vec(b"\xff.h".to_vec()))]);
     }
 
     #[test]

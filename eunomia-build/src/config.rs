@@ -10,7 +10,7 @@ use eunomia_runtime::{
     Skeleton,
     fault::{Fault, Faults, Place},
     object::{Checked, Payload},
-    skeleton::{model::EventType, object_name},
+    skeleton::{Document, model::EventType, object_name},
 };
 
 use crate::{Embed, Error, files};
@@ -266,15 +266,17 @@ impl Config {
         match (self.skeleton.first(), self.object.first()) {
             (Some(json), object) => {
                 let file = json.display().to_string();
-                let mut skeleton = Skeleton::from_slice(&files::read(json)?, &file)?;
+                let mut document = Document::new(files::read(json)?, &file)?;
+                if let Some(object) = object {
+                    // What is wrong with the object by itself is said of it.
+                    document = document.with_object(files::read(object)?, &object.display().to_string())?;
+                }
+                let skeleton = document.skeleton;
                 let stale = crate::stale(&skeleton, json, &file);
                 if let Some(fault) = stale.fault.filter(|_| !self.stale) {
                     // A build script runs again when the C is what it was.
                     watch(&stale.depends_on);
                     return Err(Faults::one(file, fault).into());
-                }
-                if let Some(object) = object {
-                    skeleton = skeleton.with_object(files::read(object)?);
                 }
                 let mut depends_on: Vec<_> = [Some(json), object].into_iter().flatten().cloned().collect();
                 depends_on.extend(stale.depends_on);
@@ -319,7 +321,15 @@ struct Input {
 /// Tells cargo, where it listens, to run the build script again when a file changes.
 fn watch(files: &[PathBuf]) {
     if env::var_os("OUT_DIR").is_some() {
-        files.iter().for_each(|file| println!("cargo::rerun-if-changed={}", file.display()));
+        files.iter().for_each(|file| println!("cargo::rerun-if-changed={}", watched(file).display()));
+    }
+}
+
+/// The file, or the folder around it if cargo cannot be told its name: that is a line of UTF-8.
+fn watched(file: &Path) -> &Path {
+    match file.to_str() {
+        Some(name) if !name.contains(['\n', '\r']) => file,
+        _ => file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")),
     }
 }
 

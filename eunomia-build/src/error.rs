@@ -58,7 +58,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Input(faults) => faults.fmt(f),
-            Self::File { tried, path, source } => write!(f, "cannot {tried} {}: {source}", line(&path.to_string_lossy())),
+            Self::File { tried, path, source } => {
+                write!(f, "cannot {tried} {}: {source}", line(&path.to_string_lossy()))?;
+                f.write_str(if source.kind() == io::ErrorKind::IsADirectory { "; name a file in it" } else { "" })
+            }
             Self::Config(what) => f.write_str(what),
             Self::Compile { path, message } => write!(f, "cannot compile {}:\n{}", line(&path.to_string_lossy()), message.trim_end()),
             Self::Clang { path, program, source, advice } => {

@@ -49,7 +49,7 @@ impl Source {
             if !text.is_empty() {
                 warn(&text);
             }
-            let included = clang::dependencies(&String::from_utf8_lossy(&files::read(&deps)?));
+            let included = clang::dependencies(&files::read(&deps)?);
             // libbpf's own headers go with us.
             for file in included.into_iter().filter(|file| !file.starts_with(&headers)) {
                 if !depends_on.contains(&file) {
@@ -77,6 +77,10 @@ impl Source {
             // Of other files clang makes no object, or one for no BPF program.
             let what = format!("cannot compile {}: the name of BPF C ends in `.bpf.c`; rename the file", path.display());
             return Err(Error::Config(what));
+        }
+        if path.to_str().is_none() {
+            // BTF names the file, and its names are UTF-8.
+            return Err(Error::Config(format!("cannot compile {}: its path is not UTF-8; rename it", path.display())));
         }
         let other = |arg: &&OsString| OTHER.iter().any(|other| arg == other) || arg.to_string_lossy().starts_with("-flto");
         if let Some(arg) = self.args.iter().find(other) {

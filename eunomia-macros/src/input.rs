@@ -50,7 +50,7 @@ pub(crate) struct Path {
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut parsed = Self {
-            skeleton: input.parse()?,
+            skeleton: input.parse().map_err(|error| written(error, "include_skeleton!(\"x.json\")"))?,
             module: None,
             object: None,
             debug: None,
@@ -59,43 +59,52 @@ impl Parse for Input {
             stale: None,
             args_prefix: None,
         };
-        let (mut has_events, mut has_programs) = (false, false);
+        let mut given = Vec::new();
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
                 break;
             }
-            let option = input.call(Ident::parse_any)?;
-            if option == "events" {
-                if std::mem::replace(&mut has_events, true) {
-                    return Err(twice(&option));
-                }
+            let option = input.call(Ident::parse_any).map_err(|error| written(error, "mod = name"))?;
+            let form = known(&option)?;
+            if given.contains(&option) {
+                return Err(Error::new(option.span(), format!("the option `{option}` is given twice")));
+            }
+            parsed.option(&option, input).map_err(|error| written(error, form))?;
+            given.push(option);
+        }
+        Ok(parsed)
+    }
+}
+
+impl Input {
+    /// What stands behind the name of an option.
+    fn option(&mut self, option: &Ident, input: ParseStream<'_>) -> Result<()> {
+        match option.to_string().as_str() {
+            "events" => {
                 let list;
                 parenthesized!(list in input);
                 for NamedEvent { map, span, event } in Punctuated::<NamedEvent, Token![,]>::parse_terminated(&list)? {
-                    if parsed.events.iter().any(|(known, _)| *known == map) {
+                    if self.events.iter().any(|(known, _)| *known == map) {
                         let what = format!("the map `{map}` is given twice; records of several types are told apart by `match`");
                         return Err(Error::new(span, what));
                     }
-                    parsed.events.push((map, event));
+                    self.events.push((map, event));
                 }
-                continue;
+                return Ok(());
             }
-            if option == "programs" {
-                if std::mem::replace(&mut has_programs, true) {
-                    return Err(twice(&option));
-                }
+            "programs" => {
                 let list;
                 parenthesized!(list in input);
                 for NamedProgram { program, span, section } in Punctuated::<NamedProgram, Token![,]>::parse_terminated(&list)? {
-                    if parsed.programs.iter().any(|(known, _)| *known == program) {
+                    if self.programs.iter().any(|(known, _)| *known == program) {
                         return Err(Error::new(span, format!("the program `{program}` is given twice")));
                     }
-                    parsed.programs.push((program, section));
+                    self.programs.push((program, section));
                 }
-                continue;
+                return Ok(());
             }
-            if option == "args" {
+            "args" => {
                 let list;
                 parenthesized!(list in input);
                 let key = list.call(Ident::parse_any)?;
@@ -103,50 +112,46 @@ impl Parse for Input {
                     return Err(Error::new(key.span(), format!("unknown option `{key}` of `args`; expected `prefix`")));
                 }
                 list.parse::<Token![=]>()?;
-                let prefix = list.parse()?;
+                self.args_prefix = Some(list.parse()?);
                 list.parse::<Option<Token![,]>>()?;
-                if !list.is_empty() {
-                    return Err(list.error("expected `)`"));
-                }
-                if parsed.args_prefix.replace(prefix).is_some() {
-                    return Err(twice(&option));
-                }
-                continue;
+                return if list.is_empty() { Ok(()) } else { Err(list.error("expected `)`")) };
             }
-            known(&option)?;
-            input.parse::<Token![=]>()?;
-            let again = match option.to_string().as_str() {
-                "mod" => parsed.module.replace(module(input)?).is_some(),
-                "object" => parsed.object.replace(input.parse()?).is_some(),
-                "stale" => parsed.stale.replace(input.parse::<LitBool>()?.value).is_some(),
-                _ => parsed.debug.replace(input.parse()?).is_some(),
-            };
-            if again {
-                return Err(twice(&option));
-            }
+            _ => {}
         }
-        Ok(parsed)
+        input.parse::<Token![=]>()?;
+        match option.to_string().as_str() {
+            "mod" => self.module = Some(module(input)?),
+            "object" => self.object = Some(input.parse()?),
+            "stale" => self.stale = Some(input.parse::<LitBool>()?.value),
+            _ => self.debug = Some(input.parse()?),
+        }
+        Ok(())
     }
 }
 
-fn twice(option: &Ident) -> Error {
-    Error::new(option.span(), format!("the option `{option}` is given twice"))
+/// Says how it is written, if the parser has said only what it expected.
+fn written(error: Error, form: &str) -> Error {
+    let text = error.to_string();
+    // `unexpected end of input, expected ..`
+    let is_parsers = ["expected ", "unexpected "].iter().any(|start| text.starts_with(start));
+    if is_parsers { Error::new(error.span(), format!("{text}; write `{form}`")) } else { error }
 }
 
-/// Refuses an option that is none, with the one that was meant.
-fn known(option: &Ident) -> Result<()> {
+/// How an option is written; one that is none is refused, with the one that was meant.
+fn known(option: &Ident) -> Result<&'static str> {
     let name = option.to_string();
-    if OPTIONS.iter().any(|(known, _)| *known == name) {
-        return Ok(());
+    if let Some((_, written)) = OPTIONS.iter().find(|(known, _)| *known == name) {
+        return Ok(written);
     }
     let near = match name.as_str() {
         "module" | "name" => Some("mod"),
+        "prefix" => Some("args"),
         other => eunomia_build::near(other, OPTIONS.iter().map(|(known, _)| *known)),
     };
     let meant = near.and_then(|near| OPTIONS.iter().find(|(known, _)| *known == near));
     let todo = match meant {
         Some((_, written)) => format!("did you mean `{written}`?"),
-        None => "expected `mod`, `object`, `events`, `programs`, `stale` or `debug`".to_owned(),
+        None => "expected `mod`, `object`, `events`, `programs`, `args`, `stale` or `debug`".to_owned(),
     };
     Err(Error::new(option.span(), format!("unknown option `{name}`; {todo}")))
 }
@@ -254,7 +259,11 @@ impl Parse for Path {
 impl Path {
     pub(crate) fn read(&self) -> Result<Vec<u8>> {
         eunomia_build::read(&self.file).map_err(|error| {
-            Error::new(self.span, format!("cannot read {}: {error}; paths are relative to the package's Cargo.toml", self.text))
+            let todo = match error.kind() {
+                std::io::ErrorKind::IsADirectory => "name a file in it",
+                _ => "paths are relative to the package's Cargo.toml",
+            };
+            Error::new(self.span, format!("cannot read {}: {error}; {todo}", self.text))
         })
     }
 

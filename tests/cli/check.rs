@@ -150,7 +150,7 @@ fn options_and_targets_are_checked() {
 fn the_object_is_told_from_the_document() {
     assert_eq!(
         refused(&["check", "bpf/bootstrap.json", "--object", "bpf/names.json"]),
-        "bpf/names.json: not an ELF file; compile it with `clang -g -O2 -target bpf -c`\n"
+        "bpf/names.json: this is JSON, not a BPF object; give it as the skeleton\n"
     );
     let (folder, path) = folder("check-object");
     let [_, object] = disagreeing(&folder);

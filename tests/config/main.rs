@@ -1,7 +1,10 @@
 //! `eunomia_build::Config` as a build script uses it.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -107,6 +110,14 @@ fn sources_are_compiled_and_their_headers_known() {
     assert!(error.to_string().contains("use of undeclared identifier 'SIDES'"), "{error}");
     let missing = Config::new().source(dir.join("shape.bpf.c")).clang("no-such-clang").out_dir(&dir).generate().unwrap_err();
     assert!(missing.to_string().contains("cannot run `no-such-clang`"), "{missing}");
+    // It says how it would compile, and does not.
+    let config = Config::new().source(dir.join("many.bpf.c")).clang(&clang).out_dir(&dir);
+    let nothing = config.clang_arg("-###").generate().unwrap_err().to_string();
+    assert!(nothing.contains(" wrote no object: leave out the argument that has it do something else"), "{nothing}");
+    let name = OsStr::from_bytes(b"\xff.bpf.c");
+    fs::write(dir.join(name), "int x;\n").unwrap();
+    let odd = Config::new().source(dir.join(name)).clang(&clang).out_dir(&dir).generate().unwrap_err().to_string();
+    assert!(odd.ends_with("\u{fffd}.bpf.c: its path is not UTF-8; rename it"), "{odd}");
     let both = Config::new().source("a.bpf.c").object("b.o").out_dir(&dir).generate().unwrap_err();
     assert_eq!(both.to_string(), "`source` makes its own object and skeleton: leave out `object` and `skeleton`");
 }
@@ -180,6 +191,12 @@ fn several_inputs() {
     let text = fs::read_to_string(dir.join("both.rs")).unwrap();
     assert!(text.contains("pub one: ") && text.contains("pub two: "), "both programs are in it");
 
+    // What is wrong with an object is said of its file.
+    let both = Config::new().skeleton("bpf/names.json").object("bpf/kinds.json").out_dir(&dir).generate().unwrap_err().to_string();
+    assert_eq!(both, "bpf/kinds.json: this is JSON, not a BPF object; give it as the skeleton");
+    let folder = Config::new().skeleton("bpf").out_dir(&dir).generate().unwrap_err().to_string();
+    assert_eq!(folder, "cannot read bpf: Is a directory (os error 21); name a file in it");
+
     let source = Config::new().skeleton("x.bpf.c").out_dir(&dir).generate().unwrap_err().to_string();
     assert!(source.starts_with("x.bpf.c: this is C, not a skeleton: give it to `Config::source`"), "{source}");
 }
@@ -226,6 +243,8 @@ fn headers_of_odd_names_are_watched() {
     let output = script.args(["--exact", "a_source_with_an_odd_header", "--nocapture"]).env("OUT_DIR", &out).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().any(|line| line.starts_with("cargo::rerun-if-changed=") && line.ends_with("/limits $x #1.h")), "{text}");
+    // Cargo reads UTF-8, a name a line: the folder stands for what has no such name.
+    assert!(text.lines().any(|line| line.starts_with("cargo::rerun-if-changed=") && line.ends_with("/odd/names")), "{text}");
 }
 
 /// [`headers_of_odd_names_are_watched`] runs it again as cargo runs a build script.
@@ -233,7 +252,9 @@ fn headers_of_odd_names_are_watched() {
 fn a_source_with_an_odd_header() {
     let dir = folder("odd");
     fs::write(dir.join("limits $x #1.h"), "#define X 1\n").unwrap();
-    fs::write(dir.join("odd.bpf.c"), "#include \"limits $x #1.h\"\nint x = X;\n").unwrap();
+    fs::create_dir(dir.join("names")).unwrap();
+    fs::write(dir.join("names").join(OsStr::from_bytes(b"\xff.h")), "#define Y 1\n").unwrap();
+    fs::write(dir.join("odd.bpf.c"), b"#include \"limits $x #1.h\"\n#include \"names/\xff.h\"\nint x = X + Y;\n").unwrap();
     Config::new().source(dir.join("odd.bpf.c")).clang(clang()).out_dir(&dir).generate().unwrap();
 }
 

@@ -2,6 +2,7 @@
 //! sizes and offsets of DWARF, and whose object libbpf opens.
 
 mod dwarf;
+mod formatted;
 mod module;
 
 use std::{env, fmt::Write as _, fs, path::Path, process::Command};
@@ -22,9 +23,7 @@ const NOT_OPENED: &[(&str, &str)] = &[];
 #[test]
 fn hazards() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("hazards");
-    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = files.filter_map(|file| Some(file.strip_suffix(".bpf.c")?.to_owned())).collect();
-    names.sort();
+    let names = sources(&folder);
     let package = Crate::new(env!("CARGO_TARGET_TMPDIR"), "hazards", &["columns", "load"]);
     let mut failures = Vec::new();
     let mut modules = Vec::new();
@@ -55,6 +54,14 @@ fn hazards() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The names of the sources, without their ending.
+fn sources(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = files.filter_map(|file| Some(file.strip_suffix(".bpf.c")?.to_owned())).collect();
+    names.sort();
+    names
 }
 
 /// Of the types that only signatures lead to the user's are generated.

@@ -23,9 +23,26 @@ fn other_files_are_called_by_their_names() {
         (&tar, "this is a tar archive; take the package"),
         (b"/* SPDX */\n#include <x.h>\n", "this is C, not a skeleton; `cargo eunomia build FILE.bpf.c`"),
         (b"/* x */\nstruct x_bpf { struct bpf_object_skeleton *skeleton; };", "this is a C skeleton of bpftool; give the BPF object"),
-        (b"\xff\xfe\0", "neither a BPF object nor a text file"),
+        (b"\xff\xfe\0", "neither a BPF object nor a text file in UTF-8; give the .json file"),
+        (b"[1]", "neither a BPF object nor a skeleton, which is a JSON object; give the .json file"),
+        (b"name: x\n", "neither a BPF object nor a skeleton, which is a JSON object; give the .json file"),
     ] {
         let said = said(bytes);
+        assert!(said.starts_with(&format!("x: {what}")), "{said}");
+    }
+}
+
+/// What is given for an object is called by its name, too.
+#[test]
+fn other_files_are_no_objects() {
+    for (bytes, what) in [
+        (&b""[..], "the file is empty; compile the object"),
+        (b"\x1f\x8b\x08", "this is compressed by gzip; unpack it"),
+        (b"#include <x.h>\n", "this is C, not a skeleton; `cargo eunomia build FILE.bpf.c`"),
+        (b"{\"meta\": {}}", "this is JSON, not a BPF object; give it as the skeleton"),
+        (b"\0", "not an ELF file; compile it with"),
+    ] {
+        let said = Skeleton::from_object("x", bytes.to_vec(), "x").and_then(|skeleton| skeleton.check("x")).unwrap_err().to_string();
         assert!(said.starts_with(&format!("x: {what}")), "{said}");
     }
 }

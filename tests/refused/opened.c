@@ -203,3 +203,9 @@ struct ops o SEC(".struct_ops") = { .run = (void *)p };
 
 //= nameless_table: the table `o` is of a struct without a name
 struct { int (*run)(void *); } o SEC(".struct_ops");
+
+//= version_of_eight_bytes: the section `version` has 8 bytes, and libbpf takes a number of 4
+long v SEC("version") = 5;
+
+//= version
+unsigned v SEC("version") = 5;

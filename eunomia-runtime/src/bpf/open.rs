@@ -95,8 +95,8 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::Kernel`] with what libbpf says is wrong with the object, [`Error::NotFound`] where it has no such map,
-    /// [`Error::Value`] if a map is named twice, since a record has one reader, and if an arena with variables is declared to be pinned
-    /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`].
+    /// [`Error::Value`] if a map is named twice, since a record has one reader, if an arena with variables is declared to be pinned
+    /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`], and if a table of functions (struct_ops) is defined in `SEC(".maps")`.
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
         Self::for_kernel(spec, None)
     }
@@ -120,9 +120,15 @@ impl Open {
             }
             let mut object = token::open(&mut builder, spec.object)?;
             StructOps::switch_off_optional(&mut object)?;
-            Ok(object)
+            let without_table = StructOps::without_table(&object)?;
+            Ok((object, without_table))
         });
-        let object = object.map_err(|error| refused(tried(), &error, &said))?;
+        let (object, without_table) = object.map_err(|error| refused(tried(), &error, &said))?;
+        if let Some(name) = without_table {
+            let why = "it is of the type BPF_MAP_TYPE_STRUCT_OPS and defined in SEC(\".maps\"): define a variable of the kernel's type in \
+                       SEC(\".struct_ops\")";
+            return Err(Error::Value { name: format!("map `{}`", name.to_string_lossy()), why: why.to_owned() });
+        }
         let settings = Settings {
             name: spec.name.to_owned(),
             maps: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),

@@ -8,7 +8,7 @@ use elf::{
 };
 
 use super::btf::MAX_NAME;
-use crate::skeleton::foreign::machine;
+use crate::skeleton::foreign::{foreign, machine};
 
 /// What is needed of an ELF file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,7 +97,13 @@ impl Elf {
     pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), Refused> {
         const COMPILE: &str = "compile it with `clang -g -O2 -target bpf -c`";
         if !bytes.starts_with(b"\x7fELF") {
-            return Err(("not an ELF file".to_owned(), COMPILE));
+            return Err(match foreign(bytes) {
+                Some((what, todo)) => (what.to_owned(), todo),
+                None if bytes.trim_ascii_start().starts_with(b"{") => {
+                    ("this is JSON, not a BPF object".to_owned(), "give it as the skeleton")
+                }
+                None => ("not an ELF file".to_owned(), COMPILE),
+            });
         }
         let file = ElfBytes::<AnyEndian>::minimal_parse(bytes).map_err(broken)?;
         if file.ehdr.e_machine != EM_BPF {

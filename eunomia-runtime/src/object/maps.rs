@@ -26,6 +26,8 @@ pub struct MapDef {
     pub max_entries: u32,
     /// Flags (`BPF_F_*`).
     pub flags: u32,
+    /// What some kinds have more (`map_extra`): the number of hash functions of a bloom filter, the address of an arena.
+    pub extra: u64,
     /// What the maps in a map of maps are, where it is declared.
     pub inner: Option<Box<MapDef>>,
 }
@@ -137,14 +139,33 @@ fn inner(layouts: &Layouts, ty: TypeId) -> Option<TypeId> {
 /// A map of which nothing is known yet.
 fn empty(name: &str) -> MapDef {
     let (key, value) = (None, None);
-    MapDef { name: name.to_owned(), kind: MapKind(0), key, value, key_size: 0, value_size: 0, max_entries: 0, flags: 0, inner: None }
+    MapDef {
+        name: name.to_owned(),
+        kind: MapKind(0),
+        key,
+        value,
+        key_size: 0,
+        value_size: 0,
+        max_entries: 0,
+        flags: 0,
+        extra: 0,
+        inner: None,
+    }
 }
 
 fn definition(layouts: &Layouts, name: &str, ty: TypeId) -> MapDef {
     let mut map = empty(name);
     let Kind::Struct { members, .. } = &layouts.btf.resolve(ty).1.kind else { return map };
     for member in members {
-        let Kind::Pointer { to } = layouts.btf.resolve(member.ty).1.kind else { continue };
+        let to = match &layouts.btf.resolve(member.ty).1.kind {
+            Kind::Pointer { to } => *to,
+            // `__ulong(map_extra, N)` declares an enum with the one constant N.
+            Kind::Enum { values, .. } if member.name == "map_extra" => {
+                map.extra = values.first().map_or(0, |(_, value)| *value as u64);
+                continue;
+            }
+            _ => continue,
+        };
         // `__uint(name, N)` declares `int (*name)[N]`.
         let number = match layouts.btf.resolve(to).1.kind {
             Kind::Array { len, .. } => len,
@@ -155,6 +176,7 @@ fn definition(layouts: &Layouts, name: &str, ty: TypeId) -> MapDef {
             "type" => map.kind = MapKind(number),
             "max_entries" => map.max_entries = number,
             "map_flags" => map.flags = number,
+            "map_extra" => map.extra = number.into(),
             "key_size" => map.key_size = number,
             "value_size" => map.value_size = number,
             "key" => (map.key, map.key_size) = (Some(to), size),

@@ -24,7 +24,10 @@ impl Document {
     /// # Errors
     /// Every fault of what was read, at once.
     pub fn new(bytes: Vec<u8>, file: &str) -> Result<Self, Faults> {
-        let refuse = |what: String| Faults::one(file, Fault::new(Place::default(), what, ""));
+        const GIVE: &str = "give the .json file that the eunomia-bpf compiler, `cargo eunomia build` or `Config::package` wrote, or the BPF object \
+                            (.bpf.o)";
+
+        let refuse = |what: &str| Faults::one(file, Fault::new(Place::default(), what, GIVE));
         if let Some((what, todo)) = foreign(&bytes) {
             return Err(Faults::one(file, Fault::new(Place::default(), what, todo)));
         }
@@ -32,8 +35,10 @@ impl Document {
             let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
             (Skeleton::from_object(object_name(name.trim_matches(['<', '>'])), bytes, file)?, None)
         } else {
-            let text = String::from_utf8(bytes)
-                .map_err(|error| refuse(format!("neither a BPF object nor a text file: {}", error.utf8_error())))?;
+            let text = String::from_utf8(bytes).map_err(|_| refuse("neither a BPF object nor a text file in UTF-8"))?;
+            if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+                return Err(refuse("neither a BPF object nor a skeleton, which is a JSON object"));
+            }
             (Skeleton::parse(&text, file)?, Some(text))
         };
         Ok(Self { skeleton, file: file.to_owned(), text })

@@ -1,7 +1,7 @@
 //! What a file is that is neither a skeleton nor a BPF object, by its first bytes, and what to do with it.
 
 /// What the file is, and what to do; `None` for what may be a skeleton.
-pub(super) fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+pub(crate) fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     const UNPACK: &str = "unpack it";
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     if bytes.trim_ascii().is_empty() {

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{ffi::OsString, sync::Arc};
 
 use libbpf_rs::{
     AsRawLibbpf as _, Btf, MapCore as _, MapType, Object, OpenObject,
@@ -40,18 +40,16 @@ impl<'a> StructOps<'a> {
     /// Switches off those that are not made unless asked for: `SEC("?.struct_ops")`, `SEC("?.struct_ops.link")`. libbpf (1.7) does it for the
     /// first one of a section alone.
     pub(crate) fn switch_off_optional(object: &mut OpenObject) -> libbpf_rs::Result<()> {
-        let optional = {
-            // SAFETY: the object is alive and not changed meanwhile.
-            let btf = Btf::from_bpf_object(unsafe { object.as_libbpf_object().as_ref() })?;
-            let sections =
-                ["?.struct_ops", "?.struct_ops.link"].into_iter().filter_map(|name| btf.as_ref()?.type_by_name::<DataSec<'_>>(name));
-            let variables = sections.flat_map(|section| section.iter().map(|slot| slot.ty).collect::<Vec<_>>());
-            let names = variables.filter_map(|ty| Some(btf.as_ref()?.type_by_id::<Var<'_>>(ty)?.name()?.to_owned()));
-            names.collect::<Vec<_>>()
-        };
+        let optional = variables(object, &["?.struct_ops", "?.struct_ops.link"])?;
         let tables =
             object.maps_mut().filter(|map| map.map_type() == MapType::StructOps && optional.iter().any(|name| *name == map.name()));
         tables.into_iter().try_for_each(|mut map| map.set_autocreate(false))
+    }
+
+    /// The map that is defined as other maps are, in `SEC(".maps")`: libbpf (1.7) reads its table without asking whether it has one.
+    pub(crate) fn without_table(object: &OpenObject) -> libbpf_rs::Result<Option<OsString>> {
+        let mut defined = variables(object, &[".maps"])?.into_iter();
+        Ok(defined.find(|name| object.maps().any(|map| map.map_type() == MapType::StructOps && *name == map.name())))
     }
 
     /// Gives the table to the kernel. Dropping the link takes it back as soon as nobody uses it.
@@ -98,4 +96,14 @@ fn linked(map: &libbpf_rs::Map<'_>) -> bool {
     // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
     let flags = unsafe { libbpf_sys::bpf_map__map_flags(map.as_libbpf_object().as_ptr()) };
     flags & libbpf_sys::BPF_F_LINK != 0
+}
+
+/// The variables of some sections of the object.
+fn variables(object: &OpenObject, sections: &[&str]) -> libbpf_rs::Result<Vec<OsString>> {
+    // SAFETY: the object is alive and not changed meanwhile.
+    let btf = Btf::from_bpf_object(unsafe { object.as_libbpf_object().as_ref() })?;
+    let sections = sections.iter().filter_map(|name| btf.as_ref()?.type_by_name::<DataSec<'_>>(name));
+    let variables = sections.flat_map(|section| section.iter().map(|slot| slot.ty).collect::<Vec<_>>());
+    let names = variables.filter_map(|ty| Some(btf.as_ref()?.type_by_id::<Var<'_>>(ty)?.name()?.to_owned()));
+    Ok(names.collect())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Subject;
+use super::{PAGE, Subject};
 use crate::{
     fault::{Fault, Found, Place},
     object::{Btf, Checked, Kind, Linkage, MapKind, Member, TypeId},
@@ -140,6 +140,11 @@ impl Definition<'_> {
             let what = if inner { "its inner map has no type" } else { "it has no type" };
             self.fault(what, "add __uint(type, BPF_MAP_TYPE_..)");
         }
+        if MapKind(self.kind) == MapKind::STRUCT_OPS && !inner {
+            // libbpf (1.7) crashes.
+            let what = "BPF_MAP_TYPE_STRUCT_OPS is of tables of functions, which are not defined as maps";
+            self.fault(what, "define a variable of the kernel's type in SEC(\".struct_ops\")");
+        }
     }
 
     /// `__array(values, T)`: the maps inside, or the programs of an array of them.
@@ -199,9 +204,6 @@ fn is_sized(btf: &Btf, id: TypeId) -> bool {
 
 /// libbpf (1.7) has one arena an object, and puts the variables of the address space into it (`init_arena_map_data`).
 fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
-    // Where pages may be larger, the largest: an object may be made for a machine that has them.
-    const PAGE: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "s390x", target_arch = "riscv64")) { 4096 } else { 65536 };
-
     let checked = subject.checked;
     let mut arenas = checked.maps.iter().filter(|def| def.kind == MapKind::ARENA);
     let data = checked.layouts.elf.sections.iter().find(|section| section.name == ".addr_space.1" && section.size > 0);
@@ -211,8 +213,8 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
             let what = format!("{} bytes of variables are in an arena (__arena), and the object has no map of this type", data.size);
             faults.push(Fault::new(Place::default(), what, "define one in SEC(\".maps\") with __uint(type, BPF_MAP_TYPE_ARENA)"));
         }
-        (Some(arena), Some(data)) if data.size > PAGE.saturating_mul(arena.max_entries.into()) => {
-            let pages = data.size.div_ceil(PAGE);
+        (Some(arena), Some(data)) if data.size > u64::from(PAGE).saturating_mul(arena.max_entries.into()) => {
+            let pages = data.size.div_ceil(PAGE.into());
             let what = format!("the arena `{}` has {} pages, its variables need {pages}", arena.name, arena.max_entries);
             faults.push(Fault::new(subject.map(&arena.name), what, "make `max_entries` that large at least"));
         }

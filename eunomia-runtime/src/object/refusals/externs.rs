@@ -44,7 +44,14 @@ pub(super) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Fou
                 let todo = "declare it as an integer, bool, char, char array or enum libbpf_tristate";
                 faults.push(Fault::new(Place::default(), what, todo));
             }
-            (Some(".kconfig" | ".ksyms"), _) => {}
+            (Some(".kconfig"), Kind::Variable { ty, .. }) => {
+                let weak =
+                    raw.symbols.iter().any(|symbol| symbol.st_bind() == STB_WEAK && symbol.st_shndx == 0 && raw.name(symbol) == name);
+                if let Some((what, todo)) = unset(btf, name, *ty, weak) {
+                    faults.push(Fault::new(Place::default(), format!("`{name}` {what}"), todo));
+                }
+            }
+            (Some(".ksyms"), _) => {}
             (_, Kind::Function) => {
                 let what = format!("the function `{name}` is called and not defined");
                 faults.push(Fault::new(Place::default(), what, DEFINE));
@@ -68,5 +75,28 @@ fn is_setting(btf: &Btf, id: TypeId) -> bool {
         Kind::Enum { size, .. } => matches!(size, 4 | 8) && ty.name == "libbpf_tristate",
         Kind::Array { element, len } => *len > 0 && matches!(btf.resolve(*element).1.kind, Kind::Int { size: 1, bool: false, .. }),
         _ => false,
+    }
+}
+
+/// What keeps libbpf from setting a value of the kernel's configuration: `bpf_object__resolve_externs`, `set_kcfg_value_num`. It knows some
+/// that are in no configuration.
+fn unset(btf: &Btf, name: &str, id: TypeId, weak: bool) -> Option<(&'static str, &'static str)> {
+    let kind = &btf.resolve(id).1.kind;
+    match name {
+        _ if name.starts_with("CONFIG_") => None,
+        "LINUX_KERNEL_VERSION" => match kind {
+            Kind::Int { size: 4 | 8, bool: false, .. } => None,
+            _ => Some(("is the kernel's version, which has four bytes", "declare it `extern int LINUX_KERNEL_VERSION __kconfig;`")),
+        },
+        "LINUX_HAS_BPF_COOKIE" | "LINUX_HAS_SYSCALL_WRAPPER" => match kind {
+            Kind::Int { .. } => None,
+            _ => Some(("is yes or no", "declare it as `bool`")),
+        },
+        _ if name.starts_with("LINUX_") && weak => None,
+        _ if name.starts_with("LINUX_") => Some((
+            "is no value that libbpf knows beside the kernel's configuration",
+            "did you mean LINUX_KERNEL_VERSION, LINUX_HAS_BPF_COOKIE or LINUX_HAS_SYSCALL_WRAPPER? Declared `__weak`, an unknown one is 0",
+        )),
+        _ => Some(("is no value of the kernel's configuration", "name an option of it as it does, `CONFIG_HZ` for example")),
     }
 }

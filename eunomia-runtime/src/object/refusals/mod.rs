@@ -61,7 +61,7 @@ impl Checked {
         references::check(&subject, &mut faults);
         types::check(&subject, &mut faults);
         for def in &self.maps {
-            creation::check(def, &subject.map(&def.name), &mut faults);
+            creation::check(def, &self.layouts, &subject.map(&def.name), &mut faults);
         }
         faults
     }
@@ -152,6 +152,18 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
             let todo = "define them in SEC(\".maps\") with __uint(type, ..), __type(key, ..), __type(value, ..)";
             faults.push(Fault::new(Place::default(), what, todo));
         }
+        let size = raw.headers.get(index).map_or(0, |header| header.sh_size);
+        // `bpf_object__init_kversion`
+        if raw.section(index) == "version" && size != 4 {
+            let what = format!("the section `version` has {size} bytes, and libbpf takes a number of 4");
+            faults.push(Fault::new(Place::default(), what, "remove it, or write `__u32 version SEC(\"version\") = LINUX_VERSION_CODE;`"));
+        }
+        // The value of an array: `array_map_alloc_check`.
+        if is_data(raw.section(index)) && size > i32::MAX as u64 {
+            let what =
+                format!("the variables of the section `{}` have {size} bytes, and no kernel makes a map of so many", raw.section(index));
+            faults.push(Fault::new(Place::default(), what, "make them smaller, or put them into maps with several entries"));
+        }
     }
     for symbol in raw.functions() {
         let (name, section) = (raw.name(symbol), raw.section(symbol.st_shndx.into()));
@@ -170,6 +182,14 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
         }
     }
 }
+
+/// Whether libbpf makes a map of the section's variables.
+fn is_data(section: &str) -> bool {
+    [".data", ".rodata", ".bss"].iter().any(|kind| section.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
+/// The largest pages that a machine may have: an object may be made for one that has them.
+const PAGE: u32 = if cfg!(any(target_arch = "x86_64", target_arch = "s390x", target_arch = "riscv64")) { 4096 } else { 65536 };
 
 /// A map and what it holds, if that is a map.
 fn with_inner(def: &MapDef) -> impl Iterator<Item = &MapDef> {

@@ -7,10 +7,10 @@ use elf::abi::{
 };
 use elf::symbol::Symbol;
 
-use super::{Subject, types::is_typed};
+use super::{Subject, creation::INNER_MAP, types::is_typed};
 use crate::{
     fault::{Fault, Found},
-    object::MapKind,
+    object::{Kind, MapDef, MapKind},
 };
 
 const CALL: u8 = 0x85;
@@ -29,6 +29,7 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Found) {
         Some(*name)
     };
     let place = Places::new(subject);
+    let mut in_tables = HashSet::new();
     // A broken table could name one section many times.
     let mut budget = checked.skeleton.object.as_ref().map_or(0, Vec::len);
     for header in raw.headers.iter().filter(|header| header.sh_type == SHT_REL) {
@@ -47,7 +48,9 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Found) {
             budget = left;
             let Some(symbol) = raw.symbols.get(relocation.r_sym as usize) else { continue };
             let fault = if is_table {
-                place.of_table(symbol, |offset| program(symbol.st_shndx.into(), offset))
+                let named = program(symbol.st_shndx.into(), symbol.st_value);
+                in_tables.extend(named);
+                named.and_then(|name| place.of_table(symbol, name))
             } else if executable {
                 let Some(program) = program(section, relocation.r_offset) else { continue };
                 let at = usize::try_from(relocation.r_offset).unwrap_or(usize::MAX);
@@ -70,6 +73,12 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Found) {
             }
         }
     }
+    // `libbpf_prepare_prog_load`: what it is called for by the kernel is told by its place in a table.
+    let is_function = |section: &str| matches!(section.split('/').next(), Some("struct_ops" | "struct_ops.s"));
+    for (name, _) in subject.checked.programs.iter().filter(|(name, section)| is_function(section) && !in_tables.contains(name.as_str())) {
+        let what = format!("the program `{name}` is for a table of struct_ops, and stands in none");
+        faults.push(Fault::new(subject.program(name), what, "put it into a table in SEC(\".struct_ops\"), or remove it"));
+    }
 }
 
 type Wrong = (String, &'static str);
@@ -79,20 +88,20 @@ struct Places<'a> {
     has_arena: bool,
     /// The maps by the place of their definition.
     maps: BTreeMap<u64, &'a str>,
-    kinds: HashMap<&'a str, MapKind>,
+    defs: HashMap<&'a str, &'a MapDef>,
     programs: HashSet<&'a str>,
 }
 
 impl<'a> Places<'a> {
     fn new(subject: &'a Subject<'a>) -> Self {
         let Subject { checked, raw, .. } = subject;
-        let kinds: HashMap<&str, MapKind> = checked.maps.iter().map(|def| (def.name.as_str(), def.kind)).collect();
+        let defs: HashMap<&str, &MapDef> = checked.maps.iter().map(|def| (def.name.as_str(), def)).collect();
         let in_maps =
-            raw.symbols.iter().filter(|symbol| raw.section(symbol.st_shndx.into()) == ".maps" && kinds.contains_key(raw.name(symbol)));
+            raw.symbols.iter().filter(|symbol| raw.section(symbol.st_shndx.into()) == ".maps" && defs.contains_key(raw.name(symbol)));
         let maps = in_maps.map(|symbol| (symbol.st_value, raw.name(symbol))).collect();
         let has_arena = checked.maps.iter().any(|def| def.kind == MapKind::ARENA);
         let programs = checked.programs.iter().map(|(name, _)| name.as_str()).collect();
-        Self { subject, has_arena, maps, kinds, programs }
+        Self { subject, has_arena, maps, defs, programs }
     }
 
     /// How the symbol is called; one of a section goes by the section's name.
@@ -153,28 +162,77 @@ impl<'a> Places<'a> {
 
     /// `bpf_object__collect_map_relos`: what maps of maps and arrays of programs hold when they are made.
     fn of_map(&self, offset: u64, symbol: &Symbol) -> Option<Fault> {
-        let map = self.maps.range(..=offset).next_back().map(|(_, name)| *name)?;
+        let (start, map) = self.maps.range(..=offset).next_back()?;
+        let def = *self.defs.get(map)?;
         let (section, name) = (self.subject.raw.section(symbol.st_shndx.into()), self.symbol(symbol));
-        let (what, todo) = match *self.kinds.get(map)? {
-            MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS if section == ".maps" && self.kinds.contains_key(name) => return None,
-            MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => (format!("holds `{name}`, which is no map"), "list maps of SEC(\".maps\")"),
-            MapKind::PROG_ARRAY if section != ".text" && self.programs.contains(name) => return None,
-            MapKind::PROG_ARRAY => (format!("holds `{name}`, which is no program"), "list functions with SEC(..)"),
+        let wrong = match def.kind {
+            MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => match self.defs.get(name).filter(|_| section == ".maps") {
+                Some(held) => def.inner.as_deref().and_then(|inner| unlike(inner, held)).map(|what| {
+                    (format!("holds `{name}`, which {what}"), "give all maps of a map of maps one type, with the same sizes and flags")
+                }),
+                None => Some((format!("holds `{name}`, which is no map"), "list maps of SEC(\".maps\")")),
+            },
+            MapKind::PROG_ARRAY if section != ".text" && self.programs.contains(name) => None,
+            MapKind::PROG_ARRAY => Some((format!("holds `{name}`, which is no program"), "list functions with SEC(..)")),
             _ => return None,
         };
-        Some(Fault::new(self.subject.map(map), format!("the map `{map}` {what}"), todo))
+        let place = self.subject.map(map);
+        if let Some((what, todo)) = wrong {
+            return Some(Fault::new(place, format!("the map `{map}` {what}"), todo));
+        }
+        // Hash tables have their slot for a key.
+        let slot = self.first_slot(map).and_then(|first| (offset - start).checked_sub(first)).map(|behind| behind / 8)?;
+        let full = def.max_entries != 0 && def.kind != MapKind::HASH_OF_MAPS && slot >= def.max_entries.into();
+        full.then(|| {
+            let what = format!("the map `{map}` has {} entries, and a value for the one at {slot}", def.max_entries);
+            Fault::new(place, what, "make `max_entries` larger")
+        })
+    }
+
+    /// Bytes from the start of a map's definition to its list of values.
+    fn first_slot(&self, map: &str) -> Option<u64> {
+        let btf = &self.subject.checked.layouts.btf;
+        let ty = self.subject.checked.layouts.own_types().find_map(|(_, ty)| match ty.kind {
+            Kind::Variable { ty: of, .. } if ty.name == map => Some(of),
+            _ => None,
+        })?;
+        let Kind::Struct { members, .. } = &btf.resolve(ty).1.kind else { return None };
+        members.iter().find(|member| member.name == "values").map(|member| u64::from(member.bit_offset) / 8)
     }
 
     /// `bpf_object__collect_st_ops_relos`.
-    fn of_table(&self, symbol: &Symbol, program: impl Fn(u64) -> Option<&'a str>) -> Option<Fault> {
+    fn of_table(&self, symbol: &Symbol, name: &str) -> Option<Fault> {
         if symbol.st_shndx >= SHN_LORESERVE {
             return None;
         }
         let section = self.subject.raw.section(symbol.st_shndx.into());
-        let name = program(symbol.st_value)?;
         let bare = section.strip_prefix('?').unwrap_or(section);
         let is_one = is_typed(bare) && matches!(bare.split('/').next(), Some("struct_ops" | "struct_ops.s"));
         let what = format!("the program `{name}` stands in a table of struct_ops, and its section `{section}` is of another kind");
         (!is_one).then(|| Fault::new(self.subject.program(name), what, "write SEC(\"struct_ops\")"))
     }
+}
+
+/// What keeps the kernel from taking a map for one of the kind that a map of maps is declared with: `bpf_map_meta_equal`,
+/// `array_map_meta_equal`, `xsk_map_meta_equal`. What is 0 is the loader's to set.
+fn unlike(inner: &MapDef, held: &MapDef) -> Option<String> {
+    let differ = |one: u32, other: u32| one != 0 && other != 0 && one != other;
+    Some(match () {
+        () if inner.kind != held.kind => format!("is a {} and no {}", held.kind, inner.kind),
+        () if differ(inner.key_size, held.key_size) => format!("has keys of {} bytes and not of {}", held.key_size, inner.key_size),
+        () if differ(inner.value_size, held.value_size) => {
+            format!("has values of {} bytes and not of {}", held.value_size, inner.value_size)
+        }
+        () if inner.flags != held.flags => format!("has the flags {:#x} and not {:#x}", held.flags, inner.flags),
+        () if matches!(inner.kind, MapKind::ARRAY | MapKind::XSKMAP)
+            && inner.flags & INNER_MAP == 0
+            && differ(inner.max_entries, held.max_entries) =>
+        {
+            format!(
+                "has {} entries and not {} (arrays may differ in it with the flag BPF_F_INNER_MAP)",
+                held.max_entries, inner.max_entries
+            )
+        }
+        () => return None,
+    })
 }
