@@ -8,9 +8,9 @@ use std::{
 use eunomia_runtime::{
     __private::one_line,
     Skeleton,
+    checked::{Checked, Document, Payload},
     fault::{Fault, Faults, Place},
-    object::{Checked, Payload},
-    skeleton::{Document, model::EventType, object_name},
+    skeleton::{model::EventType, object_name},
 };
 
 use crate::{Embed, Error, files};

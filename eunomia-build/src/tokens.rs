@@ -1,7 +1,8 @@
 use eunomia_runtime::{
     Skeleton,
+    checked::Checked,
     fault::{Faults, Place},
-    object::{Checked, Layouts, TypeId},
+    object::{Layouts, TypeId},
 };
 use proc_macro2::TokenStream;
 

@@ -13,10 +13,11 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    Error, Result, Skeleton, bpf,
-    bpf::{Access, Direction, Dropped, Interface, Order, Rank, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
+    Error, Result, Skeleton,
+    bpf::{self, Access, Direction, Dropped, Interface, Order, Rank, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
+    checked::{Checked, Hook},
     fault::Fault,
-    object::{Checked, DataSection, Hook, Variable},
+    object::{DataSection, Variable},
     reader::{Outcome, Stats, Verdict},
     value::{self, Value},
 };

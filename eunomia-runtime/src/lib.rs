@@ -7,6 +7,8 @@ pub mod args;
 #[cfg(feature = "load")]
 #[allow(unsafe_code, reason = "calls libbpf and the kernel")]
 pub mod bpf;
+#[cfg(feature = "dynamic")]
+pub mod checked;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "columns")]

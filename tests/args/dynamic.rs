@@ -1,4 +1,4 @@
-use eunomia_runtime::{Skeleton, args::Given, object::Checked};
+use eunomia_runtime::{Skeleton, args::Given, checked::Checked};
 use eunomia_tests::fixture;
 
 use super::{HELP, REFUSALS, VALUES, first_line, line};

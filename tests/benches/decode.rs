@@ -7,7 +7,8 @@ use std::{hint::black_box, io::Write as _, time::Instant};
 
 use eunomia_runtime::{
     Skeleton,
-    object::{Checked, TypeId},
+    checked::Checked,
+    object::TypeId,
     output::{Format, Printer},
     sample::{CharArray, Event, Plain as _},
     value::Value,

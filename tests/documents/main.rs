@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use eunomia_runtime::{
     Skeleton,
-    object::Payload,
+    checked::Payload,
     skeleton::{
         Format,
         model::{ExportConfig, Interpreter, SampleKind, Settings},

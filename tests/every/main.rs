@@ -19,7 +19,7 @@ mod way;
 
 use std::{fs, process::ExitCode};
 
-use eunomia_runtime::{Skeleton, bpf::Preflight, doctor::Doctor, object::Checked};
+use eunomia_runtime::{Skeleton, bpf::Preflight, checked::Checked, doctor::Doctor};
 use eunomia_vm::{Kernel, Run};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use row::{Lacking, NOTHING, Row};

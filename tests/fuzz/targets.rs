@@ -7,7 +7,7 @@ use std::{fmt::Display, fs, sync::LazyLock};
 use eunomia_build::{Embed, Skeleton, tokens};
 use eunomia_runtime::{
     Error,
-    object::Checked,
+    checked::Checked,
     reader::fuzz,
     recording::{Replay, Replayed},
     sample::Verdict,

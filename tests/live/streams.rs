@@ -7,7 +7,7 @@ use std::{
 use eunomia_runtime::{
     Skeleton,
     bpf::{Program, kind::Kind},
-    object::Payload,
+    checked::Payload,
     reader::Waiting,
 };
 use eunomia_tests::{

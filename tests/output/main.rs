@@ -5,7 +5,7 @@ mod views;
 
 use eunomia_runtime::{
     Skeleton,
-    object::Checked,
+    checked::Checked,
     output::{Format, Printer},
     sample::{CharArray, Plain, Verdict},
 };

@@ -28,7 +28,7 @@ fn who() -> types::Who {
 }
 
 /// The profile fixture with one map alone.
-fn alone(map: &str) -> eunomia_runtime::object::Checked {
+fn alone(map: &str) -> eunomia_runtime::checked::Checked {
     checked("profile", |skeleton| {
         skeleton.maps.iter_mut().filter(|known| known.name != map).for_each(|known| known.export = ExportConfig::None);
     })

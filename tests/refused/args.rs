@@ -2,7 +2,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use eunomia_build::Skeleton;
 use eunomia_runtime::{
-    object::Argument,
+    checked::Argument,
     skeleton::model::{CmdArg, Section, Variable},
 };
 use eunomia_tests::fixture;

@@ -1,6 +1,6 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use eunomia_build::{Faults, Skeleton};
-use eunomia_runtime::skeleton::Document;
+use eunomia_runtime::checked::Document;
 use serde_json::{Value as Json, json};
 
 use super::{Case, edited, elf, package, refusal};

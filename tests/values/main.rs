@@ -5,7 +5,8 @@ use std::{fmt::Display, fs};
 use eunomia_runtime::{
     __private::is_shown,
     Skeleton,
-    object::{Checked, Kind, Layouts, TypeId},
+    checked::Checked,
+    object::{Kind, Layouts, TypeId},
     sample::{Event, Plain as _},
     skeleton::Format,
     value::Value,

@@ -8,8 +8,8 @@ use std::{
 use clap::error::ErrorKind;
 use eunomia_runtime::{
     __private::{MOST, read_any, read_from},
+    checked::Document,
     fault::Faults,
-    skeleton::Document,
 };
 
 use super::{

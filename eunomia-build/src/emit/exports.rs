@@ -1,6 +1,6 @@
 //! The enum `Export`, its records and `Stats`.
 
-use eunomia_runtime::object::Payload;
+use eunomia_runtime::checked::Payload;
 use proc_macro2::TokenStream;
 use quote::quote;
 

@@ -1,6 +1,6 @@
 //! `open`, and the types `Open`, `Loaded` and `Attached`.
 
-use eunomia_runtime::object::Hook;
+use eunomia_runtime::checked::Hook;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 

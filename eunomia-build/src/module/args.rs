@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use eunomia_runtime::{
     args::Scalar,
-    object::{self, TypeId, Variable},
+    checked,
+    object::{TypeId, Variable},
 };
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
@@ -21,11 +22,11 @@ pub(crate) struct Argument<'a> {
     pub(crate) field: Ident,
     /// The section of the variable.
     pub(crate) section: &'a str,
-    pub(crate) read: object::Argument<'a>,
+    pub(crate) read: checked::Argument<'a>,
 }
 
 /// Decides the fields of `Args`. `arguments` are the variables that the command line can set.
-pub(crate) fn decide<'a>(arguments: Vec<object::Argument<'a>>, sections: &[Section<'a>]) -> Vec<Argument<'a>> {
+pub(crate) fn decide<'a>(arguments: Vec<checked::Argument<'a>>, sections: &[Section<'a>]) -> Vec<Argument<'a>> {
     // Two sections may have variables of the same name; the address of the variable tells them
     // apart.
     let mut places: HashMap<*const Variable, &'a str> = HashMap::new();

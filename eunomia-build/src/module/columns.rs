@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use eunomia_runtime::object::{Kind, Payload, TypeId};
+use eunomia_runtime::{
+    checked::Payload,
+    object::{Kind, TypeId},
+};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 

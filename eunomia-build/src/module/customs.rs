@@ -1,6 +1,9 @@
 //! Structs of the members that a document picks from a record.
 
-use eunomia_runtime::object::{CustomField, Field, Payload, TypeId};
+use eunomia_runtime::{
+    checked::{CustomField, Payload},
+    object::{Field, TypeId},
+};
 use proc_macro2::Ident;
 
 use super::{exports::Export, structure::Structure, types::Types};

@@ -1,8 +1,9 @@
 //! The maps that deliver records: a variant of `Export` for each, and the Rust types of its records.
 
 use eunomia_runtime::{
+    checked::{Checked, CustomField, Payload, Stream, Tag, Tagged},
     fault::{Fault, Place},
-    object::{Checked, CustomField, Kind, Payload, Stream, Tag, Tagged},
+    object::Kind,
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;

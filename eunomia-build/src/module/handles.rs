@@ -1,8 +1,9 @@
 //! The types of the handles of maps, by the kind of map.
 
 use eunomia_runtime::{
+    checked::Checked,
     fault::{Fault, Place},
-    object::{Checked, MapDef, MapKind, TypeId},
+    object::{MapDef, MapKind, TypeId},
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;

@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 
 use eunomia_runtime::{
+    checked::{Checked, Payload},
     fault::{Fault, Place},
-    object::{Checked, Kind, MapDef, Payload, TypeId},
+    object::{Kind, MapDef, TypeId},
 };
 
 use crate::Embed;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use eunomia_runtime::{
+    checked::Checked,
     fault::{Fault, Place},
-    object::{Checked, MapDef, MapKind, TypeId},
+    object::{MapDef, MapKind, TypeId},
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;

@@ -15,8 +15,8 @@ mod structure;
 mod types;
 
 use eunomia_runtime::{
+    checked::{Checked, InitialValue, Setup, Target},
     fault::Faults,
-    object::{Checked, InitialValue, Setup, Target},
 };
 
 pub(crate) use args::Argument;

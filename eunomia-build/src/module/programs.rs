@@ -1,6 +1,6 @@
 //! The programs, each with the kind of its handle.
 
-use eunomia_runtime::object::Checked;
+use eunomia_runtime::checked::Checked;
 use proc_macro2::{Ident, Span};
 
 use super::names::{Scope, verbatim};

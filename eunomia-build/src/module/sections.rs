@@ -1,8 +1,9 @@
 //! The data sections and their variables.
 
 use eunomia_runtime::{
+    checked::Checked,
     fault::{Fault, Place},
-    object::{Checked, DataSection, Variable},
+    object::{DataSection, Variable},
 };
 use proc_macro2::{Ident, Span};
 

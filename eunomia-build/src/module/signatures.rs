@@ -14,7 +14,10 @@
 
 use std::collections::BTreeSet;
 
-use eunomia_runtime::object::{Checked, Kind, RelocationKind, TypeId};
+use eunomia_runtime::{
+    checked::Checked,
+    object::{Kind, RelocationKind, TypeId},
+};
 
 /// The names of program contexts, from `uapi/linux/bpf.h` and `tools/lib/bpf/libbpf.c`.
 const CONTEXTS: [&str; 22] = [

@@ -17,8 +17,10 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, rena
 
 use super::kernel_btf::OF_KERNEL;
 use crate::{
-    Error, Result, Skeleton, file,
-    object::{Checked, Kind, RelocationKind, essential, is_whole, minimal},
+    Error, Result, Skeleton,
+    checked::Checked,
+    file,
+    object::{Kind, RelocationKind, essential, is_whole, minimal},
 };
 
 /// A folder with the BTF that objects look at, one file for each object and kernel.

@@ -12,10 +12,10 @@ use super::{
 use crate::{
     Error, Result,
     bpf::{self, Target},
+    checked::Document,
     diagnosis::{map::deepest, matches_pattern},
     dynamic::Open,
     object::Layouts,
-    skeleton::Document,
 };
 
 /// A program and what it is attached to.

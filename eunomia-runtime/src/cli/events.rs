@@ -18,8 +18,8 @@ use super::{
 use crate::{
     Result,
     bpf::{BtfCache, mount},
+    checked::{Checked, Payload},
     dynamic::{Attached, Loaded, Open},
-    object::{Checked, Payload},
     plain::line,
     reader::Stats,
     refusal::refusal,

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     Error, bpf,
+    checked::Document,
     file::{self, MOST},
-    skeleton::Document,
 };
 
 pub(super) struct Input {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Result,
-    object::Checked,
+    checked::Checked,
     output::Printer,
     sample::Verdict,
     symbols::{Located, Symbols},

@@ -12,7 +12,7 @@ use super::{
     output::{Readers, Sink},
     printed::Printed,
 };
-use crate::object::Checked;
+use crate::checked::Checked;
 
 pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut input = Input::read(&args.source, streams.input)?;

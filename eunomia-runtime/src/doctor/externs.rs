@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use super::{Patient, check, list};
 use crate::{
     bpf::Check,
+    checked::Checked,
     diagnosis::{
         configuration::{self, Holds, Setting},
         place::Finding,
     },
-    object::{Btf, Calls, Checked, Kind, Linkage, TypeId},
+    object::{Btf, Calls, Kind, Linkage, TypeId},
 };
 
 /// What a name stands for.

@@ -43,11 +43,12 @@ use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 pub(crate) use self::targets::TARGET_OF;
 use self::{programs::Support, targets::Places};
 use crate::{
-    Error, bpf,
-    bpf::{Check, Preflight, Target, preflight},
+    Error,
+    bpf::{self, Check, Preflight, Target, preflight},
+    checked::Checked,
     diagnosis::{Kernel, list, section::says},
     dynamic,
-    object::{Calls, Checked, Function, Relocation},
+    object::{Calls, Function, Relocation},
     suggestion::near,
 };
 

@@ -138,7 +138,7 @@ impl std::error::Error for BtfError {}
 const MAX_DEPTH: u8 = 64;
 
 /// The longest name that the kernel takes (`KSYM_NAME_LEN` with its NUL). Any number of types can share one, and each gets a copy.
-pub(super) const MAX_NAME: usize = 511;
+pub(crate) const MAX_NAME: usize = 511;
 
 const VOID: &Type = &Type { name: String::new(), kind: Kind::Void };
 
@@ -208,7 +208,7 @@ impl Btf {
     }
 
     /// Appends the types of `other`, which keep their order: type 1 of `other` becomes the next one here.
-    pub(super) fn append(&mut self, other: Self) {
+    pub(crate) fn append(&mut self, other: Self) {
         let shift = u32::try_from(self.types.len()).unwrap_or(u32::MAX).saturating_sub(1);
         self.types.extend(other.types.into_iter().skip(1).map(|mut ty| {
             each_id_mut(&mut ty.kind, |id| {
@@ -283,7 +283,7 @@ fn signatures(raw: &Raw, last: u32) -> Vec<TypeId> {
 }
 
 /// btf-rs reserves memory by the header's lengths, so they must fit the section first.
-pub(super) fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
+pub(crate) fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
     let word = |at: usize| bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes).map(u64::from);
     let (Some(magic), Some(header), Some(type_off), Some(type_len), Some(str_off), Some(str_len)) =
         (bytes.get(..2), word(4), word(8), word(12), word(16), word(20))
@@ -355,7 +355,7 @@ fn check_counts(bytes: &[u8]) -> Result<(), BtfError> {
     Ok(())
 }
 
-pub(super) fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
+pub(crate) fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
     let fail = |error: btf_rs::Error| BtfError(format!("type {id}: {error}"));
     let name = |of: &dyn BtfType| match of.get_name_offset() {
         None | Some(0) => Ok(String::new()),

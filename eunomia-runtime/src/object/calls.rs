@@ -13,12 +13,10 @@ use elf::{
 };
 
 use super::{
-    Checked,
     counters::Uses,
     elf::{Elf, Refused},
     maps::{MapDef, MapKind},
 };
-use crate::fault::{Fault, Place};
 
 /// The functions of an object and what they call, as the compiler left them: before libbpf has put any two of them together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,33 +48,22 @@ pub struct Function {
     callees: BTreeSet<usize>,
 }
 
-impl Checked {
-    /// What the object's functions call.
-    ///
-    /// # Errors
-    /// Tables of relocations or symbols that are broken.
-    pub fn calls(&self) -> Result<Calls, Fault> {
-        let object = self.skeleton.object.as_deref().unwrap_or_default();
-        Calls::read(object, &self.layouts.elf, &self.maps).map_err(|(what, todo)| Fault::new(Place::default(), what, todo))
-    }
-}
-
 const BROKEN: &str = "compile the object anew";
 const INSTRUCTION: usize = Instruction::SIZE;
 
 /// An instruction, `struct bpf_insn`.
-pub(super) struct Instruction {
-    pub(super) code: u8,
+pub(crate) struct Instruction {
+    pub(crate) code: u8,
     /// The register that it writes.
-    pub(super) target: u8,
-    pub(super) source: u8,
-    pub(super) offset: i16,
-    pub(super) immediate: i32,
+    pub(crate) target: u8,
+    pub(crate) source: u8,
+    pub(crate) offset: i16,
+    pub(crate) immediate: i32,
 }
 
 /// What a relocation of an instruction leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reference {
+pub(crate) enum Reference {
     /// The perf event array with this number.
     Array(usize),
     /// Anything else, or nothing.
@@ -85,15 +72,15 @@ pub(super) enum Reference {
 
 impl Instruction {
     /// Its bytes.
-    pub(super) const SIZE: usize = 8;
+    pub(crate) const SIZE: usize = 8;
     /// `BPF_JMP | BPF_CALL`
-    pub(super) const CALL: u8 = 0x85;
+    pub(crate) const CALL: u8 = 0x85;
     /// `BPF_LD | BPF_DW | BPF_IMM`, which takes the room of two.
-    pub(super) const LOAD64: u8 = 0x18;
+    pub(crate) const LOAD64: u8 = 0x18;
     /// `BPF_PSEUDO_CALL`: of a function, not of a helper.
     const FUNCTION: u8 = 1;
 
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let &[code, registers, low, high, a, b, c, d] = bytes else { return None };
         let (target, source) = (registers & 0xf, registers >> 4);
         Some(Self { code, target, source, offset: i16::from_le_bytes([low, high]), immediate: i32::from_le_bytes([a, b, c, d]) })
@@ -102,7 +89,7 @@ impl Instruction {
 
 impl Calls {
     /// Reads the instructions of all functions, and the relocations that say what they mean.
-    pub(super) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Result<Self, Refused> {
+    pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Result<Self, Refused> {
         let mut calls = Self { functions: functions(elf), ..Self::default() };
         let broken = |error: elf::ParseError| (format!("broken ELF file: {error}"), BROKEN);
         let file = ElfBytes::<AnyEndian>::minimal_parse(object).map_err(broken)?;

@@ -15,7 +15,7 @@ type Registers = [Possible; 11];
 
 /// What the functions of an object do with its perf event arrays.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Uses {
+pub(crate) struct Uses {
     read: Possible,
     sent: Possible,
     /// Those that were stored, returned or passed to another function.
@@ -24,7 +24,7 @@ pub(super) struct Uses {
 
 impl Uses {
     /// As many as are told apart.
-    pub(super) const MOST: usize = 63;
+    pub(crate) const MOST: usize = 63;
 
     /// Whether programs read counters from the array with this number, and send nothing through it.
     fn is_counters(&self, number: usize) -> bool {
@@ -36,12 +36,12 @@ impl Uses {
     }
 
     /// The names of those that are counters.
-    pub(super) fn counters<'n>(&self, arrays: impl Iterator<Item = &'n str>) -> BTreeSet<String> {
+    pub(crate) fn counters<'n>(&self, arrays: impl Iterator<Item = &'n str>) -> BTreeSet<String> {
         arrays.enumerate().filter(|(number, _)| self.is_counters(*number)).map(|(_, name)| name.to_owned()).collect()
     }
 
     /// Follows the arrays through a function; `array` tells the number of the one that a `ld_imm64` at a byte of it loads.
-    pub(super) fn follow(&mut self, function: &[u8], array: impl Fn(u64) -> Reference) {
+    pub(crate) fn follow(&mut self, function: &[u8], array: impl Fn(u64) -> Reference) {
         let code: Vec<Option<Instruction>> = function.chunks_exact(Instruction::SIZE).map(Instruction::read).collect();
         let mut states: Vec<Option<Registers>> = vec![None; code.len()];
         let mut next = vec![0];

@@ -8,7 +8,7 @@ use elf::{
 };
 
 use super::btf::MAX_NAME;
-use crate::skeleton::foreign::{foreign, machine};
+use super::foreign::foreign;
 
 /// What is needed of an ELF file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Symbol {
 pub(crate) type Refused = (String, &'static str);
 
 /// What is wrong with a file whose tables do not fit together.
-pub(super) fn broken(error: elf::ParseError) -> Refused {
+pub(crate) fn broken(error: elf::ParseError) -> Refused {
     (format!("broken ELF file: {error}"), "copy or compile the object anew")
 }
 
@@ -191,4 +191,20 @@ impl Elf {
             (section.executable && section.name != ".text").then_some((symbol, section))
         })
     }
+}
+
+/// The machine of an ELF file by its number, where it is one that people use.
+fn machine(number: u16) -> String {
+    let name = match number {
+        3 => "x86",
+        62 => "x86-64",
+        40 => "ARM",
+        183 => "AArch64",
+        243 => "RISC-V",
+        21 => "PowerPC",
+        22 => "S/390",
+        258 => "LoongArch",
+        _ => return format!("machine {number}"),
+    };
+    format!("{name} (machine {number})")
 }

@@ -104,7 +104,7 @@ impl Layouts {
     }
 
     /// The id here of a type of the export BTF.
-    pub(super) fn export_type(&self, id: u32) -> TypeId {
+    pub(crate) fn export_type(&self, id: u32) -> TypeId {
         // `void` is one and the same.
         let shift = if id == 0 { 0 } else { u32::try_from(self.own).unwrap_or(u32::MAX).saturating_sub(1) };
         TypeId(shift.saturating_add(id))

@@ -94,7 +94,7 @@ impl fmt::Display for MapKind {
 }
 
 /// Every map that the object declares: those of the section `.maps`, then the tables of struct_ops, each in the order of BTF.
-pub(super) fn read(layouts: &Layouts) -> Vec<MapDef> {
+pub(crate) fn read(layouts: &Layouts) -> Vec<MapDef> {
     let maps = variables(layouts, |section| section == ".maps").map(|(name, ty)| {
         let mut map = definition(layouts, name, ty);
         // There is but one level of them.

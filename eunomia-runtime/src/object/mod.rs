@@ -1,47 +1,31 @@
-//! The BPF object: what its ELF and its BTF say, and whether a skeleton agrees with them.
+//! The BPF object: what its ELF and its BTF say. This room knows nothing of skeletons.
 
-mod args;
 mod btf;
 mod calls;
-mod check;
 mod counters;
-mod declared;
-mod elf;
-mod exports;
+pub(crate) mod elf;
 mod fields;
-mod fingerprint;
+pub(crate) mod foreign;
 #[cfg(feature = "load")]
 mod kernel;
 mod layout;
-mod maps;
+pub(crate) mod maps;
 #[cfg(feature = "load")]
 mod minimal;
 mod names;
-mod refusals;
-mod relocations;
-mod sections;
-mod setup;
-mod summary;
-mod tagged;
-mod targets;
+pub(crate) mod relocations;
+pub(crate) mod sections;
 
 pub use self::{
-    args::Argument,
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
     calls::{Calls, Function},
-    check::Checked,
     elf::{Elf, Section, Symbol},
-    exports::{CustomField, Dropped, Payload, Sampled, Stream},
     fields::Field,
     layout::{Layout, Layouts},
     maps::{MapDef, MapKind},
     relocations::{Relocation, RelocationKind},
     sections::{DataSection, Variable},
-    setup::{InitialValue, Setup},
-    tagged::{Tag, Tagged},
-    targets::{Hook, Target},
 };
-pub(crate) use self::{check::list, exports::pointee, refusals::TYPE};
 #[cfg(feature = "load")]
 pub(crate) use self::{
     kernel::{KernelTypes, essential},

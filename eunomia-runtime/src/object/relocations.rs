@@ -2,8 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::{Checked, btf::TypeId};
-use crate::fault::{Fault, Place};
+use super::btf::TypeId;
 
 /// A place in the instructions that libbpf fills in from the kernel's types, `struct bpf_core_relo` of `uapi/linux/bpf.h`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,36 +63,16 @@ impl RelocationKind {
     }
 }
 
-impl Checked {
-    /// The relocations of the object; none where it has no `.BTF.ext`.
-    ///
-    /// # Errors
-    /// A section that is broken; libbpf ignores it then.
-    pub fn relocations(&self) -> Result<Vec<Relocation>, Fault> {
-        let object = self.skeleton.object.as_deref().unwrap_or_default();
-        let sections = &self.layouts.elf.sections;
-        let bytes = |name: &str| {
-            let section = sections.iter().find(|section| section.name == name)?;
-            let at = usize::try_from(section.offset?).ok()?;
-            object.get(at..at.checked_add(usize::try_from(section.size).ok()?)?)
-        };
-        let (Some(ext), Some(btf)) = (bytes(".BTF.ext"), bytes(".BTF")) else { return Ok(Vec::new()) };
-        let indices: HashMap<&[u8], usize> = sections.iter().enumerate().map(|(i, section)| (section.name.as_bytes(), i)).collect();
-        read(ext, strings(btf).unwrap_or_default(), &indices, self.layouts.btf.iter().count())
-            .ok_or_else(|| Fault::new(Place::default(), "the section .BTF.ext is broken", "compile the object anew"))
-    }
-}
-
 /// `BPF_CORE_SPEC_MAX_LEN` of libbpf.
 const MAX_ACCESS: usize = 64;
 
 /// A number at a byte.
-pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
 }
 
 /// The same as an offset.
-pub(super) fn size(bytes: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn size(bytes: &[u8], at: usize) -> Option<usize> {
     word(bytes, at).and_then(|word| usize::try_from(word).ok())
 }
 
@@ -105,7 +84,7 @@ fn part(bytes: &[u8], header: usize, at: usize) -> Option<Range<usize>> {
 }
 
 /// The strings of a `.BTF` section, one after the other.
-fn strings(btf: &[u8]) -> Option<&[u8]> {
+pub(crate) fn strings(btf: &[u8]) -> Option<&[u8]> {
     btf.get(part(btf, size(btf, 4)?, 16)?)
 }
 
@@ -118,7 +97,7 @@ fn string(strings: &[u8], at: u32, max: usize) -> Option<&[u8]> {
 
 /// Reads the section, with the strings of `.BTF` beside it; nothing where it is broken. The layout is that of `struct btf_ext_header`,
 /// `struct btf_ext_info_sec` and `struct bpf_core_relo`.
-fn read(ext: &[u8], strings: &[u8], sections: &HashMap<&[u8], usize>, types: usize) -> Option<Vec<Relocation>> {
+pub(crate) fn read(ext: &[u8], strings: &[u8], sections: &HashMap<&[u8], usize>, types: usize) -> Option<Vec<Relocation>> {
     const HEADER: usize = 32;
     const RECORD: usize = 16;
     const MAX_NAME: usize = 8192;

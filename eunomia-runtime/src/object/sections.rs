@@ -67,7 +67,7 @@ const KCONFIG: &str = ".kconfig";
 const ARENA: &str = ".addr_space.1";
 
 /// Whether libbpf has a map for the section.
-pub(super) fn is_data(section: &str) -> bool {
+pub(crate) fn is_data(section: &str) -> bool {
     section == ARENA
         || [".rodata", ".data", ".bss"]
             .iter()
@@ -75,7 +75,7 @@ pub(super) fn is_data(section: &str) -> bool {
 }
 
 /// Reads every data section that BTF describes.
-pub(super) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
+pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
     let symbols: HashMap<(usize, &str), (u64, bool)> =
         layouts.elf.symbols.iter().map(|symbol| ((symbol.section, symbol.name.as_str()), (symbol.offset, symbol.visible))).collect();
     let headers: HashMap<&str, (usize, u64)> =

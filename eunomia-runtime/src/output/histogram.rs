@@ -3,8 +3,8 @@ use std::{fmt::Display, io::Write as _};
 use super::{Prefix, braced};
 use crate::{
     Error, Result,
+    checked::{Checked, Payload, Stream},
     histogram::{LinearHistogram, Log2Histogram},
-    object::{Checked, Payload, Stream},
     plain::push,
     skeleton::model::{Sample, SampleKind},
     value::{Event, Value},

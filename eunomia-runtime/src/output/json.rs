@@ -1,5 +1,5 @@
 use super::stack::{Names, StackTrace};
-use crate::{object::Stream, plain::json, value::Event};
+use crate::{checked::Stream, plain::json, value::Event};
 
 /// JSON Lines: what stands around the values is the same for every event of a map.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ mod table;
 use crate::symbols::{Located, Symbols};
 use crate::{
     Result,
-    object::{Checked, Payload, Stream},
+    checked::{Checked, Payload, Stream},
     plain::push,
     skeleton::model::{self, Interpreter, SampleKind},
     value::{Event, Value},

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::Prefix;
 use crate::{
     Error, Result,
-    object::{Checked, Payload, Stream},
+    checked::{Checked, Payload, Stream},
     skeleton::model::Other,
     suggestion::near,
     value::{Event, Value},

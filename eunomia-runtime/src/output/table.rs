@@ -1,6 +1,7 @@
 use super::{Prefix, braced};
 use crate::{
-    object::{Checked, CustomField, Field, Kind, Layouts, Payload, Stream, TypeId},
+    checked::{Checked, CustomField, Payload, Stream},
+    object::{Field, Kind, Layouts, TypeId},
     plain::push,
     value::{Event, Value},
 };

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use super::{Recorder, Replay, Replayed};
-use crate::{Result, Skeleton, object::Checked, sample::Outcome, value::Event};
+use crate::{Result, Skeleton, checked::Checked, sample::Outcome, value::Event};
 
 impl Checked {
     /// Starts a recording of what the object delivers.

@@ -1,25 +1,19 @@
 //! The JSON skeleton document: read from every generation of the format, written as the current one.
 
-mod derive;
-mod document;
-pub(crate) mod foreign;
 pub(crate) mod locate;
 pub mod model;
 mod package;
 mod read;
 mod table;
-mod write;
+pub(crate) mod write;
 
-use std::{io::Read, path::Path, str::FromStr};
+use std::str::FromStr;
 
-pub use document::Document;
 pub use model::{Format, Skeleton};
 
 use crate::{
-    Error, Result,
     fault::Faults,
-    file,
-    object::TYPE,
+    skeleton::model::TYPE,
     skeleton::model::{EventType, Program},
 };
 
@@ -30,33 +24,6 @@ impl Skeleton {
     /// Every fault of the document at once, each with its JSON path, line and column.
     pub fn parse(text: &str, file: &str) -> Result<Self, Faults> {
         read::document(locate::without_mark(text), file)
-    }
-
-    /// Reads a document, or makes one from a bare BPF object: the first bytes decide. `file` stands for it in messages, and names an object.
-    ///
-    /// # Errors
-    /// As [`Document::new`].
-    pub fn from_slice(bytes: &[u8], file: &str) -> Result<Self, Faults> {
-        Document::new(bytes.to_vec(), file).map(|document| document.skeleton)
-    }
-
-    /// As [`Self::from_slice`], from a file.
-    ///
-    /// # Errors
-    /// [`Error::File`] where the file cannot be read, [`Error::Input`] with every fault of what it holds.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = file::read_any(path, file::MOST).map_err(|source| Error::File { path: path.to_owned(), source })?;
-        Ok(Self::from_slice(&bytes, &path.display().to_string())?)
-    }
-
-    /// As [`Self::from_slice`], from all that there is to read, which may be 256 MiB.
-    ///
-    /// # Errors
-    /// As [`Self::from_file`].
-    pub fn from_reader(from: impl Read, file: &str) -> Result<Self> {
-        let bytes = file::read_from(from, file::MOST).map_err(|source| Error::File { path: file.into(), source })?;
-        Ok(Document::new(bytes, file)?.skeleton)
     }
 
     /// Says what the records of a ring buffer or perf event array hold, in place of what the document says: a C type of the object as C

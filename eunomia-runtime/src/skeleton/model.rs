@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map as JsonMap, Value as Json};
 
+/// The key of a program in the document that names the section by which a program gets its type.
+pub(crate) const TYPE: &str = "type";
+
 /// Keys of an object that the format does not define; kept so that nothing is lost when the document is written back.
 pub type Other = JsonMap<String, Json>;
 

@@ -3,14 +3,13 @@
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::{
-    derive::export_of,
     model::{
         CmdArg, CustomMember, Doc, Export, ExportConfig, Interpreter, Map, Member, Other, Program, Sample, SampleKind, Section, Skeleton,
         Variable,
     },
     package,
 };
-use crate::object::{Layouts, TypeId};
+use crate::object::{self, Kind, Layouts, TypeId};
 
 impl Skeleton {
     /// The document as a current package where the skeleton has its object, else as metadata. Keys are sorted and the text ends with
@@ -196,4 +195,25 @@ fn export(export: &Export) -> Json {
 
 fn member(member: &Member) -> Json {
     Keys::over(&member.other).set("name", member.name.as_str()).set("type", member.ty.as_str()).done()
+}
+
+/// What the document says of an export type, from BTF.
+pub(crate) fn export_of(layouts: &Layouts, id: TypeId) -> Export {
+    let ty = layouts.btf.get(id);
+    let members = match &ty.kind {
+        Kind::Struct { members, .. } | Kind::Union { members, .. } => members.as_slice(),
+        _ => &[],
+    };
+    let member = |member: &object::Member| Member {
+        name: member.name.clone(),
+        ty: layouts.c_name(layouts.btf.unmodified(member.ty).0),
+        other: Default::default(),
+    };
+    Export {
+        name: ty.name.clone(),
+        members: Some(members.iter().map(member).collect()),
+        size: u32::try_from(layouts.layout(id).size).ok(),
+        type_id: Some(id.0),
+        other: Default::default(),
+    }
 }

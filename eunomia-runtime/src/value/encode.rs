@@ -5,7 +5,8 @@ use std::ops::Range;
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    object::{Kind, Layouts, TypeId, list},
+    checked::list,
+    object::{Kind, Layouts, TypeId},
     scalar::Scalar,
 };
 

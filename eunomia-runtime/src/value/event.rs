@@ -1,7 +1,7 @@
 use super::Value;
 use crate::{
     Error, Result,
-    object::{Checked, Payload, Stream},
+    checked::{Checked, Payload, Stream},
     sample::{Outcome, Verdict, outcome::unknown_map},
 };
 

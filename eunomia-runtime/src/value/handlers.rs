@@ -3,7 +3,7 @@ use std::{fmt, ops::ControlFlow};
 use super::Event;
 use crate::{
     Result,
-    object::Checked,
+    checked::Checked,
     sample::{Cause, Outcome},
 };
 

@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    object::{Checked, CustomField, Field, Kind, Layouts, Payload, TypeId, Variable},
+    checked::{Checked, CustomField, Payload},
+    object::{Field, Kind, Layouts, TypeId, Variable},
     sample::{Short, access::number},
 };
 
@@ -83,7 +84,7 @@ impl<'a> Value<'a> {
     }
 
     /// The key of an entry of a map that is read at intervals, and the bytes of its value.
-    pub(crate) fn of_entry(checked: &'a Checked, sampled: &crate::object::Sampled, record: &'a [u8]) -> (Self, &'a [u8]) {
+    pub(crate) fn of_entry(checked: &'a Checked, sampled: &crate::checked::Sampled, record: &'a [u8]) -> (Self, &'a [u8]) {
         let size = sampled.key_size as usize;
         let bytes = record.get(..size).unwrap_or_default();
         let known = sampled.key.filter(|id| checked.layouts.has_values(*id) && checked.layouts.layout(*id).size == size as u64);

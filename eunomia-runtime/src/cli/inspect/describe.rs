@@ -5,8 +5,9 @@ use serde_json::Value as Json;
 use super::{Description, Export, Field, Map, Part, Program, Variable};
 use crate::{
     Result,
-    object::{Argument, Checked, MapKind, Payload, Stream, TypeId},
-    skeleton::{Document, Format, Skeleton},
+    checked::{Argument, Checked, Document, Payload, Stream},
+    object::{MapKind, TypeId},
+    skeleton::{Format, Skeleton},
     value::Value,
 };
 

@@ -16,7 +16,7 @@ use crate::{
 const CALL: u8 = 0x85;
 const LOAD64: u8 = 0x18;
 
-pub(super) fn check(subject: &Subject<'_>, faults: &mut Found) {
+pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
     let Subject { checked, raw, .. } = subject;
     // Programs by section and place: relocations outside of them, of functions that were replaced, are not read.
     let mut programs = BTreeMap::new();

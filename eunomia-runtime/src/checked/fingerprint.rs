@@ -14,12 +14,14 @@
 use std::{collections::HashMap, fmt::Display};
 
 use super::{
-    btf::{Kind, TypeId},
     check::Checked,
     exports::{Payload, Stream},
-    layout::Layouts,
 };
-use crate::{recording, sample::value_offset};
+use crate::{
+    object::{Kind, Layouts, TypeId},
+    recording,
+    sample::value_offset,
+};
 
 impl Checked {
     /// What a recording says of each stream.

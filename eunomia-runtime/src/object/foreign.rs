@@ -43,19 +43,3 @@ pub(crate) fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     }
     None
 }
-
-/// The machine of an ELF file by its number, where it is one that people use.
-pub(crate) fn machine(number: u16) -> String {
-    let name = match number {
-        3 => "x86",
-        62 => "x86-64",
-        40 => "ARM",
-        183 => "AArch64",
-        243 => "RISC-V",
-        21 => "PowerPC",
-        22 => "S/390",
-        258 => "LoongArch",
-        _ => return format!("machine {number}"),
-    };
-    format!("{name} (machine {number})")
-}

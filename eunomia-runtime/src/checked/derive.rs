@@ -1,14 +1,18 @@
 //! Makes a skeleton from a bare object: what the document's compiler would have written.
 
-use super::model::{Export, ExportConfig, Format, Interpreter, Map, Member, Program, Section, Settings, Skeleton, Variable};
+use super::{Checked, Payload, pointee};
 use crate::{
     fault::{Fault, Faults, Found, Place},
-    object::{Checked, DataSection, Kind, Layouts, Payload, TypeId, pointee},
+    object::{DataSection, Kind, Layouts},
+    skeleton::{
+        model::{ExportConfig, Format, Interpreter, Map, Program, Section, Settings, Skeleton, Variable},
+        write::export_of,
+    },
 };
 
 impl Skeleton {
     /// An object that nothing is said of.
-    pub(super) fn bare(name: String, object: Vec<u8>) -> Self {
+    pub(crate) fn bare(name: String, object: Vec<u8>) -> Self {
         Self {
             format: Format::Object,
             name,
@@ -115,27 +119,6 @@ impl Checked {
         }
         skeleton.multiple_exports = true;
         Faults::or(file, faults, Some(skeleton))
-    }
-}
-
-/// What the document says of an export type, from BTF.
-pub(super) fn export_of(layouts: &Layouts, id: TypeId) -> Export {
-    let ty = layouts.btf.get(id);
-    let members = match &ty.kind {
-        Kind::Struct { members, .. } | Kind::Union { members, .. } => members.as_slice(),
-        _ => &[],
-    };
-    let member = |member: &crate::object::Member| Member {
-        name: member.name.clone(),
-        ty: layouts.c_name(layouts.btf.unmodified(member.ty).0),
-        other: Default::default(),
-    };
-    Export {
-        name: ty.name.clone(),
-        members: Some(members.iter().map(member).collect()),
-        size: u32::try_from(layouts.layout(id).size).ok(),
-        type_id: Some(id.0),
-        other: Default::default(),
     }
 }
 

@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 
 use super::{
-    btf::{Kind, TypeId},
     check::{STALE, stale},
     exports::no_values,
-    layout::Layouts,
 };
 use crate::{
     fault::{Fault, Found, Place},
+    object::{Kind, Layouts, TypeId},
     skeleton::{Format, Skeleton, model::Export},
 };
 
 /// The type that an entry of `export_types` means, held against BTF by id, name, size and members.
-pub(super) fn declared_type(
+pub(crate) fn declared_type(
     skeleton: &Skeleton,
     export: &Export,
     place: &Place,

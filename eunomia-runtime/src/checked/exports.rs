@@ -3,16 +3,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
-    btf::{Kind, TypeId},
     check::{check_once, list},
     declared::declared_type,
-    layout::Layouts,
-    maps::{MapDef, MapKind},
-    sections::DataSection,
     tagged::{self, Tagged},
 };
 use crate::{
     fault::{Fault, Found, Place},
+    object::{DataSection, Kind, Layouts, MapDef, MapKind, TypeId},
     skeleton::{
         Skeleton,
         model::{CustomMember, EventType, Export, ExportConfig, Sample},
@@ -65,7 +62,7 @@ pub struct Sampled {
 }
 
 impl Layouts {
-    /// Bytes that a record with these members has at least; see [`Layout::least`](super::Layout::least).
+    /// Bytes that a record with these members has at least; see [`Layout::least`](crate::object::Layout::least).
     pub fn least_of(&self, fields: &[CustomField]) -> u64 {
         let Some(last) = fields.iter().max_by_key(|field| field.offset) else { return 0 };
         match self.btf.resolve(last.ty).1.kind {
@@ -104,7 +101,7 @@ pub struct CustomField {
 
 /// Resolves every ring buffer, perf event array and map that is read at intervals, in the document's order, then in the object's. Perf
 /// event arrays that are `counters` to the programs deliver nothing.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     skeleton: &Skeleton,
     layouts: &Layouts,
     (maps, counters): (&[MapDef], &BTreeSet<String>),
@@ -242,7 +239,7 @@ fn fits(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut
 }
 
 /// The type that the application names.
-pub(super) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<TypeId> {
+pub(crate) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<TypeId> {
     // Of a type with a name that is all of what it is called; others are spelled out for it alone.
     let spelled = c_type.contains(['*', '[', '(']);
     let candidates = || layouts.btf.iter().filter(|(_, ty)| spelled || !ty.name.is_empty()).map(|(id, _)| id);
@@ -395,14 +392,14 @@ fn custom(members: &[CustomMember], room: u64, place: &Place, layouts: &Layouts,
 /// Longer than any event; a ring buffer record may have 2^30 bytes, and nobody copies that.
 const MAX_RECORD: u64 = 1 << 20;
 
-pub(super) fn has_values(layouts: &Layouts, id: TypeId) -> bool {
+pub(crate) fn has_values(layouts: &Layouts, id: TypeId) -> bool {
     let (_, ty) = layouts.btf.resolve(id);
     layouts.btf.contains(id)
         && layouts.layout(id).size > 0
         && !matches!(ty.kind, Kind::Variable { .. } | Kind::Section { .. } | Kind::DeclTag { .. })
 }
 
-pub(super) fn no_values(layouts: &Layouts, id: TypeId) -> String {
+pub(crate) fn no_values(layouts: &Layouts, id: TypeId) -> String {
     if layouts.btf.contains(id) {
         format!("type {} of the object (`{}`) has no values", id.0, layouts.c_name(id))
     } else {

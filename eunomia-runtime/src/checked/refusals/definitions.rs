@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::{PAGE, Subject};
 use crate::{
+    checked::Checked,
     fault::{Fault, Found, Place},
-    object::{Btf, Checked, Kind, Linkage, MapKind, Member, TypeId},
+    object::{Btf, Kind, Linkage, MapKind, Member, TypeId},
     suggestion::near,
 };
 
@@ -13,7 +14,7 @@ use crate::{
 const FIELDS: [&str; 11] =
     ["type", "max_entries", "map_flags", "numa_node", "key_size", "key", "value_size", "value", "values", "pinning", "map_extra"];
 
-pub(super) fn check(subject: &Subject<'_>, faults: &mut Found) {
+pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
     let Subject { checked, raw, .. } = subject;
     let btf = &checked.layouts.btf;
     let visible: HashMap<&str, bool> = checked.layouts.elf.symbols.iter().map(|symbol| (symbol.name.as_str(), symbol.visible)).collect();

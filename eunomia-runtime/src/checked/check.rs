@@ -2,16 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    btf::Kind,
-    calls::Calls,
-    exports::{self, Stream},
-    layout::Layouts,
-    maps::{self, MapDef, MapKind},
-    sections::{self, DataSection},
-};
+use super::exports::{self, Stream};
 use crate::{
     fault::{Fault, Faults, Found, Place, SHOWN},
+    object::{Calls, DataSection, Kind, Layouts, MapDef, MapKind, maps, sections},
     plain::name as cut,
     skeleton::{Format, Skeleton, model},
     suggestion::near,
@@ -94,7 +88,7 @@ impl Skeleton {
     }
 }
 
-pub(super) const STALE: &str = "the document and the object are not of one build; make the package anew";
+pub(crate) const STALE: &str = "the document and the object are not of one build; make the package anew";
 
 fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Found) {
     let place = skeleton.skel_place().key("maps");
@@ -118,7 +112,7 @@ fn all_sections(layouts: &Layouts) -> HashSet<&str> {
 }
 
 /// Refuses names that are listed twice: of two descriptions of one thing neither can be the right one.
-pub(super) fn check_once<'a>(what: &str, names: impl Iterator<Item = &'a str>, place: &Place, faults: &mut Found) {
+pub(crate) fn check_once<'a>(what: &str, names: impl Iterator<Item = &'a str>, place: &Place, faults: &mut Found) {
     let mut seen = HashSet::new();
     for (i, name) in names.enumerate() {
         if !seen.insert(name) {
@@ -192,7 +186,7 @@ fn unknown<'a>(place: Place, what: &str, name: &str, known: impl Iterator<Item =
 }
 
 /// What to do about an unknown name, behind so many other faults.
-pub(super) fn stale<'a>(name: &str, known: impl Iterator<Item = &'a str>, faults: usize) -> String {
+pub(crate) fn stale<'a>(name: &str, known: impl Iterator<Item = &'a str>, faults: usize) -> String {
     // Faults that are not shown need no guess, which costs more than they do.
     let meant = if faults < SHOWN { near(name, known) } else { None };
     meant.map_or_else(|| STALE.to_owned(), |meant| format!("did you mean `{meant}`? Else {STALE}"))

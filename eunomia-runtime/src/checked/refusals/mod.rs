@@ -20,13 +20,13 @@ use elf::{
     symbol::Symbol,
 };
 
-pub(crate) use self::types::TYPE;
-use super::{
-    Checked, MapDef,
-    elf::{Refused, broken},
-};
+use super::Checked;
 use crate::{
     fault::{Fault, Faults, Found, Place},
+    object::{
+        MapDef,
+        elf::{Refused, broken},
+    },
     skeleton::Format,
 };
 

@@ -20,7 +20,7 @@ const WRONLY_PROG: u32 = 1 << 8;
 const CLONE: u32 = 1 << 9;
 const MMAPABLE: u32 = 1 << 10;
 const PRESERVE_ELEMS: u32 = 1 << 11;
-pub(super) const INNER_MAP: u32 = 1 << 12;
+pub(crate) const INNER_MAP: u32 = 1 << 12;
 
 const FLAGS: [(u32, &str); 13] = [
     (NO_PREALLOC, "BPF_F_NO_PREALLOC"),
@@ -38,7 +38,7 @@ const FLAGS: [(u32, &str); 13] = [
     (INNER_MAP, "BPF_F_INNER_MAP"),
 ];
 
-pub(super) fn check(def: &MapDef, layouts: &Layouts, place: &Place, faults: &mut Found) {
+pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &Place, faults: &mut Found) {
     if let Some(inner) = def.inner.as_deref().filter(|inner| !can_be_inner(inner.kind)) {
         let what = format!("the map `{}` holds maps of the type {}, which no kernel takes inside of another", def.name, inner.kind);
         faults.push(Fault::new(place.clone(), what, "make the inner one an array or a hash table"));

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Checked, Subject};
 use crate::{
     fault::{Fault, Found},
+    skeleton::model::TYPE,
     suggestion::near,
 };
 
@@ -121,17 +122,14 @@ const WITH_TARGET: &[&str] = &[
     "struct_ops.s",
 ];
 
-/// The key of a program in the document that names the section by which a program gets its type.
-pub(crate) const TYPE: &str = "type";
-
 /// Whether libbpf gives programs of the section a type.
-pub(super) fn is_typed(section: &str) -> bool {
+pub(crate) fn is_typed(section: &str) -> bool {
     let head = section.split('/').next().unwrap_or(section);
     EXACT.contains(&section) || WITH_TARGET.contains(&head)
 }
 
 /// libbpf opens an object with a program that has no type, and does not load it unless somebody gives it one.
-pub(super) fn check(subject: &Subject<'_>, faults: &mut Found) {
+pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
     let checked = subject.checked;
     let said = checked.program_types();
     for program in &checked.skeleton.programs {

@@ -10,7 +10,7 @@ use crate::{
     object::{Btf, Kind, Linkage, TypeId},
 };
 
-pub(super) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Found) {
+pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Found) {
     let btf = &checked.layouts.btf;
     let (mut named, mut sections) = (HashMap::new(), HashMap::new());
     for (id, ty) in checked.layouts.own_types() {

@@ -1,14 +1,9 @@
 //! Records of several types in one map, told apart by a member that all of them have at one place.
 
-use super::{
-    btf::{Kind, TypeId},
-    check::list,
-    exports::named,
-    fields::Field,
-    layout::Layouts,
-};
+use super::{check::list, exports::named};
 use crate::{
     fault::{Fault, Found, Place},
+    object::{Field, Kind, Layouts, TypeId},
     suggestion::near,
     value::{constants, parse},
 };
@@ -47,7 +42,7 @@ impl Tagged {
 }
 
 /// Holds what the application says against BTF: pairs of a value of `member` and a C type.
-pub(super) fn resolve(member: &str, types: &[(String, String)], place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Tagged> {
+pub(crate) fn resolve(member: &str, types: &[(String, String)], place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Tagged> {
     let before = faults.len();
     if types.is_empty() {
         faults.push(Fault::new(place.clone(), "the list of types is empty", "name a value and its type"));

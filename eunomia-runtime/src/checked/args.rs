@@ -8,10 +8,11 @@ use std::{
 
 use serde_json::Value as Json;
 
-use super::{Checked, DataSection, Kind, TypeId, Variable, elf};
+use super::Checked;
 use crate::{
     args::{Arg, Command, Scalar},
     fault::{Fault, Found, Place},
+    object::{DataSection, Kind, TypeId, Variable, elf},
     plain::is_shown,
     skeleton::model,
     value::{constants, encode, scalar},
@@ -51,7 +52,7 @@ const RESERVED: [&str; 5] = ["--help", "-h", "--version", "-V", "--verbose"];
 impl Checked {
     /// The variables that the command line can set. Faults are the options that cannot be: their name is another's or no name, their
     /// default is no value of the type, their type has no text.
-    pub(super) fn arguments(&self, faults: &mut Found) -> Vec<Argument<'_>> {
+    pub(crate) fn arguments(&self, faults: &mut Found) -> Vec<Argument<'_>> {
         let place = self.skeleton.skel_place().key("data_sections");
         let described = self.described(&place);
         let headers: HashMap<&str, &elf::Section> = self.layouts.elf.sections.iter().map(|header| (header.name.as_str(), header)).collect();

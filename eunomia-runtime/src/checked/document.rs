@@ -1,9 +1,13 @@
-use std::path::Path;
+//! Skeletons with the text that they were read from.
 
-use super::{Skeleton, foreign::foreign, object_name};
+use std::{io::Read, path::Path};
+
+use super::Checked;
 use crate::{
+    Error, Result,
     fault::{Fault, Faults, Place},
-    object::Checked,
+    object::foreign::foreign,
+    skeleton::{Skeleton, object_name},
 };
 
 /// A skeleton and the text that it was read from, so that what is found to be wrong later has its line and column, too.
@@ -80,5 +84,34 @@ impl Document {
         let checked = self.skeleton.clone().check(&self.file).map_err(|faults| self.locate(faults))?;
         checked.setup(&self.file).map_err(|faults| self.locate(faults))?;
         Ok(checked)
+    }
+}
+
+impl Skeleton {
+    /// Reads a document, or makes one from a bare BPF object: the first bytes decide. `file` stands for it in messages, and names an object.
+    ///
+    /// # Errors
+    /// As [`Document::new`].
+    pub fn from_slice(bytes: &[u8], file: &str) -> Result<Self, Faults> {
+        Document::new(bytes.to_vec(), file).map(|document| document.skeleton)
+    }
+
+    /// As [`Self::from_slice`], from a file.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file cannot be read, [`Error::Input`] with every fault of what it holds.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = crate::file::read_any(path, crate::file::MOST).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        Ok(Self::from_slice(&bytes, &path.display().to_string())?)
+    }
+
+    /// As [`Self::from_slice`], from all that there is to read, which may be 256 MiB.
+    ///
+    /// # Errors
+    /// As [`Self::from_file`].
+    pub fn from_reader(from: impl Read, file: &str) -> Result<Self> {
+        let bytes = crate::file::read_from(from, crate::file::MOST).map_err(|source| Error::File { path: file.into(), source })?;
+        Ok(Document::new(bytes, file)?.skeleton)
     }
 }

@@ -39,7 +39,7 @@ pub enum Hook {
 
 impl Checked {
     /// The targets that the document gives: `ifindex` and `flags` of an XDP program, `tchook` and `tcopts` of a tc program.
-    pub(super) fn targets(&self, faults: &mut Found) -> Vec<Target<'_>> {
+    pub(crate) fn targets(&self, faults: &mut Found) -> Vec<Target<'_>> {
         let place = self.skeleton.skel_place().key("progs");
         let targets = self.skeleton.programs.iter().enumerate().filter_map(|(i, program)| {
             let section = self.programs.iter().find(|(name, _)| *name == program.name).map_or("", |(_, section)| section.as_str());

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Argument, Checked, DataSection, Target, Variable};
+use super::{Argument, Checked, Target};
 use crate::{
     fault::{Fault, Faults, Found},
+    object::{DataSection, Variable},
     value::encode,
 };
 

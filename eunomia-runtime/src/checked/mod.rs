@@ -1,0 +1,26 @@
+//! A skeleton held against its object: what the document and BTF say together, and every fault.
+
+mod args;
+mod check;
+mod code;
+mod declared;
+mod derive;
+mod document;
+mod exports;
+mod fingerprint;
+mod refusals;
+mod setup;
+mod summary;
+mod tagged;
+mod targets;
+
+pub use self::{
+    args::Argument,
+    check::Checked,
+    document::Document,
+    exports::{CustomField, Dropped, Payload, Sampled, Stream},
+    setup::{InitialValue, Setup},
+    tagged::{Tag, Tagged},
+    targets::{Hook, Target},
+};
+pub(crate) use self::{check::list, exports::pointee};
