@@ -1,4 +1,4 @@
-# sanitized.sh, read by fuzz/campaign.sh: what it builds with.
+# sanitized.sh, read by asan.sh and fuzz/campaign.sh: what both build with, so that each finds built what the other has built.
 #
 # AddressSanitizer is in the Rust code of this workspace and its dependencies and in libbpf, the counters of libFuzzer are in the Rust code.
 # `RUSTC_BOOTSTRAP` permits the one flag to the stable compiler, for these runs alone; the runtime of the sanitizer comes with Rust. The C code
