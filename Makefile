@@ -15,6 +15,8 @@ test:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 	cargo test --locked --workspace --doc
 	SOAK_SECONDS=120 VM_KERNELS=none cargo test --locked --workspace --lib --bins --tests
+	$(MAKE) --no-print-directory fuzz-all SECONDS=5
+	$(MAKE) --no-print-directory asan NAME="$(UNSAFE)"
 	@if [ "$(KERNEL)" = none ] || $(MAKE) --no-print-directory kernels; then $(MAKE) --no-print-directory test-vm; else \
 		echo "THE KERNELS CANNOT BE FETCHED: THE KERNEL MATRIX IS LEFT OUT, the live tests ran on this machine's kernel alone" >&2; fi
 
@@ -50,20 +52,23 @@ vmlinux:
 	./setup.sh test
 	TYPES=$(or $(TYPES),all) cargo test --locked --release -p eunomia-tests --test vmlinux
 
-# A fuzz target (tests/README.md lists them) for SECONDS, led by coverage; `make test` takes some thousand inputs of each, changed blindly.
+# A fuzz target (tests/README.md lists them) for SECONDS, led by coverage, or one INPUT that failed once more.
 fuzz:
 	./setup.sh fuzz
-	./tests/fuzz/campaign.sh $(or $(TARGET),ring) $(or $(SECONDS),300)
+	./tests/fuzz/campaign.sh $(or $(TARGET),ring) $(if $(INPUT),0 $(INPUT),$(or $(SECONDS),300))
 
-# Every fuzz target for SECONDS, led by coverage. The build takes some minutes at first.
+# Every fuzz target for SECONDS, led by coverage; `make test` takes 5. The build takes some minutes at first.
 fuzz-all:
 	./setup.sh fuzz
 	./tests/fuzz/campaign.sh all $(or $(SECONDS),60)
 
-# The live tests with AddressSanitizer, in Rust and in libbpf; NAME chooses among them. Needs root.
+# The live tests with AddressSanitizer, in Rust and in libbpf; NAME is one or more parts of their names. Needs root.
 asan:
 	./setup.sh asan
 	./tests/asan.sh $(NAME)
+
+# The live tests that `make test` takes: those of the modules that read, write or hand out memory of others (docs/unsafe.md).
+UNSAFE = callbacks:: commands:: given:: maps:: perf:: readers:: sampled:: samples:: set:: variables::
 
 # Full rate into every kind of map for SECONDS: losses are counted, memory stays flat; `make test` takes 120.
 soak:

@@ -1,16 +1,26 @@
 #!/bin/sh
-# asan.sh [NAME..]: the live tests with AddressSanitizer, in the Rust code of this workspace and its dependencies and in libbpf.
+# asan.sh [NAME..]: the live tests with AddressSanitizer, or those that have a NAME in theirs.
 #
-# The soak is left out: freed memory is kept for a while by design, and it looks at just that.
-#
-# `RUSTC_BOOTSTRAP` permits the one flag to the stable compiler, for this run alone; the runtime of the sanitizer comes with Rust. The C code is
-# compiled by clang, whose sanitizer is the same one. Leaks are not looked for: the C library and libbpf keep some memory until the end.
+# The soak is left out: freed memory is kept for a while by design, and it looks at just that. So is an arena at an address at which the
+# sanitizer has its own memory.
 set -eu
 cd "$(dirname "$0")/.."
-host=$(rustc -vV | sed -n 's/^host: //p')
-clang=${EUNOMIA_CLANG:-clang-19}
-export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers"
-export "CC_$(echo "$host" | tr - _)=$clang" LIBBPF_SYS_EXTRA_CFLAGS="-fsanitize=address -fno-omit-frame-pointer"
-export ASAN_OPTIONS="detect_leaks=0:detect_stack_use_after_return=1:abort_on_error=1"
-# With a target of its own, flags are not for build scripts and macros. What is not instrumented for fuzzing and loom is left out.
-VM_KERNELS=none exec cargo test --locked --target "$host" --target-dir target/asan -p eunomia-tests --test live -- --skip soak:: "$@"
+. tests/sanitized.sh
+# The tests run without the flags: what they build in turn is built as always.
+live=$(sanitized test --test live --no-run --message-format json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+[ -x "$live" ] || exit 1
+cd tests
+set_aside="--skip soak:: --skip given::an_arena_is_not_mapped_over_other_memory"
+failed=
+for name in "${@:-}"; do
+    if [ "$("$live" --list $set_aside "$name" | grep -c ': test$')" -eq 0 ]; then
+        echo "asan: no live test has \`$name\` in its name" >&2
+        exit 2
+    fi
+    echo "asan: live tests $name"
+    VM_KERNELS=none "$live" $set_aside "$name" || failed="$failed NAME=$name"
+done
+for name in $failed; do
+    echo "asan: FAILED; to run it again: make asan $name" >&2
+done
+[ -z "$failed" ]

@@ -1,34 +1,49 @@
 #!/bin/sh
-# campaign.sh TARGET SECONDS: a target, or `all` of them one after the other, under libFuzzer, from the inputs that earlier campaigns kept in
-# target/fuzz/corpus. An input that fails is kept in target/fuzz/found; run it again with `campaign.sh TARGET 0 FILE`.
+# campaign.sh TARGET SECONDS: a target, or `all` of them one after the other, under libFuzzer and AddressSanitizer, from the inputs that
+# earlier campaigns kept in target/fuzz/corpus. What libFuzzer says is in target/fuzz/log; an input that fails is kept in target/fuzz/found.
+# campaign.sh TARGET 0 FILE: that input again.
 set -eu
 cd "$(dirname "$0")/../.."
-TARGET=$1
+. tests/sanitized.sh
+target=$1
 seconds=$2
 shift 2
-host=$(rustc -vV | sed -n 's/^host: //p')
-clang=${EUNOMIA_CLANG:-clang-19}
 fuzzer=$($clang -print-resource-dir)/lib/linux/libclang_rt.fuzzer-$(uname -m).a
-# What `cargo fuzz` passes too, and works with any compiler: counters on every edge, and comparisons told.
-llvm="-Cpasses=sancov-module"
-for option in level=4 inline-8bit-counters pc-table trace-compares; do
-    llvm="$llvm -Cllvm-args=-sanitizer-coverage-$option"
-done
-# With a target of its own, flags are not for build scripts and macros.
-RUSTFLAGS="$llvm -Cdebug-assertions -Coverflow-checks" \
-    cargo rustc --locked --release --target "$host" --target-dir target/fuzz -p eunomia-tests --example campaign -- --cfg campaign \
-    -Clink-arg="$fuzzer" -Clink-arg=-lstdc++
-run=$PWD/target/fuzz/$host/release/examples/campaign
-mkdir -p target/fuzz/found
-[ "$TARGET" != all ] || TARGET=$(sed -n 's/^    Target { name: "\([a-z]*\)".*/\1/p' tests/fuzz/targets.rs)
-for target in $TARGET; do
-    export TARGET="$target" SEEDS="$PWD/target/fuzz/seeds/$target"
-    corpus=$PWD/target/fuzz/corpus/$target
-    mkdir -p "$corpus" "$SEEDS"
-    if [ "$#" -gt 0 ]; then
-        exec "$run" "$@"
+sanitized rustc --example campaign -- --cfg campaign -Clink-arg="$fuzzer" -Clink-arg=-lstdc++
+folder=target/fuzz
+mkdir -p $folder/found $folder/log
+
+# campaign OPTION|FOLDER|FILE..: runs the target.
+campaign() {
+    TARGET=$target SEEDS=$PWD/$folder/seeds/$target "target/$host/sanitized/examples/campaign" -timeout=20 -rss_limit_mb=2048 "$@"
+}
+
+if [ "$#" -gt 0 ]; then
+    campaign "$@"
+    exit
+fi
+targets=$target
+[ "$target" != all ] || targets=$(sed -n 's/^    Target { name: "\([a-z]*\)".*/\1/p' tests/fuzz/targets.rs)
+failed=
+for target in $targets; do
+    log=$folder/log/$target
+    mkdir -p "$folder/corpus/$target" "$folder/seeds/$target"
+    echo "fuzz: $target for $seconds s, see $log"
+    if campaign -max_total_time="$seconds" -max_len=65536 -artifact_prefix="$folder/found/$target-" \
+        "$folder/corpus/$target" "$folder/seeds/$target" >"$log" 2>&1; then
+        sed -n '/INITED/p; /DONE/p' "$log"
+    else
+        tail -n 60 "$log"
+        failed="$failed $target"
     fi
-    echo "fuzz: $target for $seconds s"
-    "$run" -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-        -artifact_prefix="$PWD/target/fuzz/found/$target-" "$corpus" "$SEEDS"
 done
+for target in $failed; do
+    echo "fuzz: $target FAILED, see $folder/log/$target; to run it again:" >&2
+    inputs=$(sed -n '/slow-unit-/d; s/.*Test unit written to //p' "$folder/log/$target")
+    # None if a seed could not be made.
+    [ -n "$inputs" ] || echo "    make fuzz TARGET=$target" >&2
+    for input in $inputs; do
+        echo "    make fuzz TARGET=$target INPUT=$input" >&2
+    done
+done
+[ -z "$failed" ]

@@ -10,6 +10,7 @@ use std::{
 use rustix::{
     io,
     mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
+    param::page_size,
 };
 
 /// Memory that is shared with the kernel, unmapped on drop.
@@ -17,6 +18,8 @@ use rustix::{
 pub(crate) struct Mapping {
     start: NonNull<u8>,
     len: usize,
+    /// Bytes to unmap: a guard stands after those of `len`.
+    whole: usize,
 }
 
 // SAFETY: the mapping is not tied to the thread that made it, and only its owner can reach it.
@@ -24,12 +27,20 @@ unsafe impl Send for Mapping {}
 
 impl Mapping {
     /// Maps `len` bytes of `fd` from `offset` on.
+    ///
+    /// With the feature `fuzz` a page that nobody can access stands after them: a read past the end faults there, which AddressSanitizer
+    /// does not see, since it knows the memory of allocations and not what is mapped.
     pub(crate) fn new(fd: BorrowedFd<'_>, offset: u64, len: usize, writable: bool) -> io::Result<Self> {
         let prot = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
-        // SAFETY: the kernel chooses the address of a new mapping, so no memory that Rust knows of changes.
-        let start = unsafe { mmap(ptr::null_mut(), len, prot, MapFlags::SHARED, fd, offset) }?;
+        let whole = if cfg!(feature = "fuzz") { len.next_multiple_of(page_size()) + page_size() } else { len };
+        // If the kernel refuses, it may have removed the reservation, and another thread may have memory there: nobody unmaps it then.
+        let (wanted, fixed) =
+            if whole > len { (Reserved::anywhere(whole)?.give_away(), MapFlags::FIXED) } else { (ptr::null_mut(), MapFlags::empty()) };
+        // SAFETY: the kernel chooses the address of a new mapping, or it is one that is reserved for it, which nobody can access: no
+        // memory that Rust knows of changes.
+        let start = unsafe { mmap(wanted.cast(), len, prot, MapFlags::SHARED | fixed, fd, offset) }?;
         match NonNull::new(start.cast()) {
-            Some(start) => Ok(Self { start, len }),
+            Some(start) => Ok(Self { start, len, whole }),
             None => Err(io::Errno::FAULT),
         }
     }
@@ -99,13 +110,23 @@ impl Reserved {
     /// # Errors
     /// EEXIST if there is memory, EINVAL if no page begins there.
     pub(crate) fn new(start: usize, len: usize) -> io::Result<Self> {
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
         let wanted = ptr::without_provenance_mut(start);
-        // SAFETY: the kernel replaces no mapping, and nobody can access the new one.
-        let mapped = unsafe { mmap_anonymous(wanted, len, ProtFlags::empty(), flags) }?;
-        let reserved = Self(Mapping { start: NonNull::new(mapped.cast()).ok_or(io::Errno::FAULT)?, len });
+        let reserved = Self::at(wanted, len, MapFlags::FIXED_NOREPLACE)?;
         // Kernels before 4.17 do not know the flag, and take the address for a wish.
-        if mapped == wanted { Ok(reserved) } else { Err(io::Errno::EXIST) }
+        if reserved.start() == wanted.cast() { Ok(reserved) } else { Err(io::Errno::EXIST) }
+    }
+
+    /// Reserves `len` bytes where the kernel has room.
+    fn anywhere(len: usize) -> io::Result<Self> {
+        Self::at(ptr::null_mut(), len, MapFlags::empty())
+    }
+
+    fn at(wanted: *mut c_void, len: usize, placed: MapFlags) -> io::Result<Self> {
+        debug_assert!(!placed.contains(MapFlags::FIXED));
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | placed;
+        // SAFETY: the kernel replaces no mapping without `FIXED`, and nobody can access the new one.
+        let mapped = unsafe { mmap_anonymous(wanted, len, ProtFlags::empty(), flags) }?;
+        Ok(Self(Mapping { start: NonNull::new(mapped.cast()).ok_or(io::Errno::FAULT)?, len, whole: len }))
     }
 
     pub(crate) fn start(&self) -> *mut u8 {
@@ -113,8 +134,10 @@ impl Reserved {
     }
 
     /// Leaves it to who has put a mapping of their own there.
-    pub(crate) fn give_away(self) {
+    pub(crate) fn give_away(self) -> *mut u8 {
+        let start = self.start();
         std::mem::forget(self);
+        start
     }
 }
 
@@ -197,6 +220,6 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         let start: *mut c_void = self.start.as_ptr().cast();
         // SAFETY: the mapping is ours, and references to it borrow `self`.
-        let _ = unsafe { munmap(start, self.len) };
+        let _ = unsafe { munmap(start, self.whole) };
     }
 }
