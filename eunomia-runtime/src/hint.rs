@@ -88,7 +88,7 @@ pub(crate) enum Advice<'a> {
     GenericXdp { program: &'a str, interface: &'a str },
     /// Open with a file of the kernel's BTF.
     KernelBtf,
-    /// Mount a file system; by hand, and by the function of [`bpf::mount`](crate::bpf::mount).
+    /// Mount a file system; by hand, and by the function of [`bpf::mount`](crate::diagnosis::mount).
     Mount { by_hand: &'a str, function: &'a str, option: bool },
     /// Give the process capabilities, as setcap(8) has them.
     Capabilities { setcap: &'a str },

@@ -5,16 +5,18 @@ pub use clap;
 #[cfg(feature = "serde")]
 pub use serde_core as serde;
 
-pub use crate::plain::{is_shown, line as one_line};
-pub use crate::recording::replay::replay;
-pub use crate::sample::{
-    Fields, Padding,
-    access::{bits, get, set, set_bits, tag, view, view_mut},
-    line::{Fielded, constant, debug, line, numbered},
-    outcome::unknown_map,
-    plain::{placed, size, unaligned, unpadded},
-    tailed::{Items, parts},
-    with_entry, with_event, with_tail,
+pub use crate::{
+    plain::{is_shown, line as one_line},
+    recording::replay::replay,
+    sample::{
+        Fields, Padding,
+        access::{bits, get, set, set_bits, tag, view, view_mut},
+        line::{Fielded, constant, debug, line, numbered},
+        outcome::unknown_map,
+        plain::{placed, size, unaligned, unpadded},
+        tailed::{Items, parts},
+        with_entry, with_event, with_tail,
+    },
 };
 
 #[cfg(feature = "dynamic")]
@@ -24,7 +26,7 @@ pub use crate::{
 };
 
 #[cfg(feature = "load")]
-pub use crate::bpf::{linker::link, named::handles};
+pub use crate::bpf::{loaded::handles::handles, sys::linker::link};
 #[cfg(feature = "columns")]
 pub use crate::columns::{Column, Fill, fill};
 #[cfg(feature = "serde")]

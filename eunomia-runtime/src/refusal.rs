@@ -2,16 +2,18 @@
 use std::ffi::CStr;
 use std::{fmt, io};
 
-use crate::plain::{line, message as cut};
+use crate::{
+    Hint,
+    plain::{line, message as cut},
+};
 
 #[cfg(feature = "load")]
 use rustix::process::{Resource, getrlimit};
 
-use crate::Hint;
 #[cfg(feature = "load")]
 use crate::{
     Error,
-    bpf::{
+    diagnosis::{
         mount::{OF_PINS, OF_TRACEPOINTS},
         privilege::{Need, lacking},
         running,

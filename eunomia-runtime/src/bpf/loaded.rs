@@ -1,3 +1,9 @@
+//! The object with its maps and programs in the kernel.
+
+pub(crate) mod handles;
+pub(crate) mod load;
+mod skeleton;
+
 use std::{
     collections::BTreeMap,
     os::fd::{AsFd, BorrowedFd},
@@ -5,21 +11,23 @@ use std::{
     time::Duration,
 };
 
+pub use skeleton::{Handles, Typed};
+
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object, libbpf_sys};
 
 use super::{
     FromMap, Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section, SizedSection, StructOps, Target, UserRingBuffer,
     kind::Kind,
     link::attach,
-    load::Facts,
+    loaded::load::Facts,
     map::{InnerDef, Records},
-    messages::refused,
     open::Settings,
-    privilege::{map_type_name, no_perf_events},
     section::{Access, SectionMap},
+    sys::messages::refused,
 };
 use crate::{
     Error, Result,
+    diagnosis::privilege::{map_type_name, no_perf_events},
     reader::{Control, PerfArray, Reader, Ring, Sampled, Source, Stats, Verdict, Waiting},
 };
 

@@ -1,3 +1,11 @@
+//! The object before it is loaded: maps, programs and variables can be set up.
+
+#[cfg(feature = "dynamic")]
+mod btf_cache;
+mod kernel_btf;
+mod maps;
+mod table;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
@@ -7,20 +15,35 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "dynamic")]
+pub use btf_cache::BtfCache;
+pub use kernel_btf::{archived, kernel_btf, named_btf};
+pub use table::OpenTable;
+
 use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, ProgramAttachType, ProgramType, libbpf_sys};
 
-#[cfg(feature = "dynamic")]
-use super::pinned::pin_none;
 use super::{
-    Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target, c_string,
-    load::load,
-    messages::{listen, refused},
-    privilege::{Need, lacking},
+    Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target,
+    loaded::load::load,
     section::SectionMap,
-    token,
-    wanted::Wanted,
+    sys::{
+        c_string,
+        messages::{listen, refused},
+    },
 };
-use crate::{Error, Result, file, reader::PerfBuffer, refusal::refusal};
+#[cfg(feature = "dynamic")]
+use crate::diagnosis::pinned::pin_none;
+use crate::{
+    Error, Result,
+    diagnosis::{
+        load::Wanted,
+        privilege::{Need, lacking},
+        token,
+    },
+    file,
+    reader::PerfBuffer,
+    refusal::refusal,
+};
 
 /// What an object is, for those who open it.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +125,7 @@ impl Open {
     }
 
     /// As [`Self::new`], with a file of the kernel's BTF in place of `/sys/kernel/btf/vmlinux`, for kernels that have none; see
-    /// [`super::kernel_btf`]. It is read when the object is loaded.
+    /// [`super::open::kernel_btf`]. It is read when the object is loaded.
     ///
     /// # Errors
     /// As [`Self::new`]; [`Error::File`] if the path does not lead to a regular file.

@@ -12,15 +12,17 @@ use libbpf_rs::{AsRawLibbpf as _, Object, ProgramMut, ProgramType, libbpf_sys};
 use super::{
     kind::{Any, Kind},
     link::{Held, Link, alone},
-    messages::{listen, refused},
-    pin::pin,
-    privilege::{Need, closed_tracefs, lacking, missing, paranoid, type_name, type_names},
-    requirement::of_programs,
+    sys::{
+        messages::{listen, refused},
+        pin::pin,
+    },
 };
 use crate::{
     Error, Hint, Result,
     diagnosis::{
         place::{Place, explained},
+        privilege::{Need, closed_tracefs, lacking, missing, paranoid, type_name, type_names},
+        requirement::of_programs,
         section::says,
     },
     refusal::refusal,

@@ -11,8 +11,7 @@ use super::{
 use crate::{
     Error,
     bpf::{Check, preflight},
-    doctor,
-    doctor::TARGET_OF,
+    doctor::{self, TARGET_OF},
     plain,
 };
 

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     Result,
-    bpf::{BtfCache, mount},
+    bpf::BtfCache,
     checked::{Checked, Payload},
+    diagnosis::mount,
     dynamic::{Attached, Loaded, Open},
     plain::line,
     reader::Stats,

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Kernel, list, place::Finding, similar::similar};
-use crate::{Hint, bpf::running::configuration};
+use super::{Kernel, list, place::Finding, running::configuration, similar::similar};
+use crate::Hint;
 
 const WEAK: &str = "declare them __weak, which makes them 0 where they are not set";
 

@@ -8,9 +8,8 @@ use std::{
 
 use elf::{ElfBytes, endian::AnyEndian};
 
-use super::Symbols;
+use super::{Symbols, running::release};
 use crate::{
-    bpf::running::release,
     file,
     object::{KernelTypes, Kind, Type, TypeId},
 };

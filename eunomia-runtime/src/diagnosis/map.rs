@@ -15,11 +15,8 @@ use libbpf_rs::{
     },
 };
 
-use crate::{
-    Hint,
-    bpf::{MapSpec, running::version},
-    hint::Advice,
-};
+use super::running::version;
+use crate::{Hint, bpf::MapSpec, hint::Advice};
 
 /// Returns how many addresses a stack has at most on this machine (`kernel.perf_event_max_stack`), if it tells.
 pub(crate) fn deepest() -> Option<u32> {

@@ -9,12 +9,20 @@ pub(crate) mod configuration;
 pub(crate) mod interface;
 #[cfg(feature = "dynamic")]
 pub(crate) mod kernel;
+pub(crate) mod load;
 pub(crate) mod map;
+pub mod mount;
 mod pattern;
+pub(crate) mod pinned;
 pub(crate) mod place;
+pub(crate) mod preflight;
+pub(crate) mod privilege;
+pub(crate) mod requirement;
+pub(crate) mod running;
 pub(crate) mod section;
 mod similar;
 mod symbols;
+pub(crate) mod token;
 
 #[cfg(feature = "dynamic")]
 pub(crate) use kernel::Kernel;

@@ -5,12 +5,13 @@ use std::{fmt, io, path::Path};
 use super::{
     Kernel,
     pattern::matches_pattern,
+    preflight::tracefs,
     similar::similar,
     symbols::{FORBIDDEN, folders, is_forbidden, is_module, traceable},
 };
 #[cfg(feature = "dynamic")]
 use super::{binary, list};
-use crate::{Error, Hint, bpf::preflight::tracefs};
+use crate::{Error, Hint};
 
 /// A place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

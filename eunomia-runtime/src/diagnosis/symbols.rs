@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::bpf::mount::OF_TRACEPOINTS;
+use super::mount::OF_TRACEPOINTS;
 
 /// What `/proc/kallsyms` and tracefs say, read when it is asked for, once.
 #[derive(Default)]
@@ -60,7 +60,7 @@ pub(super) fn folders(place: &Path) -> Vec<String> {
 
 /// Whether the distribution has a module of this name for this kernel, which is then not loaded if what it brings is missing.
 pub(super) fn is_module(name: &str) -> bool {
-    let folder = PathBuf::from("/lib/modules").join(crate::bpf::running::release());
+    let folder = PathBuf::from("/lib/modules").join(super::running::release());
     let Ok(list) = fs::read_to_string(folder.join("modules.dep")) else { return false };
     // File names may have either sign.
     let plain = |text: &str| text.replace('-', "_");

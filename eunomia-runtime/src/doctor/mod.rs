@@ -44,9 +44,9 @@ pub(crate) use self::targets::TARGET_OF;
 use self::{programs::Support, targets::Places};
 use crate::{
     Error,
-    bpf::{self, Check, Preflight, Target, preflight},
+    bpf::{self, Check, Preflight, Target},
     checked::Checked,
-    diagnosis::{Kernel, list, section::says},
+    diagnosis::{Kernel, list, preflight, section::says},
     dynamic,
     object::{Calls, Function, Relocation},
     suggestion::near,
@@ -129,7 +129,7 @@ impl fmt::Debug for Doctor {
 }
 
 impl Doctor {
-    /// For objects that are opened with the kernel's own BTF, or with a file of it ([`Checked::open`], [`kernel_btf`](crate::bpf::kernel_btf)).
+    /// For objects that are opened with the kernel's own BTF, or with a file of it ([`Checked::open`], [`kernel_btf`](crate::bpf::open::kernel_btf)).
     /// Fields of the kernel's structs are looked up in such a file, and nowhere else; all other types come from the running kernel, as in
     /// libbpf.
     pub fn new(btf: Option<&Path>) -> Self {

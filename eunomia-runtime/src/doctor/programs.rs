@@ -6,9 +6,8 @@ use libbpf_rs::{AsRawLibbpf as _, OpenObject, ProgramType, libbpf_sys};
 
 use super::{Patient, Program, check, list, requirements};
 use crate::{
-    bpf::{
-        Check,
-        messages::listen,
+    bpf::{Check, sys::messages::listen},
+    diagnosis::{
         privilege::{Need, lacking, type_name},
         requirement::{Requirement, of_tables, of_type},
         token,

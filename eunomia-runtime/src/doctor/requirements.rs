@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fs};
 
 use super::{Kernel, Patient, check, list, targets::Places};
 use crate::{
-    bpf::{
-        Check,
+    bpf::Check,
+    diagnosis::{
         requirement::{Requirement, of_programs},
         running::enum_of,
     },

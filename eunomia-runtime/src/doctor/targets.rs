@@ -7,10 +7,12 @@ use libbpf_rs::{OpenObject, ProgramType};
 use super::{Kernel, Patient, Program, check, list, requirements::keep_from_attaching};
 use crate::{
     Hint,
-    bpf::{Check, Interface, Target, mount::OF_CGROUPS, name_of, preflight::EVENTS},
+    bpf::{Check, Interface, Target, name_of},
     diagnosis::{
         interface,
+        mount::OF_CGROUPS,
         place::{Finding, Place},
+        preflight::EVENTS,
         section::says,
     },
     hint::Advice,

@@ -5,7 +5,7 @@ use std::{io, mem::offset_of};
 use libbpf_rs::libbpf_sys;
 
 use super::interface::{Direction, Interface, XdpMode, name_of};
-use crate::{Result, bpf::requirement, refusal::refusal};
+use crate::{Result, diagnosis::requirement, refusal::refusal};
 
 /// An XDP program of an interface, ours or that of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use libbpf_rs::{ErrorKind, TcAttachPoint, TcHook, TcHookBuilder, libbpf_sys};
 use super::interface::{Direction, Rank};
 use crate::{
     Error, Result,
-    bpf::messages::{listen, refused},
+    bpf::sys::messages::{listen, refused},
 };
 
 /// A filter. Dropping it removes it, unless something else stands in its place.

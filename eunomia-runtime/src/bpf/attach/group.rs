@@ -15,10 +15,8 @@ use crate::{
     bpf::{
         Link, Program,
         kind::{Cgroup, Netfilter, Netns},
-        mount::OF_CGROUPS,
-        requirement,
     },
-    diagnosis::busy,
+    diagnosis::{busy, mount::OF_CGROUPS, requirement},
     refusal::refusal,
 };
 
@@ -28,7 +26,7 @@ impl Program<'_, Cgroup> {
     ///
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such folder, EBADF where it is no cgroup: see
-    /// [`mount::cgroup2`](crate::bpf::mount::cgroup2).
+    /// [`mount::cgroup2`](crate::diagnosis::mount::cgroup2).
     pub fn attach_to(&self, cgroup: impl AsRef<Path>) -> Result<Link> {
         self.attach_at(cgroup, &Order::Last, None)
     }

@@ -11,12 +11,12 @@ use super::{
 use crate::{
     Error, Result,
     bpf::{
-        Link, Program, c_string,
+        Link, Program,
         kind::{Netkit, Tc, Xdp},
         link::Held,
-        requirement,
+        sys::c_string,
     },
-    diagnosis::interface::absent,
+    diagnosis::{interface::absent, requirement},
     refusal::refusal,
 };
 

@@ -8,8 +8,9 @@ use super::any_or;
 use crate::{
     Error, Result,
     bpf::{
-        Link, Program, c_string,
+        Link, Program,
         kind::{KprobeMulti, UprobeMulti},
+        sys::c_string,
     },
     diagnosis::{
         Kernel, list,

@@ -10,7 +10,7 @@ use libbpf_rs::libbpf_sys;
 
 use crate::{
     Error, Result,
-    bpf::{fdinfo, pin::pinned},
+    bpf::sys::{fdinfo, pin::pinned},
     refusal::refusal,
 };
 

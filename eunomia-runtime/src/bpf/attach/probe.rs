@@ -8,11 +8,11 @@ use super::any_or;
 use crate::{
     Result,
     bpf::{
-        Link, Program, c_string,
+        Link, Program,
         kind::{Kprobe, Ksyscall, RawTracepoint, Tracepoint, Uprobe, Usdt},
-        requirement,
+        sys::c_string,
     },
-    diagnosis::place::Place,
+    diagnosis::{place::Place, requirement},
 };
 
 impl Program<'_, Kprobe> {
@@ -60,7 +60,7 @@ impl Program<'_, Tracepoint> {
     ///
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such tracepoint, or tracefs is not mounted
-    /// ([`mount::tracefs`](crate::bpf::mount::tracefs)), EACCES where this user may not read it, or open perf events.
+    /// ([`mount::tracefs`](crate::diagnosis::mount::tracefs)), EACCES where this user may not read it, or open perf events.
     pub fn attach_to(&self, category: &str, name: &str, cookie: u64) -> Result<Link> {
         let opts = TracepointOpts { cookie, ..Default::default() };
         self.linked(self.tried(&format!("the tracepoint {category}/{name}")), |program| {

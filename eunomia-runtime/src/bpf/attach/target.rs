@@ -20,8 +20,8 @@ use crate::{
             SocketMap, Tc, Tracepoint, Uprobe, UprobeMulti, Usdt, Xdp,
         },
         link::Held,
-        privilege::{type_name, type_names},
     },
+    diagnosis::privilege::{type_name, type_names},
     refusal::refusal,
 };
 

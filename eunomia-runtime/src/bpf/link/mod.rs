@@ -17,9 +17,11 @@ use libbpf_rs::{Object, libbpf_sys};
 
 use super::{
     attach::{Filter, OnMap},
-    fdinfo,
-    messages::listen,
-    pin::{pin, pinned},
+    sys::{
+        fdinfo,
+        messages::listen,
+        pin::{pin, pinned},
+    },
 };
 use crate::{Error, Result, refusal::refusal};
 

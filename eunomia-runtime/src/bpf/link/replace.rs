@@ -18,7 +18,7 @@ use libbpf_rs::{
 use super::{Held, Link};
 use crate::{
     Error, Result,
-    bpf::{Program, StructOps, messages::listen},
+    bpf::{Program, StructOps, sys::messages::listen},
     refusal::{Refusal, refusal},
 };
 

@@ -5,7 +5,7 @@ use libbpf_rs::{MapInfo, libbpf_sys};
 use super::Array;
 use crate::{
     Error, Result,
-    bpf::{ReadWrite, Variable, messages::refused, section::Storage},
+    bpf::{ReadWrite, Variable, section::Storage, sys::messages::refused},
     reader::Mapping,
     refusal::refusal,
     sample::Plain,

@@ -25,14 +25,11 @@ use std::{
 
 use libbpf_rs::{MapCore, MapHandle, MapType};
 
+use super::sys::{messages::refused, pin::pin};
 use crate::{
     Error, Result,
-    bpf::{
-        ON_STACK,
-        messages::refused,
-        pin::pin,
-        privilege::{map_type_name, map_type_names},
-    },
+    bpf::ON_STACK,
+    diagnosis::privilege::{map_type_name, map_type_names},
     sample::Plain,
 };
 use calls::Calls;
@@ -184,7 +181,7 @@ impl<'a> Map<'a> {
     ///
     /// # Errors
     /// [`Error::Kernel`]; EEXIST where there is a file, EPERM where the path is in no BPF file system
-    /// ([`mount::bpffs`](crate::bpf::mount::bpffs)).
+    /// ([`mount::bpffs`](crate::diagnosis::mount::bpffs)).
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
         self.usable()?;
         pin(self.fd(), path.as_ref(), &format!("the {}", self.describe()))

@@ -9,10 +9,8 @@ use libbpf_rs::{ErrorKind, MapHandle, MapInfo, MapType, libbpf_sys};
 use super::{FromMap, Map, MapSpec};
 use crate::{
     Error, Result,
-    bpf::{
-        messages::refused,
-        privilege::{Need, lacking},
-    },
+    bpf::sys::messages::refused,
+    diagnosis::privilege::{Need, lacking},
     sample::Plain,
 };
 
@@ -94,7 +92,7 @@ impl<'a, K: Plain, I: FromMap<'static>> MapOfMaps<'a, K, I> {
 
 /// How the maps in a map of maps are made.
 #[derive(Debug)]
-pub(in crate::bpf) struct InnerDef {
+pub(crate) struct InnerDef {
     spec: MapSpec,
     /// The types of key and value in the object's BTF, 0 where it does not say.
     btf_key: u32,
@@ -105,7 +103,7 @@ pub(in crate::bpf) struct InnerDef {
 
 impl InnerDef {
     /// What the object declares of the maps in `map`, before it is loaded: then libbpf forgets it.
-    pub(in crate::bpf) fn of(map: NonNull<libbpf_sys::bpf_map>) -> Option<Self> {
+    pub(crate) fn of(map: NonNull<libbpf_sys::bpf_map>) -> Option<Self> {
         // SAFETY: the map is that of a live object.
         let inner = NonNull::new(unsafe { libbpf_sys::bpf_map__inner_map(map.as_ptr()) })?;
         // SAFETY: libbpf keeps the declaration with the map.
@@ -118,7 +116,7 @@ impl InnerDef {
     }
 
     /// As a map is that the user gave.
-    pub(in crate::bpf) fn like(map: BorrowedFd<'_>) -> Result<Self> {
+    pub(crate) fn like(map: BorrowedFd<'_>) -> Result<Self> {
         let tried = || "ask the kernel about the map that others are made like".to_owned();
         let info = MapInfo::new(map).map_err(|error| refused(tried(), &error, ""))?.info;
         // SAFETY: the call takes a number, which may be that of no BTF.
@@ -131,14 +129,14 @@ impl InnerDef {
     }
 
     /// With the BTF of the object.
-    pub(in crate::bpf) fn with<'a>(&'a self, object: Option<BorrowedFd<'a>>) -> Inner<'a> {
+    pub(crate) fn with<'a>(&'a self, object: Option<BorrowedFd<'a>>) -> Inner<'a> {
         Inner { def: self, btf: self.btf.as_ref().map(AsFd::as_fd).or(object) }
     }
 }
 
 /// How the maps in a map of maps are made, once the object is loaded.
 #[derive(Debug)]
-pub(in crate::bpf) struct Inner<'a> {
+pub(crate) struct Inner<'a> {
     def: &'a InnerDef,
     /// The BTF of its types in the kernel.
     btf: Option<BorrowedFd<'a>>,

@@ -12,7 +12,7 @@ use libbpf_rs::{MapHandle, MapInfo, MapType, libbpf_sys};
 use super::Map;
 use crate::{
     Error, Result,
-    bpf::{fdinfo, messages::refused, pin::pinned},
+    bpf::sys::{fdinfo, messages::refused, pin::pinned},
     refusal::refusal,
 };
 
@@ -33,7 +33,7 @@ pub struct MapSpec {
 
 impl MapSpec {
     /// What the kernel says of a map.
-    pub(in crate::bpf) fn of(info: &libbpf_sys::bpf_map_info) -> Self {
+    pub(crate) fn of(info: &libbpf_sys::bpf_map_info) -> Self {
         Self {
             kind: info.type_.into(),
             key_size: info.key_size,
@@ -63,7 +63,7 @@ impl MapSpec {
         }
     }
 
-    pub(super) fn options(&self) -> libbpf_sys::bpf_map_create_opts {
+    pub(crate) fn options(&self) -> libbpf_sys::bpf_map_create_opts {
         libbpf_sys::bpf_map_create_opts {
             sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
             map_flags: self.flags,

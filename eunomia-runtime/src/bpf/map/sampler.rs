@@ -16,7 +16,7 @@ use std::{
 use libbpf_rs::{MapCore as _, MapHandle, MapType, libbpf_sys};
 
 use super::{Calls, Map};
-use crate::{Error, Result, bpf::privilege::map_type_name, cpus};
+use crate::{Error, Result, cpus, diagnosis::privilege::map_type_name};
 use memory::Memory;
 
 pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};

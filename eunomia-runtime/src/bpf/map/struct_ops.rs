@@ -13,7 +13,7 @@ use crate::{
         Link,
         link::{self, owned},
         loaded::not_made,
-        messages::{listen, refused},
+        sys::messages::{listen, refused},
     },
 };
 

@@ -7,11 +7,17 @@ use std::{
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, OpenMap, OpenMapMut, libbpf_sys};
 
-use super::{
-    Open, fdinfo,
-    messages::{listen, refused},
+use crate::{
+    Error, Result,
+    bpf::{
+        Open,
+        sys::{
+            fdinfo,
+            messages::{listen, refused},
+        },
+    },
+    refusal::refusal,
 };
-use crate::{Error, Result, refusal::refusal};
 
 impl Open {
     /// Sets the number of entries of a map, for a ring buffer its bytes, for an arena its pages.
@@ -34,7 +40,7 @@ impl Open {
     }
 
     /// Sets the type of a map, for one that programs use in the same way: `LruHash` in place of `Hash`, or one that an older kernel has.
-    /// Typed handles are those of the declared type and may refuse each call then; [`super::Loaded::typed_map`] makes others.
+    /// Typed handles are those of the declared type and may refuse each call then; [`crate::bpf::Loaded::typed_map`] makes others.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] for sections, arenas, tables of functions (struct_ops) and
@@ -66,7 +72,7 @@ impl Open {
     /// size refuse each call, see [`Self::set_type`].
     ///
     /// A section can only grow. What is behind its last variable is for an array: one that ends the section has more elements then, for the
-    /// verifier too. [`super::Section::variable`] reads and writes them.
+    /// verifier too. [`crate::bpf::Section::variable`] reads and writes them.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map, [`Error::Value`] for arenas and tables of functions (struct_ops), and for
@@ -132,8 +138,8 @@ impl Open {
         })
     }
 
-    /// Says what the maps in a map of maps are like: like `inner`, which is a map of any object, or one that [`super::Map::create`] made.
-    /// It need not live on. [`super::MapOfMaps::create_inner`] makes more of them.
+    /// Says what the maps in a map of maps are like: like `inner`, which is a map of any object, or one that [`crate::bpf::Map::create`] made.
+    /// It need not live on. [`crate::bpf::MapOfMaps::create_inner`] makes more of them.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map, [`Error::Value`] if it is no map of maps, or `inner` no map. [`Error::Kernel`]
@@ -166,7 +172,7 @@ impl Open {
 
     /// Sets all flags of a map, for example to [`Self::map_flags`] with `BPF_F_NO_PREALLOC`, which makes entries of a hash table only when
     /// they are needed. A section's map goes by libbpf's name for it, `<object>.bss` for example; without `BPF_F_MMAPABLE` its variables
-    /// are read and written by system calls, see [`super::Variable`].
+    /// are read and written by system calls, see [`crate::bpf::Variable`].
     ///
     /// The kernel decides when the object is loaded whether the flags fit the map.
     ///
@@ -180,7 +186,7 @@ impl Open {
     /// own is pinned there when it is loaded, and lives on behind it.
     ///
     /// Where the map there is of another kind or size, loading fails with EINVAL and says what differs; with EINVAL also where the path is in
-    /// no BPF file system ([`super::mount::bpffs`]).
+    /// no BPF file system ([`crate::diagnosis::mount::bpffs`]).
     ///
     /// # Errors
     /// [`Error::NotFound`] where the object has no such map. [`Error::Value`] for sections, arenas with variables, and tables of functions
@@ -209,7 +215,7 @@ impl Open {
     }
 
     /// Whether a map is made when the object is loaded; on by default. Programs that use one that is not made cannot be loaded, see
-    /// [`super::OpenProgram::set_autoload`]. Handles of it refuse each call, its records are absent ([`crate::reader::Stats::absent`]), and
+    /// [`crate::bpf::OpenProgram::set_autoload`]. Handles of it refuse each call, its records are absent ([`crate::reader::Stats::absent`]), and
     /// variables of a section that is not made are refused; all else of the object can be used.
     ///
     /// # Errors
@@ -232,7 +238,7 @@ impl Open {
     }
 
     /// Refuses an object whose own declaration pins what another map cannot take the place of.
-    pub(super) fn refuse_pinned_values(&self) -> Result<()> {
+    pub(crate) fn refuse_pinned_values(&self) -> Result<()> {
         let pinned = self.settings.maps.iter().zip(self.object.maps()).filter(|(_, map)| {
             // SAFETY: the pointer is that of a map of a live object; the call returns null or a text of the map's own.
             !unsafe { libbpf_sys::bpf_map__pin_path(map.as_libbpf_object().as_ptr()) }.is_null()

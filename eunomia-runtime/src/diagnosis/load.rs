@@ -6,18 +6,18 @@ use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 use rustix::thread::CapabilitySet;
 
 use super::{
+    configuration,
+    map::Definition,
     pinned::Pinned,
+    place::Place,
     privilege::{Need, held, lacking, lockdown, lockdown_mode, missing},
     requirement::{Requirement, of_programs, of_tables, of_type},
+    section,
 };
-use crate::{
-    Error, Hint,
-    diagnosis::{configuration, map::Definition, place::Place, section},
-    hint::Advice,
-};
+use crate::{Error, Hint, hint::Advice};
 
 /// By the words that libbpf names them with.
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     requirements: Vec<(String, &'static Requirement)>,
     needs: Vec<(String, Need)>,
     pinned: Vec<Pinned>,
@@ -27,8 +27,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// `inner` has the places of the maps that [`super::Open::set_inner_map`] was called for.
-    pub(super) fn of(object: &OpenObject, inner: &BTreeMap<usize, OwnedFd>) -> Self {
+    /// `inner` has the places of the maps that [`crate::bpf::Open::set_inner_map`] was called for.
+    pub(crate) fn of(object: &OpenObject, inner: &BTreeMap<usize, OwnedFd>) -> Self {
         let loaded = || object.progs().filter(|program| program.autoload());
         let made = || object.maps().filter(|map| map.autocreate());
         let of_program = |name: &std::ffi::OsStr| format!("prog '{}'", name.to_string_lossy());
@@ -66,7 +66,7 @@ impl Wanted {
     }
 
     /// With the reason, where it can be told.
-    pub(super) fn explain(&self, error: Error, said: &str) -> Error {
+    pub(crate) fn explain(&self, error: Error, said: &str) -> Error {
         let Error::Kernel(refusal) = &error else { return error };
         let errno = refusal.source.raw_os_error();
         let reason: Option<Hint> = match errno {

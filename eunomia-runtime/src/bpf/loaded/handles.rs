@@ -1,8 +1,10 @@
 //! Handles by their names, many in one call. A generated module has one for each map and program; each `?` takes the compiler as long as
 //! a small function.
 
-use super::{FromMap, Loaded, PerfEventArray, Program, RingBuffer, StructOps, UserRingBuffer, kind::Kind};
-use crate::Result;
+use crate::{
+    Result,
+    bpf::{FromMap, Loaded, PerfEventArray, Program, RingBuffer, StructOps, UserRingBuffer, kind::Kind},
+};
 
 /// A handle that a loaded object gives by a name.
 pub trait Named<'a>: Sized {

@@ -42,17 +42,17 @@ impl Need {
     }
 
     /// Of mounting file systems.
-    pub(super) fn of_mounts() -> Self {
+    pub(crate) fn of_mounts() -> Self {
         Self::new(CapabilitySet::SYS_ADMIN, "mounting")
     }
 
     /// Of uprobes that the kernel has as perf events.
-    pub(super) fn of_uprobes() -> Self {
+    pub(crate) fn of_uprobes() -> Self {
         Self::new(CapabilitySet::SYS_ADMIN, "probes of programs and libraries, but for `uprobe.multi`")
     }
 
     /// Of what finds things of BPF by their numbers.
-    pub(super) fn by_number(of: &str) -> Self {
+    pub(crate) fn by_number(of: &str) -> Self {
         Self::new(CapabilitySet::SYS_ADMIN, of)
     }
 
@@ -62,7 +62,7 @@ impl Need {
     }
 
     /// Of maps of a type.
-    pub(super) fn of_map(ty: MapType) -> Self {
+    pub(crate) fn of_map(ty: MapType) -> Self {
         use MapType::{Devmap, DevmapHash, Sockhash, Sockmap, Xskmap};
         let net = matches!(ty, Devmap | DevmapHash | Sockhash | Sockmap | Xskmap);
         let capabilities = if net { CapabilitySet::BPF | CapabilitySet::NET_ADMIN } else { CapabilitySet::BPF };
@@ -129,7 +129,7 @@ pub(crate) fn closed_tracefs() -> Hint {
 
 /// What this thread has. CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON wherever they are asked for, and for CAP_NET_ADMIN where programs
 /// are loaded.
-pub(super) fn held() -> CapabilitySet {
+pub(crate) fn held() -> CapabilitySet {
     let effective = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
     let implied =
         if effective.contains(CapabilitySet::SYS_ADMIN) { CapabilitySet::BPF | CapabilitySet::PERFMON } else { CapabilitySet::empty() };
@@ -137,7 +137,7 @@ pub(super) fn held() -> CapabilitySet {
 }
 
 /// The names of those that BPF asks for.
-pub(super) fn names(set: CapabilitySet) -> Vec<&'static str> {
+pub(crate) fn names(set: CapabilitySet) -> Vec<&'static str> {
     NAMES.iter().filter(|(one, _)| set.contains(*one)).map(|(_, name)| *name).collect()
 }
 
@@ -189,7 +189,7 @@ fn unprivileged() -> Option<u32> {
 }
 
 /// Whether the capabilities of this process count in its user namespace alone.
-pub(super) fn namespaced() -> bool {
+pub(crate) fn namespaced() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let whole = ["0", "0", "4294967295"];
     !map.is_empty() && !map.split_whitespace().eq(whole)
@@ -230,13 +230,13 @@ fn too_little(limit: u64) -> String {
 }
 
 /// What keeps this process from perf events.
-pub(super) fn no_perf_events() -> Option<Hint> {
+pub(crate) fn no_perf_events() -> Option<Hint> {
     let needs = [Need::new(CapabilitySet::PERFMON, "perf events")];
     missing(&needs).or_else(|| paranoid().map(Hint::from)).or_else(|| lacking(&needs))
 }
 
 /// What keeps processes with CAP_PERFMON from perf events.
-pub(super) fn paranoid() -> Option<String> {
+pub(crate) fn paranoid() -> Option<String> {
     let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok()?;
     let level: i32 = level.trim().parse().ok()?;
     (level > 2 && !held().contains(CapabilitySet::SYS_ADMIN)).then(|| {
@@ -249,13 +249,13 @@ pub(super) fn paranoid() -> Option<String> {
 }
 
 /// The mode of the kernel's lockdown; none where it does not tell.
-pub(super) fn lockdown_mode() -> Option<String> {
+pub(crate) fn lockdown_mode() -> Option<String> {
     let text = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
     Some(text.split('[').nth(1)?.split(']').next()?.to_owned())
 }
 
 /// What is to be said where the kernel is locked down.
-pub(super) fn lockdown() -> Option<String> {
+pub(crate) fn lockdown() -> Option<String> {
     let mode = lockdown_mode().filter(|mode| mode != "none")?;
     Some(format!(
         "this process has the capabilities, but the kernel is locked down ({mode}), which forbids some programs and helpers to root too: boot \

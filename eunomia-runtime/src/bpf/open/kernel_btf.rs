@@ -8,7 +8,7 @@ use std::{
 use crate::{Error, Result, environment, file};
 
 /// What `CONFIG_DEBUG_INFO_BTF` brings.
-pub(super) const OF_KERNEL: &str = "/sys/kernel/btf/vmlinux";
+pub(crate) const OF_KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
 /// Other loaders of the format read it, too.
 const VARIABLE: &str = "BTF_FILE_PATH";

@@ -10,10 +10,11 @@ use std::{
 use libbpf_rs::OpenObject;
 use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, OpenMap, libbpf_sys};
 
-use super::{MapSpec, privilege::map_type_name};
+use super::privilege::map_type_name;
+use crate::bpf::MapSpec;
 
 /// A map of an object that is pinned, or is to be.
-pub(super) struct Pinned {
+pub(crate) struct Pinned {
     name: String,
     path: PathBuf,
     definition: MapSpec,
@@ -21,7 +22,7 @@ pub(super) struct Pinned {
 
 /// Keeps maps from being pinned that are not yet.
 #[cfg(feature = "dynamic")]
-pub(super) fn pin_none(object: &mut OpenObject) {
+pub(crate) fn pin_none(object: &mut OpenObject) {
     for map in object.maps_mut() {
         let raw = map.as_libbpf_object().as_ptr();
         // SAFETY: the pointer is that of a map of a live object; the call returns null or a text of the map's own.
@@ -37,7 +38,7 @@ pub(super) fn pin_none(object: &mut OpenObject) {
 
 impl Pinned {
     /// None where the map has no path.
-    pub(super) fn of(map: &OpenMap<'_>) -> Option<Self> {
+    pub(crate) fn of(map: &OpenMap<'_>) -> Option<Self> {
         let raw = map.as_libbpf_object().as_ptr();
         // SAFETY: the pointer is that of a map of a live object; the call returns null or a text of the map's own.
         let path = unsafe { libbpf_sys::bpf_map__pin_path(raw) };
@@ -53,7 +54,7 @@ impl Pinned {
     }
 
     /// What to say where libbpf says that the map at the path is another one.
-    pub(super) fn unlike(&self, said: &str) -> Option<String> {
+    pub(crate) fn unlike(&self, said: &str) -> Option<String> {
         let path = self.path.display();
         if !said.contains(&format!("couldn't reuse pinned map at '{path}'")) {
             return None;

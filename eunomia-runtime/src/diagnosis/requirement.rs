@@ -66,13 +66,13 @@ const PROGRAMS: &[Requirement] = &[
 ];
 
 /// Of raw tracepoints.
-pub(super) const COOKIES: Requirement = requirement("cookies of raw tracepoints", (6, 10), "", "");
+pub(crate) const COOKIES: Requirement = requirement("cookies of raw tracepoints", (6, 10), "", "");
 
 /// Of an order among tc programs.
-pub(super) const TCX: Requirement = requirement("an order among tc programs (tcx)", (6, 6), "BPF_TCX_INGRESS", "CONFIG_NET_XGRESS");
+pub(crate) const TCX: Requirement = requirement("an order among tc programs (tcx)", (6, 6), "BPF_TCX_INGRESS", "CONFIG_NET_XGRESS");
 
 /// Of an order among the programs of a cgroup.
-pub(super) const CGROUP_ORDER: Requirement = requirement("an order among the programs of a cgroup", (6, 17), "", "");
+pub(crate) const CGROUP_ORDER: Requirement = requirement("an order among the programs of a cgroup", (6, 17), "", "");
 
 /// By the section of the table.
 const TABLES: &[Requirement] = &[requirement(".struct_ops.link", (6, 4), "BPF_STRUCT_OPS", "")];

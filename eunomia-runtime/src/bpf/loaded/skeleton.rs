@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Attached, Loaded};
 use crate::{
     Result,
+    bpf::{Attached, Loaded},
     reader::{Control, Outcome, Records, Verdict, Waiting},
 };
 

@@ -8,19 +8,18 @@ use std::{
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, Object, OpenObject, libbpf_sys};
 
-use super::map::InnerDef;
-use crate::reader::Reserved;
+use crate::{bpf::map::InnerDef, reader::Reserved};
 
 /// What is known of a loaded object beside itself.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// Bytes from the start of its arena to its variables.
-    pub(super) in_arena: usize,
+    pub(crate) in_arena: usize,
     /// How the maps in each map of maps are made.
-    pub(super) inner: BTreeMap<usize, InnerDef>,
+    pub(crate) inner: BTreeMap<usize, InnerDef>,
 }
 
-pub(super) fn load(object: OpenObject) -> libbpf_rs::Result<(Object, Facts)> {
+pub(crate) fn load(object: OpenObject) -> libbpf_rs::Result<(Object, Facts)> {
     let defs = object.maps().enumerate().filter_map(|(index, map)| Some((index, InnerDef::of(map.as_libbpf_object())?)));
     let mut facts = Facts { in_arena: 0, inner: defs.collect() };
     let arena = object.maps().find(|map| map.map_type() == MapType::Arena).map(|map| map.as_libbpf_object());

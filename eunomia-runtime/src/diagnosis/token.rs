@@ -12,11 +12,11 @@ use std::{
 
 use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, libbpf_sys};
 
-use super::{messages::listen, mount::BPFFS};
-use crate::environment;
+use super::mount::BPFFS;
+use crate::{bpf::sys::messages::listen, environment};
 
 /// Of libbpf's own.
-pub(super) const VARIABLE: &str = "LIBBPF_BPF_TOKEN_PATH";
+pub(crate) const VARIABLE: &str = "LIBBPF_BPF_TOKEN_PATH";
 
 /// Opens an object as [`ObjectBuilder::open_memory`] does. libbpf reads the variable by itself; if it is to be ignored, the object is
 /// loaded without a token.

@@ -12,13 +12,13 @@ use libbpf_rs::{MapHandle, MapType, ProgramType, libbpf_sys};
 use rustix::thread::CapabilitySet;
 
 use super::{
-    messages::listen,
     mount::OF_TRACEPOINTS,
     privilege::{self, Need},
     token,
 };
 use crate::{
     Hint,
+    bpf::sys::messages::listen,
     hint::Advice,
     perf_event,
     plain::{line, plain},

@@ -6,15 +6,16 @@ use std::{
 
 use libbpf_rs::libbpf_sys;
 
-use super::{c_string, mount::OF_PINS};
+use super::c_string;
 use crate::{
     Result,
+    diagnosis::mount::OF_PINS,
     refusal::{Refusal, refusal},
 };
 
 /// Pins what a descriptor of BPF stands for to a path in a BPF file system, where it lives on when nobody holds the descriptor any more.
 /// Removing the file ends that.
-pub(super) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
+pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
     let tried = format!("pin {what} to {}", path.display());
     let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
     // SAFETY: the path ends with a NUL and lives through the call, as the descriptor does.
@@ -28,7 +29,7 @@ pub(super) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
 }
 
 /// Opens what is pinned to a path.
-pub(super) fn pinned(path: &Path, what: &str) -> Result<OwnedFd> {
+pub(crate) fn pinned(path: &Path, what: &str) -> Result<OwnedFd> {
     let tried = format!("open {what} that is pinned to {}", path.display());
     let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
     // SAFETY: the path ends with a NUL and lives through the call.

@@ -3,9 +3,11 @@ use std::marker::PhantomData;
 use libbpf_rs::MapType;
 
 #[cfg(feature = "cli")]
-use super::messages::refused;
-use super::{Open, ReadWrite, Section, Variable, section::SectionMap};
-use crate::{Error, Result};
+use crate::bpf::sys::messages::refused;
+use crate::{
+    Error, Result,
+    bpf::{Open, ReadWrite, Section, Variable, section::SectionMap},
+};
 
 /// A table of the kernel's functions (struct_ops) of an object that is not yet loaded: `T` is the struct that it is made of.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::fs;
 
 use libbpf_rs::btf::{Btf, types::Enum};
 
-use super::messages::listen;
+use crate::bpf::sys::messages::listen;
 
 /// The version as it stands in the names of files.
 pub(crate) fn release() -> String {
@@ -20,7 +20,7 @@ pub(crate) fn version() -> Option<(u32, u32)> {
 
 /// Whether the kernel has a constant of its interface to user space, which others may have given it who added what came with it to an older
 /// version. `None` where its BTF cannot be read.
-pub(super) fn has_constant(name: &str) -> Option<bool> {
+pub(crate) fn has_constant(name: &str) -> Option<bool> {
     let (btf, _) = listen(Btf::from_vmlinux);
     let constants: Enum<'_> = btf.as_ref().ok()?.type_by_name(enum_of(name))?;
     Some(constants.iter().any(|constant| constant.name.is_some_and(|known| known == name)))

@@ -81,7 +81,7 @@ impl BtfCache {
         Ok(Self { folder, descriptor: Arc::new(descriptor) })
     }
 
-    /// The file for an object and the running kernel, to open the object with ([`Checked::open`], [`super::Open::for_kernel`], and a generated
+    /// The file for an object and the running kernel, to open the object with ([`Checked::open`], [`crate::bpf::Open::for_kernel`], and a generated
     /// module's `open_for`, whose object is its `OBJECT`); it is made where there is none, and only then the object is read. `None` where the object is to be opened without one: it looks at no types of the kernel, at those of a module or
     /// at their numbers, or the kernel has no BTF of its own.
     ///

@@ -14,7 +14,7 @@ use super::privilege::{Need, lacking};
 use crate::{Error, Hint, Result, hint::Advice, refusal::refusal};
 
 /// Where maps, programs and links are pinned, and where tokens come from.
-pub(super) const BPFFS: &str = "/sys/fs/bpf";
+pub(crate) const BPFFS: &str = "/sys/fs/bpf";
 
 /// A kind of file system.
 pub(crate) struct Kind {
