@@ -201,7 +201,7 @@ fn another_layout_is_refused() {
     let refused = picked::replay(&recording[..], |_| ()).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the records of `notes` are not those of the recording: there `struct note`, 24 bytes, has `0 u32 code`, here `custom members`, \
+        "the records of `notes` have another layout in the recording: recorded `struct note`, 24 bytes, has `0 u32 code`, current `custom members`, \
          24 bytes, has `members 24`; replay it with the skeleton that it was recorded with"
     );
     assert!(matches!(refused, Error::Recording(flaw) if matches!(*flaw, Flaw::Layout { .. })));
@@ -249,7 +249,7 @@ fn records_of_no_map_are_not_lost_in_silence() {
     let typed = streams::Export::deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
     let dynamic = skeleton("streams").check("streams").unwrap().deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
     for verdict in [typed, dynamic] {
-        assert!(matches!(verdict, Verdict::Failed(cause) if cause.to_string() == "there is no map 3 that delivers records"));
+        assert!(matches!(verdict, Verdict::Failed(cause) if cause.to_string() == "no map 3 that delivers records"));
     }
 }
 
