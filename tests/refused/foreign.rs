@@ -18,11 +18,11 @@ fn other_files_are_called_by_their_names() {
         (b" \n", "the file is empty"),
         (b"BC\xc0\xde5\x14", "this is LLVM bitcode, not an object; compile it without `-emit-llvm`"),
         (b"!<arch>\n", "this is an archive of objects"),
-        (b"\x9f\xeb\x01\0\x18\0\0\0", "this is BTF alone"),
-        (b"\x1f\x8b\x08", "this is compressed by gzip; unpack it"),
-        (&tar, "this is a tar archive; take the package"),
+        (b"\x9f\xeb\x01\0\x18\0\0\0", "this is BTF without an object"),
+        (b"\x1f\x8b\x08", "this is compressed with gzip; unpack it"),
+        (&tar, "this is a tar archive; extract the package"),
         (b"/* SPDX */\n#include <x.h>\n", "this is C, not a skeleton; `cargo eunomia build FILE.bpf.c`"),
-        (b"/* x */\nstruct x_bpf { struct bpf_object_skeleton *skeleton; };", "this is a C skeleton of bpftool; give the BPF object"),
+        (b"/* x */\nstruct x_bpf { struct bpf_object_skeleton *skeleton; };", "this is a C skeleton of bpftool; pass the BPF object"),
         (b"\xff\xfe\0", "neither a BPF object nor a text file"),
     ] {
         let said = said(bytes);

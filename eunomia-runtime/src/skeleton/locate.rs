@@ -1,16 +1,18 @@
 //! Finds the line and column of a place in the text of a document.
 //!
-//! Runs only when there is a fault to report, over text that is known to be JSON: so it needs to follow strings and nesting, not to
-//! check them, and the normal path pays nothing for it.
+//! It runs only if there is a fault to report, on text that is known to be JSON. So it follows
+//! strings and nesting but does not check them, and documents without faults pay nothing for it.
 
 use crate::fault::{Fault, Step};
 
-/// A text without the byte order mark that editors of some systems put before it. Columns are counted behind it, as these editors do.
+/// Strips the byte order mark that editors on some systems write. Columns are counted after it, as
+/// these editors do.
 pub(super) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Gives a fault that has none the position of its place, or of the nearest place above it that is in the text.
+/// Sets the position of a fault that has none: that of its place, or of the nearest enclosing place
+/// that the text has.
 pub(crate) fn fill_line(text: &str, fault: &mut Fault) {
     if fault.line.is_none() {
         let text = without_mark(text);
@@ -32,17 +34,18 @@ fn offset(text: &[u8], steps: &[Step]) -> usize {
     at
 }
 
-/// The offset of the value that `step` leads to from the container at `at`. Of equal keys the last counts, as in the parser.
+/// Returns the offset of the value that `step` leads to in the container at `at`. Of equal keys the
+/// last one counts, as in the parser.
 fn child(text: &[u8], at: usize, step: &Step) -> Option<usize> {
     let mut found = None;
     let mut index = 0;
     let mut at = skip_space(text, at + 1);
     while !matches!(text.get(at)?, b'}' | b']') {
         let hit = match step {
-            Step::Index(wanted) => index == *wanted,
-            Step::Key(wanted) => {
+            Step::Index(expected) => index == *expected,
+            Step::Key(expected) => {
                 let end = skip_value(text, at)?;
-                let hit = serde_json::from_slice::<String>(text.get(at..end)?).is_ok_and(|key| key == *wanted);
+                let hit = serde_json::from_slice::<String>(text.get(at..end)?).is_ok_and(|key| key == *expected);
                 at = skip_space(text, skip_space(text, end) + 1);
                 hit
             }
@@ -64,7 +67,7 @@ fn skip_space(text: &[u8], at: usize) -> usize {
     at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
-/// The offset behind the value at `at`.
+/// Returns the offset after the value at `at`.
 fn skip_value(text: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0u32;
     loop {
@@ -103,7 +106,7 @@ mod tests {
     use crate::fault::Place;
 
     #[test]
-    fn finds_values_behind_tricky_text() {
+    fn values_after_tricky_text_are_found() {
         let text = "{ \"a\\\"}\": \"]}\",\n  \"list\": [1, {\"x\": null},\n    {\"b\": -1.5e3, \"x\": true}] }";
         let place = Place::default().key("list");
         let mut faults = [
