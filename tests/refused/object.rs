@@ -170,7 +170,7 @@ fn exports_in_multiple_mode() {
 fn values_that_do_not_fit() {
     let say = |value: serde_json::Value| edited(|json| json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["value"] = value);
     let at = "x.json: meta.bpf_skel.data_sections[0].variables[0].value";
-    let ty = "no value of the type `const volatile unsigned long long`";
+    let ty = "not a value of type `const volatile unsigned long long`";
     assert_eq!(say(json!(-1)), format!("{at}: `-1` is {ty}; expected a number from 0 to 18446744073709551615"));
     assert_eq!(say(json!(1.5)), format!("{at}: `1.5` is {ty}; expected a number from 0 to 18446744073709551615"));
     assert_eq!(say(json!(true)), format!("{at}: true is {ty}"));

@@ -158,8 +158,8 @@ fn streams_with_another_layout_are_refused() {
     let here = |layout| [Stream::new("rb", "struct changed", 16, layout), raw.clone()];
     let refusal = |there: &str, here: &str| {
         format!(
-            "the records of `rb` have another layout in the recording: recorded `struct event`, 16 bytes, has `{there}`, current `struct changed`, \
-             16 bytes, has `{here}`; replay it with the skeleton that it was recorded with"
+            "the records of `rb` have another layout in the recording: recorded `struct event`, 16 bytes, has `{there}`, \
+             current `struct changed`, 16 bytes, has `{here}`; replay it with the skeleton that it was recorded with"
         )
     };
     assert_eq!(refused(&here("struct 16\n 0 u64 seq\n 8 i32 pid\n#0")), refusal("8 u32 pid", "8 i32 pid"));

@@ -104,7 +104,7 @@ enum Leaf {
         shift: u32,
         width: u32,
         signed: bool,
-        of: Bits,
+        kind: Bits,
     },
     /// This many bytes of an unknown type, written as numbers.
     Bytes(usize),
@@ -296,14 +296,14 @@ impl Step {
 
 impl Leaf {
     fn of_bits<F: Form>(layouts: &Layouts, ty: TypeId, len: usize, shift: u32, width: u32) -> Self {
-        let (signed, of) = match &layouts.btf.resolve(ty).1.kind {
+        let (signed, kind) = match &layouts.btf.resolve(ty).1.kind {
             Kind::Int { bool: true, size: 1, .. } => (false, Bits::Bool),
             Kind::Int { size: 16, signed, .. } => (*signed, Bits::Wide),
             Kind::Int { size: 1 | 2 | 4 | 8, signed, .. } => (*signed, Bits::Number),
             Kind::Enum { signed, values, .. } => (*signed, Bits::Enum(Constants::new::<F>(values))),
             _ => return Self::Bytes(len),
         };
-        if (1..=128).contains(&width) { Self::Bits { len, shift, width, signed, of } } else { Self::Bytes(len) }
+        if (1..=128).contains(&width) { Self::Bits { len, shift, width, signed, kind } } else { Self::Bytes(len) }
     }
 
     /// Writes the leaf at the start of `bytes`. [`super::Value`] ensures that there are enough;
@@ -326,9 +326,9 @@ impl Leaf {
             Self::Float => F::float(f32::from_le_bytes(first(bytes)), out),
             Self::Double => F::double(f64::from_le_bytes(first(bytes)), out),
             Self::Text(len) => F::text(until_nul(bytes.get(..*len).unwrap_or_default()), out),
-            Self::Bits { len, shift, width, signed, of } => {
+            Self::Bits { len, shift, width, signed, kind } => {
                 let value = number(bytes.get(..*len).unwrap_or_default(), *shift, *width, *signed);
-                match of {
+                match kind {
                     Bits::Bool => truth(value != 0, out),
                     Bits::Enum(constants) => constants.write::<F>(value, out),
                     Bits::Wide if *signed => F::wide(&value, out),
