@@ -33,8 +33,9 @@ pub struct Open {
     checked: Arc<Checked>,
 }
 
-/// A loaded skeleton. It is polled and attached like a generated module's, and also has
-/// [`Handles`].
+/// A loaded skeleton.
+///
+/// It is polled and attached like a generated module's, and also has [`Handles`].
 pub type Loaded = bpf::Typed<Handles>;
 
 /// Access to a loaded skeleton's variables and statistics by name.
@@ -48,8 +49,9 @@ pub struct Handles {
 pub type Attached = bpf::Attached<Loaded>;
 
 impl Skeleton {
-    /// Checks the skeleton against its object and opens it. Sets the variables to which the
-    /// document gives values.
+    /// Checks the skeleton against its object and opens it.
+    ///
+    /// Sets the variables to which the document gives values.
     ///
     /// # Errors
     /// [`Error::Input`] with every fault of the skeleton, else those of [`bpf::Open::new`].
@@ -60,8 +62,10 @@ impl Skeleton {
 }
 
 impl Checked {
-    /// Opens the skeleton. Fields that differ between kernels are looked up in the BTF file
-    /// `kernel`, or in the running kernel's BTF if it is `None`; see [`bpf::kernel_btf`].
+    /// Opens the skeleton.
+    ///
+    /// Fields that differ between kernels are looked up in the BTF file `kernel`, or in the running
+    /// kernel's BTF if it is `None`; see [`bpf::kernel_btf`].
     ///
     /// # Errors
     /// [`Error::Input`] with every value of the document that cannot be set, else those of
@@ -167,8 +171,9 @@ impl Open {
         show(&checked, variable, &section)
     }
 
-    /// Returns the options of the variables as a clap command. The app can add its own, under other
-    /// names.
+    /// Returns the options of the variables as a clap command.
+    ///
+    /// The app can add its own, under other names.
     ///
     /// # Errors
     /// None: a document with impossible options is not opened.
@@ -178,8 +183,10 @@ impl Open {
         Ok(checked.command(&checked.setup(&checked.skeleton.name)?.arguments).to_clap())
     }
 
-    /// Sets the variables whose options were given to [`Self::command`]. Every other variable gets
-    /// its option's default if it was not opened with it, unless it was [set](Self::set) before.
+    /// Sets the variables whose options were given to [`Self::command`].
+    ///
+    /// Every other variable gets its option's default if it was not opened with it, unless it was
+    /// [set](Self::set) before.
     ///
     /// # Errors
     /// [`Error::Value`] if the matches are those of another skeleton's command.
@@ -214,7 +221,9 @@ impl Open {
         &mut self.inner
     }
 
-    /// Returns the skeleton together with the content of its object. It can outlive this value.
+    /// Returns the skeleton together with the content of its object.
+    ///
+    /// It can outlive this value.
     pub fn checked(&self) -> &Arc<Checked> {
         &self.checked
     }
@@ -257,7 +266,9 @@ impl Handles {
         show(&self.checked, variable, &section)
     }
 
-    /// Returns the skeleton together with the content of its object. It can outlive this value.
+    /// Returns the skeleton together with the content of its object.
+    ///
+    /// It can outlive this value.
     pub fn checked(&self) -> &Arc<Checked> {
         &self.checked
     }

@@ -7,8 +7,10 @@
 use std::borrow::Cow;
 
 /// Reports whether a terminal shows a character as one character in its place, so that `Debug` of a
-/// text would not escape it. Controls (C0, C1), line separators, direction marks, characters
-/// without width and unassigned ones are not shown.
+/// text would not escape it.
+///
+/// Controls (C0, C1), line separators, direction marks, characters without width and unassigned
+/// ones are not shown.
 pub fn is_shown(letter: char) -> bool {
     match letter {
         ' '..='~' => true,

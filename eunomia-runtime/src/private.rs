@@ -1,5 +1,6 @@
-//! Not public API: what generated modules use in addition to the public types. It changes with the
-//! generator.
+//! Not public API: what generated modules use in addition to the public types.
+//!
+//! It changes with the generator.
 
 #[cfg(feature = "clap")]
 pub use clap;
@@ -71,8 +72,10 @@ macro_rules! __args {
         impl $crate::args::Args for $args { $($item)* }
 
         impl $args {
-            /// Parses the command line of this process. If it is wrong, or asks for help or the
-            /// version, prints the error or the text and exits.
+            /// Parses the command line of this process.
+            ///
+            /// If it is wrong, or asks for help or the version, prints the error or the text and
+            /// exits.
             pub fn parse() -> Self {
                 <Self as $crate::__private::clap::Parser>::parse()
             }

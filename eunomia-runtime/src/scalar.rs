@@ -3,7 +3,9 @@
 use crate::sample::{access, line::Real};
 
 /// A type whose values can be written as text: on a command line, in a document, in a call of
-/// `set`. Sizes are in bytes.
+/// `set`.
+///
+/// Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scalar {
     /// A C `bool`: `true`, `false`, `1` or `0`. Compilers give it 1 byte, but BTF can give any
@@ -21,8 +23,9 @@ pub enum Scalar {
 }
 
 impl Scalar {
-    /// Parses `text` into little-endian bytes, as many as the type has. `constants` are those of an
-    /// enum, and empty for other types.
+    /// Parses `text` into little-endian bytes, as many as the type has.
+    ///
+    /// `constants` are those of an enum, and empty for other types.
     ///
     /// # Errors
     /// The form that was expected, with the valid range.

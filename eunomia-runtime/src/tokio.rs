@@ -30,7 +30,9 @@ use crate::{
     refusal::refusal,
 };
 
-/// A loaded or attached skeleton whose events are awaited. It derefs to the skeleton.
+/// A loaded or attached skeleton whose events are awaited.
+///
+/// It derefs to the skeleton.
 ///
 /// The kernel wakes the task whenever the reader had caught up; [`crate::reader::Waiting`] applies
 /// only to `poll` on a thread of its own. A task that sleeps between two batches gathers events in
@@ -54,9 +56,10 @@ impl<S: Records> Async<S> {
         Ok(Self { fd: register(skeleton.descriptor())?, skeleton })
     }
 
-    /// Waits for events, delivers all available ones and returns their number. 0 means that polling
-    /// has ended: after a [`stop`](crate::reader::Control::stop) the events already in the buffers
-    /// are delivered first.
+    /// Waits for events, delivers all available ones and returns their number.
+    ///
+    /// 0 means that polling has ended: after a [`stop`](crate::reader::Control::stop) the events
+    /// already in the buffers are delivered first.
     ///
     /// No event is lost if the future is dropped: between taking the first event and returning
     /// there is no `.await`.
@@ -75,8 +78,9 @@ impl<S: Records> Async<S> {
         }
     }
 
-    /// Returns a stream of `f`'s results for the events, until polling has ended. Results that were
-    /// not yet taken from the stream are held in memory.
+    /// Returns a stream of `f`'s results for the events, until polling has ended.
+    ///
+    /// Results that were not yet taken from the stream are held in memory.
     pub fn into_stream<T, F: FnMut(S::Event<'_>) -> T>(self, f: F) -> Events<S, T, F> {
         Events { source: self, f, taken: VecDeque::new() }
     }
@@ -101,7 +105,9 @@ impl<'a> Async<Set<'a>> {
     }
 
     /// Waits for events of any of the skeletons, delivers all available ones and returns their
-    /// number. 0 means that polling has ended. No event is lost if the future is dropped.
+    /// number.
+    ///
+    /// 0 means that polling has ended. No event is lost if the future is dropped.
     ///
     /// # Errors
     /// Those of [`Set::poll`].

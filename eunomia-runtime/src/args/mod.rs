@@ -1,5 +1,7 @@
-//! Command-line options for the variables of a skeleton. Generated modules carry their description
-//! as code; for skeletons known only at run time it is made from the document and BTF.
+//! Command-line options for the variables of a skeleton.
+//!
+//! Generated modules carry their description as code; for skeletons known only at run time it is
+//! made from the document and BTF.
 //!
 //! With the feature `clap` a description becomes a `clap::Command`. Without it, nothing can be
 //! parsed.

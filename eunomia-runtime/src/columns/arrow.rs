@@ -11,7 +11,9 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use super::{Column, Columns, Text};
 
-/// A type `T` for which a `Vec<T>` is a column. An array of `T` is one, too.
+/// A type `T` for which a `Vec<T>` is a column.
+///
+/// An array of `T` is one, too.
 pub trait Cell: Copy + 'static {
     /// Returns the column's type in Arrow.
     fn data_type() -> DataType;
@@ -169,8 +171,9 @@ pub(super) fn record_batch(columns: &mut impl Columns) -> Result<RecordBatch, Ar
     RecordBatch::try_new(schema, arrays.into_iter().collect::<Result<_, _>>()?)
 }
 
-/// Describes a column. Its name is the Rust name without `r#`, and so the C name unless that had to
-/// change.
+/// Describes a column.
+///
+/// Its name is the Rust name without `r#`, and so the C name unless that had to change.
 fn field(name: &str, column: &dyn Column) -> Field {
     Field::new(name.trim_start_matches("r#"), column.data_type(), false)
 }

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::{Column, Fill};
 
-/// A column of lists of any length, such as the flexible arrays of records. `C` is the column of
-/// their items, one list after the other: a `Vec`, or [`Text`](super::Text).
+/// A column of lists of any length, such as the flexible arrays of records.
+///
+/// `C` is the column of their items, one list after the other: a `Vec`, or [`Text`](super::Text).
 #[derive(Debug, Clone, PartialEq)]
 pub struct List<C> {
     /// The start of each list, and then the end of the last one.

@@ -65,7 +65,9 @@ use crate::sample::Event;
 pub use list::List;
 pub use text::{Text, Texts};
 
-/// A batch of events as columns. Generated types implement it; their fields are the columns.
+/// A batch of events as columns.
+///
+/// Generated types implement it; their fields are the columns.
 ///
 /// The columns may be taken, sorted or cut in any way. Clear the batch before you fill it again.
 pub trait Columns: Default {
@@ -78,9 +80,10 @@ pub trait Columns: Default {
     /// Appends a row.
     fn push(&mut self, event: Self::Row<'_>);
 
-    /// Appends a row for each event, faster than one by one. The events are a slice of structs, a
-    /// slice of references, or the records of a run. They are bare structs: a flexible array at
-    /// their end is empty in each row.
+    /// Appends a row for each event, faster than one by one.
+    ///
+    /// The events are a slice of structs, a slice of references, or the records of a run. They are
+    /// bare structs: a flexible array at their end is empty in each row.
     fn extend(&mut self, events: &[impl Borrow<Self::Event>]);
 
     /// Returns the number of rows.
@@ -110,8 +113,9 @@ pub trait Columns: Default {
         arrow::schema(&mut Self::default())
     }
 
-    /// Moves the columns into an Arrow batch; see [the module](crate::columns). Use
-    /// `std::mem::take` to go on with an empty batch.
+    /// Moves the columns into an Arrow batch; see [the module](crate::columns).
+    ///
+    /// Use `std::mem::take` to go on with an empty batch.
     ///
     /// # Errors
     /// [`ArrowError`](arrow_schema::ArrowError) if the columns have different lengths, which they
@@ -196,8 +200,9 @@ impl<T> Fill<T> for Vec<T> {
     }
 }
 
-/// Appends `value` of each event to one column. Generated code fills a batch column by column with
-/// it, so that each loop runs over one field.
+/// Appends `value` of each event to one column.
+///
+/// Generated code fills a batch column by column with it, so that each loop runs over one field.
 #[inline]
 pub fn fill<'a, E: 'a, V, C: Fill<V>>(column: &mut C, events: &'a [impl Borrow<E>], value: impl Fn(&'a E) -> V) {
     column.fill(events.iter().map(|event| value(event.borrow())));

@@ -29,8 +29,9 @@ impl<const N: usize> Text<N> {
         &self.bytes
     }
 
-    /// Returns the text number `index`; row `r` begins with number `r * N`. The bytes are as the
-    /// program wrote them, UTF-8 or not.
+    /// Returns the text number `index`; row `r` begins with number `r * N`.
+    ///
+    /// The bytes are as the program wrote them, UTF-8 or not.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         match self.offsets.get(index..)? {
             [start, end, ..] => self.bytes.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?),

@@ -5,8 +5,10 @@ use std::{fmt, ops::RangeInclusive};
 use super::rows::{self, Row, Text};
 use crate::{Error, Result};
 
-/// Counts of values in slots of equal width, from a smallest value on. The first and the last slot
-/// also count the values outside, as do BPF programs that clamp their index to the array.
+/// Counts of values in slots of equal width, from a smallest value on.
+///
+/// The first and the last slot also count the values outside, as do BPF programs that clamp their
+/// index to the array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinearHistogram {
     base: u64,
@@ -16,7 +18,9 @@ pub struct LinearHistogram {
 
 impl LinearHistogram {
     /// Creates an empty histogram of `slots` slots (at least 1) of `step` values (at least 1) each,
-    /// the first from `base` on. Only this call and [`Self::from_slots`] allocate.
+    /// the first from `base` on.
+    ///
+    /// Only this call and [`Self::from_slots`] allocate.
     pub fn new(base: u64, step: u64, slots: usize) -> Self {
         Self { base, step: step.max(1), slots: vec![0; slots.max(1)] }
     }
@@ -79,7 +83,9 @@ impl LinearHistogram {
     }
 
     /// Returns the slot of the value that `percent` (0 to 100) of all values do not exceed, as its
-    /// smallest and largest value. `None` if no values were counted.
+    /// smallest and largest value.
+    ///
+    /// `None` if no values were counted.
     pub fn percentile(&self, percent: f64) -> Option<RangeInclusive<u64>> {
         rows::percentile(self.rows(), self.count(), percent)
     }

@@ -18,6 +18,7 @@ impl Log2Histogram {
     }
 
     /// Creates a histogram from the counts of a BPF program, `__u32 slots[N]` or `__u64 slots[N]`.
+    ///
     /// Counts after slot 63, which no value reaches, are added to it.
     pub fn from_slots<N: Copy + Into<u64>>(slots: &[N]) -> Self {
         let mut histogram = Self::new();
@@ -57,13 +58,17 @@ impl Log2Histogram {
     }
 
     /// Returns the slot of the value that `percent` (0 to 100) of all values do not exceed, as its
-    /// smallest and largest value. `None` if no values were counted.
+    /// smallest and largest value.
+    ///
+    /// `None` if no values were counted.
     pub fn percentile(&self, percent: f64) -> Option<RangeInclusive<u64>> {
         rows::percentile(self.rows(), self.count(), percent)
     }
 
     /// Returns the table that tools of bcc and eunomia-bpf print, with the unit of the values in
-    /// its head; empty if no values were counted. It ends without a newline.
+    /// its head; empty if no values were counted.
+    ///
+    /// It ends without a newline.
     pub fn text<'a>(&'a self, unit: &'a str) -> impl fmt::Display + 'a {
         Text { unit, rows: self.rows(), wide: self.slots.iter().skip(33).any(|count| *count > 0) }
     }

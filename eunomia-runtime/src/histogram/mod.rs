@@ -1,5 +1,6 @@
-//! Histograms as BPF programs count them: slots by powers of two, or of equal width. They give
-//! text, percentiles and sums. They are plain memory and work on any system.
+//! Histograms as BPF programs count them: slots by powers of two, or of equal width.
+//!
+//! They give text, percentiles and sums. They are plain memory and work on any system.
 //!
 //! ```
 //! use eunomia_runtime::histogram::Log2Histogram;

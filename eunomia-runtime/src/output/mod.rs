@@ -1,5 +1,6 @@
-//! Writes the events of skeletons known only at run time as text or JSON Lines. They are appended
-//! to a buffer that the caller writes when it suits.
+//! Writes the events of skeletons known only at run time as text or JSON Lines.
+//!
+//! They are appended to a buffer that the caller writes when it suits.
 //!
 //! ```no_run
 //! use std::{io::Write as _, time::Duration};
@@ -89,9 +90,10 @@ struct Prefix {
 }
 
 impl<'a> Printer<'a> {
-    /// Creates a printer that shows all maps of a skeleton in one form. Stack traces have function
-    /// names if the feature `symbolize` is on and the document does not turn them off; see also
-    /// [`Printer::with_symbols`].
+    /// Creates a printer that shows all maps of a skeleton in one form.
+    ///
+    /// Stack traces have function names if the feature `symbolize` is on and the document does not
+    /// turn them off; see also [`Printer::with_symbols`].
     ///
     /// # Errors
     /// [`crate::Error::Value`] if the document asks for a histogram or a stack trace for which the
@@ -128,8 +130,10 @@ impl<'a> Printer<'a> {
         self.stacks().any(|stack| stack.wants_symbols().contains(&true))
     }
 
-    /// Reads the kernel's symbols if a map is shown as stack traces of the kernel. This takes some
-    /// 10 ms; call it before programs are attached, else the first event pays for it.
+    /// Reads the kernel's symbols if a map is shown as stack traces of the kernel.
+    ///
+    /// This takes some 10 ms; call it before programs are attached, else the first event pays for
+    /// it.
     #[cfg(feature = "symbolize")]
     pub fn read_kernel(&self) {
         if let Some(symbols) = &self.symbols
@@ -159,8 +163,10 @@ impl<'a> Printer<'a> {
     }
 
     /// Sets the time written before each event from now on, in text only; an empty one is not
-    /// written. Its form is the caller's choice; the columns of a table line up if its length stays
-    /// the same.
+    /// written.
+    ///
+    /// Its form is the caller's choice; the columns of a table line up if its length stays the
+    /// same.
     pub fn set_time(&mut self, time: &str) {
         self.prefix.time.clear();
         self.prefix.time.push_str(time);

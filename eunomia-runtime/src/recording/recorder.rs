@@ -29,8 +29,9 @@ pub struct Recorder<W> {
 }
 
 impl<W: Write> Recorder<W> {
-    /// Starts a recording of an object's streams, in the order of their numbers. Generated modules
-    /// and `Checked::recorder` supply the name and the streams.
+    /// Starts a recording of an object's streams, in the order of their numbers.
+    ///
+    /// Generated modules and `Checked::recorder` supply the name and the streams.
     ///
     /// # Errors
     /// [`Error::Recording`] if the header cannot be written.
@@ -39,16 +40,19 @@ impl<W: Write> Recorder<W> {
         Ok(Self { to, least: streams.iter().map(|stream| stream.least).collect(), began: None, failed: None })
     }
 
-    /// Stores with each later record the time since this call. It is the time at which
-    /// the record was read; only the program knows when the event happened.
+    /// Stores with each later record the time since this call.
+    ///
+    /// It is the time at which the record was read; only the program knows when the event happened.
     pub fn timed(mut self) -> Self {
         self.began = Some(Instant::now());
         self
     }
 
-    /// Writes a record of the map number `map`. A record that is too short for its type is left
-    /// out, because it is not delivered either. For maps with several types all records are
-    /// written; short ones are counted when they are replayed.
+    /// Writes a record of the map number `map`.
+    ///
+    /// A record that is too short for its type is left out, because it is not delivered either. For
+    /// maps with several types all records are written; short ones are counted when they are
+    /// replayed.
     ///
     /// If writing fails nothing more is written, and this and all later records are reported as
     /// [`Verdict::Failed`].
@@ -78,8 +82,10 @@ impl<W: Write> Recorder<W> {
         self.to.write_all(&[0; 8][..padding(record.len())])
     }
 
-    /// Returns the writer. Whole records may be taken out of an in-memory buffer after each call;
-    /// nothing else may be changed.
+    /// Returns the writer.
+    ///
+    /// Whole records may be taken out of an in-memory buffer after each call; nothing else may be
+    /// changed.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.to
     }

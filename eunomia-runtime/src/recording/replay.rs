@@ -57,7 +57,9 @@ pub struct Replayed {
 const STEP: usize = 1 << 20;
 
 impl<R: Read> Replay<R> {
-    /// Starts to read a recording. The reader is buffered.
+    /// Starts to read a recording.
+    ///
+    /// The reader is buffered.
     ///
     /// # Errors
     /// [`Error::Recording`] if reading fails, the data is not a recording, or it is of another

@@ -1,6 +1,7 @@
 //! Accessors for members that are not fields of the Rust struct: bit fields, and members that share
-//! bytes with others. Generated accessors call them with constant places, which are checked at
-//! compile time.
+//! bytes with others.
+//!
+//! Generated accessors call them with constant places, which are checked at compile time.
 
 use super::Plain;
 
@@ -99,8 +100,9 @@ pub(crate) fn number(bytes: &[u8], shift: u32, width: u32, signed: bool) -> i128
     if signed { raw.cast_signed() >> unused } else { (raw >> unused).cast_signed() }
 }
 
-/// Sets the bit field of `WIDTH` bits from bit `AT` on to the lowest bits of `value`. The bits
-/// around it do not change.
+/// Sets the bit field of `WIDTH` bits from bit `AT` on to the lowest bits of `value`.
+///
+/// The bits around it do not change.
 pub fn set_bits<S, const AT: usize, const WIDTH: u32>(this: &mut S, value: i128)
 where
     S: Plain,

@@ -34,8 +34,9 @@ impl<E: Flexible> Delivered for Tailed<'static, E> {
     }
 }
 
-/// Passes a record to `f` as a `D`; see [`with_event`]. A [`Tailed`] gets the bytes after the
-/// struct, too.
+/// Passes a record to `f` as a `D`; see [`with_event`].
+///
+/// A [`Tailed`] gets the bytes after the struct, too.
 ///
 /// # Errors
 /// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.

@@ -28,7 +28,9 @@ pub(crate) const fn value_offset(key_size: usize) -> usize {
     key_size.next_multiple_of(8)
 }
 
-/// Passes the record of an entry to `f`; see [`with_event`]. `key_size` is the map's.
+/// Passes the record of an entry to `f`; see [`with_event`].
+///
+/// `key_size` is the map's.
 ///
 /// # Errors
 /// [`Short`] if the record has fewer bytes than the types; `f` is not called.

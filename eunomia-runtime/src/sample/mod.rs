@@ -1,4 +1,6 @@
-//! The typed core: the building blocks of generated types. It depends on neither Linux nor libbpf.
+//! The typed core: the building blocks of generated types.
+//!
+//! It depends on neither Linux nor libbpf.
 
 pub(crate) mod access;
 mod bool;

@@ -253,8 +253,10 @@ pub const fn unaligned<T: Plain>(field: T, _: *const T) -> Packed<T> {
     Packed::new(field)
 }
 
-/// Fails to compile if a struct is larger than its fields together. `F` is a tuple of the fields
-/// without their alignment and therefore without padding. The function is never called.
+/// Fails to compile if a struct is larger than its fields together.
+///
+/// `F` is a tuple of the fields without their alignment and therefore without padding. The function
+/// is never called.
 pub const fn unpadded<S, F>(_: fn(&S) -> F) {
     assert!(align_of::<F>() == 1, "a field is aligned");
     assert!(size_of::<F>() == size_of::<S>(), "the struct has padding");
@@ -265,8 +267,9 @@ pub const fn size<T: Plain>() -> usize {
     size_of::<T>()
 }
 
-/// Fails to compile if a `repr(C)` struct has padding or a layout other than BTF's. Without
-/// padding, each field starts at the end of those before it.
+/// Fails to compile if a `repr(C)` struct has padding or a layout other than BTF's.
+///
+/// Without padding, each field starts at the end of those before it.
 pub const fn placed<S, const N: usize>(fields: [usize; N], offsets: [usize; N], size: usize, align: usize) {
     assert!(size_of::<S>() == size, "the size differs from BTF");
     assert!(align_of::<S>() == align, "the alignment differs from BTF");

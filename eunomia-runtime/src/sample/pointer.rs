@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// An address in the memory of the kernel or of another process: 64 bits on every host. This
-/// process cannot follow it.
+/// An address in the memory of the kernel or of another process: 64 bits on every host.
+///
+/// This process cannot follow it.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct KernelPtr(u64);

@@ -1,5 +1,6 @@
-//! Generated types for serde. Serialized as JSON, they are what [`crate::value`] writes for the
-//! same bytes.
+//! Generated types for serde.
+//!
+//! Serialized as JSON, they are what [`crate::value`] writes for the same bytes.
 
 use serde_core::{
     Serialize, Serializer,
@@ -27,7 +28,9 @@ impl<T: Serial> Serialize for Serialized<'_, T> {
     }
 }
 
-/// Serializes the fields of one struct. Generated implementations are chains of [`Record::field`].
+/// Serializes the fields of one struct.
+///
+/// Generated implementations are chains of [`Record::field`].
 #[allow(missing_debug_implementations, reason = "a serializer has none")]
 pub struct Record<S: Serializer>(S::SerializeStruct);
 

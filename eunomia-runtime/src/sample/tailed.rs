@@ -8,8 +8,9 @@ use super::{
     until_nul, with_event,
 };
 
-/// A generated type whose last member is an array without a length. A record continues after the
-/// struct.
+/// A generated type whose last member is an array without a length.
+///
+/// A record continues after the struct.
 pub trait Flexible: Event {
     /// The type of the array's items.
     type Item: Plain + Line;
@@ -34,8 +35,10 @@ impl<'a, E: Flexible> Tailed<'a, E> {
         Self { event, tail: record.get(E::TAIL..).unwrap_or_default() }
     }
 
-    /// Returns the bytes of the last member. A perf event array pads records, so they may end with
-    /// up to 7 bytes that the program did not send; rely on a length in the struct instead.
+    /// Returns the bytes of the last member.
+    ///
+    /// A perf event array pads records, so they may end with up to 7 bytes that the program did not
+    /// send; rely on a length in the struct instead.
     pub fn tail_bytes(&self) -> &'a [u8] {
         self.tail
     }

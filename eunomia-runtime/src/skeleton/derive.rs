@@ -30,7 +30,9 @@ impl Skeleton {
         }
     }
 
-    /// Makes a skeleton from an object. `name` is its name in libbpf, and messages call it `file`.
+    /// Makes a skeleton from an object.
+    ///
+    /// `name` is its name in libbpf, and messages call it `file`.
     ///
     /// Its export types are those that the object declares by the compiler's convention, a global
     /// `const volatile struct T *__eunomia_dummy_T_ptr`.
@@ -77,7 +79,9 @@ impl Skeleton {
 impl Checked {
     /// Returns the skeleton with the record types that the application set
     /// ([`Skeleton::with_event`]) written into the document: as `export_types` or, if several maps
-    /// deliver, as the maps' own `export_config`. Messages call it `file`.
+    /// deliver, as the maps' own `export_config`.
+    ///
+    /// Messages call it `file`.
     ///
     /// # Errors
     /// [`Faults`] for what a document cannot express: records of several types in one map, or a map

@@ -22,7 +22,9 @@ pub struct Document {
 
 impl Document {
     /// Reads a JSON skeleton of any generation, or makes one from a bare BPF object (`.bpf.o`),
-    /// depending on the first bytes. Messages call it `file`, and an object gets its name from it.
+    /// depending on the first bytes.
+    ///
+    /// Messages call it `file`, and an object gets its name from it.
     ///
     /// # Errors
     /// All faults of the input at once.
@@ -47,8 +49,9 @@ impl Document {
         self.text.is_none()
     }
 
-    /// Sets the skeleton's object, in place of one that it may carry. Faults of the object name
-    /// `file`.
+    /// Sets the skeleton's object, in place of one that it may carry.
+    ///
+    /// Faults of the object name `file`.
     ///
     /// # Errors
     /// The faults of the object alone, or that this document is itself an object.

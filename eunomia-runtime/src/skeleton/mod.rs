@@ -33,6 +33,7 @@ impl Skeleton {
     }
 
     /// Reads a document, or makes one from a bare BPF object, depending on the first bytes.
+    ///
     /// Messages call it `file`, and an object gets its name from it.
     ///
     /// # Errors
@@ -65,7 +66,9 @@ impl Skeleton {
     }
 
     /// Sets the type of the records of a ring buffer or perf event array, in place of the
-    /// document's. It is a C type of the object as C spells it, for example `struct event`.
+    /// document's.
+    ///
+    /// It is a C type of the object as C spells it, for example `struct event`.
     #[must_use]
     pub fn with_event(mut self, map: impl Into<String>, c_type: impl Into<String>) -> Self {
         self.events.insert(map.into(), EventType::One(c_type.into()));
@@ -73,8 +76,10 @@ impl Skeleton {
     }
 
     /// Sets the types of records as [`Self::with_event`] does, for a map with records of several
-    /// types. Each type has `member` at the same place (`kind`, or `header.kind` inside another
-    /// member), and its value, a number or the name of an enum's constant, tells the type.
+    /// types.
+    ///
+    /// Each type has `member` at the same place (`kind`, or `header.kind` inside another member),
+    /// and its value, a number or the name of an enum's constant, tells the type.
     ///
     /// Records with any other value are delivered as bytes.
     #[must_use]
@@ -90,8 +95,9 @@ impl Skeleton {
     }
 
     /// Sets the type of a program whose section does not tell it: before it is loaded, it gets the
-    /// type of programs in `section` (`xdp`, `tp/sched/sched_switch`, ..). In a document, the key
-    /// `type` of the program does the same.
+    /// type of programs in `section` (`xdp`, `tp/sched/sched_switch`, ..).
+    ///
+    /// In a document, the key `type` of the program does the same.
     #[must_use]
     pub fn with_program(mut self, program: impl Into<String>, section: impl Into<String>) -> Self {
         let name = program.into();
@@ -106,8 +112,10 @@ impl Skeleton {
     }
 
     /// Sets a prefix for the options of variables: with `net-` the variable `rate` has the option
-    /// `--net-rate`. So the options of several objects can be combined in one program. Short
-    /// options are left out.
+    /// `--net-rate`.
+    ///
+    /// So the options of several objects can be combined in one program. Short options are left
+    /// out.
     #[must_use]
     pub fn with_option_prefix(self, prefix: impl Into<String>) -> Self {
         Self { option_prefix: prefix.into(), ..self }

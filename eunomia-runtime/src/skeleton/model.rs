@@ -1,12 +1,14 @@
-//! The content of a skeleton document, in one form for every generation of the format. Nothing is
-//! inferred here.
+//! The content of a skeleton document, in one form for every generation of the format.
+//!
+//! Nothing is inferred here.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map as JsonMap, Value as Json};
 
-/// Keys of an object that the format does not define. They are kept so that nothing is lost when
-/// the document is written back.
+/// Keys of an object that the format does not define.
+///
+/// They are kept so that nothing is lost when the document is written back.
 pub type Other = JsonMap<String, Json>;
 
 /// A JSON skeleton: the description of a BPF object and, in a package, the object itself.

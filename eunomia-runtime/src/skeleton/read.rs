@@ -347,8 +347,8 @@ fn legacy(table: &Table<'_>) -> Option<Skeleton> {
     })
 }
 
-/// Reads the number of pages of a perf ring. It must be a power of two; other numbers are rounded
-/// up later.
+/// Reads the number of pages of a perf ring. Rings have a power of two of pages; other numbers are
+/// rounded up.
 fn perf_pages(node: &Node<'_>) -> Option<u64> {
     const MAX: u64 = 1 << 16;
     match node.u64()? {

@@ -1,5 +1,6 @@
-//! Typed access to a JSON value. It knows the place of the value, and collects faults instead of
-//! stopping at the first.
+//! Typed access to a JSON value.
+//!
+//! It knows the place of the value, and collects faults instead of stopping at the first.
 
 use std::cell::RefCell;
 

@@ -14,8 +14,10 @@ use crate::object::{Layouts, TypeId};
 
 impl Skeleton {
     /// Returns the document as a package of the current generation if the skeleton has its object,
-    /// else as metadata. Keys are sorted and the text ends with a line break, so that equal
-    /// skeletons give equal files.
+    /// else as metadata.
+    ///
+    /// Keys are sorted and the text ends with a line break, so that equal skeletons give equal
+    /// files.
     ///
     /// Nothing that was read is lost: unknown keys keep their place, and keys of older generations
     /// (the BTF of early v1 exports, `data_sz`, map types, ..) are kept as unknown keys.

@@ -9,7 +9,9 @@ use crate::{
     sample::{Cause, Outcome},
 };
 
-/// A handler of a map's events, with its own state. Closures are handlers, too.
+/// A handler of a map's events, with its own state.
+///
+/// Closures are handlers, too.
 pub trait Handler {
     /// Handles an event.
     ///

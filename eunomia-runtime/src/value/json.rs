@@ -1,6 +1,7 @@
 //! Values as JSON in the conventions of the format: members in declaration order, enums as
-//! `"NAME(value)"`, 128-bit numbers as text. Characters that a terminal would interpret or not show
-//! are escaped.
+//! `"NAME(value)"`, 128-bit numbers as text.
+//!
+//! Characters that a terminal would interpret or not show are escaped.
 
 use std::{fmt::Display, io::Write as _};
 
@@ -18,8 +19,9 @@ impl Value<'_> {
         String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 
-    /// Appends the value as one line of JSON, without a line break. The plan for a type is made
-    /// with its first value.
+    /// Appends the value as one line of JSON, without a line break.
+    ///
+    /// The plan for a type is made with its first value.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         plan::write::<Json>(self.layouts, self.shape, self.bytes, out);
     }

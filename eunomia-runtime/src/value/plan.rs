@@ -1,5 +1,7 @@
-//! Plans for writing the values of a type in a form. Each is made once: fixed texts, and between
-//! them the places of what varies. Writing a value walks the plan and looks nothing up.
+//! Plans for writing the values of a type in a form.
+//!
+//! Each is made once: fixed texts, and between them the places of what varies. Writing a value
+//! walks the plan and looks nothing up.
 
 use std::sync::OnceLock;
 

@@ -16,8 +16,9 @@ use crate::{
 };
 
 impl Value<'_> {
-    /// Appends the value in the one-line form of [`Display`], without a line break. The plan for a
-    /// type is made with its first value.
+    /// Appends the value in the one-line form of [`Display`], without a line break.
+    ///
+    /// The plan for a type is made with its first value.
     pub fn write_line(&self, out: &mut Vec<u8>) {
         plan::write::<Line>(self.layouts, self.shape, self.bytes, out);
     }

@@ -183,7 +183,9 @@ impl<'a> Value<'a> {
         self.items().nth(index)
     }
 
-    /// Returns the items of an array; empty for any other type. Text is an array too.
+    /// Returns the items of an array; empty for any other type.
+    ///
+    /// Text is an array too.
     pub fn items(&self) -> impl Iterator<Item = Self> {
         let (element, len) = match self.kind() {
             Some(Kind::Array { element, len }) => (*element, *len),
