@@ -124,9 +124,9 @@ fn stacks_of_other_names() {
     let refused = Printer::new(&picked(serde_json::json!({"kstack": "kstak"})), Format::Json).unwrap_err().to_string();
     assert_eq!(
         refused,
-        "map `stacks`, shown as `stack_trace`: its `kstack` is to be `kstak`, and the records have no such member; did you mean `kstack`?"
+        "map `stacks`, shown as `stack_trace`: `kstack` is mapped to `kstak`, but the records have no such member; did you mean `kstack`?"
     );
-    // As bytes nothing is asked of the members.
+    // The raw form needs no members.
     assert!(Printer::new(&picked(serde_json::json!({"kstack": "kstak"})), Format::Raw).is_ok());
 }
 
@@ -141,7 +141,7 @@ fn what_is_no_histogram() {
     let refused = Printer::new(&checked, Format::Text).unwrap_err().to_string();
     assert_eq!(
         refused,
-        "map `latency`: its values have no member `slots`, an array of unsigned numbers, to be shown as a histogram; name it so, or sample \
+        "map `latency`: cannot show its values as a histogram: they have no member `slots` that is an array of unsigned numbers; rename the array, or sample \
          the map as `default_kv`"
     );
     assert!(Printer::new(&checked, Format::Json).is_ok());
