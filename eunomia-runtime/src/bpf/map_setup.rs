@@ -9,6 +9,7 @@ use libbpf_rs::{AsRawLibbpf as _, MapType, OpenMap, OpenMapMut, libbpf_sys};
 
 use super::{
     Open, fdinfo,
+    map::map_type,
     messages::{listen, refused},
 };
 use crate::{Error, Result, refusal::refusal};
@@ -264,7 +265,7 @@ fn replaceable(name: &str, map: &OpenMap<'_>) -> Result<()> {
 fn map_type_of(map: &str, fd: BorrowedFd<'_>) -> Result<MapType> {
     let about = fdinfo(fd).map_err(|error| refusal(format!("set up the map `{map}`: ask what is to be used in its place"), error))?;
     let ty = about.lines().find_map(|line| line.strip_prefix("map_type:")?.trim().parse::<u32>().ok());
-    ty.map(MapType::from).ok_or_else(|| refuse(map, "what is to be used in its place is no map"))
+    ty.map(map_type).ok_or_else(|| refuse(map, "what is to be used in its place is no map"))
 }
 
 fn refuse(map: &str, why: &str) -> Error {
