@@ -39,9 +39,9 @@ use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 
-#[cfg(feature = "cli")]
-pub(crate) use self::targets::TARGET_OF;
 use self::{programs::Support, targets::Places};
+#[cfg(feature = "cli")]
+pub(crate) use self::{requirements::security_module, targets::TARGET_OF};
 use crate::{
     Error, bpf,
     bpf::{Check, Preflight, Target, preflight},
