@@ -42,3 +42,9 @@ SEC("xdp") int it(void *ctx) { return 2; }
 
 //= packets_on_the_card_of_lo: xdp:lo,offload
 SEC("xdp") int it(void *ctx) { return 2; }
+
+//= table_for_tests
+struct bpf_dummy_ops_state;
+struct bpf_dummy_ops { int (*test_1)(struct bpf_dummy_ops_state *); };
+SEC("struct_ops/test_1") int it(u64 *ctx) { return 0; }
+SEC(".struct_ops") struct bpf_dummy_ops dummy = { .test_1 = (void *)it };

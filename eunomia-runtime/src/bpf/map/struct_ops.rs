@@ -14,6 +14,7 @@ use crate::{
         link::{self, owned},
         loaded::not_made,
         messages::{listen, refused},
+        requirement::UNATTACHED,
     },
 };
 
@@ -74,7 +75,11 @@ impl<'a> StructOps<'a> {
         let raw = map.as_libbpf_object().as_ptr();
         // SAFETY: the map is that of a live object, which the link keeps alive.
         let (link, said) = listen(|| owned(unsafe { libbpf_sys::bpf_map__attach_struct_ops(raw) }));
-        let link = link.map_err(|error| refused(tried, &error, &said))?;
+        let link = link.map_err(|error| {
+            let error = refused(tried, &error, &said);
+            let unattached = matches!(&error, Error::Kernel(refusal) if refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP));
+            error.with_hint(|| unattached.then_some(UNATTACHED))
+        })?;
         let held = if linked(map) { link::Held::Table(link) } else { link::Held::PlainTable(link) };
         Ok(Link::new(held, self.object))
     }
