@@ -35,6 +35,8 @@ const NEEDS: &[(&str, Need)] = &[
     ("doctor::causes_are_those_of_errors", Here("symbols in its programs")),
     ("doctor::doctor_and_run_agree", Here("processor that loads all fixtures several times in reasonable time")),
     ("refusals::", Here("clang")),
+    ("doctor::doctor_and_run_agree_on_sources", Here("clang")),
+    ("maps::storage_of_cgroups", Here("clang")),
     ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
     ("doctor::causes_of_probes_are_those_of_errors", Matrix("probes functions of the kernel")),
     ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),

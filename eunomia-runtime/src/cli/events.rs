@@ -17,9 +17,10 @@ use super::{
 };
 use crate::{
     Result,
-    bpf::BtfCache,
+    bpf::{BtfCache, Check},
     checked::{Checked, Payload},
     diagnosis::mount,
+    doctor::security_module,
     dynamic::{Attached, Loaded, Open},
     plain::line,
     reader::Stats,
@@ -116,6 +117,8 @@ struct Running {
     skel: Attached,
     attached: usize,
     wanted: usize,
+    /// What is wrong with those on hooks of security modules.
+    unheard: Option<Check>,
     /// The places of iterators among the links, with their names.
     iterators: Vec<(usize, String)>,
 }
@@ -152,8 +155,10 @@ impl Running {
             let more = if programs.len() > SHOWN { ", .." } else { "" };
             err.tell(&line(&format!("no program is attached unless it is asked for: `--with PROGRAM`; there are {shown}{more}")));
         }
-        let skel = Attached::new(loaded, links.into_iter().collect());
-        Ok(Self { skel, attached: attached.len(), wanted: wanted.len(), iterators })
+        let sections: Vec<(String, &str)> = attached.iter().filter_map(|name| Some((section(&loaded, name)?, name.as_str()))).collect();
+        let unheard = security_module(sections.iter().map(|(section, name)| (section.as_str(), *name)), true).filter(|check| !check.ok);
+        let (attached, wanted) = (attached.len(), wanted.len());
+        Ok(Self { skel: Attached::new(loaded, links.into_iter().collect()), attached, wanted, unheard, iterators })
     }
 
     /// Whether nothing will come once they have been read.
@@ -173,7 +178,15 @@ impl Running {
         let plural = if self.wanted == 1 { "" } else { "s" };
         let ends = if self.only_iterators() { "" } else { "; Ctrl-C ends" };
         err.tell(&line(&format!("{}: {}{of} program{plural} attached, {delivers}{ends}", checked.skeleton.name, self.attached)));
+        if let Some(Check { what, found, todo, .. }) = &self.unheard {
+            err.tell(&line(&format!("{what}: {found}; {}", todo.for_command())));
+        }
     }
+}
+
+/// The section of a program; a table of functions has none.
+fn section(loaded: &Loaded, program: &str) -> Option<String> {
+    Some(loaded.object().program(program).ok()?.section().to_string_lossy().into_owned())
 }
 
 struct Follower<'a, T> {
