@@ -629,6 +629,17 @@ pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
     Ok(())
 }
 
+/// libbpf writes variables to pages that the kernel is told not to make: it would end the process.
+pub(crate) fn an_arena_that_faults() -> Outcome {
+    const MMAPABLE: u32 = 1 << 10;
+    const SEGV_ON_FAULT: u32 = 1 << 17;
+    let mut open = arena::open()?;
+    open.object().set_map_flags("memory", MMAPABLE | SEGV_ON_FAULT)?;
+    let refused = open.load().unwrap_err().to_string();
+    assert!(refused.ends_with("which would end this process; remove one of them"), "{refused}");
+    Ok(())
+}
+
 /// What the object itself declares to be pinned is refused when it is opened.
 pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
     let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("it has one")?;

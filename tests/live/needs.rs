@@ -27,6 +27,7 @@ const NEEDS: &[(&str, Need)] = &[
     ("bootstrap::an_example_whose_time_is_over_prints_all_events", Here("cargo")),
     ("given::arenas_with_variables_are_not_shared", Linux(6, 9, "arenas")),
     ("given::frames_are_live", Linux(5, 18, "frames that are live")),
+    ("given::an_arena_that_faults", Linux(6, 9, "arenas")),
     ("given::an_arena_is_not_mapped_over_other_memory", Linux(6, 9, "arenas")),
     ("errors::static_probes_that_are_nearly_right", Linux(5, 15, "the cookie of a probe")),
     ("attacked::", Here("symbols in its programs, and no folder that all users can write to")),

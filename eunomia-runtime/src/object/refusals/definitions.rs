@@ -202,6 +202,9 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Vec<Fault>) {
     // Where pages may be larger, the largest: an object may be made for a machine that has them.
     const PAGE: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "s390x", target_arch = "riscv64")) { 4096 } else { 65536 };
 
+    /// `BPF_F_SEGV_ON_FAULT`
+    const SEGV_ON_FAULT: u32 = 1 << 17;
+
     let checked = subject.checked;
     let mut arenas = checked.maps.iter().filter(|def| def.kind == MapKind::ARENA);
     let data = checked.layouts.elf.sections.iter().find(|section| section.name == ".addr_space.1" && section.size > 0);
@@ -215,6 +218,12 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Vec<Fault>) {
             let pages = data.size.div_ceil(PAGE);
             let what = format!("the arena `{}` has {} pages, its variables need {pages}", arena.name, arena.max_entries);
             faults.push(Fault::new(subject.map(&arena.name), what, "make `max_entries` that large at least"));
+        }
+        // It copies their values to pages that are not there.
+        (Some(arena), Some(_)) if arena.flags & SEGV_ON_FAULT != 0 => {
+            let what =
+                format!("the arena `{}` has variables and the flag BPF_F_SEGV_ON_FAULT, which ends the process that loads it", arena.name);
+            faults.push(Fault::new(subject.map(&arena.name), what, "remove the flag, or allocate the memory in a program"));
         }
         _ => {}
     }
