@@ -536,6 +536,15 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
     Ok(())
 }
 
+/// The kernel takes what programs of struct_ops are run with for addresses, and writes there.
+pub(crate) fn tables_are_not_run() -> Outcome {
+    let skel = congestion::open()?.load()?;
+    let (program, mut context) = (skel.object().program("ssthresh")?, [0; 8]);
+    assert!(matches!(program.test(&TestInput::new().context(&context)), Err(Error::Value { .. })));
+    assert!(matches!(program.test_run(Some(&mut context), None), Err(Error::Value { .. })));
+    Ok(())
+}
+
 pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
     let expected = format!("map `memory`: it holds the variables of the arena, and {REFUSED}");
     let (donor, pin) = (arena::open()?.load()?, Pin::new("arena"));

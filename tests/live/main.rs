@@ -114,6 +114,7 @@ const TESTS: &[Test] = &[
     ("given::maps_that_are_read_keep_their_sizes", given::maps_that_are_read_keep_their_sizes),
     ("given::a_map_keeps_its_name_in_the_object", given::a_map_keeps_its_name_in_the_object),
     ("given::an_arena_that_declares_to_be_pinned", given::an_arena_that_declares_to_be_pinned),
+    ("given::tables_are_not_run", given::tables_are_not_run),
     ("given::an_arena_that_faults", given::an_arena_that_faults),
     ("given::an_arena_is_not_mapped_over_other_memory", given::an_arena_is_not_mapped_over_other_memory),
     ("variables::typed_values_reach_the_program_and_come_back", variables::typed_values_reach_the_program_and_come_back),
