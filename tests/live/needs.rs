@@ -30,6 +30,7 @@ const NEEDS: &[(&str, Need)] = &[
     ("shared::arenas_with_variables_are_not_shared", Linux(6, 9, "arenas")),
     ("test_runs::frames_are_live", Linux(5, 18, "frames that are live")),
     ("shared::an_arena_is_not_mapped_over_other_memory", Linux(6, 9, "arenas")),
+    ("shared::an_arena_that_faults", Linux(6, 9, "arenas")),
     ("errors::static_probes_that_are_nearly_right", Linux(5, 15, "the cookie of a probe")),
     ("attacked::", Here("symbols in its programs, and no folder that all users can write to")),
     ("doctor::causes_are_those_of_errors", Here("symbols in its programs")),

@@ -105,6 +105,16 @@ fn stacks() {
     assert_eq!((&json["kernel"][1]["address"], &json["kernel"][1]["symbols"]), (&2.into(), &serde_json::json!([])));
 }
 
+#[test]
+fn names_of_processes_move_no_terminal() {
+    let checked = alone("stacks");
+    let sample = types::Sample { comm: chars("\u{9b}2J\u{202e}a\u{1b}"), ..sample() };
+    for format in [Format::Text, Format::Json] {
+        let text = printed(&checked, format, &[("stacks", sample.bytes())]);
+        assert!(text.chars().all(|letter| matches!(letter, '\n' | ' '..='~')), "{text:?}");
+    }
+}
+
 /// Names that the document gives, and a stack without a size: it ends with a zero.
 #[test]
 fn stacks_of_other_names() {

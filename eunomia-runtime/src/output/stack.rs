@@ -9,6 +9,7 @@ use super::Prefix;
 use crate::{
     Error, Result,
     checked::{Checked, Payload, Stream},
+    plain::json as shown,
     skeleton::model::Other,
     suggestion::near,
     value::{Event, Value},
@@ -136,7 +137,8 @@ impl<'a> StackTrace<'a> {
         let comm = self.comm.and_then(|name| event.value.field(name)).and_then(|comm| Some(comm.as_text()?.into_owned()));
         let [kernel, user] = self.frames(&event.value, names).map(|frames| frames.iter().map(json).collect::<Vec<_>>());
         let json = json!({ "pid": number(self.pid), "cpu": number(self.cpu), "comm": comm, "kernel": kernel, "user": user });
-        _ = write!(out, "{json}");
+        // Any process decides what it and its files are called.
+        out.extend_from_slice(shown(&json.to_string()).as_bytes());
     }
 
     fn frames(&self, record: &Value<'_>, names: Names<'_>) -> [Vec<Frame>; 2] {

@@ -42,6 +42,7 @@ pub(super) struct Load {
 /// Real executables have fewer than a hundred.
 const MOST_HEADERS: u64 = 4096;
 const MOST_NAMES: u64 = 1 << 20;
+const LONGEST_NAME: usize = 64;
 /// Chrome, with all of its symbols, stays below.
 const MOST_SYMBOLS: u64 = 64 << 20;
 /// What has more is shown with the names of its symbol table.
@@ -137,9 +138,10 @@ impl<'f> Original<'f> {
         let names = read(self.file, names.sh_offset, names.sh_size)?;
         let name = |header: &SectionHeader| {
             let name = names.get(usize::try_from(header.sh_name).ok()?..)?;
-            // No name that is wanted is longer.
-            let name = name.split(|byte| *byte == 0).next().filter(|name| name.len() < 64)?;
-            std::str::from_utf8(name).ok().map(str::to_owned)
+            // No name that is wanted is longer, and every section may have one that does not end.
+            let name = name.get(..LONGEST_NAME).unwrap_or(name);
+            let end = name.iter().position(|byte| *byte == 0)?;
+            std::str::from_utf8(name.get(..end)?).ok().map(str::to_owned)
         };
         Ok(headers.into_iter().filter_map(|header| Some((name(&header)?, header))).collect())
     }

@@ -11,7 +11,9 @@ pub(super) fn demangled(name: &str) -> String {
         let end = (0..=LONGEST).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
         return format!("{}...", name.get(..end).unwrap_or_default());
     }
-    rust(name).or_else(|| cpp(name)).unwrap_or_else(|| name.to_owned())
+    // Names that the compiler has made begin so; others would be taken for names of types: `f` for `float`.
+    let made = name.starts_with('_').then(|| rust(name).or_else(|| cpp(name))).flatten();
+    made.unwrap_or_else(|| name.to_owned())
 }
 
 fn rust(name: &str) -> Option<String> {
@@ -48,7 +50,9 @@ mod tests {
 
     #[test]
     fn names_of_languages() {
-        assert_eq!(demangled("main"), "main");
+        for name in ["main", "f", "i", "Pc", "St6vector"] {
+            assert_eq!(demangled(name), name);
+        }
         assert_eq!(demangled("_ZN5space3fooEibc"), "space::foo(int, bool, char)");
         assert_eq!(demangled("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
     }

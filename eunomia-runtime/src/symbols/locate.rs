@@ -31,7 +31,7 @@ pub(super) enum Place {
 /// A file and what is read of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Id {
-    key: Key,
+    pub(super) key: Key,
     pub(super) content: Content,
 }
 

@@ -33,6 +33,8 @@ mod files;
 mod locate;
 mod perf_map;
 mod process;
+#[allow(unsafe_code, reason = "asks the kernel about mappings")]
+mod procmap;
 mod vdso;
 mod worker;
 
