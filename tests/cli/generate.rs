@@ -2,6 +2,7 @@ use std::{
     fs,
     io::{self, Write},
     path::Path,
+    process::Command,
 };
 
 use eunomia_build::{
@@ -227,4 +228,31 @@ fn a_closed_pipe_ends_quietly_and_a_full_disk_does_not() {
     let (exit, err) = to(Full(0, io::ErrorKind::BrokenPipe), &["gen", &meeting(&folder)]);
     assert_eq!((exit, err.lines().count()), (Exit::Refused, 1));
     assert_eq!(run(&["gen", "bpf/names.json"]).exit, Exit::Done);
+}
+
+/// A FIFO would be waited for.
+#[test]
+fn outputs_that_are_no_files() {
+    let (_, path) = folder("fifo");
+    let fifo = format!("{path}/x.rs");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert_eq!(refused(&["gen", "bpf/bootstrap.json", "-o", &fifo]), format!("cannot write {fifo}: it is not a regular file\n"));
+    let expected = format!("cannot read {fifo}: it is not a regular file\n");
+    assert_eq!(refused(&["gen", "bpf/bootstrap.json", "--module", "x", "--check", "-o", &fifo]), expected);
+}
+
+/// Somebody else may write to the folder, too.
+#[test]
+fn links_of_others_are_not_followed() {
+    let (folder, path) = folder("links");
+    let other = folder.join("other");
+    fs::write(&other, "other's").unwrap();
+    for name in ["x.rs", "x.bpf.o"] {
+        std::os::unix::fs::symlink(&other, folder.join(format!("{name}.{}.tmp", std::process::id()))).unwrap();
+    }
+    printed(&["gen", "bpf/bootstrap.json", "-o", &format!("{path}/x.rs")]);
+    assert_eq!(
+        (fs::read_to_string(other).unwrap().as_str(), names(&folder)),
+        ("other's", ["other", "x.bpf.o", "x.rs"].map(str::to_owned).into())
+    );
 }
