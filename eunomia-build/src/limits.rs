@@ -11,8 +11,8 @@ use crate::Embed;
 
 /// Maps, programs, variables, and members and constants of their types. The largest objects in use have a tenth of it.
 const MAX_ITEMS: usize = 1 << 13;
-/// Members of one struct, which are a chain of calls as long in its module.
-const MAX_MEMBERS: usize = 1 << 12;
+/// Members of one struct, or variables, which are a chain of calls as long in the module. The compiler overflows its stack at less than twice as many.
+const MAX_MEMBERS: usize = 1 << 11;
 /// Bytes of an object as text.
 const MAX_TEXT: usize = 32 << 20;
 
@@ -21,7 +21,7 @@ pub(crate) fn check(checked: &Checked, embed: &Embed) -> Option<Fault> {
     let items = items(checked);
     if items > MAX_ITEMS {
         let what = format!(
-            "the module would have more than {MAX_ITEMS} maps, programs, variables and members of their types, or {MAX_MEMBERS} members of one"
+            "the module would have more than {MAX_ITEMS} maps, programs, variables and members of their types, or {MAX_MEMBERS} variables or members of one"
         );
         return Some(Fault::at(Place::default(), what, "split the object, or open it at run time"));
     }
@@ -42,7 +42,8 @@ fn text_len(object: &[u8]) -> usize {
 /// Counts no further than what is too much.
 fn items(checked: &Checked) -> usize {
     let mut count = checked.maps.len() + checked.programs.len();
-    count += checked.sections.iter().map(|section| section.variables.len()).sum::<usize>();
+    let long = |len: usize| if len > MAX_MEMBERS { MAX_ITEMS + 1 } else { len };
+    count += long(checked.sections.iter().map(|section| section.variables.len()).sum());
     let of_map = |def: &MapDef| [def.key, def.value];
     let maps = checked.maps.iter().flat_map(|def| of_map(def).into_iter().chain(def.inner.as_deref().map_or([None; 2], of_map)));
     let variables = checked.sections.iter().flat_map(|section| &section.variables).map(|variable| variable.ty);
@@ -61,7 +62,7 @@ fn items(checked: &Checked) -> usize {
         match &checked.layouts.btf.get(id).kind {
             // One that is too long makes the whole too large.
             Kind::Struct { members, .. } | Kind::Union { members, .. } => {
-                count += if members.len() > MAX_MEMBERS { MAX_ITEMS + 1 } else { members.len() };
+                count += long(members.len());
                 next.extend(members.iter().take(MAX_ITEMS).map(|member| member.ty));
             }
             Kind::Enum { values, .. } => count += values.len(),
