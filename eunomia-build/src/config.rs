@@ -318,8 +318,14 @@ struct Input {
 /// Tells cargo, where it listens, to run the build script again when a file changes.
 fn watch(files: &[PathBuf]) {
     if env::var_os("OUT_DIR").is_some() {
-        files.iter().for_each(|file| println!("cargo::rerun-if-changed={}", file.display()));
+        files.iter().filter_map(|file| rerun(file)).for_each(|line| println!("{line}"));
     }
+}
+
+/// The line for cargo; `None` for a file with a line break in its name, which would tell cargo something else.
+fn rerun(file: &Path) -> Option<String> {
+    let name = file.display().to_string();
+    (!name.contains(['\n', '\r'])).then(|| format!("cargo::rerun-if-changed={name}"))
 }
 
 /// Tells cargo's user, or whoever runs this outside of a build, what clang says.

@@ -211,6 +211,14 @@ fn skeletons_that_are_older_than_their_source() {
     // Who has no source cannot make it anew.
     fs::remove_file(&source).unwrap();
     generate(Config::new()).unwrap();
+    // A long file has many names.
+    fs::File::create(dir.join("long.h")).unwrap().set_len(40 << 20).unwrap();
+    fs::write(&source, "int x;\n").unwrap();
+    let names = ["x.bpf.c", "long.h", "../stale/long.h"].map(|name| format!("\"{name}\": \"0\"")).join(", ");
+    let at = text.find("\"sources\": {").unwrap() + 12;
+    let end = at + text[at..].find('}').unwrap();
+    fs::write(&package, format!("{}{names}{}", &text[..at], &text[end..])).unwrap();
+    generate(Config::new()).unwrap();
     // It names nothing that is not beside it.
     fs::write(&source, "int x;\n").unwrap();
     fs::write(&package, text.replace("\"x.h\"", "\"/etc/passwd\"").replace("\"x.bpf.c\"", "\"/etc/x.bpf.c\"")).unwrap();
@@ -225,6 +233,7 @@ fn headers_of_odd_names_are_watched() {
     let output = script.args(["--exact", "a_source_with_an_odd_header", "--nocapture"]).env("OUT_DIR", &out).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().any(|line| line.starts_with("cargo::rerun-if-changed=") && line.ends_with("/limits $x #1.h")), "{text}");
+    assert!(!text.lines().any(|line| line.starts_with("cargo::rustc-env=")), "{text}");
 }
 
 /// [`headers_of_odd_names_are_watched`] runs it again as cargo runs a build script.
@@ -234,4 +243,7 @@ fn a_source_with_an_odd_header() {
     fs::write(dir.join("limits $x #1.h"), "#define X 1\n").unwrap();
     fs::write(dir.join("odd.bpf.c"), "#include \"limits $x #1.h\"\nint x = X;\n").unwrap();
     Config::new().source(dir.join("odd.bpf.c")).clang(clang()).out_dir(&dir).generate().unwrap();
+    let lines = dir.join("odd\ncargo::rustc-env=FORGED=1.bpf.c");
+    fs::copy(dir.join("odd.bpf.c"), &lines).unwrap();
+    Config::new().source(lines).clang(clang()).out_dir(&dir).generate().unwrap();
 }
