@@ -1,6 +1,7 @@
 //! How clang is called for BPF, and what it says.
 
 use std::{
+    borrow::Cow,
     env,
     ffi::OsString,
     io,
@@ -21,7 +22,7 @@ pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path,
     if !args.iter().any(|arg| arg.to_string_lossy().contains("__TARGET_ARCH_")) {
         command.arg(format!("-D__TARGET_ARCH_{}", libbpf_name(&target_arch())));
     }
-    command.args(["-MD", "-MF"]).arg(deps).args(["-g", "-O2", "-target", "bpf", "-c"]).arg(source).arg("-o").arg(object);
+    command.args(["-MD", "-MF"]).arg(deps).args(["-g", "-O2", "-target", "bpf", "-c"]).arg(operand(source).as_ref()).arg("-o").arg(object);
     let (path, program) = (source.to_owned(), clang.to_owned());
     let output = command.output().map_err(|source| {
         let advice = advice(&program, &source);
@@ -41,6 +42,15 @@ pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path,
             Err(Error::Toolchain { path, message: format!("`{}` ended without a word ({})", program.display(), output.status) })
         }
         false => Err(Error::Compile { path, message: stderr }),
+    }
+}
+
+/// A file's name as clang takes it for that of a file: one that begins with `-` would be an option, and one that begins with `@` names a
+/// file of more options, which may have clang load a library.
+fn operand(source: &Path) -> Cow<'_, Path> {
+    match source.as_os_str().as_encoded_bytes() {
+        [b'-' | b'@', ..] => Cow::Owned(Path::new(".").join(source)),
+        _ => Cow::Borrowed(source),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Files, with the path in every error.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -21,9 +22,17 @@ pub fn regular(path: &Path) -> io::Result<Vec<u8>> {
 /// Writes files through temporary ones beside them, which take their names once all are complete: a failure leaves no half of a file.
 /// Leaves those alone that are up to date.
 pub(crate) fn write(files: &[(&Path, &[u8])]) -> Result<(), Error> {
-    let stale = files.iter().filter(|(path, bytes)| fs::read(path).ok().as_deref() != Some(*bytes));
-    let staged: Vec<Staged<'_>> = stale.map(|(path, bytes)| Staged::new(path, bytes)).collect::<Result<_, _>>()?;
+    let staged: Vec<Staged<'_>> =
+        files.iter().filter_map(|(path, bytes)| Staged::new(path, bytes).transpose()).collect::<Result<_, _>>()?;
     staged.iter().try_for_each(Staged::rename)
+}
+
+/// What an output holds. Only a regular file is read: a FIFO would be waited for, and `/dev/zero` never ends.
+pub(crate) fn written(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::metadata(path)?.is_file() {
+        true => fs::read(path),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 /// A complete file that does not have its name yet.
@@ -35,17 +44,24 @@ struct Staged<'a> {
 }
 
 impl<'a> Staged<'a> {
-    fn new(path: &'a Path, bytes: &[u8]) -> Result<Self, Error> {
-        // A terminal, `/dev/null` and the like would be replaced by a file.
-        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(failed(path, io::Error::other("it is not a regular file")));
+    /// `None` if the file is up to date.
+    fn new(path: &'a Path, bytes: &[u8]) -> Result<Option<Self>, Error> {
+        match written(path) {
+            Ok(found) if found == bytes => return Ok(None),
+            // A terminal, `/dev/null` and the like would be replaced by a file.
+            Err(error) if error.kind() == io::ErrorKind::Other => return Err(failed(path, error)),
+            _ => {}
         }
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
-        let staged = Self { path, temporary: target.with_file_name(name), target };
-        fs::write(&staged.temporary, bytes).map_err(|source| failed(path, source))?;
-        Ok(staged)
+        let temporary = target.with_file_name(name);
+        // Whoever else may write to the folder may have put a link there by that name, which is not followed.
+        let _ = fs::remove_file(&temporary);
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(|source| failed(path, source))?;
+        let staged = Self { path, temporary, target };
+        file.write_all(bytes).map_err(|source| failed(path, source))?;
+        Ok(Some(staged))
     }
 
     fn rename(&self) -> Result<(), Error> {

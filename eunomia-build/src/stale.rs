@@ -49,10 +49,15 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
     if !there || !listed.iter().any(|(_, name, _)| is_source(name)) {
         return stale;
     }
-    let mut changed = Vec::new();
+    let (mut changed, mut len) = (Vec::new(), 0);
     for (name, relative, hash) in &listed {
         let path = folder.join(relative);
         let Some(bytes) = read(&path) else { continue };
+        len += bytes.len() as u64;
+        if len > MAX_FILE {
+            // Together they are no longer than one may be: a document may list a long file by many names.
+            return Stale::default();
+        }
         stale.depends_on.push(path);
         if self::hash(&bytes) != *hash {
             changed.push(format!("`{name}`"));
