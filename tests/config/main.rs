@@ -195,7 +195,7 @@ fn several_inputs() {
     let both = Config::new().skeleton("bpf/names.json").object("bpf/kinds.json").out_dir(&dir).generate().unwrap_err().to_string();
     assert_eq!(both, "bpf/kinds.json: this is JSON, not a BPF object; give it as the skeleton");
     let folder = Config::new().skeleton("bpf").out_dir(&dir).generate().unwrap_err().to_string();
-    assert_eq!(folder, "cannot read bpf: Is a directory (os error 21); name a file in it");
+    assert_eq!(folder, "cannot read bpf: it is a directory; name a file in it");
 
     let source = Config::new().skeleton("x.bpf.c").out_dir(&dir).generate().unwrap_err().to_string();
     assert!(source.starts_with("x.bpf.c: this is C, not a skeleton: give it to `Config::source`"), "{source}");

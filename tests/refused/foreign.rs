@@ -37,7 +37,7 @@ fn other_files_are_called_by_their_names() {
 fn other_files_are_no_objects() {
     for (bytes, what) in [
         (&b""[..], "the file is empty; compile the object"),
-        (b"\x1f\x8b\x08", "this is compressed by gzip; unpack it"),
+        (b"\x1f\x8b\x08", "this is compressed with gzip; unpack it"),
         (b"#include <x.h>\n", "this is C, not a skeleton; `cargo eunomia build FILE.bpf.c`"),
         (b"{\"meta\": {}}", "this is JSON, not a BPF object; give it as the skeleton"),
         (b"\0", "not an ELF file; compile it with"),
