@@ -25,7 +25,7 @@ fn not_a_bpf_elf() {
     assert_eq!(object(&|elf| elf[16] = 2), format!("x.json: bpf_object: the ELF file is not a 64-bit relocatable object{COMPILE}"));
     assert_eq!(
         object(&|elf| elf.truncate(40)),
-        "x.json: bpf_object: broken ELF file: Could not read bytes in range [0x10, 0x40); copy or compile the object anew"
+        "x.json: bpf_object: broken ELF file: Could not read bytes in range [0x10, 0x40); copy or compile the object again"
     );
     // A big-endian object begins so; its fields are read accordingly.
     let mut big = vec![0u8; 64];
@@ -48,8 +48,8 @@ fn no_btf() {
     object[at + 1] = b'_';
     assert_eq!(
         with_object(&object),
-        "x.json: bpf_object: the object has no section .BTF, so the layout of its types is unknown; compile it with `-g` (of gcc \
-         `-gbtf`), and do not strip it"
+        "x.json: bpf_object: the object has no .BTF section, so the layout of its types is unknown; compile it with `-g` (gcc: `-gbtf`), \
+         and do not strip it"
     );
 }
 
