@@ -77,8 +77,8 @@ fn a_type_that_is_not_in_btf() {
     };
     let line = "add `const struct record *unused __attribute__((unused));` to the C source";
     let said = refused("struct record");
-    assert!(said.starts_with(&format!("x: events.rb: the object has no type `struct record` with values; {line}")), "{said}");
-    assert!(refused("even").contains("did you mean `struct even`? Else add"));
+    assert!(said.starts_with(&format!("x: events.rb: the object has no complete type `struct record`; {line}")), "{said}");
+    assert!(refused("even").contains("did you mean `struct even`? Otherwise, add"));
     // It is said in the package, too.
     let checked = Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", "struct even").check("x").unwrap();
     let written = Skeleton::parse(&checked.documented("x").unwrap().to_json(), "x").unwrap();
