@@ -155,10 +155,10 @@ impl Reader<'_> {
         let cmdarg = described.and_then(|described| described.arg.clone()).unwrap_or_default();
         let value = described.and_then(|described| described.value.as_ref());
         let asked = cmdarg != model::CmdArg::default();
-        if !asked && !self.is_meant(section, variable, value.is_some()) {
+        if !asked && !self.gets_option(section, variable, value.is_some()) {
             return None;
         }
-        let Some(scalar) = self.expressible(variable).filter(|_| !section.is_kconfig()) else {
+        let Some(scalar) = self.option_type(variable).filter(|_| !section.is_kconfig()) else {
             if asked {
                 let what = format!("an option cannot set variable `{name}` of type `{}`", layouts.c_name(variable.ty));
                 let todo = if section.is_kconfig() {
@@ -227,7 +227,7 @@ impl Reader<'_> {
     /// Reports whether a variable without a `cmdarg` gets an option: a constant (`const volatile`),
     /// or a variable with an initial value. Other variables are memory of the program, and so are
     /// counters of lost records. A variable whose name is not a valid option gets none.
-    fn is_meant(&self, section: &DataSection, variable: &Variable, has_value: bool) -> bool {
+    fn gets_option(&self, section: &DataSection, variable: &Variable, has_value: bool) -> bool {
         let name = variable.name.as_str();
         let counts = self.checked.streams.iter().filter_map(|stream| stream.dropped.as_ref());
         let is_counter = name == "dropped"
@@ -245,7 +245,7 @@ impl Reader<'_> {
 
     /// Returns the type of the variable's option, or `None` if it cannot have one: Rust has no
     /// numbers of odd sizes, and names must have a reasonable length.
-    fn expressible(&self, variable: &Variable) -> Option<Scalar> {
+    fn option_type(&self, variable: &Variable) -> Option<Scalar> {
         if variable.name.len() > MAX_NAME {
             return None;
         }

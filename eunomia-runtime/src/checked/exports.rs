@@ -193,7 +193,7 @@ pub(crate) fn resolve(
                 single.clone()
             };
             if let (Payload::Type(id), true) = (&payload, sampled.is_some()) {
-                fits(layouts, *id, def, &place, faults);
+                check_size(layouts, *id, def, &place, faults);
             }
             let dropped = if def.kind == MapKind::RINGBUF { dropped(&def.name, count == 1, layouts, sections) } else { None };
             Some(Stream { map: def.name.clone(), kind: def.kind, payload, sampled, dropped, place })
@@ -236,7 +236,7 @@ fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Found) ->
 }
 
 /// Reports a type that is larger than the map's values.
-fn fits(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut Found) {
+fn check_size(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut Found) {
     let size = layouts.layout(id).size;
     if size > def.value_size.into() {
         let what = format!("`{}` has {size} bytes, but the map values have {}", layouts.c_name(id), def.value_size);
@@ -255,8 +255,8 @@ pub(crate) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut
         let named = candidates().filter(|id| !layouts.btf.get(*id).name.is_empty() && has_values(layouts, *id));
         let names: Vec<String> = named.map(|id| layouts.c_name(id)).collect();
         let todo = match similar(c_type, &names) {
-            Some(similar) => format!("did you mean `{similar}`? Otherwise, {}", declare(c_type)),
-            None => declare(c_type),
+            Some(similar) => format!("did you mean `{similar}`? Otherwise, {}", declare_hint(c_type)),
+            None => declare_hint(c_type),
         };
         faults.push(Fault::new(place.clone(), format!("the object has no complete type `{c_type}`"), todo));
     }
@@ -265,7 +265,7 @@ pub(crate) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut
 
 /// Returns the hint how to add a type to BTF. The compiler omits types that only local variables
 /// have.
-fn declare(c_type: &str) -> String {
+fn declare_hint(c_type: &str) -> String {
     let c_type = if c_type.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ')) { c_type } else { "struct event" };
     format!("add `const {c_type} *unused __attribute__((unused));` to the C source: BTF contains the types that globals and maps refer to")
 }

@@ -50,16 +50,16 @@ pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &Place, faults: &mut
             let what = format!("no kernel creates map `{}` ({}): {what}", def.name, def.kind);
             faults.push(Fault::new(place.clone(), what, todo));
         };
-        if let Some((sizes, todo)) = keys(def.kind).filter(|(sizes, _)| !sizes.take(def.key_size)) {
+        if let Some((sizes, todo)) = key_sizes(def.kind).filter(|(sizes, _)| !sizes.accept(def.key_size)) {
             refuse(format!("key size is {}, expected {sizes}", def.key_size), todo);
         }
-        if let Some((sizes, todo)) = values(def).filter(|(sizes, _)| !sizes.take(def.value_size)) {
+        if let Some((sizes, todo)) = value_sizes(def).filter(|(sizes, _)| !sizes.accept(def.value_size)) {
             refuse(format!("value size is {}, expected {sizes}", def.value_size), todo);
         }
-        for (_, name) in needed(def.kind).filter(|(flag, _)| def.flags & flag == 0) {
+        for (_, name) in required_flags(def.kind).filter(|(flag, _)| def.flags & flag == 0) {
             refuse(format!("flag {name} is missing"), &format!("add __uint(map_flags, {name})"));
         }
-        for (_, name) in FLAGS.iter().filter(|(flag, _)| def.flags & flag & !taken(def.kind) != 0) {
+        for (_, name) in FLAGS.iter().filter(|(flag, _)| def.flags & flag & !supported_flags(def.kind) != 0) {
             let todo = match def.kind {
                 MapKind::HASH | MapKind::PERCPU_HASH if *name == "BPF_F_NO_COMMON_LRU" => "remove the flag, or use BPF_MAP_TYPE_LRU_HASH",
                 kind if *name == "BPF_F_MMAPABLE" && is_table(kind) => "remove the flag, or use BPF_MAP_TYPE_ARRAY",
@@ -73,13 +73,13 @@ pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &Place, faults: &mut
                 refuse(format!("flags {one} and {other} exclude each other"), "remove one of them");
             }
         }
-        if let Some((what, todo)) = extra(def) {
+        if let Some((what, todo)) = check_extra(def) {
             refuse(what, todo);
         }
-        if let Some((what, todo)) = storage(def, layouts) {
+        if let Some((what, todo)) = check_storage(def, layouts) {
             refuse(what.to_owned(), todo);
         }
-        if let Some(most) = most_bytes(def).filter(|most| def.value_size > *most) {
+        if let Some(most) = max_value_size(def).filter(|most| def.value_size > *most) {
             refuse(format!("value size is {}, expected at most {most}", def.value_size), "reduce the size of the value");
         }
         // `htab_map_alloc`: the buckets of 16 bytes each must be countable in 32 bits.
@@ -103,7 +103,7 @@ enum Sizes {
 }
 
 impl Sizes {
-    fn take(&self, size: u32) -> bool {
+    fn accept(&self, size: u32) -> bool {
         match self {
             Self::None => size == 0,
             _ if size == 0 => true,
@@ -130,7 +130,7 @@ const NO_KEY: &str = "remove `key` and `key_size`";
 const NO_VALUE: &str = "remove `value` and `value_size`; a pointer `struct event *unused __attribute__((unused))` names the record type";
 const REFERENCE: &str = "write __type(value, __u32): it holds a reference";
 
-fn keys(kind: MapKind) -> Option<(Sizes, &'static str)> {
+fn key_sizes(kind: MapKind) -> Option<(Sizes, &'static str)> {
     Some(match kind {
         // `array_map_alloc_check`, `fd_array_map_alloc_check`, `stack_map_alloc`, `dev_map_alloc`,
         // `cpu_map_alloc`, `xsk_map_alloc`, `sock_map_alloc`, `reuseport_array_alloc_check`,
@@ -166,7 +166,7 @@ fn keys(kind: MapKind) -> Option<(Sizes, &'static str)> {
     })
 }
 
-fn values(def: &MapDef) -> Option<(Sizes, &'static str)> {
+fn value_sizes(def: &MapDef) -> Option<(Sizes, &'static str)> {
     Some(match def.kind {
         // `fd_array_map_alloc_check`, `fd_htab_map_alloc_check`, `xsk_map_alloc`
         MapKind::PERF_EVENT_ARRAY => (Sizes::Of(&[4]), NO_PERF_VALUE),
@@ -199,7 +199,7 @@ const PROGRAMS: [&str; 2] = ["BPF_F_RDONLY_PROG", "BPF_F_WRONLY_PROG"];
 
 /// Returns the flags that a map type requires: `trie_alloc`, `bpf_local_storage_map_alloc_check`,
 /// `arena_map_alloc`.
-fn needed(kind: MapKind) -> impl Iterator<Item = (u32, &'static str)> {
+fn required_flags(kind: MapKind) -> impl Iterator<Item = (u32, &'static str)> {
     let needed = match kind {
         MapKind::LPM_TRIE => NO_PREALLOC,
         kind if is_storage(kind) => NO_PREALLOC,
@@ -210,7 +210,7 @@ fn needed(kind: MapKind) -> impl Iterator<Item = (u32, &'static str)> {
 }
 
 /// Returns the flags that a map type supports, or all flags if the type is not known.
-fn taken(kind: MapKind) -> u32 {
+fn supported_flags(kind: MapKind) -> u32 {
     // `BPF_F_ACCESS_MASK`.
     const ACCESS: u32 = RDONLY | WRONLY | RDONLY_PROG | WRONLY_PROG;
 
@@ -247,7 +247,7 @@ fn taken(kind: MapKind) -> u32 {
 }
 
 /// Checks `map_extra`: `map_create`, `bloom_map_alloc` and `arena_map_alloc`.
-fn extra(def: &MapDef) -> Option<(String, &'static str)> {
+fn check_extra(def: &MapDef) -> Option<(String, &'static str)> {
     match def.kind {
         MapKind::BLOOM_FILTER if def.extra > 15 => {
             Some((format!("map_extra (hash functions) is {}, expected at most 15", def.extra), "write __uint(map_extra, 5)"))
@@ -266,7 +266,7 @@ fn extra(def: &MapDef) -> Option<(String, &'static str)> {
 
 /// Checks local storage: `bpf_local_storage_map_alloc_check` and `bpf_local_storage_map_check_btf`.
 /// Both types are required, and the key must be an integer.
-fn storage(def: &MapDef, layouts: &Layouts) -> Option<(&'static str, &'static str)> {
+fn check_storage(def: &MapDef, layouts: &Layouts) -> Option<(&'static str, &'static str)> {
     if !is_storage(def.kind) {
         return None;
     }
@@ -278,7 +278,7 @@ fn storage(def: &MapDef, layouts: &Layouts) -> Option<(&'static str, &'static st
 }
 
 /// Returns the maximum size of a value.
-fn most_bytes(def: &MapDef) -> Option<u32> {
+fn max_value_size(def: &MapDef) -> Option<u32> {
     match def.kind {
         // Per-CPU memory is allocated in units of at most this size (`PCPU_MIN_UNIT_SIZE`). Hash
         // tables without preallocated entries are created nevertheless.

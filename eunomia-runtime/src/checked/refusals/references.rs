@@ -51,18 +51,18 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
             let fault = if is_table {
                 let named = program(symbol.st_shndx.into(), symbol.st_value);
                 in_tables.extend(named);
-                named.and_then(|name| place.of_table(symbol, name))
+                named.and_then(|name| place.table_fault(symbol, name))
             } else if executable {
                 let Some(program) = program(section, relocation.r_offset) else { continue };
                 let at = usize::try_from(relocation.r_offset).unwrap_or(usize::MAX);
                 let Some(&code) = bytes.get(at) else { continue };
                 let source = bytes.get(at.saturating_add(1)).map_or(0, |registers| registers >> 4);
-                place.of_instruction(code, source, symbol).map(|(what, todo)| {
+                place.instruction_fault(code, source, symbol).map(|(what, todo)| {
                     let what = format!("program `{program}` refers to `{}`, {what}", place.symbol(symbol));
                     Fault::new(subject.program(program), what, todo)
                 })
             } else {
-                place.of_map(relocation.r_offset, symbol)
+                place.map_fault(relocation.r_offset, symbol)
             };
             if let Some(fault) = fault
                 && !faults.contains(&fault)
@@ -115,7 +115,7 @@ impl<'a> Places<'a> {
     }
 
     /// Checks the reference of an instruction: `bpf_program__record_reloc`.
-    fn of_instruction(&self, code: u8, source: u8, symbol: &Symbol) -> Option<Wrong> {
+    fn instruction_fault(&self, code: u8, source: u8, symbol: &Symbol) -> Option<Wrong> {
         const MOVE: &str = "put it into .data, .rodata, .bss or a section with such a prefix (SEC(\".data.name\")), or define it as a map";
         let section = usize::from(symbol.st_shndx);
         let name = self.subject.raw.section(section);
@@ -163,13 +163,13 @@ impl<'a> Places<'a> {
 
     /// Checks the initial values of maps of maps and program arrays:
     /// `bpf_object__collect_map_relos`.
-    fn of_map(&self, offset: u64, symbol: &Symbol) -> Option<Fault> {
+    fn map_fault(&self, offset: u64, symbol: &Symbol) -> Option<Fault> {
         let (start, map) = self.maps.range(..=offset).next_back()?;
         let def = *self.defs.get(map)?;
         let (section, name) = (self.subject.raw.section(symbol.st_shndx.into()), self.symbol(symbol));
         let wrong = match def.kind {
             MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => match self.defs.get(name).filter(|_| section == ".maps") {
-                Some(held) => def.inner.as_deref().and_then(|inner| unlike(inner, held)).map(|what| {
+                Some(held) => def.inner.as_deref().and_then(|inner| mismatch(inner, held)).map(|what| {
                     (format!("holds `{name}`, which {what}"), "use the same type, sizes and flags for all maps of a map of maps")
                 }),
                 None => Some((format!("holds `{name}`, which is not a map"), "list only maps from SEC(\".maps\")")),
@@ -203,7 +203,7 @@ impl<'a> Places<'a> {
     }
 
     /// Checks a struct_ops table: `bpf_object__collect_st_ops_relos`.
-    fn of_table(&self, symbol: &Symbol, name: &str) -> Option<Fault> {
+    fn table_fault(&self, symbol: &Symbol, name: &str) -> Option<Fault> {
         if symbol.st_shndx >= SHN_LORESERVE {
             return None;
         }
@@ -218,7 +218,7 @@ impl<'a> Places<'a> {
 /// Returns the reason why the kernel rejects a map as inner map of a map of maps:
 /// `bpf_map_meta_equal`, `array_map_meta_equal`, `xsk_map_meta_equal`. A size or number of 0 is
 /// left to the loader.
-fn unlike(inner: &MapDef, held: &MapDef) -> Option<String> {
+fn mismatch(inner: &MapDef, held: &MapDef) -> Option<String> {
     let differ = |one: u32, other: u32| one != 0 && other != 0 && one != other;
     Some(match () {
         () if inner.kind != held.kind => format!("is a {}, expected {}", held.kind, inner.kind),
