@@ -198,7 +198,7 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     skel.progs()?.hit.test_run(None, None)?;
     assert_eq!(maps.hits.get(&1)?.map(|event| event.number), Some(6));
     let refused = maps.option.get(0).unwrap_err();
-    assert_eq!(refused.to_string(), "map `option`: the map is of type hash, not array");
+    assert_eq!(refused.to_string(), "map `option`: it is of type hash, not array");
     let option: HashMap<'_, u32, u32> = skel.object().typed_map("option")?;
     option.insert(&0, &9)?;
     skel.progs()?.choose.test_run(None, None)?;
@@ -212,7 +212,7 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     open.object().set_type("hits", MapType::PercpuHash)?;
     let skel = open.load()?;
     let maps = skel.maps()?;
-    let why = "map `option`: the map has keys of 4 and values of 64 bytes, the types have 4 and 4";
+    let why = "map `option`: its key and value sizes are 4 and 64 bytes, expected 4 and 4";
     assert_eq!(maps.option.get(0).unwrap_err().to_string(), why);
     assert_eq!(maps.option.set(0, &1).unwrap_err().to_string(), why);
     assert!(maps.option.iter().all(|value| value.is_err()) && maps.option.in_place().is_err() && maps.option.sampler().is_err());

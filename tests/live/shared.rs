@@ -117,7 +117,7 @@ pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
     open.object().reuse_map("option", wide.fd())?;
     let skel = open.load()?;
     let refused = skel.maps()?.option.get(0).unwrap_err().to_string();
-    assert!(refused.ends_with("the map has keys of 4 and values of 64 bytes, the types have 4 and 4"), "{refused}");
+    assert!(refused.ends_with("its key and value sizes are 4 and 64 bytes, expected 4 and 4"), "{refused}");
     Ok(())
 }
 
