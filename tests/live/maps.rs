@@ -106,10 +106,7 @@ pub(crate) fn maps_in_maps() -> Outcome {
     assert_eq!(untyped.get(&0)?.ok_or("it is there")?.kind(), table.as_map().kind());
     let wrong: MapOfMaps<'_, u32, HashMap<'_, u32, u64>> = skel.object().map("outer")?.into_typed()?;
     let wrong = wrong.get(&2).unwrap_err();
-    assert_eq!(
-        wrong.to_string(),
-        "map `second`: it is of type array, not hash or lru_hash or lpm_trie or devmap or devmap_hash or cpumap"
-    );
+    assert_eq!(wrong.to_string(), "map `second`: it is of type array, not hash or lru_hash or lpm_trie or devmap or devmap_hash or cpumap");
     Ok(())
 }
 

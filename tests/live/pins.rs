@@ -81,20 +81,20 @@ pub(crate) fn a_map_of_another_object_is_used() -> Outcome {
     second.maps()?.hash.insert(&7, &cell(8))?;
     assert_eq!(first.maps()?.hash.get(&7)?, Some(cell(8)));
     let mut open = maps::open()?;
-    let refused = |error: eunomia_runtime::Error| assert_eq!(error.to_string(), "map `hash`: what is to be used in its place is no map");
+    let refused = |error: eunomia_runtime::Error| assert_eq!(error.to_string(), "map `hash`: the file descriptor does not refer to a map");
     refused(open.object().reuse_map("hash", std::io::stderr().as_fd()).unwrap_err());
     refused(open.object().reuse_map("hash", first.progs()?.run.fd()?).unwrap_err());
     // One that is not made.
     let mut open = maps::open()?;
     open.object().set_autocreate("cgroups", false)?;
     let refused = open.load()?.object().map("cgroups").map(|_| ()).unwrap_err().to_string();
-    assert_eq!(refused, "map `cgroups`: its creation was switched off, so it is not in the kernel");
+    assert_eq!(refused, "map `cgroups`: it is not in the kernel because its creation was switched off");
     Ok(())
 }
 
 /// libbpf would give out memory of another size than there is.
 pub(crate) fn tables_are_nobody_elses_maps() -> Outcome {
-    const WHY: &str = "tables of functions (struct_ops) cannot be used in the place of others, nor others in theirs";
+    const WHY: &str = "a table of functions (struct_ops) cannot replace another map or be replaced by one";
     let (tables, maps) = (congestion::open()?.load()?, maps::open()?.load()?);
     let (table, map) = (tables.object().map("steady")?, maps.object().map("hash")?);
     for fd in [table.fd(), map.fd()] {

@@ -163,7 +163,9 @@ pub(crate) fn a_walk_that_starts_over() -> Outcome {
                         assert!(keys.iter().take(1000).copied().eq(0..1000), "a key is missing");
                         complete += 1;
                     }
-                    Err(error) => assert!(error.to_string().ends_with("it changes faster than it can be walked, so entries may be missing")),
+                    Err(error) => {
+                        assert!(error.to_string().ends_with("it changes faster than it can be walked, so entries may be missing"))
+                    }
                 }
             }
             complete

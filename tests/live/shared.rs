@@ -17,7 +17,7 @@ use super::{
     pins::Pin,
 };
 
-const REFUSED: &str = "no map that is pinned or another object's can take its place: share a map that the programs look up";
+const REFUSED: &str = "a pinned map or another object's map cannot replace it; share a map that the programs look up";
 
 pub(crate) fn sections_are_not_shared() -> Outcome {
     let donor = open()?.load()?;
@@ -75,7 +75,7 @@ pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
     changed.set_value_size("hits", 64)?;
     changed.program("hit")?.set_autoload(false);
     let refused = changed.load().unwrap_err().to_string();
-    let expected = "map `hits`: its entries are read as declared, with keys of 4 and values of 8 bytes; they have 4 and 64";
+    let expected = "map `hits`: its key and value sizes are 4 and 64 bytes, but 4 and 8 are declared";
     assert_eq!(refused, expected);
     let other = Map::create("other", &MapSpec { kind: MapType::Hash, key_size: 8, ..INNER })?;
     let mut changed = open()?;
@@ -130,7 +130,7 @@ pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
     first.program("count")?.test_run(None, None)?;
     assert_eq!(counter(&first)?, 6);
     let refused = bpf::Open::new(&spec)?.load().unwrap_err().to_string();
-    let why = "the 65536 bytes at 0x100000000000 that its arena is to be at cannot be had in this process: entity already exists";
+    let why = "cannot reserve the 65536 bytes at 0x100000000000 for its arena in this process: entity already exists";
     assert_eq!(refused, format!("load the BPF object `placed`: {why}"));
     assert_eq!(counter(&first)?, 6, "it is where it was");
     drop(first);
