@@ -25,7 +25,7 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
     let (pin, table) = (Pin::new("section"), Pin::new("table"));
     for section in ["given.bss", "given.rodata", ".bss", ".rodata", ".data.table"] {
         let mut open = open()?;
-        let expected = format!("map `{section}`: it holds the variables of a section, and {REFUSED}");
+        let expected = format!("map `{section}`: it holds the variables of a section, so {REFUSED}");
         let own = donor.object().map(if section.contains("data") { "option" } else { "hits" })?;
         for fd in [large.fd(), own.fd()] {
             assert_eq!(open.object().reuse_map(section, fd).unwrap_err().to_string(), expected);
@@ -36,7 +36,7 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
         skel.bss()?.number.set(1)?;
         assert_eq!(skel.progs()?.fill.test(&TestInput::new())?.return_value, 1, "the program has the variable");
     }
-    let expected = format!("map `steady`: it is a table of functions (struct_ops), and {REFUSED}");
+    let expected = format!("map `steady`: it is a table of functions (struct_ops), so {REFUSED}");
     assert_eq!(congestion::open()?.object().set_pin_path("steady", &table.0).unwrap_err().to_string(), expected);
     // One that is not made has no variables either.
     let mut open = self::open()?;
@@ -50,7 +50,7 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
 }
 
 pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
-    let expected = format!("map `memory`: it holds the variables of the arena, and {REFUSED}");
+    let expected = format!("map `memory`: it holds the variables of the arena, so {REFUSED}");
     let (donor, pin) = (arena::open()?.load()?, Pin::new("arena"));
     let mut open = arena::open()?;
     assert_eq!(open.object().reuse_map("memory", donor.object().map("memory")?.fd()).unwrap_err().to_string(), expected);
@@ -147,6 +147,6 @@ pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
     let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("it has one")?;
     let spec = Spec { name: "pinned", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
     let refused = bpf::Open::new(&spec).unwrap_err();
-    assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, and {REFUSED}"));
+    assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, so {REFUSED}"));
     Ok(())
 }
