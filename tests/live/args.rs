@@ -38,7 +38,7 @@ fn run(loaded: &Loaded) -> eunomia_runtime::Result<()> {
     loaded.program("add")?.test_run(None, None).map(drop)
 }
 
-pub(crate) fn typed_arguments_reach_the_program() -> Outcome {
+pub(crate) fn typed_arguments_reach_program() -> Outcome {
     let args = args::Args::try_parse_from(LINE)?;
     let skel = args::open()?.args(&args)?.load()?;
     run(skel.object())?;
@@ -50,7 +50,7 @@ pub(crate) fn typed_arguments_reach_the_program() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn dynamic_arguments_reach_the_program() -> Outcome {
+pub(crate) fn dynamic_arguments_reach_program() -> Outcome {
     let open = Skeleton::parse(&fixture("args"), "args")?.open()?;
     let matches = open.command()?.try_get_matches_from(LINE)?;
     let skel = open.args(&matches)?.load()?;
@@ -63,7 +63,7 @@ pub(crate) fn dynamic_arguments_reach_the_program() -> Outcome {
 }
 
 /// Bytes of another length would reach the variable's neighbour.
-pub(crate) fn arguments_of_another_skeleton_are_refused() -> Outcome {
+pub(crate) fn matches_of_other_skeleton_are_refused() -> Outcome {
     let open = Skeleton::parse(&fixture("args"), "args")?.open()?;
     let foreign = eunomia_runtime::args::Command::new("other")
         .arg(eunomia_runtime::args::Arg::new("u8", eunomia_runtime::args::Scalar::Unsigned(8)))

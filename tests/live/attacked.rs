@@ -60,7 +60,7 @@ pub(crate) fn short(program: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn processes_that_have_ended_have_names() -> Outcome {
+pub(crate) fn frames_of_ended_processes_are_named() -> Outcome {
     // As a library user does it who knows the address.
     let symbols = Symbols::new();
     let mut other = Other::start("attacked-wait", [])?;
@@ -154,7 +154,7 @@ fn folder() -> Result<tempfile::TempDir, libtest_mimic::Failed> {
     Ok(folder)
 }
 
-pub(crate) fn a_file_that_is_cut_meanwhile() -> Outcome {
+pub(crate) fn truncated_file_does_not_crash_lookup() -> Outcome {
     let folder = folder()?;
     let mut other = Other::start(&format!("attacked-truncates {}", folder.path().display()), [])?;
     let (_, address) = other.next()?.ok_or("it says its address")?;
@@ -186,7 +186,7 @@ pub(crate) fn is_huge(folder: &str) -> Outcome {
     wait()
 }
 
-pub(crate) fn a_file_that_is_huge() -> Outcome {
+pub(crate) fn huge_file_is_read_within_bounds() -> Outcome {
     let folder = folder()?;
     let mut other = Other::start(&format!("attacked-huge {}", folder.path().display()), [])?;
     other.next()?.ok_or("it says its size")?;
@@ -219,7 +219,7 @@ pub(crate) fn has_many(folder: &str) -> Outcome {
 }
 
 /// Whoever has them does not keep the names of others waiting.
-pub(crate) fn a_process_of_many_mappings() -> Outcome {
+pub(crate) fn many_mappings_do_not_delay_lookup() -> Outcome {
     let folder = folder()?;
     let mut other = Other::start(&format!("attacked-many {}", folder.path().display()), [])?;
     let (_, addresses) = other.next()?.ok_or("it says its addresses")?;
@@ -254,7 +254,7 @@ pub(crate) fn compiles(_: &str) -> Outcome {
     wait()
 }
 
-pub(crate) fn a_fifo_that_is_named_like_a_perf_map() -> Outcome {
+pub(crate) fn only_own_regular_perf_map_is_read() -> Outcome {
     let mut other = Other::start("attacked-compiles", [])?;
     let (_, address) = other.next()?.ok_or("it says its address")?;
     let address = address.parse::<u64>()?;

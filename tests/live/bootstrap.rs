@@ -22,7 +22,7 @@ pub(super) fn child() -> u32 {
     child.id()
 }
 
-pub(crate) fn typed_events_of_a_child() -> Outcome {
+pub(crate) fn child_sends_typed_start_and_exit() -> Outcome {
     let skel = bootstrap::open()?.load()?.attach()?;
     let pid = child();
     let parent = std::process::id();
@@ -49,7 +49,7 @@ pub(crate) fn typed_events_of_a_child() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn dynamic_events_of_a_child() -> Outcome {
+pub(crate) fn child_sends_dynamic_start_and_exit() -> Outcome {
     let skel = Skeleton::from_file(JSON)?.open()?.load()?.attach()?;
     let pid = u64::from(child());
     let mut seen = Vec::new();
@@ -68,7 +68,7 @@ pub(crate) fn dynamic_events_of_a_child() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn detaching_ends_events() -> Outcome {
+pub(crate) fn detach_ends_events() -> Outcome {
     let loaded = bootstrap::open()?.load()?.attach()?.detach();
     // What came before is still there to be read.
     loaded.poll(Duration::ZERO, |_| ())?;
@@ -79,7 +79,7 @@ pub(crate) fn detaching_ends_events() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn moves_to_another_thread() -> Outcome {
+pub(crate) fn attached_skeleton_moves_to_thread() -> Outcome {
     fn is_static_and_send<T: Send + 'static>(value: T) -> T {
         value
     }
@@ -143,11 +143,11 @@ fn halted_example_prints_all(arguments: &[&str], end: impl FnOnce(&Child) -> Out
     Ok(())
 }
 
-pub(crate) fn an_example_that_is_stopped_prints_all_events() -> Outcome {
+pub(crate) fn interrupted_example_prints_all_events() -> Outcome {
     (0..10).try_for_each(|_| halted_example_prints_all(&[], |process| signal(process, libc::SIGINT)))
 }
 
-pub(crate) fn an_example_whose_time_is_over_prints_all_events() -> Outcome {
+pub(crate) fn example_prints_all_events_after_duration() -> Outcome {
     (0..3).try_for_each(|_| {
         halted_example_prints_all(&["--duration", "1"], |_| {
             thread::sleep(Duration::from_millis(1100));
@@ -157,7 +157,7 @@ pub(crate) fn an_example_whose_time_is_over_prints_all_events() -> Outcome {
 }
 
 /// Detaches, and delivers what was there.
-pub(crate) fn a_finish_delivers_the_rest() -> Outcome {
+pub(crate) fn finish_delivers_remaining_events() -> Outcome {
     let skel = bootstrap::open()?.load()?.attach()?;
     let control = skel.control();
     let pids: Vec<_> = (0..10).map(|_| child() as i32).collect();
@@ -177,7 +177,7 @@ pub(crate) fn a_finish_delivers_the_rest() -> Outcome {
 }
 
 /// What `make demo` shows: the example's own output, with the processes that the script starts.
-pub(crate) fn the_demo_shows_its_own_processes() -> Outcome {
+pub(crate) fn demo_shows_its_processes() -> Outcome {
     let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/demo.sh")).output()?;
     let (shown, said) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
     assert!(output.status.success(), "{said}");

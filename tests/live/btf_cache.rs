@@ -26,7 +26,7 @@ fn tags(open: Open) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sy
     programs.collect()
 }
 
-pub(crate) fn instructions_are_those_of_the_whole() -> Outcome {
+pub(crate) fn cached_btf_relocates_like_whole_btf() -> Outcome {
     let folder = tempfile::tempdir()?;
     let cache = BtfCache::new(folder.path().join("cache"))?;
     let checked = Skeleton::from_file("bpf/bootstrap.json")?.check("bootstrap")?;
@@ -50,7 +50,7 @@ pub(crate) fn instructions_are_those_of_the_whole() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn folders_that_others_can_write_to() -> Outcome {
+pub(crate) fn folder_writable_by_others_is_refused() -> Outcome {
     let refused = |folder: &Path| BtfCache::new(folder).unwrap_err().to_string();
     let folder = tempfile::tempdir()?;
     let [open, own, inner, foreign, link] = ["open", "own", "open/inner", "foreign", "link"].map(|name| folder.path().join(name));
@@ -71,7 +71,7 @@ pub(crate) fn folders_that_others_can_write_to() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn files_that_others_have_put_there() -> Outcome {
+pub(crate) fn planted_files_are_replaced() -> Outcome {
     let folder = tempfile::tempdir()?;
     let cache = BtfCache::new(folder.path())?;
     let path = cache.file(bootstrap::OBJECT)?.ok_or("the object reads fields of the kernel")?;

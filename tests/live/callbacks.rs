@@ -100,7 +100,7 @@ fn interrupted(way: &Way, mut fault: impl FnMut(&Loaded) -> io::Result<ControlFl
     Ok((way.stats)(&skel))
 }
 
-pub(crate) fn a_break_keeps_the_rest() -> Outcome {
+pub(crate) fn break_keeps_remaining_records() -> Outcome {
     for way in &WAYS {
         let stats = interrupted(way, |_| Ok(ControlFlow::Break(())))?;
         assert_eq!((stats.received, stats.failed), (SENT, 0), "{}", way.name);
@@ -109,7 +109,7 @@ pub(crate) fn a_break_keeps_the_rest() -> Outcome {
 }
 
 /// A pause takes hold a few records later.
-pub(crate) fn a_pause_in_the_middle_keeps_the_rest() -> Outcome {
+pub(crate) fn pause_in_callback_keeps_remaining_records() -> Outcome {
     for way in &WAYS {
         let stats = interrupted(way, |skel| {
             skel.control().pause();
@@ -121,7 +121,7 @@ pub(crate) fn a_pause_in_the_middle_keeps_the_rest() -> Outcome {
 }
 
 /// The reader is as good as new, and the records that the callback panicked on do not come again.
-pub(crate) fn a_panic_keeps_the_rest() -> Outcome {
+pub(crate) fn panic_keeps_remaining_records() -> Outcome {
     let hook = take_hook();
     set_hook(Box::new(|_| {}));
     let result = WAYS.iter().try_for_each(|way| interrupted(way, |_| panic_any("on purpose")).map(drop));
@@ -130,7 +130,7 @@ pub(crate) fn a_panic_keeps_the_rest() -> Outcome {
 }
 
 /// An error ends nothing: each record was delivered by the time that the first one is returned.
-pub(crate) fn an_error_keeps_nothing_back() -> Outcome {
+pub(crate) fn error_does_not_stop_delivery() -> Outcome {
     for way in WAYS.iter().filter(|way| way.name != "rb.batch") {
         let skel = load()?;
         skel.progs()?.work.test_run(Some(&mut [SENT, 0, 0].map(u64::to_ne_bytes).concat()), None)?;

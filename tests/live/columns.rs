@@ -13,7 +13,7 @@ use super::{
     streams::{load, run},
 };
 
-pub(crate) fn runs_become_columns() -> Outcome {
+pub(crate) fn runs_extend_columns() -> Outcome {
     let skel = load()?;
     let rb = skel.maps()?.rb;
     let mut batch = SampleBatch::default();
@@ -39,7 +39,7 @@ pub(crate) fn runs_become_columns() -> Outcome {
 }
 
 /// Perf event arrays have no runs, nor has what is polled.
-pub(crate) fn events_are_pushed_one_by_one() -> Outcome {
+pub(crate) fn events_are_pushed_to_columns() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.perf, 50, 0, 0)?;
     run(&skel.progs()?.produce, 50, 50, 1)?;
@@ -56,7 +56,7 @@ pub(crate) fn events_are_pushed_one_by_one() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn fields_of_every_shape_become_columns() -> Outcome {
+pub(crate) fn all_field_shapes_become_columns() -> Outcome {
     let skel = kinds::open()?.load()?;
     skel.progs()?.send.test_run(None, None)?;
     let mut batch = kinds::types::KindsBatch::default();

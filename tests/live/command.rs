@@ -79,7 +79,7 @@ fn loaded() -> usize {
     programs.filter(|program| program.name == "handle_exec").count()
 }
 
-pub(crate) fn events_as_json_until_there_are_enough() -> Outcome {
+pub(crate) fn run_prints_json_until_count() -> Outcome {
     let mut out = Out::default();
     let (exit, err) = run_among_processes(&["run", JSON, "--count", "3", "--format", "json"], &mut out, |_| ());
     assert_eq!(exit, Exit::Done, "{err}");
@@ -93,7 +93,7 @@ pub(crate) fn events_as_json_until_there_are_enough() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_table_for_a_time() -> Outcome {
+pub(crate) fn run_prints_table_for_duration() -> Outcome {
     let (mut out, start) = (Out::default(), Instant::now());
     let (exit, err) = run_among_processes(&["run", JSON, "-d", "300ms", "-q", "--", "--min_duration_ns", "1"], &mut out, |_| ());
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
@@ -107,7 +107,7 @@ pub(crate) fn a_table_for_a_time() -> Outcome {
 }
 
 /// Signals reach the whole process, here from within.
-pub(crate) fn signals_end_and_pause() -> Outcome {
+pub(crate) fn signals_pause_and_end_run() -> Outcome {
     let signal = |signal| {
         // SAFETY: sending a signal to oneself touches no memory; the command under test handles it.
         assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
@@ -139,7 +139,7 @@ pub(crate) fn signals_end_and_pause() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn whoever_reads_goes_away() -> Outcome {
+pub(crate) fn run_ends_when_output_fails() -> Outcome {
     let mut out = Out { closed: true, ..Out::default() };
     let (exit, err) = run_among_processes(&["run", JSON, "-q"], &mut out, |_| ());
     assert_eq!((exit, err.as_str(), loaded()), (Exit::Done, "", 0));
@@ -152,7 +152,7 @@ pub(crate) fn whoever_reads_goes_away() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn what_was_recorded_is_replayed() -> Outcome {
+pub(crate) fn recording_is_replayed() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("exec.rec");
     let path = path.to_str().ok_or("temporary folders have plain names")?;
@@ -171,7 +171,7 @@ pub(crate) fn what_was_recorded_is_replayed() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn what_the_kernel_refuses() -> Outcome {
+pub(crate) fn kernel_refusal_sets_exit_code() -> Outcome {
     // There is no such tracepoint. The file that is there stays what it was, and none is made.
     let folder = tempfile::tempdir()?;
     let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
@@ -213,7 +213,7 @@ fn senders(words: &[&str]) -> Result<(BTreeSet<u64>, String), Box<dyn std::error
     Ok((from, err))
 }
 
-pub(crate) fn programs_are_left_out_or_taken() -> Outcome {
+pub(crate) fn options_select_programs() -> Outcome {
     for (words, expected) in [
         (&["--without", "*_btf"][..], &[1][..]),
         (&["--without", "enter_raw"], &[2]),
@@ -253,7 +253,7 @@ pub(crate) fn programs_are_left_out_or_taken() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn one_that_cannot_be_attached_does_not_stop_the_others() -> Outcome {
+pub(crate) fn attach_failure_leaves_other_programs_running() -> Outcome {
     let (from, err) = senders(&[])?;
     assert!(from.is_subset(&BTreeSet::from([1, 2])) && !from.is_empty(), "{from:?}");
     let said = |what: &str| err.lines().filter(|line| line.starts_with(what)).count();
@@ -271,7 +271,7 @@ pub(crate) fn one_that_cannot_be_attached_does_not_stop_the_others() -> Outcome 
     Ok(())
 }
 
-pub(crate) fn the_text_of_iterators() -> Outcome {
+pub(crate) fn run_prints_text_of_iterators() -> Outcome {
     let mut out = Out::default();
     let (exit, err) = run(&["run", CHOICES, "--map", "counts=10", "--map", "stacks=64", "--only", "tasks"], &mut out);
     assert_eq!((exit, err.as_str()), (Exit::Done, "choices: 1 program attached, the text of iterators follows\n"));
@@ -307,7 +307,7 @@ pub(crate) fn the_text_of_iterators() -> Outcome {
 }
 
 /// On what runs and what does not.
-pub(crate) fn the_doctor_agrees() -> Outcome {
+pub(crate) fn doctor_predicts_exit_of_run() -> Outcome {
     const NONE: &str = "enter_plain=tp:raw_syscalls/none";
     for (words, fails) in [
         (&["--only", "enter_raw"][..], false),
@@ -386,7 +386,7 @@ fn ended_within(process: &mut Child, most: Duration) -> Result<bool, io::Error> 
     Ok(false)
 }
 
-pub(crate) fn an_output_that_nobody_reads() -> Outcome {
+pub(crate) fn run_ends_while_output_is_blocked() -> Outcome {
     let words = format!("command run {CHOICES} --map counts=10K --map stacks=64 --event calls=call --only enter_raw -f json");
     // More than a pipe holds comes within the time.
     let fill = || (0..2000).for_each(|_| drop(std::fs::metadata("/")));

@@ -32,7 +32,7 @@ fn is_full<T>(result: eunomia_runtime::Result<T>) -> bool {
 }
 
 /// Over many wraps, records that stand across the end of the ring among them.
-pub(crate) fn every_record_arrives() -> Outcome {
+pub(crate) fn all_records_reach_program() -> Outcome {
     const COUNT: u64 = 10_000;
     let skel = load()?;
     let mut producer = skel.maps()?.commands.producer()?;
@@ -59,7 +59,7 @@ pub(crate) fn every_record_arrives() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_full_ring() -> Outcome {
+pub(crate) fn full_ring_refuses_records() -> Outcome {
     let skel = load()?;
     let mut producer = skel.maps()?.commands.producer()?;
     for number in 0..FIT {
@@ -87,7 +87,7 @@ pub(crate) fn a_full_ring() -> Outcome {
 }
 
 /// A sender that waits for room is woken by each drain, also by those that free too little for it.
-pub(crate) fn a_sender_waits_for_room() -> Outcome {
+pub(crate) fn sender_waits_for_room() -> Outcome {
     const COUNT: u64 = 2000;
     const LONG: Duration = Duration::from_secs(60);
     let skel = load()?;
@@ -114,7 +114,7 @@ pub(crate) fn a_sender_waits_for_room() -> Outcome {
 }
 
 /// The program never sees a record that was not submitted.
-pub(crate) fn what_is_not_submitted_was_never_there() -> Outcome {
+pub(crate) fn dropped_reservation_is_not_delivered() -> Outcome {
     let skel = load()?;
     let mut producer = skel.maps()?.commands.producer()?;
     for round in 0..100 {
@@ -129,7 +129,7 @@ pub(crate) fn what_is_not_submitted_was_never_there() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn records_of_any_length() -> Outcome {
+pub(crate) fn records_of_any_length_fit() -> Outcome {
     let skel = load()?;
     let mut producer = skel.maps()?.commands.producer()?;
     for len in 0..=4088 {
@@ -145,7 +145,7 @@ pub(crate) fn records_of_any_length() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn one_producer_at_a_time() -> Outcome {
+pub(crate) fn ring_has_one_producer() -> Outcome {
     let skel = load()?;
     let first = skel.maps()?.commands.producer()?;
     let second = skel.maps()?.commands.producer().unwrap_err();

@@ -15,7 +15,7 @@ use super::{
     streams::{load, run},
 };
 
-pub(crate) fn stop_ends_a_wait() -> Outcome {
+pub(crate) fn stop_ends_wait() -> Outcome {
     let skel = load()?;
     let stop = skel.control();
     let start = Instant::now();
@@ -34,7 +34,7 @@ pub(crate) fn stop_ends_a_wait() -> Outcome {
 }
 
 /// Each callback sends another record.
-pub(crate) fn stop_ends_a_ring_that_never_runs_dry() -> Outcome {
+pub(crate) fn stop_ends_poll_of_busy_ring() -> Outcome {
     let skel = load()?;
     let stop = skel.control();
     let produce = skel.progs()?.produce;
@@ -61,7 +61,7 @@ pub(crate) fn stop_ends_a_ring_that_never_runs_dry() -> Outcome {
 }
 
 /// The plain loop, stopped between two polls: of each map all comes that was there.
-pub(crate) fn a_stop_delivers_what_is_there() -> Outcome {
+pub(crate) fn stop_delivers_pending_records() -> Outcome {
     for paused in [false, true] {
         let skel = load()?;
         let control = skel.control();
@@ -87,7 +87,7 @@ pub(crate) fn a_stop_delivers_what_is_there() -> Outcome {
 }
 
 /// The loop over maps ends too, however it reads them.
-pub(crate) fn a_stop_ends_a_loop_over_maps() -> Outcome {
+pub(crate) fn stop_ends_loop_over_maps() -> Outcome {
     type Round = fn(&Loaded) -> eunomia_runtime::Result<u64>;
     let with_wait: Round = |skel| {
         let (maps, mut count) = (skel.maps()?, 0);
@@ -136,7 +136,7 @@ fn with_others(skel: &Loaded) -> eunomia_runtime::Result<u64> {
 }
 
 /// A map that nobody reads does not keep the loop going.
-pub(crate) fn a_stop_does_not_wait_for_a_map_that_nobody_reads() -> Outcome {
+pub(crate) fn stop_does_not_wait_for_unread_map() -> Outcome {
     type Round = fn(&Loaded) -> eunomia_runtime::Result<u64>;
     let with_wait: Round = |skel| if skel.wait(Duration::from_millis(100))? { skel.maps()?.rb.for_each(|_| ()) } else { Ok(0) };
     let without_wait: Round = |skel| skel.maps()?.rb.for_each(|_| ());
@@ -158,7 +158,7 @@ pub(crate) fn a_stop_does_not_wait_for_a_map_that_nobody_reads() -> Outcome {
 }
 
 /// It ends one poll, and what it left comes with the next ones.
-pub(crate) fn a_break_after_a_stop_ends_one_poll() -> Outcome {
+pub(crate) fn break_after_stop_ends_one_poll() -> Outcome {
     let skel = load()?;
     let control = skel.control();
     let produce = skel.progs()?.produce;
@@ -180,7 +180,7 @@ pub(crate) fn a_break_after_a_stop_ends_one_poll() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn stop_now_leaves_the_rest() -> Outcome {
+pub(crate) fn stop_now_leaves_pending_records() -> Outcome {
     let skel = load()?;
     let stop = skel.control();
     run(&skel.progs()?.produce, 900, 0, 0)?;
@@ -205,7 +205,7 @@ pub(crate) fn stop_now_leaves_the_rest() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_callback_may_end_its_poll() -> Outcome {
+pub(crate) fn callback_break_ends_poll() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 10, 0, 0)?;
     let mut seen = 0;
@@ -218,7 +218,7 @@ pub(crate) fn a_callback_may_end_its_poll() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_callback_may_ask_but_not_poll() -> Outcome {
+pub(crate) fn callback_cannot_poll_its_reader() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 3, 0, 0)?;
     let mut seen = Vec::new();
@@ -233,7 +233,7 @@ pub(crate) fn a_callback_may_ask_but_not_poll() -> Outcome {
 }
 
 /// Another reader of the same ring takes records away and lets the kernel write over them.
-pub(crate) fn a_damaged_ring_keeps_nobody_from_being_read() -> Outcome {
+pub(crate) fn damaged_ring_does_not_block_others() -> Outcome {
     let skel = load()?;
     let ring = skel.maps()?.rb.as_map().fd().as_raw_fd();
     // SAFETY: a new mapping of the consumer's page, at an address that the kernel chooses.
@@ -260,7 +260,7 @@ pub(crate) fn a_damaged_ring_keeps_nobody_from_being_read() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_panic_consumes_one_record() -> Outcome {
+pub(crate) fn panic_consumes_one_record() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 10, 0, 0)?;
     let mut seqs = Vec::new();
@@ -282,7 +282,7 @@ pub(crate) fn a_panic_consumes_one_record() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn signals_do_not_end_a_wait() -> Outcome {
+pub(crate) fn signals_do_not_end_wait() -> Outcome {
     extern "C" fn ignore(_: libc::c_int) {}
     let skel = load()?;
     // SAFETY: the handler does nothing, so it may interrupt anything.
@@ -303,7 +303,7 @@ pub(crate) fn signals_do_not_end_a_wait() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn an_event_loop_of_ones_own() -> Outcome {
+pub(crate) fn descriptor_works_in_event_loop() -> Outcome {
     let mut open = streams::open()?;
     // Its timer makes a perf event array readable from time to time.
     open.object().set_perf_buffer(PerfBuffer { flush: Duration::from_secs(3600), ..PerfBuffer::default() });

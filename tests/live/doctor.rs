@@ -36,7 +36,7 @@ fn state(check: &Check) -> &'static str {
     }
 }
 
-pub(crate) fn an_object_that_runs() -> Outcome {
+pub(crate) fn loadable_object_passes() -> Outcome {
     let examined = examined("bootstrap")?;
     assert!(examined.ok() && examined.checks.iter().all(|check| check.ok), "{examined}");
     for (what, found) in [
@@ -53,7 +53,7 @@ pub(crate) fn an_object_that_runs() -> Outcome {
 }
 
 /// libbpf looks fields up in the file that an object is opened with, and nowhere else.
-pub(crate) fn a_file_of_btf() -> Outcome {
+pub(crate) fn relocations_use_given_btf_file() -> Outcome {
     const KERNEL: &str = "/sys/kernel/btf/vmlinux";
     const FILE: &str = "BTF for CO-RE relocations";
     let checked = skeleton("bootstrap")?.check("bootstrap")?;
@@ -83,7 +83,7 @@ pub(crate) fn a_file_of_btf() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn what_no_kernel_has() -> Outcome {
+pub(crate) fn missing_kernel_parts_are_reported() -> Outcome {
     let examined = examined("doctor")?;
     const RELOCATION: &str = "CO-RE relocation";
     for (expected, what, found) in [
@@ -251,7 +251,7 @@ fn same_reason(doctor: &Doctor, part: &str, reason: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn causes_are_those_of_errors() -> Outcome {
+pub(crate) fn doctor_and_errors_give_same_reason() -> Outcome {
     const TRACEPOINTS: &str = "not in /sys/kernel/tracing/events; did you mean";
     // It reads the kernel's types once.
     let doctor = Doctor::new(None);
@@ -285,7 +285,7 @@ pub(crate) fn causes_are_those_of_errors() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn causes_of_probes_are_those_of_errors() -> Outcome {
+pub(crate) fn doctor_and_errors_give_same_reason_for_probes() -> Outcome {
     let doctor = Doctor::new(None);
     same_reason(&doctor, "probe", "not in /proc/kallsyms; did you mean `vfs_unlink`?")?;
     same_reason(&doctor, "call", "not in /proc/kallsyms; did you mean `unlinkat`?")?;
@@ -303,7 +303,7 @@ pub(crate) fn causes_of_probes_are_those_of_errors() -> Outcome {
 }
 
 /// What is given a target by whoever attaches it is no failure, and is said.
-pub(crate) fn sections_that_do_not_say_enough() -> Outcome {
+pub(crate) fn section_without_target_is_reported() -> Outcome {
     for (part, wants) in [
         ("interface", "an interface"),
         ("event", "a perf event"),
@@ -336,7 +336,7 @@ pub(crate) fn sections_that_do_not_say_enough() -> Outcome {
 }
 
 /// What is too large is not told before, but the object is loaded to find out.
-pub(crate) fn what_only_the_kernel_knows() -> Outcome {
+pub(crate) fn trial_load_finds_kernel_refusals() -> Outcome {
     let examined = Doctor::new(None).examine_open(alone("lacking", "large")?, None, true);
     assert_eq!(state(find(&examined, "loading", "")), "FAIL", "{examined}");
     let error = ran(alone("lacking", "large")?).unwrap_err();
@@ -351,7 +351,7 @@ pub(crate) fn what_only_the_kernel_knows() -> Outcome {
 }
 
 /// The doctor says no exactly if loading or attaching is refused.
-pub(crate) fn doctor_and_run_agree() -> Outcome {
+pub(crate) fn doctor_predicts_load_and_attach() -> Outcome {
     apart(|| {
         let doctor = Doctor::new(None);
         let mut disagree = Vec::new();
@@ -379,7 +379,7 @@ pub(crate) fn doctor_and_run_agree() -> Outcome {
 }
 
 /// The same of programs and maps that no fixture has, each in an object of its own.
-pub(crate) fn doctor_and_run_agree_on_sources() -> Outcome {
+pub(crate) fn doctor_predicts_load_and_attach_of_sources() -> Outcome {
     let doctor = Doctor::new(None);
     let (mut disagree, mut ran_well) = (Vec::new(), Vec::new());
     for source in sources::read(include_str!("agreed.c")) {

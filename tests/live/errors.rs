@@ -16,7 +16,7 @@ use super::{
     host::apart,
 };
 
-pub(crate) fn the_verifiers_log_is_in_the_error() -> Outcome {
+pub(crate) fn error_holds_verifier_log() -> Outcome {
     let error = refused::open()?.load().unwrap_err();
     let Error::Kernel(refusal) = &error else { return Err(error.into()) };
     assert_eq!(refusal.tried, "load the BPF object `refused`");
@@ -36,7 +36,7 @@ pub(crate) fn the_verifiers_log_is_in_the_error() -> Outcome {
 }
 
 /// libbpf quotes names from objects, which are any bytes: such a name must neither end the process nor reach a terminal.
-pub(crate) fn names_that_are_no_text() -> Outcome {
+pub(crate) fn invalid_names_are_escaped() -> Outcome {
     let mut skeleton = Skeleton::from_file("bpf/kinds.json")?;
     let object = skeleton.object.take().ok_or("the package has an object")?;
     let (name, spoilt) = (b"\0LINUX_KERNEL_VERSION\0", b"\0LI\x80\x1b[_KERNEL_VERSION\0");
@@ -58,7 +58,7 @@ pub(crate) fn names_that_are_no_text() -> Outcome {
 }
 
 /// The callback of libbpf is everybody's: others may set one of their own, also later than we did, and set ours again.
-pub(crate) fn others_hear_libbpf_too() -> Outcome {
+pub(crate) fn print_callback_of_others_is_called() -> Outcome {
     static OTHERS: AtomicUsize = AtomicUsize::new(0);
     let open = |text: &[u8]| Open::new(&Spec { name: "text", object: text, streams: &[], samples: &[], dropped: &[], perf_pages: 1 });
     let said = |error: Error| match error {
@@ -79,7 +79,7 @@ pub(crate) fn others_hear_libbpf_too() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn what_libbpf_cannot_attach() -> Outcome {
+pub(crate) fn unknown_tracepoint_is_explained() -> Outcome {
     let mut skeleton = Skeleton::from_file("bpf/bootstrap.json")?;
     // The tracepoint of this section does not exist on any kernel.
     let object = skeleton.object.as_mut().unwrap();
@@ -98,7 +98,7 @@ pub(crate) fn what_libbpf_cannot_attach() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn names_that_are_not_there() -> Outcome {
+pub(crate) fn unknown_names_are_explained() -> Outcome {
     let mut open = bootstrap::open()?;
     let error = open.object().program("handle_fork").unwrap_err();
     assert_eq!(error.to_string(), "no program `handle_fork`; there are handle_exec, handle_exit");
@@ -109,7 +109,7 @@ pub(crate) fn names_that_are_not_there() -> Outcome {
 }
 
 /// Each of these would give access to memory that is not there, or not writable.
-pub(crate) fn what_would_reach_wrong_memory() -> Outcome {
+pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
     let mut open = kinds::open()?;
     let error = open.object().set_max_entries("kinds.bss", 2).unwrap_err();
     assert_eq!(error.to_string(), "map `kinds.bss`: it is a section of the object and has one entry");
@@ -126,7 +126,7 @@ pub(crate) fn what_would_reach_wrong_memory() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn an_arena_that_is_too_small() -> Outcome {
+pub(crate) fn arena_smaller_than_variables_is_refused() -> Outcome {
     let mut small = arena::open()?;
     let error = small.object().set_max_entries("memory", 0).unwrap_err();
     assert_eq!(error.to_string(), "map `memory`: its variables need 1 pages, 0 were asked for");
@@ -135,7 +135,7 @@ pub(crate) fn an_arena_that_is_too_small() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_program_that_was_not_loaded() -> Outcome {
+pub(crate) fn unloaded_program_has_no_descriptor() -> Outcome {
     let mut open = kinds::open()?;
     open.progs().sum()?.set_autoload(false);
     let skel = open.load()?;
@@ -144,7 +144,7 @@ pub(crate) fn a_program_that_was_not_loaded() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn descriptors_that_run_out() -> Outcome {
+pub(crate) fn descriptor_limit_is_explained() -> Outcome {
     let answers = run("descriptors")?;
     let text = &answers["a load"];
     assert!(text.contains("Too many open files (os error 24)"), "{text}");
@@ -170,7 +170,7 @@ pub(crate) fn few_descriptors(_: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn drivers_that_run_no_xdp() -> Outcome {
+pub(crate) fn missing_driver_xdp_is_explained() -> Outcome {
     apart(|| {
         let skel = programs::open()?.load()?;
         let program = skel.progs()?.drop_none;
@@ -187,7 +187,7 @@ pub(crate) fn drivers_that_run_no_xdp() -> Outcome {
 }
 
 /// libbpf puts a call of 0xbad2310 (195896080) where a relocation does not resolve, and the verifier knows no such call.
-pub(crate) fn members_that_no_kernel_has() -> Outcome {
+pub(crate) fn unresolved_relocations_are_explained() -> Outcome {
     const PACKAGE: &str = "bpf/poisoned.json";
     let subjects = [("member", "struct net_device.eunomia_none"), ("constant", "enum bpf_func_id___eunomia::BPF_FUNC_eunomia_none")];
     for (program, subject) in subjects {
@@ -210,7 +210,7 @@ pub(crate) fn members_that_no_kernel_has() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn static_probes_that_are_nearly_right() -> Outcome {
+pub(crate) fn misspelled_usdt_is_explained() -> Outcome {
     probe::probe!(eunomia_live, reached);
     let mut open = every::open()?;
     open.object().program("usdt")?.set_autoload(true);

@@ -72,7 +72,7 @@ fn cpu_time() -> Duration {
 }
 
 /// They interrupt every wait and every call, thousands a second: nothing is lost, and limits of time hold.
-pub(crate) fn a_storm_of_signals() -> Outcome {
+pub(crate) fn signal_storm_loses_nothing() -> Outcome {
     extern "C" fn ignore(_: libc::c_int) {}
     // SAFETY: the handler does nothing, so it may interrupt anything.
     unsafe { libc::signal(libc::SIGUSR1, ignore as *const () as libc::sighandler_t) };
@@ -131,7 +131,7 @@ pub(crate) fn a_storm_of_signals() -> Outcome {
 }
 
 /// It holds back those behind it and nothing else: other maps are read, limits of time hold, the CPU rests.
-pub(crate) fn a_record_that_is_held_for_seconds() -> Outcome {
+pub(crate) fn uncommitted_record_blocks_only_its_ring() -> Outcome {
     for waiting in [Waiting::default(), Waiting::Epoll] {
         let skel = load()?;
         skel.set_waiting(waiting);
@@ -181,7 +181,7 @@ fn descriptors() -> io::Result<BTreeSet<RawFd>> {
 
 /// Every descriptor of a loaded object in its turn, while its reader waits. Somebody who closes what is not theirs gets an error that
 /// says what failed, or everything is delivered all the same, since mappings outlive descriptors; nothing hangs.
-pub(crate) fn descriptors_that_are_closed_by_force() -> Outcome {
+pub(crate) fn closed_descriptors_cause_errors_not_hangs() -> Outcome {
     let null = File::open("/dev/null")?;
     let (mut closed, mut errors) = (0, BTreeSet::new());
     for reused in [false, true] {
@@ -242,7 +242,7 @@ fn stays(table: &OwnedFd, key: u64) -> bool {
 }
 
 /// 10,000 keys that one thread inserts and removes and as many that a program inserts, each once: what was not removed is delivered once.
-pub(crate) fn entries_are_taken_while_they_come_and_go() -> Outcome {
+pub(crate) fn entries_are_taken_once_under_concurrent_changes() -> Outcome {
     const KEYS: u64 = 10_000;
     let skel = load()?;
     let work = shared(&skel.progs()?.work)?;

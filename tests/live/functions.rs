@@ -32,7 +32,7 @@ fn cookies(skel: &hooks::Loaded) -> eunomia_runtime::Result<u64> {
     Ok(cookies)
 }
 
-pub(crate) fn of_the_kernel() -> Outcome {
+pub(crate) fn kprobe_counts_calls() -> Outcome {
     let skel = load(|progs| progs.on_function().map(|mut program| program.set_autoload(true)))?;
     let program = skel.progs()?.on_function;
     let link = program.attach_to("vfs_unlink", 7)?;
@@ -46,7 +46,7 @@ pub(crate) fn of_the_kernel() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn many_of_the_kernel() -> Outcome {
+pub(crate) fn kprobe_multi_counts_calls() -> Outcome {
     let skel = load(|progs| progs.on_functions().map(|mut program| program.set_autoload(true)))?;
     let program = skel.progs()?.on_functions;
     let link = program.attach_to(Functions::Named(&[("vfs_unlink", 1), ("vfs_mkdir", 10), ("vfs_rmdir", 100)]))?;
@@ -64,7 +64,7 @@ pub(crate) fn many_of_the_kernel() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn system_calls() -> Outcome {
+pub(crate) fn ksyscall_counts_calls() -> Outcome {
     let skel = load(|progs| progs.on_syscall().map(|mut program| program.set_autoload(true)))?;
     let program = skel.progs()?.on_syscall;
     let link = program.attach_to("rmdir", 5)?;
@@ -78,7 +78,7 @@ pub(crate) fn system_calls() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn of_another_program() -> Outcome {
+pub(crate) fn freplace_replaces_function() -> Outcome {
     let whole = hooks::open()?.load()?;
     let classify = whole.progs()?.classify;
     let packet = [0; 64];

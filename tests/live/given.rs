@@ -61,7 +61,7 @@ fn clock(cpu: i32) -> Result<OwnedFd, std::io::Error> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-pub(crate) fn counters_are_the_users() -> Outcome {
+pub(crate) fn program_reads_perf_events_from_user_space() -> Outcome {
     let skel = open()?.load()?;
     let (maps, progs, bss) = (skel.maps()?, skel.progs()?, skel.bss()?);
     let check = |program: &Program<'_, kind::RawTracepoint>, counters: &FdMap<'_, u32>| -> Outcome {
@@ -105,7 +105,7 @@ pub(crate) fn counters_are_the_users() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn without_a_map_all_else_works() -> Outcome {
+pub(crate) fn object_works_without_one_map() -> Outcome {
     for (off, program) in [("events", "send"), ("sent", "tell"), ("option", "choose"), ("hits", "hit"), ("outer", "look"), ("idle", "")] {
         let mut open = open()?;
         open.object().set_autocreate(off, false)?;
@@ -158,7 +158,7 @@ pub(crate) fn without_a_map_all_else_works() -> Outcome {
 }
 
 /// The recipe of `Open::set_perf_for_ring`, on every kernel.
-pub(crate) fn a_ring_becomes_a_perf_array() -> Outcome {
+pub(crate) fn perf_event_array_replaces_ring_buffer() -> Outcome {
     for by_perf in [false, true] {
         let mut open = open()?;
         open.rodata()?.by_perf.set(by_perf.into())?;
@@ -187,7 +187,7 @@ pub(crate) fn a_ring_becomes_a_perf_array() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
+pub(crate) fn map_types_and_sizes_are_set() -> Outcome {
     let mut open = open()?;
     open.object().set_type("hits", MapType::LruHash)?;
     open.object().set_type("option", MapType::Hash)?;
@@ -243,7 +243,7 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn sections_grow() -> Outcome {
+pub(crate) fn data_sections_grow() -> Outcome {
     let mut open = open()?;
     open.rodata()?.room.set(1000)?;
     open.object().set_value_size(".data.table", 4000)?;
@@ -277,7 +277,7 @@ pub(crate) fn sections_grow() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn maps_in_maps_are_given() -> Outcome {
+pub(crate) fn inner_map_is_set() -> Outcome {
     let missing = given::open()?.load().unwrap_err();
     assert_eq!(errno(&missing), Some(libc::EINVAL), "{missing}");
     assert!(
@@ -320,7 +320,7 @@ pub(crate) fn maps_in_maps_are_given() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn prefixes_are_keys() -> Outcome {
+pub(crate) fn prefixes_convert_to_trie_keys() -> Outcome {
     let skel = open()?.load()?;
     let (nets, nets6) = (skel.maps()?.nets, skel.maps()?.nets6);
     for (text, value) in [("10.0.0.0/8", 8), ("10.1.0.0/16", 16), ("0.0.0.0/0", 1)] {
@@ -341,7 +341,7 @@ pub(crate) fn prefixes_are_keys() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_program_gets_its_type() -> Outcome {
+pub(crate) fn program_type_is_set() -> Outcome {
     let mut open = open()?;
     let mut progs = open.progs();
     assert_eq!(progs.hook()?.prog_type(), ProgramType::Unspec);

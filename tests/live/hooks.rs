@@ -34,7 +34,7 @@ pub(crate) fn runs(skel: &hooks::Loaded) -> Result<u64, eunomia_runtime::Error> 
     Ok(runs)
 }
 
-pub(crate) fn a_filter_of_a_socket() -> Outcome {
+pub(crate) fn socket_filter_attaches_and_detaches() -> Outcome {
     let skel = hooks::open()?.load()?;
     let program = skel.progs()?.take;
     let (from, to) = pair()?;
@@ -53,7 +53,7 @@ pub(crate) fn a_filter_of_a_socket() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_choice_among_sockets_of_a_port() -> Outcome {
+pub(crate) fn sk_reuseport_attaches_and_detaches() -> Outcome {
     let skel = hooks::open()?.load()?;
     let program = skel.progs()?.choose;
     // SAFETY: the call takes no pointers.
@@ -87,7 +87,7 @@ pub(crate) fn a_choice_among_sockets_of_a_port() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn the_sockets_of_a_map() -> Outcome {
+pub(crate) fn sockmap_programs_see_sockets() -> Outcome {
     let skel = hooks::open()?.load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     let receiving = progs.receive.attach_to(maps.sockets.as_map())?;
@@ -148,7 +148,7 @@ impl Drop for Group {
     }
 }
 
-pub(crate) fn the_processes_of_a_cgroup() -> Outcome {
+pub(crate) fn cgroup_program_sees_processes() -> Outcome {
     let (group, skel) = (Group::new("processes")?, hooks::open()?.load()?);
     let link = skel.progs()?.read_sysctl.attach_to(&group.0)?;
     assert_eq!(group.reads()?, "Linux\n");
@@ -163,7 +163,7 @@ pub(crate) fn the_processes_of_a_cgroup() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_network_namespace() -> Outcome {
+pub(crate) fn sk_lookup_attaches_to_namespace() -> Outcome {
     apart(|| {
         let skel = hooks::open()?.load()?;
         let program = skel.progs()?.look_up;
@@ -177,7 +177,7 @@ pub(crate) fn a_network_namespace() -> Outcome {
     })
 }
 
-pub(crate) fn filters_of_an_interface() -> Outcome {
+pub(crate) fn tc_filters_attach_and_detach() -> Outcome {
     apart(|| {
         let skel = hooks::open()?.load()?;
         let program = skel.progs()?.classify;
@@ -223,7 +223,7 @@ pub(crate) fn remove_filters_of_lo() -> Outcome {
 }
 
 /// Through tcx, or as a filter where the kernel has no tcx: nobody sees a difference.
-pub(crate) fn an_interface() -> Outcome {
+pub(crate) fn tc_program_sees_packets() -> Outcome {
     apart(|| {
         let skel = hooks::open()?.load()?;
         let link = skel.progs()?.classify.attach_to("lo", Direction::Egress)?;
@@ -238,7 +238,7 @@ pub(crate) fn an_interface() -> Outcome {
     })
 }
 
-pub(crate) fn tracepoints_by_name() -> Outcome {
+pub(crate) fn tracepoints_attach_by_name() -> Outcome {
     let skel = hooks::open()?.load()?;
     let progs = skel.progs()?;
     let links = [progs.on_exec.attach_to("sched", "sched_process_exec", 0)?, progs.on_raw_exec.attach_to("sched_process_exec", 0)?];
@@ -280,7 +280,7 @@ extern "C" fn eunomia_live_many_b(number: u64) -> u64 {
     std::hint::black_box(number) + 1
 }
 
-pub(crate) fn many_functions_of_this_program() -> Outcome {
+pub(crate) fn uprobe_multi_counts_calls() -> Outcome {
     let mut open = hooks::open()?;
     open.progs().on_calls()?.set_autoload(true);
     open.bss()?.wanted_tgid.set(std::process::id().cast_signed())?;
@@ -303,7 +303,7 @@ pub(crate) fn many_functions_of_this_program() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_walk_over_a_map() -> Outcome {
+pub(crate) fn map_iterator_lists_entries() -> Outcome {
     let skel = hooks::open()?.load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     let mut text = String::new();
@@ -321,7 +321,7 @@ pub(crate) fn a_walk_over_a_map() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_program_that_is_only_run() -> Outcome {
+pub(crate) fn syscall_program_is_run_not_attached() -> Outcome {
     let mut open = hooks::open()?;
     open.progs().called()?.set_autoload(true);
     let skel = open.load()?;

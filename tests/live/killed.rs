@@ -74,7 +74,7 @@ impl Ids {
     }
 }
 
-pub(crate) fn nothing_is_left_of_a_killed_process() -> Outcome {
+pub(crate) fn killed_process_leaves_only_pins() -> Outcome {
     let (group, link, map) = (Group::new("killed")?, Pin::new("killed-link"), Pin::new("killed-map"));
     let told = format!("{}:{}:{}", group.0, link.0.display(), map.0.display());
     // Where this test fails before it kills the child, that reads the end of its input.
@@ -127,7 +127,7 @@ pub(crate) fn attach_everything(told: &str) -> Outcome {
     let has = |test: &str| machine.lacks(test).is_none();
 
     let mut open = hooks::open()?;
-    open.progs().filter()?.set_autoload(has("netfilter::a_hook_of_netfilter"));
+    open.progs().filter()?.set_autoload(has("netfilter::netfilter_program_sees_packets"));
     open.bss()?.wanted_tgid.set(this.cast_signed())?;
     let skel = open.load()?;
     let (progs, maps) = (skel.progs()?, skel.maps()?);
@@ -145,7 +145,7 @@ pub(crate) fn attach_everything(told: &str) -> Outcome {
         progs.send.attach_to(maps.sockets.as_map())?,
     ];
     let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
-    let _filter = has("netfilter::a_hook_of_netfilter").then(|| progs.filter.attach_to(hook)).transpose()?;
+    let _filter = has("netfilter::netfilter_program_sees_packets").then(|| progs.filter.attach_to(hook)).transpose()?;
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     progs.take.attach_to(&socket)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -164,7 +164,7 @@ pub(crate) fn attach_everything(told: &str) -> Outcome {
     let sampling = Sampling { pid: Some(this), ..Sampling::cpu_clock(Every::Frequency(1000)) };
     let _samples = progs.on_sample.attach_to(&sampling)?;
 
-    let tables = has("links::tables_are_replaced").then(|| tables::open()?.load()).transpose()?;
+    let tables = has("links::struct_ops_map_is_replaced").then(|| tables::open()?.load()).transpose()?;
     let _table = tables.as_ref().map(|skel| skel.maps()?.first.attach()).transpose()?;
     answer("attached", "ok");
     wait()

@@ -47,7 +47,7 @@ fn is_value(error: &Error, says: &str) {
     assert!(matches!(error, Error::Value { .. }) && error.to_string().contains(says), "{error}");
 }
 
-pub(crate) fn pinned_links_are_opened_again() -> Outcome {
+pub(crate) fn pinned_link_is_opened() -> Outcome {
     apart(|| {
         let (pin, skel) = (Pin::new("link"), programs::open()?.load()?);
         let program = skel.progs()?.drop_none;
@@ -83,7 +83,7 @@ pub(crate) fn pinned_links_are_opened_again() -> Outcome {
 }
 
 /// libbpf switches the perf event off where its link is closed.
-pub(crate) fn a_pinned_probe_goes_on() -> Outcome {
+pub(crate) fn pinned_probe_stays_attached() -> Outcome {
     let (pin, skel) = (Pin::new("probe"), programs::open()?.load()?);
     let mut link = skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
     assert_eq!(link.info()?.kind_name(), Some("perf_event"));
@@ -103,7 +103,7 @@ pub(crate) fn a_pinned_probe_goes_on() -> Outcome {
     })
 }
 
-pub(crate) fn what_is_no_link_is_not_opened() -> Outcome {
+pub(crate) fn only_links_are_opened() -> Outcome {
     let refused = |path: &str| Link::open(path).map(drop).unwrap_err();
     let missing = refused("/sys/fs/bpf/eunomia-none");
     assert_eq!(missing.to_string(), "open a link that is pinned to /sys/fs/bpf/eunomia-none: No such file or directory (os error 2)");
@@ -122,7 +122,7 @@ pub(crate) fn what_is_no_link_is_not_opened() -> Outcome {
 }
 
 /// By one of a generated module and one that is known only at run time: their links are the same.
-pub(crate) fn programs_on_interfaces_are_replaced() -> Outcome {
+pub(crate) fn replace_works_on_interfaces() -> Outcome {
     apart(|| {
         let old = programs::open()?.load()?;
         let mut link = old.progs()?.drop_none.attach_to("lo", XdpMode::Generic)?;
@@ -173,7 +173,7 @@ pub(crate) fn programs_on_interfaces_are_replaced() -> Outcome {
     })
 }
 
-pub(crate) fn programs_elsewhere_are_replaced() -> Outcome {
+pub(crate) fn replace_works_on_other_targets() -> Outcome {
     apart(|| {
         let (old, new) = (hooks::open()?.load()?, hooks::open()?.load()?);
         let mut link = old.progs()?.look_up.attach_to(fs::File::open("/proc/thread-self/ns/net")?)?;
@@ -222,7 +222,7 @@ pub(crate) fn programs_elsewhere_are_replaced() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn programs_that_are_not_replaced() -> Outcome {
+pub(crate) fn unsupported_replace_is_refused() -> Outcome {
     let skel = programs::open()?.load()?;
     let program = skel.progs()?.on_call;
     let mut link = program.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
@@ -240,7 +240,7 @@ pub(crate) fn programs_that_are_not_replaced() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn tables_are_replaced() -> Outcome {
+pub(crate) fn struct_ops_map_is_replaced() -> Outcome {
     let (pin, skel) = (Pin::new("table"), tables::open()?.load()?);
     let (maps, counts) = (skel.maps()?, || -> Result<_, Error> { Ok((skel.bss()?.before.get()?, skel.bss()?.after.get()?)) });
     let mut link = maps.first.attach()?;
@@ -275,7 +275,7 @@ pub(crate) fn tables_are_replaced() -> Outcome {
 }
 
 /// Others attach by netlink, without a link, as `ip link set dev lo xdp` does.
-pub(crate) fn xdp_programs_of_others_stay() -> Outcome {
+pub(crate) fn foreign_xdp_program_stays() -> Outcome {
     apart(|| {
         let (ours, theirs) = (programs::open()?.load()?, programs::open()?.load()?);
         let (ours, theirs) = (ours.progs()?.drop_none, theirs.progs()?.drop_none);
@@ -310,7 +310,7 @@ pub(crate) fn xdp_programs_of_others_stay() -> Outcome {
 }
 
 /// Others attach by netlink, as `tc filter add` does, before and after.
-pub(crate) fn filters_of_others_stay() -> Outcome {
+pub(crate) fn foreign_tc_filters_stay() -> Outcome {
     apart(|| {
         let (ours, theirs) = (hooks::open()?.load()?, hooks::open()?.load()?);
         let (program, other) = (ours.progs()?.classify, theirs.progs()?.classify);
@@ -340,7 +340,7 @@ pub(crate) fn filters_of_others_stay() -> Outcome {
 }
 
 /// Links of many kinds, some of which take their time.
-pub(crate) fn many_are_dropped_at_once() -> Outcome {
+pub(crate) fn links_detach_in_parallel() -> Outcome {
     fn is_send<T: Send>(value: T) -> T {
         value
     }
@@ -392,7 +392,7 @@ pub(crate) fn many_are_dropped_at_once() -> Outcome {
 }
 
 /// Where no thread can be had, the one that drops does all by itself.
-pub(crate) fn many_are_dropped_without_threads() -> Outcome {
+pub(crate) fn links_detach_without_threads() -> Outcome {
     let skel = programs::open()?.load()?;
     let (program, calls) = (skel.progs()?.on_call, || skel.bss().and_then(|bss| bss.calls.get()));
     let attach = || program.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0);
@@ -426,7 +426,7 @@ pub(crate) fn many_are_dropped_without_threads() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn all_or_none() -> Outcome {
+pub(crate) fn links_attach_all_or_none() -> Outcome {
     apart(|| {
         // The document says that the first goes to interface 1, which is `lo` here; one behind it says not enough.
         let skel = programs::open()?.load()?;

@@ -22,7 +22,7 @@ fn point(x: i16, y: i32) -> Point {
     Point { x, y, ..Point::default() }
 }
 
-pub(crate) fn hash() -> Outcome {
+pub(crate) fn hash_map_stores_entries() -> Outcome {
     let skel = kinds::open()?.load()?;
     let maps = skel.maps()?;
     for i in 0..4 {
@@ -44,7 +44,7 @@ pub(crate) fn hash() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn array() -> Outcome {
+pub(crate) fn array_map_stores_values() -> Outcome {
     let skel = kinds::open()?.load()?;
     let points = skel.maps()?.points;
     assert_eq!((points.len(), points.get(2)?), (3, Some(Point::default())));
@@ -54,7 +54,7 @@ pub(crate) fn array() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn array_in_place() -> Outcome {
+pub(crate) fn array_is_accessed_in_place() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
     let values = maps.in_place.in_place()?;
@@ -73,7 +73,7 @@ pub(crate) fn array_in_place() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn maps_in_maps() -> Outcome {
+pub(crate) fn maps_in_maps_are_typed() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
     // The object itself puts `first` under 1.
@@ -135,7 +135,7 @@ pub(crate) fn cpus() -> usize {
     1 + list.trim().rsplit(['-', ',']).next().unwrap().parse::<usize>().unwrap()
 }
 
-pub(crate) fn entries_in_batches() -> Outcome {
+pub(crate) fn entries_are_read_in_batches() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
     for key in 0..1000 {
@@ -157,7 +157,7 @@ pub(crate) fn entries_in_batches() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_value_for_each_cpu() -> Outcome {
+pub(crate) fn per_cpu_maps_hold_value_per_cpu() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
     let values: Vec<_> = (0..cpus() as u32).map(cell).collect();
@@ -177,7 +177,7 @@ pub(crate) fn a_value_for_each_cpu() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn values_without_keys() -> Outcome {
+pub(crate) fn queue_and_stack_pop_in_order() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
     for (map, order) in [(&maps.queue, [1, 2]), (&maps.stack, [2, 1])] {
@@ -191,7 +191,7 @@ pub(crate) fn values_without_keys() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn bloom_filters() -> Outcome {
+pub(crate) fn bloom_filter_reports_members() -> Outcome {
     let skel = newer::open()?.load()?;
     let bloom = skel.maps()?.bloom;
     assert!(!bloom.may_contain(&77)?);
@@ -200,7 +200,7 @@ pub(crate) fn bloom_filters() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn prefixes() -> Outcome {
+pub(crate) fn trie_finds_longest_prefix() -> Outcome {
     let skel = maps::open()?.load()?;
     let trie = skel.maps()?.trie;
     trie.insert(&Prefix { bits: 8, address: [10, 0, 0, 0] }, &1)?;
@@ -211,7 +211,7 @@ pub(crate) fn prefixes() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn kernel_objects_by_descriptor() -> Outcome {
+pub(crate) fn program_array_entry_enables_tail_call() -> Outcome {
     let skel = maps::open()?.load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     progs.run.test_run(None, None)?;
@@ -226,7 +226,7 @@ pub(crate) fn kernel_objects_by_descriptor() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn storage_of_tasks() -> Outcome {
+pub(crate) fn task_storage_is_keyed_by_pidfd() -> Outcome {
     let skel = newer::open()?.load()?;
     let tasks = skel.maps()?.tasks;
     // SAFETY: the call takes no pointers.
@@ -242,7 +242,7 @@ pub(crate) fn storage_of_tasks() -> Outcome {
 }
 
 /// Values of cgroups, by the descriptor of one.
-pub(crate) fn storage_of_cgroups() -> Outcome {
+pub(crate) fn cgroup_storage_is_keyed_by_descriptor() -> Outcome {
     let source = sources::read(include_str!("agreed.c")).remove(0);
     let loaded = Skeleton::from_object(source.name, sources::compile(&source), source.name)?.open()?.load()?;
     let map = loaded.object().map("m")?;

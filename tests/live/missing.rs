@@ -92,7 +92,7 @@ impl Drop for Removed {
     }
 }
 
-pub(crate) fn modules_of_filters() -> Outcome {
+pub(crate) fn missing_tc_modules_are_named() -> Outcome {
     let (filters, discipline) = (Removed::new("cls_bpf")?, Removed::new("sch_ingress")?);
     apart(move || {
         let skel = programs::open()?.load()?;
@@ -111,7 +111,7 @@ pub(crate) fn modules_of_filters() -> Outcome {
     })
 }
 
-pub(crate) fn types_of_the_kernel() -> Outcome {
+pub(crate) fn missing_kernel_btf_is_explained() -> Outcome {
     const TEXT: &str = "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF";
     const OF_LIBRARY: &str = "`open_for`, or the environment variable BTF_FILE_PATH";
     const OF_COMMAND: &str = "`--btf FILE`, or the environment variable BTF_FILE_PATH";
@@ -148,7 +148,7 @@ pub(crate) fn typeless(_: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn file_systems() -> Outcome {
+pub(crate) fn missing_file_systems_are_explained() -> Outcome {
     let pins = "no file system of type bpf is mounted where it is looked for: `mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`";
     let groups = "no file system of type cgroup2 is mounted where it is looked for: `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
     let tracing = "tracefs is not mounted; programs on tracepoints need it: `mount -t tracefs tracefs /sys/kernel/tracing`";
@@ -249,7 +249,7 @@ pub(crate) fn below_debugfs(_: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn memory_that_may_be_locked() -> Outcome {
+pub(crate) fn memlock_limit_is_explained() -> Outcome {
     const TEXT: &str = "before Linux 5.11 BPF memory counts against RLIMIT_MEMLOCK, which is 64 KiB here and which this process may not raise: \
                         raise it before with `ulimit -l unlimited`";
     let old = host::release()?.1 < (5, 11);

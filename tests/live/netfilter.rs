@@ -21,7 +21,7 @@ fn load() -> Result<hooks::Loaded, Error> {
     open.load()
 }
 
-pub(crate) fn a_hook_of_netfilter() -> Outcome {
+pub(crate) fn netfilter_program_sees_packets() -> Outcome {
     apart(|| {
         let skel = load()?;
         let program = skel.progs()?.filter;
@@ -48,7 +48,7 @@ pub(crate) fn a_hook_of_netfilter() -> Outcome {
 }
 
 /// A hook has one program for each priority. The error names who is there.
-pub(crate) fn a_priority_that_is_taken() -> Outcome {
+pub(crate) fn taken_priority_is_explained() -> Outcome {
     let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
     apart(move || {
         let (there, skel) = (load()?, load()?);

@@ -55,7 +55,7 @@ fn sees(skel: &dynamic::Loaded, send: impl FnOnce() -> Outcome) -> Result<bool, 
     Ok(count("looked")? > before.1)
 }
 
-pub(crate) fn an_order_among_programs_of_an_interface() -> Outcome {
+pub(crate) fn tcx_programs_run_in_order() -> Outcome {
     apart(|| {
         let skel = choices(&["stop", "look"])?;
         let (stop, look): (Program<'_, kind::Tc>, Program<'_, kind::Tc>) =
@@ -117,7 +117,7 @@ pub(crate) fn an_order_among_programs_of_an_interface() -> Outcome {
     })
 }
 
-pub(crate) fn an_order_among_programs_of_a_cgroup() -> Outcome {
+pub(crate) fn cgroup_programs_run_in_order() -> Outcome {
     let (group, skel) = (Group::new("order")?, choices(&["early", "late"])?);
     let program = |name: &str| skel.object().program_of::<kind::Cgroup>(name);
     let _early = program("early")?.attach_to(&group.0)?;
@@ -137,7 +137,7 @@ fn looks_through_a(skel: &dynamic::Loaded) -> Result<bool, super::Failed> {
     sees(skel, || send_frame("a"))
 }
 
-pub(crate) fn an_order_among_programs_of_a_netkit_pair() -> Outcome {
+pub(crate) fn netkit_programs_run_in_order() -> Outcome {
     apart(|| {
         netlink::netkit("a", "b")?;
         for name in ["a", "b"] {

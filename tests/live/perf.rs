@@ -82,7 +82,7 @@ fn lose_samples() -> Outcome {
 
 /// What finds no room at the end of a burst, and no sample comes after it. Kernels before 6.0 have no count of these, but for late releases
 /// of older series.
-pub(crate) fn losses_at_the_end_of_a_burst_are_counted() -> Outcome {
+pub(crate) fn losses_at_end_of_burst_are_counted() -> Outcome {
     on_one_cpu(lose_the_tails)
 }
 
@@ -118,7 +118,7 @@ fn lose_the_tails() -> Outcome {
 }
 
 /// A ring pads samples to a multiple of 8 with its own 4 bytes, so a longer one is all that a reader can tell.
-pub(crate) fn short_and_long_samples() -> Outcome {
+pub(crate) fn short_samples_are_counted() -> Outcome {
     let skel = super::faults::load()?;
     skel.progs()?.cut.test_run(Some(&mut [300u64, 0, 0].map(u64::to_ne_bytes).concat()), None)?;
     let mut seqs = Vec::new();
@@ -178,7 +178,7 @@ pub(crate) fn run_on(cpu: usize, work: &OwnedFd, args: [u64; 3]) -> bool {
 }
 
 /// What is in its ring is delivered, the reader goes on meanwhile, and it is read again once it is back.
-pub(crate) fn a_cpu_goes_and_comes_back() -> Outcome {
+pub(crate) fn ring_of_returning_cpu_is_read() -> Outcome {
     for waiting in [Waiting::default(), Waiting::Epoll, Waiting::Busy] {
         let skel = super::faults::load()?;
         skel.set_waiting(waiting);
@@ -256,7 +256,7 @@ pub(crate) fn thread_time() -> Duration {
 }
 
 /// For a moment or for long: the reader neither spins meanwhile nor afterwards, and what is sent on the CPU once it is back arrives.
-pub(crate) fn a_cpu_goes_while_it_is_polled() -> Outcome {
+pub(crate) fn offline_cpu_does_not_spin_reader() -> Outcome {
     for (away, (name, wait)) in [300, 2500].into_iter().flat_map(|away| WAYS.map(|way| (away, way))) {
         let skel = load()?;
         let work = super::faults::shared(&skel.progs()?.perf)?;
@@ -288,7 +288,7 @@ pub(crate) fn a_cpu_goes_while_it_is_polled() -> Outcome {
 }
 
 /// The ring of a CPU that goes is closed, and what it had no room for stays counted.
-pub(crate) fn losses_of_a_cpu_that_went_are_kept() -> Outcome {
+pub(crate) fn losses_of_offline_cpu_are_kept() -> Outcome {
     let skel = load()?;
     let work = super::faults::shared(&skel.progs()?.perf)?;
     let burst = 2 * 64 * 4096 / (size_of::<Sample>() + 16) as u64;
@@ -327,7 +327,7 @@ fn perf_events() -> Vec<libc::c_int> {
 }
 
 /// The other rings are read, the error is said once, and the CPU gets a ring that is good.
-pub(crate) fn a_damaged_ring_is_opened_anew() -> Outcome {
+pub(crate) fn damaged_ring_is_reopened() -> Outcome {
     let skel = super::faults::load()?;
     let work = super::faults::shared(&skel.progs()?.work)?;
     // The first that was opened is that of CPU 0.

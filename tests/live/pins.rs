@@ -40,7 +40,7 @@ fn cell(id: u32) -> Cell {
 }
 
 /// The object that comes later finds what the first one has left in its map.
-pub(crate) fn maps_are_pinned_and_found_again() -> Outcome {
+pub(crate) fn pinned_map_is_found_again() -> Outcome {
     let pin = Pin::new("map");
     let load = || {
         let mut open = maps::open()?;
@@ -73,7 +73,7 @@ pub(crate) fn maps_are_pinned_and_found_again() -> Outcome {
 }
 
 /// Two objects share a map, without a name for it.
-pub(crate) fn a_map_of_another_object_is_used() -> Outcome {
+pub(crate) fn map_of_other_object_is_reused() -> Outcome {
     let first = maps::open()?.load()?;
     let mut open = maps::open()?;
     open.object().reuse_map("hash", first.object().map("hash")?.fd())?;
@@ -93,7 +93,7 @@ pub(crate) fn a_map_of_another_object_is_used() -> Outcome {
 }
 
 /// libbpf would give out memory of another size than there is.
-pub(crate) fn tables_are_nobody_elses_maps() -> Outcome {
+pub(crate) fn struct_ops_maps_are_not_reused() -> Outcome {
     const WHY: &str = "tables of functions (struct_ops) cannot be used in the place of others, nor others in theirs";
     let (tables, maps) = (congestion::open()?.load()?, maps::open()?.load()?);
     let (table, map) = (tables.object().map("steady")?, maps.object().map("hash")?);
@@ -106,7 +106,7 @@ pub(crate) fn tables_are_nobody_elses_maps() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn programs_are_pinned() -> Outcome {
+pub(crate) fn program_is_pinned() -> Outcome {
     let (pin, skel) = (Pin::new("program"), maps::open()?.load()?);
     skel.progs()?.run.pin(&pin.0)?;
     drop(skel);
@@ -115,7 +115,7 @@ pub(crate) fn programs_are_pinned() -> Outcome {
 }
 
 /// Another process writes what this one reads, and reads what this one writes, also when this one has loaded its object anew.
-pub(crate) fn two_processes_share_a_map() -> Outcome {
+pub(crate) fn processes_share_pinned_map() -> Outcome {
     let pin = Pin::new("shared");
     let path = pin.0.to_str().ok_or("it has a plain name")?;
     let first = shared(path)?;
@@ -152,7 +152,7 @@ pub(crate) fn another_process(path: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_pinned_map_is_opened_without_an_object() -> Outcome {
+pub(crate) fn pinned_map_opens_without_object() -> Outcome {
     let (pin, other) = (Pin::new("opened"), Pin::new("program-opened"));
     let skel = open()?.load()?;
     skel.object().map("hits")?.pin(&pin.0)?;

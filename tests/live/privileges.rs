@@ -285,7 +285,7 @@ fn multi() -> Option<(&'static str, &'static str)> {
     eunomia_vm::kernel().is_some_and(|kernel| ["5.10", "6.1"].contains(&kernel.as_str())).then_some(lacking)
 }
 
-pub(crate) fn a_user_with_nothing() -> Outcome {
+pub(crate) fn user_without_capabilities_is_told_what_is_missing() -> Outcome {
     if setting("unprivileged_bpf_disabled")? == 0 {
         return unprivileged_use(&started("user", Other::end)?);
     }
@@ -333,7 +333,7 @@ fn unprivileged_use(answers: &Answers) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn users_with_some() -> Outcome {
+pub(crate) fn user_with_some_capabilities_is_told_what_is_missing() -> Outcome {
     let multi = multi();
     let own = [UPROBE, NUMBERS].into_iter().chain(multi).chain(perf_events()?).collect::<Vec<_>>();
     let closed = [("tracepoint, attached", CLOSED)];
@@ -357,7 +357,7 @@ fn perf_events() -> Result<Vec<(&'static str, &'static str)>, Failed> {
     Ok(all.into_iter().filter(|_| paranoid).collect())
 }
 
-pub(crate) fn a_user_who_reads_tracefs() -> Outcome {
+pub(crate) fn dac_read_search_opens_tracefs() -> Outcome {
     let own = [UPROBE, NUMBERS].into_iter().chain(multi());
     let own = own.chain(perf_events()?).collect::<Vec<_>>();
     let answers = started("user CAP_BPF CAP_PERFMON CAP_DAC_READ_SEARCH", Other::end)?;
@@ -365,7 +365,7 @@ pub(crate) fn a_user_who_reads_tracefs() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn root_without_sys_admin() -> Outcome {
+pub(crate) fn root_without_sys_admin_is_told_what_is_missing() -> Outcome {
     let own = [UPROBE, NUMBERS, REPLACE].into_iter().chain(multi());
     let own = own.chain(perf_events()?).collect::<Vec<_>>();
     judge("root", &started("root-without CAP_SYS_ADMIN", Other::end)?, &own);
@@ -373,7 +373,7 @@ pub(crate) fn root_without_sys_admin() -> Outcome {
 }
 
 /// What the messages advise helps.
-pub(crate) fn a_machine_that_is_set_up_for_users() -> Outcome {
+pub(crate) fn advised_settings_permit_users() -> Outcome {
     fn set(name: &str, value: i32) -> Outcome {
         Ok(fs::write(format!("/proc/sys/kernel/{name}"), value.to_string())?)
     }
@@ -397,7 +397,7 @@ pub(crate) fn a_machine_that_is_set_up_for_users() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_user_namespace() -> Outcome {
+pub(crate) fn user_namespace_refusals_are_explained() -> Outcome {
     const TEXT: &str = "the capabilities of this process count in its user namespace alone, and BPF asks for those of the machine";
     let all =
         ["maps", "map of sockets", "tracepoint", "raw_tracepoint", "uprobe", "socket", "xdp", "cgroup_skb", "cgroup_sysctl", "numbers"];
@@ -408,7 +408,7 @@ pub(crate) fn a_user_namespace() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_token() -> Outcome {
+pub(crate) fn token_delegates_bpf() -> Outcome {
     const TEXT: &str = "this process is in a user namespace, and the BPF token of /sys/fs/bpf does not permit this";
     let answers = started("namespace with a token", |other| delegate(other, "any"))?;
     let refused = ["tracepoint, attached", "uprobe, attached", "kprobe, attached", "numbers", "freplace", "perf event array"];
@@ -425,7 +425,7 @@ pub(crate) fn a_token() -> Outcome {
 }
 
 /// A token from another place, which libbpf must use where it is named.
-pub(crate) fn a_place_without_token() -> Outcome {
+pub(crate) fn wrong_token_path_is_explained() -> Outcome {
     let answers = Other::start("tokenless", [("LIBBPF_BPF_TOKEN_PATH", "/proc".as_ref())])?.end()?;
     let said = answers.get("maps").ok_or("it was tried")?;
     assert!(said.contains("LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates"), "{said}");
@@ -439,7 +439,7 @@ pub(crate) fn tokenless(_: &str) -> Outcome {
 }
 
 /// Until the machine ends: it is the last of all tests.
-pub(crate) fn a_kernel_that_is_locked_down() -> Outcome {
+pub(crate) fn lockdown_is_explained() -> Outcome {
     fs::write("/sys/kernel/security/lockdown", "confidentiality")?;
     let answers = Other::start("locked", [])?.end()?;
     const TEXT: &str = "hint: this process has the capabilities, but the kernel is locked down (confidentiality)";

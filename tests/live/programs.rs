@@ -14,7 +14,7 @@ use eunomia_tests::{built::programs, fixture};
 
 use super::{Outcome, errno, host::apart, needs::Machine};
 
-pub(crate) fn xdp_on_an_interface() -> Outcome {
+pub(crate) fn xdp_attaches_to_interface() -> Outcome {
     apart(|| {
         let skel = programs::open()?.load()?;
         let program = skel.progs()?.drop_none;
@@ -35,7 +35,7 @@ pub(crate) fn xdp_on_an_interface() -> Outcome {
     })
 }
 
-pub(crate) fn tcx_on_an_interface() -> Outcome {
+pub(crate) fn tcx_attaches_to_interface() -> Outcome {
     apart(|| {
         let skel = programs::open()?.load()?;
         let program = skel.progs()?.pass;
@@ -57,7 +57,7 @@ fn work(time: Duration) {
     }
 }
 
-pub(crate) fn samples_of_this_process() -> Outcome {
+pub(crate) fn cpu_clock_samples_process() -> Outcome {
     let skel = programs::open()?.load()?;
     let sampling = Sampling { pid: Some(std::process::id()), ..Sampling::cpu_clock(Every::Frequency(1000)) };
     let links = skel.progs()?.on_sample.attach_to(&sampling)?;
@@ -80,7 +80,7 @@ pub(crate) extern "C" fn eunomia_live_probed(number: u64) -> u64 {
 
 pub(crate) const PROBED: ProbePoint<'static> = ProbePoint::Function("eunomia_live_probed");
 
-pub(crate) fn cookies_reach_programs() -> Outcome {
+pub(crate) fn cookie_reaches_program() -> Outcome {
     let skel = programs::open()?.load()?;
     let link = skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 42);
     if Machine::this().is_before(5, 15) {
@@ -94,7 +94,7 @@ pub(crate) fn cookies_reach_programs() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn calls_in_this_process() -> Outcome {
+pub(crate) fn uprobe_counts_calls() -> Outcome {
     let skel = programs::open()?.load()?;
     let program = skel.progs()?.on_call;
     let link = program.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
@@ -108,7 +108,7 @@ pub(crate) fn calls_in_this_process() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_walk_over_tasks() -> Outcome {
+pub(crate) fn task_iterator_lists_process() -> Outcome {
     let skel = programs::open()?.load()?;
     skel.bss()?.wanted_tgid.set(std::process::id().cast_signed())?;
     let mut text = String::new();
@@ -128,7 +128,7 @@ fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Results) {
     (links, results)
 }
 
-pub(crate) fn each_program_has_its_own_result() -> Outcome {
+pub(crate) fn links_each_reports_each_program() -> Outcome {
     // The document says that the first two go to interface 1, which is `lo` here.
     let expected = [
         ("drop_none", None),

@@ -28,7 +28,7 @@ fn expected() -> Vec<u64> {
     (0..400).filter(|i| i % 4 == 0 || i % 4 == 3).collect()
 }
 
-pub(crate) fn runs_hold_every_record() -> Outcome {
+pub(crate) fn runs_hold_all_records() -> Outcome {
     let skel = load()?;
     let rb = skel.maps()?.rb;
     let mut next = 0;
@@ -54,7 +54,7 @@ pub(crate) fn runs_hold_every_record() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn batches_give_back_what_was_taken() -> Outcome {
+pub(crate) fn batch_consumes_only_iterated_records() -> Outcome {
     let skel = load()?;
     let rb = skel.maps()?.rb;
     run(&skel.progs()?.mixture, 400, 0, 0)?;
@@ -73,7 +73,7 @@ pub(crate) fn batches_give_back_what_was_taken() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn maps_one_by_one() -> Outcome {
+pub(crate) fn maps_are_read_separately() -> Outcome {
     let skel = load()?;
     let maps = skel.maps()?;
     assert!(!skel.wait(Duration::from_millis(1))?);
@@ -92,7 +92,7 @@ pub(crate) fn maps_one_by_one() -> Outcome {
 }
 
 /// Objects that share a ring buffer or a perf event array, in whatever way: one of them reads it.
-pub(crate) fn a_map_has_one_reader() -> Outcome {
+pub(crate) fn map_has_one_reader() -> Outcome {
     let pin = Pin::new("one-reader");
     let one = load()?;
     one.object().map("rb")?.pin(&pin.0)?;
@@ -163,7 +163,7 @@ pub(crate) fn forks(_: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_child_has_no_part_in_perf_rings() -> Outcome {
+pub(crate) fn forked_child_cannot_read_perf_rings() -> Outcome {
     let answers = child::run("forks")?;
     let expected = "map `events`: this process was forked from the one that opened its perf rings, and has no part in them: load the object \
                     after forking";
@@ -171,7 +171,7 @@ pub(crate) fn a_child_has_no_part_in_perf_rings() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn errors_of_callbacks_lose_nothing() -> Outcome {
+pub(crate) fn callback_errors_lose_nothing() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 100, 0, 0)?;
     let mut seen = 0;
@@ -190,7 +190,7 @@ pub(crate) fn errors_of_callbacks_lose_nothing() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_pause_keeps_records() -> Outcome {
+pub(crate) fn pause_keeps_records() -> Outcome {
     let skel = load()?;
     let control = skel.control();
     control.pause();
@@ -219,7 +219,7 @@ pub(crate) fn a_pause_keeps_records() -> Outcome {
 }
 
 /// What is below the watermark is delivered to a reader that sleeps, too.
-pub(crate) fn perf_samples_do_not_wait_for_others() -> Outcome {
+pub(crate) fn perf_sample_below_watermark_is_delivered() -> Outcome {
     let mut open = streams::open()?;
     let buffer = PerfBuffer { pages: 8, flush: Duration::from_millis(20), ..PerfBuffer::default() };
     open.object().set_perf_buffer(buffer);
@@ -238,7 +238,7 @@ pub(crate) fn perf_samples_do_not_wait_for_others() -> Outcome {
 }
 
 /// A ring without pages would drop all in silence, and the size of a huge one cannot be computed.
-pub(crate) fn rings_have_a_power_of_two_of_pages() -> Outcome {
+pub(crate) fn perf_ring_pages_must_be_power_of_two() -> Outcome {
     for pages in [0, 3, 1 << 20, 1 << 52, usize::MAX] {
         let mut open = streams::open()?;
         open.object().set_perf_buffer(PerfBuffer { pages, ..PerfBuffer::default() });
@@ -249,7 +249,7 @@ pub(crate) fn rings_have_a_power_of_two_of_pages() -> Outcome {
 }
 
 /// By the name of a variable; nothing is known of rings without one.
-pub(crate) fn what_programs_count_is_lost() -> Outcome {
+pub(crate) fn drop_counters_of_programs_are_reported() -> Outcome {
     use eunomia_tests::included::flood;
 
     let skel = flood::open()?.load()?;

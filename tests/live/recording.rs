@@ -29,7 +29,7 @@ fn send(skel: &streams::Loaded) -> eunomia_runtime::Result<()> {
     run(&progs.perf, 5, 200, 3)
 }
 
-pub(crate) fn a_recording_holds_what_was_delivered() -> Outcome {
+pub(crate) fn recording_holds_delivered_events() -> Outcome {
     let path = std::env::temp_dir().join(format!("eunomia-{}.rec", std::process::id()));
     let skel = load()?;
     let mut recorder = streams::recorder(BufWriter::new(File::create(&path)?))?.timed();
@@ -68,7 +68,7 @@ pub(crate) fn a_recording_holds_what_was_delivered() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_dynamic_recording_is_read_by_types() -> Outcome {
+pub(crate) fn dynamic_recording_is_replayed_typed() -> Outcome {
     let skel = Skeleton::parse(&fixture("streams"), "streams")?.open()?.load()?;
     let mut recorder = skel.checked().recorder(Vec::new())?;
     run(&skel.object().program("mixture")?, 40, 0, 1)?;

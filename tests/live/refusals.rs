@@ -7,7 +7,7 @@ use super::Outcome;
 #[path = "../refused/sources.rs"]
 pub(crate) mod sources;
 
-pub(crate) fn no_kernel_loads_what_the_build_refuses() -> Outcome {
+pub(crate) fn kernel_refuses_what_build_refuses() -> Outcome {
     let mut wrong = Vec::new();
     for source in sources::loaded() {
         let object = sources::compile(&source);

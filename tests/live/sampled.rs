@@ -22,7 +22,7 @@ fn insert(skel: &sampled::Loaded, count: u64, start: u64) -> eunomia_runtime::Re
     })
 }
 
-pub(crate) fn entries_arrive_at_intervals() -> Outcome {
+pub(crate) fn entries_are_delivered_at_intervals() -> Outcome {
     for waiting in [Waiting::default(), Waiting::Epoll] {
         let skel = sampled::open()?.load()?;
         skel.set_waiting(waiting);
@@ -61,7 +61,7 @@ pub(crate) fn entries_arrive_at_intervals() -> Outcome {
 }
 
 /// What came into a map since it was last read is not lost with the programs.
-pub(crate) fn the_rest_needs_no_interval() -> Outcome {
+pub(crate) fn drain_and_stop_ignore_interval() -> Outcome {
     let skel = sampled::open()?.load()?;
     insert(&skel, 100, 0)?;
     let mut keys = Vec::new();
@@ -101,7 +101,7 @@ pub(crate) fn the_rest_needs_no_interval() -> Outcome {
 }
 
 /// Entries were taken out of the map: a callback that stops in between gets the others later.
-pub(crate) fn a_sample_goes_on_after_a_break() -> Outcome {
+pub(crate) fn break_keeps_remaining_entries() -> Outcome {
     let skel = sampled::open()?.load()?;
     insert(&skel, 100, 0)?;
     let (mut keys, mut polls) = (Vec::new(), 0);
@@ -121,7 +121,7 @@ pub(crate) fn a_sample_goes_on_after_a_break() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn an_event_loop_is_woken_for_a_sample() -> Outcome {
+pub(crate) fn interval_wakes_event_loop() -> Outcome {
     let skel = sampled::open()?.load()?;
     insert(&skel, 3, 0)?;
     let mut received = 0;

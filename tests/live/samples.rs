@@ -33,7 +33,7 @@ fn sorted<T: Clone + Ord>(items: &[T]) -> Vec<T> {
 }
 
 /// Sizes around those of the memory that a sampler starts with, and beyond.
-pub(crate) fn every_entry_whatever_the_size() -> Outcome {
+pub(crate) fn sample_holds_all_entries() -> Outcome {
     let skel = load()?;
     let (table, insert) = (skel.maps()?.table, skel.progs()?.insert);
     // Of 36-byte entries, a megabyte has room for this many.
@@ -86,7 +86,7 @@ fn bucket_of(key: u32, buckets: u32) -> u32 {
 }
 
 /// A bucket comes as a whole or not at all: there is no room for this one, twice.
-pub(crate) fn more_entries_in_one_bucket_than_room() -> Outcome {
+pub(crate) fn crowded_bucket_is_sampled() -> Outcome {
     let skel = load()?;
     let crowded = skel.maps()?.crowded;
     let keys: Vec<u32> = (0..).filter(|key| bucket_of(*key, 64) == 5).take(40).collect();
@@ -104,7 +104,7 @@ pub(crate) fn more_entries_in_one_bucket_than_room() -> Outcome {
 }
 
 /// Every sample has all keys that stay, and none twice, while 10,000 others come and go and those that stay are replaced.
-pub(crate) fn entries_come_and_go_meanwhile() -> Outcome {
+pub(crate) fn sample_is_complete_under_concurrent_changes() -> Outcome {
     const STABLE: u32 = 50_000;
     let skel = load()?;
     let table = skel.maps()?.table;
@@ -142,7 +142,7 @@ pub(crate) fn entries_come_and_go_meanwhile() -> Outcome {
 }
 
 /// As above, for a map that is walked from key to key and starts over.
-pub(crate) fn a_walk_that_starts_over() -> Outcome {
+pub(crate) fn restarted_walk_is_complete() -> Outcome {
     let skel = load()?;
     let devices = skel.maps()?.devices;
     const LOOPBACK: u32 = 1;
@@ -182,7 +182,7 @@ pub(crate) fn a_walk_that_starts_over() -> Outcome {
 }
 
 /// What is written as a whole is taken once: no count is lost, and none comes twice.
-pub(crate) fn taking_loses_nothing() -> Outcome {
+pub(crate) fn take_loses_no_counts() -> Outcome {
     let rounds = super::rounds(500);
     let skel = load()?;
     let (table, count) = (skel.maps()?.table, skel.progs()?.count);
@@ -210,7 +210,7 @@ pub(crate) fn taking_loses_nothing() -> Outcome {
 }
 
 /// What is added in place is in the differences of samples, whoever adds it and wherever.
-pub(crate) fn differences_lose_nothing() -> Outcome {
+pub(crate) fn deltas_lose_no_counts() -> Outcome {
     let rounds = super::rounds(300);
     let skel = load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
@@ -250,7 +250,7 @@ pub(crate) fn differences_lose_nothing() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_value_of_all_cpus() -> Outcome {
+pub(crate) fn per_cpu_values_are_sampled() -> Outcome {
     let skel = load()?;
     let maps = skel.maps()?;
     let part = |cpu: usize| Part { count: 10 + cpu as u32, bytes: 1, last: 7 - cpu.min(7) as u32 };
@@ -290,7 +290,7 @@ pub(crate) fn a_value_of_all_cpus() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn arrays_are_zeroed() -> Outcome {
+pub(crate) fn take_zeroes_arrays() -> Outcome {
     let skel = load()?;
     let cells = skel.maps()?.cells;
     for key in (0..100_000).step_by(1000) {
@@ -307,7 +307,7 @@ pub(crate) fn arrays_are_zeroed() -> Outcome {
 }
 
 /// Maps that have no batches, or none that delete.
-pub(crate) fn maps_of_other_kinds() -> Outcome {
+pub(crate) fn other_map_types_are_sampled() -> Outcome {
     let skel = load()?;
     let maps = skel.maps()?;
     for address in 0..5000 {
@@ -349,7 +349,7 @@ pub(crate) fn maps_of_other_kinds() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_sampler_outlives_its_object() -> Outcome {
+pub(crate) fn sampler_outlives_object() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.insert, 10, 0)?;
     let mut sampler = skel.maps()?.table.sampler()?;

@@ -62,7 +62,7 @@ fn looked(program: &Path, user: u32) -> Result<Answers, Failed> {
 }
 
 /// The same program as it is, and set-group-ID, which gives it a group more.
-pub(crate) fn variables_are_ignored() -> Outcome {
+pub(crate) fn secure_process_ignores_environment() -> Outcome {
     let folder = tempfile::tempdir()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
     let program = folder.path().join("program");

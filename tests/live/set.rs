@@ -27,7 +27,7 @@ use super::{
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Typed events of one, and of another module, and values of a third.
-pub(crate) fn each_object_has_its_own_events() -> Outcome {
+pub(crate) fn set_delivers_events_of_each_object() -> Outcome {
     for waiting in [Waiting::default(), Waiting::Epoll, Waiting::Busy] {
         let (one, two) = (load()?, kinds::open()?.load()?);
         let three = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?.load()?;
@@ -75,7 +75,7 @@ pub(crate) fn each_object_has_its_own_events() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn one_control_handle_for_all() -> Outcome {
+pub(crate) fn control_handle_governs_set() -> Outcome {
     let (one, two) = (load()?, load()?);
     let counts = [Cell::new(0), Cell::new(0)];
     let mut set = Set::new()?;
@@ -123,7 +123,7 @@ pub(crate) fn one_control_handle_for_all() -> Outcome {
 }
 
 /// A callback that fails or breaks off, and an object that is stopped by its own handle.
-pub(crate) fn one_object_keeps_no_other_from_being_read() -> Outcome {
+pub(crate) fn failing_object_does_not_block_others() -> Outcome {
     let (one, two) = (load()?, load()?);
     let counts = [Cell::new(0), Cell::new(0)];
     let count = |at: usize| counts[at].replace(counts[at].get() + 1);
@@ -160,7 +160,7 @@ pub(crate) fn one_object_keeps_no_other_from_being_read() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_set_in_tokio() -> Outcome {
+pub(crate) fn set_works_in_tokio() -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (one, two) = (load()?, load()?);
     let counts = [Cell::new(0), Cell::new(0)];

@@ -58,7 +58,7 @@ fn refused(names: &[(&str, &str)]) -> Result<(Error, String), Failed> {
 }
 
 /// On kernels that do not show their configuration no setting can be had.
-pub(crate) fn a_setting_that_is_not_there() -> Outcome {
+pub(crate) fn missing_setting_is_explained() -> Outcome {
     let (error, hint) = refused(&[])?;
     let places = [format!("/boot/config-{}", host::release()?.0), "/proc/config.gz".to_owned()];
     match places.iter().find(|place| Path::new(place).exists()) {
@@ -83,7 +83,7 @@ pub(crate) fn a_setting_that_is_not_there() -> Outcome {
 }
 
 /// Every kernel that runs BPF sets these: a switch, a number that needs 8 bytes, and a text.
-pub(crate) fn values_that_do_not_fit() -> Outcome {
+pub(crate) fn unsuitable_setting_type_is_explained() -> Outcome {
     const SWITCH: &str = "CONFIG_BPF_SYSCALL";
     const NUMBER: &str = "CONFIG_ILLEGAL_POINTER_VALUE";
     const COMPILER: &str = "CONFIG_CC_VERSION_TEXT";

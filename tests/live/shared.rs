@@ -19,7 +19,7 @@ use super::{
 
 const REFUSED: &str = "no map that is pinned or another object's can take its place: share a map that the programs look up";
 
-pub(crate) fn sections_are_not_shared() -> Outcome {
+pub(crate) fn data_section_maps_are_not_shared() -> Outcome {
     let donor = open()?.load()?;
     let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
     let (pin, table) = (Pin::new("section"), Pin::new("table"));
@@ -49,7 +49,7 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
+pub(crate) fn arena_with_variables_is_not_shared() -> Outcome {
     let expected = format!("map `memory`: it holds the variables of the arena, and {REFUSED}");
     let (donor, pin) = (arena::open()?.load()?, Pin::new("arena"));
     let mut open = arena::open()?;
@@ -61,7 +61,7 @@ pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
 }
 
 /// Entries that are delivered as the types that they were declared with have those sizes.
-pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
+pub(crate) fn sampled_map_keeps_declared_sizes() -> Outcome {
     let object = Skeleton::parse(&fixture("given"), "given")?.object.ok_or("it has one")?;
     let samples = [Sample { map: "hits", every: Duration::from_millis(1), clear: false }];
     let spec = Spec { name: "given", object: &object, streams: &["hits"], samples: &samples, dropped: &[], perf_pages: 8 };
@@ -90,7 +90,7 @@ pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
 }
 
 /// libbpf calls a map by the name of the one that took its place.
-pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
+pub(crate) fn replaced_map_keeps_its_name() -> Outcome {
     let other = Map::create("hits", &MapSpec { kind: MapType::Array, max_entries: 1, ..INNER })?;
     let other: Array<'_, u32> = other.into_typed()?;
     other.set(0, &31)?;
@@ -122,7 +122,7 @@ pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
 }
 
 /// libbpf maps an arena over whatever is at the address that the object names: memory of this process, too.
-pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
+pub(crate) fn arena_is_not_mapped_over_other_memory() -> Outcome {
     let object = Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("it has one")?;
     let spec = Spec { name: "placed", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
     let counter = |loaded: &bpf::Loaded| loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get();
@@ -143,7 +143,7 @@ pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
 }
 
 /// What the object itself declares to be pinned is refused when it is opened.
-pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
+pub(crate) fn pinned_arena_with_variables_is_refused() -> Outcome {
     let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("it has one")?;
     let spec = Spec { name: "pinned", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
     let refused = bpf::Open::new(&spec).unwrap_err();
@@ -152,7 +152,7 @@ pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
 }
 
 /// libbpf writes variables to pages that the kernel is told not to make: it would end the process.
-pub(crate) fn an_arena_that_faults() -> Outcome {
+pub(crate) fn arena_that_would_fault_is_refused() -> Outcome {
     const MMAPABLE: u32 = 1 << 10;
     const SEGV_ON_FAULT: u32 = 1 << 17;
     let mut open = arena::open()?;

@@ -12,7 +12,7 @@ use eunomia_tests::{built::kinds::types::Kinds, fixture};
 
 use super::Outcome;
 
-pub(crate) fn stacks_and_histograms() -> Outcome {
+pub(crate) fn stacks_and_histograms_are_printed() -> Outcome {
     let skel = Skeleton::from_file("bpf/profile.json")?.open()?.load()?;
     for program in ["profile", "measure"] {
         skel.object().program(program)?.test_run(None, None)?;
@@ -40,7 +40,7 @@ pub(crate) fn stacks_and_histograms() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn pointers_have_names() -> Outcome {
+pub(crate) fn kernel_pointers_are_named() -> Outcome {
     let kallsyms = fs::read_to_string("/proc/kallsyms")?;
     let line = kallsyms.lines().find(|line| line.ends_with(" T schedule")).ok_or("the kernel does not tell its symbols")?;
     let address = u64::from_str_radix(line.split(' ').next().unwrap_or_default(), 16)?;

@@ -61,7 +61,7 @@ impl Received {
     }
 }
 
-pub(crate) fn nothing_is_lost_and_nothing_grows() -> Outcome {
+pub(crate) fn losses_are_counted_and_memory_is_bounded() -> Outcome {
     let asked = std::env::var("SOAK_SECONDS").or_else(|_| std::env::var("SECONDS"));
     let seconds = asked.map_or(Ok(rounds(20)), |seconds| seconds.parse())?;
     let time = Duration::from_secs(seconds);

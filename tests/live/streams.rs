@@ -45,7 +45,7 @@ pub(crate) fn is_whole(sample: &Sample) -> bool {
     sample.check == !sample.seq && sample.len == size_of::<Sample>() as u32 && sample.payload.iter().all(|&byte| byte == sample.payload[0])
 }
 
-pub(crate) fn every_field_arrives() -> Outcome {
+pub(crate) fn all_field_types_are_delivered() -> Outcome {
     const TEXT: &str = "u8=250 i8=-3 u16=65000 i16=-300 u32=4000000000 i32=-70000 u64=18364758544493064720 i64=-1 \
         u128=170141183460469231731687303715884105738 i128=-1237940039285380274899124224 flag=true flags=[false, true, false] \
         text=\"with blank\" lines=[\"\", line] f32=1.25 f64=-0.1 color=GREEN(2) level=LOW(-5) wide=WIDE_MAX(18446744073709551615) size=LARGE(1) point={x=-1 y=1} \
@@ -72,7 +72,7 @@ pub(crate) fn every_field_arrives() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn members_of_every_shape_arrive() -> Outcome {
+pub(crate) fn all_member_shapes_are_delivered() -> Outcome {
     use eunomia_tests::built::shapes::{self, Export, types::Mode};
 
     let skel = shapes::open()?.load()?;
@@ -104,7 +104,7 @@ pub(crate) fn members_of_every_shape_arrive() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn nothing_is_lost_over_many_wraps() -> Outcome {
+pub(crate) fn ring_wraps_lose_nothing() -> Outcome {
     let skel = load()?;
     // 64 KiB hold 910 samples of 72 bytes: 700 at a time wrap the ring more than a hundred times, at changing offsets.
     let mut next = 0;
@@ -124,7 +124,7 @@ pub(crate) fn nothing_is_lost_over_many_wraps() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn records_are_not_copied() -> Outcome {
+pub(crate) fn records_are_read_in_place() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 100, 0, 0)?;
     let mut addresses = Vec::new();
@@ -138,7 +138,7 @@ pub(crate) fn records_are_not_copied() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn discarded_short_and_long_records() -> Outcome {
+pub(crate) fn discarded_and_short_records_are_counted() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.mixture, 400, 0, 0)?;
     let mut seqs = Vec::new();
@@ -154,7 +154,7 @@ pub(crate) fn discarded_short_and_long_records() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_full_ring_refuses_and_goes_on() -> Outcome {
+pub(crate) fn full_ring_recovers() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 2000, 0, 0)?;
     let fit = skel.poll(Duration::from_secs(5), |_| ())?;
@@ -166,7 +166,7 @@ pub(crate) fn a_full_ring_refuses_and_goes_on() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn several_maps_in_one_wait() -> Outcome {
+pub(crate) fn one_poll_reads_several_maps() -> Outcome {
     let skel = load()?;
     for round in 0..50 {
         run(&skel.progs()?.produce, 2, round, 0)?;
@@ -210,7 +210,7 @@ pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn events_that_are_no_structs() -> Outcome {
+pub(crate) fn events_may_be_scalars_and_arrays() -> Outcome {
     use eunomia_tests::built::plain::{self, Export};
 
     let skel = plain::open()?.load()?;
@@ -344,7 +344,7 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) 
 }
 
 /// In a ring and in a perf ring, however they are read.
-pub(crate) fn records_end_where_their_last_array_is_filled() -> Outcome {
+pub(crate) fn variable_length_records_are_delivered() -> Outcome {
     use eunomia_runtime::columns::Columns as _;
     use eunomia_tests::built::tails::{self, Export, types::Line};
 

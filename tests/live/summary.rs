@@ -14,7 +14,7 @@ fn signal(process: &Child, signal: libc::c_int) {
 }
 
 /// Whatever runs this program and calls the function sends an event, and nobody else does. `--count` leaves the rest where it is.
-pub(crate) fn what_stays_in_the_buffers() -> Outcome {
+pub(crate) fn summary_counts_unread_events() -> Outcome {
     let function = format!("hook=uprobe:{}:eunomia_live_many_a", env::current_exe()?.display());
     let words = "command run bpf/choices.json --map counts=10K --map stacks=64 --event calls=call -f json --only hook --type hook=uprobe";
     // One that goes on reads what is there until it has enough, one that is to end reads all.

@@ -17,7 +17,7 @@ pub(crate) fn known_controls() -> Result<String, std::io::Error> {
     fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
 }
 
-pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {
+pub(crate) fn struct_ops_map_attaches() -> Outcome {
     let skel = congestion::open()?.load()?;
     let table = skel.maps()?.steady;
     let link = table.attach()?;
@@ -40,7 +40,7 @@ pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn members_of_a_table() -> Outcome {
+pub(crate) fn struct_ops_members_are_set() -> Outcome {
     let mut open = congestion::open()?;
     let mut tables = open.tables();
     let mut steady = tables.steady();
@@ -76,7 +76,7 @@ pub(crate) fn members_of_a_table() -> Outcome {
 }
 
 /// One that is asked for is made, its programs are loaded, and nothing else of the section.
-pub(crate) fn a_table_that_is_asked_for() -> Outcome {
+pub(crate) fn autocreated_struct_ops_map_loads() -> Outcome {
     let mut open = every::open()?;
     open.tables().congestion().set_autocreate(true)?;
     let skel = open.load()?;

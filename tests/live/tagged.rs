@@ -23,7 +23,7 @@ fn run(program: &Program<'_, impl kind::Kind>, count: u64, seed: u64) -> eunomia
     })
 }
 
-pub(crate) fn records_arrive_as_the_types_they_name() -> Outcome {
+pub(crate) fn tag_selects_record_type() -> Outcome {
     let skel = tagged::open()?.load()?;
     let mut arrived = [0; 6];
     let mut next;
@@ -79,7 +79,7 @@ pub(crate) fn records_arrive_as_the_types_they_name() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn perf_samples_arrive_as_the_types_they_name() -> Outcome {
+pub(crate) fn tag_selects_perf_sample_type() -> Outcome {
     let skel = tagged::open()?.load()?;
     let (mut pings, mut pongs) = (0, 0);
     let mut next = 0;
@@ -109,7 +109,7 @@ pub(crate) fn perf_samples_arrive_as_the_types_they_name() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn dynamic_values_have_the_types_they_name() -> Outcome {
+pub(crate) fn tag_selects_dynamic_type() -> Outcome {
     let types = [("KIND_OPEN", "struct open_event"), ("KIND_CLOSE", "struct unknown")];
     let skel = Skeleton::parse(&fixture("tagged"), "tagged")?.with_tagged_event("files", "kind", types).open()?.load()?;
     let typed = tagged::open()?.load()?;

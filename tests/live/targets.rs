@@ -15,7 +15,7 @@ use super::{
     order::sized,
 };
 
-pub(crate) fn targets_that_are_set_while_open() -> Outcome {
+pub(crate) fn set_target_is_attached() -> Outcome {
     apart(|| {
         let mut open = hooks::open()?;
         let target = Target::Tc { interface: 1.into(), direction: Direction::Egress, rank: Rank::default(), order: Order::default() };
@@ -30,7 +30,7 @@ pub(crate) fn targets_that_are_set_while_open() -> Outcome {
     })
 }
 
-pub(crate) fn a_packet_socket_of_its_own() -> Outcome {
+pub(crate) fn packet_socket_is_opened() -> Outcome {
     apart(|| {
         let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
         let object = open.object();
@@ -53,7 +53,7 @@ pub(crate) fn a_packet_socket_of_its_own() -> Outcome {
     })
 }
 
-pub(crate) fn targets_that_cannot_be() -> Outcome {
+pub(crate) fn unsuitable_targets_are_refused() -> Outcome {
     let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
     for (program, target, expected) in [
         ("look", "xdp:lo", "target of the program `look`: the program is of type sched_cls, and such a target is for xdp"),
@@ -73,7 +73,7 @@ pub(crate) fn targets_that_cannot_be() -> Outcome {
 }
 
 /// Of tp_btf the verifier looks at the tracepoint.
-pub(crate) fn a_function_that_is_named_while_open() -> Outcome {
+pub(crate) fn function_target_is_set() -> Outcome {
     let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
     let object = open.object();
     sized(object)?;

@@ -11,7 +11,7 @@ use eunomia_tests::built::congestion;
 
 use super::{Outcome, errno, given::open, host};
 
-pub(crate) fn packets_come_back() -> Outcome {
+pub(crate) fn test_run_returns_packet_and_context() -> Outcome {
     let skel = open()?.load()?;
     let progs = skel.progs()?;
     let packet: Vec<u8> = (0..64).collect();
@@ -59,7 +59,7 @@ pub(crate) fn packets_come_back() -> Outcome {
 }
 
 /// Frames that go where the program sends them.
-pub(crate) fn frames_are_live() -> Outcome {
+pub(crate) fn live_frames_run() -> Outcome {
     let mut open = open()?;
     open.progs().hook()?.set_type(ProgramType::Xdp)?;
     open.progs().hook()?.set_autoload(true);
@@ -72,7 +72,7 @@ pub(crate) fn frames_are_live() -> Outcome {
 }
 
 /// The kernel takes what programs of struct_ops are run with for addresses, and writes there.
-pub(crate) fn tables_are_not_run() -> Outcome {
+pub(crate) fn struct_ops_programs_are_not_test_run() -> Outcome {
     let skel = congestion::open()?.load()?;
     let (program, mut context) = (skel.object().program("ssthresh")?, [0; 8]);
     assert!(matches!(program.test(&TestInput::new().context(&context)), Err(Error::Value { .. })));

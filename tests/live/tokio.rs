@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Bursts from two threads against a task that is cancelled all the time.
-pub(crate) fn batches_survive_cancellation() -> Outcome {
+pub(crate) fn cancelled_batches_lose_nothing() -> Outcome {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let skel = load()?;
     skel.set_waiting(Waiting::Epoll);
@@ -64,7 +64,7 @@ pub(crate) fn batches_survive_cancellation() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_stream_ends_when_it_is_stopped() -> Outcome {
+pub(crate) fn stop_ends_stream() -> Outcome {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let skel = load()?;
     let (program, control) = (skel.progs()?.produce.fd()?.try_clone_to_owned()?, skel.control());
@@ -97,7 +97,7 @@ pub(crate) fn a_stream_ends_when_it_is_stopped() -> Outcome {
 }
 
 /// Samples below the watermark of a perf ring wake nobody by themselves.
-pub(crate) fn few_perf_samples_are_not_late() -> Outcome {
+pub(crate) fn perf_samples_below_watermark_are_delivered() -> Outcome {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let skel = load()?;
     let program = skel.progs()?.perf.fd()?.try_clone_to_owned()?;

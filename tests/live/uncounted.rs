@@ -102,7 +102,7 @@ fn as_older_kernels(f: impl FnOnce() -> Outcome + Send) -> Outcome {
 }
 
 /// Losses are told by the next sample of the same CPU alone, and it may not come: the count is what they are at least.
-pub(crate) fn losses_that_only_samples_tell() -> Outcome {
+pub(crate) fn losses_are_known_from_next_sample() -> Outcome {
     as_older_kernels(|| on_one_cpu(lose))
 }
 

@@ -24,7 +24,7 @@ use super::{
     given::{self, INNER},
 };
 
-pub(crate) fn typed_values_reach_the_program_and_come_back() -> Outcome {
+pub(crate) fn typed_variables_are_shared_with_program() -> Outcome {
     let mut open = kinds::open()?;
     let rodata = open.rodata()?;
     // As the C source has them.
@@ -50,7 +50,7 @@ pub(crate) fn typed_values_reach_the_program_and_come_back() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn values_of_the_kernels_configuration() -> Outcome {
+pub(crate) fn kconfig_variables_hold_kernel_values() -> Outcome {
     let skel = kinds::open()?.load()?;
     skel.progs()?.sum.test_run(None, None)?;
     let (ours, bss) = (skel.kconfig()?, skel.bss()?);
@@ -66,7 +66,7 @@ pub(crate) fn values_of_the_kernels_configuration() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn updates_are_seen_by_programs() -> Outcome {
+pub(crate) fn program_sees_updates() -> Outcome {
     let skel = kinds::open()?.load()?;
     assert_eq!(skel.data()?.data_i32.update(|value| value * 10)?, -7);
     skel.progs()?.sum.test_run(None, None)?;
@@ -74,7 +74,7 @@ pub(crate) fn updates_are_seen_by_programs() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn dynamic_values_reach_the_program_and_come_back() -> Outcome {
+pub(crate) fn dynamic_variables_are_shared_with_program() -> Outcome {
     let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
     assert_eq!(open.get("ro_point")?, "x=-1 y=2");
     for (name, text) in [("ro_u8", "0xff"), ("ro_flag", "false"), ("ro_level", "HIGH"), ("data_i32", "-1000"), ("ro_text", "Hi!")] {
@@ -100,7 +100,7 @@ pub(crate) fn dynamic_values_reach_the_program_and_come_back() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn values_of_the_document_are_set() -> Outcome {
+pub(crate) fn document_values_are_set() -> Outcome {
     let mut json: serde_json::Value = serde_json::from_str(&fixture("kinds"))?;
     for section in json["meta"]["bpf_skel"]["data_sections"].as_array_mut().unwrap() {
         for variable in section["variables"].as_array_mut().unwrap() {
@@ -120,7 +120,7 @@ pub(crate) fn values_of_the_document_are_set() -> Outcome {
 }
 
 /// Programs and user space write the same memory, before and after loading.
-pub(crate) fn variables_in_an_arena() -> Outcome {
+pub(crate) fn arena_variables_are_shared_with_program() -> Outcome {
     let mut open = arena::open()?;
     let ours = open.arena()?;
     assert_eq!((ours.counter.get()?, ours.corner.get()?.x, ours.ready.get()?), (5, -1, Bool::FALSE));
@@ -162,7 +162,7 @@ fn unmap(open: &mut Open) -> eunomia_runtime::Result<()> {
     Ok(())
 }
 
-pub(crate) fn typed_values_without_a_mapping() -> Outcome {
+pub(crate) fn typed_variables_work_without_mmap() -> Outcome {
     let mut open = kinds::open()?;
     open.rodata()?.ro_point.set(Point { x: -20, y: 30, ..Point::default() })?;
     unmap(open.object())?;
@@ -184,7 +184,7 @@ pub(crate) fn typed_values_without_a_mapping() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn dynamic_values_without_a_mapping() -> Outcome {
+pub(crate) fn dynamic_variables_work_without_mmap() -> Outcome {
     let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
     open.set("data_i32", "-1000")?;
     unmap(open.object())?;
@@ -212,7 +212,7 @@ fn freeze(map: BorrowedFd<'_>) {
     assert_eq!(unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_FREEZE, attr.as_ptr(), size_of_val(&attr)) }, 0);
 }
 
-pub(crate) fn what_the_kernel_refuses_without_a_mapping() -> Outcome {
+pub(crate) fn refused_writes_without_mmap_are_errors() -> Outcome {
     let mut open = kinds::open()?;
     unmap(open.object())?;
     let missing = open.object().set_map_flags("kinds.bsss", 0).unwrap_err().to_string();
@@ -228,7 +228,7 @@ pub(crate) fn what_the_kernel_refuses_without_a_mapping() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn large_variables_do_not_fill_a_stack() -> Outcome {
+pub(crate) fn large_variables_do_not_overflow_stack() -> Outcome {
     // A thread of Rust's default size, as tests and servers have.
     let read = thread::Builder::new().stack_size(2 << 20).spawn(|| -> Result<(), Error> {
         let mut open = given::open()?;
