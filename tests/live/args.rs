@@ -1,3 +1,5 @@
+//! Command line options of a skeleton, typed and dynamic, that set variables of a loaded program.
+
 use eunomia_runtime::{Skeleton, bpf::Loaded};
 use eunomia_tests::{built::args, fixture};
 
@@ -26,10 +28,10 @@ const LINE: [&str; 19] = [
     "5000000000",
 ];
 
-/// What the program adds up: the arguments, and the defaults of the variables without one.
+/// The sum that the program computes: the arguments, and the defaults of the variables without one.
 fn sum() -> u64 {
     let arguments: i64 = 255 - 1000 + 20 + 4_000_000_000 + 0x10 + 1 - 5 - 2 + 5_000_000_000;
-    // i8, u16, i64, u64, i128, nameless, match.
+    // The defaults of i8, u16, i64, u64, i128, nameless and match.
     let defaults = -8 + 16 - 7 + 64 - 128 + 3 + 1;
     (arguments + defaults).cast_unsigned()
 }
@@ -62,7 +64,7 @@ pub(crate) fn dynamic_arguments_reach_program() -> Outcome {
     Ok(())
 }
 
-/// Bytes of another length would reach the variable's neighbour.
+/// A value of another length would overwrite the next variable.
 pub(crate) fn matches_of_other_skeleton_are_refused() -> Outcome {
     let open = Skeleton::parse(&fixture("args"), "args")?.open()?;
     let foreign = eunomia_runtime::args::Command::new("other")

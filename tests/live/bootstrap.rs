@@ -1,3 +1,5 @@
+//! Events of the bootstrap object, its example and the demo.
+
 use std::{
     collections::BTreeSet,
     env,
@@ -70,7 +72,7 @@ pub(crate) fn child_sends_dynamic_start_and_exit() -> Outcome {
 
 pub(crate) fn detach_ends_events() -> Outcome {
     let loaded = bootstrap::open()?.load()?.attach()?.detach();
-    // What came before is still there to be read.
+    // Events from before detaching are still delivered.
     loaded.poll(Duration::ZERO, |_| ())?;
     let pid = child();
     let mut ours = 0;
@@ -97,7 +99,7 @@ pub(crate) fn attached_skeleton_moves_to_thread() -> Outcome {
     Ok(())
 }
 
-/// The bootstrap example with these arguments, once it is attached.
+/// Starts the bootstrap example with these arguments and returns after it is attached.
 fn example(arguments: &[&str]) -> Result<(Child, BufReader<impl std::io::Read + use<>>), Box<dyn std::error::Error + Send + Sync>> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let built = Command::new(env!("CARGO")).args(["build", "--locked", "--quiet", "-p", "bootstrap"]).current_dir(&root).status()?;
@@ -105,13 +107,14 @@ fn example(arguments: &[&str]) -> Result<(Child, BufReader<impl std::io::Read + 
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mut process = Command::new(target.join("debug/bootstrap")).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut from = BufReader::new(process.stdout.take().ok_or("it has a pipe")?);
-    // The header.
+    // The header is printed after attaching.
     from.read_line(&mut String::new())?;
     Ok((process, from))
 }
 
 fn signal(process: &Child, signal: libc::c_int) -> Outcome {
-    // SAFETY: the call takes numbers; the process was not waited for, so the number is still its own.
+    // SAFETY: the call takes only integers; the process was not waited for, so its pid is not
+    // reused.
     match unsafe { libc::kill(process.id() as libc::pid_t, signal) } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error().into()),
@@ -123,7 +126,8 @@ fn is_halted(process: &Child) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
 }
 
-/// Lets 40 processes run while the example is halted; what ends it comes before it goes on.
+/// Runs 40 processes while the example is stopped by SIGSTOP, calls `end`, and continues the
+/// example: it must print all 40.
 fn halted_example_prints_all(arguments: &[&str], end: impl FnOnce(&Child) -> Outcome) -> Outcome {
     let (mut process, mut from) = example(arguments)?;
     signal(&process, libc::SIGSTOP)?;
@@ -156,7 +160,7 @@ pub(crate) fn example_prints_all_events_after_duration() -> Outcome {
     })
 }
 
-/// Detaches, and delivers what was there.
+/// `finish` detaches, then delivers the remaining events.
 pub(crate) fn finish_delivers_remaining_events() -> Outcome {
     let skel = bootstrap::open()?.load()?.attach()?;
     let control = skel.control();
@@ -176,7 +180,8 @@ pub(crate) fn finish_delivers_remaining_events() -> Outcome {
     Ok(())
 }
 
-/// What `make demo` shows: the example's own output, with the processes that the script starts.
+/// Checks the output of `make demo`: the example's output with the processes that the script
+/// starts.
 pub(crate) fn demo_shows_its_processes() -> Outcome {
     let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/demo.sh")).output()?;
     let (shown, said) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
@@ -185,7 +190,7 @@ pub(crate) fn demo_shows_its_processes() -> Outcome {
     assert_eq!(lines.next().unwrap_or_default().join(" "), "TIME PID PPID EXIT_CODE DURATION_NS COMM FILENAME EXIT_EVENT ET");
     let has = |wanted: &[&str]| shown.lines().any(|line| wanted.iter().all(|word| line.split_whitespace().any(|part| part == *word)));
     assert!(has(&["true", "/bin/true", "false", "EVENT_TYPE__ENTER"]), "{shown}");
-    // The shell that ends with status 3, and lives 0.2 seconds.
+    // The shell that exits with status 3 after 0.2 seconds.
     assert!(has(&["sh", "3", "true", "EVENT_TYPE__EXIT"]), "{shown}");
     assert!(said.contains(" events, "), "the summary: {said}");
     Ok(())

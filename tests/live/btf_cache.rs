@@ -1,4 +1,4 @@
-//! Objects that are relocated with a part of the kernel's BTF.
+//! Objects that are relocated against a cached part of the kernel's BTF.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use eunomia_tests::built::bootstrap;
 
 use super::Outcome;
 
-/// The kernel's digest of the instructions of each program, proc(5).
+/// Returns the kernel's digest of the instructions of each program (`prog_tag`, proc(5)).
 fn tags(open: Open) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
     let skel = open.load()?;
     let programs = skel.checked().programs.iter().map(|(name, _)| {
@@ -35,10 +35,10 @@ pub(crate) fn cached_btf_relocates_like_whole_btf() -> Outcome {
     let bytes = fs::read(&path)?;
     assert!(bytes.len() < 100_000, "{}", bytes.len());
     assert_eq!(tags(checked.clone().open(Some(&path))?)?, tags(checked.clone().open(None)?)?);
-    // The typed module has the same object.
+    // The typed module embeds the same object.
     assert_eq!(cache.file(bootstrap::OBJECT)?.as_ref(), Some(&path));
     drop(bootstrap::open_for(Some(&path))?.load()?.attach()?);
-    // What a crash has left of it is made anew.
+    // A file that a crash left truncated is written again.
     fs::write(&path, &bytes[..bytes.len() / 2])?;
     assert_eq!(cache.file(&object)?.as_ref(), Some(&path));
     assert_eq!(fs::read(&path)?, bytes);
@@ -57,13 +57,13 @@ pub(crate) fn folder_writable_by_others_is_refused() -> Outcome {
     [&open, &own, &inner, &foreign].into_iter().try_for_each(|folder| fs::create_dir(folder).map(drop))?;
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777))?;
     assert!(refused(&open).contains("others can write to it"), "{}", refused(&open));
-    // Whoever can write to a folder above it can put another in its place.
+    // A user who can write to a folder above it could replace the folder.
     assert!(refused(&inner).contains(&format!("others can write to `{}` above it", open.display())), "{}", refused(&inner));
     fs::set_permissions(&open, fs::Permissions::from_mode(0o1777))?;
     BtfCache::new(&inner)?;
     chown(&foreign, Some(65534), None)?;
     assert!(refused(&foreign).contains("neither root's nor this user's"), "{}", refused(&foreign));
-    // A link may be somebody else's, wherever it leads.
+    // A symbolic link may belong to another user, whatever it points to.
     symlink(&own, &link)?;
     assert!(refused(&link).starts_with(&format!("{}: ", link.display())), "{}", refused(&link));
     let file = refused(Path::new("/proc/version"));
@@ -78,7 +78,7 @@ pub(crate) fn planted_files_are_replaced() -> Outcome {
     let bytes = fs::read(&path)?;
     let about = fs::metadata(&path)?;
     assert_eq!((about.mode() & 0o7777, about.uid()), (0o600, 0));
-    // None of these is read, or written to: the file is made anew in their place.
+    // None of these is read or written to: the file is replaced.
     let elsewhere = tempfile::NamedTempFile::new()?;
     let anew = || -> Outcome {
         assert_eq!(cache.file(bootstrap::OBJECT)?.as_ref(), Some(&path));

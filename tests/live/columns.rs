@@ -1,3 +1,5 @@
+//! Events of the kernel as columns and Arrow record batches.
+
 use std::time::Duration;
 
 use arrow_array::{cast::AsArray as _, types::UInt64Type};
@@ -18,7 +20,7 @@ pub(crate) fn runs_extend_columns() -> Outcome {
     let rb = skel.maps()?.rb;
     let mut batch = SampleBatch::default();
     let mut grown = None;
-    // The ring wraps, and a batch that was cleared is filled in the memory that it has.
+    // The ring wraps, and a cleared batch is filled again without allocating.
     for round in 0..10 {
         batch.clear();
         run(&skel.progs()?.produce, 700, round * 700, 3)?;
@@ -38,7 +40,7 @@ pub(crate) fn runs_extend_columns() -> Outcome {
     Ok(())
 }
 
-/// Perf event arrays have no runs, nor has what is polled.
+/// Perf event arrays and polled events have no runs, so events are pushed one at a time.
 pub(crate) fn events_are_pushed_to_columns() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.perf, 50, 0, 0)?;

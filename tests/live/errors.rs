@@ -1,3 +1,5 @@
+//! Errors of opening, loading and attaching: their reasons and their advice.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eunomia_runtime::{
@@ -22,26 +24,27 @@ pub(crate) fn error_holds_verifier_log() -> Outcome {
     assert_eq!(refusal.tried, "load the BPF object `refused`");
     assert_eq!(refusal.source.raw_os_error(), Some(libc::EACCES));
     let log = refusal.verifier_log.as_deref().unwrap_or_default();
-    // Before 5.18 a number is called `inv`.
+    // Before Linux 5.18 the verifier called a scalar `inv`.
     assert!(log.contains("R1 invalid mem access 'scalar'") || log.contains("R1 invalid mem access 'inv'"), "{log}");
     assert!(refusal.messages.contains("prog 'wild': BPF program load failed"), "{}", refusal.messages);
     assert!(!refusal.messages.contains("invalid mem access"));
     assert!(error.to_string().ends_with("hint: the verifier's log ends with the instruction that it refused"), "{error}");
 
-    // Switched off, the program is not looked at.
+    // The verifier does not see a program that is not loaded.
     let mut open = refused::open()?;
     open.progs().wild()?.set_autoload(false);
     drop(open.load()?.attach()?);
     Ok(())
 }
 
-/// libbpf quotes names from objects, which are any bytes: such a name must neither end the process nor reach a terminal.
+/// libbpf quotes names from objects, which may be any bytes. Such a name must not end the process
+/// or reach a terminal unescaped.
 pub(crate) fn invalid_names_are_escaped() -> Outcome {
     let mut skeleton = Skeleton::from_file("bpf/kinds.json")?;
     let object = skeleton.object.take().ok_or("the package has an object")?;
     let (name, spoilt) = (b"\0LINUX_KERNEL_VERSION\0", b"\0LI\x80\x1b[_KERNEL_VERSION\0");
     let mut said = String::new();
-    // It stands in BTF and in the symbol table, which then disagree.
+    // The name is in the BTF and in the symbol table. Changing one of them makes the two disagree.
     for at in (0..object.len() - name.len()).filter(|&i| object[i..].starts_with(name)) {
         let mut object = object.clone();
         object[at..at + name.len()].copy_from_slice(spoilt);
@@ -49,7 +52,7 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
         let error = Open::new(&spec).unwrap_err();
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         said.push_str(&refusal.messages);
-        // Where the object is checked, libbpf does not see it.
+        // If the object is checked first, libbpf does not get it.
         let error = Skeleton::from_object("kinds", object, "kinds.bpf.o").unwrap_err().to_string();
         assert!(error.contains("invalid utf-8"), "{error}");
     }
@@ -57,7 +60,8 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
     Ok(())
 }
 
-/// The callback of libbpf is everybody's: others may set one of their own, also later than we did, and set ours again.
+/// The print callback of libbpf is global: other code may set its own, even after ours, and may
+/// restore ours.
 pub(crate) fn print_callback_of_others_is_called() -> Outcome {
     static OTHERS: AtomicUsize = AtomicUsize::new(0);
     let open = |text: &[u8]| Open::new(&Spec { name: "text", object: text, streams: &[], samples: &[], dropped: &[], perf_pages: 1 });
@@ -81,7 +85,7 @@ pub(crate) fn print_callback_of_others_is_called() -> Outcome {
 
 pub(crate) fn unknown_tracepoint_is_explained() -> Outcome {
     let mut skeleton = Skeleton::from_file("bpf/bootstrap.json")?;
-    // The tracepoint of this section does not exist on any kernel.
+    // Rename the section to a tracepoint that no kernel has.
     let object = skeleton.object.as_mut().unwrap();
     let section = b"tp/sched/sched_process_exec\0";
     let at: Vec<usize> = (0..object.len() - section.len()).filter(|&i| object[i..].starts_with(section)).collect();
@@ -108,7 +112,7 @@ pub(crate) fn unknown_names_are_explained() -> Outcome {
     Ok(())
 }
 
-/// Each of these would give access to memory that is not there, or not writable.
+/// Each of these would access memory that does not exist or is read-only.
 pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
     let mut open = kinds::open()?;
     let error = open.object().set_max_entries("kinds.bss", 2).unwrap_err();
@@ -161,7 +165,7 @@ pub(crate) fn few_descriptors(_: &str) -> Outcome {
     let before = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(12), ..before })?;
     let load = || bootstrap::open()?.load();
-    // The maps and programs of some more are in the kernel already.
+    // Further loads fail while these objects hold descriptors.
     let kept: Vec<_> = (0..12).map_while(|_| load().ok()).collect();
     tried("a load", load().map_err(Into::into));
     setrlimit(Resource::Nofile, before)?;
@@ -180,13 +184,14 @@ pub(crate) fn missing_driver_xdp_is_explained() -> Outcome {
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         let command = refusal.hint.as_ref().map(|hint| hint.for_command().to_owned()).unwrap_or_default();
         assert!(command.ends_with("`--attach drop_none=xdp:lo:generic`"), "{command}");
-        // What it says helps.
+        // The advice helps.
         drop(program.attach_to("lo", XdpMode::Generic)?);
         Ok(())
     })
 }
 
-/// libbpf puts a call of 0xbad2310 (195896080) where a relocation does not resolve, and the verifier knows no such call.
+/// libbpf replaces an instruction whose relocation does not resolve with a call of helper 0xbad2310
+/// (195896080), which the verifier rejects as unknown.
 pub(crate) fn unresolved_relocations_are_explained() -> Outcome {
     const PACKAGE: &str = "bpf/poisoned.json";
     let subjects = [("member", "struct net_device.eunomia_none"), ("constant", "enum bpf_func_id___eunomia::BPF_FUNC_eunomia_none")];

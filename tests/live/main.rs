@@ -1,10 +1,12 @@
-//! Run on the kernel of this machine. Nothing is hooked system-wide but for the two tracepoints of the bootstrap object; everything
-//! else is run with `BPF_PROG_TEST_RUN`.
+//! The live tests, which run on the kernel of this machine. Tracepoints and CPU samples of some
+//! fixtures (`bootstrap`, `choices`) see the whole system. Other programs are attached to targets
+//! that belong to the test, filter by process, or are run with `BPF_PROG_TEST_RUN`.
 //!
-//! Where the kernel refuses BPF every test is reported as ignored, by name, after what is missing; where it lacks what a test needs
-//! (`needs.rs`), that test, with the reason.
+//! If the kernel refuses BPF, all tests are reported as ignored, after the reason is printed. If it
+//! lacks what one test needs (`needs.rs`), that test is ignored with the reason.
 //!
-//! `VM_KERNELS="6.1 7.2"` runs the same tests on these kernels instead, each in a virtual machine (`tests/vm`).
+//! `VM_KERNELS="6.1 7.2"` runs the same tests on these kernels instead, each in a virtual machine
+//! (`tests/vm`).
 
 mod args;
 mod attacked;
@@ -66,7 +68,7 @@ use needs::Machine;
 /// The result of a test: any error fails it.
 type Outcome = Result<(), Failed>;
 
-/// A test and its name.
+/// A test: its name and its function.
 type Test = (&'static str, fn() -> Outcome);
 
 const TESTS: &[Test] = &[
@@ -323,11 +325,11 @@ const TESTS: &[Test] = &[
     ("errors::missing_driver_xdp_is_explained", errors::missing_driver_xdp_is_explained),
     ("errors::unresolved_relocations_are_explained", errors::unresolved_relocations_are_explained),
     ("errors::misspelled_usdt_is_explained", errors::misspelled_usdt_is_explained),
-    // What it does cannot be undone.
+    // The last test, because lockdown cannot be undone.
     ("privileges::lockdown_is_explained", privileges::lockdown_is_explained),
 ];
 
-/// The errno of a refusal.
+/// Returns the errno of the kernel's refusal.
 fn errno(error: &Error) -> Option<i32> {
     match error {
         Error::Kernel(refusal) => refusal.source.raw_os_error(),
@@ -335,12 +337,12 @@ fn errno(error: &Error) -> Option<i32> {
     }
 }
 
-/// How many rounds a test takes that would take `all`: fewer in a virtual machine, where each takes much longer.
+/// Scales down a number of rounds in a virtual machine, where each takes much longer.
 fn rounds(all: u64) -> u64 {
     if eunomia_vm::kernel().is_some() { all.div_ceil(5) } else { all }
 }
 
-/// What this program does as another process, for the tests that need one.
+/// The parts that this program runs in another process, for the tests that need one.
 const PARTS: &[child::Part] = &[
     ("attacked-wait", attacked::waits),
     ("attacked-short", attacked::short),
@@ -385,13 +387,14 @@ fn not_run(error: eunomia_vm::Error) -> ExitCode {
 
 fn here() -> ExitCode {
     let preflight = eunomia_runtime::preflight();
-    // A machine permits it: there all tests would be left out because of what one of them tests.
+    // In a virtual machine the tests always run: otherwise one failed check of the preflight, which
+    // a test may be about, would skip all of them.
     let permitted = preflight.ok() || eunomia_vm::kernel().is_some();
     if !permitted {
         print!("live tests are skipped, this process cannot use BPF:\n{preflight}");
     }
     let mut arguments = Arguments::from_args();
-    // Process events, perf rings and signals are shared by all.
+    // Process events, perf rings and signals are shared by all tests.
     arguments.test_threads = Some(1);
     needs::check(TESTS.iter().map(|(name, _)| *name));
     let machine = Machine::this();

@@ -1,3 +1,5 @@
+//! Typed handles of maps, one test for each kind.
+
 use std::{fs::File, os::fd::FromRawFd as _};
 
 use eunomia_runtime::{
@@ -76,7 +78,7 @@ pub(crate) fn array_is_accessed_in_place() -> Outcome {
 pub(crate) fn maps_in_maps_are_typed() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
-    // The object itself puts `first` under 1.
+    // The object initializes entry 1 with `first`.
     maps.first.set(0, &11)?;
     let first = maps.outer.get(&1)?.ok_or("it is there")?;
     assert_eq!((first.as_map().name().to_str(), first.len(), first.get(0)?), (Some("first"), 1, Some(11)));
@@ -92,7 +94,7 @@ pub(crate) fn maps_in_maps_are_typed() -> Outcome {
     let other = maps.outer.insert(&1, maps.hash.as_map().fd()).unwrap_err();
     assert_eq!(errno(&other), Some(libc::EINVAL), "{other}");
 
-    // Maps of our own making, which the program finds.
+    // Inner maps that are created here, for the program.
     assert!(maps.tables.get(&0)?.is_none());
     let table = maps.tables.create_inner()?;
     table.insert(&2, &cell(100))?;
@@ -149,7 +151,7 @@ pub(crate) fn entries_are_read_in_batches() -> Outcome {
     let expected: Vec<_> = (0..1000).map(|key| (key, cell(key * 2))).collect();
     assert_eq!(sorted(maps.hash.entries()?), expected);
     assert_eq!(sorted(maps.hash.iter().collect::<Result<_, _>>()?), expected);
-    // Entries may be removed while they are walked.
+    // Entries may be removed during the iteration.
     for key in maps.hash.keys() {
         maps.hash.remove(&key?)?;
     }
@@ -232,7 +234,7 @@ pub(crate) fn task_storage_is_keyed_by_pidfd() -> Outcome {
     // SAFETY: the call takes no pointers.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
     assert!(pidfd >= 0);
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and not owned elsewhere.
     let pidfd = unsafe { std::os::fd::OwnedFd::from_raw_fd(pidfd as i32) };
     let cell = newer::types::Cell { id: 4, ..Default::default() };
     assert_eq!(tasks.get(&pidfd)?, None);
@@ -241,7 +243,7 @@ pub(crate) fn task_storage_is_keyed_by_pidfd() -> Outcome {
     Ok(())
 }
 
-/// Values of cgroups, by the descriptor of one.
+/// The values of a cgroup storage are found by a descriptor of the cgroup.
 pub(crate) fn cgroup_storage_is_keyed_by_descriptor() -> Outcome {
     let source = sources::read(include_str!("agreed.c")).remove(0);
     let loaded = Skeleton::from_object(source.name, sources::compile(&source), source.name)?.open()?.load()?;

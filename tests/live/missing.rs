@@ -1,5 +1,5 @@
-//! What a kernel or a machine may lack beside programs and maps, what those are told who meet it, and that what they are told helps. All of it
-//! is in the mount namespace of a process of its own.
+//! What a kernel or a machine may lack besides program and map types: the errors, and that their
+//! advice helps. Each case runs in a process with a mount namespace of its own.
 
 use std::{
     ffi::OsString,
@@ -31,7 +31,8 @@ use super::{
     privileges::become_user,
 };
 
-/// What a process is told, with what it must say; all else works.
+/// Runs a part and checks its answers: those in `refused` must contain the text, all others must be
+/// `ok`.
 fn judge(part: &str, refused: &[(&str, &str)]) -> Result<Answers, Failed> {
     let answers = run(part)?;
     for (name, text) in &answers {
@@ -46,7 +47,7 @@ fn judge(part: &str, refused: &[(&str, &str)]) -> Result<Answers, Failed> {
     Ok(answers)
 }
 
-/// Mounts and unmounts in this process alone from now on.
+/// Makes later mounts and unmounts affect this process only.
 fn own_mounts() -> Outcome {
     unshare(libc::CLONE_NEWNS)?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
@@ -62,13 +63,14 @@ fn command(words: &[&str]) -> Result<(), Failed> {
     }
 }
 
-/// A module of the kernel that `/modules` has, taken out.
+/// A kernel module, removed until this is dropped. `/modules` has its file.
 struct Removed(&'static str);
 
 impl Removed {
     fn new(module: &'static str) -> Result<Self, Failed> {
         let deadline = Instant::now() + Duration::from_secs(20);
-        // The kernel lets go of network namespaces that used it a moment after they have ended.
+        // The kernel releases network namespaces that used the module a moment after they have
+        // ended.
         while !Command::new("rmmod").arg(module).output()?.status.success() {
             if Instant::now() > deadline {
                 return Err(format!("{module} stays in use").into());
@@ -123,7 +125,7 @@ pub(crate) fn missing_kernel_btf_is_explained() -> Outcome {
     Ok(())
 }
 
-/// The part without the kernel's types, which are given to it in a file.
+/// The part without kernel BTF. It then gets the BTF in a file.
 pub(crate) fn typeless(_: &str) -> Outcome {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kernel.btf");
@@ -183,7 +185,7 @@ fn unmount_all() -> Outcome {
     Ok(())
 }
 
-/// The part without file systems, until it asks for them.
+/// The part without mounted file systems. It then mounts them.
 pub(crate) fn unmounted(_: &str) -> Outcome {
     unmount_all()?;
     let pin = |path: &str| Ok(maps::open()?.load()?.object().map("array")?.pin(path)?);
@@ -206,7 +208,7 @@ pub(crate) fn unmounted(_: &str) -> Outcome {
     tried("a cgroup", cgroup("/sys/fs/cgroup"));
     tried("a cgroup that is not there", cgroup("/sys/fs/cgroup/eunomia"));
     answer("preflight", eunomia_runtime::preflight());
-    // Twice: where one is, none is mounted.
+    // The second round must not mount anything again.
     for _ in 0..2 {
         assert_eq!(mount::bpffs()?, Path::new("/sys/fs/bpf"));
         assert_eq!(mount::tracefs()?, Path::new("/sys/kernel/tracing"));
@@ -229,7 +231,7 @@ pub(crate) fn unmounted(_: &str) -> Outcome {
     Ok(())
 }
 
-/// The part of the command that mounts what it needs.
+/// The part of `eunomia run --mount`.
 pub(crate) fn unmounted_command(_: &str) -> Outcome {
     unmount_all()?;
     tried("run", command(&["run", JSON, "-q", "-d", "50ms", "--mount"]));
@@ -239,7 +241,7 @@ pub(crate) fn unmounted_command(_: &str) -> Outcome {
     Ok(())
 }
 
-/// The part in which tracefs is below debugfs, where the kernel mounts it for whoever looks.
+/// The part in which tracefs is only below debugfs, where the kernel mounts it on access.
 pub(crate) fn below_debugfs(_: &str) -> Outcome {
     own_mounts()?;
     unmount("/sys/kernel/tracing", UnmountFlags::DETACH)?;
@@ -268,7 +270,7 @@ fn limit(bytes: u64) -> Outcome {
     Ok(setrlimit(Resource::Memlock, Rlimit { current: Some(bytes), maximum: Some(bytes) })?)
 }
 
-/// The part of a user who may use BPF, and lock little memory.
+/// The part of a user who may use BPF but lock little memory.
 pub(crate) fn memlock(bytes: &str) -> Outcome {
     limit(if bytes.is_empty() { 64 << 10 } else { bytes.parse()? })?;
     become_user(CapabilitySet::BPF | CapabilitySet::PERFMON)?;
@@ -280,7 +282,7 @@ pub(crate) fn memlock(bytes: &str) -> Outcome {
     Ok(())
 }
 
-/// The part of root, for whom libbpf raises the limit.
+/// The part of root, for which libbpf raises the limit.
 pub(crate) fn memlock_of_root(_: &str) -> Outcome {
     limit(64 << 10)?;
     tried("root", bootstrap::open().and_then(bootstrap::Open::load).map_err(Into::into));

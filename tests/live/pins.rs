@@ -1,4 +1,4 @@
-//! Maps and programs that outlive the object that made them.
+//! Maps and programs that outlive the object that created them.
 
 use std::{fs, os::fd::AsFd as _, path::PathBuf};
 
@@ -19,7 +19,7 @@ use super::{
     given::{INNER, open},
 };
 
-/// A name in the BPF file system, removed behind the test.
+/// A path in the BPF file system, removed when dropped.
 pub(crate) struct Pin(pub(crate) PathBuf);
 
 impl Pin {
@@ -39,7 +39,7 @@ fn cell(id: u32) -> Cell {
     Cell { id, ..Cell::default() }
 }
 
-/// The object that comes later finds what the first one has left in its map.
+/// An object uses the pinned map of an earlier one and finds its entries.
 pub(crate) fn pinned_map_is_found_again() -> Outcome {
     let pin = Pin::new("map");
     let load = || {
@@ -52,7 +52,7 @@ pub(crate) fn pinned_map_is_found_again() -> Outcome {
     drop(first);
     assert!(pin.0.exists());
     assert_eq!(load()?.maps()?.hash.get(&1)?, Some(cell(2)));
-    // One that is pinned later, by its handle.
+    // A map that is pinned after loading, through its handle.
     let (other, skel) = (Pin::new("other"), maps::open()?.load()?);
     skel.object().map("array")?.pin(&other.0)?;
     assert_eq!(errno(&skel.object().map("array")?.pin(&other.0).unwrap_err()), Some(libc::EEXIST));
@@ -72,7 +72,7 @@ pub(crate) fn pinned_map_is_found_again() -> Outcome {
     Ok(())
 }
 
-/// Two objects share a map, without a name for it.
+/// Two objects share a map by descriptor, without a path.
 pub(crate) fn map_of_other_object_is_reused() -> Outcome {
     let first = maps::open()?.load()?;
     let mut open = maps::open()?;
@@ -84,7 +84,7 @@ pub(crate) fn map_of_other_object_is_reused() -> Outcome {
     let refused = |error: eunomia_runtime::Error| assert_eq!(error.to_string(), "map `hash`: what is to be used in its place is no map");
     refused(open.object().reuse_map("hash", std::io::stderr().as_fd()).unwrap_err());
     refused(open.object().reuse_map("hash", first.progs()?.run.fd()?).unwrap_err());
-    // One that is not made.
+    // A map that is not created.
     let mut open = maps::open()?;
     open.object().set_autocreate("cgroups", false)?;
     let refused = open.load()?.object().map("cgroups").map(|_| ()).unwrap_err().to_string();
@@ -92,7 +92,7 @@ pub(crate) fn map_of_other_object_is_reused() -> Outcome {
     Ok(())
 }
 
-/// libbpf would give out memory of another size than there is.
+/// libbpf would expose memory of another size than the map has.
 pub(crate) fn struct_ops_maps_are_not_reused() -> Outcome {
     const WHY: &str = "tables of functions (struct_ops) cannot be used in the place of others, nor others in theirs";
     let (tables, maps) = (congestion::open()?.load()?, maps::open()?.load()?);
@@ -114,7 +114,7 @@ pub(crate) fn program_is_pinned() -> Outcome {
     Ok(())
 }
 
-/// Another process writes what this one reads, and reads what this one writes, also when this one has loaded its object anew.
+/// Two processes write and read the same map, even after this one has loaded its object again.
 pub(crate) fn processes_share_pinned_map() -> Outcome {
     let pin = Pin::new("shared");
     let path = pin.0.to_str().ok_or("it has a plain name")?;
@@ -166,7 +166,7 @@ pub(crate) fn pinned_map_opens_without_object() -> Outcome {
     let refused = Map::open(&pin.0)?.into_typed::<HashMap<'_, u32, u32>>().unwrap_err();
     assert_eq!(refused.to_string(), "map `hits`: the map has keys of 4 and values of 8 bytes, the types have 4 and 4");
     assert!(Map::open(&pin.0)?.into_typed::<Array<'_, Event>>().is_err());
-    // Made without BTF.
+    // A map that was created without BTF accepts any type names.
     Map::create("plain", &INNER)?.of_types(Some("int"), Some("int"))?.into_typed::<Array<'_, u32>>()?;
     let refused = Map::open(&other.0).unwrap_err();
     assert_eq!(refused.to_string(), format!("open the map that is pinned to {}: it is no map", other.0.display()));

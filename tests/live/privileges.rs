@@ -1,4 +1,5 @@
-//! Who may do what, and what those are told who may not. Each is a process of its own, in a network namespace of its own.
+//! What users with some or all privileges may do, and the errors of the rest. Each case runs in a
+//! process of its own, in a network namespace of its own.
 
 use std::{fs, net::UdpSocket, os::fd::AsRawFd as _, path::PathBuf, process::Command};
 
@@ -18,10 +19,10 @@ use super::{
     programs::PROBED,
 };
 
-/// A folder of cgroups that the test has made.
+/// The environment variable that names a cgroup of the test.
 const CGROUP: &str = "EUNOMIA_LIVE_CGROUP";
 
-/// `nobody`.
+/// The user `nobody`.
 const USER: u32 = 65534;
 
 const NAMES: [(&str, CapabilitySet); 5] = [
@@ -38,14 +39,14 @@ fn capabilities(names: &str) -> CapabilitySet {
         .fold(CapabilitySet::empty(), |set, name| set | NAMES.iter().find(|(known, _)| *known == name).expect("it is one of those above").1)
 }
 
-/// The part of a user with these capabilities.
+/// The part of a user with the named capabilities.
 pub(crate) fn as_user(names: &str) -> Outcome {
     unshare(libc::CLONE_NEWNET)?;
     become_user(capabilities(names))?;
     everything()
 }
 
-/// The part of root without these capabilities.
+/// The part of root without the named capabilities.
 pub(crate) fn as_root_without(names: &str) -> Outcome {
     unshare(libc::CLONE_NEWNET)?;
     let mut sets = rustix::thread::capabilities(None)?;
@@ -55,7 +56,7 @@ pub(crate) fn as_root_without(names: &str) -> Outcome {
     everything()
 }
 
-/// Makes this process, which has one thread, that of a user.
+/// Makes this single-threaded process one of `nobody`, with the capabilities `keep`.
 pub(crate) fn become_user(keep: CapabilitySet) -> Outcome {
     rustix::thread::set_keep_capabilities(true)?;
     rustix::thread::set_thread_groups(&[])?;
@@ -63,12 +64,12 @@ pub(crate) fn become_user(keep: CapabilitySet) -> Outcome {
     rustix::thread::set_thread_res_gid(group, group, group)?;
     rustix::thread::set_thread_res_uid(user, user, user)?;
     rustix::thread::set_capabilities(None, CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() })?;
-    // Else its own files below /proc are those of root.
+    // Otherwise its own files below /proc belong to root.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
     Ok(())
 }
 
-/// Programs of the object that has one of every type, and no map that needs more than they do.
+/// Loads programs of `every`, without the map that needs more capabilities than they do.
 fn load(programs: &[&str]) -> Result<every::Loaded, Failed> {
     let mut open = every::open()?;
     open.object().set_autocreate("sockets", false)?;
@@ -76,7 +77,7 @@ fn load(programs: &[&str]) -> Result<every::Loaded, Failed> {
     Ok(open.load()?)
 }
 
-/// Tries one of each kind and tells what came of it.
+/// Tries one program or map of each kind and answers with the results.
 fn everything() -> Outcome {
     let preflight = eunomia_runtime::preflight();
     answer("preflight", &preflight);
@@ -92,7 +93,7 @@ fn everything() -> Outcome {
     if let Some(skel) = tried("raw_tracepoint", load(&["raw_tracepoint"])) {
         tried("raw_tracepoint, attached", (|| Ok(skel.progs()?.raw_tracepoint.attach()?))());
     }
-    // Its readers are perf events.
+    // The rings of a perf event array are perf events.
     tried("perf event array", streams::open().and_then(streams::Open::load).map_err(Into::into));
     if let Some(skel) = tried("uprobe", load(&["uprobe"])) {
         tried("uprobe, attached", (|| Ok(skel.progs()?.uprobe.attach_to("/proc/self/exe", &PROBED, None, 0)?))());
@@ -128,7 +129,7 @@ fn everything() -> Outcome {
     Ok(())
 }
 
-/// What many machines forbid to everybody.
+/// Tries programs that many machines forbid to all users.
 fn in_a_machine() -> Outcome {
     if let Some(skel) = tried("fentry", load(&["fentry"])) {
         tried("fentry, attached", (|| Ok(skel.progs()?.fentry.attach()?))());
@@ -157,8 +158,9 @@ fn in_a_machine() -> Outcome {
     Ok(())
 }
 
-/// The part of a process in a user namespace of its own, and in all others that it needs: with a BPF file system on `/sys/fs/bpf` that
-/// delegates what the process outside says, or without.
+/// The part of a process in its own user, mount and network namespaces. If `delegated` is not
+/// empty, the process mounts a BPF file system on `/sys/fs/bpf`, which its parent makes delegate
+/// BPF.
 pub(crate) fn in_user_namespace(delegated: &str) -> Outcome {
     let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
     unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWNET)?;
@@ -166,7 +168,8 @@ pub(crate) fn in_user_namespace(delegated: &str) -> Outcome {
     fs::write("/proc/self/uid_map", format!("0 {} 1", user.as_raw()))?;
     fs::write("/proc/self/gid_map", format!("0 {} 1", group.as_raw()))?;
     if !delegated.is_empty() {
-        // A file system of this namespace, to which the process outside gives what it alone may.
+        // The BPF file system must be opened in this namespace, and configured by a process
+        // outside.
         let context = fsopen("bpf", FsOpenFlags::empty())?;
         answer("context", context.as_raw_fd());
         child::wait()?;
@@ -176,7 +179,8 @@ pub(crate) fn in_user_namespace(delegated: &str) -> Outcome {
     everything()
 }
 
-/// Gives a BPF file system of another process what it may delegate.
+/// Configures the BPF file system of another process to delegate what it may, and returns its
+/// answers.
 fn delegate(mut other: Other, progs: &str) -> Result<Answers, Failed> {
     let Some((name, fd)) = other.next()? else { return other.end() };
     assert_eq!(name, "context");
@@ -190,7 +194,7 @@ fn delegate(mut other: Other, progs: &str) -> Result<Answers, Failed> {
     other.end()
 }
 
-/// Starts a part, with a cgroup.
+/// Starts a part with a cgroup, and removes the cgroup afterwards.
 fn started(part: &str, f: impl FnOnce(Other) -> Result<Answers, Failed>) -> Result<Answers, Failed> {
     let cgroup = mount::cgroup2()?.join(format!("eunomia-privileges-{}", std::process::id()));
     fs::create_dir(&cgroup)?;
@@ -199,10 +203,10 @@ fn started(part: &str, f: impl FnOnce(Other) -> Result<Answers, Failed>) -> Resu
     answers
 }
 
-/// What is refused, with what the message must have; all else works.
+/// The operations that are refused, each with a text that the error must contain. All others work.
 type Refused<'a> = &'a [(&'a str, &'a str)];
 
-/// Holds what a process was told against what is to be refused to it, and against what its preflight said.
+/// Compares the answers of a process with the expected refusals and with its preflight.
 fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
     let said = |name: &str| answers.get(name).unwrap_or_else(|| panic!("{who}: no answer `{name}` in {answers:#?}"));
     for (name, text) in answers.iter().filter(|(name, _)| !name.starts_with("preflight")) {
@@ -222,7 +226,7 @@ fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
     ] {
         let check = format!("preflight: {check}");
         assert_eq!(ok(&check), ok(name), "{who}, {name} and {}", said("preflight"));
-        // Both name the same that is missing.
+        // The error and the preflight name the same missing capability.
         if let (false, Some((_, hint))) = (ok(name), said(name).split_once("\n  hint: ")) {
             assert_eq!(hint, said(&check), "{who}, {name}");
         }
@@ -235,7 +239,7 @@ fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
     assert!(!said("preflight").contains("FAIL") || said("preflight: ok") == "false", "{who}: {}", said("preflight"));
 }
 
-/// What [`in_a_machine`] tries.
+/// What [`in_a_machine`] tries, as far as it may be refused.
 const IN_MACHINES: [&str; 8] =
     ["fentry", "kprobe", "kprobe, attached", "uprobe_multi", "uprobe_multi, attached", "sk_lookup", "replaced", "freplace"];
 
@@ -243,7 +247,7 @@ fn setting(name: &str) -> Result<i32, Failed> {
     Ok(fs::read_to_string(format!("/proc/sys/kernel/{name}"))?.trim().parse()?)
 }
 
-/// What those are told who may not read where tracepoints have their numbers.
+/// The error if the user may not read the ids of tracepoints.
 const CLOSED: &str = "this user may not read /sys/kernel/tracing, where the numbers of tracepoints stand";
 const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by their numbers)");
 const UPROBE: (&str, &str) = (
@@ -251,7 +255,7 @@ const UPROBE: (&str, &str) = (
     "lacks CAP_SYS_ADMIN (for probes of programs and libraries, but for `uprobe.multi`): run it as root, or, if it loads no programs but its own, `setcap",
 );
 
-/// What those are told who lack CAP_NET_ADMIN.
+/// The errors without CAP_NET_ADMIN.
 const NO_NETWORK: [(&str, &str); 5] = [
     (
         "map of sockets",
@@ -279,7 +283,7 @@ const NO_TRACING: [(&str, &str); 7] = [
 ];
 const REPLACE: (&str, &str) = ("freplace", "lacks CAP_SYS_ADMIN (for finding the functions of another program)");
 
-/// What kernels lack before 6.6.
+/// The error of kernels before 6.6, which lack uprobe.multi.
 fn multi() -> Option<(&'static str, &'static str)> {
     let lacking = ("uprobe_multi, attached", "uprobe.multi came with Linux 6.6");
     eunomia_vm::kernel().is_some_and(|kernel| ["5.10", "6.1"].contains(&kernel.as_str())).then_some(lacking)
@@ -320,7 +324,7 @@ pub(crate) fn user_without_capabilities_is_told_what_is_missing() -> Outcome {
     Ok(())
 }
 
-/// What a kernel permits everybody that is set up so.
+/// Checks the answers of a user on a kernel that permits unprivileged BPF.
 fn unprivileged_use(answers: &Answers) -> Outcome {
     let lacks = |name: &str, text: &str| {
         let said = answers.get(name).map_or("", String::as_str);
@@ -341,7 +345,7 @@ pub(crate) fn user_with_some_capabilities_is_told_what_is_missing() -> Outcome {
     judge("CAP_BPF, CAP_PERFMON", &started("user CAP_BPF CAP_PERFMON", Other::end)?, &[&NO_NETWORK[..], &closed, &own].concat());
     let answers = started("user CAP_BPF CAP_PERFMON CAP_NET_ADMIN", Other::end)?;
     judge("all three", &answers, &[&closed[..], &[REPLACE], &own].concat());
-    // Before 6.9 it does not stand for CAP_NET_ADMIN everywhere.
+    // Before Linux 6.9, CAP_SYS_ADMIN does not imply CAP_NET_ADMIN everywhere.
     let answers = started("user CAP_SYS_ADMIN", Other::end)?;
     let of_network =
         NO_NETWORK.into_iter().filter(|(name, _)| ["map of sockets", "cgroup_skb, attached"].contains(name) && multi.is_some());
@@ -349,7 +353,7 @@ pub(crate) fn user_with_some_capabilities_is_told_what_is_missing() -> Outcome {
     Ok(())
 }
 
-/// What is made of perf events, where the kernel opens them to CAP_SYS_ADMIN alone.
+/// The operations that need perf events, if the kernel opens these only with CAP_SYS_ADMIN.
 fn perf_events() -> Result<Vec<(&'static str, &'static str)>, Failed> {
     let paranoid = setting("perf_event_paranoid")? > 2;
     let all = ["kprobe, attached", "perf event array", "tracepoint, attached"];
@@ -372,7 +376,7 @@ pub(crate) fn root_without_sys_admin_is_told_what_is_missing() -> Outcome {
     Ok(())
 }
 
-/// What the messages advise helps.
+/// The settings that the errors advise help.
 pub(crate) fn advised_settings_permit_users() -> Outcome {
     fn set(name: &str, value: i32) -> Outcome {
         Ok(fs::write(format!("/proc/sys/kernel/{name}"), value.to_string())?)
@@ -416,7 +420,7 @@ pub(crate) fn token_delegates_bpf() -> Outcome {
     for check in ["capabilities", "BPF token"] {
         assert_eq!(answers.get(&format!("preflight: {check}")).map(String::as_str), Some("ok"), "{answers:#?}");
     }
-    // The second type of programs is that of socket filters.
+    // Bit 1 (0x2) permits programs of type socket_filter only.
     let answers = started("namespace with less", |other| delegate(other, "0x2"))?;
     let all = ["tracepoint", "raw_tracepoint", "uprobe", "xdp", "cgroup_skb", "cgroup_sysctl", "numbers"];
     let more = ["uprobe_multi", "kprobe", "fentry", "replaced", "sk_lookup", "perf event array"];
@@ -424,7 +428,7 @@ pub(crate) fn token_delegates_bpf() -> Outcome {
     Ok(())
 }
 
-/// A token from another place, which libbpf must use where it is named.
+/// If the environment names a place for tokens, libbpf must use it.
 pub(crate) fn wrong_token_path_is_explained() -> Outcome {
     let answers = Other::start("tokenless", [("LIBBPF_BPF_TOKEN_PATH", "/proc".as_ref())])?.end()?;
     let said = answers.get("maps").ok_or("it was tried")?;
@@ -438,7 +442,7 @@ pub(crate) fn tokenless(_: &str) -> Outcome {
     Ok(())
 }
 
-/// Until the machine ends: it is the last of all tests.
+/// The lockdown lasts until the machine ends, so this is the last of all tests.
 pub(crate) fn lockdown_is_explained() -> Outcome {
     fs::write("/sys/kernel/security/lockdown", "confidentiality")?;
     let answers = Other::start("locked", [])?.end()?;
@@ -446,7 +450,7 @@ pub(crate) fn lockdown_is_explained() -> Outcome {
     for (name, text) in &answers {
         match name.as_str() {
             "preflight" => assert!(text.contains("warn kernel lockdown: confidentiality"), "{text}"),
-            // Its helper, which reads the kernel's memory, is gone.
+            // The programs need a helper that reads kernel memory, which lockdown forbids.
             "bootstrap" => assert!(text.contains("bpf_probe_read") && text.contains(TEXT), "{text}"),
             "kprobe, attached" => assert!(text.contains(TEXT), "{name}: {text}"),
             _ => assert_eq!(text, "ok", "{name}"),
@@ -455,7 +459,7 @@ pub(crate) fn lockdown_is_explained() -> Outcome {
     Ok(())
 }
 
-/// The part of root on such a kernel.
+/// The part of root on a locked-down kernel.
 pub(crate) fn locked(_: &str) -> Outcome {
     answer("preflight", eunomia_runtime::preflight());
     tried("socket", load(&["socket"]));

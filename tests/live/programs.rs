@@ -1,5 +1,5 @@
-//! Programs that are attached by hand. Interfaces are those of a network namespace of the test's own; probes and samples are of its own
-//! process.
+//! Programs that are attached by hand. Interfaces are in a network namespace of the test; probes
+//! and samples are limited to this process.
 
 use std::{
     io::Read as _,
@@ -41,7 +41,7 @@ pub(crate) fn tcx_attaches_to_interface() -> Outcome {
         let program = skel.progs()?.pass;
         let link = program.attach_to("lo", Direction::Ingress)?;
         let other = program.attach_to("lo", Direction::Egress)?;
-        // One program stands in a direction once.
+        // A program can be attached only once in each direction.
         let twice = program.attach_to("lo", Direction::Ingress).unwrap_err();
         assert_eq!(errno(&twice), Some(libc::EEXIST), "{twice}");
         drop((link, other));
@@ -117,7 +117,7 @@ pub(crate) fn task_iterator_lists_process() -> Outcome {
     Ok(())
 }
 
-/// Each program, and the errno of what refused it.
+/// Each program with its error: `Some(None)` for an error without an errno.
 type Results = Vec<(String, Option<Option<i32>>)>;
 
 fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Results) {
@@ -129,11 +129,11 @@ fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Results) {
 }
 
 pub(crate) fn links_each_reports_each_program() -> Outcome {
-    // The document says that the first two go to interface 1, which is `lo` here.
+    // The document attaches the first two programs to interface 1, which is `lo` here.
     let expected = [
         ("drop_none", None),
         ("pass", None),
-        // Nothing says what to attach them to: the kernel was not asked.
+        // The target of these programs is missing, so the kernel was not asked.
         ("on_sample", Some(None)),
         ("on_call", Some(None)),
         ("list", None),

@@ -23,7 +23,7 @@ use super::{
 
 const WAIT: Duration = Duration::from_secs(5);
 
-/// What is delivered of `mixture`: whole records and longer ones.
+/// The sequence numbers of `mixture` that are delivered: those of whole and of longer records.
 fn expected() -> Vec<u64> {
     (0..400).filter(|i| i % 4 == 0 || i % 4 == 3).collect()
 }
@@ -61,7 +61,7 @@ pub(crate) fn batch_consumes_only_iterated_records() -> Outcome {
     let mut seqs: Vec<u64> = rb.batch()?.iter().take(7).map(|sample| sample.seq).collect();
     assert_eq!(rb.stats().received, 7);
     let batch = rb.batch()?;
-    // The events outlive the iterator, and nothing else reads while they live.
+    // The events outlive the iterator, and the reader cannot be used while they live.
     let rest: Vec<&Sample> = batch.iter().collect();
     assert!(skel.poll(Duration::ZERO, |_| ()).is_err());
     seqs.extend(rest.iter().map(|sample| sample.seq));
@@ -91,7 +91,7 @@ pub(crate) fn maps_are_read_separately() -> Outcome {
     Ok(())
 }
 
-/// Objects that share a ring buffer or a perf event array, in whatever way: one of them reads it.
+/// If objects share a ring buffer or a perf event array, in whatever way, one of them reads it.
 pub(crate) fn map_has_one_reader() -> Outcome {
     let pin = Pin::new("one-reader");
     let one = load()?;
@@ -117,7 +117,7 @@ pub(crate) fn map_has_one_reader() -> Outcome {
             )
         );
     }
-    // The rings of a perf event array are still those of the first.
+    // The first object still reads the rings of the perf event array.
     run(&one.progs()?.perf, 5, 0, 0)?;
     assert_eq!(one.poll(WAIT, |_| ())?, 5);
 
@@ -132,7 +132,7 @@ pub(crate) fn map_has_one_reader() -> Outcome {
     run(&two.progs()?.perf, 4, 0, 0)?;
     run(&two.progs()?.annotate, 1, 0, 0)?;
     assert_eq!((two.poll(WAIT, |_| ())?, one.poll(WAIT, |_| ())?), (1, 7));
-    // Whoever reads is dropped, and another one goes on where it was.
+    // After the reader is dropped, another one continues at its position.
     run(&two.progs()?.produce, 2, 0, 0)?;
     drop(one);
     let mut open = streams::open()?;
@@ -141,14 +141,14 @@ pub(crate) fn map_has_one_reader() -> Outcome {
     Ok(())
 }
 
-/// Forks with perf rings open: the kernel gives the child none of their memory.
+/// Forks with perf rings open: the kernel does not map them in the child.
 pub(crate) fn forks(_: &str) -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.perf, 5, 0, 0)?;
     // SAFETY: this process has one thread.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        // Some of it is where the rings were.
+        // Some of this memory lies where the rings were.
         let memory = vec![vec![7_u8; 200 << 10]; 32];
         answer("poll", skel.poll(Duration::ZERO, |_| ()).unwrap_err());
         answer("drain", skel.drain(|_| ()).unwrap_err());
@@ -157,7 +157,7 @@ pub(crate) fn forks(_: &str) -> Outcome {
         std::process::exit(if whole { 0 } else { 1 });
     }
     let mut status = 0;
-    // SAFETY: the status lives through the call.
+    // SAFETY: the status outlives the call.
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!((status, skel.poll(WAIT, |_| ())?), (0, 5));
     Ok(())
@@ -205,7 +205,8 @@ pub(crate) fn pause_keeps_records() -> Outcome {
     assert_eq!(skel.poll(Duration::from_secs(3600), |_| ())?, 10);
     let control = resumer.join().unwrap();
 
-    // A pause that a callback asks for takes hold within the group of records that are looked at together.
+    // A pause that a callback requests takes effect within the group of records that is read at
+    // once.
     run(&skel.progs()?.produce, 500, 0, 0)?;
     let first = skel.poll(WAIT, |_| control.pause())?;
     assert!((1..=32).contains(&first), "{first}");
@@ -218,7 +219,7 @@ pub(crate) fn pause_keeps_records() -> Outcome {
     Ok(())
 }
 
-/// What is below the watermark is delivered to a reader that sleeps, too.
+/// Samples below the watermark are also delivered to a reader that sleeps.
 pub(crate) fn perf_sample_below_watermark_is_delivered() -> Outcome {
     let mut open = streams::open()?;
     let buffer = PerfBuffer { pages: 8, flush: Duration::from_millis(20), ..PerfBuffer::default() };
@@ -237,7 +238,7 @@ pub(crate) fn perf_sample_below_watermark_is_delivered() -> Outcome {
     Ok(())
 }
 
-/// A ring without pages would drop all in silence, and the size of a huge one cannot be computed.
+/// A ring without pages would silently drop all samples, and the size of a huge ring overflows.
 pub(crate) fn perf_ring_pages_must_be_power_of_two() -> Outcome {
     for pages in [0, 3, 1 << 20, 1 << 52, usize::MAX] {
         let mut open = streams::open()?;
@@ -248,13 +249,13 @@ pub(crate) fn perf_ring_pages_must_be_power_of_two() -> Outcome {
     Ok(())
 }
 
-/// By the name of a variable; nothing is known of rings without one.
+/// A variable with a certain name counts drops; without one the losses are unknown.
 pub(crate) fn drop_counters_of_programs_are_reported() -> Outcome {
     use eunomia_tests::included::flood;
 
     let skel = flood::open()?.load()?;
     assert_eq!((skel.stats().larges.lost, skel.stats().smalls.lost, skel.stats().events.lost), (Some(0), None, Some(0)));
-    // 4,096 bytes hold 23 records of 176.
+    // The ring of 4,096 bytes holds 23 records of 176 bytes.
     skel.progs()?.stream_large.test_run(Some(&mut 100u64.to_ne_bytes()), None)?;
     let read = skel.poll(WAIT, |_| ())?;
     let lost = skel.stats().larges.lost;

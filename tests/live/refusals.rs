@@ -1,4 +1,4 @@
-//! What the build refuses since no kernel loads it, held against this kernel.
+//! Objects that the build refuses because no kernel loads them, tried on this kernel.
 
 use eunomia_runtime::bpf::{Open, Spec};
 

@@ -1,3 +1,5 @@
+//! Samplers, which read or take all entries of a map.
+
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -16,7 +18,7 @@ fn load() -> eunomia_runtime::Result<samples::Loaded> {
     samples::open()?.load()
 }
 
-/// Runs a program of `bpf/samples.bpf.c`, which returns how far it came.
+/// Runs a program of `bpf/samples.bpf.c`, which returns the number of rounds that it completed.
 fn run(program: &Program<'_, impl Kind>, count: u64, start: u64) -> eunomia_runtime::Result<()> {
     parts(count).try_for_each(|(count, first)| {
         let mut args = [count, start + first].map(u64::to_ne_bytes).concat();
@@ -32,11 +34,11 @@ fn sorted<T: Clone + Ord>(items: &[T]) -> Vec<T> {
     items
 }
 
-/// Sizes around those of the memory that a sampler starts with, and beyond.
+/// Sizes around the initial capacity of a sampler, and larger ones.
 pub(crate) fn sample_holds_all_entries() -> Outcome {
     let skel = load()?;
     let (table, insert) = (skel.maps()?.table, skel.progs()?.insert);
-    // Of 36-byte entries, a megabyte has room for this many.
+    // The number of 36-byte entries in a megabyte.
     const ROOM: u64 = (1 << 20) / 36;
     let mut grown = table.sampler()?;
     let mut there = 0;
@@ -52,11 +54,11 @@ pub(crate) fn sample_holds_all_entries() -> Outcome {
         }
     }
     assert_eq!(table.entries()?.len(), 100_000);
-    // In memory that is grown nothing is allocated.
+    // Sampling into memory that is large enough does not allocate.
     let at = grown.entries().keys().as_ptr();
     assert_eq!(grown.sample()?.keys().as_ptr(), at);
 
-    // To the last entry that there is room for in the map.
+    // A map that is full.
     let small = skel.maps()?.small;
     for key in 0..10_000 {
         small.insert(&key, &Total::default())?;
@@ -70,7 +72,8 @@ pub(crate) fn sample_holds_all_entries() -> Outcome {
     Ok(())
 }
 
-/// The hash of the kernel (`jhash` in `include/linux/jhash.h`) of a 4-byte key, with the seed 0 of `BPF_F_ZERO_SEED`.
+/// The kernel's hash (`jhash` in `include/linux/jhash.h`) of a 4-byte key with the seed 0 of
+/// `BPF_F_ZERO_SEED`, as a bucket number.
 fn bucket_of(key: u32, buckets: u32) -> u32 {
     let start = 0xdead_beef_u32.wrapping_add(4);
     let (mut a, mut b, mut c) = (start.wrapping_add(key), start, start);
@@ -85,7 +88,8 @@ fn bucket_of(key: u32, buckets: u32) -> u32 {
     c & (buckets - 1)
 }
 
-/// A bucket comes as a whole or not at all: there is no room for this one, twice.
+/// A batch holds a bucket as a whole or not at all. This bucket is so large that the room for a
+/// batch must be extended twice.
 pub(crate) fn crowded_bucket_is_sampled() -> Outcome {
     let skel = load()?;
     let crowded = skel.maps()?.crowded;
@@ -103,7 +107,8 @@ pub(crate) fn crowded_bucket_is_sampled() -> Outcome {
     Ok(())
 }
 
-/// Every sample has all keys that stay, and none twice, while 10,000 others come and go and those that stay are replaced.
+/// Each sample has all entries that stay, and none twice, while 10,000 others come and go and those
+/// that stay are replaced.
 pub(crate) fn sample_is_complete_under_concurrent_changes() -> Outcome {
     const STABLE: u32 = 50_000;
     let skel = load()?;
@@ -141,7 +146,7 @@ pub(crate) fn sample_is_complete_under_concurrent_changes() -> Outcome {
     Ok(())
 }
 
-/// As above, for a map that is walked from key to key and starts over.
+/// The same for a map that is read key by key, where the walk may have to restart.
 pub(crate) fn restarted_walk_is_complete() -> Outcome {
     let skel = load()?;
     let devices = skel.maps()?.devices;
@@ -181,7 +186,7 @@ pub(crate) fn restarted_walk_is_complete() -> Outcome {
     Ok(())
 }
 
-/// What is written as a whole is taken once: no count is lost, and none comes twice.
+/// Each entry is taken once: no count is lost or taken twice.
 pub(crate) fn take_loses_no_counts() -> Outcome {
     let rounds = super::rounds(500);
     let skel = load()?;
@@ -209,7 +214,8 @@ pub(crate) fn take_loses_no_counts() -> Outcome {
     Ok(())
 }
 
-/// What is added in place is in the differences of samples, whoever adds it and wherever.
+/// Increments in place all appear in the differences between samples, for hash tables and arrays,
+/// per-CPU ones included.
 pub(crate) fn deltas_lose_no_counts() -> Outcome {
     let rounds = super::rounds(300);
     let skel = load()?;
@@ -255,7 +261,7 @@ pub(crate) fn per_cpu_values_are_sampled() -> Outcome {
     let maps = skel.maps()?;
     let part = |cpu: usize| Part { count: 10 + cpu as u32, bytes: 1, last: 7 - cpu.min(7) as u32 };
     let values: Vec<_> = (0..cpus()).map(part).collect();
-    // More than there is memory for at first, of 16 bytes for each CPU.
+    // More than the initial capacity, at 16 bytes for each CPU.
     let count = super::rounds(20_000).max(5000) as u32;
     for key in 0..count {
         maps.parts.insert(&key, &values)?;
@@ -278,7 +284,7 @@ pub(crate) fn per_cpu_values_are_sampled() -> Outcome {
     }
     assert!(sampler.sample()?.is_empty());
 
-    // Arrays have all their entries, and are zeroed.
+    // Arrays always have all entries; taking zeroes them.
     maps.cpu_cells.set(4999, &vec![3; cpus()])?;
     let mut sampler = maps.cpu_cells.sampler()?;
     for sum in [3 * cpus() as u32, 0] {
@@ -306,7 +312,7 @@ pub(crate) fn take_zeroes_arrays() -> Outcome {
     Ok(())
 }
 
-/// Maps that have no batches, or none that delete.
+/// Maps without batch operations, maps without batched deletion, and an LRU hash.
 pub(crate) fn other_map_types_are_sampled() -> Outcome {
     let skel = load()?;
     let maps = skel.maps()?;

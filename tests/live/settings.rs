@@ -1,4 +1,4 @@
-//! What objects take from the kernel's configuration (`__kconfig`).
+//! Variables that hold the kernel's configuration (`__kconfig`).
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ use super::{
     errno, host,
 };
 
-/// The names in the fixture, by the type that each is declared with.
+/// The settings in the fixture, by the type that each is declared with.
 const INT: &str = "CONFIG_EUNOMIA_A_NUMBER_OF_NOBODY";
 const BOOL: &str = "CONFIG_EUNOMIA_A_SWITCH_OF_NOBODY";
 const SIGNED_CHAR: &str = "CONFIG_EUNOMIA_A_LETTER_OF_NOBODY";
 const TEXT: &str = "CONFIG_EUNOMIA_A_TEXT_OF_NOBODY";
 
-/// The object of the fixture, with other names in the places of some. They stand in BTF and in the symbol table.
+/// Returns the object of the fixture with some names replaced, in its BTF and in its symbol table.
 fn renamed(names: &[(&str, &str)]) -> Result<Vec<u8>, Failed> {
     let mut object = Skeleton::parse(&fixture("settings"), "settings")?.object.ok_or("it has one")?;
     for (old, new) in names {
@@ -33,14 +33,15 @@ fn renamed(names: &[(&str, &str)]) -> Result<Vec<u8>, Failed> {
     Ok(object)
 }
 
-/// What the doctor says of the configuration.
+/// Returns the doctor's check of the kernel configuration.
 fn examined(object: &[u8]) -> Result<Check, Failed> {
     let checked = Skeleton::from_object("settings", object.to_vec(), "settings.bpf.o")?.check("settings")?;
     let check = examine(&checked).checks.into_iter().find(|check| check.what == "kernel configuration");
     Ok(check.ok_or("it looks at the configuration")?)
 }
 
-/// What the library and the command say of an object that cannot be loaded; both have the same hint, and the doctor says no.
+/// Returns the error of an object that cannot be loaded, and its hint. Checks that the command
+/// gives the same hint and that the doctor fails.
 fn refused(names: &[(&str, &str)]) -> Result<(Error, String), Failed> {
     let object = renamed(names)?;
     let check = examined(&object)?;
@@ -57,7 +58,7 @@ fn refused(names: &[(&str, &str)]) -> Result<(Error, String), Failed> {
     Ok((error, hint))
 }
 
-/// On kernels that do not show their configuration no setting can be had.
+/// If the kernel does not expose its configuration, no setting can be read.
 pub(crate) fn missing_setting_is_explained() -> Outcome {
     let (error, hint) = refused(&[])?;
     let places = [format!("/boot/config-{}", host::release()?.0), "/proc/config.gz".to_owned()];
@@ -82,7 +83,7 @@ pub(crate) fn missing_setting_is_explained() -> Outcome {
     Ok(())
 }
 
-/// Every kernel that runs BPF sets these: a switch, a number that needs 8 bytes, and a text.
+/// All kernels that run BPF have these: a switch, a number of 8 bytes, and a string.
 pub(crate) fn unsuitable_setting_type_is_explained() -> Outcome {
     const SWITCH: &str = "CONFIG_BPF_SYSCALL";
     const NUMBER: &str = "CONFIG_ILLEGAL_POINTER_VALUE";
@@ -92,7 +93,7 @@ pub(crate) fn unsuitable_setting_type_is_explained() -> Outcome {
     assert!(examined(&good)?.ok);
     Skeleton::from_object("settings", good, "settings.bpf.o")?.open()?.load()?;
 
-    // libbpf says it as it is where a number is not expected at all.
+    // If the type is not an integer, libbpf quotes the text of the setting.
     let (text, number) = ("0xdead000000000000", 0xdead_0000_0000_0000_u64.to_string());
     let integer = |value: &str, what: &str| {
         format!("{NUMBER} is {value}, which the declared type cannot hold: declare it `extern unsigned long {NUMBER} __kconfig`, {what}")

@@ -1,4 +1,4 @@
-//! Stack traces and histograms of the kernel's own, as text.
+//! Stack traces, histograms and kernel pointers as text.
 
 use std::{fs, time::Duration};
 
@@ -29,7 +29,7 @@ pub(crate) fn stacks_and_histograms_are_printed() -> Outcome {
     }
     let text = String::from_utf8(out)?;
     assert_eq!(maps.len(), 3, "{text}");
-    // The system call that ran the program, by its name, and this program below it.
+    // The name of the system call that ran the program, and the stack of this program after it.
     assert!(text.contains("sys_bpf+0x") && text.contains("Userspace:\n  0 [<"), "{text}");
     assert!(text.contains(&format!("(pid={}) @ CPU ", std::process::id())), "{text}");
     assert!(

@@ -1,7 +1,8 @@
-//! Full rate for a while, into a ring buffer, a perf event array and a sampled map at once: nothing is lost that is not counted, and
-//! memory and descriptors stay what they were.
+//! Sends at full rate into a ring buffer, a perf event array and a sampled map at once: all losses
+//! are counted, and memory and descriptors do not grow.
 //!
-//! `SOAK_SECONDS` or `SECONDS` say how long, 20 if none is set: `make soak SECONDS=3600`; `make test` takes two minutes.
+//! `SOAK_SECONDS` or `SECONDS` sets the duration, 20 seconds by default: `make soak SECONDS=3600`;
+//! `make test` takes two minutes.
 
 use std::{
     fs,
@@ -22,14 +23,14 @@ use super::{
 };
 
 const PRODUCERS: u64 = 2;
-/// Records of one run of the program, in each map.
+/// Records in each map for one run of the program.
 const BURST: u64 = 1000;
-/// More records than a ring has room for.
+/// More records than a ring holds.
 const ROUND: u64 = 15_000;
-/// What the resident memory may grow by after the first quarter of the time, however long that is.
+/// The most that the resident memory may grow after the first quarter of the time.
 const MORE_MEMORY: u64 = 512 << 10;
 
-/// What a process holds.
+/// Resources of this process.
 #[derive(Debug, Clone, Copy, Default)]
 struct Held {
     bytes: u64,
@@ -44,11 +45,12 @@ impl Held {
     }
 }
 
-/// What came of one map, by producer.
+/// What was received from one map.
 #[derive(Debug, Default)]
 struct Received {
     count: u64,
-    /// The number that comes next at the earliest; streams keep the order of each producer.
+    /// The lowest sequence number that may come next, by producer; streams keep the order of each
+    /// producer.
     next: [u64; PRODUCERS as usize],
 }
 
@@ -93,7 +95,7 @@ pub(crate) fn losses_are_counted_and_memory_is_bounded() -> Outcome {
                     unexpected += u64::from(beat.check != !beat.seq);
                     beats.add(beat.producer, beat.seq);
                 }
-                // A producer may move to the other CPU, whose ring is read at another time.
+                // Not in order: a producer may move to another CPU, whose ring is read separately.
                 Export::Events(beat) => {
                     unexpected += u64::from(beat.check != !beat.seq);
                     samples.count += 1;
@@ -108,7 +110,8 @@ pub(crate) fn losses_are_counted_and_memory_is_bounded() -> Outcome {
             if looked.elapsed() > Duration::from_millis(500) {
                 looked = Instant::now();
                 let now = Held::now()?;
-                // A page counts when it is first read: each ring goes round some times before.
+                // A page becomes resident when it is first read, so each ring must have wrapped
+                // several times.
                 if start.elapsed() < time / 4 || beats.count.min(samples.count) < 5 * ROUND {
                     first = now;
                 }
@@ -118,7 +121,7 @@ pub(crate) fn losses_are_counted_and_memory_is_bounded() -> Outcome {
         Ok(())
     })?;
     let inserted = skel.bss()?.table_sum.get()?;
-    // The kernel tells of what was lost with the next record that there is room for.
+    // The kernel reports losses with the next record that finds room.
     let told: u64 = (0..cpus()).map(|cpu| u64::from(run_on(cpu, &work, [1, u64::from(u32::MAX) + cpu as u64, PRODUCERS]))).sum();
     let mut told_of = 0;
     while skel.poll(Duration::from_millis(20), |export| told_of += u64::from(matches!(export, Export::Events(_))))? > 0 {}

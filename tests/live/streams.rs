@@ -1,3 +1,5 @@
+//! Events from ring buffers: types, order, losses and wakeups.
+
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
@@ -25,9 +27,10 @@ pub(crate) fn load() -> eunomia_runtime::Result<streams::Loaded> {
     streams::open()?.load()
 }
 
-/// Parts of a loop, as the programs take them: how many rounds, and the first.
+/// Splits a loop into parts that a program can run: the number of rounds and the first round of
+/// each.
 pub(crate) fn parts(count: u64) -> impl Iterator<Item = (u64, u64)> {
-    // `bpf/repeat.h`.
+    // The limit of `bpf/repeat.h`.
     const MOST: u64 = 64;
     (0..count).step_by(MOST as usize).map(move |first| ((count - first).min(MOST), first))
 }
@@ -40,7 +43,7 @@ pub(crate) fn run(program: &Program<'_, impl Kind>, count: u64, start: u64, prod
     })
 }
 
-/// Whether the fields that a producer computes fit together.
+/// Returns true if the fields that a producer computes are consistent.
 pub(crate) fn is_whole(sample: &Sample) -> bool {
     sample.check == !sample.seq && sample.len == size_of::<Sample>() as u32 && sample.payload.iter().all(|&byte| byte == sample.payload[0])
 }
@@ -53,7 +56,7 @@ pub(crate) fn all_field_types_are_delivered() -> Outcome {
         numbers=[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 39] \
         pointer=0xffff888000000000 self=0x0 function=0x0";
     let skel = kinds::open()?.load()?;
-    // 16-byte alignment (`__int128`) is more than a ring gives: half of these are copied.
+    // `__int128` has an alignment of 16, and a ring gives 8: half of these records are copied.
     for _ in 0..3 {
         skel.progs()?.send.test_run(None, None)?;
     }
@@ -106,7 +109,8 @@ pub(crate) fn all_member_shapes_are_delivered() -> Outcome {
 
 pub(crate) fn ring_wraps_lose_nothing() -> Outcome {
     let skel = load()?;
-    // 64 KiB hold 910 samples of 72 bytes: 700 at a time wrap the ring more than a hundred times, at changing offsets.
+    // 64 KiB hold 910 samples of 72 bytes: 700 at a time wrap the ring more than a hundred times,
+    // at changing offsets.
     let mut next = 0;
     for round in 0..150 {
         run(&skel.progs()?.produce, 700, round * 700, 3)?;
@@ -132,7 +136,7 @@ pub(crate) fn records_are_read_in_place() -> Outcome {
         let Export::Rb(sample) = export else { panic!("{export:?}") };
         addresses.push(std::ptr::from_ref(sample).addr());
     })?;
-    // In place they lie one header and one sample apart.
+    // In the ring, samples are one header and one sample apart.
     assert!(addresses.windows(2).all(|pair| pair[1] - pair[0] == 8 + size_of::<Sample>()));
     assert_eq!(addresses.len(), 100);
     Ok(())
@@ -188,7 +192,7 @@ pub(crate) fn one_poll_reads_several_maps() -> Outcome {
 }
 
 pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
-    // The bare object declares two types and three maps, so none is known.
+    // The bare object declares two types and three maps, so the types are unknown.
     let skel = included::untyped::open()?.load()?;
     run(&skel.progs()?.annotate, 1, 7, 0)?;
     let mut bytes = Vec::new();
@@ -197,7 +201,7 @@ pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
         bytes = note.to_vec();
     })?;
     assert_eq!(bytes[..10], *b"\x07\0\0\0noted\0");
-    // The application names them.
+    // The application names the types.
     let skel = included::named::open()?.load()?;
     run(&skel.progs()?.annotate, 1, 7, 0)?;
     skel.poll(Duration::from_secs(5), |export| {
@@ -242,8 +246,9 @@ pub(crate) fn events_may_be_scalars_and_arrays() -> Outcome {
     Ok(())
 }
 
-/// Producers in random bursts against a consumer that waits without a time limit worth the name: one lost wakeup and it hangs.
-/// `SECONDS` for each way of waiting; if it is not set 2, in a virtual machine 1.
+/// Producers send random bursts to a reader that waits practically without a timeout: one lost
+/// wakeup stalls it. Each way of waiting runs for `SECONDS`; by default 2, or 1 in a virtual
+/// machine.
 pub(crate) fn no_wakeup_is_lost() -> Outcome {
     let seconds = std::env::var("SECONDS").map_or(Ok(rounds(2)), |seconds| seconds.parse())?;
     [Waiting::default(), Waiting::Adaptive { latency: Duration::from_millis(2) }, Waiting::Epoll, Waiting::Busy]
@@ -257,7 +262,8 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
     let sent = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     let stop = skel.control();
-    // The producers need the programs while the reader is borrowed for polling: a second handle by descriptor.
+    // The producers run the program through a second descriptor, because the reader is borrowed for
+    // polling.
     let produce = skel.progs()?.produce.fd()?.try_clone_to_owned()?;
     let deadline = Instant::now() + time;
     let mut received = 0;
@@ -281,7 +287,8 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
                 })
             })
             .collect();
-        // Ends the wait once everything has arrived, or fails the test where it does not.
+        // Ends the wait a second after the last record was sent; the reader must have received all
+        // by then.
         scope.spawn({
             let done = &done;
             move || {
@@ -308,7 +315,7 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
     Ok(())
 }
 
-/// `BPF_PROG_TEST_RUN` by descriptor, with a count, a start and a producer.
+/// Runs a program with `BPF_PROG_TEST_RUN` by descriptor, with a count, a start and a producer.
 pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) {
     #[repr(C)]
     #[derive(Default)]
@@ -328,7 +335,8 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) 
         flags: u32,
         cpu: u32,
         batch_size: u32,
-        // The kernel refuses bytes behind the last field that are not zero, and those of padding may be anything.
+        // The kernel refuses nonzero bytes after the last field that it knows, so padding must be
+        // explicit.
         zero: u32,
     }
     const BPF_PROG_TEST_RUN: libc::c_int = 10;
@@ -338,12 +346,12 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) 
         ctx_in: args.as_ptr().addr() as u64,
         ..TestRun::default()
     };
-    // SAFETY: attributes and context live through the call.
+    // SAFETY: the attributes and the context outlive the call.
     let error = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_TEST_RUN, &raw const run, size_of::<TestRun>()) };
     assert_eq!(error, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// In a ring and in a perf ring, however they are read.
+/// Records of a ring buffer and of a perf ring, for each way of reading.
 pub(crate) fn variable_length_records_are_delivered() -> Outcome {
     use eunomia_runtime::columns::Columns as _;
     use eunomia_tests::built::tails::{self, Export, types::Line};
@@ -405,7 +413,7 @@ pub(crate) fn variable_length_records_are_delivered() -> Outcome {
     );
     assert!(typed[0].starts_with("kind=3 path=ab key=[97, 98, 0, "), "{}", typed[0]);
 
-    // The handles of the maps give them with what is after their struct, too.
+    // The handles of the maps also deliver the bytes after the struct.
     skel.progs()?.send_tails.test_run(Some(&mut [0; 8]), None)?;
     let mut each = Vec::new();
     maps.blobs.for_each(|blob| each.push(blob.to_string()))?;
@@ -413,7 +421,7 @@ pub(crate) fn variable_length_records_are_delivered() -> Outcome {
     assert_eq!(each, typed[1..]);
     skel.progs()?.send_tails.test_run(Some(&mut [0; 8]), None)?;
     let blobs = maps.blobs.batch()?;
-    // The second one ends inside of the struct's padding, where the array begins.
+    // The second record ends inside the padding of its struct, where the array begins.
     let mut kept: Vec<_> = blobs.iter().collect();
     kept.extend(&blobs);
     assert_eq!(kept.iter().map(|blob| blob.tail_bytes().len()).collect::<Vec<_>>(), [14, 3, 0]);

@@ -1,4 +1,4 @@
-//! Tables of functions for the kernel (struct_ops).
+//! struct_ops maps.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ pub(crate) fn struct_ops_map_attaches() -> Outcome {
     drop(link);
     assert!(!known_controls()?.contains("eunomia_steady"));
 
-    // Attaching everything attaches it too, typed and dynamic.
+    // `attach` on the whole skeleton attaches the map too, typed and dynamic.
     let attached = congestion::open()?.load()?.attach()?;
     assert!(known_controls()?.contains("eunomia_steady"));
     drop(attached);
@@ -47,7 +47,7 @@ pub(crate) fn struct_ops_members_are_set() -> Outcome {
     let members = steady.members()?;
     let mut ops = members.get()?;
     assert_eq!(ops.name, "eunomia_steady");
-    // `cong_avoid` is among those that the kernel must have, so it refuses the table.
+    // The kernel requires `cong_avoid`, so it refuses the table without it.
     ops.cong_avoid = KernelPtr::default();
     ops.name = CharArray::new("eunomia_other")?;
     members.set(ops)?;
@@ -75,7 +75,8 @@ pub(crate) fn struct_ops_members_are_set() -> Outcome {
     Ok(())
 }
 
-/// One that is asked for is made, its programs are loaded, and nothing else of the section.
+/// A struct_ops map that is enabled is created and its programs are loaded, but no other map of the
+/// section is created.
 pub(crate) fn autocreated_struct_ops_map_loads() -> Outcome {
     let mut open = every::open()?;
     open.tables().congestion().set_autocreate(true)?;

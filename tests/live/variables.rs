@@ -1,3 +1,5 @@
+//! Variables of programs, typed and dynamic, with and without a mapping.
+
 use std::{
     os::fd::{AsRawFd as _, BorrowedFd},
     thread,
@@ -27,7 +29,7 @@ use super::{
 pub(crate) fn typed_variables_are_shared_with_program() -> Outcome {
     let mut open = kinds::open()?;
     let rodata = open.rodata()?;
-    // As the C source has them.
+    // The values in the C source.
     assert_eq!((rodata.ro_u8.get()?, rodata.ro_flag.get()?, rodata.ro_level.get()?), (200, Bool::TRUE, Level::LOW));
     assert_eq!((rodata.ro_text.get()?, rodata.ro_array.get()?), (CharArray::new("hello")?, [1, 2, 3]));
     rodata.ro_u8.set(100)?;
@@ -119,7 +121,7 @@ pub(crate) fn document_values_are_set() -> Outcome {
     Ok(())
 }
 
-/// Programs and user space write the same memory, before and after loading.
+/// Programs and user space access the same memory, before and after loading.
 pub(crate) fn arena_variables_are_shared_with_program() -> Outcome {
     let mut open = arena::open()?;
     let ours = open.arena()?;
@@ -149,10 +151,10 @@ pub(crate) fn arena_variables_are_shared_with_program() -> Outcome {
     Ok(())
 }
 
-/// `uapi/linux/bpf.h`.
+/// From `uapi/linux/bpf.h`.
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
-/// Leaves every section without a mapping, as libbpf does on kernels before 5.5.
+/// Prevents all sections from being mapped, as on kernels before 5.5.
 fn unmap(open: &mut Open) -> eunomia_runtime::Result<()> {
     for map in ["kinds.bss", "kinds.data", "kinds.rodata", "kinds.kconfig", ".data.my_sec"] {
         let flags = open.map_flags(map)?;
@@ -170,7 +172,8 @@ pub(crate) fn typed_variables_work_without_mmap() -> Outcome {
     let (rodata, data, custom, bss) = (skel.rodata()?, skel.data()?, skel.data_my_sec()?, skel.bss()?);
     assert_eq!((rodata.ro_u8.get()?, rodata.ro_point.get()?.y, rodata.ro_text.get()?), (200, 30, CharArray::new("hello")?));
     assert_eq!((data.data_i32.get()?, data.data_f32.get()?, data.data_u128.get()?), (-7, 1.5, 9));
-    // The program sees what is set, and what it leaves comes back; neighbours stay.
+    // The program sees the values that are set, its values are read back, and neighbouring
+    // variables keep theirs.
     data.data_i32.set(50_000)?;
     data.data_u128.set(u128::MAX)?;
     assert_eq!(custom.custom.update(|value| value - 12)?, 11);
@@ -203,12 +206,12 @@ pub(crate) fn dynamic_variables_work_without_mmap() -> Outcome {
     Ok(())
 }
 
-/// Takes user space the right to write a map.
+/// Freezes a map, so that user space cannot write it.
 fn freeze(map: BorrowedFd<'_>) {
     const BPF_MAP_FREEZE: libc::c_int = 22;
     let mut attr = [0i32; 32];
     attr[0] = map.as_raw_fd();
-    // SAFETY: the kernel reads the descriptor, and the attributes live through the call.
+    // SAFETY: the kernel reads the descriptor from the attributes, which outlive the call.
     assert_eq!(unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_FREEZE, attr.as_ptr(), size_of_val(&attr)) }, 0);
 }
 
@@ -229,7 +232,7 @@ pub(crate) fn refused_writes_without_mmap_are_errors() -> Outcome {
 }
 
 pub(crate) fn large_variables_do_not_overflow_stack() -> Outcome {
-    // A thread of Rust's default size, as tests and servers have.
+    // A thread with Rust's default stack size.
     let read = thread::Builder::new().stack_size(2 << 20).spawn(|| -> Result<(), Error> {
         let mut open = given::open()?;
         let mut wanted = open.bss()?.big.get_boxed()?;
@@ -258,7 +261,7 @@ pub(crate) fn large_variables_do_not_overflow_stack() -> Outcome {
     Ok(())
 }
 
-/// The value, which is there.
+/// Unwraps the value of an entry that must exist.
 trait Present<T> {
     fn unwrap_or_default_box(self) -> Box<T>;
 }
