@@ -67,7 +67,7 @@ pub(crate) fn frames_of_ended_processes_are_named() -> Outcome {
     // A library user who knows the address calls `locate` while the process lives.
     let symbols = Symbols::new();
     let mut other = Other::start("attacked-wait", [])?;
-    let (_, address) = other.next()?.ok_or("it says its address")?;
+    let (_, address) = other.next()?.ok_or("no address")?;
     let located = symbols.locate(other.id(), &[address.parse()?, 8]);
     other.go_on()?;
     other.end()?;
@@ -95,7 +95,7 @@ pub(crate) fn frames_of_ended_processes_are_named() -> Outcome {
                 })
             })?;
         }
-        ended.join().unwrap_or_else(|_| Err("it panicked".into()))
+        ended.join().unwrap_or_else(|_| Err("the thread panicked".into()))
     })?;
     rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
     assert_eq!(kept.len(), 3);
@@ -103,7 +103,7 @@ pub(crate) fn frames_of_ended_processes_are_named() -> Outcome {
         let (mut out, mut located) = (Vec::new(), Some(located));
         skel.checked().deliver(map, &record, |event| printer.write_located(&event, located.take().flatten(), &mut out));
         let text = String::from_utf8(out)?;
-        let user = text.split("Userspace:").nth(1).ok_or("it has a stack")?;
+        let user = text.split("Userspace:").nth(1).ok_or("no user stack")?;
         assert!(user.contains("syscall+0x"), "{text}");
     }
     Ok(())
@@ -129,7 +129,7 @@ fn map_copy(folder: &Path) -> Result<(File, u64), libtest_mimic::Failed> {
         let end = rest.split(' ').next().unwrap_or_default();
         matches!((hex(start), hex(end)), (Ok(start), Ok(end)) if (start..end).contains(&looked_for()))
     });
-    let words: Vec<&str> = line.ok_or("it is mapped")?.split_ascii_whitespace().collect();
+    let words: Vec<&str> = line.ok_or("the function is in no mapping")?.split_ascii_whitespace().collect();
     let offset = looked_for() - hex(words[0].split('-').next().unwrap_or_default())? + hex(words[2])?;
     let page = offset & !0xfff;
     let flags = ProtFlags::READ | ProtFlags::EXEC;
@@ -162,7 +162,7 @@ fn folder() -> Result<tempfile::TempDir, libtest_mimic::Failed> {
 pub(crate) fn truncated_file_does_not_crash_lookup() -> Outcome {
     let folder = folder()?;
     let mut other = Other::start(&format!("attacked-truncates {}", folder.path().display()), [])?;
-    let (_, address) = other.next()?.ok_or("it says its address")?;
+    let (_, address) = other.next()?.ok_or("no address")?;
     let (address, start, symbols) = (address.parse::<u64>()?, Instant::now(), Symbols::new());
     let mut looks = 0;
     while looks < 200 && start.elapsed() < Duration::from_secs(5) {
@@ -177,7 +177,7 @@ pub(crate) fn truncated_file_does_not_crash_lookup() -> Outcome {
 pub(crate) fn is_huge(folder: &str) -> Outcome {
     let (file, address) = map_copy(Path::new(folder))?;
     // Not all file systems support files of this size.
-    answer("size", [1 << 40, 1 << 32].into_iter().find(|size| file.set_len(*size).is_ok()).ok_or("it can be that large")?);
+    answer("size", [1 << 40, 1 << 32].into_iter().find(|size| file.set_len(*size).is_ok()).ok_or("the file system allows neither size")?);
     answer("address", address);
     wait()?;
     // Claim that the section name table has 2^39 bytes.
@@ -194,15 +194,15 @@ pub(crate) fn is_huge(folder: &str) -> Outcome {
 pub(crate) fn huge_file_is_read_within_bounds() -> Outcome {
     let folder = folder()?;
     let mut other = Other::start(&format!("attacked-huge {}", folder.path().display()), [])?;
-    other.next()?.ok_or("it says its size")?;
-    let (_, address) = other.next()?.ok_or("it says its address")?;
+    other.next()?.ok_or("no size")?;
+    let (_, address) = other.next()?.ok_or("no address")?;
     let (address, symbols, start) = (address.parse::<u64>()?, Symbols::new(), Instant::now());
     let frames = symbols.of_process(other.id(), &[address]);
     assert!(is_named(&frames[0]), "{frames:?}");
     // Debug information is not read from a file that other users can change.
     assert_eq!(frames[0].symbols[0].line, None);
     other.go_on()?;
-    other.next()?.ok_or("it has changed it")?;
+    other.next()?.ok_or("the file was not changed")?;
     assert!(symbols.of_process(other.id(), &[address])[0].symbols.is_empty());
     assert!(start.elapsed() < Duration::from_secs(10));
     other.go_on()?;
@@ -227,7 +227,7 @@ pub(crate) fn has_many(folder: &str) -> Outcome {
 pub(crate) fn many_mappings_do_not_delay_lookup() -> Outcome {
     let folder = folder()?;
     let mut other = Other::start(&format!("attacked-many {}", folder.path().display()), [])?;
-    let (_, addresses) = other.next()?.ok_or("it says its addresses")?;
+    let (_, addresses) = other.next()?.ok_or("no addresses")?;
     let addresses = addresses.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
     let symbols = Symbols::new();
     let frames = symbols.of_process(other.id(), &addresses);
@@ -262,19 +262,19 @@ pub(crate) fn compiles(_: &str) -> Outcome {
 
 pub(crate) fn only_own_regular_perf_map_is_read() -> Outcome {
     let mut other = Other::start("attacked-compiles", [])?;
-    let (_, address) = other.next()?.ok_or("it says its address")?;
+    let (_, address) = other.next()?.ok_or("no address")?;
     let address = address.parse::<u64>()?;
-    let (_, path) = other.next()?.ok_or("it has made a FIFO")?;
+    let (_, path) = other.next()?.ok_or("no FIFO")?;
     let (without, with, start) = (Symbols::new(), Symbols::new().with_perf_maps(), Instant::now());
     let name = |symbols: &Symbols| symbols.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone());
     assert_eq!([name(&without), name(&with)], [None, None]);
-    assert!(start.elapsed() < Duration::from_secs(2), "nobody writes to it");
+    assert!(start.elapsed() < Duration::from_secs(2), "the FIFO was opened");
     other.go_on()?;
-    other.next()?.ok_or("it has written a file")?;
+    other.next()?.ok_or("no file")?;
     let name = |symbols: &Symbols| symbols.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone());
     assert_eq!([name(&without), name(&with)], [None, Some("compiled".to_owned())]);
     other.go_on()?;
-    other.next()?.ok_or("it has removed it")?;
+    other.next()?.ok_or("the file was not removed")?;
     // A perf map that another user owns is not read.
     let target = tempfile::NamedTempFile::new()?;
     fs::write(target.path(), format!("{:x} 10 of_root", address - 8))?;

@@ -46,7 +46,7 @@ pub(crate) fn child_sends_typed_start_and_exit() -> Outcome {
     assert_eq!(exit.filename, "");
     assert_eq!((start.exit_code, exit.exit_code, start.duration_ns), (0, 0, 0));
     assert!(exit.duration_ns > 0);
-    assert_eq!(skel.stats().rb.lost, Some(0), "the program counts what finds no room");
+    assert_eq!(skel.stats().rb.lost, Some(0), "the program counts records that find no room");
     assert_eq!(skel.bss()?.dropped.get()?, 0);
     Ok(())
 }
@@ -106,7 +106,7 @@ fn example(arguments: &[&str]) -> Result<(Child, BufReader<impl std::io::Read + 
     assert!(built.success());
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mut process = Command::new(target.join("debug/bootstrap")).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let mut from = BufReader::new(process.stdout.take().ok_or("it has a pipe")?);
+    let mut from = BufReader::new(process.stdout.take().ok_or("the stream is not piped")?);
     // The header is printed after attaching.
     from.read_line(&mut String::new())?;
     Ok((process, from))
@@ -184,14 +184,16 @@ pub(crate) fn finish_delivers_remaining_events() -> Outcome {
 /// starts.
 pub(crate) fn demo_shows_its_processes() -> Outcome {
     let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/demo.sh")).output()?;
-    let (shown, said) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
-    assert!(output.status.success(), "{said}");
+    let (shown, stderr_text) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert!(output.status.success(), "{stderr_text}");
     let mut lines = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     assert_eq!(lines.next().unwrap_or_default().join(" "), "TIME PID PPID EXIT_CODE DURATION_NS COMM FILENAME EXIT_EVENT ET");
-    let has = |wanted: &[&str]| shown.lines().any(|line| wanted.iter().all(|word| line.split_whitespace().any(|part| part == *word)));
+    let has = |expected_words: &[&str]| {
+        shown.lines().any(|line| expected_words.iter().all(|word| line.split_whitespace().any(|part| part == *word)))
+    };
     assert!(has(&["true", "/bin/true", "false", "EVENT_TYPE__ENTER"]), "{shown}");
     // The shell that exits with status 3 after 0.2 seconds.
     assert!(has(&["sh", "3", "true", "EVENT_TYPE__EXIT"]), "{shown}");
-    assert!(said.contains(" events, "), "the summary: {said}");
+    assert!(stderr_text.contains(" events, "), "no summary: {stderr_text}");
     Ok(())
 }

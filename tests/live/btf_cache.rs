@@ -21,7 +21,7 @@ fn tags(open: Open) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sy
     let programs = skel.checked().programs.iter().map(|(name, _)| {
         let fd = skel.object().program(name)?.fd()?.as_raw_fd();
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}"))?;
-        Ok(info.lines().find(|line| line.starts_with("prog_tag:")).ok_or("the kernel tells no tag")?.to_owned())
+        Ok(info.lines().find(|line| line.starts_with("prog_tag:")).ok_or("no prog_tag in fdinfo")?.to_owned())
     });
     programs.collect()
 }
@@ -31,7 +31,7 @@ pub(crate) fn cached_btf_relocates_like_whole_btf() -> Outcome {
     let cache = BtfCache::new(folder.path().join("cache"))?;
     let checked = Skeleton::from_file("bpf/bootstrap.json")?.check("bootstrap")?;
     let object = checked.skeleton.object.clone().unwrap_or_default();
-    let path = cache.file(&object)?.ok_or("the object reads fields of the kernel")?;
+    let path = cache.file(&object)?.ok_or("no file, but the object reads kernel fields")?;
     let bytes = fs::read(&path)?;
     assert!(bytes.len() < 100_000, "{}", bytes.len());
     assert_eq!(tags(checked.clone().open(Some(&path))?)?, tags(checked.clone().open(None)?)?);
@@ -43,9 +43,9 @@ pub(crate) fn cached_btf_relocates_like_whole_btf() -> Outcome {
     assert_eq!(cache.file(&object)?.as_ref(), Some(&path));
     assert_eq!(fs::read(&path)?, bytes);
     let other = Skeleton::from_file("bpf/streams.json")?.object.unwrap_or_default();
-    assert_eq!(cache.file(&other)?, None, "it reads none");
+    assert_eq!(cache.file(&other)?, None, "it reads no kernel fields");
     let pointers = Skeleton::from_file("bpf/profile.json")?.object.unwrap_or_default();
-    assert_eq!(cache.file(&pointers)?, None, "it asks for a type that is a pointer");
+    assert_eq!(cache.file(&pointers)?, None, "its relocations ask for a pointer type");
     assert!(cache.file(b"no object").is_err());
     Ok(())
 }
@@ -74,7 +74,7 @@ pub(crate) fn folder_writable_by_others_is_refused() -> Outcome {
 pub(crate) fn planted_files_are_replaced() -> Outcome {
     let folder = tempfile::tempdir()?;
     let cache = BtfCache::new(folder.path())?;
-    let path = cache.file(bootstrap::OBJECT)?.ok_or("the object reads fields of the kernel")?;
+    let path = cache.file(bootstrap::OBJECT)?.ok_or("no file, but the object reads kernel fields")?;
     let bytes = fs::read(&path)?;
     let about = fs::metadata(&path)?;
     assert_eq!((about.mode() & 0o7777, about.uid()), (0o600, 0));
@@ -99,6 +99,6 @@ pub(crate) fn planted_files_are_replaced() -> Outcome {
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)?;
     anew()?;
     assert_eq!(fs::read(elsewhere.path())?, bytes);
-    assert_eq!(fs::read_dir(folder.path())?.count(), 0, "nothing is left of the writing");
+    assert_eq!(fs::read_dir(folder.path())?.count(), 0, "a temporary file is left");
     Ok(())
 }

@@ -23,13 +23,13 @@ pub(crate) type Part = (&'static str, fn(&str) -> Outcome);
 
 /// Runs the part that this process was started for; `None` if there is no such request.
 pub(crate) fn part(parts: &[Part]) -> Option<ExitCode> {
-    let wanted = env::var(VARIABLE).ok()?;
-    let (name, argument) = wanted.split_once(' ').unwrap_or((&wanted, ""));
-    let (_, run) = parts.iter().find(|(known, _)| *known == name).expect("each part that is asked for is known");
+    let request = env::var(VARIABLE).ok()?;
+    let (name, argument) = request.split_once(' ').unwrap_or((&request, ""));
+    let (_, run) = parts.iter().find(|(known, _)| *known == name).expect("the part is not in PARTS");
     Some(match run(argument) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            eprintln!("the part `{wanted}` failed: {}", failed.message().unwrap_or_default());
+            eprintln!("the part `{request}` failed: {}", failed.message().unwrap_or_default());
             ExitCode::FAILURE
         }
     })
@@ -71,8 +71,8 @@ pub(crate) fn command_of(program: &Path, part: &str) -> Command {
 impl Other {
     pub(crate) fn start<'a>(part: &str, variables: impl IntoIterator<Item = (&'a str, &'a OsStr)>) -> Result<Other, Failed> {
         let mut process = command(part)?.envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let to = process.stdin.take().ok_or("it has a pipe")?;
-        let from = BufReader::new(process.stdout.take().ok_or("it has a pipe")?).lines();
+        let to = process.stdin.take().ok_or("the stream is not piped")?;
+        let from = BufReader::new(process.stdout.take().ok_or("the stream is not piped")?).lines();
         Ok(Other { process, to, from })
     }
 
@@ -115,7 +115,7 @@ pub(crate) fn run(part: &str) -> Result<Answers, Failed> {
 
 /// Waits until the parent calls [`Other::go_on`].
 pub(crate) fn wait() -> Outcome {
-    std::io::stdin().lines().next().transpose()?.ok_or("the other process is gone")?;
+    std::io::stdin().lines().next().transpose()?.ok_or("the parent is gone")?;
     Ok(())
 }
 

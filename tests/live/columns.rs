@@ -49,9 +49,9 @@ pub(crate) fn events_are_pushed_to_columns() -> Outcome {
     while batch.len() < 100 {
         let count = skel.poll(Duration::from_secs(5), |export| match export {
             Export::Rb(sample) | Export::Events(sample) => batch.push(sample),
-            Export::Notes(_) => panic!("nothing was sent there"),
+            Export::Notes(_) => panic!("no notes were sent"),
         })?;
-        assert_ne!(count, 0, "they were sent");
+        assert_ne!(count, 0, "records are missing");
     }
     batch.seq.sort_unstable();
     assert!(batch.seq.into_iter().eq(0..100));

@@ -124,7 +124,7 @@ pub(crate) fn signals_pause_and_end_run() -> Outcome {
             1..20 if *step == 1 => *shown.text.lock().unwrap() = copy.text().into_bytes(),
             // Nothing is printed during the pause, except what was being written as it began.
             20 => {
-                assert!(len <= shown.text().len() + 4096, "events came in spite of the pause");
+                assert!(len <= shown.text().len() + 4096, "events were printed during the pause");
                 signal(libc::SIGTSTP);
             }
             40 => signal(libc::SIGTERM),
@@ -134,7 +134,7 @@ pub(crate) fn signals_pause_and_end_run() -> Outcome {
         *step += 1;
     });
     assert_eq!(exit, Exit::Done, "{err}");
-    assert!(*steps.lock().unwrap() > 40 && out.text().len() > shown.text().len(), "events came behind the pause, too");
+    assert!(*steps.lock().unwrap() > 40 && out.text().len() > shown.text().len(), "no events after the pause");
     assert_eq!(loaded(), 0);
     Ok(())
 }
@@ -155,7 +155,7 @@ pub(crate) fn run_ends_when_output_fails() -> Outcome {
 pub(crate) fn recording_is_replayed() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("exec.rec");
-    let path = path.to_str().ok_or("temporary folders have plain names")?;
+    let path = path.to_str().ok_or("the path is not UTF-8")?;
     let (exit, err) = run_among_processes(&["record", JSON, "-o", path, "-n", "5"], &mut Out::default(), |_| ());
     assert_eq!(exit, Exit::Done, "{err}");
     let mut out = Out::default();
@@ -178,7 +178,7 @@ pub(crate) fn kernel_refusal_sets_exit_code() -> Outcome {
     let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
     std::fs::write(&old, "kept")?;
     for path in [&old, &new] {
-        let path = path.to_str().ok_or("temporary folders have plain names")?;
+        let path = path.to_str().ok_or("the path is not UTF-8")?;
         assert_eq!(run(&["run", "bpf/profile.json", "-o", path], &mut Out::default()).0, Exit::Kernel);
     }
     assert_eq!((std::fs::read(&old)?, new.exists()), (b"kept".to_vec(), false));
@@ -211,7 +211,7 @@ fn senders(words: &[&str]) -> Result<(BTreeSet<u64>, String), Box<dyn std::error
     assert_eq!(exit, Exit::Done, "{words:?}: {err}");
     let mut from = BTreeSet::new();
     for line in out.text().lines() {
-        from.insert(serde_json::from_str::<serde_json::Value>(line)?["from"].as_u64().ok_or("each event has it")?);
+        from.insert(serde_json::from_str::<serde_json::Value>(line)?["from"].as_u64().ok_or("an event without `from`")?);
     }
     Ok((from, err))
 }
@@ -342,8 +342,8 @@ pub(crate) fn doctor_predicts_exit_of_run() -> Outcome {
         let words = [&[CHOICES, "--map", "counts=10K", "--map", "stacks=64"][..], words].concat();
         let (ran, err) = run_among_processes(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default(), |_| ());
         let mut out = Out::default();
-        let (said, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
-        assert_eq!((ran != Exit::Done, said != Exit::Done), (fails, fails), "{words:?}: {err}{}", out.text());
+        let (examined, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
+        assert_eq!((ran != Exit::Done, examined != Exit::Done), (fails, fails), "{words:?}: {err}{}", out.text());
         assert_eq!(fails, out.text().contains("FAIL "), "{words:?}: {}", out.text());
     }
     // A map that the object does not have is a usage error, as a missing program is; so is a map
@@ -361,8 +361,8 @@ pub(crate) fn doctor_predicts_exit_of_run() -> Outcome {
     let words = [CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--only", "sample", "--attach", "sample=cache-misses:10000"];
     let (ran, err) = run(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default());
     let mut out = Out::default();
-    let (said, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
-    assert_eq!(ran == Exit::Done, said == Exit::Done, "{err}{}", out.text());
+    let (examined, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
+    assert_eq!(ran == Exit::Done, examined == Exit::Done, "{err}{}", out.text());
     let hint = "this machine does not count the event: ";
     assert!(ran == Exit::Done || (err.contains(hint) && out.text().contains(hint)), "{err}{}", out.text());
     Ok(())
@@ -397,8 +397,8 @@ pub(crate) fn run_ends_while_output_is_blocked() -> Outcome {
     let most = Duration::from_secs(5);
 
     let mut process = command(&words)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let (mut told, mut err) = (BufReader::new(process.stderr.take().ok_or("it has a pipe")?), String::new());
-    told.read_line(&mut err)?;
+    let (mut messages, mut err) = (BufReader::new(process.stderr.take().ok_or("the stream is not piped")?), String::new());
+    messages.read_line(&mut err)?;
     assert!(err.contains("attached"), "{err}");
     fill();
     // Wait until the pipe is full.
@@ -406,13 +406,13 @@ pub(crate) fn run_ends_while_output_is_blocked() -> Outcome {
     // SAFETY: the call takes no pointers, and the child has not been waited for, so its pid is not
     // reused.
     assert_eq!(unsafe { libc::kill(process.id().cast_signed(), libc::SIGTERM) }, 0);
-    assert!(ended_within(&mut process, most)?, "a signal ends it");
-    told.read_to_string(&mut err)?;
+    assert!(ended_within(&mut process, most)?, "SIGTERM did not end the run");
+    messages.read_to_string(&mut err)?;
     let unwritten = err.lines().find_map(|line| line.strip_suffix(" events were not written: nobody reads the output"));
     assert!(unwritten.is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0)), "{err}");
     // All lines but the last are complete.
     let mut out = String::new();
-    process.stdout.take().ok_or("it has a pipe")?.read_to_string(&mut out)?;
+    process.stdout.take().ok_or("the stream is not piped")?.read_to_string(&mut out)?;
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines.len() > 100 && lines.iter().rev().skip(1).all(|line| line.ends_with('}')), "{}", lines.len());
 
@@ -421,7 +421,7 @@ pub(crate) fn run_ends_while_output_is_blocked() -> Outcome {
     let mut process = command(&format!("{words} -d 1s"))?.stdout(writer.try_clone()?).stderr(writer).spawn()?;
     thread::sleep(Duration::from_millis(500));
     fill();
-    assert!(ended_within(&mut process, most)?, "the time ends it");
+    assert!(ended_within(&mut process, most)?, "the duration did not end the run");
     drop(reader);
 
     // A pipe that is read gets the whole output.

@@ -47,7 +47,7 @@ pub(crate) fn all_records_reach_program() -> Outcome {
                 producer.send(&command(number))?;
             } else {
                 let mut reserved = producer.reserve::<Command>()?;
-                assert_eq!(*reserved, command(0), "what was there before");
+                assert_eq!(*reserved, command(0), "reserved memory is not zeroed");
                 *reserved = command(number);
                 reserved.submit();
             }

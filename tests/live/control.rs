@@ -127,7 +127,7 @@ pub(crate) fn stop_ends_loop_over_maps() -> Outcome {
         while !control.is_stopped() {
             count += round(&skel)?;
             rounds += 1;
-            assert!(rounds < 400, "{name}: it does not end");
+            assert!(rounds < 400, "{name}: the loop does not end");
         }
         assert_eq!((count, skel.unread()?), (401, 0), "{name}");
     }
@@ -153,7 +153,7 @@ pub(crate) fn stop_does_not_wait_for_unread_map() -> Outcome {
         while !control.is_stopped() {
             count += round(&skel)?;
             rounds += 1;
-            assert!(rounds < 100, "it does not end");
+            assert!(rounds < 100, "the loop does not end");
         }
         assert_eq!((count, skel.unread()?), (300, 1));
     }
@@ -218,7 +218,7 @@ pub(crate) fn callback_break_ends_poll() -> Outcome {
         if seen == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     assert_eq!((seen, delivered), (4, 4));
-    assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 6, "it was the end of one poll, not of polling");
+    assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 6, "a break ends one poll only");
     Ok(())
 }
 

@@ -153,7 +153,7 @@ fn relocated(name: &str) -> Result<Relocated, Box<dyn std::error::Error>> {
         if text.starts_with('<') {
             relocations.insert(key, (text.to_owned(), true));
         } else if text == "no matching targets found" {
-            relocations.get_mut(&key).ok_or("libbpf says first what it looks for")?.1 = false;
+            relocations.get_mut(&key).ok_or("a result without its relocation")?.1 = false;
         }
     }
     Ok(relocations)
@@ -247,8 +247,8 @@ fn same_reason(doctor: &Doctor, part: &str, reason: &str) -> Outcome {
     // The doctor splits the hint into the finding and the advice.
     let (why, todo) = reason.split_once("; ").unwrap_or((reason, ""));
     assert!(error.contains(&format!("{why}; {todo}")) && error.contains("\n  hint: "), "{part}: {error}");
-    let told = |check: &&Check| !check.ok && check.required && check.found.starts_with(why) && check.todo.starts_with(todo);
-    assert!(examined.checks.iter().any(|check| told(&check)), "{part}: `{why}`, `{todo}` in\n{examined}");
+    let has_reason = |check: &&Check| !check.ok && check.required && check.found.starts_with(why) && check.todo.starts_with(todo);
+    assert!(examined.checks.iter().any(|check| has_reason(&check)), "{part}: `{why}`, `{todo}` in\n{examined}");
     Ok(())
 }
 
@@ -359,7 +359,7 @@ pub(crate) fn doctor_predicts_load_and_attach() -> Outcome {
         let mut disagree = Vec::new();
         let mut hold = |what: String, examined: Preflight, ran: Result<(), String>| {
             if examined.ok() != ran.is_ok() {
-                disagree.push(format!("{what}: the doctor says\n{examined}and running it says {ran:?}"));
+                disagree.push(format!("{what}: the doctor predicts\n{examined}but running it gives {ran:?}"));
             }
         };
         for name in FIXTURES {
@@ -399,14 +399,14 @@ pub(crate) fn doctor_predicts_load_and_attach_of_sources() -> Outcome {
         // Without a target the command attaches nothing and fails.
         let ran = open()?.load().and_then(|loaded| loaded.object().links_each().into_iter().try_for_each(|(_, link)| link.map(drop)));
         if examined.ok() != ran.is_ok() {
-            disagree.push(format!("{}: the doctor says\n{examined}and running it says {ran:?}", source.name));
+            disagree.push(format!("{}: the doctor predicts\n{examined}but running it gives {ran:?}", source.name));
         }
         if let (Err(error), false) = (&ran, source.fault.is_empty()) {
             // The reasons must be the same too.
             let error = error.to_string();
-            let told =
+            let has_reason =
                 |check: &Check| !check.ok && check.required && error.contains(check.found.split("; used by").next().unwrap_or_default());
-            assert!(examined.checks.iter().any(told), "{}: {error}\n{examined}", source.name);
+            assert!(examined.checks.iter().any(has_reason), "{}: {error}\n{examined}", source.name);
         }
         ran_well.extend(ran.is_ok().then_some(source.name));
     }

@@ -41,9 +41,9 @@ pub(crate) fn error_holds_verifier_log() -> Outcome {
 /// or reach a terminal unescaped.
 pub(crate) fn invalid_names_are_escaped() -> Outcome {
     let mut skeleton = Skeleton::from_file("bpf/kinds.json")?;
-    let object = skeleton.object.take().ok_or("the package has an object")?;
+    let object = skeleton.object.take().ok_or("no object in the package")?;
     let (name, spoilt) = (b"\0LINUX_KERNEL_VERSION\0", b"\0LI\x80\x1b[_KERNEL_VERSION\0");
-    let mut said = String::new();
+    let mut messages = String::new();
     // The name is in the BTF and in the symbol table. Changing one of them makes the two disagree.
     for at in (0..object.len() - name.len()).filter(|&i| object[i..].starts_with(name)) {
         let mut object = object.clone();
@@ -51,12 +51,12 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
         let spec = Spec { name: "kinds", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 1 };
         let error = Open::new(&spec).unwrap_err();
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
-        said.push_str(&refusal.messages);
+        messages.push_str(&refusal.messages);
         // If the object is checked first, libbpf does not get it.
         let error = Skeleton::from_object("kinds", object, "kinds.bpf.o").unwrap_err().to_string();
         assert!(error.contains("invalid utf-8"), "{error}");
     }
-    assert!(said.contains("LI\u{fffd}\\u{1b}[_KERNEL_VERSION"), "{said}");
+    assert!(messages.contains("LI\u{fffd}\\u{1b}[_KERNEL_VERSION"), "{messages}");
     Ok(())
 }
 
@@ -65,21 +65,21 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
 pub(crate) fn print_callback_of_others_is_called() -> Outcome {
     static OTHERS: AtomicUsize = AtomicUsize::new(0);
     let open = |text: &[u8]| Open::new(&Spec { name: "text", object: text, streams: &[], samples: &[], dropped: &[], perf_pages: 1 });
-    let said = |error: Error| match error {
+    let messages_of = |error: Error| match error {
         Error::Kernel(refusal) => refusal.messages,
         _ => String::new(),
     };
-    let ours = said(open(b"no object").unwrap_err());
+    let ours = messages_of(open(b"no object").unwrap_err());
     assert!(ours.contains("text"), "{ours}");
     let before = set_print(Some((PrintLevel::Warn, |_, text| {
         OTHERS.fetch_add(text.matches("another").count(), Ordering::Relaxed);
     })));
-    assert_eq!(said(open(b"no object").unwrap_err()), ours);
+    assert_eq!(messages_of(open(b"no object").unwrap_err()), ours);
     assert_eq!(OTHERS.load(Ordering::Relaxed), 0);
     assert!(ObjectBuilder::default().name("another")?.open_memory(b"no object").is_err());
     set_print(before);
-    assert!(OTHERS.load(Ordering::Relaxed) > 0, "passed on");
-    assert_eq!(said(open(b"no object").unwrap_err()), ours);
+    assert!(OTHERS.load(Ordering::Relaxed) > 0, "messages were not passed on");
+    assert_eq!(messages_of(open(b"no object").unwrap_err()), ours);
     Ok(())
 }
 

@@ -198,7 +198,7 @@ pub(crate) fn closed_descriptors_cause_errors_not_hangs() -> Outcome {
             let what = fs::read_link(format!("/proc/self/fd/{victim}"))?;
             let work = shared(&skel.progs()?.work)?;
             let mut received = Received::default();
-            let said = thread::scope(|scope| {
+            let poll_errors = thread::scope(|scope| {
                 let closer = scope.spawn(|| {
                     thread::sleep(Duration::from_millis(10));
                     // SAFETY: the number is replaced or closed only here, and code that uses it
@@ -217,7 +217,7 @@ pub(crate) fn closed_descriptors_cause_errors_not_hangs() -> Outcome {
                 closer.join().unwrap();
                 errors
             });
-            for error in said {
+            for error in poll_errors {
                 let Error::Kernel(refusal) = &error else { return Err(format!("{what:?} was closed: {error}").into()) };
                 errors.insert((what.to_string_lossy().into_owned(), refusal.tried.clone()));
             }
@@ -265,7 +265,7 @@ pub(crate) fn entries_are_taken_once_under_concurrent_changes() -> Outcome {
             }
         });
         // Handles are not `Send`, descriptors are.
-        let table = table.as_map().fd().try_clone_to_owned().expect("there are descriptors left");
+        let table = table.as_map().fd().try_clone_to_owned().expect("no descriptor is left");
         let remover = scope.spawn(move || (0..KEYS).map(other).filter(|key| !stays(&table, *key)).collect::<BTreeSet<_>>());
         let mut quiet = 0;
         while quiet < 2 || !sender.is_finished() || !remover.is_finished() {

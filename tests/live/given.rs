@@ -68,7 +68,7 @@ pub(crate) fn program_reads_perf_events_from_user_space() -> Outcome {
     let check = |program: &Program<'_, kind::RawTracepoint>, counters: &FdMap<'_, u32>| -> Outcome {
         let run = || program.test(&TestInput::new().cpu(0));
         run()?;
-        assert_eq!(bss.count_error.get()?, -i64::from(libc::ENOENT), "nobody else's events are there");
+        assert_eq!(bss.count_error.get()?, -i64::from(libc::ENOENT), "the array is empty");
         counters.insert(&0, clock(0)?)?;
         run()?;
         // Some machines have a clock with coarse ticks.
@@ -254,8 +254,8 @@ pub(crate) fn data_sections_grow() -> Outcome {
     assert!(section.variable::<u32>(4000).is_none());
     let skel = open.load()?;
     let section = skel.object().section::<ReadWrite>(".data.table")?;
-    let at = |index: usize| section.variable::<u32>(4 * index).ok_or("it is inside");
-    assert_eq!((section.size(), at(999)?.get()?), (4000, 77), "what was set before loading");
+    let at = |index: usize| section.variable::<u32>(4 * index).ok_or("out of the section");
+    assert_eq!((section.size(), at(999)?.get()?), (4000, 77), "the value set before loading");
     for index in [0, 5, 998] {
         skel.bss()?.number.set(index)?;
         skel.progs()?.fill.test_run(None, None)?;
@@ -274,7 +274,7 @@ pub(crate) fn data_sections_grow() -> Outcome {
     open.object().set_value_size(".bss", before + 4096)?;
     let section = open.object().section(".bss")?;
     assert_eq!(section.size() as u32, before + 4096);
-    section.variable::<u64>(before as usize + 4088).ok_or("it is inside")?.set(1)?;
+    section.variable::<u64>(before as usize + 4088).ok_or("out of the section")?.set(1)?;
     open.load()?;
     Ok(())
 }

@@ -77,9 +77,9 @@ impl Ids {
 
 pub(crate) fn killed_process_leaves_only_pins() -> Outcome {
     let (group, link, map) = (Group::new("killed")?, Pin::new("killed-link"), Pin::new("killed-map"));
-    let told = format!("{}:{}:{}", group.0, link.0.display(), map.0.display());
+    let arguments = format!("{}:{}:{}", group.0, link.0.display(), map.0.display());
     // If this test fails before it kills the child, the child reads the end of its input and exits.
-    let mut child = Other::start(&format!("killed {told}"), [])?;
+    let mut child = Other::start(&format!("killed {arguments}"), [])?;
     assert_eq!(child.next()?, Some(("attached".to_owned(), "ok".to_owned())));
     let ids = Ids::of(child.id())?;
     assert_eq!(ids, ids.left());
@@ -121,8 +121,8 @@ pub(crate) fn killed_process_leaves_only_pins() -> Outcome {
 
 /// Attaches programs of many types to this process, to a new network namespace and to the cgroup,
 /// and waits to be killed.
-pub(crate) fn attach_everything(told: &str) -> Outcome {
-    let [group, link, map] = told.split(':').collect::<Vec<_>>()[..] else { return Err("told too little".into()) };
+pub(crate) fn attach_everything(arguments: &str) -> Outcome {
+    let [group, link, map] = arguments.split(':').collect::<Vec<_>>()[..] else { return Err("too few arguments".into()) };
     // SAFETY: the call takes no pointers and affects only the calling thread, the only one of the
     // process.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);

@@ -40,7 +40,7 @@ pub(crate) fn hash_map_stores_entries() -> Outcome {
     assert_eq!(keys, [1, 2, 3]);
 
     maps.by_color.insert(&Color::GREEN, &5)?;
-    assert_eq!(maps.by_color.get(&Color::ALSO_GREEN)?, Some(5), "the two are one value");
+    assert_eq!(maps.by_color.get(&Color::ALSO_GREEN)?, Some(5), "the names are aliases");
     maps.sized.insert(b"sixsix", b"ok")?;
     assert_eq!(maps.sized.get(b"sixsix")?, Some(*b"ok"));
     Ok(())
@@ -61,9 +61,9 @@ pub(crate) fn array_is_accessed_in_place() -> Outcome {
     let maps = skel.maps()?;
     let values = maps.in_place.in_place()?;
     assert_eq!((values.len(), values.at(3).is_none()), (3, true));
-    let last = values.at(2).ok_or("there are three")?;
+    let last = values.at(2).ok_or("the array has three entries")?;
     last.set(100)?;
-    values.at(0).ok_or("there are three")?.set(7)?;
+    values.at(0).ok_or("the array has three entries")?.set(7)?;
     skel.progs()?.run.test_run(None, None)?;
     assert_eq!((last.get()?, maps.in_place.get(2)?, maps.in_place.get(0)?), (105, Some(105), Some(7)));
     assert_eq!(last.update(|value| value * 2)?, 105);
@@ -80,17 +80,17 @@ pub(crate) fn maps_in_maps_are_typed() -> Outcome {
     let maps = skel.maps()?;
     // The object initializes entry 1 with `first`.
     maps.first.set(0, &11)?;
-    let first = maps.outer.get(&1)?.ok_or("it is there")?;
+    let first = maps.outer.get(&1)?.ok_or("the entry is missing")?;
     assert_eq!((first.as_map().name().to_str(), first.len(), first.get(0)?), (Some("first"), 1, Some(11)));
     maps.outer.insert(&2, maps.second.as_map().fd())?;
-    maps.outer.get(&2)?.ok_or("it was put there")?.set(0, &22)?;
+    maps.outer.get(&2)?.ok_or("the entry is missing")?.set(0, &22)?;
     assert_eq!((maps.second.get(0)?, maps.outer.get(&3)?.is_none()), (Some(22), true));
     let mut keys = maps.outer.keys().collect::<Result<Vec<_>, _>>()?;
     keys.sort_unstable();
     assert_eq!(keys, [1, 2]);
     assert_eq!((maps.outer.remove(&1)?, maps.outer.remove(&1)?), (true, false));
     assert!(maps.outer.get(&1)?.is_none());
-    assert_eq!(first.get(0)?, Some(11), "the handle holds the map");
+    assert_eq!(first.get(0)?, Some(11), "the handle keeps the map alive");
     let other = maps.outer.insert(&1, maps.hash.as_map().fd()).unwrap_err();
     assert_eq!(errno(&other), Some(libc::EINVAL), "{other}");
 
@@ -103,12 +103,12 @@ pub(crate) fn maps_in_maps_are_typed() -> Outcome {
     skel.progs()?.run.test_run(None, None)?;
     assert_eq!((table.get(&2)?, table.as_map().max_entries()), (Some(cell(107)), 8));
     assert_eq!(table.as_map().name(), "tables.inner");
-    assert_eq!(maps.tables.get(&0)?.ok_or("it is there")?.entries()?, [(2, cell(107))]);
-    assert_eq!(maps.tables.get(&1)?.ok_or("it is there")?.entries()?, []);
+    assert_eq!(maps.tables.get(&0)?.ok_or("the entry is missing")?.entries()?, [(2, cell(107))]);
+    assert_eq!(maps.tables.get(&1)?.ok_or("the entry is missing")?.entries()?, []);
     assert_eq!(maps.tables.keys().collect::<Result<Vec<_>, _>>()?, [0, 1]);
 
     let untyped: MapOfMaps<'_, u32> = skel.object().map("tables")?.into_typed()?;
-    assert_eq!(untyped.get(&0)?.ok_or("it is there")?.kind(), table.as_map().kind());
+    assert_eq!(untyped.get(&0)?.ok_or("the entry is missing")?.kind(), table.as_map().kind());
     let wrong: MapOfMaps<'_, u32, HashMap<'_, u32, u64>> = skel.object().map("outer")?.into_typed()?;
     let wrong = wrong.get(&2).unwrap_err();
     assert_eq!(
@@ -220,7 +220,7 @@ pub(crate) fn program_array_entry_enables_tail_call() -> Outcome {
     assert_eq!(skel.bss()?.called.get()?, 0);
     maps.calls.insert(&1, progs.tail.fd()?)?;
     progs.run.test_run(None, None)?;
-    assert_eq!(skel.bss()?.called.get()?, 1, "the tail call went through");
+    assert_eq!(skel.bss()?.called.get()?, 1, "the tail call did not run");
     assert!(maps.calls.remove(&1)?);
     progs.run.test_run(None, None)?;
     assert_eq!(skel.bss()?.called.get()?, 1);

@@ -37,7 +37,7 @@ fn judge(part: &str, refused: &[(&str, &str)]) -> Result<Answers, Failed> {
     let answers = run(part)?;
     for (name, text) in &answers {
         match refused.iter().find(|(refused, _)| refused == name) {
-            Some((_, wanted)) => assert!(text.contains(wanted), "{part}, {name}: {text}\ndoes not say: {wanted}"),
+            Some((_, expected)) => assert!(text.contains(expected), "{part}, {name}: {text}\nexpected: {expected}"),
             None => assert_eq!(text, "ok", "{part}, {name}"),
         }
     }
@@ -73,7 +73,7 @@ impl Removed {
         // ended.
         while !Command::new("rmmod").arg(module).output()?.status.success() {
             if Instant::now() > deadline {
-                return Err(format!("{module} stays in use").into());
+                return Err(format!("module {module} stays in use").into());
             }
             thread::sleep(Duration::from_millis(100));
         }
@@ -87,9 +87,9 @@ impl Removed {
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        let files = fs::read_dir("/modules").expect("the machine has modules").flatten();
+        let files = fs::read_dir("/modules").expect("cannot read /modules").flatten();
         let file = files.map(|file| file.path()).find(|file| file.to_string_lossy().ends_with(&format!("{}.ko", self.0)));
-        let status = Command::new("insmod").arg(file.expect("the module is there")).status();
+        let status = Command::new("insmod").arg(file.expect("the module has no file")).status();
         assert!(status.is_ok_and(|status| status.success()), "{}", self.0);
     }
 }
@@ -132,7 +132,7 @@ pub(crate) fn typeless(_: &str) -> Outcome {
     fs::copy("/sys/kernel/btf/vmlinux", &file)?;
     own_mounts()?;
     mount("none", "/sys/kernel/btf", "tmpfs", MountFlags::empty(), None)?;
-    let text = file.to_str().ok_or("temporary folders have plain names")?;
+    let text = file.to_str().ok_or("the path is not UTF-8")?;
     let dynamic = |btf: Option<&Path>| -> eunomia_runtime::Result<()> {
         drop(Skeleton::from_file(JSON)?.check(JSON)?.open(btf)?.load()?.attach()?);
         Ok(())

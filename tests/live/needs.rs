@@ -90,7 +90,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn this() -> Machine {
-        let (release, version) = host::release().expect("procfs is mounted, and a release begins with the version");
+        let (release, version) = host::release().expect("cannot read the kernel release from procfs");
         Machine { release, version }
     }
 
@@ -117,6 +117,6 @@ impl Machine {
 /// Panics if a need names a test that does not exist.
 pub(crate) fn check(tests: impl Iterator<Item = &'static str> + Clone) {
     for (name, _) in NEEDS {
-        assert!(tests.clone().any(|test| test == *name || (name.ends_with("::") && test.starts_with(name))), "no test is called {name}");
+        assert!(tests.clone().any(|test| test == *name || (name.ends_with("::") && test.starts_with(name))), "no test is named {name}");
     }
 }

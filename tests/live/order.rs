@@ -16,7 +16,7 @@ use super::{
 };
 
 #[path = "../every/netlink.rs"]
-#[expect(dead_code, reason = "pairs of other kinds are made for `every` alone")]
+#[expect(dead_code, reason = "only `every` makes pairs of other kinds")]
 mod netlink;
 
 /// Sets the sizes of the maps of `choices`.

@@ -103,7 +103,7 @@ fn lose_the_tails() -> Outcome {
         }
         received += skel.poll(Duration::from_secs(5), |_| ())?;
         let (stats, refused) = (skel.stats().events, skel.bss()?.refused.get()?);
-        let lost = stats.lost.ok_or("it is counted")?;
+        let lost = stats.lost.ok_or("losses are not counted")?;
         assert_eq!((stats.received, stats.received + refused), (received, tried));
         assert!(version < (6, 0) || !stats.lost_at_least);
         assert!(refused > 0);
@@ -121,8 +121,8 @@ fn lose_the_tails() -> Outcome {
     Ok(())
 }
 
-/// A sample and its 4-byte length are padded to a multiple of 8, so a reader cannot tell padding from
-/// a longer sample.
+/// A sample and its 4-byte length are padded to a multiple of 8, so a reader cannot tell padding
+/// from a longer sample.
 pub(crate) fn short_samples_are_counted() -> Outcome {
     let skel = super::faults::load()?;
     skel.progs()?.cut.test_run(Some(&mut [300u64, 0, 0].map(u64::to_ne_bytes).concat()), None)?;
@@ -161,7 +161,7 @@ impl Gone {
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        fs::write(SWITCH, "1").expect("the CPU comes back");
+        fs::write(SWITCH, "1").expect("cannot bring the CPU back online");
     }
 }
 
@@ -214,7 +214,7 @@ pub(crate) fn ring_of_returning_cpu_is_read() -> Outcome {
             sent += 1;
             poll(100)?;
         }
-        assert!(!seqs.borrow().is_empty(), "{waiting:?}: nothing of a CPU that came back");
+        assert!(!seqs.borrow().is_empty(), "{waiting:?}: no samples of a CPU that came back");
         let (lost, refused) = (skel.stats().events.lost, skel.bss()?.events_refused.get()?);
         assert_eq!((lost, seqs.borrow().len() as u64 + refused), (Some(0), sent), "{waiting:?}");
         // After the ring is open, no sample is refused.
@@ -289,7 +289,11 @@ pub(crate) fn offline_cpu_does_not_spin_reader() -> Outcome {
         sent.join().unwrap()?;
         assert!(seqs.borrow().iter().copied().eq((0..10).chain(100..110)), "{name}, away for {away} ms: {seqs:?}");
         assert!(stats.wakeups < 1000 && used < took / 2, "{name}, away for {away} ms: {stats:?}, {used:?} of {took:?}");
-        assert_eq!((perf_events().len(), stats.lost, stats.lost_at_least), (rings, Some(0), true), "nobody counts what came too early");
+        assert_eq!(
+            (perf_events().len(), stats.lost, stats.lost_at_least),
+            (rings, Some(0), true),
+            "losses before the ring is open are unknown"
+        );
     }
     Ok(())
 }
@@ -338,7 +342,7 @@ pub(crate) fn damaged_ring_is_reopened() -> Outcome {
     let skel = super::faults::load()?;
     let work = super::faults::shared(&skel.progs()?.work)?;
     // The ring with the lowest descriptor is that of CPU 0, which was opened first.
-    let first = perf_events().into_iter().min().ok_or("there is no ring")?;
+    let first = perf_events().into_iter().min().ok_or("no perf event is open")?;
     let page = page_size();
     let len = page * (1 + PerfBuffer::default().pages);
     // SAFETY: the kernel chooses the address of the new mapping.

@@ -24,7 +24,7 @@ pub(crate) struct Pin(pub(crate) PathBuf);
 
 impl Pin {
     pub(crate) fn new(name: &str) -> Self {
-        let folder = bpf::mount::bpffs().expect("a BPF file system is there, or can be mounted");
+        let folder = bpf::mount::bpffs().expect("no BPF file system, and none can be mounted");
         Self(folder.join(format!("eunomia-{name}-{}", std::process::id())))
     }
 }
@@ -117,7 +117,7 @@ pub(crate) fn program_is_pinned() -> Outcome {
 /// Two processes write and read the same map, even after this one has loaded its object again.
 pub(crate) fn processes_share_pinned_map() -> Outcome {
     let pin = Pin::new("shared");
-    let path = pin.0.to_str().ok_or("it has a plain name")?;
+    let path = pin.0.to_str().ok_or("the path is not UTF-8")?;
     let first = shared(path)?;
     first.maps()?.hash.insert(&1, &cell(10))?;
     let mut other = Other::start(&format!("pinned {path}"), [])?;
@@ -129,7 +129,7 @@ pub(crate) fn processes_share_pinned_map() -> Outcome {
     again.maps()?.hash.insert(&1, &cell(11))?;
     other.go_on()?;
     assert_eq!(other.end()?.get("read again").map(String::as_str), Some("11"));
-    assert_eq!(again.maps()?.hash.get(&2)?, Some(cell(21)), "the other process is gone, and what it wrote is there");
+    assert_eq!(again.maps()?.hash.get(&2)?, Some(cell(21)), "written by the process that has ended");
     Ok(())
 }
 

@@ -36,7 +36,7 @@ const NAMES: [(&str, CapabilitySet); 5] = [
 fn capabilities(names: &str) -> CapabilitySet {
     names
         .split_whitespace()
-        .fold(CapabilitySet::empty(), |set, name| set | NAMES.iter().find(|(known, _)| *known == name).expect("it is one of those above").1)
+        .fold(CapabilitySet::empty(), |set, name| set | NAMES.iter().find(|(known, _)| *known == name).expect("unknown capability").1)
 }
 
 /// The part of a user with the named capabilities.
@@ -104,7 +104,7 @@ fn everything() -> Outcome {
     if let Some(skel) = tried("xdp", load(&["xdp"])) {
         tried("xdp, attached", (|| Ok(skel.progs()?.xdp.attach_to(1, XdpMode::Generic)?))());
     }
-    let cgroup = PathBuf::from(std::env::var_os(CGROUP).ok_or("the test names one")?);
+    let cgroup = PathBuf::from(std::env::var_os(CGROUP).ok_or("no cgroup in the environment")?);
     if let Some(skel) = tried("cgroup_skb", load(&["cgroup_egress"])) {
         tried("cgroup_skb, attached", (|| Ok(skel.progs()?.cgroup_egress.attach_to(&cgroup)?))());
     }
@@ -184,7 +184,7 @@ pub(crate) fn in_user_namespace(delegated: &str) -> Outcome {
 fn delegate(mut other: Other, progs: &str) -> Result<Answers, Failed> {
     let Some((name, fd)) = other.next()? else { return other.end() };
     assert_eq!(name, "context");
-    let process = pidfd_open(Pid::from_raw(other.id().cast_signed()).ok_or("it runs")?, PidfdFlags::empty())?;
+    let process = pidfd_open(Pid::from_raw(other.id().cast_signed()).ok_or("no pid")?, PidfdFlags::empty())?;
     let context = pidfd_getfd(process, fd.parse()?, PidfdGetfdFlags::empty())?;
     for (key, value) in [("delegate_cmds", "any"), ("delegate_maps", "any"), ("delegate_progs", progs), ("delegate_attachs", "any")] {
         fsconfig_set_string(&context, key, value)?;
@@ -208,16 +208,16 @@ type Refused<'a> = &'a [(&'a str, &'a str)];
 
 /// Compares the answers of a process with the expected refusals and with its preflight.
 fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
-    let said = |name: &str| answers.get(name).unwrap_or_else(|| panic!("{who}: no answer `{name}` in {answers:#?}"));
+    let answer_to = |name: &str| answers.get(name).unwrap_or_else(|| panic!("{who}: no answer `{name}` in {answers:#?}"));
     for (name, text) in answers.iter().filter(|(name, _)| !name.starts_with("preflight")) {
         match refused.iter().find(|(refused, _)| refused == name) {
-            Some((_, wanted)) => assert!(text.contains(wanted), "{who}, {name}: {text}\ndoes not say: {wanted}"),
+            Some((_, expected)) => assert!(text.contains(expected), "{who}, {name}: {text}\nexpected: {expected}"),
             None => assert_eq!(text, "ok", "{who}, {name}"),
         }
     }
     let tried = refused.iter().filter(|(name, _)| eunomia_vm::kernel().is_some() || !IN_MACHINES.contains(name));
-    tried.for_each(|(name, _)| assert_ne!(said(name), "ok", "{who}, {name}"));
-    let ok = |name: &str| said(name) == "ok";
+    tried.for_each(|(name, _)| assert_ne!(answer_to(name), "ok", "{who}, {name}"));
+    let ok = |name: &str| answer_to(name) == "ok";
     for (check, name) in [
         ("bpf(BPF_MAP_CREATE)", "maps"),
         ("bpf(BPF_PROG_LOAD)", "socket"),
@@ -225,18 +225,18 @@ fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
         ("programs on networks and cgroups", "xdp"),
     ] {
         let check = format!("preflight: {check}");
-        assert_eq!(ok(&check), ok(name), "{who}, {name} and {}", said("preflight"));
+        assert_eq!(ok(&check), ok(name), "{who}, {name} and {}", answer_to("preflight"));
         // The error and the preflight name the same missing capability.
-        if let (false, Some((_, hint))) = (ok(name), said(name).split_once("\n  hint: ")) {
-            assert_eq!(hint, said(&check), "{who}, {name}");
+        if let (false, Some((_, hint))) = (ok(name), answer_to(name).split_once("\n  hint: ")) {
+            assert_eq!(hint, answer_to(&check), "{who}, {name}");
         }
     }
     if let Some(attached) = answers.get("tracepoint, attached") {
         let both = ok("preflight: tracefs") && ok("preflight: perf events");
-        assert_eq!(both, attached == "ok", "{who}, {attached} and {}", said("preflight"));
+        assert_eq!(both, attached == "ok", "{who}, {attached} and {}", answer_to("preflight"));
     }
-    assert_eq!(said("preflight: ok") == "true", ok("maps") && ok("socket"), "{who}: {}", said("preflight"));
-    assert!(!said("preflight").contains("FAIL") || said("preflight: ok") == "false", "{who}: {}", said("preflight"));
+    assert_eq!(answer_to("preflight: ok") == "true", ok("maps") && ok("socket"), "{who}: {}", answer_to("preflight"));
+    assert!(!answer_to("preflight").contains("FAIL") || answer_to("preflight: ok") == "false", "{who}: {}", answer_to("preflight"));
 }
 
 /// What [`in_a_machine`] tries, as far as it may be refused.
@@ -327,8 +327,8 @@ pub(crate) fn user_without_capabilities_is_told_what_is_missing() -> Outcome {
 /// Checks the answers of a user on a kernel that permits unprivileged BPF.
 fn unprivileged_use(answers: &Answers) -> Outcome {
     let lacks = |name: &str, text: &str| {
-        let said = answers.get(name).map_or("", String::as_str);
-        assert!(said.contains(text), "{name}: {said}");
+        let found = answers.get(name).map_or("", String::as_str);
+        assert!(found.contains(text), "{name}: {found}");
     };
     lacks("preflight: ok", "true");
     lacks("preflight: bpf(BPF_PROG_LOAD)", "ok");
@@ -431,8 +431,8 @@ pub(crate) fn token_delegates_bpf() -> Outcome {
 /// If the environment names a place for tokens, libbpf must use it.
 pub(crate) fn wrong_token_path_is_explained() -> Outcome {
     let answers = Other::start("tokenless", [("LIBBPF_BPF_TOKEN_PATH", "/proc".as_ref())])?.end()?;
-    let said = answers.get("maps").ok_or("it was tried")?;
-    assert!(said.contains("LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates"), "{said}");
+    let found = answers.get("maps").ok_or("no answer `maps`")?;
+    assert!(found.contains("LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates"), "{found}");
     Ok(())
 }
 

@@ -84,7 +84,7 @@ pub(crate) fn maps_are_read_separately() -> Outcome {
     assert!(skel.wait(WAIT)?);
     assert_eq!(maps.notes.for_each(|note| assert_eq!(note.text.as_str(), Ok("noted")))?, 2);
     assert_eq!(maps.events.for_each(|sample| assert!(is_whole(sample)))?, 4);
-    assert!(skel.wait(WAIT)?, "the other one is still full");
+    assert!(skel.wait(WAIT)?, "the ring buffer still has records");
     assert_eq!(maps.rb.for_each(|sample| if sample.seq == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })?, 2);
     assert_eq!(maps.rb.for_each(|_| ())?, 1);
     assert!(!skel.wait(Duration::from_millis(1))?);
@@ -214,7 +214,7 @@ pub(crate) fn pause_keeps_records() -> Outcome {
     assert_eq!(skel.poll(WAIT, |_| ())?, 500 - first);
     control.stop();
     control.resume();
-    assert!(control.is_stopping() && !control.is_paused(), "a stop is for good");
+    assert!(control.is_stopping() && !control.is_paused(), "a stop is permanent");
     assert_eq!((skel.poll(WAIT, |_| ())?, control.is_stopped()), (0, true));
     Ok(())
 }

@@ -142,7 +142,7 @@ pub(crate) fn sample_is_complete_under_concurrent_changes() -> Outcome {
         }
         sampling.join().unwrap()
     })?;
-    assert!(seen > 0 && rounds > 0, "nothing happened meanwhile");
+    assert!(seen > 0 && rounds > 0, "no changes during sampling");
     Ok(())
 }
 
@@ -182,7 +182,7 @@ pub(crate) fn restarted_walk_is_complete() -> Outcome {
         }
         Ok::<_, eunomia_runtime::Error>(sampling.join().unwrap())
     })?;
-    assert!(complete > 0, "no walk came to its end");
+    assert!(complete > 0, "no walk was complete");
     Ok(())
 }
 
@@ -207,7 +207,7 @@ pub(crate) fn take_loses_no_counts() -> Outcome {
         done.store(true, Ordering::Relaxed);
         counted.and(taking.join().unwrap())
     })?;
-    assert!(samples > 1, "nothing was taken meanwhile");
+    assert!(samples > 1, "no entries were taken during counting");
     taken += sampler.take()?.values().iter().map(|total| total.count).sum::<u64>();
     assert_eq!(taken, 5000 * rounds);
     assert!(sampler.sample()?.is_empty());

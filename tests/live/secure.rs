@@ -53,7 +53,7 @@ fn looked(program: &Path, user: u32) -> Result<Answers, Failed> {
     command.envs([(BTF, "/proc/self/status"), (TOKEN, "/proc")]).uid(user).gid(user).stdout(Stdio::piped());
     let mut process = command.spawn()?;
     let mut answers = Answers::new();
-    for line in BufReader::new(process.stdout.take().ok_or("it has a pipe")?).lines() {
+    for line in BufReader::new(process.stdout.take().ok_or("the stream is not piped")?).lines() {
         let (name, text) = serde_json::from_str(&line?)?;
         answers.insert(name, text);
     }

@@ -156,7 +156,7 @@ pub(crate) fn failing_object_does_not_block_others() -> Outcome {
     assert_eq!(set.poll(Duration::from_millis(400))?, 0);
     assert!(thread_time() - used < start.elapsed() / 2, "it spins");
     two.control().stop();
-    assert_eq!((set.poll(HOUR)?, set.control().is_stopped()), (0, true), "with the last of them");
+    assert_eq!((set.poll(HOUR)?, set.control().is_stopped()), (0, true), "the set stops with its last object");
     Ok(())
 }
 

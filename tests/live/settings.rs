@@ -20,15 +20,15 @@ const TEXT: &str = "CONFIG_EUNOMIA_A_TEXT_OF_NOBODY";
 
 /// Returns the object of the fixture with some names replaced, in its BTF and in its symbol table.
 fn renamed(names: &[(&str, &str)]) -> Result<Vec<u8>, Failed> {
-    let mut object = Skeleton::parse(&fixture("settings"), "settings")?.object.ok_or("it has one")?;
+    let mut object = Skeleton::parse(&fixture("settings"), "settings")?.object.ok_or("the fixture has no object")?;
     for (old, new) in names {
-        let wanted = [b"\0", old.as_bytes(), b"\0"].concat();
+        let pattern = [b"\0", old.as_bytes(), b"\0"].concat();
         let mut other = [b"\0", new.as_bytes()].concat();
-        assert!(other.len() < wanted.len(), "{new} has room");
-        other.resize(wanted.len(), 0);
-        let places: Vec<usize> = (0..object.len() - wanted.len()).filter(|&at| object[at..].starts_with(&wanted)).collect();
+        assert!(other.len() < pattern.len(), "{new} is too long");
+        other.resize(pattern.len(), 0);
+        let places: Vec<usize> = (0..object.len() - pattern.len()).filter(|&at| object[at..].starts_with(&pattern)).collect();
         assert!(!places.is_empty());
-        places.into_iter().for_each(|at| object[at..at + wanted.len()].copy_from_slice(&other));
+        places.into_iter().for_each(|at| object[at..at + pattern.len()].copy_from_slice(&other));
     }
     Ok(object)
 }
@@ -37,7 +37,7 @@ fn renamed(names: &[(&str, &str)]) -> Result<Vec<u8>, Failed> {
 fn examined(object: &[u8]) -> Result<Check, Failed> {
     let checked = Skeleton::from_object("settings", object.to_vec(), "settings.bpf.o")?.check("settings")?;
     let check = examine(&checked).checks.into_iter().find(|check| check.what == "kernel configuration");
-    Ok(check.ok_or("it looks at the configuration")?)
+    Ok(check.ok_or("no check of the configuration")?)
 }
 
 /// Returns the error of an object that cannot be loaded, and its hint. Checks that the command
@@ -48,11 +48,11 @@ fn refused(names: &[(&str, &str)]) -> Result<(Error, String), Failed> {
     assert!(!check.ok && check.required, "{check:?}");
     let error = Skeleton::from_object("settings", object.clone(), "settings.bpf.o")?.open()?.load().unwrap_err();
     let text = error.to_string();
-    let (_, hint) = text.split_once("\n  hint: ").ok_or_else(|| format!("there is a hint in {text}"))?;
+    let (_, hint) = text.split_once("\n  hint: ").ok_or_else(|| format!("no hint in {text}"))?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("settings.bpf.o");
     std::fs::write(&path, object)?;
-    let (exit, err) = run(&["run", path.to_str().ok_or("temporary folders have plain names")?, "-d", "1ms"], &mut Out::default());
+    let (exit, err) = run(&["run", path.to_str().ok_or("the path is not UTF-8")?, "-d", "1ms"], &mut Out::default());
     assert!(exit == Exit::Kernel && err.ends_with(&format!("\n  hint: {hint}\n")), "{err}");
     let hint = hint.to_owned();
     Ok((error, hint))

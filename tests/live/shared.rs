@@ -35,7 +35,7 @@ pub(crate) fn data_section_maps_are_not_shared() -> Outcome {
         let skel = open.load()?;
         assert!(!pin.0.exists());
         skel.bss()?.number.set(1)?;
-        assert_eq!(skel.progs()?.fill.test(&TestInput::new())?.return_value, 1, "the program has the variable");
+        assert_eq!(skel.progs()?.fill.test(&TestInput::new())?.return_value, 1, "the program does not use the variable");
     }
     let expected = format!("map `steady`: it is a table of functions (struct_ops), and {REFUSED}");
     assert_eq!(congestion::open()?.object().set_pin_path("steady", &table.0).unwrap_err().to_string(), expected);
@@ -63,7 +63,7 @@ pub(crate) fn arena_with_variables_is_not_shared() -> Outcome {
 
 /// Entries are delivered as the types that they were declared with, so the sizes must match.
 pub(crate) fn sampled_map_keeps_declared_sizes() -> Outcome {
-    let object = Skeleton::parse(&fixture("given"), "given")?.object.ok_or("it has one")?;
+    let object = Skeleton::parse(&fixture("given"), "given")?.object.ok_or("the fixture has no object")?;
     let samples = [Sample { map: "hits", every: Duration::from_millis(1), clear: false }];
     let spec = Spec { name: "given", object: &object, streams: &["hits"], samples: &samples, dropped: &[], perf_pages: 8 };
     let open = || -> Result<bpf::Open, Error> {
@@ -125,7 +125,7 @@ pub(crate) fn replaced_map_keeps_its_name() -> Outcome {
 /// libbpf maps an arena at the address that the object names, even over other memory of this
 /// process.
 pub(crate) fn arena_is_not_mapped_over_other_memory() -> Outcome {
-    let object = Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("it has one")?;
+    let object = Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("the fixture has no object")?;
     let spec = Spec { name: "placed", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
     let counter = |loaded: &bpf::Loaded| loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get();
     let first = bpf::Open::new(&spec)?.load()?;
@@ -134,7 +134,7 @@ pub(crate) fn arena_is_not_mapped_over_other_memory() -> Outcome {
     let refused = bpf::Open::new(&spec)?.load().unwrap_err().to_string();
     let why = "the 65536 bytes at 0x100000000000 that its arena is to be at cannot be had in this process: entity already exists";
     assert_eq!(refused, format!("load the BPF object `placed`: {why}"));
-    assert_eq!(counter(&first)?, 6, "it is where it was");
+    assert_eq!(counter(&first)?, 6, "the arena has moved or changed");
     drop(first);
     // An object that fails to load for another reason does not keep the address reserved.
     let mut open = bpf::Open::new(&spec)?;
@@ -146,7 +146,7 @@ pub(crate) fn arena_is_not_mapped_over_other_memory() -> Outcome {
 
 /// A map that the object itself declares to be pinned is refused on opening.
 pub(crate) fn pinned_arena_with_variables_is_refused() -> Outcome {
-    let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("it has one")?;
+    let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("the fixture has no object")?;
     let spec = Spec { name: "pinned", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
     let refused = bpf::Open::new(&spec).unwrap_err();
     assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, and {REFUSED}"));

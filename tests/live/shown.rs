@@ -42,7 +42,7 @@ pub(crate) fn stacks_and_histograms_are_printed() -> Outcome {
 
 pub(crate) fn kernel_pointers_are_named() -> Outcome {
     let kallsyms = fs::read_to_string("/proc/kallsyms")?;
-    let line = kallsyms.lines().find(|line| line.ends_with(" T schedule")).ok_or("the kernel does not tell its symbols")?;
+    let line = kallsyms.lines().find(|line| line.ends_with(" T schedule")).ok_or("no symbol `schedule` in /proc/kallsyms")?;
     let address = u64::from_str_radix(line.split(' ').next().unwrap_or_default(), 16)?;
     let event = Kinds { pointer: (address + 1).into(), ..Kinds::default() };
     let checked = Skeleton::parse(&fixture("kinds"), "kinds")?.check("kinds")?;
@@ -53,8 +53,8 @@ pub(crate) fn kernel_pointers_are_named() -> Outcome {
     });
     let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["pointer", "self", "function"]);
-    let symbol = named[0].1.symbols.first().ok_or("it has a name")?;
+    let symbol = named[0].1.symbols.first().ok_or("the pointer has no symbol")?;
     assert_eq!((symbol.name.as_str(), symbol.offset), ("schedule", Some(1)));
-    assert!(named[1].1.symbols.is_empty(), "nothing is at 0");
+    assert!(named[1].1.symbols.is_empty(), "a null pointer has no symbol");
     Ok(())
 }

@@ -122,10 +122,10 @@ pub(crate) fn losses_are_counted_and_memory_is_bounded() -> Outcome {
     })?;
     let inserted = skel.bss()?.table_sum.get()?;
     // The kernel reports losses with the next record that finds room.
-    let told: u64 = (0..cpus()).map(|cpu| u64::from(run_on(cpu, &work, [1, u64::from(u32::MAX) + cpu as u64, PRODUCERS]))).sum();
-    let mut told_of = 0;
-    while skel.poll(Duration::from_millis(20), |export| told_of += u64::from(matches!(export, Export::Events(_))))? > 0 {}
-    assert_eq!(told_of, told);
+    let sent_afterwards: u64 = (0..cpus()).map(|cpu| u64::from(run_on(cpu, &work, [1, u64::from(u32::MAX) + cpu as u64, PRODUCERS]))).sum();
+    let mut reported = 0;
+    while skel.poll(Duration::from_millis(20), |export| reported += u64::from(matches!(export, Export::Events(_))))? > 0 {}
+    assert_eq!(reported, sent_afterwards);
 
     let (sent, stats, bss) = (sent.into_inner(), skel.stats(), skel.bss()?);
     let (dropped, refused, no_room) = (bss.rb_dropped.get()?, bss.events_refused.get()?, bss.table_refused.get()?);
@@ -142,9 +142,9 @@ pub(crate) fn losses_are_counted_and_memory_is_bounded() -> Outcome {
     assert_eq!(unexpected, 0);
     assert_eq!((beats.count + dropped, samples.count + refused, entries + no_room), (sent, sent, sent));
     assert_eq!((stats.rb.lost, stats.events.lost), (Some(dropped), Some(refused)), "what is lost is counted");
-    assert_eq!(inserted, sum, "the keys that were inserted came out");
+    assert_eq!(inserted, sum, "the sum of the keys");
     assert!(beats.count > sent / 1000 && samples.count > sent / 1000 && entries > 1000, "hardly anything was read");
-    assert!(first.bytes > 0 && most.bytes < first.bytes + MORE_MEMORY, "it grows: {first:?} {most:?}");
+    assert!(first.bytes > 0 && most.bytes < first.bytes + MORE_MEMORY, "memory grows: {first:?} {most:?}");
     assert_eq!(first.descriptors, most.descriptors);
     Ok(())
 }

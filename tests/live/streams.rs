@@ -182,7 +182,7 @@ pub(crate) fn one_poll_reads_several_maps() -> Outcome {
                 assert_eq!((u64::from(note.code), note.text.as_str()), (round, Ok("noted")));
                 notes += 1;
             }
-            Export::Events(_) => panic!("nothing was sent there"),
+            Export::Events(_) => panic!("no perf samples were sent"),
         })?;
         assert_eq!((samples, notes), (2, 1));
     }

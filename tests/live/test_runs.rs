@@ -27,7 +27,7 @@ pub(crate) fn test_run_returns_packet_and_context() -> Outcome {
     assert!(matches!(endless, Error::Value { .. }), "{endless}");
     let expected = "program `rewrite`: the packet after its run: it needs 64 bytes, and there is room for 16";
     assert_eq!(short.to_string(), expected);
-    assert!(progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(), "nothing is asked for");
+    assert!(progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(), "no packet is requested");
     skel.bss()?.grow.set(-20)?;
     assert_eq!(progs.rewrite.test(&TestInput::new().data(&packet))?.data.len(), 44);
     match progs.rewrite.test(&TestInput::new().data(&[0; 13])) {
@@ -45,7 +45,7 @@ pub(crate) fn test_run_returns_packet_and_context() -> Outcome {
     context[8] = 41;
     let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context))?;
     assert_eq!((ran.return_value, ran.context.len() >= 184, ran.context[8], ran.data), (64, true, 42, packet.clone()));
-    assert_eq!(context[8], 41, "it is the caller's");
+    assert_eq!(context[8], 41, "the input is unchanged");
     let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context[..16]))?;
     assert_eq!((ran.context.len() >= 184, ran.context[8]), (true, 42));
 

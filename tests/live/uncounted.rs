@@ -115,19 +115,19 @@ pub(crate) fn losses_are_known_from_next_sample() -> Outcome {
 fn lose() -> Outcome {
     let skel = load()?;
     let burst = 2 * (64 * 4096 / (size_of::<Sample>() + 16)) as u64;
-    let mut told = 0;
+    let mut reported = 0;
     for round in 1..=3 {
         run(&skel.progs()?.perf, burst, 0, 0)?;
         let received = skel.poll(Duration::from_secs(5), |_| ())?;
         let (stats, refused) = (skel.stats().events, skel.bss()?.refused.get()?);
-        assert!(received > 0 && refused > told);
-        assert_eq!((stats.lost, stats.lost_at_least), (Some(told), true), "round {round}: nobody has told of the rest");
+        assert!(received > 0 && refused > reported);
+        assert_eq!((stats.lost, stats.lost_at_least), (Some(reported), true), "round {round}: the rest is not reported yet");
         // There is room again.
         run(&skel.progs()?.perf, 1, 0, 0)?;
         assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 1);
         let stats = skel.stats().events;
         assert_eq!((stats.lost, stats.lost_at_least), (Some(refused), true), "round {round}");
-        told = refused;
+        reported = refused;
     }
     Ok(())
 }

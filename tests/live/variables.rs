@@ -235,17 +235,17 @@ pub(crate) fn large_variables_do_not_overflow_stack() -> Outcome {
     // A thread with Rust's default stack size.
     let read = thread::Builder::new().stack_size(2 << 20).spawn(|| -> Result<(), Error> {
         let mut open = given::open()?;
-        let mut wanted = open.bss()?.big.get_boxed()?;
-        wanted[1 << 17] = 5;
-        open.bss()?.big.set_from(&wanted)?;
+        let mut values = open.bss()?.big.get_boxed()?;
+        values[1 << 17] = 5;
+        open.bss()?.big.set_from(&values)?;
         let skel = open.load()?;
         let big = skel.bss()?.big;
         assert_eq!(big.get_boxed()?[1 << 17], 5);
-        wanted.fill(1);
-        big.read_into(&mut wanted)?;
-        assert_eq!((wanted[0], wanted[1 << 17], wanted[(1 << 18) - 1]), (0, 5, 0));
-        wanted[7] = 9;
-        big.set_from(&wanted)?;
+        values.fill(1);
+        big.read_into(&mut values)?;
+        assert_eq!((values[0], values[1 << 17], values[(1 << 18) - 1]), (0, 5, 0));
+        values[7] = 9;
+        big.set_from(&values)?;
         let section = skel.object().section::<ReadWrite>(".bss")?;
         assert!(section.size() >= 2 << 20 && format!("{big:?}").starts_with("[0, 0, 0, 0, 0, 0, 0, 9"));
         let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
@@ -268,6 +268,6 @@ trait Present<T> {
 
 impl<T> Present<T> for Option<Box<T>> {
     fn unwrap_or_default_box(self) -> Box<T> {
-        self.expect("arrays have all their entries")
+        self.expect("the entry is missing")
     }
 }
