@@ -69,7 +69,7 @@ asan:
 	./tests/asan.sh $(NAME)
 
 # The live tests that `make test` takes: those of the modules that read, write or hand out memory of others (docs/unsafe.md).
-UNSAFE = callbacks:: commands:: given:: maps:: perf:: readers:: sampled:: samples:: set:: variables::
+UNSAFE = callbacks:: commands:: given:: maps:: perf:: readers:: sampled:: samples:: set:: shared:: test_runs:: variables::
 
 # Full rate into every kind of map for SECONDS: losses are counted, memory stays flat; `make test` takes 120.
 soak:

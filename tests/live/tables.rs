@@ -1,4 +1,4 @@
-//! Tables of functions for the kernel (struct_ops).
+//! struct_ops maps.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ pub(crate) fn known_controls() -> Result<String, std::io::Error> {
     fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
 }
 
-pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {
+pub(crate) fn struct_ops_map_attaches() -> Outcome {
     let skel = congestion::open()?.load()?;
     let table = skel.maps()?.steady;
     let link = table.attach()?;
@@ -29,7 +29,7 @@ pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {
     drop(link);
     assert!(!known_controls()?.contains("eunomia_steady"));
 
-    // Attaching everything attaches it too, typed and dynamic.
+    // `attach` on the whole skeleton attaches the map too, typed and dynamic.
     let attached = congestion::open()?.load()?.attach()?;
     assert!(known_controls()?.contains("eunomia_steady"));
     drop(attached);
@@ -40,14 +40,14 @@ pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn members_of_a_table() -> Outcome {
+pub(crate) fn struct_ops_members_are_set() -> Outcome {
     let mut open = congestion::open()?;
     let mut tables = open.tables();
     let mut steady = tables.steady();
     let members = steady.members()?;
     let mut ops = members.get()?;
     assert_eq!(ops.name, "eunomia_steady");
-    // `cong_avoid` is among those that the kernel must have, so it refuses the table.
+    // The kernel requires `cong_avoid`, so it refuses the table without it.
     ops.cong_avoid = KernelPtr::default();
     ops.name = CharArray::new("eunomia_other")?;
     members.set(ops)?;
@@ -75,8 +75,9 @@ pub(crate) fn members_of_a_table() -> Outcome {
     Ok(())
 }
 
-/// One that is asked for is made, its programs are loaded, and nothing else of the section.
-pub(crate) fn a_table_that_is_asked_for() -> Outcome {
+/// A struct_ops map that is enabled is created and its programs are loaded, but no other map of the
+/// section is created.
+pub(crate) fn autocreated_struct_ops_map_loads() -> Outcome {
     let mut open = every::open()?;
     open.tables().congestion().set_autocreate(true)?;
     let skel = open.load()?;
