@@ -108,7 +108,7 @@ pub(crate) fn what_no_kernel_has() -> Outcome {
         ("warn", "raw tracepoint eunomia_none", "not in the kernel's BTF; used by on_raw_tracepoint"),
         ("warn", "kernel function eunomia_none", "not in the kernel's BTF; used by on_function"),
         ("warn", "kernel function eunomia_none", "not in /proc/kallsyms; used by on_probe"),
-        ("warn", "function eunomia_none of /proc/self/exe", "no symbol of /proc/self/exe"),
+        ("warn", "function eunomia_none of /proc/self/exe", "not a symbol of /proc/self/exe"),
         ("warn", "function main of /eunomia/none", "/eunomia/none: No such file"),
     ] {
         let check = find(&examined, what, found);
@@ -264,22 +264,22 @@ pub(crate) fn causes_are_those_of_errors() -> Outcome {
         ("function", "not in the kernel's BTF; did you mean `vfs_unlink`?".to_owned()),
         ("function_of_module", "the module eunomia_none is not loaded; this kernel has no such module".to_owned()),
         ("iterator", "not in the kernel's BTF; did you mean `task`?".to_owned()),
-        ("probe_of_binary", "no symbol of /proc/self/exe, which may be stripped; did you mean `eunomia_live_probed`?".to_owned()),
+        ("probe_of_binary", "not a symbol of /proc/self/exe, which may be stripped; did you mean `eunomia_live_probed`?".to_owned()),
         ("device", "/dev/zero: it is a device, and is not opened; install the file, or name another".to_owned()),
         (
             "of_the_kernel",
             "/proc/self/status: it is made up by the kernel, like those of /proc and /sys, and is not opened; install".to_owned(),
         ),
         ("folder", "/dev: it is a folder; install".to_owned()),
-        ("no_entries", "its max_entries is 0, which is left to whoever loads the object; set the number of entries".to_owned()),
-        ("no_inner", "it is a map of maps, and nothing says how the maps in it are made; give it one before loading".to_owned()),
+        ("no_entries", "max_entries is 0, so the loader must set it; set the number of entries".to_owned()),
+        ("no_inner", "this map of maps has no inner map definition; give it one before loading".to_owned()),
     ] {
         same_reason(&doctor, part, &reason)?;
     }
     // A machine may be set up for it.
     let most = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack")?;
     if most.trim().parse::<u32>()? < 1024 {
-        let why = format!("its stacks have 1024 addresses, and kernel.perf_event_max_stack of this machine is {}", most.trim());
+        let why = format!("its stacks have 1024 addresses, but kernel.perf_event_max_stack is {}", most.trim());
         same_reason(&doctor, "deep", &format!("{why}; `sysctl kernel.perf_event_max_stack=1024`"))?;
     }
     Ok(())
@@ -296,7 +296,7 @@ pub(crate) fn causes_of_probes_are_those_of_errors() -> Outcome {
     }
     // What the kernel alone knows, the doctor does not tell, and the error does.
     let inside = ran(alone("lacking", "inside")?).unwrap_err();
-    assert!(inside.contains("hint: kernel function vfs_unlink+0x1: no instruction begins there"), "{inside}");
+    assert!(inside.contains("hint: kernel function vfs_unlink+0x1: no instruction begins at this offset"), "{inside}");
     let forbidden = ran(alone("lacking", "forbidden")?).unwrap_err();
     assert!(["forbids probes in it", "may forbid probes in it"].iter().any(|why| forbidden.contains(why)), "{forbidden}");
     Ok(())
@@ -326,12 +326,12 @@ pub(crate) fn sections_that_do_not_say_enough() -> Outcome {
         state(find(
             &examined,
             "target of no_function",
-            "the section `fentry` does not name a function of the kernel, which the verifier asks for"
+            "the section `fentry` does not name a kernel function, which the verifier requires"
         )),
         "FAIL"
     );
     let error = ran(alone("lacking", "no_function")?).unwrap_err();
-    assert!(error.contains("`fentry` does not name a function of the kernel, which the verifier asks for: name it"), "{error}");
+    assert!(error.contains("`fentry` does not name a kernel function, which the verifier requires: name it"), "{error}");
     Ok(())
 }
 
@@ -340,7 +340,7 @@ pub(crate) fn what_only_the_kernel_knows() -> Outcome {
     let examined = Doctor::new(None).examine_open(alone("lacking", "large")?, None, true);
     assert_eq!(state(find(&examined, "loading", "")), "FAIL", "{examined}");
     let error = ran(alone("lacking", "large")?).unwrap_err();
-    assert!(error.contains("hint: map `large`: 1073741824 entries of 4 and 64 bytes are more than this kernel gives room for"), "{error}");
+    assert!(error.contains("hint: map `large`: 1073741824 entries of 4 + 64 bytes are more than this kernel allocates"), "{error}");
     // The types are refused as well, which is no reason.
     assert!(!error.contains("BTF LOAD LOG") && !error.contains("RLIMIT_MEMLOCK"), "{error}");
     // What the verifier refuses.

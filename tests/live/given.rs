@@ -281,7 +281,7 @@ pub(crate) fn maps_in_maps_are_given() -> Outcome {
     let missing = given::open()?.load().unwrap_err();
     assert_eq!(errno(&missing), Some(libc::EINVAL), "{missing}");
     assert!(
-        missing.to_string().contains("hint: map `outer`: it is a map of maps, and nothing says how the maps in it are made"),
+        missing.to_string().contains("hint: map `outer`: this map of maps has no inner map definition"),
         "{missing}"
     );
 

@@ -178,7 +178,7 @@ fn target<'a>(patient: &Patient<'_>, section: Cow<'a, str>, ty: ProgramType, pro
         let programs: Vec<&Program> = programs.iter().copied().filter(|program| program.targets.is_empty()).collect();
         let (first, what) = (&programs.first()?.name, format!("{TARGET_OF}{}", names(&programs)));
         if said.to_load {
-            let found = format!("the section `{section}` does not name {wants}, which the verifier asks for");
+            let found = format!("the section `{section}` does not name {wants}, which the verifier requires");
             let loaded = !patient.by_name && programs.iter().any(|program| program.autoload);
             Some(check::missing(what, loaded, found, Advice::TargetToLoad { program: first }))
         } else if programs.iter().any(|program| program.autoload && program.link) {
