@@ -69,7 +69,7 @@ pub(crate) fn a_file_of_btf() -> Outcome {
     std::fs::write(&foreign, skeleton("args")?.object.unwrap_or_default())?;
     let examined = Doctor::new(Some(&foreign)).examine(&checked);
     find(&examined, FILE, &foreign.display().to_string());
-    assert_eq!(state(find(&examined, "CO-RE relocation", "there is no `struct task_struct`")), "warn");
+    assert_eq!(state(find(&examined, "CO-RE relocation", "no `struct task_struct`")), "warn");
     assert!(skeleton("bootstrap")?.check("bootstrap")?.open(Some(&foreign))?.load().is_err());
 
     for (bytes, why) in [(&b""[..], ""), (b"no BTF", ""), (b"\x7fELF", "")] {
@@ -90,17 +90,13 @@ pub(crate) fn what_no_kernel_has() -> Outcome {
         ("ok", "program type raw_tracepoint", "guarded, unguarded, wrong_helper"),
         ("ok", "raw tracepoint sys_enter", "guarded"),
         ("ok", "CO-RE relocations", "1 of 9 resolve"),
-        ("ok", "CO-RE questions", "programs ask, and are told that this kernel does not have `BPF_FUNC_eunomia_none of enum bpf_func_id`"),
+        ("ok", "CO-RE existence checks", "programs find that this kernel does not have `BPF_FUNC_eunomia_none of enum bpf_func_id`"),
         ("warn", RELOCATION, "`struct task_struct` has no member `eunomia_none` in this kernel; used by unguarded"),
         ("warn", RELOCATION, "`struct task_struct` has no member `eunomia_guarded` in this kernel; used by guarded"),
-        (
-            "warn",
-            RELOCATION,
-            "`comm[4000]` of `struct task_struct` is behind the end of the array, which has 16 items in this kernel; used by",
-        ),
+        ("warn", RELOCATION, "`comm[4000]` of `struct task_struct` is out of bounds: the array has 16 elements in this kernel; used by"),
         ("warn", RELOCATION, "`enum bpf_func_id` has no constant `BPF_FUNC_eunomia_none` in this kernel; used by guarded"),
-        ("warn", RELOCATION, "there is no `struct eunomia_none` in this kernel; used by guarded"),
-        ("warn", "bpf_redirect", "this kernel has none for raw_tracepoint programs; called by wrong_helper"),
+        ("warn", RELOCATION, "no `struct eunomia_none` in this kernel; used by guarded"),
+        ("warn", "bpf_redirect", "not available to raw_tracepoint programs on this kernel; called by wrong_helper"),
         ("warn", "kfunc bpf_eunomia_none", "not in this kernel; used by guarded"),
         ("warn", "kernel symbol eunomia_none_address", "not in this kernel; used by guarded"),
         ("FAIL", "tracepoint sched/eunomia_none", "not in /sys/kernel/"),

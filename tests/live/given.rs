@@ -280,10 +280,7 @@ pub(crate) fn sections_grow() -> Outcome {
 pub(crate) fn maps_in_maps_are_given() -> Outcome {
     let missing = given::open()?.load().unwrap_err();
     assert_eq!(errno(&missing), Some(libc::EINVAL), "{missing}");
-    assert!(
-        missing.to_string().contains("hint: map `outer`: this map of maps has no inner map definition"),
-        "{missing}"
-    );
+    assert!(missing.to_string().contains("hint: map `outer`: this map of maps has no inner map definition"), "{missing}");
 
     let mut open = given::open()?;
     let object = open.object();

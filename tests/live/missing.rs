@@ -250,8 +250,8 @@ pub(crate) fn below_debugfs(_: &str) -> Outcome {
 }
 
 pub(crate) fn memory_that_may_be_locked() -> Outcome {
-    const TEXT: &str = "before Linux 5.11 BPF memory counts against RLIMIT_MEMLOCK, which is 64 KiB here, and this process may not raise it: \
-                        raise it beforehand with `ulimit -l unlimited`";
+    const TEXT: &str = "before Linux 5.11 BPF memory counts against RLIMIT_MEMLOCK, which is 64 KiB here, and this process may not raise \
+                        it: raise it beforehand with `ulimit -l unlimited`";
     let old = host::release()?.1 < (5, 11);
     let refused = [("a user", TEXT)];
     let answers = judge("memlock", if old { &refused } else { &[] })?;

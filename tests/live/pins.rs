@@ -68,7 +68,10 @@ pub(crate) fn maps_are_pinned_and_found_again() -> Outcome {
     assert!(unlike.to_string().ends_with(&differs), "{unlike}");
     let elsewhere = skel.object().map("array")?.pin("/tmp/eunomia-pin").unwrap_err();
     assert_eq!(errno(&elsewhere), Some(libc::EPERM), "{elsewhere}");
-    assert!(elsewhere.to_string().contains("hint: the path is not on a file system of type bpf; one is mounted at /sys/fs/bpf"), "{elsewhere}");
+    assert!(
+        elsewhere.to_string().contains("hint: the path is not on a file system of type bpf; one is mounted at /sys/fs/bpf"),
+        "{elsewhere}"
+    );
     Ok(())
 }
 

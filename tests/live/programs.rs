@@ -29,7 +29,8 @@ pub(crate) fn xdp_on_an_interface() -> Outcome {
         drop(link);
         drop(program.attach_to(1, XdpMode::Best)?);
         let missing = program.attach_to("none", XdpMode::Best).unwrap_err();
-        let expected = "find the interface `none`: No such device (os error 19)\n  hint: no interface `none` in this network namespace; there are lo";
+        let expected =
+            "find the interface `none`: No such device (os error 19)\n  hint: no interface `none` in this network namespace; there are lo";
         assert!(missing.to_string().starts_with(expected), "{missing}");
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! What sections of programs and tables need, beyond their types.
+//! Checks what sections of programs and struct_ops maps require beyond their types.
 
 use std::{collections::BTreeMap, fs};
 
@@ -12,8 +12,8 @@ use crate::{
     object::Kind,
 };
 
-/// A check for each section that needs something which this kernel has not. Probes through perf events are looked for where they show
-/// (`targets`).
+/// Returns a check for each section that requires something which this kernel lacks. Probes through
+/// perf events are checked with the targets (`targets`).
 pub(super) fn examine(patient: &Patient<'_>, places: &Places<'_>) -> Vec<Check> {
     let mut sections = BTreeMap::<&str, (&Requirement, bool, Vec<&str>)>::new();
     for program in &patient.programs {
@@ -30,13 +30,13 @@ pub(super) fn examine(patient: &Patient<'_>, places: &Places<'_>) -> Vec<Check> 
     checks.chain(security_module(patient)).collect()
 }
 
-/// Whether programs of a section cannot be attached here, whatever to.
+/// Returns whether programs of a section cannot be attached on this kernel, whatever the target.
 pub(super) fn keep_from_attaching(kernel: &Kernel, section: &str) -> bool {
     let requirement = of_programs(section).filter(|requirement| !requirement.is_of_events() && requirement.is_of_attaching());
     requirement.is_some_and(|requirement| lacking(kernel, requirement, true, "").is_some())
 }
 
-/// Programs on hooks of security modules are attached and never run where BPF is no active one.
+/// Checks the BPF security module: if it is not active, LSM programs are attached and never run.
 fn security_module(patient: &Patient<'_>) -> Option<Check> {
     const ACTIVE: &str = "/sys/kernel/security/lsm";
     let programs =
@@ -48,11 +48,11 @@ fn security_module(patient: &Patient<'_>) -> Option<Check> {
     Some(match fs::read_to_string(ACTIVE) {
         Ok(active) if is_active(&active) => check::found(what, format!("active; used by {names}")),
         Ok(active) => {
-            let found = format!("not among the active ones ({}): programs would never run; used by {names}", active.trim());
+            let found = format!("not among the active modules ({}), so programs would never run; used by {names}", active.trim());
             check::missing(what, required, found, "boot with lsm=..,bpf")
         }
         Err(error) => {
-            check::untold(what, format!("{ACTIVE}: {error}; used by {names}"), "mount -t securityfs securityfs /sys/kernel/security")
+            check::untold(what, format!("{ACTIVE}: {error}; used by {names}"), "`mount -t securityfs securityfs /sys/kernel/security`")
         }
     })
 }
@@ -61,23 +61,24 @@ fn is_active(modules: &str) -> bool {
     modules.trim().split(',').any(|module| module == "bpf")
 }
 
-/// The check of a requirement that is not met.
+/// Returns the check of a requirement that is not met.
 pub(super) fn lacking(kernel: &Kernel, requirement: &Requirement, required: bool, users: &str) -> Option<Check> {
     let what = format!("section {}", requirement.section);
     let too_old = match requirement.constant.map(|name| has_constant(kernel, name)) {
         Some(Some(there)) => !there && requirement.is_before(),
-        // Without its types the version is all there is to go by.
+        // Without the kernel's types only the version is known.
         Some(None) | None => requirement.is_before(),
     };
     let (found, todo) = if too_old {
-        (requirement.too_old(), "run a newer kernel, or switch off what needs it")
+        (requirement.too_old(), "run a newer kernel, or leave out what needs it")
     } else {
-        (requirement.unset()?, "run another kernel, or switch off what needs it")
+        (requirement.unset()?, "run another kernel, or leave out what needs it")
     };
     Some(check::missing(what, required, format!("{found}; {users}"), todo))
 }
 
-/// Whether the kernel has a constant of its interface to user space. `None` where its types cannot be read.
+/// Returns whether the kernel has a constant of its user space API. `None` if its types cannot be
+/// read.
 fn has_constant(kernel: &Kernel, name: &str) -> Option<bool> {
     kernel.has(enum_of(name), |kind| matches!(kind, Kind::Enum { values, .. } if values.iter().any(|(known, _)| known == name)))
 }
@@ -87,7 +88,7 @@ mod tests {
     use super::is_active;
 
     #[test]
-    fn active_modules() {
+    fn bpf_is_found_among_active_modules() {
         assert!(is_active("lockdown,capability,bpf\n"));
         assert!(!is_active("lockdown,capability,yama"));
         assert!(!is_active("bpfx"));
