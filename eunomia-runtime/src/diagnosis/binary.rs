@@ -65,11 +65,11 @@ impl Binary {
     }
 
     /// Looks up a function, `name`, `name@VERSION` or `name@@VERSION`.
-    pub(crate) fn function(&self, wanted: &str) -> Answer {
+    pub(crate) fn function(&self, requested: &str) -> Answer {
         // `@@` marks the default version, which is looked up in the same way.
-        let (name, version) = match wanted.split_once('@') {
+        let (name, version) = match requested.split_once('@') {
             Some((name, version)) => (name, Some(version.strip_prefix('@').unwrap_or(version))),
-            None => (wanted, None),
+            None => (requested, None),
         };
         let file = match self.parse() {
             Ok(file) => file,
@@ -101,7 +101,7 @@ impl Binary {
                         same
                     }
                     // Symbols of the other table have their version in their names.
-                    Some(_) => own == Some(wanted),
+                    Some(_) => own == Some(requested),
                 };
                 if let Some(offset) = matches.then(|| offset(&file, &symbol)).flatten().filter(|offset| *offset != 0) {
                     *offsets.entry(offset).or_default() |= symbol.st_bind() != STB_WEAK;
@@ -171,8 +171,8 @@ impl Binary {
             }
             all.insert(format!("{owner}:{name}"));
         }
-        let wanted = format!("{provider}:{probe}");
-        let near = similar(&wanted, all.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
+        let requested = format!("{provider}:{probe}");
+        let near = similar(&requested, all.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
         Answer::Missing { why: format!("not a static probe of {}", self.place), near, all: all.into_iter().collect() }
     }
 }

@@ -64,7 +64,7 @@ fn number(text: &str) -> Option<u64> {
 
 /// Checks that the kernel's configuration has these options and that their values fit the declared
 /// types.
-pub(crate) fn settings(wanted: &[Setting<'_>]) -> Finding {
+pub(crate) fn settings(requested: &[Setting<'_>]) -> Finding {
     let (path, text) = match configuration() {
         Ok(found) => found,
         Err(why) => {
@@ -74,7 +74,7 @@ pub(crate) fn settings(wanted: &[Setting<'_>]) -> Finding {
         }
     };
     let set: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
-    for setting in wanted {
+    for setting in requested {
         if let (Some(value), Some(holds)) = (set.get(setting.name), setting.holds)
             && !holds.takes(value)
         {
@@ -86,7 +86,7 @@ pub(crate) fn settings(wanted: &[Setting<'_>]) -> Finding {
         }
     }
     let unset: Vec<&str> =
-        wanted.iter().filter(|setting| !setting.weak).map(|setting| setting.name).filter(|name| !set.contains_key(name)).collect();
+        requested.iter().filter(|setting| !setting.weak).map(|setting| setting.name).filter(|name| !set.contains_key(name)).collect();
     if unset.is_empty() {
         return Finding::There(Some(path));
     }
@@ -146,8 +146,8 @@ fn declaration(name: &str, value: &str) -> String {
 }
 
 fn unset(name: &str) -> Option<Hint> {
-    let wanted = Setting { name, weak: name.is_empty(), holds: None };
-    match settings(&[wanted]) {
+    let requested = Setting { name, weak: name.is_empty(), holds: None };
+    match settings(&[requested]) {
         Finding::Missing(why, todo) => Some(todo.after(format_args!("kernel configuration: {why}; "))),
         _ => None,
     }

@@ -148,12 +148,12 @@ fn untrusted(messages: &str) -> Option<Hint> {
     /// Words of the verifier's log.
     const HELPERS: [&str; 2] = ["cannot use helper", "unknown func"];
     const POINTERS: [&str; 2] = ["leaks addr", "prohibited for !root"];
-    let met = |words: [&str; 2]| words.iter().any(|word| messages.contains(word));
+    let logged = |words: [&str; 2]| words.iter().any(|word| messages.contains(word));
     let trusted = held().contains(CapabilitySet::PERFMON);
-    if !trusted && (met(HELPERS) || met(POINTERS)) {
+    if !trusted && (logged(HELPERS) || logged(POINTERS)) {
         let why = "this process lacks CAP_PERFMON, so the verifier refuses pointer arithmetic and some helpers: run it with CAP_PERFMON";
         return Some(why.into());
     }
-    let closed = met(HELPERS) && lockdown_mode().as_deref() == Some("confidentiality");
+    let closed = logged(HELPERS) && lockdown_mode().as_deref() == Some("confidentiality");
     closed.then(lockdown).flatten().map(Hint::from)
 }

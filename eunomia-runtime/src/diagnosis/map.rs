@@ -62,7 +62,7 @@ impl Definition {
         let MapSpec { key_size: key, value_size: value, max_entries: entries, flags, .. } = self.spec;
         let kind = self.kind();
         let source = |why: String| Some((why, Hint::from("change the map's definition in the source")));
-        if self.wants_entries() && entries == 0 {
+        if self.needs_entries() && entries == 0 {
             let why = "max_entries is 0, so the loader must set it".to_owned();
             return Some((why, Advice::Entries { map: &self.name }.into()));
         }
@@ -83,7 +83,7 @@ impl Definition {
             BPF_MAP_TYPE_RINGBUF | BPF_MAP_TYPE_USER_RINGBUF => {
                 key_of(0).or_else(|| (value != 0).then(|| format!("value size is {value}, expected 0")))
             }
-            BPF_MAP_TYPE_STACK_TRACE => return self.stacks(),
+            BPF_MAP_TYPE_STACK_TRACE => return self.stack_flaw(),
             BPF_MAP_TYPE_LPM_TRIE if flags & NO_PREALLOC == 0 => Some("an LPM trie needs the flag BPF_F_NO_PREALLOC".to_owned()),
             BPF_MAP_TYPE_LPM_TRIE => (!(5..=260).contains(&key))
                 .then(|| format!("key size is {key}, expected 5 to 260 (4 for the prefix length, then 1 to 256 of data)")),
@@ -119,7 +119,7 @@ impl Definition {
     }
 
     /// Checks a stack trace map: the kernel limits the addresses of a stack.
-    fn stacks(&self) -> Option<(String, Hint)> {
+    fn stack_flaw(&self) -> Option<(String, Hint)> {
         const SETTING: &str = "kernel.perf_event_max_stack";
         let source = |why: String| Some((why, Hint::from("change the map's definition in the source")));
         let MapSpec { key_size: key, value_size: value, flags, .. } = self.spec;
@@ -138,7 +138,7 @@ impl Definition {
         })
     }
 
-    fn wants_entries(&self) -> bool {
+    fn needs_entries(&self) -> bool {
         // libbpf sets one entry per CPU for these.
         let by_libbpf = matches!(self.kind(), BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC);
         !by_libbpf && !self.is_storage() && !self.is_of_cgroups()
@@ -166,7 +166,7 @@ impl Definition {
         let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
         match errno {
             libc::EINVAL => self.flaw().map(|(why, todo)| todo.after(format_args!("{about}: {why}; "))),
-            libc::E2BIG | libc::ENOMEM if self.most(kernel).is_some_and(|most| value > most) => Some(match self.holds_variables() {
+            libc::E2BIG | libc::ENOMEM if self.largest_value(kernel).is_some_and(|most| value > most) => Some(match self.holds_variables() {
                 true => {
                     let limit = "a map value is limited to 2 GiB, and before Linux 6.0 to what kmalloc allocates, mostly 4 MiB";
                     format!("{about}: the variables of the section take {value} bytes, but {limit}; {MOVE}").into()
@@ -203,7 +203,7 @@ impl Definition {
 
     /// Returns the size of the largest value of a map of this type, if the kernel limits it on its
     /// own.
-    fn most(&self, kernel: Option<(u32, u32)>) -> Option<u32> {
+    fn largest_value(&self, kernel: Option<(u32, u32)>) -> Option<u32> {
         /// `KMALLOC_MAX_SIZE` with pages of 4 KiB.
         const KMALLOC: u32 = 4 << 20;
         /// `PCPU_MIN_UNIT_SIZE`.

@@ -191,7 +191,7 @@ pub(crate) fn explained(error: Error, place: Place<'_>) -> Error {
 }
 
 /// Formats `did you mean ..?`, or returns the alternative.
-fn meant(similar: &[&str], otherwise: &'static str) -> Hint {
+fn suggestion(similar: &[&str], otherwise: &'static str) -> Hint {
     if similar.is_empty() {
         return otherwise.into();
     }
@@ -219,17 +219,17 @@ fn tracepoint(target: &str) -> Finding {
             let categories = folders(root);
             if categories.iter().any(|known| known == category) {
                 let names = folders(&root.join(category));
-                return Finding::Missing(why, meant(&similar(name, names.iter().map(String::as_str)), OTHER_TARGET));
+                return Finding::Missing(why, suggestion(&similar(name, names.iter().map(String::as_str)), OTHER_TARGET));
             }
             let elsewhere: Vec<String> =
                 categories.iter().filter(|other| root.join(other).join(name).is_dir()).map(|other| format!("{other}/{name}")).collect();
             let near = similar(category, categories.iter().map(String::as_str));
             let todo = if !elsewhere.is_empty() {
-                meant(&elsewhere.iter().map(String::as_str).collect::<Vec<_>>(), OTHER_TARGET)
+                suggestion(&elsewhere.iter().map(String::as_str).collect::<Vec<_>>(), OTHER_TARGET)
             } else if is_module(category) {
                 format!("the module {category} is installed but not loaded: `modprobe {category}`").into()
             } else {
-                meant(&near, OTHER_TARGET)
+                suggestion(&near, OTHER_TARGET)
             };
             Finding::Missing(why, todo)
         }
@@ -237,17 +237,17 @@ fn tracepoint(target: &str) -> Finding {
 }
 
 /// Finishes a lookup in BTF; a miss suggests symbols with this prefix.
-fn in_types(kernel: &Kernel, of_symbols: &str, name: &str, there: Option<bool>) -> Finding {
+fn in_types(kernel: &Kernel, prefix: &str, name: &str, there: Option<bool>) -> Finding {
     match there {
         Some(true) => Finding::There(None),
         Some(false) => {
             let symbols = kernel.symbols.all().ok();
-            let names = symbols.iter().flat_map(|symbols| symbols.keys()).filter_map(|symbol| symbol.strip_prefix(of_symbols));
+            let names = symbols.iter().flat_map(|symbols| symbols.keys()).filter_map(|symbol| symbol.strip_prefix(prefix));
             // `sched/sched_switch` is the form of the other kind of tracepoint.
             let short = name.rsplit_once('/').map(|(_, short)| short);
             let short = short.filter(|short| names.clone().any(|known| known == *short));
             let similar = short.map_or_else(|| similar(name, names), |short| vec![short]);
-            Finding::Missing("not in the kernel's BTF".to_owned(), meant(&similar, OTHER_TARGET))
+            Finding::Missing("not in the kernel's BTF".to_owned(), suggestion(&similar, OTHER_TARGET))
         }
         None => Finding::Untold("cannot read the kernel's BTF".to_owned(), "see `kernel BTF` above".into()),
     }
@@ -295,7 +295,7 @@ fn symbol(kernel: &Kernel, name: &str, before: &[&str]) -> Finding {
         Ok(symbols) => {
             let names = || symbols.keys().flat_map(|symbol| before.iter().filter_map(move |before| symbol.strip_prefix(before)));
             let names: Vec<&str> = names().collect();
-            Finding::Missing("not in /proc/kallsyms".to_owned(), meant(&similar(name, names.into_iter()), OTHER_TARGET))
+            Finding::Missing("not in /proc/kallsyms".to_owned(), suggestion(&similar(name, names.into_iter()), OTHER_TARGET))
         }
         Err(error) => Finding::Untold(format!("/proc/kallsyms: {error}"), AS_ROOT.into()),
     }
@@ -329,7 +329,7 @@ fn in_file(file: &str, look: impl FnOnce(&binary::Binary) -> binary::Answer) -> 
             let todo = if near.is_empty() && !all.is_empty() {
                 format!("the file has {}", list(all.iter().map(String::as_str))).into()
             } else {
-                meant(&near.iter().map(String::as_str).collect::<Vec<_>>(), INSTALL)
+                suggestion(&near.iter().map(String::as_str).collect::<Vec<_>>(), INSTALL)
             };
             Finding::Missing(why, todo)
         }

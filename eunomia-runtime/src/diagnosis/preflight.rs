@@ -69,7 +69,7 @@ impl Preflight {
         text
     }
 
-    fn write(&self, f: &mut impl fmt::Write, worded: impl Fn(&Hint) -> &str) -> fmt::Result {
+    fn write(&self, f: &mut impl fmt::Write, hint_text: impl Fn(&Hint) -> &str) -> fmt::Result {
         for check in &self.checks {
             let state = match (check.ok, check.required) {
                 (true, _) => "ok  ",
@@ -78,7 +78,7 @@ impl Preflight {
             };
             writeln!(f, "{state} {}: {}", line(&check.what), indented(&check.found))?;
             if !check.ok {
-                writeln!(f, "     {}", indented(worded(&check.todo)))?;
+                writeln!(f, "     {}", indented(hint_text(&check.todo)))?;
             }
         }
         Ok(())
@@ -122,19 +122,19 @@ pub fn preflight() -> Preflight {
 /// them; `works` says whether maps and programs could be created.
 fn capabilities(works: bool, token: bool) -> Check {
     let all = [Need::any(), Need::of_program(ProgramType::Tracepoint), Need::of_program(ProgramType::Xdp)];
-    let wanted = all.iter().fold(CapabilitySet::empty(), |wanted, need| wanted | need.capabilities);
+    let needed = all.iter().fold(CapabilitySet::empty(), |needed, need| needed | need.capabilities);
     let mut held = privilege::held();
     if held.contains(CapabilitySet::SYS_ADMIN) {
         // To load programs the kernel accepts CAP_SYS_ADMIN in place of CAP_NET_ADMIN, too.
         held |= CapabilitySet::NET_ADMIN;
     }
-    let names = privilege::names(held & (wanted | CapabilitySet::SYS_ADMIN));
-    let mut found = if names.is_empty() { format!("none of {}", privilege::names(wanted).join(", ")) } else { names.join(", ") };
+    let names = privilege::names(held & (needed | CapabilitySet::SYS_ADMIN));
+    let mut found = if names.is_empty() { format!("none of {}", privilege::names(needed).join(", ")) } else { names.join(", ") };
     let namespaced = privilege::namespaced();
     if namespaced {
         found += ", in a user namespace, where BPF accepts them only with a BPF token";
     }
-    let enough = wanted.difference(held).is_empty() && (!namespaced || (token && works));
+    let enough = needed.difference(held).is_empty() && (!namespaced || (token && works));
     let todo = if enough { None } else { privilege::lacking(&all) };
     Check { what: "capabilities".into(), required: !works, ok: todo.is_none(), found, todo: todo.unwrap_or_default() }
 }
@@ -152,7 +152,7 @@ fn lockdown() -> Check {
 
 pub(crate) fn create_map() -> Check {
     let token = token::own();
-    let (token_fd, flags) = with(token.as_ref());
+    let (token_fd, flags) = token_options(token.as_ref());
     let opts = libbpf_sys::bpf_map_create_opts {
         sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
         token_fd,
@@ -166,41 +166,41 @@ pub(crate) fn create_map() -> Check {
     };
     let todo = "the kernel refuses BPF: check the capabilities above, `sysctl kernel.unprivileged_bpf_disabled`, the seccomp profile of a \
                 container, and before Linux 5.11 `ulimit -l`";
-    Check { what: "bpf(BPF_MAP_CREATE)".into(), required: true, ok, found, todo: explained(Need::any(), todo) }
+    Check { what: "bpf(BPF_MAP_CREATE)".into(), required: true, ok, found, todo: hint(Need::any(), todo) }
 }
 
 /// Checks the least that BPF offers: a program type that needs no capability but CAP_BPF.
 pub(crate) fn load_program() -> Check {
     let todo = "the kernel needs CONFIG_BPF_SYSCALL, and this process the capabilities above";
-    Check { required: true, ..loads("bpf(BPF_PROG_LOAD)", ProgramType::SocketFilter, todo) }
+    Check { required: true, ..load_check("bpf(BPF_PROG_LOAD)", ProgramType::SocketFilter, todo) }
 }
 
 fn tracing() -> Check {
     let todo = "the kernel needs CONFIG_BPF_EVENTS, and this process the capabilities above";
-    loads("tracing programs", ProgramType::Tracepoint, todo)
+    load_check("tracing programs", ProgramType::Tracepoint, todo)
 }
 
 fn networking() -> Check {
     let todo = "the kernel needs CONFIG_NET, and this process the capabilities above";
-    loads("networking and cgroup programs", ProgramType::Xdp, todo)
+    load_check("networking and cgroup programs", ProgramType::Xdp, todo)
 }
 
-fn loads(what: &'static str, ty: ProgramType, todo: &'static str) -> Check {
+fn load_check(what: &'static str, ty: ProgramType, todo: &'static str) -> Check {
     let name = privilege::type_name(ty as u32);
     let (ok, found) = match load_empty(ty) {
         Ok(()) => (true, format!("a program of type {name} loads")),
         Err(error) => (false, format!("cannot load a program of type {name}: {error}")),
     };
-    Check { what: what.into(), required: false, ok, found, todo: explained(Need::of_program(ty), todo) }
+    Check { what: what.into(), required: false, ok, found, todo: hint(Need::of_program(ty), todo) }
 }
 
 /// Returns what this process lacks, or `otherwise` if it lacks nothing.
-fn explained(need: Need, otherwise: &'static str) -> Hint {
+fn hint(need: Need, otherwise: &'static str) -> Hint {
     privilege::lacking(&[need]).unwrap_or_else(|| otherwise.into())
 }
 
 /// Returns a token as calls of libbpf take it: its descriptor, and the flag that marks it as set.
-fn with(token: Option<&(PathBuf, OwnedFd)>) -> (u32, u32) {
+fn token_options(token: Option<&(PathBuf, OwnedFd)>) -> (u32, u32) {
     token.map_or((0, 0), |(_, token)| (token.as_raw_fd().cast_unsigned(), libbpf_sys::BPF_F_TOKEN_FD))
 }
 
@@ -209,7 +209,7 @@ fn load_empty(ty: ProgramType) -> io::Result<()> {
     const MOVE: u8 = (libbpf_sys::BPF_ALU64 | libbpf_sys::BPF_MOV | libbpf_sys::BPF_K) as u8;
     const EXIT: u8 = (libbpf_sys::BPF_JMP | libbpf_sys::BPF_EXIT) as u8;
     let token = token::own();
-    let (token_fd, prog_flags) = with(token.as_ref());
+    let (token_fd, prog_flags) = token_options(token.as_ref());
     let mut opts = libbpf_sys::bpf_prog_load_opts {
         sz: size_of::<libbpf_sys::bpf_prog_load_opts>() as libbpf_sys::size_t,
         token_fd,

@@ -58,7 +58,7 @@ impl Need {
 
     /// Needed to load and attach programs of a type.
     pub(crate) fn of_program(ty: ProgramType) -> Self {
-        Self::new(of_type(ty), format!("programs of type {}", type_name(ty as u32)))
+        Self::new(capabilities_of_type(ty), format!("programs of type {}", type_name(ty as u32)))
     }
 
     /// Needed to create maps of a type.
@@ -73,7 +73,7 @@ impl Need {
 /// Returns the capabilities for a program type, as in the kernel's `is_net_admin_prog_type` and
 /// `is_perfmon_prog_type`. `CgroupSkb` differs: its programs load with CAP_BPF alone, but attaching
 /// them needs more.
-fn of_type(ty: ProgramType) -> CapabilitySet {
+fn capabilities_of_type(ty: ProgramType) -> CapabilitySet {
     use ProgramType::{
         CgroupDevice, CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, CgroupSysctl, Ext, FlowDissector, Kprobe, LircMode2, Lsm,
         LwtIn, LwtOut, LwtSeg6local, LwtXmit, Netfilter, PerfEvent, RawTracepoint, RawTracepointWritable, SchedAct, SchedCls, SkMsg, SkSkb,
@@ -92,13 +92,13 @@ fn of_type(ty: ProgramType) -> CapabilitySet {
 /// Returns libbpf's name for a program type.
 pub(crate) fn type_name(ty: u32) -> String {
     // SAFETY: the call takes any number and returns null or a static string of libbpf.
-    text(unsafe { libbpf_sys::libbpf_bpf_prog_type_str(ty) })
+    static_name(unsafe { libbpf_sys::libbpf_bpf_prog_type_str(ty) })
 }
 
 /// Returns libbpf's name for a map type.
 pub(crate) fn map_type_name(ty: u32) -> String {
     // SAFETY: the call takes any number and returns null or a static string of libbpf.
-    text(unsafe { libbpf_sys::libbpf_bpf_map_type_str(ty) })
+    static_name(unsafe { libbpf_sys::libbpf_bpf_map_type_str(ty) })
 }
 
 /// Joins map types: `hash or lru_hash`.
@@ -112,7 +112,7 @@ pub(crate) fn type_names(types: &[ProgramType]) -> String {
 }
 
 /// Converts a static name of libbpf; null becomes `unknown`.
-fn text(name: *const c_char) -> String {
+fn static_name(name: *const c_char) -> String {
     if name.is_null() {
         return "unknown".to_owned();
     }
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn program_types_need_capabilities() {
-        let needs = |ty| names(of_type(ty)).join(" ");
+        let needs = |ty| names(capabilities_of_type(ty)).join(" ");
         assert_eq!(needs(ProgramType::Tracepoint), "CAP_BPF CAP_PERFMON");
         assert_eq!(needs(ProgramType::Xdp), "CAP_BPF CAP_NET_ADMIN");
         assert_eq!(needs(ProgramType::SocketFilter), "CAP_BPF");

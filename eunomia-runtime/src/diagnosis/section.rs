@@ -58,7 +58,7 @@ pub(crate) fn says(section: &str, ty: ProgramType) -> Says<'_> {
         // libbpf needs the descriptor of the program.
         "freplace" => (None, "a function of another program", true),
         "struct_ops" | "struct_ops.s" | "syscall" => return Says { place: None, wants: None, to_load: false },
-        _ => (None, of_type(ty), false),
+        _ => (None, target_of_type(ty), false),
     };
     let wants = if place.is_some() { None } else { Some(wants) };
     Says { place, wants, to_load }
@@ -70,7 +70,7 @@ pub(crate) fn unknown(section: &str) -> String {
 }
 
 /// Returns the kind of target of a program type that libbpf does not attach automatically.
-fn of_type(ty: ProgramType) -> &'static str {
+fn target_of_type(ty: ProgramType) -> &'static str {
     use ProgramType::{
         CgroupDevice, CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, CgroupSysctl, FlowDissector, Kprobe, LircMode2, LwtIn, LwtOut,
         LwtSeg6local, LwtXmit, Netfilter, PerfEvent, RawTracepoint, RawTracepointWritable, SchedAct, SchedCls, SkLookup, SkMsg,

@@ -144,11 +144,11 @@ fn walk(local: &Btf, types: &KernelTypes, mut id: TypeId, steps: &[Step<'_>], ro
     for (i, step) in steps.iter().enumerate() {
         let so_far = || path(steps.get(..=i).unwrap_or(steps));
         match step {
-            Step::Member(wanted) => {
-                let Some((found, is_last)) = member(types, id, &wanted.name, DEPTH) else {
+            Step::Member(expected) => {
+                let Some((found, is_last)) = member(types, id, &expected.name, DEPTH) else {
                     return Err(format!("`{root}` has no member `{}` in this kernel", so_far()));
                 };
-                if !same_fields(local, wanted.ty, types, found) {
+                if !same_fields(local, expected.ty, types, found) {
                     return Err(format!("the member `{}` of `{root}` has another type in this kernel", so_far()));
                 }
                 (id, last) = (found, is_last);
@@ -182,10 +182,10 @@ fn member(types: &KernelTypes, id: TypeId, name: &str, depth: u8) -> Option<(Typ
 }
 
 /// Returns whether two field types are compatible: `bpf_core_fields_are_compat`.
-fn same_fields(local: &Btf, mut wanted: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
+fn same_fields(local: &Btf, mut expected: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
     for _ in 0..DEPTH {
         let Some(there) = types.resolve(found) else { return false };
-        let here = local.resolve(wanted).1;
+        let here = local.resolve(expected).1;
         match (&here.kind, &there.kind) {
             (Kind::Struct { .. } | Kind::Union { .. }, Kind::Struct { .. } | Kind::Union { .. }) => return true,
             (Kind::Pointer { .. }, Kind::Pointer { .. })
@@ -197,7 +197,7 @@ fn same_fields(local: &Btf, mut wanted: TypeId, types: &KernelTypes, mut found: 
                 let (here, there) = (essential(&here.name), essential(&there.name));
                 return here.is_empty() || there.is_empty() || here == there;
             }
-            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (wanted, found) = (*here, *there),
+            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (expected, found) = (*here, *there),
             _ => return false,
         }
     }
@@ -206,12 +206,12 @@ fn same_fields(local: &Btf, mut wanted: TypeId, types: &KernelTypes, mut found: 
 
 /// Returns whether two types are compatible: `bpf_core_types_are_compat`. Prototypes are assumed
 /// compatible, because parameters are not read.
-fn same_types(local: &Btf, mut wanted: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
+fn same_types(local: &Btf, mut expected: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
     for _ in 0..DEPTH {
         let Some(there) = types.resolve(found) else { return false };
-        match (&local.resolve(wanted).1.kind, &there.kind) {
-            (Kind::Pointer { to: here }, Kind::Pointer { to: there }) => (wanted, found) = (*here, *there),
-            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (wanted, found) = (*here, *there),
+        match (&local.resolve(expected).1.kind, &there.kind) {
+            (Kind::Pointer { to: here }, Kind::Pointer { to: there }) => (expected, found) = (*here, *there),
+            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (expected, found) = (*here, *there),
             (here, there) => return std::mem::discriminant(here) == std::mem::discriminant(there),
         }
     }

@@ -16,7 +16,7 @@ use crate::{
 
 /// The kind of an extern.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
+enum Extern {
     /// A function that programs call.
     Function,
     /// A kernel variable with its type.
@@ -28,7 +28,7 @@ enum What {
 }
 
 /// Returns the names that the object does not define.
-fn externs(btf: &Btf) -> impl Iterator<Item = (&str, What)> {
+fn externs(btf: &Btf) -> impl Iterator<Item = (&str, Extern)> {
     let slots = btf.iter().filter_map(|(_, section)| match &section.kind {
         Kind::Section { variables } if matches!(section.name.as_str(), ".ksyms" | ".kconfig") => Some((section, variables)),
         _ => None,
@@ -36,10 +36,10 @@ fn externs(btf: &Btf) -> impl Iterator<Item = (&str, What)> {
     slots.flat_map(|(section, slots)| slots.iter().map(move |slot| (section, slot))).filter_map(|(section, slot)| {
         let ty = btf.get(slot.variable);
         let what = match ty.kind {
-            Kind::Function => What::Function,
-            Kind::Variable { linkage: Linkage::Extern, ty } if section.name == ".kconfig" => What::Setting(ty),
-            Kind::Variable { linkage: Linkage::Extern, ty } if btf.resolve(ty).1.kind == Kind::Void => What::Address,
-            Kind::Variable { linkage: Linkage::Extern, .. } => What::Variable,
+            Kind::Function => Extern::Function,
+            Kind::Variable { linkage: Linkage::Extern, ty } if section.name == ".kconfig" => Extern::Setting(ty),
+            Kind::Variable { linkage: Linkage::Extern, ty } if btf.resolve(ty).1.kind == Kind::Void => Extern::Address,
+            Kind::Variable { linkage: Linkage::Extern, .. } => Extern::Variable,
             _ => return None,
         };
         Some((ty.name.as_str(), what))
@@ -48,13 +48,13 @@ fn externs(btf: &Btf) -> impl Iterator<Item = (&str, What)> {
 
 /// Returns whether any extern is looked up in the kernel's types.
 pub(super) fn typed(checked: &Checked) -> bool {
-    externs(&checked.layouts.btf).any(|(_, what)| matches!(what, What::Function | What::Variable))
+    externs(&checked.layouts.btf).any(|(_, what)| matches!(what, Extern::Function | Extern::Variable))
 }
 
 /// Returns the externs by which programs find out what the kernel has: configuration options, and
 /// weak symbols.
 pub(super) fn questions<'a>(checked: &'a Checked, calls: &Calls) -> HashSet<&'a str> {
-    let questions = externs(&checked.layouts.btf).filter(|(name, what)| matches!(what, What::Setting(_)) || calls.weak.contains(*name));
+    let questions = externs(&checked.layouts.btf).filter(|(name, what)| matches!(what, Extern::Setting(_)) || calls.weak.contains(*name));
     questions.map(|(name, _)| name).collect()
 }
 
@@ -66,10 +66,10 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     for (name, what) in externs(&patient.checked.layouts.btf) {
         let essential = crate::object::essential(name);
         let (kind, has) = match what {
-            What::Function => ("kfunc", patient.kernel.has(essential, |kind| *kind == Kind::Function)),
-            What::Variable => ("kernel variable", patient.kernel.has(name, |kind| matches!(kind, Kind::Variable { .. }))),
-            What::Address => ("kernel symbol", patient.kernel.symbols.all().ok().map(|symbols| symbols.contains_key(name))),
-            What::Setting(_) => continue,
+            Extern::Function => ("kfunc", patient.kernel.has(essential, |kind| *kind == Kind::Function)),
+            Extern::Variable => ("kernel variable", patient.kernel.has(name, |kind| matches!(kind, Kind::Variable { .. }))),
+            Extern::Address => ("kernel symbol", patient.kernel.symbols.all().ok().map(|symbols| symbols.contains_key(name))),
+            Extern::Setting(_) => continue,
         };
         let weak = patient.calls.weak.contains(name);
         let users =
@@ -120,7 +120,7 @@ fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
     let btf = &patient.checked.layouts.btf;
     let settings: Vec<Setting<'_>> = externs(btf)
         .filter_map(|(name, what)| match what {
-            What::Setting(ty) if name.starts_with("CONFIG_") => {
+            Extern::Setting(ty) if name.starts_with("CONFIG_") => {
                 Some(Setting { name, weak: patient.calls.weak.contains(name), holds: holds(btf, ty) })
             }
             _ => None,
@@ -129,10 +129,10 @@ fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
     if settings.is_empty() {
         return Vec::new();
     }
-    let wanted = list(settings.iter().map(|setting| setting.name));
+    let names = list(settings.iter().map(|setting| setting.name));
     match configuration::settings(&settings) {
-        Finding::There(place) => vec![check::found(WHAT, format!("{}; for {wanted}", place.unwrap_or_default()))],
-        Finding::Missing(why, todo) => vec![check::missing(WHAT, true, format!("{why}; for {wanted}"), todo)],
+        Finding::There(place) => vec![check::found(WHAT, format!("{}; for {names}", place.unwrap_or_default()))],
+        Finding::Missing(why, todo) => vec![check::missing(WHAT, true, format!("{why}; for {names}"), todo)],
         Finding::Untold(why, todo) => vec![check::untold(WHAT, why, todo)],
     }
 }

@@ -271,8 +271,8 @@ fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
 fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations: &[Relocation], asked: &Asked<'_>) -> Vec<Program> {
     let (object, only) = (open.opened(), asked.only);
     let questions = externs::questions(checked, calls);
-    let wanted = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
-    let programs = wanted.map(|program| {
+    let selected = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
+    let programs = selected.map(|program| {
         let name = program.name().to_string_lossy().into_owned();
         let index = calls.functions.iter().position(|function| function.name == name);
         let functions: Vec<usize> = index.map(|index| calls.reached(index)).into_iter().flatten().collect();

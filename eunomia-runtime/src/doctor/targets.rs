@@ -80,7 +80,7 @@ impl<'a> Places<'a> {
         }
         let found = sections.into_iter().map(|((section, ty), programs)| target(patient, section, ProgramType::from(ty), programs));
         let mut places = Self { found: found.chain(given).collect(), mechanisms: mechanisms(), must_be: true };
-        places.must_be = patient.strict || !places.found.iter().any(|found| places.can(patient.kernel, found));
+        places.must_be = patient.strict || !places.found.iter().any(|found| places.can_attach(patient.kernel, found));
         places
     }
 
@@ -90,7 +90,7 @@ impl<'a> Places<'a> {
         self.must_be
     }
 
-    fn can(&self, kernel: &Kernel, found: &Found<'_>) -> bool {
+    fn can_attach(&self, kernel: &Kernel, found: &Found<'_>) -> bool {
         let lacks = |mechanism: &Mechanism| mechanism.place.is_none() && mechanism.kinds.contains(&found.kind());
         found.is_attached()
             && found.checks.iter().all(|check| check.ok || !check.required)
@@ -100,7 +100,7 @@ impl<'a> Places<'a> {
 
     /// Returns a check for each program whose section or skeleton names its target.
     pub(super) fn into_checks(mut self, patient: &Patient<'_>) -> Vec<Check> {
-        let mut checks: Vec<Check> = self.mechanisms.iter().filter_map(|mechanism| self.of_mechanism(mechanism)).collect();
+        let mut checks: Vec<Check> = self.mechanisms.iter().filter_map(|mechanism| self.mechanism_check(mechanism)).collect();
         // A missing target prevents only its own programs from being attached.
         if !self.must_be {
             let of_attaching = self.found.iter_mut().filter(|found| !found.of_loading).flat_map(|found| &mut found.checks);
@@ -112,7 +112,7 @@ impl<'a> Places<'a> {
         checks
     }
 
-    fn of_mechanism(&self, mechanism: &Mechanism) -> Option<Check> {
+    fn mechanism_check(&self, mechanism: &Mechanism) -> Option<Check> {
         let Mechanism { name, option, kinds, place } = mechanism;
         let mut of_kind = self.found.iter().filter(|found| kinds.contains(&found.kind())).peekable();
         of_kind.peek()?;
@@ -176,7 +176,7 @@ fn target<'a>(patient: &Patient<'_>, section: Cow<'a, str>, ty: ProgramType, pro
             Finding::Untold(why, todo) => check::untold(what, format!("{why}; used by {users}"), todo),
         }
     });
-    let wanted = parsed.wants.and_then(|wants| {
+    let unnamed_target = parsed.wants.and_then(|wants| {
         let programs: Vec<&Program> = programs.iter().copied().filter(|program| program.targets.is_empty()).collect();
         let (first, what) = (&programs.first()?.name, format!("{TARGET_OF}{}", names(&programs)));
         if parsed.to_load {
@@ -190,7 +190,7 @@ fn target<'a>(patient: &Patient<'_>, section: Cow<'a, str>, ty: ProgramType, pro
             None
         }
     });
-    let checks = place.into_iter().chain(wanted).collect();
+    let checks = place.into_iter().chain(unnamed_target).collect();
     Found { section, programs, checks, of_loading }
 }
 
