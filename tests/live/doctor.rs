@@ -69,7 +69,7 @@ pub(crate) fn relocations_use_given_btf_file() -> Outcome {
     std::fs::write(&foreign, skeleton("args")?.object.unwrap_or_default())?;
     let examined = Doctor::new(Some(&foreign)).examine(&checked);
     find(&examined, FILE, &foreign.display().to_string());
-    assert_eq!(state(find(&examined, "CO-RE relocation", "there is no `struct task_struct`")), "warn");
+    assert_eq!(state(find(&examined, "CO-RE relocation", "no `struct task_struct`")), "warn");
     assert!(skeleton("bootstrap")?.check("bootstrap")?.open(Some(&foreign))?.load().is_err());
 
     for (bytes, why) in [(&b""[..], ""), (b"no BTF", ""), (b"\x7fELF", "")] {
@@ -90,17 +90,13 @@ pub(crate) fn missing_kernel_parts_are_reported() -> Outcome {
         ("ok", "program type raw_tracepoint", "guarded, unguarded, wrong_helper"),
         ("ok", "raw tracepoint sys_enter", "guarded"),
         ("ok", "CO-RE relocations", "1 of 9 resolve"),
-        ("ok", "CO-RE questions", "programs ask, and are told that this kernel does not have `BPF_FUNC_eunomia_none of enum bpf_func_id`"),
+        ("ok", "CO-RE existence checks", "programs find that this kernel does not have `BPF_FUNC_eunomia_none of enum bpf_func_id`"),
         ("warn", RELOCATION, "`struct task_struct` has no member `eunomia_none` in this kernel; used by unguarded"),
         ("warn", RELOCATION, "`struct task_struct` has no member `eunomia_guarded` in this kernel; used by guarded"),
-        (
-            "warn",
-            RELOCATION,
-            "`comm[4000]` of `struct task_struct` is behind the end of the array, which has 16 items in this kernel; used by",
-        ),
+        ("warn", RELOCATION, "`comm[4000]` of `struct task_struct` is out of bounds: the array has 16 elements in this kernel; used by"),
         ("warn", RELOCATION, "`enum bpf_func_id` has no constant `BPF_FUNC_eunomia_none` in this kernel; used by guarded"),
-        ("warn", RELOCATION, "there is no `struct eunomia_none` in this kernel; used by guarded"),
-        ("warn", "bpf_redirect", "this kernel has none for raw_tracepoint programs; called by wrong_helper"),
+        ("warn", RELOCATION, "no `struct eunomia_none` in this kernel; used by guarded"),
+        ("warn", "bpf_redirect", "not available to raw_tracepoint programs on this kernel; called by wrong_helper"),
         ("warn", "kfunc bpf_eunomia_none", "not in this kernel; used by guarded"),
         ("warn", "kernel symbol eunomia_none_address", "not in this kernel; used by guarded"),
         ("FAIL", "tracepoint sched/eunomia_none", "not in /sys/kernel/"),
@@ -108,7 +104,7 @@ pub(crate) fn missing_kernel_parts_are_reported() -> Outcome {
         ("warn", "raw tracepoint eunomia_none", "not in the kernel's BTF; used by on_raw_tracepoint"),
         ("warn", "kernel function eunomia_none", "not in the kernel's BTF; used by on_function"),
         ("warn", "kernel function eunomia_none", "not in /proc/kallsyms; used by on_probe"),
-        ("warn", "function eunomia_none of /proc/self/exe", "no symbol of /proc/self/exe"),
+        ("warn", "function eunomia_none of /proc/self/exe", "not a symbol of /proc/self/exe"),
         ("warn", "function main of /eunomia/none", "/eunomia/none: No such file"),
     ] {
         let check = find(&examined, what, found);
@@ -265,22 +261,22 @@ pub(crate) fn doctor_and_errors_give_same_reason() -> Outcome {
         ("function", "not in the kernel's BTF; did you mean `vfs_unlink`?".to_owned()),
         ("function_of_module", "the module eunomia_none is not loaded; this kernel has no such module".to_owned()),
         ("iterator", "not in the kernel's BTF; did you mean `task`?".to_owned()),
-        ("probe_of_binary", "no symbol of /proc/self/exe, which may be stripped; did you mean `eunomia_live_probed`?".to_owned()),
+        ("probe_of_binary", "not a symbol of /proc/self/exe, which may be stripped; did you mean `eunomia_live_probed`?".to_owned()),
         ("device", "/dev/zero: it is a device, and is not opened; install the file, or name another".to_owned()),
         (
             "of_the_kernel",
             "/proc/self/status: it is made up by the kernel, like those of /proc and /sys, and is not opened; install".to_owned(),
         ),
         ("folder", "/dev: it is a directory; install".to_owned()),
-        ("no_entries", "its max_entries is 0, which is left to whoever loads the object; set the number of entries".to_owned()),
-        ("no_inner", "it is a map of maps, and nothing says how the maps in it are made; give it one before loading".to_owned()),
+        ("no_entries", "max_entries is 0, so the loader must set it; set the number of entries".to_owned()),
+        ("no_inner", "this map of maps has no inner map definition; give it one before loading".to_owned()),
     ] {
         same_reason(&doctor, part, &reason)?;
     }
     // The setting of the machine may permit such stacks.
     let most = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack")?;
     if most.trim().parse::<u32>()? < 1024 {
-        let why = format!("its stacks have 1024 addresses, and kernel.perf_event_max_stack of this machine is {}", most.trim());
+        let why = format!("its stacks have 1024 addresses, but kernel.perf_event_max_stack is {}", most.trim());
         same_reason(&doctor, "deep", &format!("{why}; `sysctl kernel.perf_event_max_stack=1024`"))?;
     }
     Ok(())
@@ -298,7 +294,7 @@ pub(crate) fn doctor_and_errors_give_same_reason_for_probes() -> Outcome {
     // Only the kernel knows these reasons: the doctor does not predict them, and the error names
     // them.
     let inside = ran(alone("lacking", "inside")?).unwrap_err();
-    assert!(inside.contains("hint: kernel function vfs_unlink+0x1: no instruction begins there"), "{inside}");
+    assert!(inside.contains("hint: kernel function vfs_unlink+0x1: no instruction begins at this offset"), "{inside}");
     let forbidden = ran(alone("lacking", "forbidden")?).unwrap_err();
     assert!(["forbids probes in it", "may forbid probes in it"].iter().any(|why| forbidden.contains(why)), "{forbidden}");
     Ok(())
@@ -328,12 +324,12 @@ pub(crate) fn section_without_target_is_reported() -> Outcome {
         state(find(
             &examined,
             "target of no_function",
-            "the section `fentry` does not name a function of the kernel, which the verifier asks for"
+            "the section `fentry` does not name a kernel function, which the verifier requires"
         )),
         "FAIL"
     );
     let error = ran(alone("lacking", "no_function")?).unwrap_err();
-    assert!(error.contains("`fentry` does not name a function of the kernel, which the verifier asks for: name it"), "{error}");
+    assert!(error.contains("`fentry` does not name a kernel function, which the verifier requires: name it"), "{error}");
     Ok(())
 }
 
@@ -342,7 +338,7 @@ pub(crate) fn trial_load_finds_kernel_refusals() -> Outcome {
     let examined = Doctor::new(None).examine_open(alone("lacking", "large")?, None, true);
     assert_eq!(state(find(&examined, "loading", "")), "FAIL", "{examined}");
     let error = ran(alone("lacking", "large")?).unwrap_err();
-    assert!(error.contains("hint: map `large`: 1073741824 entries of 4 and 64 bytes are more than this kernel gives room for"), "{error}");
+    assert!(error.contains("hint: map `large`: 1073741824 entries of 4 + 64 bytes are more than this kernel allocates"), "{error}");
     // The kernel also refuses the BTF, which must not be given as the reason.
     assert!(!error.contains("BTF LOAD LOG") && !error.contains("RLIMIT_MEMLOCK"), "{error}");
     // An object that the verifier refuses.

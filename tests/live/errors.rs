@@ -180,7 +180,7 @@ pub(crate) fn missing_driver_xdp_is_explained() -> Outcome {
         let program = skel.progs()?.drop_none;
         let error = program.attach_to("lo", XdpMode::Native).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("the driver of lo runs no XDP programs") && text.contains("`XdpMode::Generic`"), "{text}");
+        assert!(text.contains("the driver of lo does not run XDP programs") && text.contains("`XdpMode::Generic`"), "{text}");
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         let command = refusal.hint.as_ref().map(|hint| hint.for_command().to_owned()).unwrap_or_default();
         assert!(command.ends_with("`--attach drop_none=xdp:lo:generic`"), "{command}");
@@ -222,7 +222,7 @@ pub(crate) fn misspelled_usdt_is_explained() -> Outcome {
     let skel = open.load()?;
     let attach = |provider, name| skel.progs()?.usdt.attach_to("/proc/self/exe", provider, name, None, 0).map(drop);
     let error = attach("eunomia_live", "reachd").unwrap_err().to_string();
-    assert!(error.contains("no static probe of /proc/self/exe; did you mean `eunomia_live:reached`?"), "{error}");
+    assert!(error.contains("not a static probe of /proc/self/exe; did you mean `eunomia_live:reached`?"), "{error}");
     let error = skel.progs()?.usdt.attach_to("/bin/true", "eunomia_live", "reached", None, 0).unwrap_err().to_string();
     assert!(error.contains("/bin/true has no static probes"), "{error}");
     Ok(attach("eunomia_live", "reached")?)

@@ -284,10 +284,7 @@ pub(crate) fn data_sections_grow() -> Outcome {
 pub(crate) fn inner_map_is_set() -> Outcome {
     let missing = given::open()?.load().unwrap_err();
     assert_eq!(errno(&missing), Some(libc::EINVAL), "{missing}");
-    assert!(
-        missing.to_string().contains("hint: map `outer`: it is a map of maps, and nothing says how the maps in it are made"),
-        "{missing}"
-    );
+    assert!(missing.to_string().contains("hint: map `outer`: this map of maps has no inner map definition"), "{missing}");
 
     let mut open = given::open()?;
     let object = open.object();

@@ -151,8 +151,8 @@ pub(crate) fn typeless(_: &str) -> Outcome {
 }
 
 pub(crate) fn missing_file_systems_are_explained() -> Outcome {
-    let pins = "no file system of type bpf is mounted where it is looked for: `mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`";
-    let groups = "no file system of type cgroup2 is mounted where it is looked for: `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
+    let pins = "no file system of type bpf is mounted at the usual places: `mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`";
+    let groups = "no file system of type cgroup2 is mounted at the usual places: `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
     let tracing = "tracefs is not mounted; programs on tracepoints need it: `mount -t tracefs tracefs /sys/kernel/tracing`";
     judge(
         "unmounted",
@@ -167,9 +167,9 @@ pub(crate) fn missing_file_systems_are_explained() -> Outcome {
             ),
             ("a cgroup", groups),
             ("a cgroup that is not there", groups),
-            ("a pin elsewhere", "the path is in no file system of type bpf; there is one at /sys/fs/bpf"),
+            ("a pin elsewhere", "the path is not on a file system of type bpf; one is mounted at /sys/fs/bpf"),
             ("a mount of a user", "lacks CAP_SYS_ADMIN (for mounting): run it as root"),
-            ("a folder elsewhere", "the path is in no file system of type cgroup2; there is one at /sys/fs/cgroup"),
+            ("a folder elsewhere", "the path is not on a file system of type cgroup2; one is mounted at /sys/fs/cgroup"),
         ],
     )?;
     judge("unmounted-command", &[])?;
@@ -252,8 +252,8 @@ pub(crate) fn below_debugfs(_: &str) -> Outcome {
 }
 
 pub(crate) fn memlock_limit_is_explained() -> Outcome {
-    const TEXT: &str = "before Linux 5.11 BPF memory counts against RLIMIT_MEMLOCK, which is 64 KiB here and which this process may not raise: \
-                        raise it before with `ulimit -l unlimited`";
+    const TEXT: &str = "before Linux 5.11 BPF memory counts against RLIMIT_MEMLOCK, which is 64 KiB here, and this process may not raise \
+                        it: raise it beforehand with `ulimit -l unlimited`";
     let old = host::release()?.1 < (5, 11);
     let refused = [("a user", TEXT)];
     let answers = judge("memlock", if old { &refused } else { &[] })?;

@@ -61,14 +61,17 @@ pub(crate) fn pinned_map_is_found_again() -> Outcome {
     let unlike = open.load().unwrap_err();
     assert_eq!(errno(&unlike), Some(libc::EINVAL), "{unlike}");
     let differs = format!(
-        "hint: the map that is pinned to {} is not like `hash` of this object: its type is array there and hash here, its entries are 3 there \
-         and 1000 here. Remove the file, where nobody needs that map any more, or name another path",
+        "hint: the map pinned at {} does not match `hash` of this object: type: pinned array, expected hash; max_entries: pinned 3, \
+         expected 1000; remove the file if that map is no longer needed, or choose another path",
         other.0.display()
     );
     assert!(unlike.to_string().ends_with(&differs), "{unlike}");
     let elsewhere = skel.object().map("array")?.pin("/tmp/eunomia-pin").unwrap_err();
     assert_eq!(errno(&elsewhere), Some(libc::EPERM), "{elsewhere}");
-    assert!(elsewhere.to_string().contains("hint: the path is in no file system of type bpf; there is one at /sys/fs/bpf"), "{elsewhere}");
+    assert!(
+        elsewhere.to_string().contains("hint: the path is not on a file system of type bpf; one is mounted at /sys/fs/bpf"),
+        "{elsewhere}"
+    );
     Ok(())
 }
 

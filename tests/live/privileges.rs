@@ -221,8 +221,8 @@ fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
     for (check, name) in [
         ("bpf(BPF_MAP_CREATE)", "maps"),
         ("bpf(BPF_PROG_LOAD)", "socket"),
-        ("programs that trace", "tracepoint"),
-        ("programs on networks and cgroups", "xdp"),
+        ("tracing programs", "tracepoint"),
+        ("networking and cgroup programs", "xdp"),
     ] {
         let check = format!("preflight: {check}");
         assert_eq!(ok(&check), ok(name), "{who}, {name} and {}", answer_to("preflight"));
@@ -248,38 +248,38 @@ fn setting(name: &str) -> Result<i32, Failed> {
 }
 
 /// The error if the user may not read the ids of tracepoints.
-const CLOSED: &str = "this user may not read /sys/kernel/tracing, where the numbers of tracepoints stand";
+const CLOSED: &str = "this user may not read /sys/kernel/tracing, which holds the ids of tracepoints";
 const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by id)");
 const UPROBE: (&str, &str) = (
     "uprobe, attached",
-    "lacks CAP_SYS_ADMIN (for probes of programs and libraries, but for `uprobe.multi`): run it as root, or, if it loads no programs but its own, `setcap",
+    "lacks CAP_SYS_ADMIN (for uprobes other than `uprobe.multi`): run it as root, or, if it loads no programs but its own, `setcap",
 );
 
 /// The errors without CAP_NET_ADMIN.
 const NO_NETWORK: [(&str, &str); 5] = [
     (
         "map of sockets",
-        "lacks CAP_NET_ADMIN (for maps of the type sockhash): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
+        "lacks CAP_NET_ADMIN (for maps of type sockhash): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
     ),
     (
         "xdp",
-        "lacks CAP_NET_ADMIN (for programs of the type xdp): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
+        "lacks CAP_NET_ADMIN (for programs of type xdp): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
     ),
-    ("cgroup_skb, attached", "lacks CAP_NET_ADMIN (for programs of the type cgroup_skb)"),
-    ("cgroup_sysctl", "lacks CAP_NET_ADMIN (for programs of the type cgroup_sysctl)"),
-    ("replaced", "lacks CAP_NET_ADMIN (for programs of the type sched_cls)"),
+    ("cgroup_skb, attached", "lacks CAP_NET_ADMIN (for programs of type cgroup_skb)"),
+    ("cgroup_sysctl", "lacks CAP_NET_ADMIN (for programs of type cgroup_sysctl)"),
+    ("replaced", "lacks CAP_NET_ADMIN (for programs of type sched_cls)"),
 ];
 const NO_TRACING: [(&str, &str); 7] = [
-    ("perf event array", "lacks CAP_PERFMON (for programs of the type"),
+    ("perf event array", "lacks CAP_PERFMON (for programs of type"),
     (
         "tracepoint",
-        "lacks CAP_PERFMON (for programs of the type tracepoint): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_perfmon+ep`",
+        "lacks CAP_PERFMON (for programs of type tracepoint): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_perfmon+ep`",
     ),
-    ("raw_tracepoint", "lacks CAP_PERFMON (for programs of the type raw_tracepoint)"),
-    ("uprobe", "lacks CAP_PERFMON (for programs of the type kprobe)"),
-    ("uprobe_multi", "lacks CAP_PERFMON (for programs of the type kprobe)"),
-    ("kprobe", "lacks CAP_PERFMON (for programs of the type kprobe)"),
-    ("fentry", "lacks CAP_PERFMON (for programs of the type tracing)"),
+    ("raw_tracepoint", "lacks CAP_PERFMON (for programs of type raw_tracepoint)"),
+    ("uprobe", "lacks CAP_PERFMON (for programs of type kprobe)"),
+    ("uprobe_multi", "lacks CAP_PERFMON (for programs of type kprobe)"),
+    ("kprobe", "lacks CAP_PERFMON (for programs of type kprobe)"),
+    ("fentry", "lacks CAP_PERFMON (for programs of type tracing)"),
 ];
 const REPLACE: (&str, &str) = ("freplace", "lacks CAP_SYS_ADMIN (for finding the functions of another program)");
 
@@ -295,7 +295,7 @@ pub(crate) fn user_without_capabilities_is_told_what_is_missing() -> Outcome {
     }
     let lacks = |ty: &str, names: &str| {
         let level = setting("unprivileged_bpf_disabled").unwrap_or_default();
-        format!("lacks CAP_BPF (kernel.unprivileged_bpf_disabled is {level}){names} (for programs of the type {ty}): run it as root")
+        format!("lacks CAP_BPF (kernel.unprivileged_bpf_disabled is {level}){names} (for programs of type {ty}): run it as root")
     };
     let (tracing, network) = (" and CAP_PERFMON", " and CAP_NET_ADMIN");
     let alone = "lacks CAP_BPF (kernel.unprivileged_bpf_disabled is ";
@@ -304,7 +304,7 @@ pub(crate) fn user_without_capabilities_is_told_what_is_missing() -> Outcome {
         &started("user", Other::end)?,
         &[
             ("maps", alone),
-            ("map of sockets", " and CAP_NET_ADMIN (for maps of the type sockhash)"),
+            ("map of sockets", " and CAP_NET_ADMIN (for maps of type sockhash)"),
             ("tracepoint", &lacks("tracepoint", tracing)),
             ("raw_tracepoint", &lacks("raw_tracepoint", tracing)),
             ("uprobe", &lacks("kprobe", tracing)),
@@ -314,7 +314,7 @@ pub(crate) fn user_without_capabilities_is_told_what_is_missing() -> Outcome {
             ("cgroup_sysctl", &lacks("cgroup_sysctl", network)),
             ("numbers", alone),
             ("sk_lookup", alone),
-            ("perf event array", " and CAP_PERFMON (for programs of the type"),
+            ("perf event array", " and CAP_PERFMON (for programs of type"),
             ("uprobe_multi", &lacks("kprobe", tracing)),
             ("kprobe", &lacks("kprobe", tracing)),
             ("fentry", &lacks("tracing", tracing)),
@@ -333,7 +333,7 @@ fn unprivileged_use(answers: &Answers) -> Outcome {
     lacks("preflight: ok", "true");
     lacks("preflight: bpf(BPF_PROG_LOAD)", "ok");
     lacks("xdp", "lacks CAP_BPF (without it the kernel permits socket filters at most) and CAP_NET_ADMIN");
-    lacks("raw_tracepoint", "and CAP_PERFMON (for programs of the type raw_tracepoint)");
+    lacks("raw_tracepoint", "and CAP_PERFMON (for programs of type raw_tracepoint)");
     Ok(())
 }
 
@@ -357,7 +357,7 @@ pub(crate) fn user_with_some_capabilities_is_told_what_is_missing() -> Outcome {
 fn perf_events() -> Result<Vec<(&'static str, &'static str)>, Failed> {
     let paranoid = setting("perf_event_paranoid")? > 2;
     let all = ["kprobe, attached", "perf event array", "tracepoint, attached"];
-    let all = all.map(|name| (name, "with which some distributions' kernels (Debian, Ubuntu) open perf events"));
+    let all = all.map(|name| (name, "kernels of some distributions (Debian, Ubuntu) then reserve perf events"));
     Ok(all.into_iter().filter(|_| paranoid).collect())
 }
 
@@ -402,7 +402,7 @@ pub(crate) fn advised_settings_permit_users() -> Outcome {
 }
 
 pub(crate) fn user_namespace_refusals_are_explained() -> Outcome {
-    const TEXT: &str = "the capabilities of this process count in its user namespace alone, and BPF asks for those of the machine";
+    const TEXT: &str = "the capabilities of this process are valid only in its user namespace, and BPF requires them in the initial one";
     let all =
         ["maps", "map of sockets", "tracepoint", "raw_tracepoint", "uprobe", "socket", "xdp", "cgroup_skb", "cgroup_sysctl", "numbers"];
     let more = ["uprobe_multi", "kprobe", "fentry", "replaced", "sk_lookup", "perf event array"];

@@ -23,13 +23,14 @@ pub(crate) fn xdp_attaches_to_interface() -> Outcome {
         assert_eq!(errno(&taken), Some(libc::EBUSY), "{taken}");
         let id = skel.progs()?.drop_none.id()?;
         assert!(
-            taken.to_string().contains(&format!("hint: lo: it has the program {id} (`drop_none`) in generic mode already; end what")),
+            taken.to_string().contains(&format!("hint: lo: already attached: the program {id} (`drop_none`) in generic mode; stop what")),
             "{taken}"
         );
         drop(link);
         drop(program.attach_to(1, XdpMode::Best)?);
         let missing = program.attach_to("none", XdpMode::Best).unwrap_err();
-        let expected = "find the interface `none`: No such device (os error 19)\n  hint: there is no interface `none` in this network namespace; there are lo";
+        let expected =
+            "find the interface `none`: No such device (os error 19)\n  hint: no interface `none` in this network namespace; there are lo";
         assert!(missing.to_string().starts_with(expected), "{missing}");
         Ok(())
     })
@@ -148,7 +149,7 @@ pub(crate) fn links_each_reports_each_program() -> Outcome {
         assert_eq!(errno(&taken), Some(libc::EBUSY), "{taken}");
         let id = skel.progs()?.drop_none.id()?;
         assert!(
-            taken.to_string().contains(&format!("hint: lo: it has the program {id} (`drop_none`) in generic mode already; end what")),
+            taken.to_string().contains(&format!("hint: lo: already attached: the program {id} (`drop_none`) in generic mode; stop what")),
             "{taken}"
         );
         drop(links);

@@ -69,15 +69,15 @@ pub(crate) fn missing_setting_is_explained() -> Outcome {
                 hint,
                 format!(
                     "kernel configuration: {place} does not set {INT}; libbpf does not load the object: declare them __weak, which makes them 0 \
-                     where they are not set"
+                     if they are not set"
                 )
             );
         }
         None => {
             assert_eq!(errno(&error), Some(libc::EINVAL), "{error}");
             let [plain, packed] = &places;
-            assert!(hint.starts_with(&format!("kernel configuration: no {plain}, and {packed}: No such file")), "{hint}");
-            assert!(hint.ends_with("the kernel needs CONFIG_IKCONFIG_PROC, or its configuration a file in /boot"), "{hint}");
+            assert!(hint.starts_with(&format!("kernel configuration: cannot read {plain}, and {packed}: No such file")), "{hint}");
+            assert!(hint.ends_with("the kernel needs CONFIG_IKCONFIG_PROC, or a configuration file in /boot"), "{hint}");
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
-//! Functions and static probes of programs and libraries, found as libbpf finds them (its elf.c and usdt.c).
+//! Functions and static probes (USDT) of programs and libraries, looked up as in libbpf (its elf.c
+//! and usdt.c).
 //!
-//! Which file is read says an object, which is anybody's: a file that is none of a disk is not opened at all.
+//! The object names the file, and objects are untrusted: only regular files on disk are opened.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,13 +22,13 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use super::similar::similar;
 use crate::file;
 
-/// What a file says.
+/// The result of a lookup in a file.
 pub(crate) enum Answer {
-    /// It has it: where the file is.
+    /// Found; the path of the file.
     There(String),
-    /// There is no such file, or none that has functions.
+    /// No such file, or one without functions.
     NoFile(String),
-    /// It does not have it: what it has that is like it, or all where these are few.
+    /// Not in the file: the closest names, or all names if they are few.
     Missing {
         why: String,
         near: Vec<String>,
@@ -38,7 +39,7 @@ pub(crate) enum Answer {
 
 /// A program or library.
 pub(crate) struct Binary {
-    /// Where it was found.
+    /// The path at which it was found.
     place: String,
     bytes: Vec<u8>,
 }
@@ -46,10 +47,11 @@ pub(crate) struct Binary {
 type File64<'a> = ElfBytes<'a, AnyEndian>;
 
 impl Binary {
-    /// Reads a file. libbpf looks for one without a folder where programs and libraries are.
+    /// Reads a file. libbpf searches the directories of programs and libraries for a name without a
+    /// slash.
     pub(crate) fn read(path: &str) -> Result<Self, Answer> {
         if path.contains("!/") {
-            return Err(Answer::Untold(format!("{path} is in an archive, which is not looked into")));
+            return Err(Answer::Untold(format!("{path} is in an archive, which is not searched")));
         }
         let place = if path.contains('/') { path.to_owned() } else { found(path)? };
         match contents(Path::new(&place)) {
@@ -60,20 +62,21 @@ impl Binary {
     }
 
     fn parse(&self) -> Result<File64<'_>, Answer> {
-        ElfBytes::minimal_parse(&self.bytes).map_err(|_| Answer::NoFile(format!("{} is no ELF file", self.place)))
+        ElfBytes::minimal_parse(&self.bytes).map_err(|_| Answer::NoFile(format!("{} is not an ELF file", self.place)))
     }
 
-    /// Names of the file. Many symbols may have one name, so that there may be more than the file has bytes.
+    /// Returns access to the names of the file. Many symbols may share a name, so the names together may
+    /// exceed the size of the file.
     fn texts<'a>(&'a self, strings: StringTable<'a>) -> Texts<'a> {
         Texts { strings, left: 2 * self.bytes.len(), place: &self.place }
     }
 
-    /// Whether it has a function, `name`, `name@VERSION` or `name@@VERSION`.
-    pub(crate) fn function(&self, wanted: &str) -> Answer {
-        // `@@` is the version that is taken where none is named, and is looked for in the same way.
-        let (name, version) = match wanted.split_once('@') {
+    /// Looks up a function, `name`, `name@VERSION` or `name@@VERSION`.
+    pub(crate) fn function(&self, requested: &str) -> Answer {
+        // `@@` marks the default version, which is looked up in the same way.
+        let (name, version) = match requested.split_once('@') {
             Some((name, version)) => (name, Some(version.strip_prefix('@').unwrap_or(version))),
-            None => (wanted, None),
+            None => (requested, None),
         };
         let file = match self.parse() {
             Ok(file) => file,
@@ -83,7 +86,7 @@ impl Binary {
         let mut looked_up = 0;
         for (dynamic, symbols, strings) in tables(&file) {
             let mut texts = self.texts(strings);
-            // By what libbpf takes for the place in the file: whether one that is not weak is there.
+            // Keyed by the file offset as libbpf computes it; true if a symbol there is not weak.
             let mut offsets = BTreeMap::<u64, bool>::new();
             for (index, symbol) in symbols.iter().enumerate() {
                 let known = match texts.get(symbol.st_name) {
@@ -114,15 +117,15 @@ impl Binary {
                         versions.extend(found);
                         same
                     }
-                    // Others have their version in their names.
-                    Some(_) => own == Some(wanted),
+                    // Symbols of the other table have their version in their names.
+                    Some(_) => own == Some(requested),
                 };
                 if let Some(offset) = matches.then(|| offset(&file, &symbol)).flatten().filter(|offset| *offset != 0) {
                     *offsets.entry(offset).or_default() |= symbol.st_bind() != STB_WEAK;
                 }
             }
             if offsets.values().filter(|strong| **strong).count() > 1 {
-                let why = format!("{} has several functions of this name, and libbpf takes none of them", self.place);
+                let why = format!("{} has several functions of this name, and libbpf accepts none of them", self.place);
                 return Answer::Missing { why, near: Vec::new(), all: Vec::new() };
             }
             if !offsets.is_empty() {
@@ -131,18 +134,18 @@ impl Binary {
         }
         if !versions.is_empty() {
             let near = versions.iter().map(|version| format!("{name}@{version}")).collect();
-            return Answer::Missing { why: format!("{} has no such version of it", self.place), near, all: Vec::new() };
+            return Answer::Missing { why: format!("{} has no such version of the function", self.place), near, all: Vec::new() };
         }
         let why = match (chosen, names.is_empty()) {
-            (true, _) => format!("{} chooses it from several when it is loaded (IFUNC), which libbpf does not follow", self.place),
-            (false, true) => format!("no symbol of {}, which is stripped", self.place),
-            (false, false) => format!("no symbol of {}, which may be stripped", self.place),
+            (true, _) => format!("{} chooses its implementation when it is loaded (IFUNC), which libbpf does not follow", self.place),
+            (false, true) => format!("not a symbol of {}, which is stripped", self.place),
+            (false, false) => format!("not a symbol of {}, which may be stripped", self.place),
         };
         let near = similar(name, names.iter().copied()).into_iter().map(str::to_owned).collect();
         Answer::Missing { why, near, all: Vec::new() }
     }
 
-    /// Whether it has functions that are wanted.
+    /// Returns whether the file has a function whose name satisfies the predicate.
     pub(crate) fn functions(&self, is: impl Fn(&str) -> bool) -> Answer {
         let file = match self.parse() {
             Ok(file) => file,
@@ -158,17 +161,17 @@ impl Binary {
                 }
             }
         }
-        Answer::Missing { why: format!("no symbol of {}, which may be stripped", self.place), near: Vec::new(), all: Vec::new() }
+        Answer::Missing { why: format!("not a symbol of {}, which may be stripped", self.place), near: Vec::new(), all: Vec::new() }
     }
 
-    /// Whether it has a static probe.
+    /// Looks up a static probe.
     pub(crate) fn probe(&self, provider: &str, probe: &str) -> Answer {
         let file = match self.parse() {
             Ok(file) => file,
             Err(answer) => return answer,
         };
         let Ok((Some(sections), Some(strings))) = file.section_headers_with_strtab() else {
-            return Answer::Untold(format!("the sections of {} cannot be read", self.place));
+            return Answer::Untold(format!("cannot read the sections of {}", self.place));
         };
         let mut texts = self.texts(strings);
         let mut named = None;
@@ -184,26 +187,26 @@ impl Binary {
         }
         let Some(section) = named else { return Answer::NoFile(format!("{} has no static probes", self.place)) };
         let Ok(notes) = file.section_data_as_notes(&section) else {
-            return Answer::Untold(format!("the notes of {} cannot be read", self.place));
+            return Answer::Untold(format!("cannot read the notes of {}", self.place));
         };
         let (mut all, mut left) = (BTreeSet::new(), MOST_SHOWN);
         for note in notes {
             let elf::note::Note::Unknown(note) = note else { continue };
-            // Three addresses of the file's class, then texts: provider, name, arguments.
+            // Three addresses of the file's class, then strings: provider, name, arguments.
             let addresses = if file.ehdr.class == elf::file::Class::ELF64 { 24 } else { 12 };
             let mut texts = note.desc.get(addresses..).unwrap_or_default().split(|byte| *byte == 0);
-            let (Some(of), Some(name)) = (texts.next(), texts.next()) else { continue };
-            if of == provider.as_bytes() && name == probe.as_bytes() {
+            let (Some(owner), Some(name)) = (texts.next(), texts.next()) else { continue };
+            if owner == provider.as_bytes() && name == probe.as_bytes() {
                 return Answer::There(self.place.clone());
             }
-            left = left.saturating_sub(of.len() + name.len() + 1);
+            left = left.saturating_sub(owner.len() + name.len() + 1);
             if left > 0 {
-                all.insert(format!("{}:{}", String::from_utf8_lossy(of), String::from_utf8_lossy(name)));
+                all.insert(format!("{}:{}", String::from_utf8_lossy(owner), String::from_utf8_lossy(name)));
             }
         }
-        let wanted = format!("{provider}:{probe}");
-        let near = similar(&wanted, all.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
-        Answer::Missing { why: format!("no static probe of {}", self.place), near, all: all.into_iter().collect() }
+        let requested = format!("{provider}:{probe}");
+        let near = similar(&requested, all.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
+        Answer::Missing { why: format!("not a static probe of {}", self.place), near, all: all.into_iter().collect() }
     }
 }
 
@@ -238,48 +241,48 @@ impl<'a> Texts<'a> {
 
 type Table<'a> = (bool, SymbolTable<'a, AnyEndian>, StringTable<'a>);
 
-/// The tables of symbols, in the order of libbpf, and whether it is that of the dynamic linker.
+/// Returns the symbol tables in libbpf's order, each with whether it is that of the dynamic linker.
 fn tables<'a>(file: &File64<'a>) -> Vec<Table<'a>> {
     let dynamic = file.dynamic_symbol_table().ok().flatten().map(|(symbols, strings)| (true, symbols, strings));
     let plain = file.symbol_table().ok().flatten().map(|(symbols, strings)| (false, symbols, strings));
     dynamic.into_iter().chain(plain).collect()
 }
 
-/// The version of a symbol of the dynamic linker.
+/// Returns the version of a symbol of the dynamic symbol table.
 fn version_of(file: &File64<'_>, index: usize) -> Option<String> {
     let table = file.symbol_version_table().ok()??;
     let mut definition = table.get_definition(index).ok()??;
     definition.names.next()?.ok().map(str::to_owned)
 }
 
-/// Where in the file a symbol is.
+/// Returns the file offset of a symbol.
 fn offset(file: &File64<'_>, symbol: &Symbol) -> Option<u64> {
     let section = file.section_headers()?.get(symbol.st_shndx.into()).ok()?;
     Some(symbol.st_value.wrapping_sub(section.sh_addr).wrapping_add(section.sh_offset))
 }
 
-/// Where a file without a folder is.
+/// Searches the directories of programs or libraries for a file.
 fn found(name: &str) -> Result<String, Answer> {
     let library = name.ends_with(".so") || name.contains(".so.");
     let (variable, places, access) = match library {
         true => ("LD_LIBRARY_PATH", format!("/usr/lib64:/usr/lib:/lib/{0}:/usr/lib/{0}", libraries()), Access::READ_OK),
         false => ("PATH", "/usr/bin:/usr/sbin".to_owned(), Access::READ_OK | Access::EXEC_OK),
     };
-    // libbpf looks there whoever started the process, and what is to be told is what libbpf does.
+    // libbpf searches these whoever started the process, and the result must match libbpf's.
     let places = format!("{}:{places}", env::var(variable).unwrap_or_default());
     let mut files = places.split(':').filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/{name}"));
     let found = files.find(|file| accessat(CWD, file, access, AtFlags::EACCESS).is_ok());
-    found.ok_or_else(|| Answer::NoFile(format!("there is no {name} in the folders of {variable}, nor where Linux keeps such files")))
+    found.ok_or_else(|| Answer::NoFile(format!("{name} is not in the directories of {variable}, nor in the default ones")))
 }
 
-/// Debian's folder of this architecture, as libbpf has it.
+/// Returns Debian's library directory of this architecture, as libbpf does.
 fn libraries() -> String {
     format!("{}-linux-gnu", env::consts::ARCH)
 }
 
 /// Why a file was not read.
 enum Refused {
-    /// It is no program or library.
+    /// It is not a program or library.
     Not(String),
     /// It may be one.
     Untold(String),
@@ -294,9 +297,9 @@ impl From<io::Error> for Refused {
     }
 }
 
-/// The bytes of a file.
+/// Reads a file.
 fn contents(path: &Path) -> Result<Vec<u8>, Refused> {
-    /// More than programs and libraries have, those with debug information aside.
+    /// More than any program or library has without debug information.
     const MAX: u64 = 512 << 20;
     Ok(file::read(path, MAX)?)
 }
@@ -314,9 +317,9 @@ mod tests {
         }
     }
 
-    /// Opening one of them would wait for ever, never end, or do something.
+    /// Opening one of these would block forever, never end, or have side effects.
     #[test]
-    fn files_that_are_no_files_are_not_opened() {
+    fn irregular_files_are_not_opened() {
         let folder = env::temp_dir().join(format!("eunomia-binary-{}", process::id()));
         fs::create_dir(&folder).unwrap();
         let path = |name: &str| folder.join(name).display().to_string();
@@ -341,7 +344,7 @@ mod tests {
             assert_eq!(why(&path), format!("{path}: {expected}"));
         }
         assert!(matches!(Binary::read(&path("empty")).unwrap_or_else(|_| panic!()).function("main"), Answer::NoFile(_)));
-        // What the kernel shows in another place is a file all the same.
+        // A link of procfs to a regular file is accepted.
         assert!(Binary::read("/proc/self/exe").is_ok());
         fs::remove_dir_all(folder).unwrap();
     }
@@ -430,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_of_symbols() {
+    fn symbol_versions_are_matched() {
         let Ok(libc) = Binary::read("libc.so.6") else { panic!("the C library is there") };
         let there = |name: &str| matches!(libc.function(name), Answer::There(_));
         let all: Vec<String> = ["GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.2", "GLIBC_2.0"].map(|version| format!("malloc@{version}")).into();

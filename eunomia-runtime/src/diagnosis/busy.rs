@@ -1,10 +1,10 @@
-//! Who stands where only one program can.
+//! Programs that occupy a hook that takes only one.
 
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use libbpf_rs::libbpf_sys;
 
-/// A program by its number, with its name if this process may ask for that.
+/// Describes a program by its id, with its name if this process may read it.
 pub(crate) fn program(id: u32) -> String {
     match name_of(id) {
         Some(name) => format!("the program {id} (`{name}`)"),
@@ -12,7 +12,7 @@ pub(crate) fn program(id: u32) -> String {
     }
 }
 
-/// A program by its number and that of its link, with its name if this process may ask for that.
+/// Describes a program by its id and that of its link, with its name if this process may read it.
 pub(crate) fn program_of(link: u32, id: u32) -> String {
     match name_of(id) {
         Some(name) => format!("the program {id} (`{name}`, link {link})"),
@@ -26,11 +26,12 @@ fn name_of(id: u32) -> Option<String> {
     if fd < 0 {
         return None;
     }
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new, and nothing else owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     let mut info = libbpf_sys::bpf_prog_info::default();
     let mut size = size_of_val(&info) as u32;
-    // SAFETY: the call writes so many bytes at most and, since they name no memory, nothing else; the descriptor lives through it.
+    // SAFETY: the call writes at most `size` bytes and, since the pointers in `info` are null,
+    // nothing else; the descriptor lives through it.
     if unsafe { libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) } != 0 {
         return None;
     }
@@ -38,7 +39,8 @@ fn name_of(id: u32) -> Option<String> {
     (!name.is_empty()).then(|| String::from_utf8_lossy(&name).into_owned())
 }
 
-/// The links of the kernel of which this is true, and the numbers of their programs.
+/// Returns the ids of the kernel's links that satisfy the predicate, with the ids of their
+/// programs.
 pub(crate) fn links(is: impl Fn(&libbpf_sys::bpf_link_info) -> bool) -> Vec<(u32, u32)> {
     let (mut links, mut id) = (Vec::new(), 0);
     loop {
@@ -53,11 +55,12 @@ pub(crate) fn links(is: impl Fn(&libbpf_sys::bpf_link_info) -> bool) -> Vec<(u32
         if fd < 0 {
             continue;
         }
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         let mut info = libbpf_sys::bpf_link_info::default();
         let mut size = size_of_val(&info) as u32;
-        // SAFETY: the call writes so many bytes at most and, since they name no memory, nothing else; the descriptor lives through it.
+        // SAFETY: the call writes at most `size` bytes and, since the pointers in `info` are null,
+        // nothing else; the descriptor lives through it.
         let known = unsafe { libbpf_sys::bpf_link_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) } == 0;
         if known && is(&info) {
             links.push((info.id, info.prog_id));

@@ -1,23 +1,24 @@
-//! What objects take from the kernel by name: its configuration (`.kconfig`), its functions and variables (`.ksyms`).
+//! Externs of objects: the kernel's configuration (`.kconfig`), and its functions and variables
+//! (`.ksyms`).
 
 use std::collections::HashMap;
 
 use super::{Kernel, list, place::Finding, running::configuration, similar::similar};
 use crate::Hint;
 
-const WEAK: &str = "declare them __weak, which makes them 0 where they are not set";
+const WEAK: &str = "declare them __weak, which makes them 0 if they are not set";
 
-/// A setting that an object takes: `CONFIG_HZ`.
+/// A configuration option that an object reads: `CONFIG_HZ`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting<'a> {
     pub(crate) name: &'a str,
-    /// Whether the object does without it.
+    /// True if the object works without it.
     pub(crate) weak: bool,
-    /// `None` if it is not known here.
+    /// The declared type, or `None` if it is not known here.
     pub(crate) holds: Option<Holds>,
 }
 
-/// What a variable can hold of the kernel's configuration, `enum kcfg_type` of libbpf.
+/// What a declared variable of `.kconfig` can hold, `enum kcfg_type` of libbpf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "dynamic"), allow(dead_code, reason = "the types of an object's variables are read by the doctor"))]
 pub(crate) enum Holds {
@@ -27,19 +28,21 @@ pub(crate) enum Holds {
     Tristate,
     /// An array of `char`.
     Text,
-    /// An integer of so many bytes. One of a byte is a `char`, which holds the letter of a switch, too.
+    /// An integer of this many bytes. An integer of one byte is a `char`, which also holds the
+    /// letter of a switch.
     Number { size: u32, signed: bool },
 }
 
 impl Holds {
-    /// Whether libbpf puts the value there: `set_kcfg_value_tri` and its kin.
+    /// Returns true if libbpf stores the value in a variable of this type: `set_kcfg_value_tri` and
+    /// the related functions.
     fn takes(self, value: &str) -> bool {
         match (value.as_bytes().first(), self) {
             (Some(b'm'), Self::Switch) => false,
             (Some(b'y' | b'n' | b'm'), held) => matches!(held, Self::Switch | Self::Tristate | Self::Number { size: 1, .. }),
             (Some(b'"'), held) => held == Self::Text,
             (_, Self::Number { size, signed }) => {
-                // Any number fits into 8 bytes.
+                // Every number fits into 8 bytes.
                 let Some((bits, number)) = size.checked_mul(8).filter(|bits| *bits < 64).zip(number(value)) else { return true };
                 let number = if signed { number.wrapping_add(1 << (bits - 1)) } else { number };
                 number >> bits == 0
@@ -49,7 +52,7 @@ impl Holds {
     }
 }
 
-/// A number as `strtoull` reads it; `None` for what is none.
+/// Parses a number as `strtoull` does; `None` if the text is not one.
 fn number(text: &str) -> Option<u64> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let number = match digits.strip_prefix("0x") {
@@ -59,18 +62,19 @@ fn number(text: &str) -> Option<u64> {
     number.ok().map(|number| if negative { number.wrapping_neg() } else { number })
 }
 
-/// Whether the kernel's configuration has these settings as the object takes them.
-pub(crate) fn settings(wanted: &[Setting<'_>]) -> Finding {
+/// Checks that the kernel's configuration has these options and that their values fit the declared
+/// types.
+pub(crate) fn settings(requested: &[Setting<'_>]) -> Finding {
     let (path, text) = match configuration() {
         Ok(found) => found,
         Err(why) => {
             let todo =
-                "libbpf does not load the object without it: the kernel needs CONFIG_IKCONFIG_PROC, or its configuration a file in /boot";
+                "libbpf does not load the object without it: the kernel needs CONFIG_IKCONFIG_PROC, or a configuration file in /boot";
             return Finding::Missing(why, todo.into());
         }
     };
     let set: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
-    for setting in wanted {
+    for setting in requested {
         if let (Some(value), Some(holds)) = (set.get(setting.name), setting.holds)
             && !holds.takes(value)
         {
@@ -82,42 +86,43 @@ pub(crate) fn settings(wanted: &[Setting<'_>]) -> Finding {
         }
     }
     let unset: Vec<&str> =
-        wanted.iter().filter(|setting| !setting.weak).map(|setting| setting.name).filter(|name| !set.contains_key(name)).collect();
+        requested.iter().filter(|setting| !setting.weak).map(|setting| setting.name).filter(|name| !set.contains_key(name)).collect();
     if unset.is_empty() {
         return Finding::There(Some(path));
     }
     Finding::Missing(format!("{path} does not set {}", list(unset.into_iter())), format!("libbpf does not load the object: {WEAK}").into())
 }
 
-/// Why libbpf did not load an object that takes something by name, going by what it said.
-pub(crate) fn reason(said: &str) -> Option<Hint> {
-    let quoted = |before: &str, behind: &str| said.split_once(before)?.1.split_once(behind).map(|(name, _)| name);
-    if said.contains("failed to open system Kconfig") {
+/// Returns why libbpf did not load an object with externs, derived from its messages.
+pub(crate) fn reason(messages: &str) -> Option<Hint> {
+    let quoted = |before: &str, after: &str| messages.split_once(before)?.1.split_once(after).map(|(name, _)| name);
+    if messages.contains("failed to open system Kconfig") {
         return unset("");
     }
-    if let Some(hint) = said.lines().find_map(unfit) {
+    if let Some(hint) = messages.lines().find_map(unfit) {
         return Some(hint);
     }
-    let strong = said.lines().find_map(|line| line.split_once("extern '")?.1.split_once("' (strong): not resolved").map(|(name, _)| name));
+    let strong =
+        messages.lines().find_map(|line| line.split_once("extern '")?.1.split_once("' (strong): not resolved").map(|(name, _)| name));
     match strong {
         Some(name) if name.starts_with("CONFIG_") => return unset(name),
         Some(name) => return Some(unknown("symbol", name, "/proc/kallsyms")),
         None => {}
     }
     if let Some(name) = quoted("extern (func ksym) '", "': func_proto") {
-        let why = "the kernel declares it in another way: compile with the vmlinux.h of a kernel like this one";
+        let why = "the kernel declares it with another prototype: compile with the vmlinux.h of a similar kernel";
         return Some(format!("function `{name}`: {why}").into());
     }
     let variable = quoted("extern (var ksym) '", "': not found in kernel BTF").map(|name| ("variable", name));
     let (what, name) = variable.or_else(|| quoted("extern (func ksym) '", "': not found in kernel").map(|name| ("function", name)))?;
-    Some(unknown(what, name, "the types of this kernel or of a module that is loaded"))
+    Some(unknown(what, name, "the BTF of this kernel or of a loaded module"))
 }
 
-/// What to do about a setting whose value does not fit the type that the object declares, if a line of libbpf says so:
+/// Returns the hint if a line of libbpf says that a value does not fit the declared type:
 /// `extern (kcfg) 'CONFIG_HZ': value '250' isn't boolean compatible`.
-fn unfit(said: &str) -> Option<Hint> {
-    let (name, rest) = said.split_once("extern (kcfg) '")?.1.split_once("': value '")?;
-    // Texts may have quotes of their own.
+fn unfit(line: &str) -> Option<Hint> {
+    let (name, rest) = line.split_once("extern (kcfg) '")?.1.split_once("': value '")?;
+    // String values may contain quotes.
     let (value, _) = rest.rsplit_once("' ")?;
     Some(format!("kernel configuration: {}: declare it {}", cannot_hold(name, value), declaration(name, value)).into())
 }
@@ -126,10 +131,10 @@ fn cannot_hold(name: &str, value: &str) -> String {
     format!("{name} is {value}, which the declared type cannot hold")
 }
 
-/// A declaration that holds the value.
+/// Returns a declaration that can hold the value.
 fn declaration(name: &str, value: &str) -> String {
     if value.starts_with('"') {
-        // The quotes are not part of the text, which ends with a NUL.
+        // The quotes are not part of the string, which ends with a NUL.
         format!("`extern char {name}[{}] __kconfig`, a text", value.len().saturating_sub(1))
     } else {
         match value {
@@ -141,8 +146,8 @@ fn declaration(name: &str, value: &str) -> String {
 }
 
 fn unset(name: &str) -> Option<Hint> {
-    let wanted = Setting { name, weak: name.is_empty(), holds: None };
-    match settings(&[wanted]) {
+    let requested = Setting { name, weak: name.is_empty(), holds: None };
+    match settings(&[requested]) {
         Finding::Missing(why, todo) => Some(todo.after(format_args!("kernel configuration: {why}; "))),
         _ => None,
     }
@@ -152,9 +157,9 @@ fn unknown(what: &str, name: &str, place: &str) -> Hint {
     let kernel = Kernel::default();
     let names = kernel.symbols.all();
     let near = names.map(|symbols| similar(name, symbols.keys().map(String::as_str))).unwrap_or_default();
-    let near = if near.is_empty() { String::new() } else { format!(" (there is `{}`)", near.join("`, `")) };
+    let near = if near.is_empty() { String::new() } else { format!(" (similar: `{}`)", near.join("`, `")) };
     format!(
-        "the {what} `{name}` is not in {place}{near}: declare it __weak and ask for it (bpf_ksym_exists) before it is used, load the module that \
+        "the {what} `{name}` is not in {place}{near}: declare it __weak and check bpf_ksym_exists before using it, load the module that \
          has it, or run a kernel that does"
     )
     .into()
@@ -165,8 +170,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_that_do_not_fit() {
-        for (said, todo) in [
+    fn unfit_values_get_declaration() {
+        for (messages, todo) in [
             (
                 "value '250' isn't boolean compatible",
                 "is 250, which the declared type cannot hold: declare it `extern unsigned long CONFIG_X __kconfig`, an integer",
@@ -188,14 +193,14 @@ mod tests {
                 "is \"it's\", which the declared type cannot hold: declare it `extern char CONFIG_X[5] __kconfig`, a text",
             ),
         ] {
-            let hint = reason(&format!("libbpf: extern (kcfg) 'CONFIG_X': {said}\nlibbpf: another line"));
-            assert_eq!(hint.as_deref(), Some(format!("kernel configuration: CONFIG_X {todo}").as_str()), "{said}");
+            let hint = reason(&format!("libbpf: extern (kcfg) 'CONFIG_X': {messages}\nlibbpf: another line"));
+            assert_eq!(hint.as_deref(), Some(format!("kernel configuration: CONFIG_X {todo}").as_str()), "{messages}");
         }
         assert_eq!(reason("extern (kcfg) 'CONFIG_X': set to 5"), None);
     }
 
     #[test]
-    fn what_a_variable_holds() {
+    fn types_take_fitting_values() {
         use Holds::{Number, Switch, Text, Tristate};
         let number = |size, signed| Number { size, signed };
         for (value, holds, does_not) in [

@@ -15,10 +15,10 @@ use crate::{
     hint::Advice,
 };
 
-/// What is to be said of an interface that is not there, by its name or number.
+/// Returns the error and the hint for an interface that does not exist, by name or index.
 pub(crate) fn absent(called: &str) -> (String, Hint) {
     let names = names();
-    let why = format!("there is no interface `{called}` in this network namespace");
+    let why = format!("no interface `{called}` in this network namespace");
     let todo = match &similar(called, names.iter().map(String::as_str))[..] {
         [near, ..] => format!("did you mean `{near}`?"),
         [] => format!("there are {} (`ip link`)", list(names.iter().map(String::as_str))),
@@ -26,24 +26,24 @@ pub(crate) fn absent(called: &str) -> (String, Hint) {
     (why, todo.into())
 }
 
-/// The interfaces in the network namespace of this thread.
+/// Returns the interfaces in the network namespace of this thread.
 fn names() -> Vec<String> {
     let text = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
-    // Two lines of headings.
+    // The first two lines are headings.
     text.lines().skip(2).filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim().to_owned()).collect()
 }
 
-/// The XDP programs that an interface has already, which leave no room for another.
+/// Returns the XDP programs that already occupy an interface, and a hint.
 pub(crate) fn taken(index: u32) -> Option<(String, Hint)> {
     let there = attached_xdp(index).ok()?;
     let each = there.iter().map(|there| format!("{} in {} mode", program(there.program), there.mode));
     let each: Vec<String> = each.collect();
     let interface = name_of(index).ok()?;
-    let todo = format!("end what attached it (`bpftool net`), or take it off with `ip link set dev {interface} xdp off`");
-    (!each.is_empty()).then(|| (format!("it has {} already", each.join(" and ")), todo.into()))
+    let todo = format!("stop what attached it (`bpftool net`), or detach it with `ip link set dev {interface} xdp off`");
+    (!each.is_empty()).then(|| (format!("already attached: {}", each.join(" and ")), todo.into()))
 }
 
-/// The types of attachment that have an interface.
+/// The attach types whose target is an interface.
 const OF_INTERFACES: [libbpf_sys::bpf_attach_type; 5] = [
     libbpf_sys::BPF_XDP,
     libbpf_sys::BPF_TCX_INGRESS,
@@ -52,9 +52,9 @@ const OF_INTERFACES: [libbpf_sys::bpf_attach_type; 5] = [
     libbpf_sys::BPF_NETKIT_PEER,
 ];
 
-/// Why a program was refused by an interface, if that can be told.
+/// Returns why an interface refused a program, if the reason is known.
 pub(crate) fn reason(program: &str, index: u32, attach_type: libbpf_sys::bpf_attach_type, flags: u32, errno: Option<i32>) -> Option<Hint> {
-    // Of other types `index` is no interface.
+    // For other types `index` is not an interface.
     if !OF_INTERFACES.contains(&attach_type) {
         return None;
     }

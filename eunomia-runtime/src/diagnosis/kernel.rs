@@ -1,4 +1,4 @@
-//! What this kernel has: its types, read when they are asked for, once, and its symbols.
+//! The running kernel: its BTF types, each source read once on first use, and its symbols.
 
 use std::{
     cell::OnceCell,
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Kernel {
     types: OnceCell<Result<(String, KernelTypes), String>>,
-    /// The file that objects are opened with, in place of its types.
+    /// The BTF file that objects are opened with in place of the kernel's own BTF.
     file: Option<PathBuf>,
     of_file: OnceCell<Result<(String, KernelTypes), String>>,
     modules: OnceCell<Vec<KernelTypes>>,
@@ -28,23 +28,23 @@ pub(crate) struct Kernel {
 const BTF: &str = "/sys/kernel/btf";
 
 impl Kernel {
-    /// A kernel of these types and no modules.
+    /// Creates a kernel with these types and no modules.
     #[cfg(test)]
     pub(crate) fn of(types: KernelTypes) -> Self {
         Self { types: OnceCell::from(Ok((String::new(), types))), modules: OnceCell::from(Vec::new()), ..Self::default() }
     }
 
-    /// The running kernel, with objects that are opened with a file of its BTF.
+    /// The running kernel, with objects that are opened with a BTF file.
     pub(crate) fn with_file(file: Option<&Path>) -> Self {
         Self { file: file.map(Path::to_owned), ..Self::default() }
     }
 
-    /// The file that objects are opened with.
+    /// Returns the file that objects are opened with.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The types that relocations are looked up in, as [`Self::types`].
+    /// Returns the types that relocations are resolved against, as [`Self::types`].
     pub(crate) fn relocation_types(&self) -> Result<&(String, KernelTypes), &String> {
         let Some(file) = &self.file else { return self.types() };
         let read = || {
@@ -57,35 +57,38 @@ impl Kernel {
         self.of_file.get_or_init(read).as_ref()
     }
 
-    /// Its types, and where they were read; else why they were not.
+    /// Returns the kernel's types and the path they were read from; otherwise why they were not
+    /// read.
     pub(crate) fn types(&self) -> Result<&(String, KernelTypes), &String> {
         self.types.get_or_init(read_types).as_ref()
     }
 
-    /// Its types, then those of each module until `f` is content. `None` where its types cannot be read.
+    /// Searches the kernel's types, then those of each module, until `f` returns a value. The outer
+    /// `None` means that the types cannot be read.
     pub(crate) fn find<T>(&self, f: impl Fn(&KernelTypes) -> Option<T>) -> Option<Option<T>> {
         let (_, types) = self.types().ok()?;
         Some(f(types).or_else(|| self.modules(types).iter().find_map(f)))
     }
 
-    /// Whether it has something of this name, as [`Self::find`].
+    /// Returns whether the kernel has a type of this name that satisfies the predicate, as
+    /// [`Self::find`].
     pub(crate) fn has(&self, name: &str, is: impl Fn(&Kind) -> bool) -> Option<bool> {
         let found = self.find(|types| types.named(name).into_iter().find(|(_, ty)| is(&ty.kind)));
         found.map(|found| found.is_some())
     }
 
-    /// Whether its types have a function.
+    /// Returns whether the kernel's types include a function.
     pub(crate) fn has_function(&self, name: &str) -> Option<bool> {
         self.has(name, |kind| *kind == Kind::Function)
     }
 
-    /// Whether its types have a typedef.
+    /// Returns whether the kernel's types include a typedef.
     pub(crate) fn has_typedef(&self, name: &str) -> Option<bool> {
         self.has(name, |kind| matches!(kind, Kind::Typedef { .. }))
     }
 
-    /// The types that libbpf would take for one of this name and kind: those of the file, or those of the kernel and, where it has none,
-    /// those of the modules.
+    /// Returns the types that libbpf would consider for this name and kind: those of the file, or
+    /// those of the kernel and, if it has none, those of the modules.
     pub(crate) fn candidates(&self, name: &str, like: &Type) -> Vec<(&KernelTypes, TypeId)> {
         let Ok((_, types)) = self.relocation_types() else { return Vec::new() };
         let of = |types: &'_ KernelTypes| -> Vec<TypeId> {
@@ -99,7 +102,7 @@ impl Kernel {
         self.modules(types).iter().flat_map(|module| of(module).into_iter().map(move |id| (module, id))).collect()
     }
 
-    /// The types of the modules that are loaded; one that cannot be read has none.
+    /// Returns the types of the loaded modules; a module that cannot be read is skipped.
     fn modules(&self, base: &KernelTypes) -> &[KernelTypes] {
         self.modules.get_or_init(|| {
             let files = fs::read_dir(BTF).into_iter().flatten().flatten().filter(|file| file.file_name() != "vmlinux");
@@ -108,7 +111,7 @@ impl Kernel {
     }
 }
 
-/// The types of the first place that has them, in the order of libbpf.
+/// Reads the types from the first path that has them, in libbpf's order.
 fn read_types() -> Result<(String, KernelTypes), String> {
     let sysfs = format!("{BTF}/vmlinux");
     match file::read(Path::new(&sysfs), file::MOST) {
@@ -130,10 +133,10 @@ fn read_types() -> Result<(String, KernelTypes), String> {
         let types = of_file(Path::new(&place)).ok()?;
         Some((place, types))
     });
-    found.ok_or_else(|| format!("{sysfs} is missing, and no vmlinux file with BTF is where libbpf looks for one"))
+    found.ok_or_else(|| format!("{sysfs} is missing, and libbpf's search path has no vmlinux file with BTF"))
 }
 
-/// The types of a file, which is BTF alone or ELF with it; else why it has none.
+/// Reads the types of a file, which is raw BTF or an ELF file with a BTF section.
 fn of_file(path: &Path) -> Result<KernelTypes, String> {
     /// More than a kernel has with all of its debug information.
     const MOST: u64 = 1 << 30;
@@ -142,7 +145,7 @@ fn of_file(path: &Path) -> Result<KernelTypes, String> {
         return KernelTypes::parse(&file).map_err(|error| error.to_string());
     }
     let elf = ElfBytes::<AnyEndian>::minimal_parse(&file).map_err(|error| error.to_string())?;
-    let section = elf.section_header_by_name(".BTF").map_err(|error| error.to_string())?.ok_or("it has no section .BTF")?;
+    let section = elf.section_header_by_name(".BTF").map_err(|error| error.to_string())?.ok_or("the file has no section .BTF")?;
     let (bytes, _) = elf.section_data(&section).map_err(|error| error.to_string())?;
     KernelTypes::parse(bytes).map_err(|error| error.to_string())
 }

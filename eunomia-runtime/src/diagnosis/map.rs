@@ -1,4 +1,5 @@
-//! What the kernel asks of the definition of a map (`*_map_alloc_check` of each type, in its kernel/bpf and net).
+//! What the kernel requires of the definition of a map (`*_map_alloc_check` of each type, in its
+//! kernel/bpf and net).
 
 use std::fs;
 
@@ -18,7 +19,8 @@ use libbpf_rs::{
 use super::running::version;
 use crate::{Hint, bpf::MapSpec, hint::Advice};
 
-/// Returns how many addresses a stack has at most on this machine (`kernel.perf_event_max_stack`), if it tells.
+/// Returns the maximum number of addresses in a stack (`kernel.perf_event_max_stack`), if it can be
+/// read.
 pub(crate) fn deepest() -> Option<u32> {
     fs::read_to_string("/proc/sys/kernel/perf_event_max_stack").ok()?.trim().parse().ok()
 }
@@ -28,24 +30,24 @@ type Types = &'static [MapType];
 
 const OF_SOCKETS: Types = &[MapType::Sockmap, MapType::Sockhash];
 
-/// The types of maps that programs walk over, by what stands after `iter/` in their section (`bpf_iter_attach_map`,
-/// `bpf_sk_storage_map_iter` and `sock_map_iter` of the kernel).
+/// The types of maps that an iterator accepts, by the name after `iter/` in its section
+/// (`bpf_iter_attach_map`, `bpf_sk_storage_map_iter` and `sock_map_iter` of the kernel).
 const WALKED: [(&str, Types); 3] = [
     ("bpf_map_elem", &[MapType::Hash, MapType::LruHash, MapType::Array, MapType::PercpuHash, MapType::LruPercpuHash, MapType::PercpuArray]),
     ("bpf_sk_storage_map", &[MapType::SkStorage]),
     ("sockmap", OF_SOCKETS),
 ];
 
-/// Returns the types of the maps that a program walks over, if its section says that it walks over a map.
+/// Returns the types of maps that an iterator accepts, if its section names one over maps.
 pub(crate) fn walked(section: &str) -> Option<Types> {
     let (kind, name) = section.trim_start_matches('?').split_once('/')?;
     let (_, types) = WALKED.iter().find(|(walked, _)| matches!(kind, "iter" | "iter.s") && *walked == name)?;
     Some(types)
 }
 
-/// Returns why programs of a section are not attached to a map of a type, and what to do, if they are not.
+/// Returns why programs of a section cannot be attached to a map of a type, and what to do.
 pub(crate) fn unattachable(section: &str, map: MapType) -> Option<(String, Hint)> {
-    // The others are on maps of sockets (`sock_map_progs`).
+    // All others attach to socket maps (`sock_map_progs`).
     let types = walked(section).unwrap_or(OF_SOCKETS);
     let names: Vec<String> = types.iter().map(|ty| format!("{ty:?}")).collect();
     let why =
@@ -53,12 +55,12 @@ pub(crate) fn unattachable(section: &str, map: MapType) -> Option<(String, Hint)
     (!types.contains(&map)).then(|| (why(), "name a map of such a type".into()))
 }
 
-/// How a map of an object will be made.
+/// The definition of a map of an object, as it will be created.
 #[derive(Debug, Clone)]
 pub(crate) struct Definition {
     pub(crate) name: String,
     spec: MapSpec,
-    /// Whether the maps in it are said, for a map of maps.
+    /// For a map of maps: true if its inner map is defined.
     inner: bool,
 }
 
@@ -66,59 +68,58 @@ const NO_PREALLOC: u32 = libbpf_sys::BPF_F_NO_PREALLOC;
 const BUILD_IDS: u32 = libbpf_sys::BPF_F_STACK_BUILD_ID;
 
 impl Definition {
-    /// Of a map of an object that is open; `inner` says whether the maps in it were given by their loader.
+    /// Reads the definition of a map of an open object; `inner` is true if the loader set the inner
+    /// map.
     pub(crate) fn of(map: &libbpf_rs::OpenMap<'_>, inner: bool) -> Self {
         let raw = map.as_libbpf_object();
         Self {
             name: map.name().to_string_lossy().into_owned(),
-            // SAFETY: the map is that of a live object.
+            // SAFETY: the map belongs to a live object.
             spec: unsafe { MapSpec::declared(raw) },
-            // SAFETY: the pointer is that of a map of a live object; what the call returns is not looked at.
+            // SAFETY: the pointer is that of a map of a live object; the returned pointer is only
+            // compared with null.
             inner: inner || !unsafe { libbpf_sys::bpf_map__inner_map(raw.as_ptr()) }.is_null(),
         }
     }
 
-    /// `BPF_MAP_TYPE_*`.
+    /// Returns the map type, `BPF_MAP_TYPE_*`.
     fn kind(&self) -> u32 {
         self.spec.kind as u32
     }
 
-    /// Why the kernel will refuse it, if it will.
+    /// Returns why the kernel will refuse the map, if it will.
     pub(crate) fn flaw(&self) -> Option<(String, Hint)> {
         let MapSpec { key_size: key, value_size: value, max_entries: entries, flags, .. } = self.spec;
         if self.spec.kind == MapType::Unknown {
             return None;
         }
         let kind = self.kind();
-        let source = |why: String| Some((why, Hint::from("change the definition of the map in its source")));
-        if self.wants_entries() && entries == 0 {
-            let why = "its max_entries is 0, which is left to whoever loads the object".to_owned();
+        let source = |why: String| Some((why, Hint::from("change the map's definition in the source")));
+        if self.needs_entries() && entries == 0 {
+            let why = "max_entries is 0, so the loader must set it".to_owned();
             return Some((why, Advice::Entries { map: &self.name }.into()));
         }
         if self.is_of_cgroups() && entries != 0 {
-            return source("maps of this type have no max_entries".to_owned());
+            return source("maps of this type must not set max_entries".to_owned());
         }
         if self.is_storage() && (entries != 0 || flags & NO_PREALLOC == 0 || key != 4) {
-            return source("maps of this type have no max_entries, the flag BPF_F_NO_PREALLOC and a key of 4 bytes".to_owned());
+            return source("maps of this type need max_entries 0, the flag BPF_F_NO_PREALLOC and a key of 4 bytes".to_owned());
         }
-        let key_of = |bytes: u32| (key != bytes).then(|| format!("the key of a map of this type has {bytes} bytes, this one has {key}"));
-        let pair = |bytes: u32| {
-            key_of(bytes)
-                .or_else(|| (value != bytes).then(|| format!("the value of a map of this type has {bytes} bytes, this one has {value}")))
-        };
+        let key_of = |bytes: u32| (key != bytes).then(|| format!("key size is {key}, expected {bytes}"));
+        let pair = |bytes: u32| key_of(bytes).or_else(|| (value != bytes).then(|| format!("value size is {value}, expected {bytes}")));
         let wrong = match kind {
             BPF_MAP_TYPE_ARRAY | BPF_MAP_TYPE_PERCPU_ARRAY => key_of(4),
             BPF_MAP_TYPE_PROG_ARRAY | BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_CGROUP_ARRAY | BPF_MAP_TYPE_ARRAY_OF_MAPS => pair(4),
-            BPF_MAP_TYPE_HASH_OF_MAPS => (value != 4).then(|| format!("the value of a map of maps has 4 bytes, this one has {value}")),
+            BPF_MAP_TYPE_HASH_OF_MAPS => (value != 4).then(|| format!("value size is {value}, expected 4")),
             BPF_MAP_TYPE_DEVMAP | BPF_MAP_TYPE_DEVMAP_HASH | BPF_MAP_TYPE_CPUMAP | BPF_MAP_TYPE_SOCKMAP | BPF_MAP_TYPE_XSKMAP => key_of(4),
             BPF_MAP_TYPE_QUEUE | BPF_MAP_TYPE_STACK | BPF_MAP_TYPE_BLOOM_FILTER => key_of(0),
             BPF_MAP_TYPE_RINGBUF | BPF_MAP_TYPE_USER_RINGBUF => {
-                key_of(0).or_else(|| (value != 0).then(|| "a ring buffer has no value".to_owned()))
+                key_of(0).or_else(|| (value != 0).then(|| format!("value size is {value}, expected 0")))
             }
-            BPF_MAP_TYPE_STACK_TRACE => return self.stacks(),
-            BPF_MAP_TYPE_LPM_TRIE if flags & NO_PREALLOC == 0 => Some("a trie wants the flag BPF_F_NO_PREALLOC".to_owned()),
+            BPF_MAP_TYPE_STACK_TRACE => return self.stack_flaw(),
+            BPF_MAP_TYPE_LPM_TRIE if flags & NO_PREALLOC == 0 => Some("an LPM trie needs the flag BPF_F_NO_PREALLOC".to_owned()),
             BPF_MAP_TYPE_LPM_TRIE => (!(5..=260).contains(&key))
-                .then(|| format!("the key of a trie has 4 bytes of length, and 1 to 256 behind that, this one has {key} in all")),
+                .then(|| format!("key size is {key}, expected 5 to 260 (4 for the prefix length, then 1 to 256 of data)")),
             _ => None,
         };
         if let Some(why) = wrong {
@@ -134,44 +135,44 @@ impl Definition {
                 | BPF_MAP_TYPE_SOCKHASH
         );
         if needs_key && key == 0 {
-            return source("the key of a hash table has at least one byte".to_owned());
+            return source("key size is 0, expected at least 1".to_owned());
         }
         let has_value = !matches!(
             kind,
             BPF_MAP_TYPE_RINGBUF | BPF_MAP_TYPE_USER_RINGBUF | BPF_MAP_TYPE_ARENA | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC
         );
         if has_value && value == 0 {
-            return source("the value of a map of this type has at least one byte".to_owned());
+            return source("value size is 0, expected at least 1".to_owned());
         }
         if self.is_of_maps() && !self.inner {
-            let why = "it is a map of maps, and nothing says how the maps in it are made".to_owned();
+            let why = "this map of maps has no inner map definition".to_owned();
             return Some((why, Advice::InnerMap { map: &self.name }.into()));
         }
         None
     }
 
-    /// A stack has as many addresses as the kernel keeps at most.
-    fn stacks(&self) -> Option<(String, Hint)> {
+    /// Checks a stack trace map: the kernel limits the addresses of a stack.
+    fn stack_flaw(&self) -> Option<(String, Hint)> {
         const SETTING: &str = "kernel.perf_event_max_stack";
-        let source = |why: String| Some((why, Hint::from("change the definition of the map in its source")));
+        let source = |why: String| Some((why, Hint::from("change the map's definition in the source")));
         let MapSpec { key_size: key, value_size: value, flags, .. } = self.spec;
         if key != 4 {
-            return source(format!("the key of a map of stack traces has 4 bytes, this one has {key}"));
+            return source(format!("key size is {key}, expected 4"));
         }
-        let (bytes, of) = if flags & BUILD_IDS == 0 { (8, "address") } else { (32, "build id") };
+        let (bytes, unit) = if flags & BUILD_IDS == 0 { (8, "address") } else { (32, "build id") };
         if value < 8 || !value.is_multiple_of(bytes) {
-            return source(format!("the value of a map of stack traces has {bytes} bytes for each {of}, this one has {value}"));
+            return source(format!("value size is {value}, expected a nonzero multiple of {bytes} ({bytes} bytes per {unit})"));
         }
         let most = deepest()?;
         let depth = value / bytes;
         (depth > most).then(|| {
-            let why = format!("its stacks have {depth} addresses, and {SETTING} of this machine is {most}");
+            let why = format!("its stacks have {depth} addresses, but {SETTING} is {most}");
             (why, format!("`sysctl {SETTING}={depth}`, or a smaller value in the source").into())
         })
     }
 
-    fn wants_entries(&self) -> bool {
-        // libbpf gives these one for each CPU.
+    fn needs_entries(&self) -> bool {
+        // libbpf sets one entry per CPU for these.
         let by_libbpf = matches!(self.kind(), BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC);
         !by_libbpf && !self.is_storage() && !self.is_of_cgroups()
     }
@@ -188,7 +189,7 @@ impl Definition {
         matches!(self.kind(), BPF_MAP_TYPE_ARRAY_OF_MAPS | BPF_MAP_TYPE_HASH_OF_MAPS)
     }
 
-    /// Why it was refused, if that can be told.
+    /// Returns why the map was refused, if the reason is known.
     pub(crate) fn reason(&self, errno: Option<i32>) -> Option<Hint> {
         self.reason_on(errno?, version())
     }
@@ -198,43 +199,45 @@ impl Definition {
         let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
         match errno {
             libc::EINVAL => self.flaw().map(|(why, todo)| todo.after(format_args!("{about}: {why}; "))),
-            libc::E2BIG | libc::ENOMEM if self.most(kernel).is_some_and(|most| value > most) => Some(match self.holds_variables() {
+            libc::E2BIG | libc::ENOMEM if self.largest_value(kernel).is_some_and(|most| value > most) => Some(match self.holds_variables() {
                 true => {
-                    let limit = "a map takes values of up to 2 GiB, and before Linux 6.0 those that kmalloc gives, mostly 4 MiB";
-                    format!("{about}: the variables of the section take {value} bytes, and {limit}; {MOVE}").into()
+                    let limit = "a map value is limited to 2 GiB, and before Linux 6.0 to what kmalloc allocates, mostly 4 MiB";
+                    format!("{about}: the variables of the section take {value} bytes, but {limit}; {MOVE}").into()
                 }
                 false => format!(
-                    "{about}: a value of {value} bytes is more than this kernel takes for a map of this type, however many entries it has; \
-                     change the definition of the map in its source"
+                    "{about}: a value of {value} bytes exceeds this kernel's limit for a map of this type, whatever its number of entries; \
+                     change the map's definition in the source"
                 )
                 .into(),
             }),
-            // Fewer entries do not help where there is one.
+            // Fewer entries are no remedy if the map has one.
             libc::ENOMEM if self.holds_variables() => Some(
                 format!(
-                    "{about}: the variables of the section take {value} bytes, and there is no memory for them; memory.max of the cgroup of \
-                     this process limits BPF maps too since Linux 5.11: raise it, or {MOVE}"
+                    "{about}: the variables of the section take {value} bytes, and the kernel has no memory for them; since Linux 5.11 \
+                     memory.max of this process's cgroup limits BPF maps, too: raise it, or {MOVE}"
                 )
                 .into(),
             ),
             libc::E2BIG | libc::ENOMEM if self.is_large() => {
-                let why = format!("{about}: {entries} entries of {key} and {value} bytes are more than this kernel gives room for");
+                let why = format!("{about}: {entries} entries of {key} + {value} bytes are more than this kernel allocates");
                 Some(Hint::from(Advice::Entries { map: &self.name }).after(format_args!("{why}; ")))
             }
-            // The stack of the kernel's own code, and what it allocates at once.
-            libc::E2BIG => Some(format!("{about}: a key of {key} bytes or a value of {value} is more than the kernel takes").into()),
+            // The limits of the kernel's own stack, and of a single allocation.
+            libc::E2BIG => Some(format!("{about}: a key of {key} bytes or a value of {value} bytes exceeds the kernel's limit").into()),
             _ => None,
         }
     }
 
-    /// Whether libbpf makes it of a section with variables: it has one entry, and a name that no variable in C has.
+    /// Returns true if libbpf creates the map from a section with variables: it has one entry, and
+    /// a name that no C variable can have.
     fn holds_variables(&self) -> bool {
         self.kind() == BPF_MAP_TYPE_ARRAY && self.spec.max_entries == 1 && self.name.contains('.')
     }
 
-    /// The bytes of the largest value of a map of this type, where the kernel has a limit for it alone.
-    fn most(&self, kernel: Option<(u32, u32)>) -> Option<u32> {
-        /// `KMALLOC_MAX_SIZE`, where pages have 4 KiB.
+    /// Returns the size of the largest value of a map of this type, if the kernel limits it on its
+    /// own.
+    fn largest_value(&self, kernel: Option<(u32, u32)>) -> Option<u32> {
+        /// `KMALLOC_MAX_SIZE` with pages of 4 KiB.
         const KMALLOC: u32 = 4 << 20;
         /// `PCPU_MIN_UNIT_SIZE`.
         const PER_CPU: u32 = 32 << 10;
@@ -249,15 +252,15 @@ impl Definition {
         })
     }
 
-    /// Whether it is the entries that make it large.
+    /// Returns true if the number of entries makes the map large.
     fn is_large(&self) -> bool {
         let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
         entries > 1 && (u64::from(entries).saturating_mul(u64::from(key) + u64::from(value)) > 16 << 20 || entries > 1 << 20)
     }
 }
 
-/// What to do with variables that take too much.
-const MOVE: &str = "make the variables smaller, or put what is large into a map of many entries";
+/// What to do about variables that are too large.
+const MOVE: &str = "make the variables smaller, or move large ones to a map with many entries";
 
 #[cfg(test)]
 mod tests {
@@ -269,27 +272,24 @@ mod tests {
         definition.reason_on(errno, Some(kernel)).map(|hint| hint.to_string()).unwrap_or_default()
     }
 
-    /// There is one entry in the map of a section, and no other number helps.
+    /// The map of a section has one entry, and no other number helps.
     #[test]
-    fn sections_that_are_too_large() {
+    fn large_sections_are_explained() {
         let of = |bytes, errno, kernel| reason("x.bss", BPF_MAP_TYPE_ARRAY, bytes, 1, errno, kernel);
         let most = "map `x.bss`: the variables of the section take ";
         for (bytes, errno, kernel) in [(17 << 20, libc::E2BIG, (5, 10)), (17 << 20, libc::ENOMEM, (5, 10)), (1 << 31, libc::E2BIG, (6, 18))]
         {
             let text = of(bytes, errno, kernel);
-            assert!(
-                text.starts_with(&format!("{most}{bytes} bytes, and a map takes values of up to 2 GiB, and before Linux 6.0")),
-                "{text}"
-            );
+            assert!(text.starts_with(&format!("{most}{bytes} bytes, but a map value is limited to 2 GiB, and before Linux 6.0")), "{text}");
             assert!(text.ends_with(MOVE) && !text.contains("entries before loading"), "{text}");
         }
         let text = of(17 << 20, libc::ENOMEM, (6, 18));
-        assert!(text.starts_with(&format!("{most}17825792 bytes, and there is no memory for them; memory.max of the cgroup")), "{text}");
+        assert!(text.starts_with(&format!("{most}17825792 bytes, and the kernel has no memory for them; since Linux")), "{text}");
         assert!(of(1 << 10, libc::EPERM, (6, 18)).is_empty());
     }
 
     #[test]
-    fn values_and_entries_that_are_too_large() {
+    fn large_values_and_entries_are_told_apart() {
         for (kind, bytes, entries, is_entries) in [
             (BPF_MAP_TYPE_ARRAY, 8, 1 << 30, true),
             (BPF_MAP_TYPE_HASH, 64, 1 << 30, true),
@@ -299,7 +299,7 @@ mod tests {
         ] {
             let text = reason("m", kind, bytes, entries, libc::E2BIG, (6, 18));
             assert_eq!(text.contains("set_max_entries(\"m\", ..)"), is_entries, "{text}");
-            assert!(is_entries || text.contains(&format!("a value of {bytes} bytes is more than this kernel takes")), "{text}");
+            assert!(is_entries || text.contains(&format!("a value of {bytes} bytes exceeds this kernel's limit")), "{text}");
         }
     }
 }

@@ -1,6 +1,9 @@
-//! Why something is refused, and what to do: the doctor says it before, the errors of loading and attaching say it afterwards.
+//! Diagnosis: privileges, requirements, mounts, pins, tokens, and why the kernel refuses an object.
+//! The doctor and preflight report a cause beforehand; errors of loading and attaching give it as a
+//! hint.
 //!
-//! Without the feature `dynamic` nothing here reads BTF or ELF files, and what only these tell is not told.
+//! Without the feature `dynamic` this module reads no BTF or ELF files, so causes that only they
+//! reveal are not reported.
 
 #[cfg(feature = "dynamic")]
 pub(crate) mod binary;
@@ -30,7 +33,7 @@ pub(crate) use kernel::Kernel;
 pub(crate) use pattern::matches_pattern;
 pub(crate) use symbols::Symbols;
 
-/// The running kernel, as far as it is told without its types.
+/// The symbols of the running kernel; without the feature `dynamic` its types are not read.
 #[cfg(not(feature = "dynamic"))]
 #[derive(Default)]
 pub(crate) struct Kernel {
@@ -48,7 +51,7 @@ impl Kernel {
     }
 }
 
-/// `a, b`; of many the first.
+/// Joins names as `a, b`; only the first eight are shown.
 pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 8;
     let names: Vec<&str> = names.collect();

@@ -1,11 +1,13 @@
-//! Names by patterns with `*` and `?`.
+//! Name patterns with `*` and `?`.
 
-/// Returns whether a pattern stands for a name. `*` stands for any characters, `?` for one, as in libbpf.
+/// Returns whether a pattern matches a name. `*` matches any characters, `?` one, as in libbpf.
 ///
-/// A mismatch goes back to the last star alone, so the time is bounded by the product of the lengths whatever the pattern.
+/// A mismatch goes back only to the last star, so the time is bounded by the product of the lengths
+/// for every pattern.
 pub(crate) fn matches_pattern(name: &str, pattern: &str) -> bool {
     let (name, pattern) = (name.as_bytes(), pattern.as_bytes());
-    // Where to go on after a mismatch: behind the last star, with one letter more under it.
+    // The last star and the position in the name that follows what it matches; a mismatch goes on
+    // there with one more character matched by the star.
     let (mut at, mut in_pattern, mut star) = (0, 0, None);
     while let Some(letter) = name.get(at) {
         match pattern.get(in_pattern) {
@@ -31,7 +33,7 @@ mod tests {
     use super::matches_pattern;
 
     #[test]
-    fn patterns() {
+    fn stars_and_question_marks_match() {
         for (name, pattern) in
             [("vfs_read", "vfs_*"), ("vfs_read", "*read"), ("a", "?"), ("abcabd", "*ab?"), ("abc", "a*b*c"), ("x", "x**"), ("", "*")]
         {

@@ -1,4 +1,4 @@
-//! Maps that are looked for at a path before they are made.
+//! Pinned maps: maps that libbpf looks up at a path before it creates them.
 
 use std::{
     ffi::{CStr, OsStr},
@@ -13,74 +13,85 @@ use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, OpenMap, libbpf_sys};
 use super::privilege::map_type_name;
 use crate::bpf::MapSpec;
 
-/// A map of an object that is pinned, or is to be.
+/// A map of an object with a pin path.
 pub(crate) struct Pinned {
     name: String,
     path: PathBuf,
     definition: MapSpec,
 }
 
-/// Keeps maps from being pinned that are not yet.
+/// Removes the pin path of every map that is not pinned yet, so that loading does not pin it.
 #[cfg(feature = "dynamic")]
 pub(crate) fn pin_none(object: &mut OpenObject) {
     for map in object.maps_mut() {
         let raw = map.as_libbpf_object().as_ptr();
-        // SAFETY: the pointer is that of a map of a live object; the call returns null or a text of the map's own.
+        // SAFETY: the pointer is that of a map of a live object; the call returns null or a string
+        // that the map owns.
         let path = unsafe { libbpf_sys::bpf_map__pin_path(raw) };
-        // SAFETY: the text ends with a NUL, and the map keeps it until it is given another one below.
+        // SAFETY: the string ends with a NUL, and the map keeps it until its path is changed below.
         let path = (!path.is_null()).then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())));
         if path.is_some_and(|path| !path.exists()) {
-            // SAFETY: the map is that of a live object that nobody else has, and null is no path.
+            // SAFETY: the map belongs to a live object that is borrowed exclusively, and null
+            // stands for no path.
             unsafe { libbpf_sys::bpf_map__set_pin_path(raw, std::ptr::null()) };
         }
     }
 }
 
 impl Pinned {
-    /// None where the map has no path.
+    /// Returns `None` if the map has no path.
     pub(crate) fn of(map: &OpenMap<'_>) -> Option<Self> {
         let raw = map.as_libbpf_object().as_ptr();
-        // SAFETY: the pointer is that of a map of a live object; the call returns null or a text of the map's own.
+        // SAFETY: the pointer is that of a map of a live object; the call returns null or a string
+        // that the map owns.
         let path = unsafe { libbpf_sys::bpf_map__pin_path(raw) };
         if path.is_null() {
             return None;
         }
-        // SAFETY: the text ends with a NUL, and the map lives and keeps it through this function.
+        // SAFETY: the string ends with a NUL, and the map lives and keeps it through this function.
         let path = unsafe { CStr::from_ptr(path) };
-        // SAFETY: the map is that of a live object.
+        // SAFETY: the map belongs to a live object.
         let definition = unsafe { MapSpec::declared(map.as_libbpf_object()) };
         let path = PathBuf::from(OsStr::from_bytes(path.to_bytes()));
         Some(Self { name: map.name().to_string_lossy().into_owned(), path, definition })
     }
 
-    /// What to say where libbpf says that the map at the path is another one.
-    pub(crate) fn unlike(&self, said: &str) -> Option<String> {
+    /// Returns the hint for a failed reuse, if libbpf's messages say that the map at the path
+    /// differs.
+    pub(crate) fn unlike(&self, messages: &str) -> Option<String> {
         let path = self.path.display();
-        if !said.contains(&format!("couldn't reuse pinned map at '{path}'")) {
+        if !messages.contains(&format!("couldn't reuse pinned map at '{path}'")) {
             return None;
         }
-        let there = MapHandle::from_pinned_path(&self.path).ok()?.info().ok()?.info;
-        // What libbpf compares.
-        let what = differences(&self.definition, &MapSpec::of(&there));
+        let pinned = MapHandle::from_pinned_path(&self.path).ok()?.info().ok()?.info;
+        // The properties that libbpf compares.
+        let what = differences(&self.definition, &MapSpec::of(&pinned));
         Some(format!(
-            "the map that is pinned to {path} is not like `{}` of this object: {what}. Remove the file, where nobody needs that map any more, or \
-             name another path",
+            "the map pinned at {path} does not match `{}` of this object: {what}; remove the file if that map is no longer needed, or \
+             choose another path",
             self.name
         ))
     }
 }
 
-fn differences(here: &MapSpec, there: &MapSpec) -> String {
-    let text = |unlike: bool, what: &str, there: String, here: String| unlike.then(|| format!("{what} {there} there and {here} here"));
-    let number = |what, there: u32, here: u32| text(there != here, what, there.to_string(), here.to_string());
+fn differences(expected: &MapSpec, pinned: &MapSpec) -> String {
+    let text = |differs: bool, property: &str, pinned: String, expected: String| {
+        differs.then(|| {
+            format!(
+                "{property}: pinned {pinned}, \
+                                                                                                          expected {expected}"
+            )
+        })
+    };
+    let number = |property, pinned: u32, expected: u32| text(pinned != expected, property, pinned.to_string(), expected.to_string());
     let all = [
-        text(here.kind != there.kind, "its type is", map_type_name(there.kind as u32), map_type_name(here.kind as u32)),
-        number("bytes of a key are", there.key_size, here.key_size),
-        number("bytes of a value are", there.value_size, here.value_size),
-        number("its entries are", there.max_entries, here.max_entries),
-        text(here.flags != there.flags, "its flags are", format!("{:#x}", there.flags), format!("{:#x}", here.flags)),
+        text(expected.kind != pinned.kind, "type", map_type_name(pinned.kind as u32), map_type_name(expected.kind as u32)),
+        number("key size", pinned.key_size, expected.key_size),
+        number("value size", pinned.value_size, expected.value_size),
+        number("max_entries", pinned.max_entries, expected.max_entries),
+        text(expected.flags != pinned.flags, "flags", format!("{:#x}", pinned.flags), format!("{:#x}", expected.flags)),
     ];
-    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    all.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -91,10 +102,10 @@ mod tests {
 
     #[test]
     fn each_difference_is_named() {
-        let here = MapSpec { kind: MapType::Hash, key_size: 4, value_size: 8, max_entries: 16, flags: 0 };
-        assert_eq!(differences(&here, &here), "");
-        let there = MapSpec { kind: MapType::Array, max_entries: 1, flags: 1024, ..here };
-        let expected = "its type is array there and hash here, its entries are 1 there and 16 here, its flags are 0x400 there and 0x0 here";
-        assert_eq!(differences(&here, &there), expected);
+        let expected = MapSpec { kind: MapType::Hash, key_size: 4, value_size: 8, max_entries: 16, flags: 0 };
+        assert_eq!(differences(&expected, &expected), "");
+        let pinned = MapSpec { kind: MapType::Array, max_entries: 1, flags: 1024, ..expected };
+        let text = "type: pinned array, expected hash; max_entries: pinned 1, expected 16; flags: pinned 0x400, expected 0x0";
+        assert_eq!(differences(&expected, &pinned), text);
     }
 }

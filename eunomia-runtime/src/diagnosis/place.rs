@@ -1,4 +1,4 @@
-//! Places that programs are attached to by name, and whether they are there.
+//! Attach targets that a name identifies, and whether they exist.
 
 use std::{fmt, io, path::Path};
 
@@ -13,30 +13,31 @@ use super::{
 use super::{binary, list};
 use crate::{Error, Hint};
 
-/// A place.
+/// An attach target that a name identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place<'a> {
     /// `category/name`.
     Tracepoint(&'a str),
     RawTracepoint(&'a str),
-    /// The offset is a text, `+0x3`, which may be empty.
+    /// The offset is a string, `+0x3`, which may be empty.
     Kprobe {
         function: &'a str,
         offset: &'a str,
     },
-    /// By a pattern.
+    /// Functions by a pattern.
     Kprobes(&'a str),
     SystemCall(&'a str),
-    /// A function by its types: `fentry` and its kin. A module may stand before it, `module:function`.
+    /// A function looked up in BTF: `fentry`, `fexit` and others. A module may precede it,
+    /// `module:function`.
     Traced(&'a str),
-    /// Of security modules.
+    /// An LSM hook.
     Hook(&'a str),
     Iterator(&'a str),
     Uprobe {
         file: &'a str,
         function: &'a str,
     },
-    /// By a pattern.
+    /// Functions by a pattern.
     Uprobes {
         file: &'a str,
         pattern: &'a str,
@@ -48,14 +49,14 @@ pub(crate) enum Place<'a> {
     },
 }
 
-/// What became of looking for a place.
+/// The result of looking up a target.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// It is there; for one in a file, where that was found.
+    /// Found; for a target in a file, the path of the file.
     There(Option<String>),
-    /// It is not there, or the kernel refuses it: why, and what to do.
+    /// Not found, or refused by the kernel: why, and what to do.
     Missing(String, Hint),
-    /// It cannot be told: why not, and what to do.
+    /// Unknown: why it cannot be determined, and what to do.
     Untold(String, Hint),
 }
 
@@ -83,41 +84,42 @@ const INSTALL: &str = "install the file, or name another";
 const AS_ROOT: &str = "run this as root";
 
 impl<'a> Place<'a> {
-    /// `function` or `function+0x3`.
+    /// Parses `function` or `function+0x3`.
     pub(crate) fn kprobe(text: &'a str) -> Self {
         let at = text.find('+').unwrap_or(text.len());
         let (function, offset) = text.split_at_checked(at).unwrap_or((text, ""));
         Self::Kprobe { function, offset }
     }
 
-    /// `file:function`, with or without `+offset`.
+    /// Parses `file:function`, with or without `+offset`.
     pub(super) fn uprobe(text: &'a str) -> Option<Self> {
         let (file, function) = text.split_once(':').filter(|(file, function)| !file.is_empty() && !function.is_empty())?;
-        // Some names have a plus, and are no offsets.
+        // Some names contain a plus that begins no offset.
         let is_number = |offset: &str| offset.starts_with(|first: char| first.is_ascii_digit());
         let function = function.rsplit_once('+').filter(|(_, offset)| is_number(offset)).map_or(function, |(function, _)| function);
         Some(Self::Uprobe { file, function })
     }
 
-    /// `file:pattern`.
+    /// Parses `file:pattern`.
     pub(super) fn uprobes(text: &'a str) -> Option<Self> {
         let (file, pattern) = text.split_once(':').filter(|(file, pattern)| !file.is_empty() && !pattern.is_empty())?;
         Some(Self::Uprobes { file, pattern })
     }
 
-    /// `file:provider:probe`.
+    /// Parses `file:provider:probe`.
     pub(super) fn usdt(text: &'a str) -> Option<Self> {
         let mut parts = text.split(':').filter(|part| !part.is_empty());
         let (file, provider, probe) = (parts.next()?, parts.next()?, parts.next()?);
         Some(Self::Usdt { file, provider, probe })
     }
 
-    /// Whether it is looked up in the kernel's types when a program is loaded. For raw tracepoints that is `tp_btf` alone.
+    /// Returns true if the target is looked up in the kernel's BTF when a program is loaded. For
+    /// raw tracepoints that holds only for `tp_btf`.
     pub(crate) fn is_of_types(&self) -> bool {
         matches!(self, Self::RawTracepoint(_) | Self::Traced(_) | Self::Hook(_) | Self::Iterator(_))
     }
 
-    /// Looks for it.
+    /// Looks up the target.
     pub(crate) fn find(&self, kernel: &Kernel) -> Finding {
         match *self {
             Self::Tracepoint(target) => tracepoint(target),
@@ -140,35 +142,35 @@ impl<'a> Place<'a> {
             #[cfg(not(feature = "dynamic"))]
             Self::Uprobe { file, .. } | Self::Uprobes { file, .. } | Self::Usdt { file, .. } => {
                 let todo = format!("`nm -D {file}` lists functions, `readelf -n {file}` static probes");
-                Finding::Untold("the file was not found, or does not have it".to_owned(), todo.into())
+                Finding::Untold("the file was not found, or lacks it".to_owned(), todo.into())
             }
         }
     }
 
-    /// Why it was refused, if that can be told.
+    /// Returns why attaching failed, if the reason is known.
     pub(crate) fn reason(&self, errno: Option<i32>) -> Option<Hint> {
         match (self.find(&Kernel::default()), errno) {
             (Finding::Missing(why, todo), _) => Some(todo.after(format_args!("{self}: {why}; "))),
             (_, Some(libc::EILSEQ)) => {
-                Some(format!("{self}: no instruction begins there; name the offset of one, as objdump(1) shows them").into())
+                Some(format!("{self}: no instruction begins at this offset; objdump(1) shows where instructions begin").into())
             }
             (_, Some(libc::EADDRNOTAVAIL)) => {
-                Some(format!("{self}: several functions of the kernel have this name, and the kernel takes none of them").into())
+                Some(format!("{self}: several kernel functions have this name, and the kernel accepts none of them").into())
             }
-            (Finding::Untold(..), Some(libc::ESRCH)) => Some(format!("{self}: not in the kernel's types; {OTHER_TARGET}").into()),
+            (Finding::Untold(..), Some(libc::ESRCH)) => Some(format!("{self}: not in the kernel's BTF; {OTHER_TARGET}").into()),
             (_, Some(libc::EINVAL)) => self.unprobed(),
             (Finding::Untold(why, todo), Some(libc::ENOENT)) => Some(todo.after(format_args!("{self}: {why}; "))),
             _ => None,
         }
     }
 
-    /// Why the kernel takes no probe in a function that is there.
+    /// Returns why the kernel refuses a probe in a function that exists.
     fn unprobed(&self) -> Option<Hint> {
         let Self::Kprobe { function, .. } = self else { return None };
         let why = if traceable(|name| name == *function) == Some(false) {
-            "the kernel marks it as not to be traced (notrace: it is not in available_filter_functions of tracefs)"
+            "the kernel marks it notrace (it is not in available_filter_functions of tracefs)"
         } else if !Path::new(FORBIDDEN).exists() {
-            "the kernel may forbid probes in it; /sys/kernel/debug/kprobes/blacklist, of debugfs, lists the functions of which that is true"
+            "the kernel may forbid probes in it; /sys/kernel/debug/kprobes/blacklist (debugfs) lists such functions"
         } else {
             return None;
         };
@@ -176,7 +178,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// With why the place of an error was refused, if that can be told, and the kernel did not refuse this process as such.
+/// Adds why the target was refused, if the reason is known and the kernel did not deny this process
+/// access.
 pub(crate) fn explained(error: Error, place: Place<'_>) -> Error {
     match &error {
         Error::Kernel(refusal) if !refusal.is_denial() => {
@@ -187,8 +190,8 @@ pub(crate) fn explained(error: Error, place: Place<'_>) -> Error {
     }
 }
 
-/// `did you mean ..?`, or what else to do.
-fn meant(similar: &[&str], otherwise: &'static str) -> Hint {
+/// Formats `did you mean ..?`, or returns the alternative.
+fn suggestion(similar: &[&str], otherwise: &'static str) -> Hint {
     if similar.is_empty() {
         return otherwise.into();
     }
@@ -196,7 +199,7 @@ fn meant(similar: &[&str], otherwise: &'static str) -> Hint {
     format!("did you mean {}?", names.join(" or ")).into()
 }
 
-/// A tracepoint has a folder.
+/// Looks up a tracepoint, which has a directory in tracefs.
 fn tracepoint(target: &str) -> Finding {
     let root = tracefs();
     if !root.ok {
@@ -216,44 +219,44 @@ fn tracepoint(target: &str) -> Finding {
             let categories = folders(root);
             if categories.iter().any(|known| known == category) {
                 let names = folders(&root.join(category));
-                return Finding::Missing(why, meant(&similar(name, names.iter().map(String::as_str)), OTHER_TARGET));
+                return Finding::Missing(why, suggestion(&similar(name, names.iter().map(String::as_str)), OTHER_TARGET));
             }
             let elsewhere: Vec<String> =
                 categories.iter().filter(|other| root.join(other).join(name).is_dir()).map(|other| format!("{other}/{name}")).collect();
             let near = similar(category, categories.iter().map(String::as_str));
             let todo = if !elsewhere.is_empty() {
-                meant(&elsewhere.iter().map(String::as_str).collect::<Vec<_>>(), OTHER_TARGET)
+                suggestion(&elsewhere.iter().map(String::as_str).collect::<Vec<_>>(), OTHER_TARGET)
             } else if is_module(category) {
-                format!("the module {category}, which this kernel has, is not loaded: `modprobe {category}`").into()
+                format!("the module {category} is installed but not loaded: `modprobe {category}`").into()
             } else {
-                meant(&near, OTHER_TARGET)
+                suggestion(&near, OTHER_TARGET)
             };
             Finding::Missing(why, todo)
         }
     }
 }
 
-/// What has a type in the kernel, whose name is that of a symbol but for what stands before it.
-fn in_types(kernel: &Kernel, of_symbols: &str, name: &str, there: Option<bool>) -> Finding {
+/// Finishes a lookup in BTF; a miss suggests symbols with this prefix.
+fn in_types(kernel: &Kernel, prefix: &str, name: &str, there: Option<bool>) -> Finding {
     match there {
         Some(true) => Finding::There(None),
         Some(false) => {
             let symbols = kernel.symbols.all().ok();
-            let names = symbols.iter().flat_map(|symbols| symbols.keys()).filter_map(|symbol| symbol.strip_prefix(of_symbols));
-            // `sched/sched_switch` is how the other kind of tracepoints is named.
+            let names = symbols.iter().flat_map(|symbols| symbols.keys()).filter_map(|symbol| symbol.strip_prefix(prefix));
+            // `sched/sched_switch` is the form of the other kind of tracepoint.
             let short = name.rsplit_once('/').map(|(_, short)| short);
             let short = short.filter(|short| names.clone().any(|known| known == *short));
             let similar = short.map_or_else(|| similar(name, names), |short| vec![short]);
-            Finding::Missing("not in the kernel's BTF".to_owned(), meant(&similar, OTHER_TARGET))
+            Finding::Missing("not in the kernel's BTF".to_owned(), suggestion(&similar, OTHER_TARGET))
         }
-        None => Finding::Untold("the kernel's BTF cannot be read".to_owned(), "look at the kernel BTF above".into()),
+        None => Finding::Untold("cannot read the kernel's BTF".to_owned(), "see `kernel BTF` above".into()),
     }
 }
 
-/// A function that the kernel has types of.
+/// Looks up a function in the kernel's BTF.
 fn traced(kernel: &Kernel, target: &str) -> Finding {
     let (module, name) = target.split_once(':').map_or((None, target), |(module, name)| (Some(module), name));
-    // libbpf looks in that module alone.
+    // libbpf searches only that module.
     let module = module.filter(|module| *module != "vmlinux");
     if let Some(module) = module.filter(|module| !Path::new("/sys/module").join(module.replace('-', "_")).exists()) {
         let todo = if is_module(module) { format!("`modprobe {module}`") } else { "this kernel has no such module".to_owned() };
@@ -263,14 +266,14 @@ fn traced(kernel: &Kernel, target: &str) -> Finding {
     let Finding::Missing(why, todo) = finding else { return finding };
     match kernel.symbols.all() {
         Ok(symbols) if symbols.contains_key(name) => Finding::Missing(
-            "the kernel has it, but not in its BTF, which leaves out functions that it cannot describe".to_owned(),
+            "the kernel has this function, but its BTF does not, since it omits functions that it cannot describe".to_owned(),
             "use a kprobe, or a function that calls it".into(),
         ),
         _ => Finding::Missing(why, todo),
     }
 }
 
-/// A function by the kernel's symbols.
+/// Looks up a function in the kernel's symbols.
 fn kprobe(kernel: &Kernel, function: &str, offset: &str) -> Finding {
     match symbol(kernel, function, &[""]) {
         Finding::There(_) if is_forbidden(function) => Finding::Missing(
@@ -278,33 +281,33 @@ fn kprobe(kernel: &Kernel, function: &str, offset: &str) -> Finding {
             "probe a function that calls it".into(),
         ),
         Finding::There(_) if !offset.is_empty() => Finding::Untold(
-            format!("the function is there; whether an instruction begins at {offset} is known to the kernel alone"),
+            format!("the function exists; only the kernel knows whether an instruction begins at {offset}"),
             "attach the programs to find out".into(),
         ),
         finding => finding,
     }
 }
 
-/// A symbol, with one of these before its name.
+/// Looks up a symbol with any of these prefixes.
 fn symbol(kernel: &Kernel, name: &str, before: &[&str]) -> Finding {
     match kernel.symbols.all() {
         Ok(symbols) if before.iter().any(|before| symbols.contains_key(&format!("{before}{name}"))) => Finding::There(None),
         Ok(symbols) => {
             let names = || symbols.keys().flat_map(|symbol| before.iter().filter_map(move |before| symbol.strip_prefix(before)));
             let names: Vec<&str> = names().collect();
-            Finding::Missing("not in /proc/kallsyms".to_owned(), meant(&similar(name, names.into_iter()), OTHER_TARGET))
+            Finding::Missing("not in /proc/kallsyms".to_owned(), suggestion(&similar(name, names.into_iter()), OTHER_TARGET))
         }
         Err(error) => Finding::Untold(format!("/proc/kallsyms: {error}"), AS_ROOT.into()),
     }
 }
 
-/// Functions by a pattern: libbpf takes those that can be traced.
+/// Looks up functions by a pattern: libbpf attaches to those that can be traced.
 fn kprobes(kernel: &Kernel, pattern: &str) -> Finding {
     let is = |name: &str| matches_pattern(name, pattern);
     match kernel.symbols.all() {
         Ok(symbols) if !symbols.keys().any(|name| is(name)) => Finding::Missing("not in /proc/kallsyms".to_owned(), OTHER_TARGET.into()),
         Ok(_) if traceable(is) == Some(false) => {
-            Finding::Missing("none can be traced (they are not in available_filter_functions of tracefs)".to_owned(), OTHER_TARGET.into())
+            Finding::Missing("no matching function is in available_filter_functions of tracefs".to_owned(), OTHER_TARGET.into())
         }
         Ok(_) => Finding::There(None),
         Err(error) => Finding::Untold(format!("/proc/kallsyms: {error}"), AS_ROOT.into()),
@@ -324,9 +327,9 @@ fn in_file(file: &str, look: impl FnOnce(&binary::Binary) -> binary::Answer) -> 
         Answer::NoFile(why) => Finding::Missing(why, INSTALL.into()),
         Answer::Missing { why, near, all } => {
             let todo = if near.is_empty() && !all.is_empty() {
-                format!("it has {}", list(all.iter().map(String::as_str))).into()
+                format!("the file has {}", list(all.iter().map(String::as_str))).into()
             } else {
-                meant(&near.iter().map(String::as_str).collect::<Vec<_>>(), INSTALL)
+                suggestion(&near.iter().map(String::as_str).collect::<Vec<_>>(), INSTALL)
             };
             Finding::Missing(why, todo)
         }

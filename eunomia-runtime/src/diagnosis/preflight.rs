@@ -1,4 +1,4 @@
-//! Can this process use BPF on this kernel, and if not, why?
+//! Preflight: whether this process can use BPF on this kernel, and if not, why.
 
 use std::{
     borrow::Cow,
@@ -24,30 +24,30 @@ use crate::{
     plain::{line, plain},
 };
 
-/// The answers of [`preflight`], and of `doctor::examine` for one object.
+/// The results of [`preflight`], and of `doctor::examine` for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preflight {
-    /// Each thing that was looked at.
+    /// Everything that was checked.
     pub checks: Vec<Check>,
 }
 
-/// One thing that BPF needs.
+/// The result of one check: something that BPF or an object needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What was looked at.
+    /// The name of what was checked.
     pub what: Cow<'static, str>,
-    /// Whether nothing works without it.
+    /// True if nothing works without it.
     pub required: bool,
-    /// Whether it is there.
+    /// True if it is available.
     pub ok: bool,
-    /// What was found.
+    /// What the check found.
     pub found: String,
-    /// What to do where it is not there.
+    /// What to do if it is not available.
     pub todo: Hint,
 }
 
 impl Preflight {
-    /// Whether everything that is required is there.
+    /// Returns true if everything that is required is available.
     pub fn ok(&self) -> bool {
         self.checks.iter().all(|check| check.ok || !check.required)
     }
@@ -60,16 +60,16 @@ impl fmt::Display for Preflight {
 }
 
 impl Preflight {
-    /// The text of `Display`, with what to do in the words of the command.
+    /// Returns the text of `Display`, with hints worded for the command line.
     #[cfg(feature = "cli")]
     pub(crate) fn for_command(&self) -> String {
         let mut text = String::new();
-        // Writing to a text does not fail.
+        // Writing to a `String` does not fail.
         let _ = self.write(&mut text, Hint::for_command);
         text
     }
 
-    fn write(&self, f: &mut impl fmt::Write, worded: impl Fn(&Hint) -> &str) -> fmt::Result {
+    fn write(&self, f: &mut impl fmt::Write, hint_text: impl Fn(&Hint) -> &str) -> fmt::Result {
         for check in &self.checks {
             let state = match (check.ok, check.required) {
                 (true, _) => "ok  ",
@@ -78,20 +78,20 @@ impl Preflight {
             };
             writeln!(f, "{state} {}: {}", line(&check.what), indented(&check.found))?;
             if !check.ok {
-                writeln!(f, "     {}", indented(worded(&check.todo)))?;
+                writeln!(f, "     {}", indented(hint_text(&check.todo)))?;
             }
         }
         Ok(())
     }
 }
 
-/// A text of which no line looks like another check.
+/// Indents all lines but the first, so that none looks like another check.
 fn indented(text: &str) -> String {
     plain(text).replace('\n', "\n     ")
 }
 
-/// Looks at what BPF needs of this kernel and this process: its capabilities, or its BPF token. Creates one small map and loads a few empty
-/// programs, and removes them.
+/// Checks what BPF needs of this kernel and this process: its capabilities, or its BPF token.
+/// Creates one small map and loads a few empty programs, and removes them.
 pub fn preflight() -> Preflight {
     let usable = [create_map(), load_program()];
     let works = usable.iter().all(|check| check.ok);
@@ -108,32 +108,33 @@ pub fn preflight() -> Preflight {
         tracefs(),
         perf_events(),
     ];
-    // Few processes have one, and the others need none.
+    // Few processes have a token, and the others need none.
     if let Some((place, _)) = token {
         checks.insert(
             1,
-            Check { what: "BPF token".into(), required: false, ok: true, found: format!("of {}", place.display()), todo: "".into() },
+            Check { what: "BPF token".into(), required: false, ok: true, found: format!("from {}", place.display()), todo: "".into() },
         );
     }
     Preflight { checks }
 }
 
-/// What BPF asks for. Whether something works without is known to the kernel alone, which `works` tells.
+/// Checks the capabilities that BPF requires. Only the kernel knows whether something works without
+/// them; `works` says whether maps and programs could be created.
 fn capabilities(works: bool, token: bool) -> Check {
     let all = [Need::any(), Need::of_program(ProgramType::Tracepoint), Need::of_program(ProgramType::Xdp)];
-    let wanted = all.iter().fold(CapabilitySet::empty(), |wanted, need| wanted | need.capabilities);
+    let needed = all.iter().fold(CapabilitySet::empty(), |needed, need| needed | need.capabilities);
     let mut held = privilege::held();
     if held.contains(CapabilitySet::SYS_ADMIN) {
-        // The kernel takes it for this one as well where programs are loaded.
+        // To load programs the kernel accepts CAP_SYS_ADMIN in place of CAP_NET_ADMIN, too.
         held |= CapabilitySet::NET_ADMIN;
     }
-    let names = privilege::names(held & (wanted | CapabilitySet::SYS_ADMIN));
-    let mut found = if names.is_empty() { format!("none of {}", privilege::names(wanted).join(", ")) } else { names.join(", ") };
+    let names = privilege::names(held & (needed | CapabilitySet::SYS_ADMIN));
+    let mut found = if names.is_empty() { format!("none of {}", privilege::names(needed).join(", ")) } else { names.join(", ") };
     let namespaced = privilege::namespaced();
     if namespaced {
-        found += ", in a user namespace, where they count with a BPF token alone";
+        found += ", in a user namespace, where BPF accepts them only with a BPF token";
     }
-    let enough = wanted.difference(held).is_empty() && (!namespaced || (token && works));
+    let enough = needed.difference(held).is_empty() && (!namespaced || (token && works));
     let todo = if enough { None } else { privilege::lacking(&all) };
     Check { what: "capabilities".into(), required: !works, ok: todo.is_none(), found, todo: todo.unwrap_or_default() }
 }
@@ -144,14 +145,14 @@ fn lockdown() -> Check {
         what: "kernel lockdown".into(),
         required: false,
         ok: mode.as_deref() != Some("confidentiality"),
-        found: mode.unwrap_or_else(|| "not told (securityfs is not mounted, the kernel has none, or this user may not look)".to_owned()),
+        found: mode.unwrap_or_else(|| "unknown (securityfs is not mounted, the kernel has no lockdown, or it is not readable)".to_owned()),
         todo: "in confidentiality mode programs cannot read kernel memory; boot with lockdown=integrity or none".into(),
     }
 }
 
 pub(crate) fn create_map() -> Check {
     let token = token::own();
-    let (token_fd, flags) = with(token.as_ref());
+    let (token_fd, flags) = token_options(token.as_ref());
     let opts = libbpf_sys::bpf_map_create_opts {
         sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
         token_fd,
@@ -163,43 +164,43 @@ pub(crate) fn create_map() -> Check {
         Ok(_) => (true, "created and removed".to_owned()),
         Err(error) => (false, error.to_string()),
     };
-    let todo = "the kernel refuses BPF: look at the capabilities above, at `sysctl kernel.unprivileged_bpf_disabled`, at a container's seccomp \
-                profile, and on kernels before 5.11 at `ulimit -l`";
-    Check { what: "bpf(BPF_MAP_CREATE)".into(), required: true, ok, found, todo: explained(Need::any(), todo) }
+    let todo = "the kernel refuses BPF: check the capabilities above, `sysctl kernel.unprivileged_bpf_disabled`, the seccomp profile of a \
+                container, and before Linux 5.11 `ulimit -l`";
+    Check { what: "bpf(BPF_MAP_CREATE)".into(), required: true, ok, found, todo: hint(Need::any(), todo) }
 }
 
-/// The least that BPF is: a type of programs that needs nothing but CAP_BPF.
+/// Checks the least that BPF offers: a program type that needs no capability but CAP_BPF.
 pub(crate) fn load_program() -> Check {
     let todo = "the kernel needs CONFIG_BPF_SYSCALL, and this process the capabilities above";
-    Check { required: true, ..loads("bpf(BPF_PROG_LOAD)", ProgramType::SocketFilter, todo) }
+    Check { required: true, ..load_check("bpf(BPF_PROG_LOAD)", ProgramType::SocketFilter, todo) }
 }
 
 fn tracing() -> Check {
     let todo = "the kernel needs CONFIG_BPF_EVENTS, and this process the capabilities above";
-    loads("programs that trace", ProgramType::Tracepoint, todo)
+    load_check("tracing programs", ProgramType::Tracepoint, todo)
 }
 
 fn networking() -> Check {
     let todo = "the kernel needs CONFIG_NET, and this process the capabilities above";
-    loads("programs on networks and cgroups", ProgramType::Xdp, todo)
+    load_check("networking and cgroup programs", ProgramType::Xdp, todo)
 }
 
-fn loads(what: &'static str, ty: ProgramType, todo: &'static str) -> Check {
+fn load_check(what: &'static str, ty: ProgramType, todo: &'static str) -> Check {
     let name = privilege::type_name(ty as u32);
     let (ok, found) = match load_empty(ty) {
-        Ok(()) => (true, format!("a program of the type {name} loads")),
-        Err(error) => (false, format!("a program of the type {name} does not load: {error}")),
+        Ok(()) => (true, format!("a program of type {name} loads")),
+        Err(error) => (false, format!("cannot load a program of type {name}: {error}")),
     };
-    Check { what: what.into(), required: false, ok, found, todo: explained(Need::of_program(ty), todo) }
+    Check { what: what.into(), required: false, ok, found, todo: hint(Need::of_program(ty), todo) }
 }
 
-/// What this process lacks, or else what is to be looked at.
-fn explained(need: Need, otherwise: &'static str) -> Hint {
+/// Returns what this process lacks, or `otherwise` if it lacks nothing.
+fn hint(need: Need, otherwise: &'static str) -> Hint {
     privilege::lacking(&[need]).unwrap_or_else(|| otherwise.into())
 }
 
-/// A token as calls of libbpf take it: its descriptor, and the flag that says that there is one.
-fn with(token: Option<&(PathBuf, OwnedFd)>) -> (u32, u32) {
+/// Returns a token as calls of libbpf take it: its descriptor, and the flag that marks it as set.
+fn token_options(token: Option<&(PathBuf, OwnedFd)>) -> (u32, u32) {
     token.map_or((0, 0), |(_, token)| (token.as_raw_fd().cast_unsigned(), libbpf_sys::BPF_F_TOKEN_FD))
 }
 
@@ -208,7 +209,7 @@ fn load_empty(ty: ProgramType) -> io::Result<()> {
     const MOVE: u8 = (libbpf_sys::BPF_ALU64 | libbpf_sys::BPF_MOV | libbpf_sys::BPF_K) as u8;
     const EXIT: u8 = (libbpf_sys::BPF_JMP | libbpf_sys::BPF_EXIT) as u8;
     let token = token::own();
-    let (token_fd, prog_flags) = with(token.as_ref());
+    let (token_fd, prog_flags) = token_options(token.as_ref());
     let mut opts = libbpf_sys::bpf_prog_load_opts {
         sz: size_of::<libbpf_sys::bpf_prog_load_opts>() as libbpf_sys::size_t,
         token_fd,
@@ -217,7 +218,8 @@ fn load_empty(ty: ProgramType) -> io::Result<()> {
     };
     let code = [MOVE, EXIT].map(|code| libbpf_sys::bpf_insn { code, ..Default::default() });
     let load = || {
-        // SAFETY: the licence ends with a NUL; it, the instructions and the options live through the call.
+        // SAFETY: the license ends with a NUL; the license, the instructions and the options live
+        // through the call.
         unsafe {
             libbpf_sys::bpf_prog_load(
                 ty as u32,
@@ -230,7 +232,7 @@ fn load_empty(ty: ProgramType) -> io::Result<()> {
         }
     };
     match listen(load).0 {
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new, and nothing else owns it.
         program @ 0.. => drop(unsafe { OwnedFd::from_raw_fd(program) }),
         error => return Err(io::Error::from_raw_os_error(-error)),
     }
@@ -246,11 +248,11 @@ fn kernel_btf() -> Check {
         ok,
         found: if ok { PATH.to_owned() } else { format!("{PATH} is missing") },
         todo: Hint::from(Advice::KernelBtf)
-            .after("programs that read kernel structs need it: the kernel needs CONFIG_DEBUG_INFO_BTF. Else "),
+            .after("programs that read kernel structs need it: run a kernel with CONFIG_DEBUG_INFO_BTF, or "),
     }
 }
 
-/// Where tracepoints stand.
+/// The directories of tracepoints, in the order in which they are looked up.
 pub(crate) const EVENTS: [&str; 2] = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
 
 pub(crate) fn tracefs() -> Check {
@@ -269,20 +271,20 @@ pub(crate) fn tracefs() -> Check {
     }
 }
 
-/// What programs on tracepoints and probes are attached through.
+/// Checks perf events, through which programs on tracepoints and probes are attached.
 fn perf_events() -> Check {
     let attr = libbpf_sys::perf_event_attr {
         type_: libbpf_sys::PERF_TYPE_SOFTWARE,
         config: u64::from(libbpf_sys::PERF_COUNT_SW_DUMMY),
         ..Default::default()
     };
-    // As libbpf does, of all processes on one CPU.
+    // Opened as libbpf does: for all processes on one CPU.
     let opened = perf_event::open(attr, -1, 0);
     Check {
         what: "perf events".into(),
         required: false,
         ok: opened.is_ok(),
-        found: opened.map_or_else(|error| format!("none opens: {error}"), |_| "opened and closed".to_owned()),
+        found: opened.map_or_else(|error| format!("cannot open one: {error}"), |_| "opened and closed".to_owned()),
         todo: privilege::no_perf_events().unwrap_or_else(|| "tracepoints and probes need them: the kernel needs CONFIG_PERF_EVENTS".into()),
     }
 }

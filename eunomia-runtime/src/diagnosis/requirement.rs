@@ -1,17 +1,17 @@
-//! What a kernel must have for programs of a section, beyond what every kernel has that this crate is for.
+//! Requirements of sections beyond what every supported kernel offers: versions and options.
 
 use super::running;
 
-/// A kind of programs or tables that not every kernel has.
+/// A kind of program or struct_ops map that not every kernel supports.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Requirement {
-    /// Their section, all of it or what stands before a `/`; of a table its type too.
+    /// The whole section, or its part before a `/`; for a struct_ops map the section or the type.
     pub(crate) section: &'static str,
-    /// The first version that has them; `(0, 0)` where all do.
+    /// The first version with support; `(0, 0)` if every supported version has it.
     since: (u32, u32),
-    /// A constant of the kernel that came with them. Kernels that took them over from a later version have it too.
+    /// A constant of the kernel that was introduced with it. Kernels with a backport have it, too.
     pub(crate) constant: Option<&'static str>,
-    /// An option that the kernel must have been built with.
+    /// An option that the kernel must be built with.
     option: Option<&'static str>,
 }
 
@@ -21,7 +21,8 @@ const fn requirement(section: &'static str, since: (u32, u32), constant: &'stati
     Requirement { section, since, constant, option }
 }
 
-/// From the kernel's history; `tests/every` holds it against kernels. The first that fits counts.
+/// Requirements by section of programs, taken from the kernel's history; `tests/every` compares
+/// them with kernels. The first match counts.
 const PROGRAMS: &[Requirement] = &[
     requirement("kprobe", (0, 0), "", "CONFIG_KPROBE_EVENTS"),
     requirement("kretprobe", (0, 0), "", "CONFIG_KPROBE_EVENTS"),
@@ -33,7 +34,7 @@ const PROGRAMS: &[Requirement] = &[
     requirement("uprobe", (0, 0), "", "CONFIG_UPROBE_EVENTS"),
     requirement("uretprobe", (0, 0), "", "CONFIG_UPROBE_EVENTS"),
     requirement("usdt", (0, 0), "", "CONFIG_UPROBE_EVENTS"),
-    // Without constants of their own: a helper of the same version.
+    // These have no constants of their own, so a helper of the same version stands in.
     requirement("uprobe.s", (6, 0), "BPF_FUNC_tcp_raw_gen_syncookie_ipv4", "CONFIG_UPROBE_EVENTS"),
     requirement("uretprobe.s", (6, 0), "BPF_FUNC_tcp_raw_gen_syncookie_ipv4", "CONFIG_UPROBE_EVENTS"),
     requirement("usdt.s", (6, 0), "BPF_FUNC_tcp_raw_gen_syncookie_ipv4", "CONFIG_UPROBE_EVENTS"),
@@ -65,22 +66,22 @@ const PROGRAMS: &[Requirement] = &[
     requirement("syscall", (5, 14), "BPF_PROG_TYPE_SYSCALL", ""),
 ];
 
-/// Of raw tracepoints.
+/// Required for cookies of raw tracepoints.
 pub(crate) const COOKIES: Requirement = requirement("cookies of raw tracepoints", (6, 10), "", "");
 
-/// Of an order among tc programs.
+/// Required for an order among tc programs.
 pub(crate) const TCX: Requirement = requirement("an order among tc programs (tcx)", (6, 6), "BPF_TCX_INGRESS", "CONFIG_NET_XGRESS");
 
-/// Of an order among the programs of a cgroup.
+/// Required for an order among the programs of a cgroup.
 pub(crate) const CGROUP_ORDER: Requirement = requirement("an order among the programs of a cgroup", (6, 17), "", "");
 
-/// Of tables that are no more than a test of the kernel's.
+/// Said of struct_ops types that exist only for the kernel's own tests.
 pub(crate) const UNATTACHED: &str = "the kernel attaches no tables of this type: their programs are for test runs alone";
 
-/// By the section of the table.
+/// Requirements by section of struct_ops maps.
 const TABLES: &[Requirement] = &[requirement(".struct_ops.link", (6, 4), "BPF_STRUCT_OPS", "")];
 
-/// By the type of the table.
+/// Requirements by type of struct_ops maps.
 const TYPES: &[Requirement] = &[
     requirement("sched_ext_ops", (6, 12), "", "CONFIG_SCHED_CLASS_EXT"),
     requirement("hid_bpf_ops", (6, 11), "", "CONFIG_HID_BPF"),
@@ -92,40 +93,41 @@ fn find(among: &'static [Requirement], name: &str) -> Option<&'static Requiremen
     among.iter().find(|known| name.strip_prefix(known.section).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Of programs of a section.
+/// Returns the requirement of programs in a section.
 pub(crate) fn of_programs(section: &str) -> Option<&'static Requirement> {
     find(PROGRAMS, section)
 }
 
-/// Of tables (struct_ops) of a section.
+/// Returns the requirement of struct_ops maps in a section.
 pub(crate) fn of_tables(section: &str) -> Option<&'static Requirement> {
     find(TABLES, section)
 }
 
-/// Of tables (struct_ops) of a type.
+/// Returns the requirement of struct_ops maps of a type.
 pub(crate) fn of_type(name: &str) -> Option<&'static Requirement> {
     find(TYPES, name)
 }
 
 impl Requirement {
-    /// What the running kernel lacks, to explain what it refused.
+    /// Returns what the running kernel lacks, to explain what it refused.
     pub(crate) fn lacking(&self) -> Option<String> {
         let known = || self.constant.and_then(running::has_constant);
         if self.is_before() && known() != Some(true) { Some(self.too_old()) } else { self.unset() }
     }
 
-    /// Whether the version of the running kernel is one from before them.
+    /// Returns true if the running kernel is older than the first version with support.
     pub(crate) fn is_before(&self) -> bool {
         running::version().is_some_and(|version| version < self.since)
     }
 
-    /// What is to be said of a kernel from before them.
+    /// Returns the message for a kernel that is too old.
     pub(crate) fn too_old(&self) -> String {
         let (major, minor) = self.since;
         format!("{} came with Linux {major}.{minor}, this is {}", self.section, running::release())
     }
 
-    /// The option that the kernel was built without; none where it does not tell.
+    /// Returns a message if the kernel was built without the option, or `None` if its configuration
+    /// cannot be read.
     pub(crate) fn unset(&self) -> Option<String> {
         let option = self.option?;
         let (path, text) = running::configuration().ok()?;
@@ -134,10 +136,11 @@ impl Requirement {
     }
 }
 
-/// For the doctor.
+/// Used by the doctor only.
 #[cfg(feature = "dynamic")]
 impl Requirement {
-    /// Whether programs are loaded all the same where a kernel lacks it, and only attaching fails, or does nothing.
+    /// Returns true if programs load on a kernel that lacks it, and only attaching fails or has no
+    /// effect.
     pub(crate) fn is_of_attaching(&self) -> bool {
         let probes = ["kprobe", "kretprobe", "ksyscall", "kretsyscall", "uprobe", "uretprobe", "usdt"];
         let sleepable = self.section.ends_with(".s") && !self.section.contains(".multi") && !self.section.contains(".session");
@@ -145,7 +148,8 @@ impl Requirement {
         (!sleepable && probes.contains(&self.section.split('.').next().unwrap_or_default())) || others.contains(&self.section)
     }
 
-    /// Whether it asks for nothing but probes through perf events, which are there to be seen.
+    /// Returns true if only probes through perf events are required, which the doctor checks in
+    /// sysfs and tracefs.
     pub(crate) fn is_of_events(&self) -> bool {
         self.constant.is_none() && self.option.is_some_and(|option| option.ends_with("PROBE_EVENTS"))
     }
@@ -156,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections() {
+    fn sections_have_requirements() {
         let found = |section: &str| of_programs(section).map(|requirement| requirement.section);
         assert_eq!(found("kprobe/vfs_unlink"), Some("kprobe"));
         assert_eq!(found("?kprobe.multi/vfs_*"), Some("kprobe.multi"));

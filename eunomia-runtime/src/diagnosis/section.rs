@@ -1,34 +1,34 @@
-//! What the section of a program says about what the program is attached to, as libbpf reads it (`section_defs` and `attach_*` of
-//! libbpf.c).
+//! The targets that section names of programs hold, parsed as in libbpf (`section_defs` and
+//! `attach_*` of libbpf.c).
 
 use libbpf_rs::ProgramType;
 
 use super::{map, place::Place};
 
-/// What a section says.
+/// What a section name says about the target of its program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Says<'a> {
-    /// The place that it names.
+    /// The target that the section names.
     pub(crate) place: Option<Place<'a>>,
-    /// What else has to be given, since it does not say it: `an interface`.
+    /// What the caller must supply because the section does not name it: `an interface`.
     pub(crate) wants: Option<&'static str>,
-    /// Whether that must be given before the program is loaded, not only before it is attached.
+    /// True if that is needed before the program is loaded, not only before it is attached.
     pub(crate) to_load: bool,
 }
 
-const FUNCTION: &str = "a function of the kernel";
+const FUNCTION: &str = "a kernel function";
 const TRACEPOINT: &str = "a tracepoint";
 const CALL: &str = "a function of a program or library";
 const CGROUP: &str = "a cgroup";
 const INTERFACE: &str = "an interface";
 const SOCKET: &str = "a socket";
-const SOCKETS: &str = "a map of sockets";
+const SOCKETS: &str = "a socket map";
 const NAMESPACE: &str = "a network namespace";
-const NETFILTER: &str = "a hook of netfilter";
+const NETFILTER: &str = "a netfilter hook";
 const EVENT: &str = "a perf event";
 
-/// Reads a section; the `?` of a program that is not loaded unless asked for may be there. The type counts for sections that libbpf does
-/// not know, whose programs have the one that was given to them.
+/// Parses a section name, which may begin with the `?` of a program that is not loaded by default.
+/// The type is used for sections that libbpf does not know, whose programs were given one.
 pub(crate) fn says(section: &str, ty: ProgramType) -> Says<'_> {
     let section = section.trim_start_matches('?');
     let (kind, target) = section.split_once('/').unwrap_or((section, ""));
@@ -43,38 +43,38 @@ pub(crate) fn says(section: &str, ty: ProgramType) -> Says<'_> {
         "fentry" | "fexit" | "fmod_ret" | "fsession" | "fentry.s" | "fexit.s" | "fmod_ret.s" | "fsession.s" => {
             (some.map(Place::Traced), FUNCTION, true)
         }
-        "lsm" | "lsm.s" => (some.map(Place::Hook), "a hook of security modules", true),
-        "lsm_cgroup" if target.is_empty() => (None, "a hook of security modules", true),
+        "lsm" | "lsm.s" => (some.map(Place::Hook), "an LSM hook", true),
+        "lsm_cgroup" if target.is_empty() => (None, "an LSM hook", true),
         "lsm_cgroup" => return Says { place: some.map(Place::Hook), wants: Some(CGROUP), to_load: false },
         "iter" | "iter.s" if map::walked(section).is_some() => {
             return Says { place: some.map(Place::Iterator), wants: Some("a map"), to_load: false };
         }
-        // The kernel walks over no cgroup unless told over which and in what order (`bpf_iter_attach_cgroup`).
+        // The kernel needs the cgroup and the order of the walk (`bpf_iter_attach_cgroup`).
         "iter" | "iter.s" if target == "cgroup" => {
             return Says { place: some.map(Place::Iterator), wants: Some(CGROUP), to_load: false };
         }
-        "iter" | "iter.s" => (some.map(Place::Iterator), "an iterator of the kernel", true),
+        "iter" | "iter.s" => (some.map(Place::Iterator), "a kernel iterator", true),
         "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s" => (some.and_then(Place::uprobe), CALL, false),
         "uprobe.multi" | "uretprobe.multi" | "uprobe.session" | "uprobe.multi.s" | "uretprobe.multi.s" | "uprobe.session.s" => {
             (some.and_then(Place::uprobes), CALL, false)
         }
         "usdt" | "usdt.s" => (some.and_then(Place::usdt), "a static probe of a program or library", false),
-        // libbpf wants the descriptor of the program.
+        // libbpf needs the descriptor of the program.
         "freplace" => (None, "a function of another program", true),
         "struct_ops" | "struct_ops.s" | "syscall" => return Says { place: None, wants: None, to_load: false },
-        _ => (None, of_type(ty), false),
+        _ => (None, target_of_type(ty), false),
     };
     let wants = if place.is_some() { None } else { Some(wants) };
     Says { place, wants, to_load }
 }
 
-/// What is to be said of a section that libbpf knows no type for.
+/// Returns the message for a section for which libbpf has no program type.
 pub(crate) fn unknown(section: &str) -> String {
-    format!("libbpf knows no type for the section `{section}`")
+    format!("libbpf has no program type for the section `{section}`")
 }
 
-/// What programs of a type are attached to that libbpf attaches to nothing by itself.
-fn of_type(ty: ProgramType) -> &'static str {
+/// Returns the kind of target of a program type that libbpf does not attach automatically.
+fn target_of_type(ty: ProgramType) -> &'static str {
     use ProgramType::{
         CgroupDevice, CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, CgroupSysctl, FlowDissector, Kprobe, LircMode2, LwtIn, LwtOut,
         LwtSeg6local, LwtXmit, Netfilter, PerfEvent, RawTracepoint, RawTracepointWritable, SchedAct, SchedCls, SkLookup, SkMsg,
@@ -92,7 +92,7 @@ fn of_type(ty: ProgramType) -> &'static str {
         Tracepoint | RawTracepoint | RawTracepointWritable => TRACEPOINT,
         LwtIn | LwtOut | LwtXmit | LwtSeg6local => "a route",
         LircMode2 => "an infrared device",
-        _ => "something that is given to it",
+        _ => "a target",
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_sections_say() {
+    fn sections_name_targets() {
         let says = |section| says(section, ProgramType::Unspec);
         let of = |section| says(section).place;
         let wants = |section| says(section).wants;

@@ -1,7 +1,8 @@
-//! Names of the kernel and of binaries that may have been meant: there are many more of them than of anything in a document.
+//! Suggestions for misspelled names of the kernel and of binaries, which are far more numerous than
+//! those of a skeleton.
 
-/// Up to three known names near to an unknown one: first those that compilers make of it (`name.isra.0`, `name.constprop.0`), then those
-/// that differ in a few letters.
+/// Returns up to three known names that resemble an unknown one: first those that compilers derive
+/// from it (`name.isra.0`, `name.constprop.0`), otherwise those that differ in a few letters.
 pub(super) fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Vec<&'a str> {
     const SHOWN: usize = 3;
     let mut found: Vec<&str> = known.clone().filter(|known| is_made_of(known, name)).collect();
@@ -14,13 +15,13 @@ pub(super) fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clo
     found
 }
 
-/// What gcc and clang call a function that they have changed or split.
+/// Returns true for the names that gcc and clang give to functions that they have changed or split.
 fn is_made_of(known: &str, name: &str) -> bool {
     const MADE: [&str; 5] = [".isra.", ".constprop.", ".part.", ".llvm.", ".cold"];
     known.strip_prefix(name).is_some_and(|rest| MADE.iter().any(|made| rest.starts_with(made)))
 }
 
-/// Those that differ least, in a fourth of the letters at most.
+/// Returns the names with the fewest differences, at most a fourth of the letters.
 #[cfg(feature = "dynamic")]
 fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     const LONGEST: usize = 64;
@@ -28,7 +29,8 @@ fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         return Vec::new();
     }
     let most = (name.len() / 4).max(1);
-    // The distance is not cheap: a slip of the hand leaves the first or the last letters.
+    // Computing the distance is expensive, and a typing error leaves the first or the last letters
+    // intact.
     let ends = |known: &str| {
         let (name, known) = (name.as_bytes(), known.as_bytes());
         name.get(..2) == known.get(..2) || name.get(name.len() - 2..) == known.get(known.len().saturating_sub(2)..)
@@ -41,7 +43,7 @@ fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     distances.into_iter().map(|(_, known)| known).collect()
 }
 
-/// A typed app does not pay for guesses.
+/// A typed app does not pay for suggestions.
 #[cfg(not(feature = "dynamic"))]
 fn near<'a>(_: &str, _: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     Vec::new()
@@ -52,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_compilers_make_of_a_name_comes_first() {
+    fn names_that_compilers_derive_come_first() {
         let known = ["finish_task_switch.isra.0", "finish_task_switch_", "finish_task", "vfs_open", "vfs_read", "tcp_ack.cold", "a"];
         let found = |name| similar(name, known.into_iter());
         assert_eq!(found("finish_task_switch"), ["finish_task_switch.isra.0"]);

@@ -1,4 +1,4 @@
-//! The three kinds of answers.
+//! Constructors of checks: found, missing, unknown.
 
 use std::borrow::Cow;
 
@@ -6,22 +6,22 @@ use crate::{Hint, bpf::Check, plain::message};
 
 type Text = Cow<'static, str>;
 
-/// It is there.
+/// Creates a check for something that was found.
 pub(super) fn found(what: impl Into<Text>, found: impl Into<String>) -> Check {
     Check { what: short(what), required: true, ok: true, found: lines(found.into()), todo: "".into() }
 }
 
-/// It is not there.
+/// Creates a check for something that is missing.
 pub(super) fn missing(what: impl Into<Text>, required: bool, found: impl Into<String>, todo: impl Into<Hint>) -> Check {
     Check { what: short(what), required, ok: false, found: lines(found.into()), todo: todo.into() }
 }
 
-/// It cannot be examined: neither good nor bad.
+/// Creates a check for something that cannot be examined, which is neither good nor bad.
 pub(super) fn untold(what: impl Into<Text>, why: impl Into<String>, todo: impl Into<Hint>) -> Check {
-    Check { what: short(what), required: false, ok: false, found: lines(format!("not told: {}", why.into())), todo: todo.into() }
+    Check { what: short(what), required: false, ok: false, found: lines(format!("unknown: {}", why.into())), todo: todo.into() }
 }
 
-/// A title as messages are, whatever names of the object are in it.
+/// Cuts a title as messages are cut, whatever names of the object it contains.
 fn short(what: impl Into<Text>) -> Text {
     let what = what.into();
     match message(&what) {
@@ -30,7 +30,7 @@ fn short(what: impl Into<Text>) -> Text {
     }
 }
 
-/// A text of which each line is as messages are.
+/// Cuts each line of a text as messages are cut.
 fn lines(text: String) -> String {
     text.split('\n').map(message).collect::<Vec<_>>().join("\n")
 }

@@ -1,31 +1,31 @@
-//! CO-RE relocations against the kernel's types, by the rules of libbpf's `relo_core.c`.
+//! Resolves CO-RE relocations against the kernel's types, by the rules of libbpf's `relo_core.c`.
 //!
-//! Two of its refusals are not looked for: candidates of one name that disagree about an offset, and a signed integer that has another
-//! size in the kernel.
+//! Two cases that libbpf refuses are not checked: candidates of one name that disagree about an
+//! offset, and a signed integer that has another size in the kernel.
 
 use super::Kernel;
 use crate::object::{Btf, KernelTypes, Kind, Member, Relocation, RelocationKind, Type, TypeId, essential};
 
-/// What becomes of a relocation.
+/// The result of resolving a relocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The kernel has it.
+    /// The kernel has the target.
     Found,
-    /// The kernel does not have it: why not.
+    /// The kernel lacks the target, and why.
     Missing(String),
-    /// It is no relocation that libbpf would try.
+    /// libbpf would not try this relocation.
     Broken(String),
-    /// It cannot be told: why not.
+    /// Unknown, and why.
     Untold(String),
 }
 
-/// A step on the way to a field.
+/// A step on the path to a field.
 enum Step<'a> {
     Member(&'a Member),
     Item(u32),
 }
 
-/// What a relocation asks for, as C has it: `struct task_struct.comm[2]`.
+/// Returns what a relocation refers to in C notation: `struct task_struct.comm[2]`.
 pub(super) fn subject(local: &Btf, relocation: &Relocation) -> String {
     let ty = local.get(relocation.ty);
     let root = c_name(ty);
@@ -46,7 +46,7 @@ pub(super) fn subject(local: &Btf, relocation: &Relocation) -> String {
     }
 }
 
-/// Looks for what the relocation asks for.
+/// Resolves a relocation.
 pub(super) fn resolve(local: &Btf, relocation: &Relocation, kernel: &Kernel) -> Outcome {
     use RelocationKind as Is;
     if relocation.kind == Is::TypeIdLocal {
@@ -54,7 +54,7 @@ pub(super) fn resolve(local: &Btf, relocation: &Relocation, kernel: &Kernel) -> 
     }
     let ty = local.get(relocation.ty);
     if ty.name.is_empty() {
-        return Outcome::Broken("it is of a type without a name, which libbpf cannot look for".to_owned());
+        return Outcome::Broken("the relocation refers to an anonymous type, which libbpf cannot look up".to_owned());
     }
     let name = essential(&ty.name);
     let candidates = kernel.candidates(name, ty);
@@ -62,23 +62,20 @@ pub(super) fn resolve(local: &Btf, relocation: &Relocation, kernel: &Kernel) -> 
         Is::TypeIdTarget | Is::TypeExists | Is::TypeSize | Is::TypeMatches => None,
         Is::EnumvalExists | Is::EnumvalValue => match constant(local, relocation) {
             Some(_) => None,
-            None => return Outcome::Broken("it is of a constant that its enum does not have".to_owned()),
+            None => return Outcome::Broken("the relocation refers to a constant missing from its local enum".to_owned()),
         },
         _ => match steps(local, relocation) {
             Some(steps) => Some(steps),
-            None => return Outcome::Broken("it is of a member that its own type does not have".to_owned()),
+            None => return Outcome::Broken("the relocation refers to a member missing from its local type".to_owned()),
         },
     };
     if candidates.is_empty() {
-        return Outcome::Missing(format!(
-            "there is no `{}` in this kernel",
-            c_name(&Type { name: name.to_owned(), kind: ty.kind.clone() })
-        ));
+        return Outcome::Missing(format!("no `{}` in this kernel", c_name(&Type { name: name.to_owned(), kind: ty.kind.clone() })));
     }
     let mut reason = None;
     for (types, id) in candidates {
         let matched = match (relocation.kind, &steps) {
-            (Is::TypeMatches, _) => return Outcome::Untold("whether its members match is not looked at".to_owned()),
+            (Is::TypeMatches, _) => return Outcome::Untold("its members are not compared".to_owned()),
             (Is::EnumvalExists | Is::EnumvalValue, _) => has_constant(types, id, constant(local, relocation).unwrap_or_default(), ty),
             (_, Some(steps)) => walk(local, types, id, steps, ty),
             (_, None) => match same_types(local, relocation.ty, types, id) {
@@ -94,7 +91,7 @@ pub(super) fn resolve(local: &Btf, relocation: &Relocation, kernel: &Kernel) -> 
     Outcome::Missing(reason.unwrap_or_default())
 }
 
-/// The name of the constant that a relocation is about.
+/// Returns the name of the enum constant that a relocation refers to.
 fn constant<'a>(local: &'a Btf, relocation: &Relocation) -> Option<&'a str> {
     let (Kind::Enum { values, .. }, [index]) = (&local.resolve(relocation.ty).1.kind, &relocation.access[..]) else { return None };
     values.get(usize::try_from(*index).ok()?).map(|(name, _)| name.as_str())
@@ -107,13 +104,14 @@ fn has_constant(types: &KernelTypes, id: TypeId, name: &str, ty: &Type) -> Resul
     found.then_some(()).ok_or_else(missing)
 }
 
-/// The way through the object's own types; members without a name are no steps. `None` where there is no such way.
+/// Returns the path through the object's own types; anonymous members are not steps. `None` if
+/// there is no such path.
 fn steps<'a>(local: &'a Btf, relocation: &Relocation) -> Option<Vec<Step<'a>>> {
-    // The first number says which of several such structs, and every one has the same members.
+    // The first number is an index of the struct itself, and all elements have the same members.
     let (_, rest) = relocation.access.split_first()?;
     let mut steps = Vec::new();
     let mut id = relocation.ty;
-    // Whether the last step went to the last member of a struct, whose array may have any length.
+    // True if the last step went to the last member of a struct, whose array may have any length.
     let mut last = false;
     for &index in rest {
         match &local.resolve(id).1.kind {
@@ -146,21 +144,21 @@ fn walk(local: &Btf, types: &KernelTypes, mut id: TypeId, steps: &[Step<'_>], ro
     for (i, step) in steps.iter().enumerate() {
         let so_far = || path(steps.get(..=i).unwrap_or(steps));
         match step {
-            Step::Member(wanted) => {
-                let Some((found, is_last)) = member(types, id, &wanted.name, DEPTH) else {
+            Step::Member(expected) => {
+                let Some((found, is_last)) = member(types, id, &expected.name, DEPTH) else {
                     return Err(format!("`{root}` has no member `{}` in this kernel", so_far()));
                 };
-                if !same_fields(local, wanted.ty, types, found) {
-                    return Err(format!("the member `{}` of `{root}` is of another type in this kernel", so_far()));
+                if !same_fields(local, expected.ty, types, found) {
+                    return Err(format!("the member `{}` of `{root}` has another type in this kernel", so_far()));
                 }
                 (id, last) = (found, is_last);
             }
             Step::Item(index) => {
                 let Some(Type { kind: Kind::Array { element, len }, .. }) = types.resolve(id) else {
-                    return Err(format!("`{}` of `{root}` is in no array in this kernel", so_far()));
+                    return Err(format!("`{}` of `{root}` is not in an array in this kernel", so_far()));
                 };
                 if *index >= len && !(len == 0 && last) {
-                    return Err(format!("`{}` of `{root}` is behind the end of the array, which has {len} items in this kernel", so_far()));
+                    return Err(format!("`{}` of `{root}` is out of bounds: the array has {len} elements in this kernel", so_far()));
                 }
                 (id, last) = (element, false);
             }
@@ -169,10 +167,11 @@ fn walk(local: &Btf, types: &KernelTypes, mut id: TypeId, steps: &[Step<'_>], ro
     Ok(())
 }
 
-/// How deep types may be nested; nobody checked that they end.
+/// The maximum depth of nested types; kernel BTF is not checked for cycles.
 const DEPTH: u8 = 32;
 
-/// The type of a member, also of one in a struct or union without a name, and whether it is the last of its struct.
+/// Returns the type of a member, also of one in an anonymous struct or union, and whether it is the
+/// last of its struct.
 fn member(types: &KernelTypes, id: TypeId, name: &str, depth: u8) -> Option<(TypeId, bool)> {
     let left = depth.checked_sub(1)?;
     let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = types.resolve(id)?.kind else { return None };
@@ -182,11 +181,11 @@ fn member(types: &KernelTypes, id: TypeId, name: &str, depth: u8) -> Option<(Typ
     })
 }
 
-/// Whether a field of one type can be read as one of the other: `bpf_core_fields_are_compat`.
-fn same_fields(local: &Btf, mut wanted: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
+/// Returns whether two field types are compatible: `bpf_core_fields_are_compat`.
+fn same_fields(local: &Btf, mut expected: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
     for _ in 0..DEPTH {
         let Some(there) = types.resolve(found) else { return false };
-        let here = local.resolve(wanted).1;
+        let here = local.resolve(expected).1;
         match (&here.kind, &there.kind) {
             (Kind::Struct { .. } | Kind::Union { .. }, Kind::Struct { .. } | Kind::Union { .. }) => return true,
             (Kind::Pointer { .. }, Kind::Pointer { .. })
@@ -198,27 +197,28 @@ fn same_fields(local: &Btf, mut wanted: TypeId, types: &KernelTypes, mut found: 
                 let (here, there) = (essential(&here.name), essential(&there.name));
                 return here.is_empty() || there.is_empty() || here == there;
             }
-            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (wanted, found) = (*here, *there),
+            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (expected, found) = (*here, *there),
             _ => return false,
         }
     }
     false
 }
 
-/// Whether one type can stand for the other: `bpf_core_types_are_compat`. Prototypes are taken to agree, as parameters are not read.
-fn same_types(local: &Btf, mut wanted: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
+/// Returns whether two types are compatible: `bpf_core_types_are_compat`. Prototypes are assumed
+/// compatible, because parameters are not read.
+fn same_types(local: &Btf, mut expected: TypeId, types: &KernelTypes, mut found: TypeId) -> bool {
     for _ in 0..DEPTH {
         let Some(there) = types.resolve(found) else { return false };
-        match (&local.resolve(wanted).1.kind, &there.kind) {
-            (Kind::Pointer { to: here }, Kind::Pointer { to: there }) => (wanted, found) = (*here, *there),
-            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (wanted, found) = (*here, *there),
+        match (&local.resolve(expected).1.kind, &there.kind) {
+            (Kind::Pointer { to: here }, Kind::Pointer { to: there }) => (expected, found) = (*here, *there),
+            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (expected, found) = (*here, *there),
             (here, there) => return std::mem::discriminant(here) == std::mem::discriminant(there),
         }
     }
     false
 }
 
-/// `a.b[3].c`
+/// Formats a path: `a.b[3].c`
 fn path(steps: &[Step<'_>]) -> String {
     let mut text = String::new();
     for step in steps {
@@ -231,7 +231,7 @@ fn path(steps: &[Step<'_>]) -> String {
     text
 }
 
-/// The type as C writes it, without its flavor: that is what is looked for.
+/// Returns the type in C notation without its flavor, which is what libbpf looks up.
 fn c_name(ty: &Type) -> String {
     let keyword = match ty.kind {
         Kind::Struct { .. } => "struct ",
@@ -246,7 +246,7 @@ fn c_name(ty: &Type) -> String {
 mod tests {
     use super::*;
 
-    /// Types as they stand in BTF, and their names.
+    /// Types encoded as in BTF, and their names.
     #[derive(Default)]
     struct Section {
         types: Vec<u32>,
@@ -268,7 +268,8 @@ mod tests {
             at
         }
 
-        /// A type with members or constants, each a name and a few numbers, or with numbers alone.
+        /// Adds a type with members or constants, each a name and a few numbers, or with numbers
+        /// alone.
         fn with(mut self, kind: u32, name: &str, size: u32, members: &[(&str, &[u32])], numbers: &[u32]) -> Self {
             let name = self.name(name);
             self.types.extend([name, kind << 24 | u32::try_from(members.len()).unwrap(), size]);
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_of_relocations() {
+    fn relocations_resolve_by_rules_of_libbpf() {
         use RelocationKind::{EnumvalValue, FieldByteOffset, FieldExists, TypeExists, TypeIdLocal, TypeMatches, TypeSize};
         let (local, kernel) = (local(), kernel());
         let missing = |why: &str| Outcome::Missing(why.to_owned());
@@ -327,32 +328,32 @@ mod tests {
             // In a union without a name.
             (FieldByteOffset, 3, &[0, 0][..], Outcome::Found),
             (FieldByteOffset, 3, &[0, 1, 1], Outcome::Found),
+            (FieldByteOffset, 3, &[0, 1, 3], missing("`items[3]` of `struct s` is out of bounds: the array has 2 elements in this kernel")),
+            (FieldExists, 3, &[0, 2], missing("`struct s` has no member `gone` in this kernel")),
+            (FieldByteOffset, 3, &[0, 3], missing("the member `changed` of `struct s` has another type in this kernel")),
+            (FieldByteOffset, 3, &[0, 1, 4], Outcome::Broken("the relocation refers to a member missing from its local type".to_owned())),
+            (FieldByteOffset, 3, &[0, 9], Outcome::Broken("the relocation refers to a member missing from its local type".to_owned())),
+            (FieldByteOffset, 3, &[], Outcome::Broken("the relocation refers to a member missing from its local type".to_owned())),
             (
                 FieldByteOffset,
-                3,
-                &[0, 1, 3],
-                missing("`items[3]` of `struct s` is behind the end of the array, which has 2 items in this kernel"),
+                6,
+                &[0, 0],
+                Outcome::Broken("the relocation refers to an anonymous type, which libbpf cannot look up".to_owned()),
             ),
-            (FieldExists, 3, &[0, 2], missing("`struct s` has no member `gone` in this kernel")),
-            (FieldByteOffset, 3, &[0, 3], missing("the member `changed` of `struct s` is of another type in this kernel")),
-            (FieldByteOffset, 3, &[0, 1, 4], Outcome::Broken("it is of a member that its own type does not have".to_owned())),
-            (FieldByteOffset, 3, &[0, 9], Outcome::Broken("it is of a member that its own type does not have".to_owned())),
-            (FieldByteOffset, 3, &[], Outcome::Broken("it is of a member that its own type does not have".to_owned())),
-            (FieldByteOffset, 6, &[0, 0], Outcome::Broken("it is of a type without a name, which libbpf cannot look for".to_owned())),
             (TypeIdLocal, 6, &[0], Outcome::Found),
             (TypeExists, 3, &[0], Outcome::Found),
-            (TypeSize, 5, &[0], missing("there is no `struct nowhere` in this kernel")),
-            (TypeMatches, 3, &[0], Outcome::Untold("whether its members match is not looked at".to_owned())),
+            (TypeSize, 5, &[0], missing("no `struct nowhere` in this kernel")),
+            (TypeMatches, 3, &[0], Outcome::Untold("its members are not compared".to_owned())),
             (EnumvalValue, 4, &[0], Outcome::Found),
             (EnumvalValue, 4, &[1], missing("`enum e` has no constant `TWO` in this kernel")),
-            (EnumvalValue, 4, &[2], Outcome::Broken("it is of a constant that its enum does not have".to_owned())),
+            (EnumvalValue, 4, &[2], Outcome::Broken("the relocation refers to a constant missing from its local enum".to_owned())),
         ] {
             assert_eq!(resolve(&local, &relocation(kind, ty, access), &kernel), expected, "{kind:?} {ty} {access:?}");
         }
     }
 
     #[test]
-    fn subjects() {
+    fn subjects_are_in_c_notation() {
         use RelocationKind::{EnumvalExists, FieldExists, TypeExists};
         let local = local();
         let subject = |kind, ty, access: &[u32]| subject(&local, &relocation(kind, ty, access));

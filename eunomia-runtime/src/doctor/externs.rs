@@ -1,4 +1,5 @@
-//! What the object takes from the kernel by name: its functions and variables (`.ksyms`), its configuration (`.kconfig`).
+//! Checks the externs of an object: kernel functions and variables (`.ksyms`), and kernel
+//! configuration (`.kconfig`).
 
 use std::collections::HashSet;
 
@@ -13,21 +14,21 @@ use crate::{
     object::{Btf, Calls, Kind, Linkage, TypeId},
 };
 
-/// What a name stands for.
+/// The kind of an extern.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
+enum Extern {
     /// A function that programs call.
     Function,
-    /// A variable of the kernel with its type.
+    /// A kernel variable with its type.
     Variable,
-    /// An address alone.
+    /// An address without a type.
     Address,
-    /// A setting of the kernel, and the type that it is declared with.
+    /// A configuration option, with the type of its declaration.
     Setting(TypeId),
 }
 
-/// The names that the object does not define.
-fn externs(btf: &Btf) -> impl Iterator<Item = (&str, What)> {
+/// Returns the names that the object does not define.
+fn externs(btf: &Btf) -> impl Iterator<Item = (&str, Extern)> {
     let slots = btf.iter().filter_map(|(_, section)| match &section.kind {
         Kind::Section { variables } if matches!(section.name.as_str(), ".ksyms" | ".kconfig") => Some((section, variables)),
         _ => None,
@@ -35,38 +36,40 @@ fn externs(btf: &Btf) -> impl Iterator<Item = (&str, What)> {
     slots.flat_map(|(section, slots)| slots.iter().map(move |slot| (section, slot))).filter_map(|(section, slot)| {
         let ty = btf.get(slot.variable);
         let what = match ty.kind {
-            Kind::Function => What::Function,
-            Kind::Variable { linkage: Linkage::Extern, ty } if section.name == ".kconfig" => What::Setting(ty),
-            Kind::Variable { linkage: Linkage::Extern, ty } if btf.resolve(ty).1.kind == Kind::Void => What::Address,
-            Kind::Variable { linkage: Linkage::Extern, .. } => What::Variable,
+            Kind::Function => Extern::Function,
+            Kind::Variable { linkage: Linkage::Extern, ty } if section.name == ".kconfig" => Extern::Setting(ty),
+            Kind::Variable { linkage: Linkage::Extern, ty } if btf.resolve(ty).1.kind == Kind::Void => Extern::Address,
+            Kind::Variable { linkage: Linkage::Extern, .. } => Extern::Variable,
             _ => return None,
         };
         Some((ty.name.as_str(), what))
     })
 }
 
-/// Whether some are looked for in the kernel's types.
+/// Returns whether any extern is looked up in the kernel's types.
 pub(super) fn typed(checked: &Checked) -> bool {
-    externs(&checked.layouts.btf).any(|(_, what)| matches!(what, What::Function | What::Variable))
+    externs(&checked.layouts.btf).any(|(_, what)| matches!(what, Extern::Function | Extern::Variable))
 }
 
-/// Those by which programs find out what the kernel has: settings, and what may be missing.
+/// Returns the externs by which programs find out what the kernel has: configuration options, and
+/// weak symbols.
 pub(super) fn questions<'a>(checked: &'a Checked, calls: &Calls) -> HashSet<&'a str> {
-    let questions = externs(&checked.layouts.btf).filter(|(name, what)| matches!(what, What::Setting(_)) || calls.weak.contains(*name));
+    let questions = externs(&checked.layouts.btf).filter(|(name, what)| matches!(what, Extern::Setting(_)) || calls.weak.contains(*name));
     questions.map(|(name, _)| name).collect()
 }
 
-/// A check for all functions and variables that are there, one for each that is not, and one for the configuration.
+/// Returns one check for all functions and variables that are found, one for each that is not, and
+/// one for the configuration.
 pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut there = Vec::new();
     for (name, what) in externs(&patient.checked.layouts.btf) {
         let essential = crate::object::essential(name);
         let (kind, has) = match what {
-            What::Function => ("kfunc", patient.kernel.has(essential, |kind| *kind == Kind::Function)),
-            What::Variable => ("kernel variable", patient.kernel.has(name, |kind| matches!(kind, Kind::Variable { .. }))),
-            What::Address => ("kernel symbol", patient.kernel.symbols.all().ok().map(|symbols| symbols.contains_key(name))),
-            What::Setting(_) => continue,
+            Extern::Function => ("kfunc", patient.kernel.has(essential, |kind| *kind == Kind::Function)),
+            Extern::Variable => ("kernel variable", patient.kernel.has(name, |kind| matches!(kind, Kind::Variable { .. }))),
+            Extern::Address => ("kernel symbol", patient.kernel.symbols.all().ok().map(|symbols| symbols.contains_key(name))),
+            Extern::Setting(_) => continue,
         };
         let weak = patient.calls.weak.contains(name);
         let users =
@@ -80,25 +83,26 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
                 continue;
             }
             (Some(false), true) => {
-                let todo = "it is weak: its address is 0 here, and programs must ask for it (bpf_ksym_exists) before they use it";
+                let todo = "it is weak, so its address is 0 here; programs must check bpf_ksym_exists before they use it";
                 check::missing(what, false, format!("not in this kernel; used by {users}"), todo)
             }
             (Some(false), false) => {
-                let todo = "libbpf does not load the object: declare it __weak and ask for it, or run a kernel that has it";
-                check::missing(what, true, format!("not in this kernel, nor in a module that is loaded; used by {users}"), todo)
+                let todo = "libbpf does not load the object: declare it __weak and check bpf_ksym_exists, or run a kernel that has it";
+                check::missing(what, true, format!("not in this kernel or in a loaded module; used by {users}"), todo)
             }
-            (None, _) if what.starts_with("kernel symbol") => check::untold(what, "/proc/kallsyms cannot be read", "run this as root"),
-            (None, _) => check::untold(what, "the kernel's BTF cannot be read", "look at the kernel BTF above"),
+            (None, _) if what.starts_with("kernel symbol") => check::untold(what, "cannot read /proc/kallsyms", "run this as root"),
+            (None, _) => check::untold(what, "cannot read the kernel's BTF", "see `kernel BTF` above"),
         });
     }
     if !there.is_empty() {
-        checks.insert(0, check::found("functions and variables of the kernel", list(there.into_iter())));
+        checks.insert(0, check::found("kernel functions and variables", list(there.into_iter())));
     }
     checks.extend(examine_settings(patient));
     checks
 }
 
-/// What a variable of this type can hold, `find_kcfg_type`; that others cannot hold anything is found when the object is checked.
+/// Returns what a variable of this type can hold, as `find_kcfg_type`; checking the object rejects
+/// all other types.
 fn holds(btf: &Btf, id: TypeId) -> Option<Holds> {
     match btf.resolve(id).1.kind {
         Kind::Int { bool: true, .. } => Some(Holds::Switch),
@@ -109,13 +113,14 @@ fn holds(btf: &Btf, id: TypeId) -> Option<Holds> {
     }
 }
 
-/// libbpf reads the configuration where an object asks for a part of it, and refuses the object where it cannot.
+/// Checks the configuration. libbpf reads it if an object uses any option, and refuses the object
+/// if it cannot.
 fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
     const WHAT: &str = "kernel configuration";
     let btf = &patient.checked.layouts.btf;
     let settings: Vec<Setting<'_>> = externs(btf)
         .filter_map(|(name, what)| match what {
-            What::Setting(ty) if name.starts_with("CONFIG_") => {
+            Extern::Setting(ty) if name.starts_with("CONFIG_") => {
                 Some(Setting { name, weak: patient.calls.weak.contains(name), holds: holds(btf, ty) })
             }
             _ => None,
@@ -124,10 +129,10 @@ fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
     if settings.is_empty() {
         return Vec::new();
     }
-    let wanted = list(settings.iter().map(|setting| setting.name));
+    let names = list(settings.iter().map(|setting| setting.name));
     match configuration::settings(&settings) {
-        Finding::There(place) => vec![check::found(WHAT, format!("{}; for {wanted}", place.unwrap_or_default()))],
-        Finding::Missing(why, todo) => vec![check::missing(WHAT, true, format!("{why}; for {wanted}"), todo)],
+        Finding::There(place) => vec![check::found(WHAT, format!("{}; for {names}", place.unwrap_or_default()))],
+        Finding::Missing(why, todo) => vec![check::missing(WHAT, true, format!("{why}; for {names}"), todo)],
         Finding::Untold(why, todo) => vec![check::untold(WHAT, why, todo)],
     }
 }

@@ -1,4 +1,4 @@
-//! The helpers that programs call.
+//! Checks the helpers that programs call.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::{
 
 macro_rules! names {
     ($($name:ident)*) => {
-        /// The numbers are libbpf's; a test finds out when it knows more.
+        /// Names by number, as in libbpf; a test fails if libbpf knows more.
         const NAMES: &[(u32, &str)] = &[$((libbpf_sys::$name, stringify!($name))),*];
     };
 }
@@ -64,28 +64,29 @@ names! {
     BPF_FUNC_ktime_get_tai_ns BPF_FUNC_user_ringbuf_drain BPF_FUNC_cgrp_storage_get BPF_FUNC_cgrp_storage_delete
 }
 
-/// The name of a helper as C calls it.
+/// Returns the C name of a helper.
 fn name(helper: u32) -> String {
     let found = NAMES.binary_search_by_key(&helper, |(number, _)| *number).ok().and_then(|at| NAMES.get(at));
     found.and_then(|(_, name)| name.strip_prefix("BPF_FUNC_")).map_or_else(|| format!("helper {helper}"), |name| format!("bpf_{name}"))
 }
 
-/// The call that libbpf writes in place of an instruction whose relocation does not resolve (`bpf_core_poison_insn` of relo_core.c), and
-/// authors where a program must not come.
+/// The call that libbpf writes in place of an instruction whose relocation does not resolve
+/// (`bpf_core_poison_insn` of relo_core.c), and that authors put where a program must not get.
 const POISON: u32 = 0x0bad_2310;
 
-/// What the kernel says of a helper, for one type of programs.
+/// The kernel's answer about a helper, for one program type.
 enum Answer {
     Yes,
     No,
-    /// The kernel has it; libbpf cannot ask whether it is for this type of programs.
+    /// The kernel has it; libbpf cannot probe whether this program type may call it.
     Perhaps,
     Untold(String),
 }
 
-/// A check for all helpers that are there, and one for each that is not or cannot be told.
+/// Returns one check for all helpers that are available, and one for each that is missing or
+/// unknown.
 pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
-    // By helper, then by type: the programs of one type can all call it or none can.
+    // By helper, then by type: either all programs of a type may call it or none may.
     let mut callers = BTreeMap::<(u32, u32), Vec<&Program>>::new();
     for program in &patient.programs {
         let helpers: BTreeSet<u32> = program.reached(&patient.calls).flat_map(|function| &function.helpers).copied().collect();
@@ -98,8 +99,8 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     for ((helper, ty), programs) in callers {
         if helper == POISON {
             let callers = list(programs.iter().map(|program| program.name.as_str()));
-            let found = format!("{callers} call 0xbad2310, which marks what a program must not reach: no kernel has it");
-            checks.push(check::missing("marked calls", false, found, "the verifier refuses the programs if they can reach it"));
+            let found = format!("{callers} call helper 0xbad2310, which marks code that a program must not reach: no kernel has it");
+            checks.push(check::missing("poisoned calls", false, found, "the verifier refuses the programs if they can reach it"));
             continue;
         }
         match ask(patient, ProgramType::from(ty), helper) {
@@ -110,12 +111,12 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
                 let callers = list(programs.iter().map(|program| program.name.as_str()));
                 let required = programs.iter().any(|program| program.autoload && !program.asks);
                 let guarded = programs.iter().all(|program| program.asks);
-                let found = format!("this kernel has none for {} programs; called by {callers}", type_name(ty));
+                let found = format!("not available to {} programs on this kernel; called by {callers}", type_name(ty));
                 let todo = if guarded {
-                    "these programs ask the kernel or their constants what to do: where that keeps them from the call they load, else the \
-                     verifier refuses them"
+                    "these programs check the kernel or their constants: if that skips the call they load, otherwise the verifier refuses \
+                     them"
                 } else {
-                    "the verifier refuses these programs if they can reach the call: switch them off, or run a kernel that has it"
+                    "the verifier refuses these programs if they can reach the call: leave them out, or run a kernel that has the helper"
                 };
                 checks.push(check::missing(name(helper), required, found, todo));
             }
@@ -126,22 +127,21 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
         checks.insert(0, check::found("helpers", names(&there)));
     }
     if !perhaps.is_empty() {
-        let found =
-            format!("{}: in this kernel; whether the programs may call them, the verifier says when they are loaded", names(&perhaps));
-        checks.insert(usize::from(!there.is_empty()), check::found("helpers of the kernel", found));
+        let found = format!("{}: in this kernel; only loading shows whether the verifier lets the programs call them", names(&perhaps));
+        checks.insert(usize::from(!there.is_empty()), check::found("kernel helpers", found));
     }
     checks.extend(untold.into_iter().map(|(why, helpers)| {
         check::untold(
             "helpers",
             format!("{}: {why}", names(&helpers)),
-            "load the object to find out: the verifier names a helper it does not know",
+            "load the object to find out: the verifier names a helper that it does not know",
         )
     }));
     checks
 }
 
 fn ask(patient: &Patient<'_>, ty: ProgramType, helper: u32) -> Answer {
-    // libbpf takes a program that is refused for another reason for one whose helper is there.
+    // If a program is refused for another reason, libbpf takes the helper as available.
     if !patient.permitted {
         return Answer::Untold("this process may not load programs".to_owned());
     }
@@ -150,7 +150,7 @@ fn ask(patient: &Patient<'_>, ty: ProgramType, helper: u32) -> Answer {
         ty => patient.supported(ty),
     };
     if unasked != Support::Yes {
-        return Answer::Untold("no program of the type that calls them loads here".to_owned());
+        return Answer::Untold("no program of the calling type loads on this kernel".to_owned());
     }
     match listen(|| ty.is_helper_supported(helper)).0 {
         Ok(true) => Answer::Yes,
@@ -159,17 +159,18 @@ fn ask(patient: &Patient<'_>, ty: ProgramType, helper: u32) -> Answer {
     }
 }
 
-/// Whether the kernel lists the helper among all that it has, for types of programs that libbpf cannot load by themselves.
+/// Returns whether the kernel lists the helper in its BTF, for program types that libbpf cannot
+/// probe.
 fn known(kernel: &Kernel, helper: u32) -> Answer {
     let Ok((_, types)) = kernel.types() else {
-        return Answer::Untold("neither libbpf nor the kernel's BTF, which is missing, can tell".to_owned());
+        return Answer::Untold("libbpf cannot probe it, and the kernel's BTF cannot be read".to_owned());
     };
     let listed = types.named("bpf_func_id").into_iter().find_map(|(_, ty)| match ty.kind {
         Kind::Enum { values, .. } => Some(values),
         _ => None,
     });
     match listed {
-        // The last constant is no helper but their number.
+        // The last constant is not a helper but their number.
         Some(values) => {
             let has = values.iter().any(|(name, value)| *value == i128::from(helper) && name.starts_with("BPF_FUNC_"));
             if has { Answer::Perhaps } else { Answer::No }

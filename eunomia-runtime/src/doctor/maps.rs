@@ -1,4 +1,4 @@
-//! The definitions of maps.
+//! Checks the definitions of maps.
 
 use super::check;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     diagnosis::map::Definition,
 };
 
-/// A check for each map that the kernel will refuse as it is.
+/// Returns a check for each map that the kernel will refuse as defined.
 pub(super) fn examine(open: &Open) -> Vec<Check> {
     let made = open.opened().maps().enumerate().filter(|(_, map)| map.autocreate());
     let flaws = made.map(|(index, map)| Definition::of(&map, open.gives_inner(index))).filter_map(|map| {

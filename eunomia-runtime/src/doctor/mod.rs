@@ -1,7 +1,8 @@
-//! Can this kernel run this object, and if not, why?
+//! The doctor: whether this kernel can run an object, and if not, why.
 //!
-//! [`preflight`](crate::preflight()) says what this process may do with BPF at all; [`examine`] says what one object needs beyond that:
-//! types of programs and maps, helpers, the kernel's functions, types and configuration, and the places that its programs are attached to.
+//! [`preflight`](crate::preflight()) reports what this process may do with BPF in general;
+//! [`examine`] reports what one object needs beyond that: types of programs and maps, helpers,
+//! kernel functions, types and configuration, and the targets of its programs.
 //!
 //! ```no_run
 //! # fn main() -> eunomia_runtime::Result<()> {
@@ -15,15 +16,18 @@
 //! # }
 //! ```
 //!
-//! # What the answers mean
-//! - `ok` is there.
-//! - `FAIL` is not there, and the object as it is will not load, not attach, or never run. A helper that is missing fails the check unless
-//!   all programs that call it ask the kernel what it has, or read constants that may keep them from it: which instructions are never
-//!   reached is known to the verifier alone. If nothing else fails, it is asked: the object is loaded, and removed.
-//! - `warn` is not there and may not be needed: of programs that are not loaded unless asked for (`SEC("?..")`), weak symbols, and fields
-//!   whose absence libbpf leaves to the verifier; or it cannot be told from here, and then the text says so (`not told`).
+//! # What the results mean
+//! - `ok`: it is available.
+//! - `FAIL`: it is missing, and the object as it is will not load, not attach, or never run. A
+//!   missing helper fails the check unless all programs that call it check what the kernel has, or
+//!   read constants that may skip the call: only the verifier knows which instructions are never
+//!   reached. If nothing else fails, the doctor loads the object and removes it.
+//! - `warn`: it is missing and may not be needed: by programs that are not loaded by default
+//!   (`SEC("?..")`), weak symbols, and fields whose absence libbpf leaves to the verifier; or it
+//!   cannot be examined here, and then the text begins with `unknown`.
 //!
-//! A function that several programs call counts for each of them, as the verifier looks at it for each of them.
+//! A function that several programs call counts for each of them, because the verifier examines it
+//! for each of them.
 
 mod check;
 mod core;
@@ -55,34 +59,36 @@ use crate::{
 /// A program and what it needs.
 struct Program {
     name: String,
-    /// Its section, without the `?` of a program that is not loaded unless asked for.
+    /// The section, without the `?` of a program that is not loaded by default.
     section: String,
     ty: ProgramType,
     autoload: bool,
-    /// Whether it is to be attached with all others.
+    /// True if `attach` includes the program.
     link: bool,
-    /// Whether it is: something says what to.
+    /// True if `attach` attaches the program, because its target is known.
     attached: bool,
-    /// What it was given to be attached to, by the document or by whoever opened the object, in place of what its section says.
+    /// The targets that the skeleton or the caller set in place of the one that the section names.
     targets: Vec<Target>,
-    /// Indices of the functions that it reaches, itself among them.
+    /// The indices of the functions that the program reaches, including its own.
     functions: Vec<usize>,
-    /// Whether it asks what the kernel has or reads constants, and so may never reach an instruction that cannot be here.
+    /// True if the program checks what the kernel has or reads constants, and so may never reach an
+    /// instruction that this kernel does not support.
     asks: bool,
 }
 
-/// What is to be looked at.
+/// The scope of an examination.
 struct Asked<'a> {
-    /// These programs and tables alone.
+    /// If set, only these programs and struct_ops maps.
     only: Option<&'a [&'a str]>,
-    /// Whether all programs must be attached, or those that can be are enough.
+    /// True if every program must be attached, not only those that can be.
     strict: bool,
-    /// Whether the object is set up as it will be loaded.
+    /// True if the object is set up as it will be loaded.
     whole: bool,
 }
 
 impl Asked<'_> {
-    /// Whether programs are named that are then switched on, and attached, by somebody who knows what to.
+    /// Returns true if the caller named programs, which it will then switch on and attach to
+    /// targets that it knows.
     fn by_name(&self) -> bool {
         self.only.is_some() && !self.whole
     }
@@ -95,63 +101,67 @@ struct Patient<'a> {
     calls: Calls,
     relocations: Vec<Relocation>,
     kernel: &'a Kernel,
-    /// What is looked at, as if it were switched on; all of the object where there is nothing.
+    /// The names that are examined, as if they were switched on; `None` for the whole object.
     only: Option<&'a [&'a str]>,
-    /// Whether all programs must be attached, or those that can be are enough.
+    /// True if every program must be attached, not only those that can be.
     strict: bool,
-    /// Whether programs are given what they need by somebody who named them.
+    /// True if the caller named the programs and supplies what they need.
     by_name: bool,
-    /// Whether this process may use BPF at all.
+    /// True if this process may use BPF.
     permitted: bool,
-    /// Types of programs that the kernel was asked for.
+    /// The program types that the kernel was probed for, by number.
     supported: RefCell<BTreeMap<u32, Support>>,
 }
 
-/// Looks at what an object needs of this kernel. Small maps and programs that do nothing are made for it and removed. The
-/// object itself is loaded and removed if nothing is found that keeps it from that, since the verifier alone knows what it refuses; nothing
-/// is attached or pinned.
+/// Examines what an object needs of this kernel. Small maps and programs that do nothing are
+/// created for it and removed. If nothing is found that prevents it, the object itself is loaded
+/// and removed, because only the verifier knows what it refuses. Nothing is attached or pinned.
 ///
-/// What cannot be examined, for lack of permission for example, is not [`ok`](Check::ok) and says why; there is no other error.
+/// Something that cannot be examined, for lack of permission for example, is not [`ok`](Check::ok)
+/// and says why; the function reports no other errors.
 pub fn examine(checked: &Checked) -> Preflight {
     Doctor::new(None).examine(checked)
 }
 
-/// Looks at several objects, or several times at one, and reads the kernel's types once.
+/// Examines several objects, or one object several times, and reads the kernel's types once.
 pub struct Doctor {
     kernel: Kernel,
 }
 
 impl fmt::Debug for Doctor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not tens of thousands of types.
+        // The types are omitted; there are tens of thousands.
         f.debug_struct("Doctor").field("file", &self.kernel.file()).finish_non_exhaustive()
     }
 }
 
 impl Doctor {
-    /// For objects that are opened with the kernel's own BTF, or with a file of it ([`Checked::open`], [`kernel_btf`](crate::bpf::open::kernel_btf)).
-    /// Fields of the kernel's structs are looked up in such a file, and nowhere else; all other types come from the running kernel, as in
-    /// libbpf.
+    /// Creates a doctor for objects that are opened with the kernel's own BTF, or with a BTF file
+    /// ([`Checked::open`], [`kernel_btf`](crate::bpf::open::kernel_btf)). Fields of the kernel's
+    /// structs are looked up only in such a file; all other types come from the running kernel, as
+    /// in libbpf.
     pub fn new(btf: Option<&Path>) -> Self {
         Self { kernel: Kernel::with_file(btf) }
     }
 
-    /// As [`examine`].
+    /// Examines an object as [`examine`] does.
     pub fn examine(&self, checked: &Checked) -> Preflight {
         self.examine_parts(checked, None)
     }
 
-    /// As [`examine`], of these programs and tables of functions (struct_ops) of an object alone, as if they were switched on; the programs
-    /// of a table are looked at where they are named too. One that the
-    /// object has not is an answer that is not [`ok`](Check::ok).
+    /// Examines only these programs and struct_ops maps of an object, as if they were switched on.
+    /// The programs of a struct_ops map are examined only if they are named, too. A name that the
+    /// object does not have yields a check that is not [`ok`](Check::ok).
     pub fn examine_only(&self, checked: &Checked, names: &[&str]) -> Preflight {
         self.examine_parts(checked, Some(names))
     }
 
-    /// As [`examine`], of an object that is open: with the programs that are switched on and off, the sizes of maps and the targets that it
-    /// will be loaded and attached with. With `only`, nothing else is spoken of.
+    /// Examines an open object as [`examine`] does: with the programs that are switched on and off,
+    /// the sizes of maps and the targets that it will be loaded and attached with. With `only`, the
+    /// result is limited to these programs and struct_ops maps.
     ///
-    /// A place that is missing keeps a program from being attached, and not the others; with `strict` all must be there.
+    /// A missing target prevents only its own program from being attached; with `strict` every
+    /// target is required.
     pub fn examine_open(&self, open: dynamic::Open, only: Option<&[&str]>, strict: bool) -> Preflight {
         let (open, checked) = open.into_parts();
         self.examine_opened(open, &checked, &Asked { only, strict, whole: true }, Self::begin())
@@ -160,12 +170,12 @@ impl Doctor {
     fn examine_parts(&self, checked: &Checked, only: Option<&[&str]>) -> Preflight {
         let mut checks = Self::begin();
         match checked.opened(self.kernel.file()) {
-            // What is looked at alone is set up in ways that are not known here.
+            // Parts that are named are set up in ways that are not known here.
             Ok(open) => self.examine_opened(open, checked, &Asked { only, strict: true, whole: only.is_none() }, checks),
             Err(error) => {
                 let hint = if let Error::Kernel(refusal) = &error { refusal.hint.clone() } else { None };
-                let todo = hint.unwrap_or_else(|| "compile the object anew".into());
-                checks.push(check::missing("object", true, format!("libbpf does not {}", worded(error)), todo));
+                let todo = hint.unwrap_or_else(|| "compile the object again".into());
+                checks.push(check::missing("object", true, format!("libbpf refuses it: {}", without_hint(error)), todo));
                 Preflight { checks }
             }
         }
@@ -174,13 +184,13 @@ impl Doctor {
     fn examine_opened(&self, open: bpf::Open, checked: &Checked, asked: &Asked<'_>, mut checks: Vec<Check>) -> Preflight {
         let permitted = checks.is_empty();
         self.examine_object(&open, checked, asked, permitted, &mut checks);
-        // What is refused already need not be tried.
+        // If a check fails already, loading need not be tried.
         let examined = Preflight { checks };
         let tried = (asked.whole && permitted && examined.ok()).then(|| loading(open));
         Preflight { checks: examined.checks.into_iter().chain(tried).collect() }
     }
 
-    /// What nothing works without, where it is not there.
+    /// Returns the checks without which nothing works, if they fail.
     fn begin() -> Vec<Check> {
         [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect()
     }
@@ -215,7 +225,7 @@ impl Doctor {
     }
 }
 
-/// Loads the object, which is then sure to be loaded or known not to be: what the verifier refuses nobody else can tell.
+/// Loads the object and removes it, because only the verifier knows what it refuses.
 fn loading(open: bpf::Open) -> Check {
     const WHAT: &str = "loading";
     match open.try_load() {
@@ -225,25 +235,25 @@ fn loading(open: bpf::Open) -> Check {
             let lines = log.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("processed "));
             let lines: Vec<&str> = lines.map(str::trim).collect();
             let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default().join(" | ");
-            let todo = refusal.hint.clone().unwrap_or_else(|| "load the object to see all that the kernel says".into());
+            let todo = refusal.hint.clone().unwrap_or_else(|| "load the object to see the whole log of the kernel".into());
             check::missing(WHAT, true, format!("{}: {last}", refusal.source), todo)
         }
         Err(error) => check::missing(WHAT, true, error.to_string(), ""),
     }
 }
 
-/// Lines of a verifier's log that are shown.
+/// The number of lines of a verifier log that are shown.
 const LAST: usize = 3;
 
-/// An error without its hint.
-fn worded(error: Error) -> String {
+/// Formats an error without its hint.
+fn without_hint(error: Error) -> String {
     match error {
         Error::Kernel(refusal) => Error::Kernel(Box::new(crate::Refusal { hint: None, ..*refusal })).to_string(),
         error => error.to_string(),
     }
 }
 
-/// What is to be said of a name that the object has not.
+/// Returns the check for a name that the object does not have.
 fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
     let tables = object.maps().filter(|map| map.map_type() == MapType::StructOps).map(|map| map.name().to_string_lossy().into_owned());
     let known: Vec<String> = object.progs().map(|program| program.name().to_string_lossy().into_owned()).chain(tables).collect();
@@ -254,16 +264,16 @@ fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are {}", list(known.iter().map(String::as_str))),
     };
-    Some(check::missing(format!("program {name}"), true, "the object has no program or table of this name", todo))
+    Some(check::missing(format!("program {name}"), true, "the object has no program or struct_ops map of this name", todo))
 }
 
-/// The programs, with what libbpf makes of their sections.
+/// Reads the programs, with what libbpf derives from their sections.
 fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations: &[Relocation], asked: &Asked<'_>) -> Vec<Program> {
     let (object, only) = (open.opened(), asked.only);
     let questions = externs::questions(checked, calls);
     let unattached = programs::tables_are_unattached(&checked.layouts.btf);
-    let wanted = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
-    let programs = wanted.map(|program| {
+    let selected = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
+    let programs = selected.map(|program| {
         let name = program.name().to_string_lossy().into_owned();
         let index = calls.functions.iter().position(|function| function.name == name);
         let functions: Vec<usize> = index.map(|index| calls.reached(index)).into_iter().flatten().collect();
@@ -274,9 +284,10 @@ fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations
         let asks = relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
             || reached.clone().any(|function| function.constants)
             || reached.flat_map(|function| &function.externs).any(|name| questions.contains(name.as_str()));
-        // SAFETY: the pointer is that of a program of a live object, and the call only reads a flag.
+        // SAFETY: the pointer is that of a program of a live object, and the call only reads a
+        // flag.
         let link = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
-        // An object that is open is set up as it will be loaded.
+        // An object of the caller is set up as it will be loaded.
         let autoload = asked.by_name() || program.autoload();
         let section = program.section().to_string_lossy().into_owned();
         let targets = open.targets().get(&name).cloned().unwrap_or_default();
@@ -290,19 +301,20 @@ fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations
 }
 
 impl Program {
-    /// The functions that it reaches.
+    /// Returns the functions that the program reaches.
     fn reached<'a>(&'a self, calls: &'a Calls) -> impl Iterator<Item = &'a Function> {
         self.functions.iter().filter_map(|index| calls.functions.get(*index))
     }
 }
 
 impl Patient<'_> {
-    /// Whether the kernel loads programs of a type.
+    /// Returns whether the kernel loads programs of a type.
     fn supported(&self, ty: ProgramType) -> Support {
         *self.supported.borrow_mut().entry(ty as u32).or_insert_with(|| programs::supported(ty))
     }
 
-    /// Whether a table of functions is made, going by its section; none where it is not looked at.
+    /// Returns whether a struct_ops map is created, derived from its section, or `None` if it is
+    /// not examined.
     fn makes(&self, table: &str, section: &str) -> Option<bool> {
         match self.only {
             None => Some(!section.starts_with('?')),
@@ -310,13 +322,13 @@ impl Patient<'_> {
         }
     }
 
-    /// The programs that reach a byte of a section.
+    /// Returns the programs that reach an offset in a section.
     fn programs_at(&self, section: usize, offset: u32) -> impl Iterator<Item = &Program> {
         let function = self.calls.at(section, offset.into());
         self.programs.iter().filter(move |program| function.is_some_and(|function| program.functions.contains(&function)))
     }
 
-    /// The kernel's types, where the object needs them.
+    /// Returns the checks of the kernel's types, if the object needs them.
     fn kernel_types(&self) -> impl Iterator<Item = Check> {
         [self.types_of_file(), self.types_of_kernel()].into_iter().flatten()
     }
@@ -345,7 +357,7 @@ impl Patient<'_> {
             needs.push(format!("the programs {}", list(programs)));
         }
         if externs::typed(self.checked) {
-            needs.push("symbols of the kernel".to_owned());
+            needs.push("kernel symbols".to_owned());
         }
         if needs.is_empty() {
             return None;
@@ -354,20 +366,20 @@ impl Patient<'_> {
         Some(match self.kernel.types() {
             Ok((path, _)) => check::found(WHAT, format!("{path}; for {needs}")),
             Err(why) => {
-                let todo = "the kernel needs CONFIG_DEBUG_INFO_BTF, which distributions set since 2021";
+                let todo = "the kernel needs CONFIG_DEBUG_INFO_BTF, which distributions have set since 2021";
                 check::missing(WHAT, true, format!("{why}; for {needs}"), todo)
             }
         })
     }
 }
 
-/// For the tests of this workspace only.
+/// Entry points for the tests of this workspace only.
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz {
     use crate::diagnosis::binary::{Answer, Binary};
 
-    /// Looks for a function and for a static probe in a file; whether the function is there.
+    /// Looks up a function and a static probe in a file; returns whether the function was found.
     pub fn examined(path: &str, name: &str) -> bool {
         let Ok(file) = Binary::read(path) else { return false };
         file.probe(name, name);

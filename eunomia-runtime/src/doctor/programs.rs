@@ -1,4 +1,4 @@
-//! The types of programs and of maps.
+//! Checks the types of programs and of maps.
 
 use std::{collections::BTreeMap, io};
 
@@ -18,35 +18,36 @@ use crate::{
 const LOAD: &str = "load the object to find out";
 const UNPERMITTED: &str = "this process may not use BPF";
 const AS_ROOT: &str = "run this as root";
-const REFUSED: &str = "the kernel does not permit this process to make one (EPERM)";
-const PERMIT: &str = "run this as root; where that is not enough, the machine's policy forbids it";
+const REFUSED: &str = "the kernel does not permit this process to create one (EPERM)";
+const PERMIT: &str = "run this as root; if root is refused, too, the machine's policy forbids it";
 
-/// What the kernel says of a type of programs or maps.
+/// The kernel's answer about a type of program or map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Support {
     Yes,
     No,
-    /// It did not say: who asks may not have one.
+    /// Unknown, because this process may not create one.
     Refused,
-    /// libbpf cannot ask.
+    /// libbpf cannot probe the type.
     Untold,
 }
 
-/// Whether the kernel loads programs of a type.
+/// Returns whether the kernel loads programs of a type.
 pub(super) fn supported(ty: ProgramType) -> Support {
     let ask = || {
-        // SAFETY: the call takes any number, and no options.
+        // SAFETY: the call takes any number, and null stands for no options.
         let answer = unsafe { libbpf_sys::libbpf_probe_bpf_prog_type(ty as u32, std::ptr::null()) };
         (answer, io::Error::last_os_error())
     };
     support(listen(ask).0)
 }
 
-/// libbpf takes every refusal for a no, also that of one who may not ask. The errno is that of the kernel still.
+/// Interprets a probe. libbpf reports every refusal as "no", also EPERM; errno is still that of the
+/// kernel.
 fn support((answer, errno): (i32, io::Error)) -> Support {
     match answer {
         1 => Support::Yes,
-        // libbpf asks without the token that it loads objects with.
+        // libbpf probes without the token that it loads objects with.
         0 if errno.raw_os_error() == Some(libc::EPERM) => {
             if token::own().is_some() {
                 Support::Untold
@@ -59,11 +60,12 @@ fn support((answer, errno): (i32, io::Error)) -> Support {
     }
 }
 
-/// A check for each type of programs.
+/// Returns a check for each program type.
 pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     let mut types = BTreeMap::<(u32, bool), Vec<&Program>>::new();
     for program in &patient.programs {
-        // libbpf asks for `tracing` with a program on the entry of a function, which some kernels refuse that load the others.
+        // libbpf probes `tracing` with a program on the entry of a function, which some kernels
+        // refuse although they load the others.
         let others = program.ty == ProgramType::Tracing && !program.section.starts_with('f');
         types.entry((program.ty as u32, others)).or_default().push(program);
     }
@@ -74,31 +76,31 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
         match (ProgramType::from(ty), patient.permitted) {
             (ProgramType::Unspec, _) => {
                 let sections = list(programs.iter().map(|program| program.section.as_str()));
-                let found = format!("libbpf knows no type for the sections {sections}; programs {names}");
-                check::missing("program type", required, found, "name the sections as libbpf has them, `tp/sched/sched_switch` for example")
+                let found = format!("libbpf has no program type for the sections {sections}; programs {names}");
+                check::missing("program type", required, found, "use section names that libbpf knows, such as `tp/sched/sched_switch`")
             }
             (_, false) => check::untold(what, format!("{UNPERMITTED}; programs {names}"), AS_ROOT),
             (known, true) => match patient.supported(known) {
                 Support::Yes => check::found(what, names),
                 Support::Refused | Support::No if others => {
-                    check::untold(what, format!("libbpf asks with an fentry program, which does not load; programs {names}"), LOAD)
+                    check::untold(what, format!("libbpf probes with an fentry program, which does not load; programs {names}"), LOAD)
                 }
                 Support::Refused => {
                     let todo = lacking(&[Need::of_program(known)]).unwrap_or_else(|| PERMIT.into());
                     check::missing(what, required, format!("{REFUSED}; programs {names}"), todo)
                 }
                 Support::No => {
-                    let todo = "switch these programs off, or run a kernel that was built with their type";
-                    check::missing(what, required, format!("this kernel has none; programs {names}"), todo)
+                    let todo = "leave these programs out, or run a kernel that was built with their type";
+                    check::missing(what, required, format!("not supported by this kernel; programs {names}"), todo)
                 }
-                Support::Untold => check::untold(what, format!("libbpf cannot ask; programs {names}"), LOAD),
+                Support::Untold => check::untold(what, format!("libbpf cannot probe it; programs {names}"), LOAD),
             },
         }
     });
     checks.collect()
 }
 
-/// A check for each type of maps.
+/// Returns a check for each map type.
 pub(super) fn examine_maps(object: &OpenObject, permitted: bool) -> Vec<Check> {
     let mut types = BTreeMap::<u32, Vec<String>>::new();
     for map in object.maps().filter(|map| map.autocreate()) {
@@ -114,23 +116,26 @@ pub(super) fn examine_maps(object: &OpenObject, permitted: bool) -> Vec<Check> {
             return check::untold(what, format!("{UNPERMITTED}; maps {names}"), AS_ROOT);
         }
         let ask = || {
-            // SAFETY: the call takes any number, and no options.
+            // SAFETY: the call takes any number, and null stands for no options.
             let answer = unsafe { libbpf_sys::libbpf_probe_bpf_map_type(ty, std::ptr::null()) };
             (answer, io::Error::last_os_error())
         };
         match support(listen(ask).0) {
             Support::Yes => check::found(what, names),
             Support::Refused => check::missing(what, true, format!("{REFUSED}; maps {names}"), PERMIT),
-            Support::No => {
-                check::missing(what, true, format!("this kernel has none; maps {names}"), "run a newer kernel, or use another type of map")
-            }
-            Support::Untold => check::untold(what, format!("libbpf cannot ask; maps {names}"), LOAD),
+            Support::No => check::missing(
+                what,
+                true,
+                format!("not supported by this kernel; maps {names}"),
+                "run a newer kernel, or use another map type",
+            ),
+            Support::Untold => check::untold(what, format!("libbpf cannot probe it; maps {names}"), LOAD),
         }
     });
     checks.collect()
 }
 
-/// A check for each table of functions (struct_ops): the kernel has a type for what may be given to it.
+/// Returns a check for each struct_ops map: whether the kernel has a type that accepts it.
 pub(super) fn examine_tables(patient: &Patient<'_>, must_be: bool) -> Vec<Check> {
     let btf = &patient.checked.layouts.btf;
     let checks = tables(btf).flat_map(|(section, variable)| {
@@ -147,11 +152,11 @@ pub(super) fn examine_tables(patient: &Patient<'_>, must_be: bool) -> Vec<Check>
             }
             Some(true) => check::found(what, name.as_str()),
             Some(false) => {
-                let why = of_type(ty).and_then(Requirement::lacking).unwrap_or_else(|| "this kernel takes none".to_owned());
-                let todo = "libbpf does not load the object: run a kernel, or load a module, that takes such tables";
+                let why = of_type(ty).and_then(Requirement::lacking).unwrap_or_else(|| "not supported by this kernel".to_owned());
+                let todo = "libbpf does not load the object: run a kernel, or load a module, that supports this struct_ops type";
                 check::missing(what, required, format!("{why}; of {name}"), todo)
             }
-            None => check::untold(what, format!("the kernel's BTF cannot be read; of {name}"), "look at the kernel BTF above"),
+            None => check::untold(what, format!("cannot read the kernel's BTF; of {name}"), "see `kernel BTF` above"),
         };
         of_section.into_iter().chain(Some(of_type))
     });

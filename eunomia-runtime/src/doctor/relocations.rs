@@ -1,4 +1,4 @@
-//! The CO-RE relocations that do not resolve.
+//! Checks the CO-RE relocations of an object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{bpf::Check, object::RelocationKind};
 
-/// A check for all that resolve, one for the questions that are answered with no, and one for each other that does not.
+/// Returns one check for all relocations that resolve, one for the existence checks that are
+/// answered with no, and one for each other relocation that does not resolve.
 pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     if patient.relocations.is_empty() || patient.kernel.relocation_types().is_err() {
         return Vec::new();
@@ -17,7 +18,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     let local = &patient.checked.layouts.btf;
     let mut found = 0;
     let mut absent = BTreeSet::new();
-    // By reason; one member is read in many places.
+    // By reason, because one member may be read in many places.
     let mut missing = BTreeMap::<(String, bool), BTreeSet<&str>>::new();
     let mut broken = BTreeMap::<(String, bool), BTreeSet<&str>>::new();
     let mut untold = BTreeSet::new();
@@ -45,14 +46,14 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     }
     if !absent.is_empty() {
         let subjects = list(absent.iter().map(String::as_str));
-        checks.push(check::found("CO-RE questions", format!("programs ask, and are told that this kernel does not have {subjects}")));
+        checks.push(check::found("CO-RE existence checks", format!("programs find that this kernel does not have {subjects}")));
     }
     checks.extend(missing.into_iter().map(|((why, zero), programs)| {
         let todo = if zero {
-            "the programs see 0 for it: they must ask with bpf_core_type_exists first"
+            "the programs read 0 for it: they must check bpf_core_type_exists first"
         } else {
-            "the verifier refuses the programs if they can reach the instruction: bpf_core_field_exists (or bpf_core_enum_value_exists) \
-             before it keeps them from it"
+            "the verifier refuses the programs if they can reach the instruction: guard it with bpf_core_field_exists (or \
+             bpf_core_enum_value_exists)"
         };
         check::missing("CO-RE relocation", false, format!("{why}{}", used_by(&programs)), todo)
     }));

@@ -1,4 +1,4 @@
-//! What sections of programs and tables need, beyond their types.
+//! Checks what sections of programs and struct_ops maps require beyond their types.
 
 use std::{collections::BTreeMap, fs, io};
 
@@ -12,8 +12,8 @@ use crate::{
     object::Kind,
 };
 
-/// A check for each section that needs something which this kernel has not. Probes through perf events are looked for where they show
-/// (`targets`).
+/// Returns a check for each section that requires something which this kernel lacks. Probes through
+/// perf events are checked with the targets (`targets`).
 pub(super) fn examine(patient: &Patient<'_>, places: &Places<'_>) -> Vec<Check> {
     let mut sections = BTreeMap::<&str, (&Requirement, bool, Vec<&str>)>::new();
     for program in &patient.programs {
@@ -33,19 +33,19 @@ pub(super) fn examine(patient: &Patient<'_>, places: &Places<'_>) -> Vec<Check> 
     checks.chain(modules).collect()
 }
 
-/// Whether programs of a section cannot be attached here, whatever to.
+/// Returns whether programs of a section cannot be attached on this kernel, whatever the target.
 pub(super) fn keep_from_attaching(kernel: &Kernel, section: &str) -> bool {
     let requirement = of_programs(section).filter(|requirement| !requirement.is_of_events() && requirement.is_of_attaching());
     requirement.is_some_and(|requirement| lacking(kernel, requirement, true, "").is_some())
 }
 
-/// The section and the name of a program.
+/// Returns the section and the name of a program.
 fn named(program: &Program) -> (&str, &str) {
     (&program.section, &program.name)
 }
 
-/// Returns whether programs, given by section and name, run on hooks of security modules here; nothing if none are for such hooks. If BPF is
-/// not among the active modules, they are attached and never run.
+/// Checks the BPF security module for the LSM programs among `programs`, given by section and name;
+/// `None` if there are none. If the module is not active, they are attached and never run.
 pub(crate) fn security_module<'a>(programs: impl Iterator<Item = (&'a str, &'a str)>, required: bool) -> Option<Check> {
     let on_hook = |section: &str| matches!(section.split('/').next(), Some("lsm" | "lsm.s" | "lsm_cgroup"));
     let names: Vec<&str> = programs.filter(|(section, _)| on_hook(section.trim_start_matches('?'))).map(|(_, name)| name).collect();
@@ -59,32 +59,33 @@ fn by_active_modules(active: io::Result<String>, users: &str, required: bool) ->
     match active {
         Ok(active) if active.trim().split(',').any(|module| module == "bpf") => check::found(what, format!("active; used by {users}")),
         Ok(active) => {
-            let found = format!("not among the active ones ({}): programs would never run; used by {users}", active.trim());
+            let found = format!("not among the active modules ({}), so programs would never run; used by {users}", active.trim());
             check::missing(what, required, found, "boot with lsm=..,bpf")
         }
         Err(error) => {
-            check::untold(what, format!("{ACTIVE}: {error}; used by {users}"), "mount -t securityfs securityfs /sys/kernel/security")
+            check::untold(what, format!("{ACTIVE}: {error}; used by {users}"), "`mount -t securityfs securityfs /sys/kernel/security`")
         }
     }
 }
 
-/// The check of a requirement that is not met.
+/// Returns the check of a requirement that is not met.
 pub(super) fn lacking(kernel: &Kernel, requirement: &Requirement, required: bool, users: &str) -> Option<Check> {
     let what = format!("section {}", requirement.section);
     let too_old = match requirement.constant.map(|name| has_constant(kernel, name)) {
         Some(Some(there)) => !there && requirement.is_before(),
-        // Without its types the version is all there is to go by.
+        // Without the kernel's types only the version is known.
         Some(None) | None => requirement.is_before(),
     };
     let (found, todo) = if too_old {
-        (requirement.too_old(), "run a newer kernel, or switch off what needs it")
+        (requirement.too_old(), "run a newer kernel, or leave out what needs it")
     } else {
-        (requirement.unset()?, "run another kernel, or switch off what needs it")
+        (requirement.unset()?, "run another kernel, or leave out what needs it")
     };
     Some(check::missing(what, required, format!("{found}; {users}"), todo))
 }
 
-/// Whether the kernel has a constant of its interface to user space. `None` where its types cannot be read.
+/// Returns whether the kernel has a constant of its user space API. `None` if its types cannot be
+/// read.
 fn has_constant(kernel: &Kernel, name: &str) -> Option<bool> {
     kernel.has(enum_of(name), |kind| matches!(kind, Kind::Enum { values, .. } if values.iter().any(|(known, _)| known == name)))
 }
@@ -96,14 +97,14 @@ mod tests {
     use super::{by_active_modules, security_module};
 
     #[test]
-    fn programs_of_security_modules() {
+    fn lsm_programs_need_the_active_module() {
         let of = |active: &str| by_active_modules(Ok(active.to_owned()), "hook", true);
         assert!(of("lockdown,capability,bpf\n").ok);
         let missing = of("lockdown,capability,bpfx\n");
-        let found = "not among the active ones (lockdown,capability,bpfx): programs would never run; used by hook";
+        let found = "not among the active modules (lockdown,capability,bpfx), so programs would never run; used by hook";
         assert_eq!((missing.ok, missing.required, missing.found.as_str(), &*missing.todo), (false, true, found, "boot with lsm=..,bpf"));
         let untold = by_active_modules(Err(io::ErrorKind::NotFound.into()), "hook", true);
-        assert!(!untold.ok && !untold.required && untold.found.starts_with("not told: /sys/kernel/security/lsm: "), "{}", untold.found);
+        assert!(!untold.ok && !untold.required && untold.found.starts_with("unknown: /sys/kernel/security/lsm: "), "{}", untold.found);
         assert!(security_module([("lsmx/file_open", "a"), ("tp_btf/x", "b")].into_iter(), true).is_none());
         let users = security_module([("?lsm.s/file_open", "a"), ("xdp", "b"), ("lsm_cgroup/x", "c")].into_iter(), true).unwrap();
         assert!(users.found.ends_with("; used by a, c"), "{}", users.found);

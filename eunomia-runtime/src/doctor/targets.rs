@@ -1,4 +1,4 @@
-//! What programs are attached to.
+//! Checks what programs are attached to.
 
 use std::{borrow::Cow, collections::BTreeMap, fs, iter, path::Path};
 
@@ -20,37 +20,37 @@ use crate::{
     object::Kind,
 };
 
-/// What programs are attached to: a place of their section, or what they are given.
+/// The targets of all programs: those that their sections name, and those that they were given.
 pub(super) struct Places<'a> {
     found: Vec<Found<'a>>,
-    /// What kinds of probes need.
+    /// The mechanisms of probes.
     mechanisms: Vec<Mechanism>,
-    /// Whether all that is attached must be there: nothing runs without, or nothing may be left out.
+    /// True if every target is required: no program can be attached, or none may be left out.
     must_be: bool,
 }
 
-/// What was found out about the place of some programs.
+/// The checks of the target that some programs share.
 struct Found<'a> {
     section: Cow<'a, str>,
     programs: Vec<&'a Program>,
     checks: Vec<Check>,
-    /// Whether the verifier looks at the place.
+    /// True if the verifier looks at the target.
     of_loading: bool,
 }
 
 impl Found<'_> {
-    /// Whether one of the programs is attached with all others.
+    /// Returns whether `attach` attaches any of the programs.
     fn is_attached(&self) -> bool {
         self.programs.iter().any(|program| program.attached)
     }
 
-    /// The first part of the section's name.
+    /// Returns the first part of the section name.
     fn kind(&self) -> &str {
         self.section.split('/').next().unwrap_or_default()
     }
 }
 
-/// What a kind of probes needs of the kernel, whatever the target.
+/// What one kind of probe requires of the kernel, whatever the target.
 struct Mechanism {
     name: &'static str,
     option: &'static str,
@@ -81,16 +81,17 @@ impl<'a> Places<'a> {
         }
         let found = sections.into_iter().map(|((section, ty), programs)| target(patient, section, ProgramType::from(ty), programs));
         let mut places = Self { found: found.chain(given).collect(), mechanisms: mechanisms(), must_be: true };
-        places.must_be = patient.strict || !places.found.iter().any(|found| places.can(patient.kernel, found));
+        places.must_be = patient.strict || !places.found.iter().any(|found| places.can_attach(patient.kernel, found));
         places
     }
 
-    /// Whether all that is attached must be there: nothing runs without, or nothing may be left out.
+    /// Returns whether every target is required: no program can be attached, or none may be left
+    /// out.
     pub(super) fn must_be(&self) -> bool {
         self.must_be
     }
 
-    fn can(&self, kernel: &Kernel, found: &Found<'_>) -> bool {
+    fn can_attach(&self, kernel: &Kernel, found: &Found<'_>) -> bool {
         let lacks = |mechanism: &Mechanism| mechanism.place.is_none() && mechanism.kinds.contains(&found.kind());
         found.is_attached()
             && found.checks.iter().all(|check| check.ok || !check.required)
@@ -98,10 +99,10 @@ impl<'a> Places<'a> {
             && !keep_from_attaching(kernel, &found.section)
     }
 
-    /// A check for each program whose section or document says what it is attached to.
+    /// Returns a check for each program whose section or skeleton names its target.
     pub(super) fn into_checks(mut self, patient: &Patient<'_>) -> Vec<Check> {
-        let mut checks: Vec<Check> = self.mechanisms.iter().filter_map(|mechanism| self.of_mechanism(mechanism)).collect();
-        // A place that is missing keeps its own programs from being attached, and not the others.
+        let mut checks: Vec<Check> = self.mechanisms.iter().filter_map(|mechanism| self.mechanism_check(mechanism)).collect();
+        // A missing target prevents only its own programs from being attached.
         if !self.must_be {
             let of_attaching = self.found.iter_mut().filter(|found| !found.of_loading).flat_map(|found| &mut found.checks);
             of_attaching.filter(|check| !check.ok).for_each(|check| check.required = false);
@@ -112,7 +113,7 @@ impl<'a> Places<'a> {
         checks
     }
 
-    fn of_mechanism(&self, mechanism: &Mechanism) -> Option<Check> {
+    fn mechanism_check(&self, mechanism: &Mechanism) -> Option<Check> {
         let Mechanism { name, option, kinds, place } = mechanism;
         let mut of_kind = self.found.iter().filter(|found| kinds.contains(&found.kind())).peekable();
         of_kind.peek()?;
@@ -120,22 +121,22 @@ impl<'a> Places<'a> {
             Some(place) => check::found(format!("{name}s"), place),
             None => {
                 let required = self.must_be && of_kind.any(Found::is_attached);
-                let todo = format!("the kernel needs {option}; programs on tracepoints or fentry may do in place of probes");
-                let why = format!("this kernel has none: {} is missing", unit(name));
+                let todo = format!("the kernel needs {option}; tracepoints or fentry may replace the probes");
+                let why = format!("not supported by this kernel: {} is missing", unit(name));
                 check::missing(format!("{name}s"), required, why, todo)
             }
         })
     }
 }
 
-/// What the check of programs begins with whose section does not say what they are attached to.
+/// The prefix of the title of checks of programs whose section does not name their target.
 pub(crate) const TARGET_OF: &str = "target of ";
 
-/// That no program has a target, if some want one.
+/// Returns a check if no program has a target and some need one.
 fn nothing_is_attached(patient: &Patient<'_>) -> Option<Check> {
     let mut wanting = patient.programs.iter().filter(|program| program.autoload && program.link);
     let program = &wanting.find(|program| says(&program.section, program.ty).wants.is_some())?.name;
-    Some(check::missing("attaching", true, "no program says what to attach it to, and none is given a target", Advice::Target { program }))
+    Some(check::missing("attaching", true, "no program names its target, and none was given one", Advice::Target { program }))
 }
 
 fn mechanisms() -> Vec<Mechanism> {
@@ -150,7 +151,7 @@ fn mechanisms() -> Vec<Mechanism> {
     ]
 }
 
-/// The kernel's unit for perf events of a kind of probes.
+/// Returns the sysfs path of the perf event source of a kind of probe.
 fn unit(name: &str) -> String {
     format!("/sys/bus/event_source/devices/{name}")
 }
@@ -159,14 +160,15 @@ fn names(programs: &[&Program]) -> String {
     list(programs.iter().map(|program| program.name.as_str()))
 }
 
-/// The place of the programs of a section, if it names one, and what they are to be given if it does not.
+/// Checks the target that a section names, or returns what its programs must be given.
 fn target<'a>(patient: &Patient<'_>, section: Cow<'a, str>, ty: ProgramType, programs: Vec<&'a Program>) -> Found<'a> {
-    let said = says(&section, ty);
-    // The place of a raw tracepoint is asked for when the program is attached, but for `tp_btf`.
-    let of_loading = said.place.is_some_and(|place: Place<'_>| place.is_of_types() && !section.starts_with("raw_"));
+    let parsed = says(&section, ty);
+    // The target of a raw tracepoint is only looked up when the program is attached; that of
+    // `tp_btf` is looked up by the verifier.
+    let of_loading = parsed.place.is_some_and(|place: Place<'_>| place.is_of_types() && !section.starts_with("raw_"));
     let required = programs.iter().any(|program| if of_loading { program.autoload } else { program.attached });
     let users = names(&programs);
-    let place = said.place.map(|place| {
+    let place = parsed.place.map(|place| {
         let what = place.to_string();
         match place.find(patient.kernel) {
             Finding::There(None) => check::found(what, users.as_str()),
@@ -175,34 +177,34 @@ fn target<'a>(patient: &Patient<'_>, section: Cow<'a, str>, ty: ProgramType, pro
             Finding::Untold(why, todo) => check::untold(what, format!("{why}; used by {users}"), todo),
         }
     });
-    let wanted = said.wants.and_then(|wants| {
+    let unnamed_target = parsed.wants.and_then(|wants| {
         let programs: Vec<&Program> = programs.iter().copied().filter(|program| program.targets.is_empty()).collect();
         let (first, what) = (&programs.first()?.name, format!("{TARGET_OF}{}", names(&programs)));
-        if said.to_load {
-            let found = format!("the section `{section}` does not name {wants}, which the verifier asks for");
+        if parsed.to_load {
+            let found = format!("the section `{section}` does not name {wants}, which the verifier requires");
             let loaded = !patient.by_name && programs.iter().any(|program| program.autoload);
             Some(check::missing(what, loaded, found, Advice::TargetToLoad { program: first }))
         } else if programs.iter().any(|program| program.autoload && program.link) {
-            let found = format!("the section `{section}` does not name {wants}: the program is not attached with the others");
+            let found = format!("the section `{section}` does not name {wants}: the program is not attached automatically");
             Some(check::missing(what, false, found, Advice::Target { program: first }))
         } else {
             None
         }
     });
-    let checks = place.into_iter().chain(wanted).collect();
+    let checks = place.into_iter().chain(unnamed_target).collect();
     Found { section, programs, checks, of_loading }
 }
 
-/// What to do, or else to leave the programs out.
+/// Returns a hint to follow `todo`, or else to leave the programs out.
 fn leave_out(programs: &[&Program], todo: Hint) -> Hint {
-    let or = if todo.ends_with('?') { " Else " } else { "; else " };
+    let or = if todo.ends_with('?') { " Otherwise " } else { "; otherwise " };
     match programs {
         [program] => Hint::from(Advice::Without { program: &program.name }).after(format_args!("{todo}{or}")),
         _ => Hint::from(Advice::WithoutPrograms).after(format_args!("{todo}{or}")),
     }
 }
 
-/// Whether what a program is given to be attached to is there, unless a section says the same.
+/// Checks a target that a program was given, unless it is checked as a section.
 fn given_target(kernel: &Kernel, program: &Program, target: &Target, object: &OpenObject) -> Option<Check> {
     let user = &program.name;
     let of = |what: String, missing: Option<(String, Hint)>, found: String| match missing {
@@ -236,7 +238,7 @@ fn given_target(kernel: &Kernel, program: &Program, target: &Target, object: &Op
         Target::Packets(interface) => on("socket", interface, 0),
         Target::Cgroup { path, .. } => of(format!("cgroup {}", path.display()), not_a_cgroup(path), String::new()),
         Target::Netns(path) => {
-            let missing = fs::metadata(path).err().map(|error| (error.to_string(), "name another, as `/proc/self/ns/net`".into()));
+            let missing = fs::metadata(path).err().map(|error| (error.to_string(), "name another, such as `/proc/self/ns/net`".into()));
             of(format!("network namespace {}", path.display()), missing, String::new())
         }
         Target::Map(name) => {
@@ -249,12 +251,12 @@ fn given_target(kernel: &Kernel, program: &Program, target: &Target, object: &Op
     })
 }
 
-/// Why a path is no cgroup that programs can be attached to.
+/// Returns why programs cannot be attached to a path as a cgroup.
 fn not_a_cgroup(path: &Path) -> Option<(String, Hint)> {
     match fs::metadata(path) {
-        Err(error) => Some((error.to_string(), "name the folder of a cgroup".into())),
-        Ok(_) if OF_CGROUPS.holds(path) != Some(true) => Some(("it is no cgroup of version 2".to_owned(), OF_CGROUPS.absent())),
-        Ok(found) if !found.is_dir() => Some(("it is no folder".to_owned(), "name the folder of a cgroup".into())),
+        Err(error) => Some((error.to_string(), "name the directory of a cgroup".into())),
+        Ok(_) if OF_CGROUPS.holds(path) != Some(true) => Some(("it is not a cgroup of version 2".to_owned(), OF_CGROUPS.absent())),
+        Ok(found) if !found.is_dir() => Some(("it is not a directory".to_owned(), "name the directory of a cgroup".into())),
         Ok(_) => None,
     }
 }
