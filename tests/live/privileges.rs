@@ -248,18 +248,18 @@ const CLOSED: &str = "this user may not read /sys/kernel/tracing, where the numb
 const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by their numbers)");
 const UPROBE: (&str, &str) = (
     "uprobe, attached",
-    "lacks CAP_SYS_ADMIN (for probes of programs and libraries, but for `uprobe.multi`): run it as root, or, if it loads no programs but its own, `setcap",
+    "lacks CAP_SYS_ADMIN (for probes of programs and libraries, but for `uprobe.multi`): run it as root or, if it loads only its own programs, run `setcap",
 );
 
 /// What those are told who lack CAP_NET_ADMIN.
 const NO_NETWORK: [(&str, &str); 5] = [
     (
         "map of sockets",
-        "lacks CAP_NET_ADMIN (for maps of the type sockhash): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
+        "lacks CAP_NET_ADMIN (for maps of the type sockhash): run it as root or, if it loads only its own programs, run `setcap cap_bpf,cap_net_admin+ep`",
     ),
     (
         "xdp",
-        "lacks CAP_NET_ADMIN (for programs of the type xdp): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
+        "lacks CAP_NET_ADMIN (for programs of the type xdp): run it as root or, if it loads only its own programs, run `setcap cap_bpf,cap_net_admin+ep`",
     ),
     ("cgroup_skb, attached", "lacks CAP_NET_ADMIN (for programs of the type cgroup_skb)"),
     ("cgroup_sysctl", "lacks CAP_NET_ADMIN (for programs of the type cgroup_sysctl)"),
@@ -269,7 +269,7 @@ const NO_TRACING: [(&str, &str); 7] = [
     ("perf event array", "lacks CAP_PERFMON (for programs of the type"),
     (
         "tracepoint",
-        "lacks CAP_PERFMON (for programs of the type tracepoint): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_perfmon+ep`",
+        "lacks CAP_PERFMON (for programs of the type tracepoint): run it as root or, if it loads only its own programs, run `setcap cap_bpf,cap_perfmon+ep`",
     ),
     ("raw_tracepoint", "lacks CAP_PERFMON (for programs of the type raw_tracepoint)"),
     ("uprobe", "lacks CAP_PERFMON (for programs of the type kprobe)"),

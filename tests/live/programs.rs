@@ -85,7 +85,7 @@ pub(crate) fn cookies_reach_programs() -> Outcome {
     let link = skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 42);
     if Machine::this().is_before(5, 15) {
         let refused = link.unwrap_err();
-        assert!(refused.to_string().ends_with("hint: cookies of probes and tracepoints came with Linux 5.15"), "{refused}");
+        assert!(refused.to_string().ends_with("hint: cookies of probes and tracepoints need Linux 5.15"), "{refused}");
         return Ok(());
     }
     let _link = link?;
