@@ -2,7 +2,8 @@
 
 use std::{env, ffi::OsString};
 
-/// Returns an environment variable, or `None` if it is not set or this process is in secure-execution mode.
+/// Returns an environment variable, or `None` if it is unset or this process is in secure-execution
+/// mode.
 ///
 /// The kernel sets `AT_SECURE` if the program is set-user-ID, set-group-ID or has file
 /// capabilities, see getauxval(3). The environment then belongs to a user who has fewer rights than

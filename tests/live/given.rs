@@ -358,7 +358,7 @@ pub(crate) fn a_program_gets_its_type() -> Outcome {
     let hook: Program<'_, kind::Xdp> = progs.hook.into_kind()?;
     assert_eq!((hook.prog_type(), hook.name().to_str()), (ProgramType::Xdp, Some("hook")));
     let wrong = skel.object().program_of::<kind::Tc>("hook").unwrap_err();
-    assert_eq!(wrong.to_string(), "program `hook`: it is of type xdp, not sched_cls or sched_act");
+    assert_eq!(wrong.to_string(), "program `hook`: its type is xdp, expected sched_cls or sched_act");
     skel.object().program_of::<kind::Cgroup>("choose")?;
     // Without a type it is not loaded.
     let mut open = self::open()?;

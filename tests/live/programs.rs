@@ -160,7 +160,7 @@ pub(crate) fn each_program_has_its_own_result() -> Outcome {
     })?;
     let skel = programs::open()?.load()?;
     let wrong = skel.object().program("tested")?.into_kind::<bpf::kind::Xdp>().unwrap_err();
-    assert_eq!(wrong.to_string(), "program `tested`: it is of type raw_tracepoint, not xdp");
+    assert_eq!(wrong.to_string(), "program `tested`: its type is raw_tracepoint, expected xdp");
     assert_eq!(skel.progs()?.tested.test_run(None, None)?.return_value, 7);
     Ok(())
 }

@@ -356,7 +356,8 @@ impl PerfRing {
             return Err(io::Error::last_os_error());
         }
         let raw = fd.as_raw_fd();
-        // SAFETY: key and value are 4 bytes each, as the map type requires, and live through the call.
+        // SAFETY: the key and the value are 4 bytes each, as the map type requires, and live
+        // through the call.
         let error = unsafe { libbpf_sys::bpf_map_update_elem(map.as_raw_fd(), (&raw const cpu).cast(), (&raw const raw).cast(), 0) };
         if error < 0 {
             return Err(io::Error::from_raw_os_error(-error));
