@@ -10,10 +10,11 @@ use std::{fs::File, io, path::Path};
 #[cfg(feature = "dynamic")]
 pub const MOST: u64 = 256 << 20;
 
-/// Reads a [regular file](open) of `most` bytes at most.
+/// Reads a regular file of `most` bytes at most.
 ///
 /// # Errors
-/// As [`open`], and [`io::ErrorKind::FileTooLarge`] if the file is larger.
+/// The error of opening or reading it, an error that names the kind of file if it is not a regular
+/// one, and [`io::ErrorKind::FileTooLarge`] if it is larger.
 #[cfg(feature = "dynamic")]
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
