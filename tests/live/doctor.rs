@@ -331,7 +331,7 @@ pub(crate) fn sections_that_do_not_say_enough() -> Outcome {
         "FAIL"
     );
     let error = ran(alone("lacking", "no_function")?).unwrap_err();
-    assert!(error.contains("`fentry` does not name a function of the kernel, which the verifier asks for: name it"), "{error}");
+    assert!(error.contains("`fentry` does not name a function of the kernel, which the verifier asks for: name the target"), "{error}");
     Ok(())
 }
 
