@@ -1,24 +1,27 @@
-//! Environment variables of a process that may have more rights than whoever started it.
+//! Environment variables, as far as the process may trust them.
 
 use std::{env, ffi::OsString};
 
-/// Returns an environment variable, or `None` if it is not set or this process is in secure-execution mode.
+/// Returns an environment variable, or `None` if it is unset or this process is in secure-execution
+/// mode.
 ///
-/// The kernel sets `AT_SECURE` if the program is set-user-ID, set-group-ID or has file capabilities, see getauxval(3). The environment is
-/// then of somebody who has fewer rights than the process, and must not name files, folders or tokens for it. libc's `secure_getenv` is the
-/// same rule. Every variable that this crate reads is read here.
+/// The kernel sets `AT_SECURE` if the program is set-user-ID, set-group-ID or has file
+/// capabilities, see getauxval(3). The environment then belongs to a user who has fewer rights than
+/// the process, and must not name files, folders or tokens for it. libc's `secure_getenv` follows
+/// the same rule. Every variable that this crate reads is read here.
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     if is_secure() { None } else { env::var_os(name) }
 }
 
-/// Whether an environment variable is set that this process must not read, nor the libraries that it calls.
+/// Reports whether a variable is set that neither this process nor the libraries it calls may read.
 pub(crate) fn hides(name: &str) -> bool {
     is_secure() && env::var_os(name).is_some()
 }
 
-/// Whether this process is in secure-execution mode.
+/// Reports whether this process is in secure-execution mode.
 fn is_secure() -> bool {
-    // SAFETY: `getauxval` reads a table that the kernel made before the program began, and takes no pointer.
+    // SAFETY: `getauxval` reads a table that the kernel made before the program started, and takes
+    // no pointer.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
@@ -27,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_of_an_ordinary_process() {
+    fn variable_reads_in_an_ordinary_process() {
         assert_eq!(variable("PATH"), env::var_os("PATH"));
         assert_eq!(variable("EUNOMIA_OF_NOBODY"), None);
     }

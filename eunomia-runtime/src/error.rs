@@ -1,4 +1,4 @@
-//! What can go wrong at run time, as values.
+//! The error type of the crate.
 
 use std::{fmt, io, path::PathBuf};
 
@@ -12,83 +12,86 @@ use crate::{
 #[cfg(feature = "dynamic")]
 use crate::{fault::Faults, suggestion::near};
 
-/// The result of everything that asks the kernel or reads a skeleton.
+/// The result of everything that calls the kernel or reads a skeleton.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was tried, why it failed, and what to do about it.
+/// An error: what was tried, why it failed, and what to do about it.
 #[non_exhaustive]
 pub enum Error {
-    /// The skeleton or its object is wrong, or the two disagree.
+    /// The skeleton or its object is invalid, or the two disagree.
     #[cfg(feature = "dynamic")]
     Input(Faults),
     /// A file could not be read or written.
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The kernel, or libbpf on its behalf, refused.
     Kernel(Box<Refusal>),
-    /// A program was to be attached, and neither its section nor a target says what to. The kernel was not asked.
+    /// A program could not be attached because neither its section nor the caller names a target.
+    /// The kernel was not asked.
     #[cfg(feature = "load")]
     NoTarget {
-        /// The program.
+        /// The name of the program.
         program: String,
-        /// Its section.
+        /// The name of its section.
         section: String,
-        /// What a target of it is: `an interface`.
+        /// The kind of target that it needs, for example `an interface`.
         wants: &'static str,
     },
-    /// There is no map, program, section or variable of this name.
+    /// No map, program, section or variable has this name.
     NotFound {
-        /// `map`, `program`, `section` or `variable`.
+        /// The kind of object that was not found: `map`, `program`, `section` or `variable`.
         what: &'static str,
-        /// The name.
+        /// The name that was not found.
         name: String,
-        /// The names that there are.
+        /// The names that exist.
         known: Vec<String>,
     },
-    /// A value does not fit its variable, key or entry.
+    /// A value does not fit its variable, key or entry, or an operation is not valid for its
+    /// object.
     Value {
-        /// What it is for.
+        /// The object or operation that the value is for.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// A recording cannot be written or replayed.
     Recording(Box<Flaw>),
     /// Callbacks returned errors. All records of this poll were delivered.
     Callback {
-        /// How many did.
+        /// The number of errors.
         count: u64,
-        /// What the first one said.
+        /// The first error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A map that has one reader, or one producer, has it already, in this process.
+    /// This process already has the only reader, or the only producer, that a map can have.
     InUse {
-        /// The map.
+        /// The name of the map.
         name: String,
-        /// `reader` or `producer`.
+        /// The role that is taken: `reader` or `producer`.
         role: &'static str,
     },
-    /// There is no room for a record now, since no program has read those that are there.
+    /// A record does not fit now, because no program has read the earlier ones.
     Full {
-        /// The ring buffer.
+        /// The name of the ring buffer.
         name: String,
     },
-    /// What the kernel gives back has more bytes than there is room for.
+    /// The kernel returned more bytes than the buffer holds.
     Room {
-        /// What it is.
+        /// A description of the data.
         name: String,
-        /// Its bytes.
+        /// The number of bytes that the data needs.
         needed: usize,
-        /// Bytes of the room.
+        /// The number of bytes in the buffer.
         room: usize,
     },
 }
 
-/// What documents, files and the kernel put into it is escaped where a terminal would obey it, see [`CharArray`](crate::sample::CharArray).
+/// Control characters in names and texts of documents, files and the kernel are escaped, so that a
+/// terminal does not interpret them, see [`CharArray`](crate::sample::CharArray).
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -100,14 +103,15 @@ impl fmt::Display for Error {
             Self::NoTarget { program, section, wants } => {
                 let (program, section) = (cut(program), cut(section));
                 let (todo, program, section) = (Hint::from(Advice::Target { program: &program }), line(&program), line(&section));
-                write!(f, "program `{program}`: its section `{section}` does not say what to attach it to, which is {wants}: {todo}")
+                write!(f, "program `{program}`: its section `{section}` does not name its target, which is {wants}: {todo}")
             }
             Self::NotFound { what, name, known } => {
                 write!(f, "no {what} `{}`", line(&cut(name)))?;
                 if !known.is_empty() {
                     write!(f, "; there are {}", line(&message(&known.iter().map(|known| cut(known)).collect::<Vec<_>>().join(", "))))?;
                 }
-                // A typed app has its names from the generator and does not pay for guesses.
+                // Typed applications get their names from the generator, so they do without
+                // suggestions.
                 #[cfg(feature = "dynamic")]
                 if let Some(near) = near(name, known.iter().map(String::as_str)) {
                     write!(f, "; did you mean `{}`?", line(near))?;
@@ -121,19 +125,19 @@ impl fmt::Display for Error {
                 write!(f, "the callback failed on {count} records; on the first: {}", plain(&source.to_string()))
             }
             Self::InUse { name, role } => {
-                write!(f, "{}: this process has a {role} of it already, and there can be only one: drop that first", line(&cut(name)))?;
+                write!(f, "{}: this process already has a {role} of it, and only one is possible; drop that one first", line(&cut(name)))?;
                 if *role == "reader" {
                     write!(f, ", or leave the records to it (`Open::leave_records`)")?;
                 }
                 Ok(())
             }
-            Self::Full { name } => write!(f, "{}: it is full, no program has read the records that are there", line(&cut(name))),
-            Self::Room { name, needed, room } => write!(f, "{}: it needs {needed} bytes, and there is room for {room}", line(&cut(name))),
+            Self::Full { name } => write!(f, "{}: the buffer is full, since no program has read its records", line(&cut(name))),
+            Self::Room { name, needed, room } => write!(f, "{}: needs {needed} bytes, but the buffer has {room}", line(&cut(name))),
         }
     }
 }
 
-/// The same text as `Display`: it is what a `main` that returns the error prints.
+/// The same text as `Display`, because `main` prints the `Debug` text of an error that it returns.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -141,8 +145,8 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
-    /// The text of `Display`, with hints that name options of the command `eunomia` in place of calls. The command has its own words for
-    /// [`Self::NoTarget`].
+    /// Returns the text of `Display`, but with hints that name options of the command `eunomia` in
+    /// place of calls. The command words [`Self::NoTarget`] itself.
     #[cfg(feature = "cli")]
     pub(crate) fn for_command(&self) -> String {
         match self {
@@ -151,14 +155,15 @@ impl Error {
         }
     }
 
-    /// With another hint, where there is one and the kernel refused for lack of permission.
+    /// Replaces the hint by the given one, if there is one and the kernel refused for lack of
+    /// permission.
     #[cfg(feature = "load")]
     pub(crate) fn without<H: Into<Hint>>(self, hint: impl FnOnce() -> Option<H>) -> Self {
         let denied = matches!(&self, Self::Kernel(refusal) if refusal.is_denial());
         if denied { self.with_hint(hint) } else { self }
     }
 
-    /// With another hint, where there is one and the kernel refused.
+    /// Replaces the hint by the given one, if there is one and the kernel refused.
     #[cfg(feature = "load")]
     pub(crate) fn with_hint<H: Into<Hint>>(self, hint: impl FnOnce() -> Option<H>) -> Self {
         match self {
@@ -198,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_forges_a_line() {
+    fn names_are_escaped_on_one_line() {
         let hostile = || "x\u{1b}[2J\nhint: run it\u{202e}\u{9b}".to_owned();
         let refusal = Refusal {
             tried: hostile(),
@@ -215,7 +220,7 @@ mod tests {
             (Error::Value { name: hostile(), why: hostile() }, 1),
             (Error::Recording(Box::new(flaw)), 1),
             (Error::Recording(Box::new(Flaw::Corrupt { at: 1, why: hostile() })), 1),
-            // The callback's own text, which may have lines.
+            // The text of the callback itself may have several lines.
             (Error::Callback { count: 2, source: hostile().into() }, 2),
             (Error::Full { name: hostile() }, 1),
         ];

@@ -1,16 +1,16 @@
-//! What is wrong with a document or an object: every independent fault at once, each with its place.
+//! Faults of a document or an object: all independent ones at once, each with its place.
 
 pub(crate) mod locate;
 use std::{borrow::Cow, fmt};
 
 use crate::plain::{line, message, name};
 
-/// One thing that is wrong with the input.
+/// A single fault of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where in the document.
+    /// The place in the document.
     pub place: Place,
-    /// Line and column of that place, both from 1, where the text is known.
+    /// The line and column of the place, both from 1, if the text is known.
     pub line: Option<(usize, usize)>,
     /// What is wrong.
     pub what: String,
@@ -28,19 +28,20 @@ pub(crate) enum Step {
     Index(usize),
 }
 
-/// All faults of one input, never empty.
+/// All faults of one input; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults {
-    /// The file, or what stands for it in messages.
+    /// The name of the file, or of the input in its place.
     pub file: String,
-    /// The faults in the order of the document.
+    /// The faults, in the order of the document.
     pub faults: Vec<Fault>,
 }
 
-/// A document with more faults than this is of another kind, and nobody reads them.
+/// The number of faults that are shown. A document with more faults is probably of another kind,
+/// and nobody reads them all.
 pub(crate) const SHOWN: usize = 100;
 
-/// Faults as they are found: the first [`SHOWN`] of them, and how many there are.
+/// The faults found so far: the first [`SHOWN`] of them, and the number of all.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     shown: Vec<Fault>,
@@ -61,11 +62,12 @@ impl Found {
         self.count = count;
     }
 
-    /// Whether it is one of those that are shown.
+    /// Reports whether the fault is among those that are shown.
     pub(crate) fn contains(&self, fault: &Fault) -> bool {
         self.shown.contains(fault)
     }
 
+    /// Returns the number of all faults.
     pub(crate) fn len(&self) -> usize {
         self.count
     }
@@ -74,7 +76,7 @@ impl Found {
         self.count == 0
     }
 
-    /// Those that are shown, and a last one that says how many more there are.
+    /// Returns the faults that are shown. If there are more, a last one says how many.
     pub(crate) fn into_shown(mut self) -> Vec<Fault> {
         let more = self.count - self.shown.len();
         if more > 0 {
@@ -97,19 +99,19 @@ impl From<Fault> for Found {
 }
 
 impl Fault {
-    /// What is quoted in the texts is cut to a length that is read.
+    /// Creates a fault. Quoted names and values in the texts are cut to a readable length.
     pub(crate) fn new(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
         Self { place, line: None, what: cut(what.into()), todo: cut(todo.into()) }
     }
 
-    /// A fault of the generator, at a place of the document that was read.
+    /// Creates a fault that the generator found, at a place of the document.
     #[doc(hidden)]
     pub fn at(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
         Self::new(place, what, todo)
     }
 }
 
-/// A text as it may stand in a [`message`].
+/// Cuts long quotations in a text, as [`message`] does.
 fn cut(text: String) -> String {
     match message(&text) {
         Cow::Borrowed(_) => text,
@@ -118,14 +120,14 @@ fn cut(text: String) -> String {
 }
 
 impl Place {
-    /// The place of a key below this one.
+    /// Returns the place of a key below this one.
     pub fn key(&self, key: &str) -> Self {
         let mut steps = self.0.clone();
         steps.push(Step::Key(key.to_owned()));
         Self(steps)
     }
 
-    /// The place of a list item below this one, from 0.
+    /// Returns the place of a list item below this one; indices start at 0.
     pub fn index(&self, index: usize) -> Self {
         let mut steps = self.0.clone();
         steps.push(Step::Index(index));
@@ -146,7 +148,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// On one line, whatever the document's names and texts hold: they can neither forge a fault nor move the terminal's cursor.
+/// Displays the fault on one line. Names and texts of the document are escaped, so they can neither
+/// forge a fault nor move the terminal's cursor.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.place.0.is_empty() {
@@ -179,22 +182,25 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 impl Faults {
-    /// One fault of one file.
+    /// Returns a single fault of a file.
     #[doc(hidden)]
     pub fn one(file: impl Into<String>, fault: Fault) -> Self {
         Self { file: file.into(), faults: vec![fault] }
     }
 
-    /// Gives each fault that has a JSON path and no line yet those of the path in the document's text.
+    /// Sets the line and column of each fault that has a JSON path but no line, by looking up the
+    /// path in the document's text.
     ///
-    /// [`Skeleton::parse`](crate::Skeleton::parse) has done so; later faults are found when the text is gone.
+    /// [`Skeleton::parse`](crate::Skeleton::parse) has done this for its faults. Later faults are
+    /// found when the text is no longer there.
     #[must_use]
     pub fn locate(mut self, text: &str) -> Self {
         locate::fill_lines(text, self.faults.iter_mut().filter(|fault| !fault.place.0.is_empty()));
         self
     }
 
-    /// `value` where nothing was wrong with it, else the faults: the first hundred, and how many more there are.
+    /// Returns `value` if it is there and nothing is wrong with it, otherwise the faults: the first
+    /// hundred, and how many more there are.
     pub(crate) fn or<T>(file: &str, found: Found, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if found.is_empty() => Ok(value),
@@ -208,14 +214,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_the_document_forge_no_fault() {
+    fn texts_of_the_document_are_escaped() {
         let fault = Fault::new(Place::default().key("a\nb"), "no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`", "try\r`\u{9b}`");
         let faults = Faults::one("x\n.json", fault);
         assert_eq!(faults.to_string(), r"x\n.json: a\nb: no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`; try\r`\u{9b}`");
     }
 
     #[test]
-    fn one_line_a_fault() {
+    fn faults_take_one_line_each() {
         let place = Place::default().key("bpf_skel").key("maps").index(1).key("name");
         let mut fault = Fault::new(place, "expected a string, found null", "name the map");
         fault.line = Some((3, 7));

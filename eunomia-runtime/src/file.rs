@@ -1,17 +1,20 @@
-//! Files whose paths come from users, documents and objects: what is read is a file, has an end, and does not keep the reader waiting.
+//! Files whose paths come from users, documents and objects: opened only if they are regular files,
+//! unless a user names a pipe, and read up to a limit.
 
 #[cfg(feature = "dynamic")]
 use std::io::Read;
 use std::{fs::File, io, path::Path};
 
-/// More than any package, object or file of BTF has: what has more is something else, and must not take all memory.
+/// An upper bound for packages, objects and BTF files. A larger file is something else, and must
+/// not take up all memory.
 #[cfg(feature = "dynamic")]
 pub const MOST: u64 = 256 << 20;
 
-/// The bytes of a [regular file](open), of which there are `most` at most.
+/// Reads a regular file of `most` bytes at most.
 ///
 /// # Errors
-/// Those of [`open`]; [`io::ErrorKind::FileTooLarge`].
+/// The error of opening or reading it, an error that names the kind of file if it is not a regular
+/// one, and [`io::ErrorKind::FileTooLarge`] if it is larger.
 #[cfg(feature = "dynamic")]
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
@@ -21,19 +24,20 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_from(file, most)
 }
 
-/// The bytes of whatever a user names, who may mean a pipe (`<(..)` of a shell, `/dev/stdin`): `most` at most.
+/// Reads any file that a user names, which may be a pipe (`<(..)` of a shell, `/dev/stdin`): `most`
+/// bytes at most.
 ///
 /// # Errors
-/// Those of reading it; [`io::ErrorKind::FileTooLarge`].
+/// The error of opening or reading it, and [`io::ErrorKind::FileTooLarge`] if there are more bytes.
 #[cfg(feature = "dynamic")]
 pub fn read_any(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_from(File::open(path)?, most)
 }
 
-/// All that there is to read, `most` bytes at most.
+/// Reads to the end, `most` bytes at most.
 ///
 /// # Errors
-/// Those of reading; [`io::ErrorKind::FileTooLarge`].
+/// The error of reading, and [`io::ErrorKind::FileTooLarge`] if there are more bytes.
 #[cfg(feature = "dynamic")]
 pub fn read_from(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -46,19 +50,19 @@ fn too_large(most: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", most >> 20))
 }
 
-/// Opens a regular file, of a disk or of memory, and nothing else: opening a device or a FIFO has effects by itself, and reading one may
-/// wait for ever, never end, or do something. Files that the kernel makes up are refused for the same reasons, but for its BTF in
-/// `/sys/kernel/btf`.
+/// Opens a regular file on a disk or in memory, and nothing else. Opening a device or a FIFO has
+/// effects of its own, and reading one may block for ever, never end, or have effects. Files that
+/// the kernel generates are refused for the same reasons, except for its BTF in `/sys/kernel/btf`.
 ///
 /// # Errors
-/// Why it cannot be opened, or what it is.
+/// The error of opening it, or an error that names the kind of file that it is.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     #[cfg(target_os = "linux")]
     return linux::open(path);
     #[cfg(not(target_os = "linux"))]
     return match std::fs::metadata(path)?.is_file() {
         true => File::open(path),
-        false => Err(io::Error::other("it is no regular file")),
+        false => Err(io::Error::other("it is not a regular file")),
     };
 }
 
@@ -72,8 +76,8 @@ mod linux {
 
     const SYSFS: i64 = 0x6265_6572;
 
-    /// Types of file systems whose files are no files (`uapi/linux/magic.h`).
-    const OF_THE_KERNEL: [i64; 11] = [
+    /// Types of file systems whose files the kernel generates (`uapi/linux/magic.h`).
+    const GENERATED: [i64; 11] = [
         0x9fa0,      // proc
         0x6462_6720, // debugfs
         0x7472_6163, // tracefs
@@ -88,30 +92,30 @@ mod linux {
     ];
 
     pub(super) fn open(path: &Path) -> io::Result<File> {
-        // This opens nothing yet.
-        let place = open_at(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        let kind = match FileType::from_raw_mode(fstat(&place)?.st_mode) {
+        // `O_PATH` does not open the file itself.
+        let handle = open_at(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let kind = match FileType::from_raw_mode(fstat(&handle)?.st_mode) {
             FileType::RegularFile => None,
             FileType::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")),
             FileType::Fifo => Some("it is a FIFO, and is not opened"),
             FileType::Socket => Some("it is a socket, and is not opened"),
             FileType::CharacterDevice | FileType::BlockDevice => Some("it is a device, and is not opened"),
-            _ => Some("it is no regular file"),
+            _ => Some("it is not a regular file"),
         };
         if let Some(kind) = kind {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, kind));
         }
         #[allow(clippy::unnecessary_cast, reason = "the type differs between machines")]
-        let system = fstatfs(&place)?.f_type as i64;
-        // The very file that was looked at, whatever has its name by now.
-        let very = format!("/proc/self/fd/{}", place.as_raw_fd());
-        let is_btf = || fs::read_link(&very).is_ok_and(|path| path.starts_with("/sys/kernel/btf"));
-        if OF_THE_KERNEL.contains(&system) || (system == SYSFS && !is_btf()) {
-            let why = "it is made up by the kernel, like those of /proc and /sys, and is not opened";
+        let system = fstatfs(&handle)?.f_type as i64;
+        // The file that was checked, even if its name refers to another one by now.
+        let path_of_file = format!("/proc/self/fd/{}", handle.as_raw_fd());
+        let is_btf = || fs::read_link(&path_of_file).is_ok_and(|path| path.starts_with("/sys/kernel/btf"));
+        if GENERATED.contains(&system) || (system == SYSFS && !is_btf()) {
+            let why = "it is generated by the kernel, like those of /proc and /sys, and is not opened";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        Ok(File::from(open_at(very, flags, Mode::empty())?))
+        Ok(File::from(open_at(path_of_file, flags, Mode::empty())?))
     }
 }
 
@@ -121,9 +125,9 @@ mod tests {
 
     use super::*;
 
-    /// Opening one of them would wait for ever, never end, or do something.
+    /// Opening one of these files would block for ever, never end, or have effects.
     #[test]
-    fn files_that_are_no_files_are_not_opened() {
+    fn special_files_are_not_opened() {
         let folder = std::env::temp_dir().join(format!("eunomia-file-{}", process::id()));
         fs::create_dir(&folder).unwrap();
         let path = |name: &str| folder.join(name);
@@ -133,7 +137,7 @@ mod tests {
         std::os::unix::fs::symlink(path("fifo"), path("link-to-fifo")).unwrap();
         File::create(path("large")).unwrap().set_len(1 << 40).unwrap();
         fs::write(path("small"), "small").unwrap();
-        const KERNEL: &str = "it is made up by the kernel, like those of /proc and /sys, and is not opened";
+        const KERNEL: &str = "it is generated by the kernel, like those of /proc and /sys, and is not opened";
         for (path, expected) in [
             ("/dev/zero".into(), "it is a device, and is not opened"),
             (path("link"), "it is a device, and is not opened"),
@@ -159,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_is_left() {
+    fn endless_input_is_refused() {
         assert_eq!(read_any(Path::new("/dev/zero"), 1 << 20).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(read_from(&b"12345"[..], 5).unwrap(), b"12345");
         assert_eq!(read_from(&b"12345"[..], 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);

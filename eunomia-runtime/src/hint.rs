@@ -1,15 +1,16 @@
-//! What to do about a refusal, in the words of the library and in those of the command.
+//! Hints: what to do about a refusal, worded for callers of the library and for users of the
+//! command.
 
 use std::{borrow::Cow, fmt, ops::Deref};
 
 /// What to do about a refusal, or about something that is missing.
 ///
-/// As a text it speaks to those who call this library. Those who use the command `eunomia` have options in place of calls:
-/// [`Self::for_command`].
+/// As a string, it addresses callers of this library. Users of the command `eunomia` have options
+/// in place of calls: [`Self::for_command`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hint {
     library: Cow<'static, str>,
-    /// Only if it differs.
+    /// The text for users of the command, if it differs.
     command: Option<String>,
 }
 
@@ -19,13 +20,13 @@ impl Hint {
         self.command.as_deref().unwrap_or(&self.library)
     }
 
-    /// A reason and what to do about it.
+    /// Creates a hint from a reason and advice.
     #[cfg(feature = "load")]
     pub(crate) fn of(why: impl fmt::Display, advice: Advice<'_>) -> Self {
         Self::from(advice).after(format_args!("{why}: "))
     }
 
-    /// This hint after another text.
+    /// Puts a text before this hint.
     #[cfg(feature = "load")]
     pub(crate) fn after(self, text: impl fmt::Display) -> Self {
         let command = self.command.map(|command| format!("{text}{command}"));
@@ -65,49 +66,51 @@ impl From<&'static str> for Hint {
     }
 }
 
-/// What this crate can do, which its callers ask for by a call and users of the command by an option.
+/// Advice that a caller follows by a call, and a user of the command by an option.
 #[cfg(feature = "load")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Advice<'a> {
-    /// Set the entries of a map.
+    /// Set the number of entries of a map.
     Entries { map: &'a str },
-    /// Say how the maps in a map of maps are made.
+    /// Define the inner map of a map of maps.
     InnerMap { map: &'a str },
     /// Name the target of a program before it is loaded.
     TargetToLoad { program: &'a str },
     /// Name the target of a program.
     Target { program: &'a str },
-    /// Leave a program out.
+    /// Leave out a program.
     Without { program: &'a str },
-    /// Leave programs out.
+    /// Leave out programs.
     #[cfg(feature = "dynamic")]
     WithoutPrograms,
-    /// Say of which type a program is.
+    /// Give the program a type.
     Type { program: &'a str },
     /// Attach an XDP program in generic mode.
     GenericXdp { program: &'a str, interface: &'a str },
-    /// Open with a file of the kernel's BTF.
+    /// Open with a file that holds the kernel's BTF.
     KernelBtf,
-    /// Mount a file system; by hand, and by the function of [`bpf::mount`](crate::diagnosis::mount).
+    /// Mount a file system, by a command or by the function in
+    /// [`bpf::mount`](crate::diagnosis::mount).
     Mount { by_hand: &'a str, function: &'a str, option: bool },
-    /// Give the process capabilities, as setcap(8) has them.
+    /// Give capabilities to the process, in the notation of setcap(8).
     Capabilities { setcap: &'a str },
-    /// Ask what works.
+    /// Ask what works on this machine.
     Preflight,
 }
 
 #[cfg(feature = "load")]
 impl From<Advice<'_>> for Hint {
     fn from(advice: Advice<'_>) -> Self {
-        let (library, command) = advice.words();
+        let (library, command) = advice.wordings();
         Self { library: library.into(), command: Some(command) }
     }
 }
 
 #[cfg(feature = "load")]
 impl Advice<'_> {
-    /// In the words of the library and of the command. The library does not know that it serves the command until the text is shown.
-    fn words(self) -> (String, String) {
+    /// Returns the wording for callers of the library and that for users of the command. Both are
+    /// kept, because the library does not know which is needed until the text is shown.
+    fn wordings(self) -> (String, String) {
         let both = |text: String| (text.clone(), text);
         match self {
             Self::Entries { map } => (
@@ -115,18 +118,18 @@ impl Advice<'_> {
                 format!("set the number of entries with `--map {map}=ENTRIES`"),
             ),
             Self::InnerMap { map } => (
-                format!("give it one before loading, `set_inner_map(\"{map}\", ..)`, or declare it in the source, `__array(values, ..)`"),
-                "declare it in the source, `__array(values, ..)`".to_owned(),
+                format!("define its inner map before loading, `set_inner_map(\"{map}\", ..)`, or in the source, `__array(values, ..)`"),
+                "define its inner map in the source, `__array(values, ..)`".to_owned(),
             ),
             Self::TargetToLoad { program } => (
-                format!("name it before loading, `program(\"{program}\")?.set_attach_target(..)`, or in the section"),
-                format!("name it with `--attach {program}=TARGET`"),
+                format!("name the target before loading, `program(\"{program}\")?.set_attach_target(..)`, or in the section"),
+                format!("name the target with `--attach {program}=TARGET`"),
             ),
             Self::Target { program } => (
                 format!(
-                    "call `attach_to` of the handle of `{program}`, and keep `attach` from trying with `set_autoattach(false)` before loading"
+                    "call `attach_to` on the handle of `{program}`, and exclude it from `attach` with `set_autoattach(false)` before loading"
                 ),
-                format!("name it with `--attach {program}=TARGET`"),
+                format!("name the target with `--attach {program}=TARGET`"),
             ),
             Self::Without { program } => (
                 format!("leave the program out before loading, `program(\"{program}\")?.set_autoload(false)`"),
@@ -134,19 +137,19 @@ impl Advice<'_> {
             ),
             #[cfg(feature = "dynamic")]
             Self::WithoutPrograms => (
-                "leave out what needs it, with `set_autoload(false)` before loading".to_owned(),
-                "leave out what needs it, with `--without PROGRAM`".to_owned(),
+                "leave out the programs that need it, with `set_autoload(false)` before loading".to_owned(),
+                "leave out the programs that need it, with `--without PROGRAM`".to_owned(),
             ),
             Self::Type { program } => {
-                both(format!("name the section of `{program}` as libbpf has it, `tp/sched/sched_switch` for example"))
+                both(format!("give `{program}` a section name that libbpf knows, for example `tp/sched/sched_switch`"))
             }
             Self::GenericXdp { program, interface } => (
                 "generic mode works on any interface: `XdpMode::Generic`, or `XdpMode::Best`, which falls back to it".to_owned(),
                 format!("generic mode works on any interface: `--attach {program}=xdp:{interface}:generic`"),
             ),
             Self::KernelBtf => (
-                "give it a file with the BTF of this very kernel: `open_for`, or the environment variable BTF_FILE_PATH".to_owned(),
-                "give it a file with the BTF of this very kernel: `--btf FILE`, or the environment variable BTF_FILE_PATH".to_owned(),
+                "provide a file with the BTF of exactly this kernel: `open_for`, or the environment variable BTF_FILE_PATH".to_owned(),
+                "provide a file with the BTF of exactly this kernel: `--btf FILE`, or the environment variable BTF_FILE_PATH".to_owned(),
             ),
             Self::Mount { by_hand, function, option } => {
                 let command = if option { format!("{by_hand}, or `--mount`") } else { by_hand.to_owned() };
@@ -154,16 +157,17 @@ impl Advice<'_> {
             }
             Self::Capabilities { setcap } => (
                 format!(
-                    "run it as root, or, if it loads no programs but its own, `setcap {setcap}+ep` its file, which gives every user of \
-                     the machine what it does"
+                    "run it as root or, if it loads only its own programs, run `setcap {setcap}+ep` on its file, which lets every \
+                     user of the machine do what it does"
                 ),
-                // A command that loads whatever it is given must never have them of its file.
-                "run it as root (`sudo`), or with these as ambient capabilities of a service (`AmbientCapabilities=`, setpriv(1))"
+                // A command that loads whatever it is given must never get capabilities from its
+                // file.
+                "run it as root (`sudo`), or give it these as ambient capabilities of a service (`AmbientCapabilities=`, setpriv(1))"
                     .to_owned(),
             ),
             Self::Preflight => (
-                "`eunomia_runtime::preflight()`, or the command `eunomia doctor`, tells what works here".to_owned(),
-                "`eunomia doctor` tells what works here".to_owned(),
+                "`eunomia_runtime::preflight()`, or the command `eunomia doctor`, reports what works here".to_owned(),
+                "`eunomia doctor` reports what works here".to_owned(),
             ),
         }
     }
@@ -183,9 +187,9 @@ mod tests {
         assert_eq!(neutral.for_command(), &*neutral);
     }
 
-    /// It would hand every local user whatever programs that user likes.
+    /// Such capabilities would let every local user load any program.
     #[test]
-    fn the_command_is_given_no_capabilities_of_its_file() {
+    fn command_hint_never_suggests_setcap() {
         let hint = Hint::of("this process lacks CAP_BPF", Advice::Capabilities { setcap: "cap_bpf" });
         assert!(hint.contains("setcap cap_bpf+ep"), "{hint}");
         assert!(!hint.for_command().contains("setcap"), "{}", hint.for_command());

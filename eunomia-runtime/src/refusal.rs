@@ -1,3 +1,5 @@
+//! Refusals by the kernel and libbpf, and the hints that go with them.
+
 #[cfg(feature = "load")]
 use std::ffi::CStr;
 use std::{fmt, io};
@@ -21,22 +23,22 @@ use crate::{
     hint::Advice,
 };
 
-/// A refusal of the kernel or of libbpf.
+/// A refusal by the kernel or by libbpf.
 #[derive(Debug)]
 pub struct Refusal {
     /// What was tried.
     pub tried: String,
-    /// The errno, or what an error of libbpf's own means, which has none.
+    /// The errno, or the text of an error of libbpf that has no errno.
     pub source: io::Error,
-    /// What libbpf said while it tried, the verifier's log left out.
+    /// The messages that libbpf printed meanwhile, without the verifier's log.
     pub messages: String,
-    /// The verifier's log, where a program was refused.
+    /// The verifier's log, if it refused a program.
     pub verifier_log: Option<String>,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<Hint>,
 }
 
-/// An error of a system call.
+/// Returns the error of a system call.
 #[cfg(feature = "load")]
 pub(crate) fn refusal(tried: impl Into<String>, source: io::Error) -> Error {
     Refusal::new(tried.into(), source, String::new(), None).into()
@@ -44,17 +46,17 @@ pub(crate) fn refusal(tried: impl Into<String>, source: io::Error) -> Error {
 
 #[cfg(feature = "load")]
 impl Refusal {
-    /// Whether it is for lack of permission.
+    /// Reports whether the kernel refused for lack of permission.
     pub(crate) fn is_denial(&self) -> bool {
         matches!(self.source.raw_os_error(), Some(libc::EPERM | libc::EACCES))
     }
 
-    /// With another hint, where there is one.
+    /// Replaces the hint, if another one is given.
     pub(crate) fn with_hint(self, hint: Option<impl Into<Hint>>) -> Self {
         Self { hint: hint.map(Into::into).or(self.hint), ..self }
     }
 
-    /// Adds a hint where the cause is known.
+    /// Creates a refusal, with a hint if the cause is known.
     pub(crate) fn new(tried: String, source: io::Error, messages: String, verifier_log: Option<String>) -> Self {
         let source = named(source);
         let hint = hint(&source, &messages, verifier_log.as_deref());
@@ -69,7 +71,8 @@ impl From<Refusal> for Error {
     }
 }
 
-/// libbpf has numbers of its own above those of the kernel (`enum libbpf_errno`), which the standard library does not know.
+/// Names libbpf's own errors. Their numbers (`enum libbpf_errno`) are above those of the kernel, so
+/// the standard library does not know them.
 #[cfg(feature = "load")]
 fn named(error: io::Error) -> io::Error {
     use libbpf_rs::libbpf_sys::{libbpf_strerror, size_t};
@@ -79,7 +82,7 @@ fn named(error: io::Error) -> io::Error {
 
     let Some(code) = error.raw_os_error().filter(|code| *code >= FIRST) else { return error };
     let mut text = [0u8; 128];
-    // SAFETY: it writes so many bytes at most, and ends them with a zero.
+    // SAFETY: the call writes at most as many bytes as the length says, and ends them with a NUL.
     let failed = unsafe { libbpf_strerror(code, text.as_mut_ptr().cast(), text.len() as size_t) };
     match CStr::from_bytes_until_nul(&text) {
         Ok(text) if failed == 0 => io::Error::other(format!("{} (libbpf error {code})", text.to_string_lossy())),
@@ -87,77 +90,81 @@ fn named(error: io::Error) -> io::Error {
     }
 }
 
+/// Returns what to do about an error, if its cause is known.
 #[cfg(feature = "load")]
 fn hint(source: &io::Error, messages: &str, log: Option<&str>) -> Option<Hint> {
     let code = source.raw_os_error();
     if messages.contains("failed to find valid kernel BTF") || messages.contains("failed to load BTF from") {
-        let why =
-            "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF, which distributions set since 2021. Else";
+        let why = "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF, which distributions have set since 2021. Otherwise,";
         return Some(Hint::from(Advice::KernelBtf).after(format_args!("{why} ")));
     } else if messages.contains("user context value is not supported") {
-        return Some("cookies of probes and tracepoints came with Linux 5.15".into());
+        return Some("cookies of probes and tracepoints need Linux 5.15".into());
     } else if messages.contains("tracefs") || (messages.contains("tracepoint") && code == Some(libc::ENOENT)) {
         return Some(no_tracepoint());
     } else if messages.contains("is not on BPF FS") {
         return Some(OF_PINS.absent());
     } else if messages.contains("BPF token from") {
-        let why = "LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates (mounted with delegate_cmds=any and its kin) to the user namespace \
-                   of this process, on Linux 6.9 or later; unset it, or leave it empty, to go without a token";
+        let why = "LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates to the user namespace of this process (mounted with delegate_cmds=any \
+                   or similar options), on Linux 6.9 or later; unset it or leave it empty to use no token";
         return Some(why.into());
     }
     match code? {
         libc::EPERM => lacking(&[Need::any()]).or_else(|| {
-            let why = "this process has the capabilities: a security module, or the seccomp profile of a container, may forbid it all the \
-                       same. ";
+            let why = "this process has the required capabilities, but a security module or the seccomp profile of a container may \
+                       still forbid it. ";
             Some(Hint::from(Advice::Preflight).after(why))
         }),
         _ if log.is_some_and(|log| log.contains(UNRESOLVED)) => Some(unresolved(log.unwrap_or_default())),
         _ if log.is_some() => Some("the verifier's log ends with the instruction that it refused".into()),
-        libc::EOPNOTSUPP => Some("this kernel or libbpf does not support what the object asks for".into()),
+        libc::EOPNOTSUPP => Some("this kernel or libbpf does not support a feature that the object uses".into()),
         libc::ENOMEM if running::version().is_some_and(|version| version < (5, 11)) => {
-            Some("on kernels before 5.11 BPF memory counts against RLIMIT_MEMLOCK: raise it with `ulimit -l unlimited`".into())
+            Some("before Linux 5.11, BPF memory counts against RLIMIT_MEMLOCK: raise it with `ulimit -l unlimited`".into())
         }
         libc::EMFILE => Some(no_descriptors()),
-        libc::ENFILE => Some("the machine has as many files open as it may: raise fs.file-max with sysctl".into()),
+        libc::ENFILE => Some("the system has reached its limit of open files: raise fs.file-max with sysctl".into()),
         _ => None,
     }
 }
 
-/// How libbpf marks an instruction whose field, type or constant the kernel does not have.
+/// The start of libbpf's message about an instruction that uses a field, type or constant missing
+/// from the kernel.
 #[cfg(feature = "load")]
 const UNRESOLVED: &str = "failed to resolve CO-RE relocation ";
 
+/// Returns the hint for a CO-RE relocation that failed.
 #[cfg(feature = "load")]
 fn unresolved(log: &str) -> Hint {
-    // `<byte_off> [7] struct task_struct.none (0:1 @ offset 4)`
+    // The line looks like this: `<byte_off> [7] struct task_struct.none (0:1 @ offset 4)`
     let subject = log.split_once(UNRESOLVED).and_then(|(_, rest)| rest.lines().next()).unwrap_or_default();
     let subject = subject.split_once("] ").map_or(subject, |(_, subject)| subject);
     let subject = subject.split(" (").next().unwrap_or_default().split(" = ").next().unwrap_or_default();
     format!(
-        "this kernel does not have `{subject}`, which the program reads: ask for it with bpf_core_field_exists, bpf_core_type_exists or \
-         bpf_core_enum_value_exists first"
+        "this kernel does not have `{subject}`, which the program uses: test for it first with bpf_core_field_exists, \
+         bpf_core_type_exists or bpf_core_enum_value_exists"
     )
     .into()
 }
 
-/// Each map, program and link takes a descriptor of the process, and so does each ring of a perf event array.
+/// Returns the hint for EMFILE. Each map, program and link takes a file descriptor, and so does
+/// each ring of a perf event array.
 #[cfg(feature = "load")]
 fn no_descriptors() -> Hint {
     let limit = getrlimit(Resource::Nofile);
     let hard = limit.maximum.map_or("unlimited".to_owned(), |hard| hard.to_string());
     let soft = limit.current.map_or("unlimited".to_owned(), |soft| soft.to_string());
     format!(
-        "this process has as many descriptors open as it may (RLIMIT_NOFILE is {soft}, and may be raised to {hard}): raise it with \
+        "this process has reached its limit of open file descriptors (RLIMIT_NOFILE is {soft}, and may be raised to {hard}): raise it with \
          `ulimit -n`, setrlimit(2), or `LimitNOFILE=` in systemd's unit"
     )
     .into()
 }
 
+/// Returns the hint for a tracepoint that was not found.
 #[cfg(feature = "load")]
 fn no_tracepoint() -> Hint {
     match OF_TRACEPOINTS.mounted() {
-        Some(place) => format!("the tracepoint is not on this kernel; those that are stand below {}/events", place.display()).into(),
-        None => OF_TRACEPOINTS.remedy().after("tracefs is not mounted, which tells the numbers of tracepoints: "),
+        Some(place) => format!("this kernel does not have the tracepoint; {}/events lists those that it has", place.display()).into(),
+        None => OF_TRACEPOINTS.remedy().after("tracefs, which lists the ids of tracepoints, is not mounted: "),
     }
 }
 
@@ -168,11 +175,11 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// The text of `Display`, with the hint in the words of the command.
+    /// Returns the text of `Display`, with the hint for users of the command.
     #[cfg(feature = "cli")]
     pub(crate) fn for_command(&self) -> String {
         let mut text = String::new();
-        // Writing to a text does not fail.
+        // Writing to a `String` does not fail.
         let _ = self.write(&mut text, self.hint.as_ref().map(Hint::for_command));
         text
     }
@@ -200,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_libbpfs_own() {
+    fn libbpf_errors_are_named() {
         let text = |code| refusal("open it", io::Error::from_raw_os_error(code)).to_string();
         assert_eq!(text(4001), "open it: BPF object format invalid (libbpf error 4001)");
         assert_eq!(text(4005), "open it: Relocation failed (libbpf error 4005)");

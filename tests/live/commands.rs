@@ -68,7 +68,7 @@ pub(crate) fn full_ring_refuses_records() -> Outcome {
         producer.send(&command(number))?;
     }
     let full = producer.send(&command(FIT)).unwrap_err();
-    assert_eq!(full.to_string(), "map `commands`: it is full, no program has read the records that are there");
+    assert_eq!(full.to_string(), "map `commands`: the buffer is full, since no program has read its records");
     assert!(is_full(producer.reserve::<Command>()));
     let start = Instant::now();
     assert!(is_full(producer.send_timeout(&command(FIT), Duration::from_millis(50))));
@@ -151,7 +151,10 @@ pub(crate) fn ring_has_one_producer() -> Outcome {
     let skel = load()?;
     let first = skel.maps()?.commands.producer()?;
     let second = skel.maps()?.commands.producer().unwrap_err();
-    assert_eq!(second.to_string(), "map `commands`: this process has a producer of it already, and there can be only one: drop that first");
+    assert_eq!(
+        second.to_string(),
+        "map `commands`: this process already has a producer of it, and only one is possible; drop that one first"
+    );
     drop(first);
     // An object that shares the ring counts too.
     let mut open = newer::open()?;

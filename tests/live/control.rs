@@ -228,7 +228,7 @@ pub(crate) fn callback_cannot_poll_its_reader() -> Outcome {
     let mut seen = Vec::new();
     skel.poll(Duration::from_secs(5), |_| {
         let again = skel.poll(Duration::ZERO, |_| ()).unwrap_err();
-        assert_eq!(again.to_string(), "poll: the same reader is in a callback, or somebody holds a batch of it");
+        assert_eq!(again.to_string(), "poll: the reader is in a callback, or a batch of it is still held");
         seen.push((skel.stats().rb.received, skel.bss().unwrap().sent.get().unwrap()));
         skel.maps().unwrap();
     })?;

@@ -153,7 +153,7 @@ pub(crate) fn descriptor_limit_is_explained() -> Outcome {
     let text = &answers["a load"];
     assert!(text.contains("Too many open files (os error 24)"), "{text}");
     assert!(
-        text.contains("hint: this process has as many descriptors open as it may (RLIMIT_NOFILE is 12, and may be raised to "),
+        text.contains("hint: this process has reached its limit of open file descriptors (RLIMIT_NOFILE is 12, and may be raised to "),
         "{text}"
     );
     assert_eq!(answers["a load with more"], "ok");
@@ -204,8 +204,8 @@ pub(crate) fn unresolved_relocations_are_explained() -> Outcome {
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         let log = refusal.verifier_log.as_deref().unwrap_or_default();
         assert!(log.contains("failed to resolve CO-RE relocation") && !log.contains("195896080"), "{error}");
-        let ask = "ask for it with bpf_core_field_exists, bpf_core_type_exists or bpf_core_enum_value_exists first";
-        let hint = format!("hint: this kernel does not have `{subject}`, which the program reads: {ask}");
+        let test = "test for it first with bpf_core_field_exists, bpf_core_type_exists or bpf_core_enum_value_exists";
+        let hint = format!("hint: this kernel does not have `{subject}`, which the program uses: {test}");
         assert!(error.to_string().ends_with(&hint), "{error}");
         let attach = format!("{program}=xdp:lo");
         let words = ["run", PACKAGE, "--only", program, "--attach", &attach, "-d", "1ms"];

@@ -359,7 +359,7 @@ pub(crate) fn program_type_is_set() -> Outcome {
     let hook: Program<'_, kind::Xdp> = progs.hook.into_kind()?;
     assert_eq!((hook.prog_type(), hook.name().to_str()), (ProgramType::Xdp, Some("hook")));
     let wrong = skel.object().program_of::<kind::Tc>("hook").unwrap_err();
-    assert_eq!(wrong.to_string(), "program `hook`: it is of type xdp, not sched_cls or sched_act");
+    assert_eq!(wrong.to_string(), "program `hook`: its type is xdp, expected sched_cls or sched_act");
     skel.object().program_of::<kind::Cgroup>("choose")?;
     // A program without a type cannot be loaded.
     let mut open = self::open()?;

@@ -110,7 +110,7 @@ pub(crate) fn only_links_are_opened() -> Outcome {
     assert_eq!(missing.to_string(), "open a link that is pinned to /sys/fs/bpf/eunomia-none: No such file or directory (os error 2)");
     let file = refused("/proc/self/exe");
     assert_eq!(errno(&file), Some(libc::EACCES), "{file}");
-    assert!(file.to_string().contains("hint: it is no file of a BPF file system"), "{file}");
+    assert!(file.to_string().contains("hint: the path is not in a BPF file system"), "{file}");
     is_value(&refused("/sys\0fs"), "nul byte");
     let (map, program, skel) = (Pin::new("no-link-map"), Pin::new("no-link-program"), maps::open()?.load()?);
     skel.maps()?.hash.as_map().pin(&map.0)?;

@@ -365,7 +365,7 @@ pub(crate) fn damaged_ring_is_reopened() -> Outcome {
         })
     };
     let said = poll().unwrap_err().to_string();
-    assert_eq!(said, "perf ring: the record at 0 has 40 bytes where 20 are left: the ring's memory is damaged");
+    assert_eq!(said, "perf ring: the record at position 0 has 40 bytes, but 20 are left: the ring's memory is damaged");
     assert_eq!(*seqs.borrow(), [100, 101, 102][..others]);
     seqs.borrow_mut().clear();
     let start = Instant::now();

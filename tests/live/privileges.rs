@@ -252,18 +252,18 @@ const CLOSED: &str = "this user may not read /sys/kernel/tracing, which holds th
 const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by id)");
 const UPROBE: (&str, &str) = (
     "uprobe, attached",
-    "lacks CAP_SYS_ADMIN (for uprobes other than `uprobe.multi`): run it as root, or, if it loads no programs but its own, `setcap",
+    "lacks CAP_SYS_ADMIN (for uprobes other than `uprobe.multi`): run it as root or, if it loads only its own programs, run `setcap",
 );
 
 /// The errors without CAP_NET_ADMIN.
 const NO_NETWORK: [(&str, &str); 5] = [
     (
         "map of sockets",
-        "lacks CAP_NET_ADMIN (for maps of type sockhash): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
+        "lacks CAP_NET_ADMIN (for maps of type sockhash): run it as root or, if it loads only its own programs, run `setcap cap_bpf,cap_net_admin+ep`",
     ),
     (
         "xdp",
-        "lacks CAP_NET_ADMIN (for programs of type xdp): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_net_admin+ep`",
+        "lacks CAP_NET_ADMIN (for programs of type xdp): run it as root or, if it loads only its own programs, run `setcap cap_bpf,cap_net_admin+ep`",
     ),
     ("cgroup_skb, attached", "lacks CAP_NET_ADMIN (for programs of type cgroup_skb)"),
     ("cgroup_sysctl", "lacks CAP_NET_ADMIN (for programs of type cgroup_sysctl)"),
@@ -273,7 +273,7 @@ const NO_TRACING: [(&str, &str); 7] = [
     ("perf event array", "lacks CAP_PERFMON (for programs of type"),
     (
         "tracepoint",
-        "lacks CAP_PERFMON (for programs of type tracepoint): run it as root, or, if it loads no programs but its own, `setcap cap_bpf,cap_perfmon+ep`",
+        "lacks CAP_PERFMON (for programs of type tracepoint): run it as root or, if it loads only its own programs, run `setcap cap_bpf,cap_perfmon+ep`",
     ),
     ("raw_tracepoint", "lacks CAP_PERFMON (for programs of type raw_tracepoint)"),
     ("uprobe", "lacks CAP_PERFMON (for programs of type kprobe)"),

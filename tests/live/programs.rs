@@ -86,7 +86,7 @@ pub(crate) fn cookie_reaches_program() -> Outcome {
     let link = skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 42);
     if Machine::this().is_before(5, 15) {
         let refused = link.unwrap_err();
-        assert!(refused.to_string().ends_with("hint: cookies of probes and tracepoints came with Linux 5.15"), "{refused}");
+        assert!(refused.to_string().ends_with("hint: cookies of probes and tracepoints need Linux 5.15"), "{refused}");
         return Ok(());
     }
     let _link = link?;
@@ -161,7 +161,7 @@ pub(crate) fn links_each_reports_each_program() -> Outcome {
     })?;
     let skel = programs::open()?.load()?;
     let wrong = skel.object().program("tested")?.into_kind::<bpf::kind::Xdp>().unwrap_err();
-    assert_eq!(wrong.to_string(), "program `tested`: it is of type raw_tracepoint, not xdp");
+    assert_eq!(wrong.to_string(), "program `tested`: its type is raw_tracepoint, expected xdp");
     assert_eq!(skel.progs()?.tested.test_run(None, None)?.return_value, 7);
     Ok(())
 }

@@ -112,7 +112,7 @@ pub(crate) fn map_has_one_reader() -> Outcome {
         assert_eq!(
             refused.to_string(),
             format!(
-                "map `{map}`: this process has a reader of it already, and there can be only one: drop that first, or leave the records to it \
+                "map `{map}`: this process already has a reader of it, and only one is possible; drop that one first, or leave the records to it \
                  (`Open::leave_records`)"
             )
         );
@@ -244,7 +244,7 @@ pub(crate) fn perf_ring_pages_must_be_power_of_two() -> Outcome {
         let mut open = streams::open()?;
         open.object().set_perf_buffer(PerfBuffer { pages, ..PerfBuffer::default() });
         let error = open.load().unwrap_err().to_string();
-        assert_eq!(error, format!("map `events`: its rings cannot have {pages} pages: a power of two, 524288 at most"));
+        assert_eq!(error, format!("map `events`: rings cannot have {pages} pages; expected a power of two, at most 524288"));
     }
     Ok(())
 }

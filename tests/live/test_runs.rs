@@ -25,7 +25,7 @@ pub(crate) fn test_run_returns_packet_and_context() -> Outcome {
     assert!(matches!(short, Error::Room { needed: 64, room: 16, .. }), "{short}");
     let endless = progs.rewrite.test(&TestInput::new().data(&packet).room(usize::MAX)).unwrap_err();
     assert!(matches!(endless, Error::Value { .. }), "{endless}");
-    let expected = "program `rewrite`: the packet after its run: it needs 64 bytes, and there is room for 16";
+    let expected = "program `rewrite`: the packet after the run: needs 64 bytes, but the buffer has 16";
     assert_eq!(short.to_string(), expected);
     assert!(progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(), "no packet is requested");
     skel.bss()?.grow.set(-20)?;
@@ -33,7 +33,7 @@ pub(crate) fn test_run_returns_packet_and_context() -> Outcome {
     match progs.rewrite.test(&TestInput::new().data(&[0; 13])) {
         Err(tiny) => {
             assert_eq!(errno(&tiny), Some(libc::EINVAL));
-            assert!(tiny.to_string().contains("hint: the packet is shorter than the header of Ethernet, 14 bytes"), "{tiny}");
+            assert!(tiny.to_string().contains("hint: the packet is shorter than an Ethernet header, 14 bytes"), "{tiny}");
         }
         // Linux 5.10 accepts it.
         Ok(ran) => assert!(host::release().is_ok_and(|(_, version)| version < (6, 1)), "{ran:?}"),

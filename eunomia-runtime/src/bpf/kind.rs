@@ -1,10 +1,10 @@
-//! The kinds of programs, by what they are attached to.
+//! The kinds of programs: marker types that decide what a program can be attached to.
 
 use libbpf_rs::ProgramType;
 
-/// A kind of program.
+/// A kind of program: the type parameter of [`Program`](super::Program).
 pub trait Kind: private::Sealed {
-    /// The types that the kernel knows it by; none for any.
+    /// The program types of the kernel that belong to this kind; empty for any type.
     #[doc(hidden)]
     const TYPES: &'static [ProgramType];
 }
@@ -28,7 +28,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Attached as the section says, and in no other way here.
+    /// Programs of any type. They attach as their section says, and have no other methods to
+    /// attach.
     Any: ;
     /// `xdp`: packets as an interface receives them.
     Xdp: Xdp;
@@ -36,9 +37,10 @@ kinds! {
     Tc: SchedCls SchedAct;
     /// `netkit`: packets between a pair of virtual interfaces.
     Netkit: SchedCls;
-    /// `tracepoint`, `tp`: the kernel's tracepoints, with their records.
+    /// `tracepoint`, `tp`: the kernel's tracepoints, whose programs receive their records.
     Tracepoint: Tracepoint;
-    /// `raw_tracepoint`, `raw_tp`: the kernel's tracepoints, with their arguments.
+    /// `raw_tracepoint`, `raw_tp`: the kernel's tracepoints, whose programs receive their raw
+    /// arguments.
     RawTracepoint: RawTracepoint RawTracepointWritable;
     /// `kprobe`, `kretprobe`: kernel functions.
     Kprobe: Kprobe;
@@ -48,24 +50,25 @@ kinds! {
     Ksyscall: Kprobe;
     /// `uprobe`, `uretprobe`: functions of programs and libraries.
     Uprobe: Kprobe;
-    /// `uprobe.multi`, `uretprobe.multi`, `uprobe.session`: many functions of programs and libraries at once.
+    /// `uprobe.multi`, `uretprobe.multi`, `uprobe.session`: many functions of programs and
+    /// libraries at once.
     UprobeMulti: Kprobe;
     /// `usdt`: the static probes of programs and libraries.
     Usdt: Kprobe;
     /// `perf_event`: samples of counters and clocks.
     PerfEvent: PerfEvent;
-    /// Programs on a cgroup: `cgroup_skb`, `cgroup/..`, `sockops`, `lsm_cgroup`.
+    /// `cgroup_skb`, `cgroup/..`, `sockops`, `lsm_cgroup`: programs on a cgroup.
     Cgroup: CgroupSkb CgroupSock CgroupSockAddr CgroupSockopt CgroupSysctl CgroupDevice SockOps Lsm;
-    /// `flow_dissector`, `sk_lookup`: a network namespace.
+    /// `flow_dissector`, `sk_lookup`: flow dissection and socket lookups in a network namespace.
     Netns: FlowDissector SkLookup;
     /// `netfilter`: packets at a hook of netfilter.
     Netfilter: Netfilter;
     /// `socket`: packets that a socket receives.
     SocketFilter: SocketFilter;
-    /// `sk_reuseport`: which of the sockets of a port gets a packet.
+    /// `sk_reuseport`: the choice of the socket that gets a packet, among those that share a port.
     SkReuseport: SkReuseport;
     /// `sk_skb`, `sk_msg`: the traffic of the sockets in a map.
     SocketMap: SkSkb SkMsg;
-    /// `iter`: walks over the kernel's objects.
+    /// `iter`: walks over objects of the kernel.
     Iter: Tracing;
 }

@@ -1,3 +1,5 @@
+//! Programs in the kernel: their names, ids, pins and links.
+
 use std::{
     ffi::OsStr,
     io,
@@ -28,7 +30,8 @@ use crate::{
     refusal::refusal,
 };
 
-/// A program in the kernel. Its kind `K` decides what it can be attached to beside what its section says.
+/// A program in the kernel. Its kind `K` decides what it can be attached to other than the target
+/// that its section names.
 #[derive(Debug)]
 pub struct Program<'a, K = Any> {
     program: ProgramMut<'a>,
@@ -41,11 +44,12 @@ impl<'a, K> Program<'a, K> {
         Self { program, object, kind: PhantomData }
     }
 
-    /// The program as one of a kind, for example one whose section says no type and that was given one before it was loaded
-    /// ([`super::OpenProgram::set_type`]). One that libbpf knows no type for, and does not load by itself, is of any.
+    /// Converts the program to another kind. Needed, for example, if its section names no type and
+    /// a type was set before loading ([`super::OpenProgram::set_type`]). A program of unknown type,
+    /// which libbpf does not load by default, converts to any kind.
     ///
     /// # Errors
-    /// [`Error::Value`] where it is of another.
+    /// [`Error::Value`] if the program has a type that is not of the kind.
     pub fn into_kind<Other: Kind>(self) -> Result<Program<'a, Other>> {
         let found = self.program.prog_type();
         if Other::TYPES.is_empty() || Other::TYPES.contains(&found) || found == ProgramType::Unspec {
@@ -53,29 +57,30 @@ impl<'a, K> Program<'a, K> {
         }
         Err(Error::Value {
             name: self.describe(),
-            why: format!("it is of type {}, not {}", type_name(found as u32), type_names(Other::TYPES)),
+            why: format!("its type is {}, expected {}", type_name(found as u32), type_names(Other::TYPES)),
         })
     }
 
-    /// The program as one of the kind that its section says. If it was given another type, the kernel refuses to attach it as that kind.
+    /// Converts the program to the kind of its section, without a check. If it was given another
+    /// type, the kernel refuses to attach it as that kind.
     pub(super) fn of_section<Other: Kind>(self) -> Program<'a, Other> {
         Program::new(self.program, self.object)
     }
 
-    /// The C function.
+    /// Returns the name of the program's C function.
     pub fn name(&self) -> &OsStr {
         self.program.name()
     }
 
-    /// The ELF section.
+    /// Returns the name of the program's ELF section.
     pub fn section(&self) -> &OsStr {
         self.program.section()
     }
 
-    /// Its descriptor.
+    /// Returns the file descriptor of the program.
     ///
     /// # Errors
-    /// [`Error::Value`] for a program that was not loaded ([`super::OpenProgram::set_autoload`]).
+    /// [`Error::Value`] if the program was not loaded ([`super::OpenProgram::set_autoload`]).
     pub fn fd(&self) -> Result<BorrowedFd<'_>> {
         if self.program.autoload() {
             return Ok(self.program.as_fd());
@@ -83,34 +88,37 @@ impl<'a, K> Program<'a, K> {
         Err(Error::Value { name: self.describe(), why: "it was not loaded, so it has no descriptor".to_owned() })
     }
 
-    /// The kernel's number of it, which no other program has: what [`LinkInfo`](super::LinkInfo) and [`super::attached_xdp`] say.
+    /// Returns the kernel's id of the program, which is unique in the system.
+    /// [`LinkInfo`](super::LinkInfo) and [`super::attached_xdp`] report it.
     ///
     /// # Errors
-    /// Those of [`Self::fd`], [`Error::Kernel`].
+    /// [`Error::Value`] as [`Self::fd`], [`Error::Kernel`] if the kernel refuses.
     pub fn id(&self) -> Result<u32> {
         let mut info = libbpf_sys::bpf_prog_info::default();
         let mut size = size_of_val(&info) as u32;
-        // SAFETY: the call writes so many bytes at most and, since they name no memory, nothing else; the descriptor lives through it.
+        // SAFETY: the call writes at most `size` bytes to `info`. Its fields name no other memory,
+        // so nothing else is written. The descriptor lives through the call.
         match unsafe { libbpf_sys::bpf_prog_get_info_by_fd(self.fd()?.as_raw_fd(), &raw mut info, &raw mut size) } {
             0 => Ok(info.id),
             error => Err(refusal(format!("ask the kernel about the {}", self.describe()), io::Error::from_raw_os_error(-error))),
         }
     }
 
-    /// Pins the program to a path in a BPF file system, where it lives on behind this object; removing the file ends that. What attaches it
-    /// is pinned apart, see [`Link::pin`].
+    /// Pins the program to a path in a BPF file system. It then outlives this object, until the
+    /// file is removed. Links are pinned separately, see [`Link::pin`].
     ///
     /// # Errors
-    /// As [`super::Map::pin`], and those of [`Self::fd`].
+    /// As [`super::Map::pin`] and [`Self::fd`].
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
         pin(self.fd()?, path.as_ref(), &format!("the {}", self.describe()))
     }
 
-    /// Attaches the program to what its section says.
+    /// Attaches the program to the target that its section names.
     ///
     /// # Errors
-    /// [`Error::NoTarget`] if the section does not say enough, else [`Error::Kernel`] with a hint; for EPERM and EACCES that names what
-    /// this process lacks.
+    /// [`Error::NoTarget`] if the section does not name the whole target, [`Error::Value`] as
+    /// [`Self::fd`], otherwise [`Error::Kernel`] with a hint. For EPERM and EACCES, the hint names
+    /// what this process lacks.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
         let link = if self.section().as_encoded_bytes().starts_with(b"usdt") {
@@ -121,26 +129,29 @@ impl<'a, K> Program<'a, K> {
         link.map_err(|error| self.explain_section(error))
     }
 
-    /// Its type, as the section says or as it was set before it was loaded.
+    /// Returns the type of the program: that of its section, or the one that was set before
+    /// loading.
     pub fn prog_type(&self) -> ProgramType {
         self.program.prog_type()
     }
 
-    /// What it was loaded to be attached as.
+    /// Returns the attach type with which the program was loaded.
     pub(super) fn attach_type(&self) -> libbpf_sys::bpf_attach_type {
-        // SAFETY: the pointer is that of a program of a live object, and the call only reads a number.
+        // SAFETY: the pointer belongs to a program of a live object, and the call only reads a
+        // number.
         match unsafe { libbpf_sys::bpf_program__expected_attach_type(self.program.as_libbpf_object().as_ptr()) } {
-            // The section `sk_skb` alone does not say it, and the kernel takes either.
+            // The section `sk_skb` does not name an attach type, and the kernel accepts either.
             0 if self.program.prog_type() == ProgramType::SkSkb => libbpf_sys::BPF_SK_SKB_STREAM_VERDICT,
             attach_type => attach_type,
         }
     }
 
+    /// Returns the name of the program for errors.
     pub(super) fn describe(&self) -> String {
         format!("program `{}`", self.name().to_string_lossy())
     }
 
-    /// Attaches through libbpf.
+    /// Attaches the program through libbpf.
     pub(super) fn linked(&self, tried: String, attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>) -> Result<Link> {
         self.linked_as(Held::Libbpf, tried, attach)
     }
@@ -161,11 +172,12 @@ impl<'a, K> Program<'a, K> {
         attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>,
     ) -> Result<Link> {
         self.fd()?;
-        let (link, said) = listen(|| attach(&self.program));
-        link.map(|link| self.held(held(link))).map_err(|error| self.explain(refused(tried, &error, &said)))
+        let (link, messages) = listen(|| attach(&self.program));
+        link.map(|link| self.held(held(link))).map_err(|error| self.explain(refused(tried, &error, &messages)))
     }
 
-    /// With what the kernel lacks for programs of this section, or this process.
+    /// Adds to an error what the kernel lacks for programs of this section, or what this process
+    /// lacks.
     pub(super) fn explain(&self, error: Error) -> Error {
         let closed = matches!(&error, Error::Kernel(refusal)
             if refusal.messages.contains("failed to determine tracepoint") && refusal.source.raw_os_error() == Some(libc::EACCES));
@@ -176,14 +188,15 @@ impl<'a, K> Program<'a, K> {
         }
     }
 
-    /// With why the program cannot be attached as its section says.
+    /// Adds to an error why the program cannot be attached as its section says.
     fn explain_section(&self, error: Error) -> Error {
         let Error::Kernel(refusal) = &error else { return error };
         let section = self.section().to_string_lossy();
-        let said = says(&section, self.program.prog_type());
-        // libbpf says the first to what it attaches to nothing by itself, and the others to half a target.
-        let unsaid = matches!(refusal.source.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::EBADF));
-        match (said.wants.filter(|_| unsaid), said.place) {
+        let named = says(&section, self.program.prog_type());
+        // libbpf returns EOPNOTSUPP for a section that it cannot attach by itself, and the others
+        // for one that names only part of a target.
+        let incomplete = matches!(refusal.source.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::EBADF));
+        match (named.wants.filter(|_| incomplete), named.place) {
             (Some(wants), _) => {
                 let program = self.name().to_string_lossy().into_owned();
                 Error::NoTarget { program, section: section.into_owned(), wants }
@@ -193,22 +206,23 @@ impl<'a, K> Program<'a, K> {
         }
     }
 
-    /// With why the program cannot be attached to a place, unless the kernel takes such programs nowhere.
+    /// Adds to an error why the program cannot be attached to a place, unless the kernel does not
+    /// support such programs.
     pub(super) fn explain_place(&self, error: Error, place: Place<'_>) -> Error {
         if self.lacking().is_some() { error } else { explained(error, place) }
     }
 
-    /// What it is of, and lives as long as.
+    /// Returns the object of the program, whose memory the program borrows.
     pub(super) fn object(&self) -> &Arc<Object> {
         self.object
     }
 
-    /// What the kernel lacks for programs of this section.
+    /// Returns what the kernel lacks for programs of this section.
     fn lacking(&self) -> Option<String> {
         of_programs(&self.section().to_string_lossy())?.lacking()
     }
 
-    /// What keeps this process from attaching the program.
+    /// Returns what prevents this process from attaching the program.
     fn forbidden(&self) -> Option<Hint> {
         let (ty, section) = (self.program.prog_type(), self.section().to_string_lossy());
         let mechanism = section.split('/').next().unwrap_or_default();
@@ -220,6 +234,7 @@ impl<'a, K> Program<'a, K> {
         missing(&needs).or_else(|| by_event.then(paranoid).flatten().map(Hint::from)).or_else(|| lacking(&needs))
     }
 
+    /// Returns a link that keeps the object alive.
     pub(super) fn held(&self, held: Held) -> Link {
         Link::new(held, self.object)
     }

@@ -1,3 +1,5 @@
+//! Batches: the records of a ring buffer, to iterate over.
+
 use std::{
     cell::{Cell, OnceCell, RefMut},
     fmt,
@@ -12,10 +14,10 @@ use crate::{
     sample::{Delivered, Plain as _},
 };
 
-/// The records that were there when it was made, to iterate over: `for event in &batch`.
+/// The records that were in a ring buffer when the batch was made: `for event in &batch`.
 ///
-/// Events are borrowed from the ring. Those that were taken are given back to the producers when the batch is dropped; the others stay
-/// for the next one.
+/// Events are borrowed from the ring. When the batch is dropped, the records that were taken are
+/// given back to the producers. The others stay for the next batch.
 pub struct Batch<'a, E: Delivered> {
     ring: RefMut<'a, Ring>,
     stats: &'a Counters,
@@ -25,7 +27,8 @@ pub struct Batch<'a, E: Delivered> {
     copies: Copies<E::Event>,
 }
 
-/// Copies of events whose last array was sent in part: blocks of 1, 2, 4, .. of them, so that none is moved while it is borrowed.
+/// Copies of events whose last array was sent in part. They are in blocks of 1, 2, 4, .., so that
+/// no copy moves while it is borrowed.
 struct Copies<E> {
     blocks: [OnceCell<Box<[OnceCell<E>]>>; u32::BITS as usize],
     len: Cell<u32>,
@@ -48,17 +51,17 @@ impl<E> Default for Copies<E> {
 }
 
 impl<'a, E: Delivered> Batch<'a, E> {
-    /// Of no records if nothing is `delivered` now.
+    /// Creates a batch of the records that are there now, or an empty one if `delivered` is false.
     pub(super) fn new(ring: RefMut<'a, Ring>, stats: &'a Counters, delivered: bool) -> Result<Self> {
         const { assert!(align_of::<E::Event>() <= 8, "records are aligned to 8 bytes: read this type with `for_each`") };
         let position = ring.position();
         let end = if delivered { ring.end()? } else { position };
-        // A ring that is damaged says so here; behind it, iteration ends.
+        // Report a damaged ring here; damage that is found later only ends the iteration.
         next(&mut ring.walk(position, end)?, position)?;
         Ok(Self { ring, stats, end, position: Cell::new(position), found: Cell::default(), copies: Copies::default() })
     }
 
-    /// The events that were not yet taken.
+    /// Returns an iterator over the events that were not yet taken.
     pub fn iter(&self) -> Events<'_, 'a, E> {
         Events(self)
     }
@@ -75,9 +78,10 @@ impl<'a, E: Delivered> Batch<'a, E> {
                 found.discarded += 1;
                 None
             } else {
-                // SAFETY: nobody writes to a committed record before the position behind it is published, which is when the batch is
-                // dropped, which the reference borrows.
-                let record = unsafe { spot.behind(head.len as usize) };
+                // SAFETY: nobody writes to a committed record until a position after it is
+                // published. The drop of the batch publishes it, and the reference borrows the
+                // batch.
+                let record = unsafe { spot.payload(head.len as usize) };
                 let event = E::Event::of_bytes(record).or_else(|| self.copies.add(E::Event::read_begun(record)?));
                 let event = event.map(|event| E::borrowed(event, record));
                 found.count(if event.is_some() { Fate::Delivered } else { Fate::Short }, head.len.into());
@@ -110,7 +114,7 @@ impl<E: Delivered> fmt::Debug for Batch<'_, E> {
     }
 }
 
-/// Iterator over the events of a [`Batch`].
+/// An iterator over the events of a [`Batch`].
 #[derive(Debug)]
 pub struct Events<'b, 'a, E: Delivered>(&'b Batch<'a, E>);
 

@@ -1,8 +1,9 @@
-//! The readers over memory that an input writes. For the tests of this workspace only.
+//! Fuzz targets of the readers, over memory that the input writes. Only for the tests of this
+//! workspace.
 
 pub use super::{perf::fuzz::perf, ring::fuzz::ring};
 
-/// An input, taken piece by piece; behind its end there are no more steps, and zeros.
+/// An input, taken piece by piece. After its end there are no more steps, and all numbers are 0.
 pub(super) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -10,7 +11,7 @@ impl<'a> Input<'a> {
         Self(input)
     }
 
-    /// The next step.
+    /// Returns the next step.
     pub(super) fn step(&mut self) -> Option<u8> {
         let (step, rest) = self.0.split_first()?;
         self.0 = rest;

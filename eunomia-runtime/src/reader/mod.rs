@@ -1,4 +1,5 @@
-//! Delivers records from ring buffers and perf event arrays. Works on memory and file descriptors; knows nothing of skeletons.
+//! Readers that deliver records from ring buffers, perf event arrays and sampled maps. They work on
+//! memory and file descriptors, and know nothing of skeletons.
 
 mod batch;
 mod claim;
@@ -41,7 +42,7 @@ pub(crate) use sampled::{Entries, Sampled};
 pub(crate) use source::Source;
 pub(crate) use stats::Counters;
 
-/// A [`Verdict`] for those who only count.
+/// The kind of a [`Verdict`], without its cause: all that the counters need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Delivered,
@@ -50,10 +51,10 @@ enum Fate {
     Failed,
 }
 
-/// Why a drain ended.
+/// The reason why a drain ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Drained {
-    /// Everything that was there at its start has been read.
+    /// Every record that was there at its start was read.
     All,
     /// The next record is reserved and not yet committed.
     Busy,

@@ -1,4 +1,10 @@
-//! Our own reader of a perf event array: one perf ring for each CPU, from `uapi/linux/perf_event.h`.
+//! A reader of perf event arrays, which have a perf ring for each CPU, after
+//! `uapi/linux/perf_event.h`.
+//!
+//! The memory of a ring is a page with its positions (`struct perf_event_mmap_page`) and the data.
+//! The kernel advances `data_head` after it wrote a record. The reader advances `data_tail` after
+//! it read records; from then on the kernel may overwrite them. A record that reaches the end of
+//! the data goes on at its start.
 
 use std::{
     io,
@@ -21,53 +27,59 @@ const HEAD: usize = 1024;
 const TAIL: usize = 1032;
 const PERF_RECORD_LOST: u32 = 2;
 const PERF_RECORD_SAMPLE: u32 = 9;
-/// Header of a record, then the raw sample's own length.
+/// Length of a record's header, and of the header with the raw sample's own length.
 const HEADER: usize = 8;
 const RAW: usize = HEADER + 4;
 
-/// How the rings of a perf event array are set up.
+/// The setup of the rings of a perf event array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PerfBuffer {
-    /// Pages of data on each CPU, a power of two. Objects with another number are not loaded.
+    /// Number of data pages for each CPU, a power of two. An object with any other number fails to
+    /// load.
     pub pages: usize,
-    /// Bytes in a ring after which the kernel wakes the reader; `None` is a quarter of it. A wakeup costs the producer more than a
-    /// microsecond, so one for each record (1) is for few records that must come at once.
+    /// Number of bytes in a ring after which the kernel wakes the reader; `None` is a quarter of
+    /// the ring. A wakeup costs the producer more than a microsecond, so a wakeup for each record
+    /// (1) suits few records that must arrive at once.
     pub watermark: Option<u32>,
-    /// The longest time that records below the watermark wait for a reader that sleeps. A reader in a burst
-    /// ([`Waiting::Adaptive`](super::Waiting)) looks for them by itself.
+    /// The longest time that records below the watermark wait for a reader that sleeps. A reader in
+    /// a burst ([`Waiting::Adaptive`](super::Waiting)) finds them without it.
     pub flush: Duration,
 }
 
 impl Default for PerfBuffer {
-    /// 64 pages, 10 milliseconds.
+    /// Returns 64 pages, a watermark of a quarter of the ring, and a flush every 10 milliseconds.
     fn default() -> Self {
         Self { pages: 64, watermark: None, flush: Duration::from_millis(10) }
     }
 }
 
-/// A perf event array map: a ring for each CPU that is online.
+/// A perf event array map, with a ring for each online CPU.
 #[derive(Debug)]
 pub(crate) struct PerfArray {
-    /// The rings are in the map, where another reader would put its own in their places.
+    /// Excludes other readers in this process: the map holds the rings, and another reader would
+    /// replace them with its own.
     _claim: Claim,
     name: String,
     map: OwnedFd,
     buffer: PerfBuffer,
-    /// A child of this process has none: the kernel gives it no copy of their memory (`VM_DONTCOPY` of `perf_mmap`).
+    /// The rings. A child of this process has none: the kernel does not copy their memory
+    /// (`VM_DONTCOPY` of `perf_mmap`).
     rings: Own<Vec<PerfRing>>,
-    /// CPUs without a ring that is written to: they are offline, or were.
+    /// CPUs without an active ring: they are offline or were, or opening the ring failed.
     missing: Vec<u32>,
-    /// When the CPUs were last looked at.
-    looked: Instant,
-    /// Readable when records below the watermark have waited long enough.
+    /// The time of the last check of the CPUs.
+    checked: Instant,
+    /// Readable when records below the watermark have waited for the flush time.
     timer: OwnedFd,
-    /// Where the rings are waited for, as soon as there is a reader.
+    /// The reader's epoll set, as soon as there is a reader.
     watch: Option<Watch>,
-    /// Whether the kernel has a count of what found no room (`PERF_FORMAT_LOST`, Linux 6.0 and late releases of older series).
+    /// True if the kernel counts the records that found no room (`PERF_FORMAT_LOST`, Linux 6.0 and
+    /// late releases of older series).
     counted: bool,
-    /// What found no room in rings that are gone.
+    /// Number of records that found no room in rings that are closed.
     lost: u64,
-    /// Whether a ring was opened after the others: nobody counts what programs sent before.
+    /// True if a ring was opened after the others: nobody counts what programs sent on its CPU
+    /// before.
     late: bool,
 }
 
@@ -78,37 +90,42 @@ struct PerfRing {
     fd: OwnedFd,
     memory: Mapping,
     size: u64,
-    /// A record that wraps around the end of the ring is put together here.
+    /// Buffer for a record that wraps around the end of the ring.
     wrapped: Vec<u8>,
-    /// How long the event has been counting when it was last looked at.
+    /// Time for which the event had been enabled at the last check.
     time: u64,
-    /// What has found no room in it, as the kernel counts; `None` where it does not, and its records tell.
+    /// Number of records that found no room, as the kernel counts them; `None` if it does not, and
+    /// records of the ring report them.
     lost: Option<u64>,
-    /// Where the last read ends, after a stop was asked for.
+    /// Position at which reads end, after a stop was requested.
     limit: Option<u64>,
-    /// The CPU went offline: what is in the ring is all that comes, and it is neither in the map nor waited for.
+    /// True after the CPU went offline or the ring was damaged. No more records come, and the ring
+    /// is neither in the map nor in the epoll set.
     retired: bool,
 }
 
-/// More than the kernel takes (`rb_alloc`), and few enough for sizes to be computed.
+/// An upper bound on the pages of a ring: more than the kernel accepts (`rb_alloc`), and low enough
+/// that sizes cannot overflow.
 const MOST_PAGES: usize = 1 << 19;
 
-/// How often CPUs are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// The interval between checks of the CPUs.
+const CPU_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl PerfArray {
     /// Opens the rings of the map `name`, which has room for `entries` CPUs.
     ///
     /// # Errors
-    /// [`Error::Value`] if the rings cannot have that many pages, [`Error::InUse`] if the process has another reader of it.
+    /// - [`Error::Value`] if the rings cannot have that many pages.
+    /// - [`Error::InUse`] if this process has another reader of the map.
+    /// - [`Error::Kernel`] if the kernel refuses a ring.
     pub(crate) fn open(name: &str, map: BorrowedFd<'_>, entries: u32, buffer: PerfBuffer) -> Result<Self> {
-        // The kernel takes a ring without pages, and counts nothing of what it drops there.
+        // The kernel accepts a ring without pages, and does not count what it drops there.
         if !buffer.pages.is_power_of_two() || buffer.pages > MOST_PAGES {
-            let why = format!("its rings cannot have {} pages: a power of two, {MOST_PAGES} at most", buffer.pages);
+            let why = format!("rings cannot have {} pages; expected a power of two, at most {MOST_PAGES}", buffer.pages);
             return Err(Error::Value { name: format!("map `{name}`"), why });
         }
         let claim = Claim::reader(name, map)?;
-        let map = map.try_clone_to_owned().map_err(|error| refusal(format!("keep the map `{name}`"), error))?;
+        let map = map.try_clone_to_owned().map_err(|error| refusal(format!("duplicate the descriptor of the map `{name}`"), error))?;
         let mut array = Self {
             _claim: claim,
             name: name.to_owned(),
@@ -116,7 +133,7 @@ impl PerfArray {
             buffer,
             rings: Own::new(Vec::new()).map_err(|errno| refusal(format!("map memory for the map `{name}`"), errno.into()))?,
             missing: (0..entries.min(cpus::possible()?)).collect(),
-            looked: Instant::now(),
+            checked: Instant::now(),
             timer: timer(buffer.flush).map_err(|errno| refusal(format!("create a timer for the map `{name}`"), errno.into()))?,
             watch: None,
             counted: true,
@@ -127,7 +144,7 @@ impl PerfArray {
         Ok(array)
     }
 
-    /// Lets a reader wait for it.
+    /// Adds the timer and the rings to the epoll set of a reader.
     pub(super) fn watch(&mut self, watch: Watch) -> Result<()> {
         watch.add_timer(self.timer.as_fd())?;
         self.rings()?.iter().try_for_each(|ring| watch.add(ring.fd.as_fd(), ring.cpu))?;
@@ -143,20 +160,21 @@ impl PerfArray {
         self.rings.get_mut().ok_or_else(|| inherited(&self.name))
     }
 
-    /// The timer may be readable.
+    /// Clears the timer, if it has expired.
     pub(super) fn acknowledge_timer(&self) {
-        // Nothing to read is no harm.
+        // A read of a timer that has not expired fails, which is harmless.
         let _ = rustix::io::read(&self.timer, &mut [0; 8]);
     }
 
-    /// Looks at the CPUs once in a while: rings of those that went offline come to their end, and those that are online get one.
+    /// Checks the CPUs, if [`CPU_CHECK_INTERVAL`] has passed since the last check: retires rings
+    /// of CPUs that went offline, and opens rings for those that came online.
     pub(super) fn follow(&mut self) -> Result<()> {
-        if self.looked.elapsed() < LOOK {
+        if self.checked.elapsed() < CPU_CHECK_INTERVAL {
             return Ok(());
         }
-        self.looked = Instant::now();
+        self.checked = Instant::now();
         for index in (0..self.rings()?.len()).rev() {
-            if self.rings_mut()?.get_mut(index).is_some_and(|ring| !ring.retired && ring.stands_still()) {
+            if self.rings_mut()?.get_mut(index).is_some_and(|ring| !ring.retired && ring.has_stopped()) {
                 self.retire_at(index);
                 self.close_if_empty(index);
             }
@@ -164,7 +182,8 @@ impl PerfArray {
         self.open_missing()
     }
 
-    /// Those that cannot be opened are tried again at the next look.
+    /// Opens a ring for each CPU that has none. A CPU whose ring cannot be opened is tried again at
+    /// the next check.
     fn open_missing(&mut self) -> Result<()> {
         let mut result = Ok(());
         for cpu in std::mem::take(&mut self.missing) {
@@ -172,7 +191,7 @@ impl PerfArray {
                 Ok(Some(ring)) => {
                     if let Some(watch) = &self.watch {
                         self.late = true;
-                        // One that cannot be waited for is read when the timer says so.
+                        // A ring that cannot be in the epoll set is read when the timer expires.
                         result = result.and(watch.add(ring.fd.as_fd(), cpu));
                     }
                     self.rings_mut()?.push(ring);
@@ -187,25 +206,26 @@ impl PerfArray {
         result
     }
 
-    /// Opens the ring of a CPU and puts it into the map; none where the CPU is possible and offline.
+    /// Opens the ring of a CPU and puts it into the map. Returns `None` if the CPU is possible but
+    /// offline.
     fn open_ring(&mut self, cpu: u32) -> Result<Option<PerfRing>> {
         let name = &self.name;
         let mut opened = open(cpu, self.buffer, self.counted);
         if self.counted && opened.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL)) {
-            // The kernel does not know the count.
+            // The kernel does not know `PERF_FORMAT_LOST`.
             opened = open(cpu, self.buffer, false);
             self.counted = opened.is_err();
         }
         match opened {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-            Err(error) => Err(refusal(format!("open the perf event of map `{name}` on CPU {cpu}"), error)),
+            Err(error) => Err(refusal(format!("open the perf event of the map `{name}` on CPU {cpu}"), error)),
             Ok(fd) => PerfRing::new(fd, self.map.as_fd(), cpu, self.buffer.pages, self.counted)
                 .map(Some)
-                .map_err(|error| refusal(format!("map the perf ring of map `{name}` on CPU {cpu}"), error)),
+                .map_err(|error| refusal(format!("map the perf ring of the map `{name}` on CPU {cpu}"), error)),
         }
     }
 
-    /// The CPU went offline.
+    /// Retires the ring of a CPU that went offline.
     pub(super) fn retire(&mut self, cpu: u32) {
         if let Some(index) = self.rings().unwrap_or_default().iter().position(|ring| ring.cpu == cpu && !ring.retired) {
             self.retire_at(index);
@@ -213,61 +233,67 @@ impl PerfArray {
         }
     }
 
-    /// Takes a ring out of the wait and out of the map, which has its file open: only then does closing the descriptor end the event, and
-    /// a file without memory would be readable for ever (`perf_poll` says EPOLLHUP). What is in the ring can still be read.
+    /// Removes a ring from the epoll set and from the map. The map keeps the event's file open, so
+    /// without this, closing the descriptor would not end the event; and a file whose memory is
+    /// unmapped would be readable for ever (`perf_poll` returns EPOLLHUP). The records in the ring
+    /// can still be read.
     fn retire_at(&mut self, index: usize) {
         let Some(ring) = self.rings.get_mut().and_then(|rings| rings.get_mut(index)).filter(|ring| !ring.retired) else { return };
         ring.retired = true;
-        ring.look();
+        ring.update_lost();
         if let Some(watch) = &self.watch {
             watch.remove(ring.fd.as_fd());
         }
-        // SAFETY: the key is 4 bytes, as the map type demands, and lives through the call.
+        // SAFETY: the key is 4 bytes, as the map type requires, and lives through the call.
         let _ = unsafe { libbpf_sys::bpf_map_delete_elem(self.map.as_raw_fd(), (&raw const ring.cpu).cast()) };
         self.missing.push(ring.cpu);
     }
 
+    /// Closes a retired ring if no record is left in it.
     fn close_if_empty(&mut self, index: usize) {
         if self.rings().is_ok_and(|rings| rings.get(index).is_some_and(PerfRing::is_empty)) {
             self.close(index);
         }
     }
 
-    /// Closes a ring that was retired. Its count is kept.
+    /// Closes a retired ring, and keeps its count of lost records.
     fn close(&mut self, index: usize) {
         let Some(rings) = self.rings.get_mut() else { return };
         self.lost = self.lost.saturating_add(rings.remove(index).lost.unwrap_or(0));
     }
 
+    /// Reports whether a ring has unread records.
     pub(super) fn has_more(&self) -> bool {
         fence(Ordering::SeqCst);
         // A read says what is wrong.
         self.rings().map_or(true, |rings| rings.iter().any(|ring| !ring.is_empty()))
     }
 
-    /// What comes from now on is not read, until [`Self::unmark`].
+    /// Ends later reads at the records that are there now, until [`Self::unmark`].
     pub(super) fn mark(&mut self) {
         self.rings.get_mut().into_iter().flatten().for_each(|ring| ring.limit = Some(ring.head()));
     }
 
+    /// Lets reads go on beyond the mark.
     pub(super) fn unmark(&mut self) {
         self.rings.get_mut().into_iter().flatten().for_each(|ring| ring.limit = None);
     }
 
-    /// Whether everything before the mark was read.
+    /// Reports whether everything before the mark was read, or no mark is set.
     pub(super) fn is_at_mark(&self) -> bool {
         self.rings().unwrap_or_default().iter().all(|ring| ring.limit.is_none_or(|limit| limit == ring.tail()))
     }
 
-    /// How many samples are there that were not read.
+    /// Returns the number of unread samples.
     pub(super) fn unread(&self) -> Result<u64> {
         self.rings()?.iter().map(PerfRing::unread).sum()
     }
 
-    /// Asks the kernel what found no room, where it has a count: it tells all of it, also what no record tells yet.
+    /// Updates the count of lost records from the kernel's count, if it has one. That count is
+    /// complete; records report losses only later, or never.
     pub(super) fn count_lost(&mut self, stats: &Counters) {
         let Some(rings) = self.rings.get_mut() else { return };
-        rings.iter_mut().filter(|ring| !ring.retired).for_each(PerfRing::look);
+        rings.iter_mut().filter(|ring| !ring.retired).for_each(PerfRing::update_lost);
         let lost = rings.iter().filter_map(|ring| ring.lost).fold(self.lost, u64::saturating_add);
         let at_least = !self.counted || self.late;
         stats.update(|stats| {
@@ -276,8 +302,8 @@ impl PerfArray {
         });
     }
 
-    /// Hands every record that is there now to `deliver`. A ring that is damaged is dropped, to be opened anew, and keeps none of the
-    /// others from being read.
+    /// Delivers every record that is there now. A damaged ring is closed, to be opened again at a
+    /// later check, and does not keep the others from being read.
     pub(super) fn drain(
         &mut self,
         stats: &Counters,
@@ -307,7 +333,7 @@ pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;
 
-/// Fires once in each `time`, which is not zero.
+/// Creates a timer that expires every `time`, but at most every 50 microseconds.
 fn timer(time: Duration) -> rustix::io::Result<OwnedFd> {
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
     let time = timespec(time.max(Duration::from_micros(50)));
@@ -315,6 +341,8 @@ fn timer(time: Duration) -> rustix::io::Result<OwnedFd> {
     Ok(timer)
 }
 
+/// Opens the event of a CPU to which programs write; with `counted`, the kernel counts what finds
+/// no room.
 fn open(cpu: u32, buffer: PerfBuffer, counted: bool) -> io::Result<OwnedFd> {
     let lost = if counted { libbpf_sys::PERF_FORMAT_LOST } else { 0 };
     let mut attr = libbpf_sys::perf_event_attr {
@@ -340,24 +368,26 @@ impl PerfRing {
             return Err(io::Error::last_os_error());
         }
         let raw = fd.as_raw_fd();
-        // SAFETY: key and value are 4 bytes each, as the map type demands, and live through the call.
+        // SAFETY: the key and the value are 4 bytes each, as the map type requires, and live
+        // through the call.
         let error = unsafe { libbpf_sys::bpf_map_update_elem(map.as_raw_fd(), (&raw const cpu).cast(), (&raw const raw).cast(), 0) };
         if error < 0 {
             return Err(io::Error::from_raw_os_error(-error));
         }
-        Ok(Self::of(cpu, fd, memory, pages, counted))
+        Ok(Self::with_memory(cpu, fd, memory, pages, counted))
     }
 
-    fn of(cpu: u32, fd: OwnedFd, memory: Mapping, pages: usize, counted: bool) -> Self {
+    fn with_memory(cpu: u32, fd: OwnedFd, memory: Mapping, pages: usize, counted: bool) -> Self {
         let (size, lost) = ((page_size() * pages) as u64, counted.then_some(0));
         Self { cpu, fd, memory, size, wrapped: Vec::new(), time: 0, lost, limit: None, retired: false }
     }
 
-    /// Whether the event's time has stopped since the last look. The kernel takes an event off a CPU that goes offline, for good, also
-    /// when the machine sleeps (`perf_event_exit_cpu`); nothing else tells.
-    fn stands_still(&mut self) -> bool {
+    /// Reports whether the time of the event has stopped since the last check. The kernel removes
+    /// the events of a CPU that goes offline for good, also when the machine sleeps
+    /// (`perf_event_exit_cpu`). Nothing else reports that.
+    fn has_stopped(&mut self) -> bool {
         let before = self.time;
-        // What cannot be read cannot be told.
+        // An event that cannot be read is assumed to go on.
         self.read().is_some_and(|[time, lost]| {
             self.time = time;
             self.lost = self.lost.map(|_| lost);
@@ -365,8 +395,8 @@ impl PerfRing {
         })
     }
 
-    /// Asks the kernel for its count of what found no room.
-    fn look(&mut self) {
+    /// Updates the count of records that found no room, if the kernel has one.
+    fn update_lost(&mut self) {
         if self.lost.is_some()
             && let Some([_, lost]) = self.read()
         {
@@ -374,13 +404,14 @@ impl PerfRing {
         }
     }
 
-    /// How long the event has been counting, and what it has lost if the kernel counts that.
+    /// Reads the time for which the event has been enabled, and the number of lost records if the
+    /// kernel counts them. Returns `None` if the event cannot be read.
     fn read(&self) -> Option<[u64; 2]> {
         let mut bytes = [0; 24];
         let len = rustix::io::read(&self.fd, &mut bytes).ok()?;
         let (words, _) = bytes.as_chunks();
         let word = |at: usize| words.get(at).map_or(0, |word| u64::from_ne_bytes(*word));
-        // The event's own count is first.
+        // The value of the event comes first.
         let expected = if self.lost.is_some() { 24 } else { 16 };
         (len == expected).then(|| [word(1), word(2)])
     }
@@ -393,7 +424,7 @@ impl PerfRing {
         self.head() == self.tail()
     }
 
-    /// How many samples are there that were not read.
+    /// Returns the number of unread samples.
     fn unread(&self) -> Result<u64> {
         let (mut at, head, mut count) = (self.tail(), self.head(), 0);
         while at != head {
@@ -408,6 +439,7 @@ impl PerfRing {
         self.memory.u64(TAIL).load(Ordering::Relaxed)
     }
 
+    /// Delivers every record that is there now, or before the mark.
     fn drain(&mut self, stats: &Counters, running: &impl Fn() -> bool, deliver: &mut impl FnMut(&[u8]) -> Fate) -> Result<Drained> {
         let (tail, head) = (self.tail(), self.limit.unwrap_or_else(|| self.head()));
         let Self { memory, size, wrapped, lost, .. } = self;
@@ -421,8 +453,10 @@ impl PerfRing {
             let end = at + len;
             let limit = page_size() + *size as usize;
             let record = if end <= limit {
-                // SAFETY: the kernel does not write to a record before the tail is published behind it, which `Read` does after this
-                // reference is gone, and this process never does. The event is this reader's own, so nobody else reads its ring.
+                // SAFETY: the kernel does not write to a record until a tail after it is published,
+                // and this process never writes to it. The drop of `read` publishes the tail after
+                // this reference is gone. The event belongs to this reader, so nobody else reads
+                // its ring.
                 unsafe { memory.bytes(at, len) }
             } else {
                 wrapped.clear();
@@ -432,7 +466,8 @@ impl PerfRing {
                 wrapped.extend_from_slice(unsafe { memory.bytes(page_size(), end - limit) });
                 wrapped.as_slice()
             };
-            // Taken before the callback sees it: one that it panics on must not be met again.
+            // Taken before the callback sees it: if the callback panics, it must not get the record
+            // again.
             read.tail = read.tail.wrapping_add(len as u64);
             if read.record(kind, record, deliver) == Fate::Stop {
                 return Ok(Drained::Stopped);
@@ -442,19 +477,21 @@ impl PerfRing {
     }
 }
 
-/// A read under way: gives back what was read and counts it on every way out, a panic of the callback included. The ring has room for
-/// what comes meanwhile, as it is emptied at once.
+/// A read in progress. On every way out, also if the callback panics, it publishes the tail and
+/// updates the statistics. It publishes only then: each read empties the ring, which leaves room
+/// for the records that come during the next.
 struct Read<'a> {
     memory: &'a Mapping,
     stats: &'a Counters,
     start: u64,
     tail: u64,
-    /// Whether the kernel has a count of its own: what the records tell is part of that.
+    /// True if the kernel counts lost records. That count includes what the records report.
     counted: bool,
     found: Stats,
 }
 
 impl Read<'_> {
+    /// Delivers a sample, or counts a report of losses.
     fn record(&mut self, kind: u32, record: &[u8], deliver: &mut impl FnMut(&[u8]) -> Fate) -> Fate {
         match kind {
             PERF_RECORD_SAMPLE => {
@@ -486,13 +523,13 @@ impl Drop for Read<'_> {
     }
 }
 
-/// The kind and the length of the record at `tail`.
+/// Returns the type and the length of the record at `tail`.
 #[inline]
 fn record(memory: &Mapping, size: u64, tail: u64, head: u64) -> Result<(u32, usize)> {
     let left = head.wrapping_sub(tail);
     let at = data_offset(tail, size);
     let kind = memory.u32(at).load(Ordering::Relaxed);
-    // The record's size is the upper half of the second word.
+    // `size` is the upper half of the second word, after `misc`.
     let len = (memory.u32(at + 4).load(Ordering::Relaxed) >> 16) as usize;
     if len < HEADER || !len.is_multiple_of(8) || len as u64 > left || left > size {
         return Err(damaged(tail, len, left));
@@ -504,7 +541,7 @@ fn record(memory: &Mapping, size: u64, tail: u64, head: u64) -> Result<(u32, usi
 fn damaged(tail: u64, len: usize, left: u64) -> Error {
     Error::Value {
         name: "perf ring".to_owned(),
-        why: format!("the record at {tail} has {len} bytes where {left} are left: the ring's memory is damaged"),
+        why: format!("the record at position {tail} has {len} bytes, but {left} are left: the ring's memory is damaged"),
     }
 }
 
@@ -514,6 +551,7 @@ fn inherited(name: &str) -> Error {
     Error::Value { name: format!("map `{name}`"), why: why.to_owned() }
 }
 
+/// Returns the offset of a position in the ring's memory.
 fn data_offset(position: u64, size: u64) -> usize {
     page_size() + (position & (size - 1)) as usize
 }

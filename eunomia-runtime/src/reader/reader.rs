@@ -1,4 +1,4 @@
-//! One wait over all maps.
+//! The reader: one epoll wait for all maps that deliver records.
 
 use std::{
     cell::{Cell, RefCell, RefMut},
@@ -20,20 +20,21 @@ use super::{
     control::timespec,
     ending::Ending,
     waiting::Burst,
-    watch::{Told, Watch, tried},
+    watch::{Token, Watch, epoll_error},
 };
 use crate::{
     Error, Result,
     sample::{Delivered, Failures, Plain},
 };
 
-/// Reads every map that delivers records, in one wait.
+/// A reader of every map that delivers records, with one wait for all of them.
 #[derive(Debug)]
 pub struct Reader {
     epoll: Arc<OwnedFd>,
-    /// By the number of the map. Borrowed while a callback runs, which may still ask for counts, maps and variables.
+    /// Indexed by the number of the map. Mutably borrowed while a callback runs; the callback may
+    /// still use counts, maps and variables.
     sources: RefCell<Vec<Source>>,
-    /// By the number of the map.
+    /// Indexed by the number of the map.
     stats: Vec<Counters>,
     control: Control,
     waiting: Cell<Waiting>,
@@ -41,46 +42,49 @@ pub struct Reader {
     ending: Ending,
 }
 
-/// The longest sleep on a record that its producer holds uncommitted. A busy record makes its ring readable for epoll although there
-/// is nothing to read, so waiting there would spin.
+/// The longest sleep on a record that is reserved and not yet committed. Such a record makes its
+/// ring readable for epoll although nothing can be read, so an epoll wait would spin.
 const MAX_BUSY_SLEEP: Duration = Duration::from_millis(1);
 
-/// How often a read of what is left looks again, at intervals of [`MAX_BUSY_SLEEP`], at a record that its producer holds uncommitted: a
-/// program may run on for a moment after it was detached.
-const LAST_LOOKS: u32 = 10;
+/// How often a final read retries a record that is reserved and not yet committed, at intervals of
+/// [`MAX_BUSY_SLEEP`]: a program may run for a moment after it was detached.
+const BUSY_RETRIES: u32 = 10;
 
-/// The longest single wait: kernels before 5.11 count it in milliseconds in an `int`. The caller waits again.
+/// The longest single wait: kernels before 5.11 count it in milliseconds in an `int`. The caller
+/// waits again.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is read.
+/// The maps that a read covers, and how far it goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// Every map.
     All,
-    /// The map of this number.
+    /// The map with this number.
     One(usize),
-    /// Every map, for all that is in it: maps that are read at intervals before their time, and records that are about to come.
+    /// Every map, to its end: sampled maps before their time, and records that are about to be
+    /// committed.
     Rest,
-    /// As the rest, up to what was there when a stop was seen.
+    /// As `Rest`, but only up to the records that were there when the stop was seen.
     Last,
 }
 
-/// What a wait ended with.
+/// The outcome of a wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ready {
-    /// There are records.
+    /// Records are ready.
     Yes,
-    /// A stop was asked for: the maps are to be read for the last time.
+    /// A stop was requested, and the maps must be read for the last time.
     Last,
+    /// The time has passed, or polling has ended.
     No,
 }
 
 impl Reader {
-    /// Reads these maps.
+    /// Creates a reader of `sources`.
     pub(crate) fn new(mut sources: Vec<Source>) -> Result<Self> {
-        let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC).map_err(tried)?);
+        let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC).map_err(epoll_error)?);
         let control = Control::new()?;
-        epoll::add(&epoll, &control, Told::Control.to_data(), EventFlags::IN).map_err(tried)?;
+        epoll::add(&epoll, &control, Token::Control.to_data(), EventFlags::IN).map_err(epoll_error)?;
         sources.iter_mut().enumerate().try_for_each(|(map, source)| source.watch(Watch::new(&epoll, map)))?;
         let stats = sources.iter().map(|_| Counters::default()).collect();
         let reader = Self {
@@ -96,18 +100,20 @@ impl Reader {
         Ok(reader)
     }
 
-    /// A handle that pauses and ends polling.
+    /// Returns a handle that pauses, resumes and ends polling.
     pub fn control(&self) -> Control {
         self.control.clone()
     }
 
-    /// How polls wait from now on.
+    /// Sets how later polls wait for records.
     pub fn set_waiting(&self, waiting: Waiting) {
         self.waiting.set(waiting);
     }
 
-    /// What became of the records of each map, in the order of the maps. Callbacks may ask too; what was lost in a perf event array is then
-    /// the number of the last time that it was asked for elsewhere.
+    /// Returns the statistics of each map, in the order of the maps.
+    ///
+    /// Callbacks may call this too. The count of lost records of a perf event array is then that of
+    /// the last call outside of a callback.
     ///
     /// Costs a system call for each CPU and perf event array.
     pub fn stats(&self) -> impl Iterator<Item = Stats> {
@@ -115,6 +121,7 @@ impl Reader {
         self.stats.iter().map(Counters::get)
     }
 
+    /// Updates the counts of records that perf event arrays lost. Does nothing in a callback.
     fn count_lost(&self) {
         let Ok(mut sources) = self.sources.try_borrow_mut() else { return };
         for (source, stats) in sources.iter_mut().zip(&self.stats) {
@@ -124,26 +131,34 @@ impl Reader {
         }
     }
 
-    /// How many records are in the buffers that were not delivered, those that a program is writing included. 0 after a `finish` that
-    /// no callback ended; for those who say what they left.
+    /// Returns the number of records in the buffers that were not delivered, including those that a
+    /// program is still writing. It is 0 after a `finish` that no callback ended; an application
+    /// can report it as the records that it left behind.
     ///
     /// # Errors
-    /// If a ring's memory contradicts itself, or a callback asks the reader that called it.
+    /// [`Error::Value`] if a ring's memory is inconsistent, or if a callback calls it on the reader
+    /// that called the callback.
     pub fn unread(&self) -> Result<u64> {
         self.sources.try_borrow().map_err(|_| reentered())?.iter().map(Source::unread).sum()
     }
 
-    /// Delivers the records that are there, or waits for the first ones until `timeout` has passed.
+    /// Delivers the records that are there, or waits up to `timeout` for the first ones.
     ///
-    /// Returns how many records were delivered; 0 if none came in time or polling has ended. A signal does not end the wait.
+    /// Returns the number of records delivered: 0 if none came in time or polling has ended. A
+    /// signal does not end the wait.
     ///
-    /// After [`Control::stop`] it delivers the records that were there when it saw the stop, then polling has ended. It waits for none but
-    /// those that a program is writing, and for these a few milliseconds; maps that are read at intervals are read once more. A callback
-    /// that ends this poll leaves the rest to the next one.
+    /// After [`Control::stop`] a poll delivers the records that were there when it saw the stop;
+    /// then polling has ended. It waits only for records that a program is still writing, for a few
+    /// milliseconds at most, and reads sampled maps once more. A callback that ends this poll
+    /// leaves the rest to the next one.
     ///
     /// # Errors
-    /// If epoll fails, or a callback polls the reader that called it. If a ring's memory contradicts itself, after the other
-    /// rings were read; this one is not read again. [`Error::Callback`] if a callback failed, after all records were delivered.
+    /// - [`Error::Kernel`] if epoll fails, if the perf ring of a CPU that came online cannot be
+    ///   opened, or if the kernel refuses to read a sampled map.
+    /// - [`Error::Value`] if a callback polls the reader that called it, or if a ring's memory is
+    ///   inconsistent. The latter is returned after the other rings were read; a damaged ring
+    ///   buffer is not read again.
+    /// - [`Error::Callback`] if a callback failed, after all records were delivered.
     pub fn poll(&self, timeout: Duration, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
@@ -160,9 +175,11 @@ impl Reader {
         }
     }
 
-    /// Delivers what was there when the stop was seen; then polling has ended, unless the callback ended this poll alone.
+    /// Delivers the records that were there when the stop was seen. Then polling has ended, unless
+    /// a callback ended only this poll.
     fn read_last(&self, deliver: &mut impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
-        // A callback that asks in vain does not end what its own poll is at.
+        // Refuse a re-entrant call before `stop_now`: it must not end the poll that runs its
+        // callback.
         drop(self.sources.try_borrow_mut().map_err(|_| reentered())?);
         let mut broken = false;
         let read = self.read(Part::Last, &|| self.control.delivers(), &mut |map, record| {
@@ -176,13 +193,16 @@ impl Reader {
         read.map(|(_, delivered)| delivered)
     }
 
-    /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one.
+    /// Waits up to `timeout` for records to read, and reports whether there are any. For callers
+    /// that read maps one by one.
     ///
-    /// After [`Control::stop`] it returns true if there are records, which handles of maps then deliver. Polling has ended when it is
-    /// called again and they are all read, or none was.
+    /// After [`Control::stop`] it returns true if records are left, which the handles of the maps
+    /// then deliver. Polling ends at a later call, once all of them were read or the caller read
+    /// none.
     ///
     /// # Errors
-    /// If epoll fails, or a callback waits for the reader that called it.
+    /// [`Error::Kernel`] if epoll fails, [`Error::Value`] if a callback waits for the reader that
+    /// called it.
     pub fn wait(&self, timeout: Duration) -> Result<bool> {
         match self.ready(Instant::now().checked_add(timeout))? {
             Ready::Yes => Ok(true),
@@ -198,23 +218,26 @@ impl Reader {
         }
     }
 
-    /// Waits a few milliseconds for records that a program is writing; whether it has written them.
+    /// Waits a few milliseconds for records that a program is still writing, and reports whether
+    /// all of them were committed.
     fn outlasts_busy(&self) -> Result<bool> {
-        let mut looks = LAST_LOOKS;
+        let mut retries = BUSY_RETRIES;
         let waited = self.is_busy()?;
-        while looks > 0 && self.is_busy()? {
+        while retries > 0 && self.is_busy()? {
             nap(MAX_BUSY_SLEEP);
-            looks -= 1;
+            retries -= 1;
         }
         Ok(waited && !self.is_busy()?)
     }
 
-    /// Whether a program is writing a record that the last read waits for.
+    /// Reports whether a program is still writing a record that the last read must deliver.
     fn is_busy(&self) -> Result<bool> {
         self.any(|source| matches!(source, Source::Ring(_)) && !source.is_at_mark() && !source.is_ready())
     }
 
-    /// Whether a stop was asked for and polling goes on. From then on no read goes further than what was there when this was first seen.
+    /// Reports whether a stop was requested and polling has not ended. The first call that sees the
+    /// stop marks every map: from then on no read goes beyond the records that were there at that
+    /// moment.
     #[inline]
     fn is_ending(&self) -> Result<bool> {
         if !self.control.is_ending() {
@@ -227,12 +250,12 @@ impl Reader {
         Ok(true)
     }
 
-    /// Before one map is read: polling has ended where a stop was asked for and there is nothing left, in other maps either, or nobody
-    /// comes for it.
+    /// Runs before one map is read. Ends polling if a stop was requested and either no map has
+    /// records left, or the caller does not read those that are left.
     #[inline]
     fn before_one(&self) -> Result<()> {
         if self.is_ending()? {
-            // Entries of a map that is read at intervals are delivered by a poll alone.
+            // Entries of a sampled map are delivered only by a poll.
             let more = self.any(|source| !matches!(source, Source::Sampled(_)) && !source.is_at_mark())?;
             if !more || !self.ending.reads(self.taken(), self.stats.len()) {
                 self.control.stop_now();
@@ -241,11 +264,12 @@ impl Reader {
         Ok(())
     }
 
-    /// How many records were taken out of the buffers.
+    /// Returns the number of records that were taken out of the buffers.
     fn taken(&self) -> u64 {
         self.stats.iter().map(Counters::get).map(|stats| stats.received + stats.short + stats.discarded).sum()
     }
 
+    /// Waits until records are ready, a stop was requested, or the deadline has passed.
     fn ready(&self, deadline: Option<Instant>) -> Result<Ready> {
         let left = || deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
         let mut busy_sleep = Duration::from_micros(20);
@@ -270,7 +294,8 @@ impl Reader {
             if self.any(Source::is_ready)? {
                 return Ok(Ready::Yes);
             }
-            // The last look, behind a barrier: whoever waits now, here or in an event loop of their own, is woken for what comes later.
+            // The last look, after a full barrier. Whoever waits from here on, in this function or
+            // in an event loop of the caller, is woken for every later record.
             let more = self.any(Source::has_more)?;
             if more && self.any(Source::is_ready)? {
                 return Ok(Ready::Yes);
@@ -281,7 +306,7 @@ impl Reader {
                 break;
             }
             if more {
-                // Reserved, and not yet committed.
+                // The next record is reserved and not yet committed.
                 nap(left.min(busy_sleep));
                 busy_sleep = (busy_sleep * 2).min(MAX_BUSY_SLEEP);
             } else {
@@ -291,7 +316,7 @@ impl Reader {
         Ok(Ready::No)
     }
 
-    /// Waits for the kernel, or a while, where there are no records.
+    /// Waits for the kernel, or for a while, if no records are ready.
     fn idle(&self, left: Duration) -> Result<()> {
         let waiting = self.waiting.get();
         if waiting == Waiting::Busy {
@@ -308,16 +333,19 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes notice of what epoll has to tell that is no record, for an event loop of one's own: it would be readable again and again.
+    /// Acknowledges epoll events that are not records. Otherwise an event loop on the descriptor
+    /// would find it readable again and again.
     fn notice(&self) -> Result<()> {
         self.epoll_wait(Duration::ZERO, false)
     }
 
-    /// Delivers the records that are there, also after a stop: what the programs sent before they were detached. Waits for nothing but
-    /// records that a program is writing, and for these a few milliseconds.
+    /// Delivers the records that are there, also after a stop: what the programs sent before they
+    /// were detached. Waits only for records that a program is still writing, for a few
+    /// milliseconds at most.
     ///
-    /// Maps that are read at intervals are read once more, whatever is left of the interval: what came into them since the last time
-    /// would be lost. Those whose entries stay in the map deliver them again, with each call.
+    /// Sampled maps are read once more, even if their interval has not passed: entries that came
+    /// since the last sample would be lost otherwise. Maps that keep their entries deliver them
+    /// again with each call.
     ///
     /// # Errors
     /// As [`Self::poll`].
@@ -330,7 +358,8 @@ impl Reader {
         self.stats.iter().map(Counters::get).map(|stats| stats.received).sum()
     }
 
-    /// Delivers the records that are there in one map; nothing while polling is paused or after it has ended.
+    /// Delivers the records that are there in one map. Delivers nothing while polling is paused or
+    /// after it has ended.
     ///
     /// # Errors
     /// As [`Self::poll`].
@@ -340,16 +369,16 @@ impl Reader {
         self.read(Part::One(map), &|| self.control.delivers(), &mut |_, record| deliver(record)).map(|(_, delivered)| delivered)
     }
 
-    /// As [`Self::read_one`], of a ring buffer.
+    /// Delivers as [`Self::read_one`], from a ring buffer.
     ///
     /// # Errors
-    /// As [`Self::poll`]; [`Error::NotFound`] where the map is no ring buffer.
+    /// As [`Self::poll`]; [`Error::NotFound`] if the map is not a ring buffer.
     #[inline]
     pub fn read_ring(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
         self.with_ring(map, |ring, stats, failure| ring.drain(stats, &|| self.control.delivers(), |record| failure.fate(deliver(record))))
     }
 
-    /// As [`Self::read_ring`], in slices of records.
+    /// Delivers as [`Self::read_ring`], in slices of records.
     ///
     /// # Errors
     /// As [`Self::read_ring`].
@@ -375,7 +404,7 @@ impl Reader {
         failure.result().map(|()| delivered)
     }
 
-    /// The records that are there in a ring buffer, to iterate over.
+    /// Returns the records that are there in a ring buffer, as a batch to iterate over.
     ///
     /// # Errors
     /// As [`Self::read_runs`].
@@ -396,25 +425,26 @@ impl Reader {
         Ok((ring.map_err(|_| not_found())?, self.stats.get(map).ok_or_else(not_found)?))
     }
 
-    /// Reads every map once, or one of them; why it ended, and how many records were delivered. A map that is damaged keeps nobody from
-    /// being read: it is dropped, and its error returned at the end.
+    /// Reads every map once, or one of them. Returns why the read ended and how many records were
+    /// delivered. A damaged map does not keep the others from being read: a damaged ring buffer is
+    /// dropped, and the first error is returned at the end.
     #[inline]
     fn read(&self, part: Part, running: &impl Fn() -> bool, deliver: &mut impl FnMut(usize, &[u8]) -> Verdict) -> Result<(Drained, u64)> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         let mut result = Ok(Drained::All);
         let mut failure = Failure::default();
         let before = self.received();
-        let mut looks = if matches!(part, Part::Rest | Part::Last) { LAST_LOOKS } else { 0 };
-        let wanted = |map| !matches!(part, Part::One(only) if only != map);
-        for (map, (source, stats)) in sources.iter_mut().zip(&self.stats).enumerate().filter(|(map, _)| wanted(*map)) {
+        let mut retries = if matches!(part, Part::Rest | Part::Last) { BUSY_RETRIES } else { 0 };
+        let covers = |map| !matches!(part, Part::One(only) if only != map);
+        for (map, (source, stats)) in sources.iter_mut().zip(&self.stats).enumerate().filter(|(map, _)| covers(*map)) {
             let mut deliver = |record: &[u8]| failure.fate(deliver(map, record));
             let drained = match source {
                 Source::Ring(ring) => loop {
                     let drained = ring.drain(stats, running, &mut deliver);
-                    if looks == 0 || !matches!(drained, Ok(Drained::Busy)) {
+                    if retries == 0 || !matches!(drained, Ok(Drained::Busy)) {
                         break drained;
                     }
-                    looks -= 1;
+                    retries -= 1;
                     nap(MAX_BUSY_SLEEP);
                 },
                 Source::Perf(array) => array.drain(stats, running, &mut deliver),
@@ -432,7 +462,7 @@ impl Reader {
                 }
                 Err(error) => {
                     if let Source::Ring(ring) = source {
-                        // Fails only for a descriptor that is not there, which is what is wanted.
+                        // Fails only if the descriptor is not in the set, which is the goal.
                         let _ = epoll::delete(&self.epoll, ring.as_fd());
                         *source = Source::Unread;
                     }
@@ -447,18 +477,19 @@ impl Reader {
         result.and_then(|drained| failure.result().map(|()| (drained, delivered)))
     }
 
-    /// Records were delivered.
+    /// Notes that records were delivered.
     fn feed(&self) {
         let mut burst = self.burst.get();
         burst.feed(self.waiting.get());
         self.burst.set(burst);
     }
 
+    /// Reports whether `is` holds for any map.
     fn any(&self, is: impl Fn(&Source) -> bool) -> Result<bool> {
         Ok(self.sources.try_borrow().map_err(|_| reentered())?.iter().any(is))
     }
 
-    /// Perf rings come and go with their CPUs.
+    /// Retires and opens perf rings as their CPUs go offline and come online.
     fn follow_cpus(&self) -> Result<()> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         for source in sources.iter_mut() {
@@ -469,29 +500,32 @@ impl Reader {
         Ok(())
     }
 
+    /// Waits for epoll, and acknowledges every event that is not a record. `waits` says whether the
+    /// wakeups count.
     fn epoll_wait(&self, left: Duration, waits: bool) -> Result<()> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         let mut events = [const { MaybeUninit::uninit() }; 16];
         let events = match epoll::wait(&self.epoll, &mut events, Some(&timespec(left.min(MAX_WAIT)))) {
             Ok((events, _)) => events,
-            // A signal: the caller looks at the time that is left and waits again.
+            // Interrupted by a signal: the caller computes the time left and waits again.
             Err(Errno::INTR) => return Ok(()),
-            Err(errno) => return Err(tried(errno)),
+            Err(errno) => return Err(epoll_error(errno)),
         };
         for event in events {
             let flags = event.flags;
-            match Told::of_data(event.data) {
-                Told::Control => self.control.acknowledge(),
-                Told::Timer(map) => {
+            match Token::from_data(event.data) {
+                Token::Control => self.control.acknowledge(),
+                Token::Timer(map) => {
                     if let Some(Source::Perf(array)) = sources.get(map) {
                         array.acknowledge_timer();
                     }
                 }
-                Told::Map(map, cpu) => {
+                Token::Map(map, cpu) => {
                     if let Some(stats) = self.stats.get(map).filter(|_| waits) {
                         stats.update(|stats| stats.wakeups += 1);
                     }
-                    // The CPU of a perf ring went offline: the descriptor would be readable for ever.
+                    // The CPU of this perf ring went offline: its descriptor would stay readable
+                    // for ever.
                     if flags.intersects(EventFlags::HUP | EventFlags::ERR)
                         && let Some(Source::Perf(array)) = sources.get_mut(map)
                     {
@@ -504,7 +538,7 @@ impl Reader {
     }
 }
 
-/// What the verdicts of one read say.
+/// The failures of the callback in one read.
 #[derive(Default)]
 struct Failure(Failures);
 
@@ -527,8 +561,9 @@ impl Failure {
     }
 }
 
-/// Sleeps until a signal comes at the latest: whoever waits looks at the time that is left. `std::thread::sleep` goes on for what the
-/// kernel says is left, and that has the slack of the timer in it: where signals come more often, it never ends.
+/// Sleeps for `time`, but not beyond a signal: the caller computes the time left.
+/// `std::thread::sleep` sleeps again for the time that the kernel reports as left. That includes
+/// the slack of the timer, so the sleep never ends if signals come more often than the slack.
 pub(super) fn nap(time: Duration) {
     if !time.is_zero() {
         let _ = nanosleep(&timespec(time));
@@ -536,17 +571,19 @@ pub(super) fn nap(time: Duration) {
 }
 
 fn reentered() -> Error {
-    Error::Value { name: "poll".to_owned(), why: "the same reader is in a callback, or somebody holds a batch of it".to_owned() }
+    Error::Value { name: "poll".to_owned(), why: "the reader is in a callback, or a batch of it is still held".to_owned() }
 }
 
-/// Whoever holds a control handle learns that nothing more comes.
+/// Dropping a reader ends polling, so that holders of a control handle learn that no more records
+/// come.
 impl Drop for Reader {
     fn drop(&mut self) {
         self.control.stop_now();
     }
 }
 
-/// Readable when a record may be there: for an event loop of one's own, which then polls with a timeout of zero.
+/// Readable when a record may be there. For an event loop of the caller, which then polls with a
+/// timeout of zero.
 impl AsFd for Reader {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
@@ -561,7 +598,8 @@ mod tests {
 
     const BUSY: u32 = 1 << 31;
 
-    /// A reader of a ring that a test writes, which nobody can wait for.
+    /// Returns a reader of a ring that a test writes. Nothing is in its epoll set, so it cannot
+    /// wait.
     fn reader(ring: Ring) -> Reader {
         let (epoll, control) = (Arc::new(epoll::create(CreateFlags::CLOEXEC).unwrap()), Control::new().unwrap());
         let (sources, stats) = (RefCell::new(vec![Source::Ring(ring)]), vec![Counters::default()]);
@@ -569,24 +607,24 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_over_maps_has_what_is_being_written_at_its_stop() {
+    fn wait_after_stop_covers_uncommitted_record() {
         let fake = Fake::new();
         let busy = fake.push(16, 1, BUSY);
         let reader = reader(fake.ring.replace(Fake::new().ring.into_inner()));
         reader.control().stop();
         assert!(reader.wait(Duration::ZERO).unwrap());
-        assert_eq!(reader.read_ring(0, |_| Verdict::Delivered).unwrap(), 0, "it is not committed");
+        assert_eq!(reader.read_ring(0, |_| Verdict::Delivered).unwrap(), 0, "the record is not committed");
         let producer = thread::spawn(move || {
             fake.word(busy, 16);
             fake.push(16, 2, 0);
         });
         producer.join().unwrap();
         assert!(reader.wait(Duration::ZERO).unwrap());
-        assert_eq!(reader.read_ring(0, |_| Verdict::Delivered).unwrap(), 1, "and nothing that came later");
+        assert_eq!(reader.read_ring(0, |_| Verdict::Delivered).unwrap(), 1, "no record that came later");
         assert!(!reader.wait(Duration::ZERO).unwrap() && reader.control().is_stopped());
         assert_eq!(reader.unread().unwrap(), 1);
 
-        // One that is held for longer keeps no loop.
+        // A record that stays uncommitted for longer does not keep the loop running.
         let fake = Fake::new();
         fake.push(16, 1, BUSY);
         let reader = self::reader(fake.ring.replace(Fake::new().ring.into_inner()));
@@ -594,11 +632,11 @@ mod tests {
         assert!(reader.wait(Duration::ZERO).unwrap());
         let start = Instant::now();
         assert!(!reader.wait(Duration::ZERO).unwrap() && reader.control().is_stopped());
-        assert!(start.elapsed() >= MAX_BUSY_SLEEP * LAST_LOOKS);
+        assert!(start.elapsed() >= MAX_BUSY_SLEEP * BUSY_RETRIES);
     }
 
     #[test]
-    fn the_rest_has_what_is_being_written() {
+    fn drain_waits_for_uncommitted_record() {
         let fake = Fake::new();
         fake.push(16, 1, 0);
         let busy = fake.push(16, 2, BUSY);
@@ -611,14 +649,14 @@ mod tests {
         };
         assert_eq!(reader.poll(Duration::ZERO, deliver).unwrap(), 1);
         let start = Instant::now();
-        assert_eq!(reader.drain(deliver).unwrap(), 0, "it is not committed");
-        assert!(start.elapsed() >= MAX_BUSY_SLEEP * LAST_LOOKS);
+        assert_eq!(reader.drain(deliver).unwrap(), 0, "the record is not committed");
+        assert!(start.elapsed() >= MAX_BUSY_SLEEP * BUSY_RETRIES);
         let producer = thread::spawn(move || {
             thread::sleep(Duration::from_millis(2));
             fake.word(busy, 16);
         });
         let start = Instant::now();
-        // A machine under load may keep the producer for longer than a call waits.
+        // A loaded machine may delay the producer for longer than one call waits.
         while seen.borrow().len() < 3 && start.elapsed() < Duration::from_secs(10) {
             reader.drain(deliver).unwrap();
         }

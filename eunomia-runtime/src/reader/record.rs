@@ -1,6 +1,8 @@
+//! A record of a ring buffer as a type.
+
 use std::{borrow::Borrow, ops::Deref};
 
-/// A record as it stands in a ring buffer: its header, then the event. Derefs to the event.
+/// A record as it lies in a ring buffer: its header, then the event. Dereferences to the event.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(8))]
 pub struct Record<E> {
@@ -17,7 +19,7 @@ impl<E> Deref for Record<E> {
     }
 }
 
-/// A run is a slice of events, whatever stands between them.
+/// Lets a slice of records be used as a slice of events.
 impl<E> Borrow<E> for Record<E> {
     #[inline]
     fn borrow(&self) -> &E {

@@ -1,31 +1,34 @@
+//! The trait of objects that deliver events.
+
 use std::{os::fd::BorrowedFd, time::Duration};
 
 use super::{Control, Outcome};
 use crate::Result;
 
-/// What delivers events: loaded and attached skeletons, typed ones and those that are known only at run time.
+/// An object that delivers events: a loaded or attached skeleton, typed or known only at run time.
 ///
-/// For code that works with any of them; the methods stand on the types themselves, too.
+/// For code that works with any of them. The types themselves have these methods too.
 pub trait Records {
-    /// A record, borrowed.
+    /// A borrowed event.
     type Event<'a>;
 
-    /// Delivers the events that are there, or waits for the first ones until `timeout` has passed; returns how many came.
+    /// Delivers the events that are there, or waits up to `timeout` for the first ones; returns
+    /// their number.
     ///
     /// # Errors
     /// As [`super::Reader::poll`].
     fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(Self::Event<'_>) -> R) -> Result<u64>;
 
-    /// Delivers the events that are there, also after polling has ended.
+    /// Delivers the events that are there, also after polling has ended; returns their number.
     ///
     /// # Errors
     /// As [`super::Reader::drain`].
     fn drain<R: Outcome>(&self, f: impl FnMut(Self::Event<'_>) -> R) -> Result<u64>;
 
-    /// A handle that pauses, resumes and ends polling from any thread.
+    /// Returns a handle that pauses, resumes and ends polling from any thread.
     fn control(&self) -> Control;
 
-    /// Readable when an event may be there.
+    /// Returns a descriptor that is readable when an event may be there.
     fn descriptor(&self) -> BorrowedFd<'_>;
 }
 

@@ -1,8 +1,15 @@
-//! Our own reader of a BPF ring buffer, from `kernel/bpf/ringbuf.c`.
+//! A reader of BPF ring buffers, after `kernel/bpf/ringbuf.c`.
 //!
-//! The map's file maps the consumer position (one page, ours to write), the producer position (one page) and the data, twice in a row
-//! so that no record is ever split. A record is a header of 8 bytes and its sample, rounded up to 8. The header's first word is the
-//! length with two flags: busy (reserved, not committed) and discarded.
+//! The map's file maps the consumer position (one page, which we write), the producer position (one
+//! page) and the data, twice in a row so that no record is ever split. A record is a header of 8
+//! bytes and its sample, rounded up to a multiple of 8. The first word of the header is the
+//! sample's length with two flags: busy (reserved, not yet committed) and discarded.
+//!
+//! Positions count bytes and never go back; a position modulo the size is an offset into the data.
+//! The kernel advances the producer position when it reserves a record, so a record before that
+//! position may still be busy. A read takes records in order, up to the producer position that it
+//! loads once at its start. It publishes the consumer position (`Ring::publish`) every [`BATCH`]
+//! records and when it ends; from then on the kernel may reuse the bytes before that position.
 
 use std::{
     cell::Cell,
@@ -23,42 +30,45 @@ const DISCARDED: u32 = 1 << 30;
 const HEADER: usize = 8;
 /// `BPF_F_RB_OVERWRITE`: the producer overwrites records that are being read.
 const OVERWRITE: u32 = 1 << 19;
-/// Records after which the position is published.
+/// Number of records after which the position is published.
 const BATCH: u32 = 64;
-/// Records between two looks at the control handle.
+/// Number of records between two checks of the control handle.
 const GROUP: u32 = 16;
 
-/// A ring buffer map, mapped.
+/// A ring buffer map, mapped into this process.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    /// That nobody else in this process reads the ring; `None` in tests.
+    /// Excludes other readers in this process; `None` in tests.
     _claim: Option<Claim>,
     fd: OwnedFd,
     consumer: Mapping,
     /// The page with the producer position, then the data twice.
     producer: Mapping,
-    /// Where the data starts there.
+    /// Offset of the data in `producer`.
     data: usize,
     size: u64,
-    /// Where the next record starts; ahead of the published position inside a batch.
+    /// Position of the next record. Ahead of the published position inside a batch.
     position: Cell<u64>,
-    /// The last record.
+    /// Header of the last record.
     like: Cell<Head>,
-    /// Where the last read ends, after a stop was asked for.
+    /// Position at which reads end, after a stop was requested.
     limit: Cell<Option<u64>>,
 }
 
 impl Ring {
-    /// Maps the ring of the map `name`, which has `size` bytes of data (a power of two of pages).
+    /// Maps the ring of the map `name`, which has `size` bytes of data.
     ///
     /// # Errors
-    /// [`Error::InUse`] if the process has another reader of it.
+    /// - [`Error::Value`] if the map has the flag `BPF_F_RB_OVERWRITE`, or if `size` is not a power
+    ///   of two of pages.
+    /// - [`Error::InUse`] if this process has another reader of the map.
+    /// - [`Error::Kernel`] if the kernel refuses to map it.
     pub(crate) fn new(name: &str, map: BorrowedFd<'_>, size: u32, flags: u32) -> Result<Self> {
         let claim = Claim::reader(name, map)?;
-        Self::of(name, map, size, flags, Some(claim))
+        Self::with_claim(name, map, size, flags, Some(claim))
     }
 
-    fn of(name: &str, map: BorrowedFd<'_>, size: u32, flags: u32, claim: Option<Claim>) -> Result<Self> {
+    fn with_claim(name: &str, map: BorrowedFd<'_>, size: u32, flags: u32, claim: Option<Claim>) -> Result<Self> {
         let tried = || format!("map the ring buffer `{name}`");
         if flags & OVERWRITE != 0 {
             let why = "BPF_F_RB_OVERWRITE lets the kernel overwrite records while they are read; clear the flag in the C source".to_owned();
@@ -86,16 +96,19 @@ impl Ring {
         })
     }
 
-    /// Whether there is a record behind the last one read, committed or not.
+    /// Reports whether there is a record after the last one read, committed or not.
     ///
-    /// The fence pairs with the full barrier of the kernel's commit: where we see no record here, the producer that commits the next
-    /// one sees our position and wakes us (`ringbuf_commit` notifies where the consumer has caught up).
+    /// The fence pairs with the full barrier of the kernel's commit (`bpf_ringbuf_commit`). We
+    /// publish our position before the fence and load the producer position after it. The kernel
+    /// advances the producer position before its barrier and loads our position after it. So if we
+    /// see no record here, the producer that commits the next one sees our position, finds that the
+    /// consumer has caught up, and wakes us.
     pub(super) fn has_more(&self) -> bool {
         fence(Ordering::SeqCst);
         self.producer_position() != self.position()
     }
 
-    /// Whether the next record is there to be read, or the ring's memory contradicts itself.
+    /// Reports whether the next record can be read, or the ring's memory is inconsistent.
     pub(super) fn is_ready(&self) -> bool {
         let position = self.position();
         match self.end().and_then(|end| self.walk(position, end)).and_then(|mut walk| next(&mut walk, position)) {
@@ -109,21 +122,23 @@ impl Ring {
         self.producer.u64(0).load(Ordering::Acquire)
     }
 
-    /// What comes from now on is not read, until [`Self::unmark`].
+    /// Ends later reads at the records that are there now, until [`Self::unmark`].
     pub(super) fn mark(&self) {
         self.limit.set(Some(self.producer_position()));
     }
 
+    /// Lets reads go on beyond the mark.
     pub(super) fn unmark(&self) {
         self.limit.set(None);
     }
 
-    /// Whether everything before the mark was read.
+    /// Reports whether everything before the mark was read, or no mark is set.
     pub(super) fn is_at_mark(&self) -> bool {
         self.limit.get().is_none_or(|limit| limit == self.position())
     }
 
-    /// How many records are there that were not read, those that are not committed included.
+    /// Returns the number of unread records, including those that are not yet committed. Discarded
+    /// records do not count.
     pub(super) fn unread(&self) -> Result<u64> {
         let mut walk = self.walk(self.position(), self.checked(self.producer_position())?)?;
         let mut count = 0;
@@ -136,37 +151,40 @@ impl Ring {
         Ok(count)
     }
 
-    /// Where the records that are there now end, or those before the mark. Looked at once a read, so that each record that the read finds
-    /// starts at a multiple of 8.
+    /// Returns the position at which the records that are there now, or those before the mark, end.
+    /// A read loads it once. It is a multiple of 8, and so is every record that the read finds.
     #[inline]
     pub(super) fn end(&self) -> Result<u64> {
         self.checked(self.limit.get().unwrap_or_else(|| self.producer_position()))
     }
 
+    /// Returns `end` if it and the position are multiples of 8.
     #[inline]
     fn checked(&self, end: u64) -> Result<u64> {
         if (end | self.position()).is_multiple_of(8) { Ok(end) } else { Err(misaligned(self.position(), end)) }
     }
 
-    /// Where the next record starts.
+    /// Returns the position of the next record.
     pub(super) fn position(&self) -> u64 {
         self.position.get()
     }
 
-    /// Everything before `position` was read.
+    /// Moves on to `position` and publishes it: everything before it was read.
     #[inline]
     pub(super) fn publish_to(&self, position: u64) {
         self.position.set(position);
         self.publish(position);
     }
 
-    /// Gives everything before the position back to the producer.
+    /// Publishes the consumer position: everything before it belongs to the producer again. The
+    /// release pairs with the kernel's acquire when it reserves a record, so our reads of these
+    /// bytes precede its writes.
     #[inline]
     fn publish(&self, position: u64) {
         self.consumer.u64(0).store(position, Ordering::Release);
     }
 
-    /// The records from `position` up to `end`.
+    /// Returns the records from `position` up to `end`.
     #[inline]
     pub(super) fn walk(&self, position: u64, end: u64) -> Result<Walk<'_>> {
         let left = end.wrapping_sub(position);
@@ -176,23 +194,25 @@ impl Ring {
         Ok(self.producer.walk(self.data + (position & (self.size - 1)) as usize, left as usize))
     }
 
-    /// Hands every record that is there now to `deliver`; a producer that never pauses cannot keep it from returning.
+    /// Delivers every record that is there now. The end is fixed when the drain starts, so a
+    /// producer that never pauses cannot keep it from returning.
     ///
-    /// A ring mostly holds records of one length. Once some in a row had the same, the next ones are taken to be like them, and one
-    /// comparison of the header says whether they are: the address of a record does not wait for the header before it to be read.
+    /// A ring mostly holds records of one length. After [`STEADY`] records of the same length, the
+    /// next ones are expected to have it too, and one comparison of the header confirms it. The
+    /// address of a record then does not depend on the header before it.
     #[inline]
     pub(super) fn drain(&self, stats: &Counters, running: &impl Fn() -> bool, mut deliver: impl FnMut(&[u8]) -> Fate) -> Result<Drained> {
         let end = self.end()?;
         let mut read = Read::new(self, stats);
         let mut walk = self.walk(read.position, end)?;
-        // The last read may have ended among many of one length.
+        // The last read may have ended in a series of records of one length.
         let mut alike = STEADY;
         loop {
             if alike >= STEADY {
-                if let Some(stopped) = read.alike(end, running, &mut deliver)? {
+                if let Some(stopped) = read.drain_alike(end, running, &mut deliver)? {
                     return Ok(stopped);
                 }
-                // The next record is busy, discarded, or of another length.
+                // The next record is busy, discarded or of another length, or there are no more.
                 walk = self.walk(read.position, end)?;
                 alike = 0;
             }
@@ -213,11 +233,13 @@ impl Ring {
             }
             alike = if read.like.len == head.len { alike + 1 } else { 0 };
             read.like = head;
-            // SAFETY: nobody writes to a committed record before the consumer position is published behind it, which `give_back` does
-            // after this reference is gone; user space has no writable mapping of the data. Nobody else in this process publishes it: the
-            // claim keeps other readers of this crate away. That no other process and no other library reads the same ring is an
-            // assumption, as it is in the kernel's own protocol, which has one consumer.
-            let fate = deliver(unsafe { spot.behind(head.len as usize) });
+            // SAFETY: nobody writes to a committed record until a consumer position after it is
+            // published. `give_back` and the drop of `read` publish it after this reference is
+            // gone. User space has no writable mapping of the data. Nobody else in this process
+            // publishes a position: the claim excludes other readers of this crate. That no other
+            // process and no other library reads the same ring is an assumption, which the kernel's
+            // protocol makes too: it has one consumer.
+            let fate = deliver(unsafe { spot.payload(head.len as usize) });
             read.found.count(fate, head.len.into());
             if fate == Fate::Stop {
                 return Ok(Drained::Stopped);
@@ -225,7 +247,9 @@ impl Ring {
         }
     }
 
-    /// As [`Self::drain`], in slices of records that are of `E`'s size; a longer record stands in a slice of its own.
+    /// Drains as [`Self::drain`], in slices of records that have the size of `E`. A longer record
+    /// is delivered in a slice of its own, and so is a copy of a shorter one that `E` can be read
+    /// from.
     #[inline]
     pub(super) fn runs<E: Plain>(
         &self,
@@ -262,8 +286,9 @@ impl Ring {
                     continue;
                 }
                 if head.len < len {
-                    // SAFETY: it is committed, and nobody writes to it before its position is published, as in `drain`.
-                    let Some(event) = E::read_begun(unsafe { spot.behind(head.len as usize) }) else {
+                    // SAFETY: the record is committed, and nobody writes to it until its position
+                    // is published, as in `drain`.
+                    let Some(event) = E::read_begun(unsafe { spot.payload(head.len as usize) }) else {
                         read.found.short += 1;
                         continue;
                     };
@@ -275,8 +300,10 @@ impl Ring {
                 Some(copy) => std::slice::from_ref(copy),
                 None => {
                     let Some(all) = start.take(count as usize * like.stride) else { continue };
-                    // SAFETY: these records are committed and as long as `E` at least, and nobody writes to them before their position
-                    // is published, as in `drain`. Headers are numbers, and any bytes are an `E`.
+                    // SAFETY: these records are committed and at least as long as `E`, and nobody
+                    // writes to them until their position is published, as in `drain`. Headers are
+                    // integers, and any bytes are a valid `E`. `Record<E>` is aligned to 8, as `E`
+                    // is aligned to 8 at most (asserted above).
                     unsafe { all.slice::<Record<E>>() }
                 }
             };
@@ -291,23 +318,24 @@ impl Ring {
     }
 }
 
-/// Records of one length after which the next is expected to have it, too.
+/// Number of records of one length in a row after which the next is expected to have it too.
 const STEADY: u32 = 16;
 
-/// What a header says.
+/// The contents of a record's header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
-    /// Bytes of the sample.
+    /// Length of the sample in bytes.
     pub(super) len: u32,
     pub(super) discarded: bool,
-    /// Bytes of the record, its header and padding included.
+    /// Length of the record in bytes, with its header and padding.
     pub(super) stride: usize,
 }
 
 impl Head {
     #[inline]
     fn new(len: u32) -> Self {
-        // `next_multiple_of` divides; this stands between the header of one record and the address of the next.
+        // A mask, because `next_multiple_of` divides, and this lies between the header of one
+        // record and the address of the next.
         Self { len, discarded: false, stride: (len as usize + HEADER + 7) & !7 }
     }
 }
@@ -315,16 +343,17 @@ impl Head {
 /// The next record of a walk.
 pub(super) enum Next<'a> {
     Record(Spot<'a>, Head),
-    /// It is reserved and not yet committed.
+    /// The record is reserved and not yet committed.
     Busy,
     End,
 }
 
-/// Takes the next record, which starts at `position`.
+/// Takes the next record of `walk`, which starts at `position`.
 #[inline]
 pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
     let Some(word) = walk.word() else { return Ok(Next::End) };
-    // Pairs with the release of the kernel's commit: the sample is complete once busy is gone.
+    // Pairs with the release of the kernel's commit: the sample is complete once the busy flag is
+    // gone.
     let header = word.load(Ordering::Acquire);
     let head = match header & (BUSY | DISCARDED) {
         0 => Head::new(header),
@@ -337,21 +366,24 @@ pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
     }
 }
 
-/// How many of the pieces, up to `most`, are committed records like this one.
+/// Counts the pieces, up to `most`, that are committed records of the length of `like`.
 #[inline]
 fn count<'a>(pieces: impl Iterator<Item = Spot<'a>>, like: Head, most: u32) -> u32 {
-    // Ordered as in `next`; a header that equals a length is neither busy nor discarded.
+    // Ordered as in `next`. A header that equals a length is neither busy nor discarded.
     pieces.take(most as usize).take_while(|spot| spot.word().load(Ordering::Acquire) == like.len).count() as u32
 }
 
-/// A read under way: gives back what was read and counts it on every way out, a panic of the callback included.
+/// A read in progress. On every way out, also if the callback panics, it publishes the position and
+/// updates the statistics.
 struct Read<'a> {
     ring: &'a Ring,
     stats: &'a Counters,
-    /// Behind the records that were taken. The callback's record is among them: one that it panics on must not be met again.
+    /// Position after the records that were taken. The record that the callback has now is one of
+    /// them: if it panics, it must not get the record again.
     position: u64,
-    /// Records that the producer does not know of.
+    /// Number of records that were taken since the position was last published.
     unpublished: u32,
+    /// Header of the last record.
     like: Head,
     found: Stats,
 }
@@ -362,15 +394,16 @@ impl<'a> Read<'a> {
         Self { ring, stats, position: ring.position.get(), unpublished: 0, like: ring.like.get(), found: Stats::default() }
     }
 
-    /// Reads records for as long as they are like the last ones.
+    /// Delivers records as long as they have the length of the last one. Returns `None` at the
+    /// first that differs, and the reason if the whole read must end.
     #[inline]
-    fn alike(&mut self, end: u64, running: &impl Fn() -> bool, deliver: &mut impl FnMut(&[u8]) -> Fate) -> Result<Option<Drained>> {
+    fn drain_alike(&mut self, end: u64, running: &impl Fn() -> bool, deliver: &mut impl FnMut(&[u8]) -> Fate) -> Result<Option<Drained>> {
         let like = self.like;
         loop {
             self.give_back();
             let pieces = self.ring.walk(self.position, end)?.pieces(like.stride);
-            // One pass over the headers and one over the samples: without the ordered loads of the first, the callback's own numbers
-            // can stay in registers.
+            // One pass over the headers, then one over the samples: without the ordered loads of
+            // the first, the callback's own numbers can stay in registers.
             let count = count(pieces.clone(), like, GROUP);
             if count == 0 {
                 return Ok(None);
@@ -380,8 +413,8 @@ impl<'a> Read<'a> {
             }
             for spot in pieces.take(count as usize) {
                 self.advance(1, like.stride);
-                // SAFETY: as in `drain`.
-                let fate = deliver(unsafe { spot.behind(like.len as usize) });
+                // SAFETY: as in `drain`; `count` has found the record committed.
+                let fate = deliver(unsafe { spot.payload(like.len as usize) });
                 self.found.count(fate, like.len.into());
                 if fate == Fate::Stop {
                     return Ok(Some(Drained::Stopped));
@@ -396,7 +429,8 @@ impl<'a> Read<'a> {
         self.position = self.position.wrapping_add(bytes as u64);
     }
 
-    /// Gives back what was read, where it is enough; no reference to it is left.
+    /// Publishes the position if enough records were taken. No reference to them is left at this
+    /// point.
     #[inline]
     fn give_back(&mut self) {
         if self.unpublished >= BATCH {
@@ -407,7 +441,7 @@ impl<'a> Read<'a> {
 }
 
 impl Drop for Read<'_> {
-    // Inlined, so that what a read counts can stay in registers.
+    // Inlined, so that the counts of a read can stay in registers.
     #[inline]
     fn drop(&mut self) {
         self.ring.like.set(self.like);
@@ -437,7 +471,7 @@ fn corrupt(position: u64, len: u64) -> Error {
     Error::Value {
         name: "ring buffer".to_owned(),
         why: format!(
-            "at position {position} there would be {len} bytes, more than are left: another process reads this ring too, or its memory is damaged"
+            "the {len} bytes at position {position} exceed the ring: another process reads this ring too, or its memory is damaged"
         ),
     }
 }
@@ -446,6 +480,6 @@ fn corrupt(position: u64, len: u64) -> Error {
 fn misaligned(position: u64, end: u64) -> Error {
     Error::Value {
         name: "ring buffer".to_owned(),
-        why: format!("records between {position} and {end} would not start at multiples of 8: its memory is damaged"),
+        why: format!("positions {position} and {end} must be multiples of 8: the ring's memory is damaged"),
     }
 }

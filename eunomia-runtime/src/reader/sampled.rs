@@ -1,4 +1,4 @@
-//! Maps that are read at intervals, in the same wait as rings.
+//! Sampled maps: maps that are read at intervals, in the same wait as rings.
 
 use std::{
     fmt,
@@ -11,15 +11,16 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 use super::{Counters, Drained, Fate, Stats, control::timespec};
 use crate::{Result, refusal::refusal};
 
-/// What reads a whole map.
+/// A reader of a whole map.
 pub(crate) trait Entries: Send {
-    /// Reads the map anew. After an error there are the entries that were read until then, which may be in the map no more.
+    /// Reads the map again. After an error, the entries are those read before it; they may be gone
+    /// from the map.
     fn sample(&mut self) -> Result<()>;
 
-    /// How many entries were read.
+    /// Returns the number of entries that were read.
     fn len(&self) -> usize;
 
-    /// An entry as a record: the key, then the value, at multiples of 8.
+    /// Returns an entry as a record: its key, then its value, each at a multiple of 8.
     fn entry(&self, index: usize) -> Option<&[u8]>;
 }
 
@@ -30,11 +31,12 @@ pub(crate) struct Sampled {
     every: Duration,
     due: Instant,
     entries: Box<dyn Entries>,
-    /// Those of the last sample that were delivered: the callback can stop in between.
+    /// Number of entries of the last sample that were delivered. The callback can stop between two
+    /// entries.
     delivered: usize,
-    /// What became of the last sample, told once its entries are delivered.
+    /// The result of the last sample, returned once after its entries were delivered.
     sampled: Result<()>,
-    /// Whether a sample was taken after the mark.
+    /// True if a sample was taken after the mark.
     ended: bool,
 }
 
@@ -42,7 +44,8 @@ pub(crate) struct Sampled {
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Sampled {
-    /// Reads `entries` each time that `every` has passed, for the first time after the first.
+    /// Reads `entries` at intervals of `every`, for the first time when the first interval has
+    /// passed.
     pub(crate) fn new(every: Duration, entries: Box<dyn Entries>) -> Result<Self> {
         let tried = |errno: rustix::io::Errno| refusal("create a timer for a sampled map", errno.into());
         // An interval of zero would disarm the timer, and a clock cannot hold every one.
@@ -53,31 +56,32 @@ impl Sampled {
         Ok(Self { timer, every, due: Instant::now() + every, entries, delivered: 0, sampled: Ok(()), ended: false })
     }
 
-    /// Whether a sample is due, or not all of the last one was delivered.
+    /// Reports whether a sample is due, or the last one was not delivered completely.
     pub(super) fn is_ready(&self) -> bool {
         self.is_under_way() || Instant::now() >= self.due
     }
 
-    /// One more sample is to be taken, due or not.
+    /// Requests one more sample, due or not.
     pub(super) fn mark(&mut self) {
         self.ended = false;
     }
 
-    /// Whether the sample after the mark was taken and delivered.
+    /// Reports whether the sample after the mark was taken and delivered.
     pub(super) fn is_at_mark(&self) -> bool {
         self.ended && !self.is_under_way()
     }
 
-    /// How many entries of the last sample were not delivered.
+    /// Returns the number of entries of the last sample that were not delivered.
     pub(super) fn unread(&self) -> u64 {
         self.entries.len().saturating_sub(self.delivered) as u64
     }
 
+    /// Reports whether the last sample still has entries, or an error, to deliver.
     fn is_under_way(&self) -> bool {
         self.delivered < self.entries.len() || self.sampled.is_err()
     }
 
-    /// Hands every entry to `deliver`, as a record.
+    /// Takes a sample if one is due, and delivers its entries as records.
     pub(super) fn drain(
         &mut self,
         stats: &Counters,
@@ -88,7 +92,8 @@ impl Sampled {
             if Instant::now() < self.due {
                 return Ok(Drained::All);
             }
-            // A sample that took longer than the interval is followed by the next full one.
+            // If a sample takes longer than the interval, the next one follows after a full
+            // interval.
             let _ = rustix::io::read(&self.timer, &mut [0; 8]);
             self.due = Instant::now() + self.every;
             self.delivered = 0;
@@ -110,7 +115,8 @@ impl Sampled {
         std::mem::replace(&mut self.sampled, Ok(())).map(|()| Drained::All)
     }
 
-    /// As [`Self::drain_rest`], with one sample after the mark and no other, however often the callback stops in between.
+    /// Drains as [`Self::drain_rest`], but takes only one sample after the mark, however often the
+    /// callback stops in between.
     pub(super) fn drain_last(
         &mut self,
         stats: &Counters,
@@ -124,7 +130,8 @@ impl Sampled {
         }
     }
 
-    /// Hands out what is left of the last sample, then takes another one, due or not: nobody comes back for what is in the map now.
+    /// Delivers what is left of the last sample, then takes and delivers another one, due or not:
+    /// no later read delivers what is in the map now.
     pub(super) fn drain_rest(
         &mut self,
         stats: &Counters,
@@ -143,14 +150,14 @@ impl Sampled {
         self.due = now;
         let drained = self.drain(stats, running, deliver);
         if due > now {
-            // The timer goes on as before.
+            // The timer keeps its schedule.
             self.due = due;
         }
         left.and(drained)
     }
 }
 
-/// Counts on every way out, a panic of the callback included.
+/// Updates the statistics on every way out, also if the callback panics.
 struct Read<'a> {
     stats: &'a Counters,
     found: Stats,
@@ -180,7 +187,7 @@ mod tests {
     use super::*;
     use crate::Error;
 
-    /// A map of which some entries are taken before the kernel refuses the rest.
+    /// A map that gives up some entries before the kernel refuses the rest.
     struct Torn(Vec<[u8; 8]>);
 
     impl Entries for Torn {
@@ -199,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_an_error_is_delivered_and_then_the_error() {
+    fn drain_delivers_entries_before_the_error() {
         let (stats, mut seen) = (Counters::default(), Vec::new());
         let mut sampled = Sampled::new(Duration::from_secs(3600), Box::new(Torn(Vec::new()))).unwrap();
         sampled.due = Instant::now();
@@ -208,21 +215,21 @@ mod tests {
             if entry[0] == 3 { Fate::Stop } else { Fate::Delivered }
         };
         assert_eq!(sampled.drain(&stats, &|| true, &mut deliver).unwrap(), Drained::Stopped);
-        assert!(sampled.is_ready(), "the rest waits");
+        assert!(sampled.is_ready(), "entries are left");
         let error = sampled.drain(&stats, &|| true, &mut deliver).unwrap_err();
         assert_eq!((error.to_string().as_str(), seen), ("map: torn", (0..10).collect()));
         assert_eq!((stats.get().received, stats.get().drains), (10, 1));
-        assert!(!sampled.is_ready(), "said once");
+        assert!(!sampled.is_ready(), "the error is reported once");
     }
 
     #[test]
-    fn no_interval_is_too_long() {
+    fn any_interval_is_accepted() {
         let sampled = Sampled::new(Duration::MAX, Box::new(Torn(Vec::new()))).unwrap();
         assert!(!sampled.is_ready());
     }
 
     #[test]
-    fn the_rest_is_what_was_left_and_what_came_since() {
+    fn drain_rest_delivers_leftovers_and_a_new_sample() {
         let (stats, mut seen) = (Counters::default(), Vec::new());
         let mut sampled = Sampled::new(Duration::from_secs(3600), Box::new(Torn(Vec::new()))).unwrap();
         let mut deliver = |entry: &[u8]| {

@@ -1,3 +1,5 @@
+//! Several objects that are polled together.
+
 use std::{
     fmt, hint,
     marker::PhantomData,
@@ -17,13 +19,15 @@ use super::{
     control::timespec,
     reader::{MAX_WAIT, nap},
     waiting::Burst,
-    watch::{Told, tried},
+    watch::{Token, epoll_error},
 };
 use crate::{Result, sample::Cause};
 
-/// Several objects that are polled together: one wait, one control handle, and a callback for each with events of its own types.
+/// A set of objects that are polled together: with one wait, one control handle, and for each
+/// object a callback that receives events of its types.
 ///
-/// An object is added by reference, so that its statistics, maps and variables stay in reach, or as a whole.
+/// An object can be added by reference, so that its statistics, maps and variables stay accessible,
+/// or by value.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -54,19 +58,20 @@ pub struct Set<'a> {
 
 struct Member<'a> {
     polled: Box<dyn Polled + 'a>,
-    /// Its own polling has ended, and it is not waited for.
+    /// True if polling of the object has ended. It is then no longer in the epoll set.
     ended: bool,
 }
 
 /// An object with its callback.
 trait Polled {
-    /// Delivers what is there, and does not wait. It takes notice of `control`, that of the set.
+    /// Delivers the records that are there, without waiting. Stops if `control`, that of the set,
+    /// says so.
     fn poll(&mut self, control: &Control) -> Result<u64>;
 
-    /// As [`Records::drain`].
+    /// Delivers as [`Records::drain`].
     fn drain(&mut self) -> Result<u64>;
 
-    /// Its own.
+    /// Returns the control handle of the object itself.
     fn control(&self) -> Control;
 
     fn descriptor(&self) -> BorrowedFd<'_>;
@@ -99,28 +104,29 @@ impl<S: Records, R: Outcome, F: FnMut(S::Event<'_>) -> R> Polled for With<S, F, 
     }
 }
 
-/// The shortest and the longest sleep after a wait that has ended at once, for nothing: on a record that a program has reserved and not
-/// committed for example.
+/// The shortest and the longest sleep after a wait that returned at once although nothing could be
+/// read, for example because of a record that is reserved and not yet committed.
 const MIN_SLEEP: Duration = Duration::from_micros(10);
 const MAX_SLEEP: Duration = Duration::from_millis(1);
 
 impl<'a> Set<'a> {
-    /// A set of no objects.
+    /// Creates an empty set.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel) if the process has no descriptors left.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the process cannot open more descriptors.
     pub fn new() -> Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(tried)?;
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(epoll_error)?;
         let control = Control::new()?;
-        epoll::add(&epoll, &control, Told::Control.to_data(), EventFlags::IN).map_err(tried)?;
+        epoll::add(&epoll, &control, Token::Control.to_data(), EventFlags::IN).map_err(epoll_error)?;
         Ok(Self { epoll, control, members: Vec::new(), waiting: Waiting::default(), burst: Burst::default() })
     }
 
-    /// Adds a loaded or attached object, whose events `deliver` gets. It returns what a callback of `poll` may return;
-    /// [`ControlFlow::Break`] ends the poll for this object, the others are read all the same.
+    /// Adds a loaded or attached object, whose events are passed to `deliver`. The callback returns
+    /// what a callback of `poll` may return; [`ControlFlow::Break`] ends the poll of this object,
+    /// and the others are still read.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel) if epoll refuses.
+    /// [`Error::Kernel`](crate::Error::Kernel) if epoll refuses the object's descriptor.
     pub fn add<S, R, F>(&mut self, records: S, deliver: F) -> Result<&mut Self>
     where
         S: Records + 'a,
@@ -128,30 +134,33 @@ impl<'a> Set<'a> {
         F: FnMut(S::Event<'_>) -> R + 'a,
     {
         let fd = records.descriptor();
-        epoll::add(&self.epoll, fd, Told::Map(self.members.len(), 0).to_data(), EventFlags::IN).map_err(tried)?;
+        epoll::add(&self.epoll, fd, Token::Map(self.members.len(), 0).to_data(), EventFlags::IN).map_err(epoll_error)?;
         self.members.push(Member { polled: Box::new(With { records, deliver, outcome: PhantomData }), ended: false });
         Ok(self)
     }
 
-    /// A handle that pauses, resumes and ends polling of the whole set, as [`Control`] says. When the set has ended, so have its objects.
-    /// The handle of one object ends that one alone, and the set ends with the last of them.
+    /// Returns a handle that pauses, resumes and ends polling of the whole set, see [`Control`].
+    /// When the set has ended, so have its objects. The handle of an object ends only that object;
+    /// the set ends with the last of them.
     pub fn control(&self) -> Control {
         self.control.clone()
     }
 
-    /// How polls wait from now on; what was set for the objects themselves has no meaning here.
+    /// Sets how later polls wait for records. The settings of the objects themselves have no effect
+    /// here.
     pub fn set_waiting(&mut self, waiting: Waiting) {
         self.waiting = waiting;
     }
 
-    /// Delivers the records that are there in all objects, or waits for the first ones until `timeout` has passed; returns how many came.
+    /// Delivers the records that are there in all objects, or waits up to `timeout` for the first
+    /// ones; returns their number.
     ///
     /// # Errors
-    /// As [`Reader::poll`](super::Reader::poll), the first one, after all objects were read.
+    /// As [`Reader::poll`](super::Reader::poll): the first error, after all objects were read.
     pub fn poll(&mut self, timeout: Duration) -> Result<u64> {
         let deadline = Instant::now().checked_add(timeout);
         let left = || deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
-        // How long to sleep where the wait has ended at once, for nothing.
+        // How long to sleep, if the last wait returned at once although nothing could be read.
         let mut sleep: Option<Duration> = None;
         while !self.control.is_stopped() {
             if self.control.is_paused() {
@@ -190,8 +199,8 @@ impl<'a> Set<'a> {
         Ok(0)
     }
 
-    /// Delivers the records that are there in all objects, also after polling has ended; returns how many came. See
-    /// [`Reader::drain`](super::Reader::drain).
+    /// Delivers the records that are there in all objects, also after polling has ended; returns
+    /// their number. See [`Reader::drain`](super::Reader::drain).
     ///
     /// # Errors
     /// As [`Self::poll`].
@@ -210,7 +219,8 @@ impl<'a> Set<'a> {
             let delivered = member.polled.poll(control);
             if own.is_stopped() {
                 member.ended = true;
-                // A stop stays readable. Fails only for a descriptor that is not there, which is what is wanted.
+                // The descriptor of a stopped object stays readable. The call fails only if the
+                // descriptor is not in the set, which is the goal.
                 let _ = epoll::delete(epoll, member.polled.descriptor());
             }
             delivered
@@ -221,30 +231,32 @@ impl<'a> Set<'a> {
         delivered
     }
 
-    /// Lets the objects know that polling has ended.
+    /// Ends polling of the objects, if polling of the set has ended.
     fn end(&self) {
         if self.control.is_stopped() {
             self.members.iter().for_each(|member| member.polled.control().stop_now());
         }
     }
 
+    /// Waits for epoll.
     fn wait(&self, left: Duration) -> Result<()> {
         let mut events = [const { MaybeUninit::uninit() }; 16];
         match epoll::wait(&self.epoll, &mut events, Some(&timespec(left.min(MAX_WAIT)))) {
             Ok((events, _)) => {
-                if events.iter().any(|event| Told::of_data(event.data) == Told::Control) {
+                if events.iter().any(|event| Token::from_data(event.data) == Token::Control) {
                     self.control.acknowledge();
                 }
                 Ok(())
             }
-            // A signal: the caller looks at the time that is left and waits again.
+            // Interrupted by a signal: the caller computes the time left and waits again.
             Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(tried(errno)),
+            Err(errno) => Err(epoll_error(errno)),
         }
     }
 }
 
-/// The sum of all, or the first error: after the last one, as each of them is a read.
+/// Returns the sum of all counts, or the first error. Takes all of them first, because each is a
+/// read.
 fn sum(counts: impl Iterator<Item = Result<u64>>) -> Result<u64> {
     let mut sum = Ok(0);
     for count in counts {
@@ -256,7 +268,8 @@ fn sum(counts: impl Iterator<Item = Result<u64>>) -> Result<u64> {
     sum
 }
 
-/// Readable when a record may be there: for an event loop of one's own, which then polls with a timeout of zero.
+/// Readable when a record may be there. For an event loop of the caller, which then polls with a
+/// timeout of zero.
 impl AsFd for Set<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()

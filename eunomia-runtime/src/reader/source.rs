@@ -1,3 +1,5 @@
+//! The kinds of maps that deliver records.
+
 use std::os::fd::AsFd as _;
 
 use super::{PerfArray, Ring, Sampled, watch::Watch};
@@ -9,12 +11,13 @@ pub(crate) enum Source {
     Ring(Ring),
     Perf(PerfArray),
     Sampled(Sampled),
-    /// Nobody reads it here: its memory contradicted itself, its map was not made, or the records are left to another reader.
+    /// A map that is not read here: its memory was inconsistent, it was not created, or its records
+    /// are left to another reader.
     Unread,
 }
 
 impl Source {
-    /// Lets its reader wait for it.
+    /// Adds the map to the epoll set of its reader.
     pub(super) fn watch(&mut self, watch: Watch) -> Result<()> {
         match self {
             Self::Ring(ring) => watch.add(ring.as_fd(), 0),
@@ -24,7 +27,7 @@ impl Source {
         }
     }
 
-    /// Whether a record is there to be read.
+    /// Reports whether a record can be read.
     pub(super) fn is_ready(&self) -> bool {
         match self {
             Self::Ring(ring) => ring.is_ready(),
@@ -34,7 +37,8 @@ impl Source {
         }
     }
 
-    /// Whether a record came in, committed or not, after the map was drained; every position is published by then.
+    /// Reports whether a record, committed or not, came after the map was drained. Every position
+    /// must be published by then.
     pub(super) fn has_more(&self) -> bool {
         match self {
             Self::Ring(ring) => ring.has_more(),
@@ -44,7 +48,7 @@ impl Source {
         }
     }
 
-    /// From now on reads end where the records of this moment do. A map that is read at intervals is read once more.
+    /// Ends later reads at the records that are there now. A sampled map will be read once more.
     pub(super) fn mark(&mut self) {
         match self {
             Self::Ring(ring) => ring.mark(),
@@ -54,7 +58,7 @@ impl Source {
         }
     }
 
-    /// Reads go as far as there are records again.
+    /// Lets reads go on beyond the mark.
     pub(super) fn unmark(&mut self) {
         match self {
             Self::Ring(ring) => ring.unmark(),
@@ -63,7 +67,7 @@ impl Source {
         }
     }
 
-    /// Whether everything before the mark was read.
+    /// Reports whether everything before the mark was read.
     pub(super) fn is_at_mark(&self) -> bool {
         match self {
             Self::Ring(ring) => ring.is_at_mark(),
@@ -73,7 +77,7 @@ impl Source {
         }
     }
 
-    /// How many records are there that were not read.
+    /// Returns the number of unread records.
     pub(super) fn unread(&self) -> Result<u64> {
         match self {
             Self::Ring(ring) => ring.unread(),

@@ -1,35 +1,44 @@
+//! Statistics of the records of a map.
+
 use std::cell::Cell;
 
 use super::Fate;
 
-/// What became of the records of one map since it was loaded.
+/// Statistics of the records of one map, since it was loaded.
 ///
-/// Counted when a read of the map ends; a callback that asks meanwhile may miss the records of this read.
+/// They are updated when a read of the map ends. A callback that asks for them may not see the
+/// records of the current read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Delivered to the callback, those it failed on included.
+    /// Number of records delivered to the callback, including those on which it failed.
     pub received: u64,
-    /// Bytes of the delivered records.
+    /// Number of bytes of the delivered records.
     pub bytes: u64,
-    /// Reserved by the BPF program and then discarded by it.
+    /// Number of records that the BPF program reserved and then discarded.
     pub discarded: u64,
-    /// Shorter than their type, and not delivered.
+    /// Number of records shorter than their type, which were not delivered.
     pub short: u64,
-    /// Records that the callback returned an error for.
+    /// Number of records for which the callback returned an error.
     pub failed: u64,
-    /// Lost because the buffer was full. The kernel counts them for a perf event array, see [`Self::lost_at_least`]. It does not for a
-    /// ring buffer: the program sees the failed reservation (`bpf_ringbuf_reserve` returns NULL) and can count it in a global variable
-    /// `<map>_dropped`, or `dropped` if one ring buffer is all that delivers. `None` means that nobody counts.
+    /// Number of records lost because the buffer was full; `None` if nobody counts them. The kernel
+    /// counts them for a perf event array, see [`Self::lost_at_least`]. It does not for a ring
+    /// buffer: the program sees the failed reservation (`bpf_ringbuf_reserve` returns NULL) and can
+    /// count it in a global variable `<map>_dropped`, or `dropped` if only one ring buffer delivers
+    /// records.
     pub lost: Option<u64>,
-    /// Whether more may have been lost than [`Self::lost`] says. Before Linux 6.0, but for late releases of older series, the kernel tells
-    /// of losses in a perf event array with the next record that finds room on the same CPU, so those at the end of a burst stay unknown.
-    /// On every kernel nobody counts what programs send on a CPU that has come online until its ring is open.
+    /// True if more records may have been lost than [`Self::lost`] says. Before Linux 6.0, except
+    /// in late releases of older series, the kernel reports losses in a perf event array with the
+    /// next record that finds room on the same CPU, so losses at the end of a burst stay unknown.
+    /// On every kernel, nobody counts what programs send on a CPU that came online until its ring
+    /// is open.
     pub lost_at_least: bool,
-    /// Waits that this map ended.
+    /// Number of waits that this map ended.
     pub wakeups: u64,
-    /// Reads that found something.
+    /// Number of reads that found records.
     pub drains: u64,
-    /// The map was not made ([`Open::set_autocreate`](crate::bpf::Open::set_autocreate)), so that no record can come from it.
+    /// True if the map was not created
+    /// ([`Open::set_autocreate`](crate::bpf::Open::set_autocreate)), so that no record can come
+    /// from it.
     pub absent: bool,
 }
 
@@ -63,7 +72,8 @@ impl Stats {
     }
 }
 
-/// Counts that a callback may read while the reader that called it is at work.
+/// Statistics in a cell, so that a callback can read them while the reader that called it is at
+/// work.
 #[derive(Debug, Default)]
 pub(crate) struct Counters(Cell<Stats>);
 

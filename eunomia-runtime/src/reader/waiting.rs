@@ -1,22 +1,25 @@
+//! How a poll waits for records.
+
 use std::time::{Duration, Instant};
 
 /// How a poll waits for records.
 ///
-/// The kernel wakes a reader each time that it has caught up, and the producer pays for it: over a microsecond for each record where
-/// the reader is always faster. So by default the reader lets records of a burst gather.
+/// The kernel wakes a reader whenever the reader has caught up, and the producer pays for the
+/// wakeup: more than a microsecond for each record if the reader is always faster. So by default
+/// the reader lets the records of a burst gather.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// While records keep coming, they are read at most once in this time; a record waits for that much longer than it would have to.
-    /// The first record after a pause is delivered at once. A sleep can end late by what the scheduler takes; the default is 100
-    /// microseconds.
+    /// While records keep coming, reads them at most once in this time; a record then waits at most
+    /// that much longer than necessary. The first record after a pause is delivered at once. A
+    /// sleep can end later, because of the scheduler. The default is 100 microseconds.
     Adaptive {
         /// The time between two reads.
         latency: Duration,
     },
-    /// Waits for the kernel after every read: no record waits for others. For few events, or where the load of the producers does
-    /// not matter.
+    /// Waits for the kernel after every read, so that no record waits for others. For few events,
+    /// or if the load of the producers does not matter.
     Epoll,
-    /// Looks again and again, without a pause: the lowest latency, for a whole CPU.
+    /// Polls without a pause: the lowest latency, for a whole CPU.
     Busy,
 }
 
@@ -26,21 +29,21 @@ impl Default for Waiting {
     }
 }
 
-/// What the kernel adds to a short sleep (the default timer slack, `PR_SET_TIMERSLACK`).
+/// The time that the kernel adds to a short sleep (the default timer slack, `PR_SET_TIMERSLACK`).
 const SLACK: Duration = Duration::from_micros(50);
 
-/// Windows without a record after which a burst is taken to be over.
+/// Number of windows without a record after which a burst is over.
 const QUIET: u32 = 4;
 
-/// The burst that a reader is in.
+/// The burst of records that a reader is in, if any.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Burst {
-    /// When records were last delivered; `None` outside of a burst.
+    /// The time of the last delivery; `None` outside of a burst.
     last: Option<Instant>,
 }
 
 impl Burst {
-    /// How long to wait before the next read: what is missing of the window.
+    /// Returns how long to wait before the next read: the rest of the window.
     pub(super) fn pause(self, waiting: Waiting) -> Duration {
         match (waiting, self.last) {
             (Waiting::Adaptive { latency }, Some(last)) => latency.saturating_sub(SLACK).saturating_sub(last.elapsed()),
@@ -48,7 +51,8 @@ impl Burst {
         }
     }
 
-    /// Whether it goes on after a read that found nothing; then there is a window to sleep.
+    /// Returns the time to sleep if the burst goes on after a read that found nothing, or `None` if
+    /// it is over.
     pub(super) fn goes_on(&mut self, waiting: Waiting) -> Option<Duration> {
         let (Waiting::Adaptive { latency }, Some(last)) = (waiting, self.last) else { return None };
         if last.elapsed() > latency.saturating_mul(QUIET) {
@@ -58,9 +62,9 @@ impl Burst {
         Some(latency.saturating_sub(SLACK))
     }
 
-    /// Records were delivered.
+    /// Notes that records were delivered.
     pub(super) fn feed(&mut self, waiting: Waiting) {
-        // A clock is read for those who look at it.
+        // Only the adaptive mode needs the clock.
         if matches!(waiting, Waiting::Adaptive { .. }) {
             self.last = Some(Instant::now());
         }

@@ -1,4 +1,4 @@
-//! What a reader waits for, in one epoll set.
+//! The epoll set of a reader.
 
 use std::{
     os::fd::{BorrowedFd, OwnedFd},
@@ -12,28 +12,28 @@ use rustix::{
 
 use crate::{Error, Result, refusal::refusal};
 
-/// The part of an epoll set that is of one map.
+/// The part of an epoll set that belongs to one map.
 #[derive(Debug)]
 pub(super) struct Watch {
     epoll: Arc<OwnedFd>,
     map: usize,
 }
 
-/// What became readable.
+/// The identity of a descriptor in the epoll set: what became readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Token {
     Control,
-    /// A map, and its ring of this CPU if it has one for each.
+    /// A map; the ring of this CPU if the map has one for each CPU.
     Map(usize, u32),
-    /// It is time to look at a map.
+    /// The timer of a map, which asks for a look at its rings.
     Timer(usize),
 }
 
 const CONTROL: u64 = u64::MAX;
-/// In the place of a CPU.
+/// Stands in the place of the CPU.
 const TIMER: u32 = u32::MAX;
 
-impl Told {
+impl Token {
     pub(super) fn to_data(self) -> EventData {
         let data = |map: usize, cpu: u32| (map as u64) << 32 | u64::from(cpu);
         EventData::new_u64(match self {
@@ -43,7 +43,7 @@ impl Told {
         })
     }
 
-    pub(super) fn of_data(data: EventData) -> Self {
+    pub(super) fn from_data(data: EventData) -> Self {
         let data = data.u64();
         let (map, cpu) = ((data >> 32) as usize, data as u32);
         match cpu {
@@ -59,28 +59,28 @@ impl Watch {
         Self { epoll: Arc::clone(epoll), map }
     }
 
-    /// Waits for a ring of the map, too.
+    /// Adds a ring of the map.
     pub(super) fn add(&self, fd: BorrowedFd<'_>, cpu: u32) -> Result<()> {
-        self.add_as(fd, Told::Map(self.map, cpu))
+        self.add_as(fd, Token::Map(self.map, cpu))
     }
 
-    /// Waits for a timer of the map, too.
+    /// Adds a timer of the map.
     pub(super) fn add_timer(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        self.add_as(fd, Told::Timer(self.map))
+        self.add_as(fd, Token::Timer(self.map))
     }
 
-    fn add_as(&self, fd: BorrowedFd<'_>, told: Told) -> Result<()> {
-        epoll::add(&self.epoll, fd, told.to_data(), EventFlags::IN).map_err(tried)
+    fn add_as(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
+        epoll::add(&self.epoll, fd, token.to_data(), EventFlags::IN).map_err(epoll_error)
     }
 
-    /// Does not wait for it any more. The set keeps a file for as long as anybody has it open, and a perf event in a map is open there, so
-    /// closing the descriptor is not enough.
+    /// Removes a descriptor. Closing it would not be enough: epoll keeps a file as long as anybody
+    /// has it open, and the map has the file of its perf event open.
     pub(super) fn remove(&self, fd: BorrowedFd<'_>) {
-        // Fails only for a descriptor that is not in the set, which is what is wanted.
+        // Fails only if the descriptor is not in the set, which is the goal.
         let _ = epoll::delete(&self.epoll, fd);
     }
 }
 
-pub(super) fn tried(errno: Errno) -> Error {
+pub(super) fn epoll_error(errno: Errno) -> Error {
     refusal("wait on the maps with epoll", errno.into())
 }

@@ -1,6 +1,7 @@
-//! libbpf's static linker, with its own words where it refuses.
+//! libbpf's static linker, with libbpf's messages as errors.
 //!
-//! That of libbpf-rs (0.27) panics in builds with debug assertions, as it takes the negative errno of libbpf for a positive one.
+//! The linker of libbpf-rs (0.27) is not used: it panics in builds with debug assertions, because
+//! it takes libbpf's negative errno for a positive one.
 
 use std::{
     ffi::CString,
@@ -14,24 +15,27 @@ use libbpf_rs::libbpf_sys::{bpf_linker, bpf_linker__add_file, bpf_linker__finali
 
 use super::messages::listen;
 
-/// Links BPF objects into one, without their DWARF. What is linked twice, or used and defined nowhere, is as libbpf has it.
+/// Links BPF objects into one, without their DWARF. libbpf decides about symbols that are defined
+/// twice, or used and never defined.
 ///
 /// # Errors
-/// The index of the object that was refused (`None`: all together), and what libbpf said, or else its errno.
+/// The index of the object that was refused (`None` for all together), and libbpf's messages, or
+/// its errno if it printed none.
 pub fn link(objects: &[&Path], output: &Path) -> Result<(), (Option<usize>, String)> {
-    let refused = |index: Option<usize>, code: i32, said: String| {
-        let said: Vec<&str> = said.lines().map(|line| line.trim_start_matches("libbpf: ").trim()).filter(|line| !line.is_empty()).collect();
-        let why = if said.is_empty() { io::Error::from_raw_os_error(code.saturating_abs()).to_string() } else { said.join("\n") };
+    let refused = |index: Option<usize>, code: i32, messages: String| {
+        let messages: Vec<&str> =
+            messages.lines().map(|line| line.trim_start_matches("libbpf: ").trim()).filter(|line| !line.is_empty()).collect();
+        let why = if messages.is_empty() { io::Error::from_raw_os_error(code.saturating_abs()).to_string() } else { messages.join("\n") };
         (index, why)
     };
-    let (linker, said) = listen(|| Linker::new(output));
-    let mut linker = linker.map_err(|code| refused(None, code, said))?;
+    let (linker, messages) = listen(|| Linker::new(output));
+    let mut linker = linker.map_err(|code| refused(None, code, messages))?;
     for (index, object) in objects.iter().enumerate() {
-        let (added, said) = listen(|| linker.add(object));
-        added.map_err(|code| refused(Some(index), code, said))?;
+        let (added, messages) = listen(|| linker.add(object));
+        added.map_err(|code| refused(Some(index), code, messages))?;
     }
-    let (linked, said) = listen(|| linker.finish());
-    linked.map_err(|code| refused(None, code, said))
+    let (linked, messages) = listen(|| linker.finish());
+    linked.map_err(|code| refused(None, code, messages))
 }
 
 struct Linker(NonNull<bpf_linker>);
@@ -39,14 +43,15 @@ struct Linker(NonNull<bpf_linker>);
 impl Linker {
     fn new(output: &Path) -> Result<Self, i32> {
         let output = c_path(output)?;
-        // SAFETY: the path ends with a NUL, and null stands for no options.
+        // SAFETY: the path ends with a NUL, and null means no options.
         let linker = unsafe { bpf_linker__new(output.as_ptr(), ptr::null_mut()) };
         NonNull::new(linker).map(Self).ok_or_else(errno)
     }
 
     fn add(&mut self, object: &Path) -> Result<(), i32> {
         let object = c_path(object)?;
-        // SAFETY: the linker is live until `self` is dropped; the path ends with a NUL, and null stands for no options.
+        // SAFETY: the linker is live until `self` is dropped; the path ends with a NUL, and null
+        // means no options.
         match unsafe { bpf_linker__add_file(self.0.as_ptr(), object.as_ptr(), ptr::null_mut()) } {
             0 => Ok(()),
             code => Err(code),
@@ -64,7 +69,7 @@ impl Linker {
 
 impl Drop for Linker {
     fn drop(&mut self) {
-        // SAFETY: it came from `bpf_linker__new`, and nothing uses it any more.
+        // SAFETY: the pointer came from `bpf_linker__new`, and nothing uses it after this.
         unsafe { bpf_linker__free(self.0.as_ptr()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Calls that the other rooms of `bpf` share: libbpf's messages and linker, pins, descriptors.
+//! Calls that the other rooms of `bpf` share: libbpf's messages and linker, pins, file descriptors.
 
 pub(crate) mod linker;
 pub(crate) mod messages;
@@ -12,13 +12,14 @@ use std::{
 
 use crate::{Error, Result};
 
-/// What the kernel says of a descriptor: there is a line that begins with `map_type:` for a map, with `link_type:` for a link. The system
-/// call for that answers about an object of any kind, and does not say which.
+/// Reads what the kernel reports about a file descriptor. A line begins with `map_type:` for a map,
+/// and with `link_type:` for a link. The BPF system call for information works on every kind of
+/// object, but does not report the kind.
 pub(crate) fn fdinfo(fd: BorrowedFd<'_>) -> io::Result<String> {
     fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))
 }
 
-/// A text for C.
+/// Converts a string for C. Fails with [`Error::Value`] if it contains a NUL.
 pub(crate) fn c_string(text: impl Into<Vec<u8>>, tried: impl FnOnce() -> String) -> Result<CString> {
     CString::new(text).map_err(|error| Error::Value { name: tried(), why: error.to_string() })
 }

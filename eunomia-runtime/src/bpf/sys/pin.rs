@@ -1,3 +1,5 @@
+//! Pins of BPF objects in a BPF file system.
+
 use std::{
     io,
     os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
@@ -13,12 +15,12 @@ use crate::{
     refusal::{Refusal, refusal},
 };
 
-/// Pins what a descriptor of BPF stands for to a path in a BPF file system, where it lives on when nobody holds the descriptor any more.
-/// Removing the file ends that.
+/// Pins a BPF object to a path in a BPF file system. The object then outlives its file descriptors,
+/// until the file is removed.
 pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
     let tried = format!("pin {what} to {}", path.display());
     let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
-    // SAFETY: the path ends with a NUL and lives through the call, as the descriptor does.
+    // SAFETY: the path ends with a NUL and lives through the call, and so does the descriptor.
     let error = unsafe { libbpf_sys::bpf_obj_pin(fd.as_raw_fd(), name.as_ptr()) };
     if error == 0 {
         return Ok(());
@@ -28,19 +30,20 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
     Err(refusal(tried, io::Error::from_raw_os_error(-error)).with_hint(|| elsewhere.then(|| OF_PINS.absent())))
 }
 
-/// Opens what is pinned to a path.
+/// Opens the BPF object that is pinned to a path.
 pub(crate) fn pinned(path: &Path, what: &str) -> Result<OwnedFd> {
     let tried = format!("open {what} that is pinned to {}", path.display());
     let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
     // SAFETY: the path ends with a NUL and lives through the call.
     let fd = unsafe { libbpf_sys::bpf_obj_get(name.as_ptr()) };
     if fd >= 0 {
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new, and nobody else owns it.
         return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
     }
     let mut refusal = Refusal::new(tried, io::Error::from_raw_os_error(-fd), String::new(), None);
     if -fd == libc::EACCES {
-        refusal.hint = Some("it is no file of a BPF file system (`mount -t bpf bpf /sys/fs/bpf`), or not to be read and written".into());
+        refusal.hint =
+            Some("the path is not in a BPF file system (`mount -t bpf bpf /sys/fs/bpf`), or this process may not read and write it".into());
     }
     Err(refusal.into())
 }

@@ -1,4 +1,4 @@
-//! A perf ring over words that an input writes, held against a slow reading of the same bytes.
+//! A fuzz target: a perf ring of arbitrary words, compared with a slow reader of the same bytes.
 
 use std::cell::RefCell;
 
@@ -6,15 +6,15 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 use super::{super::fuzz::Input, *};
 
-/// A ring of one page, after the page with its positions.
+/// A ring of one page, with the page of its positions before it.
 struct Fake {
     ring: PerfRing,
 }
 
-/// Writes and reads as the input says.
+/// Writes and reads as `input` directs.
 ///
 /// # Panics
-/// Where a read differs from the slow one.
+/// If a read differs from the slow one.
 pub fn perf(input: &[u8]) {
     thread_local!(static FAKE: RefCell<Fake> = RefCell::new(Fake::new()));
     FAKE.with_borrow_mut(|fake| run(fake, Input::new(input)));
@@ -29,10 +29,10 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
         match step % 8 {
             0 => {
                 let raw = u32::from(input.u16() % 1024);
-                // Now and then it says more than it has.
-                let said = if more == 0 { raw + u32::from(input.u8()) } else { raw };
+                // Sometimes the sample claims a length that the record does not have.
+                let claimed = if more == 0 { raw + u32::from(input.u8()) } else { raw };
                 let len = (12 + raw).next_multiple_of(8);
-                for (at, word) in [(0, PERF_RECORD_SAMPLE), (4, len << 16), (8, said), (12, raw), (len - 4, !raw)] {
+                for (at, word) in [(0, PERF_RECORD_SAMPLE), (4, len << 16), (8, claimed), (12, raw), (len - 4, !raw)] {
                     fake.write(cursor, at, word);
                 }
                 cursor = cursor.wrapping_add(len.into());
@@ -51,7 +51,7 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
             3 => fake.produce(cursor),
             4 => fake.produce(if more == 0 { input.u64() } else { fake.ring.tail().wrapping_add(input.u16().into()) }),
             5 => fake.read(u64::from(input.u8())),
-            // What comes later is not read.
+            // Later records are not read.
             6 if more == 0 => fake.ring.limit = Some(fake.ring.head()),
             6 if more == 1 => fake.ring.limit = None,
             _ => cursor = fake.ring.tail().wrapping_add(8 * u64::from(input.u8())),
@@ -60,7 +60,7 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
     fake.read(u64::MAX);
 }
 
-/// A sample, or how many were lost.
+/// A record as the slow reader finds it: a sample, a number of lost records, or another kind.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
     Sample(Vec<u8>),
@@ -75,7 +75,7 @@ impl Fake {
         let fd = memfd_create("perf", MemfdFlags::CLOEXEC).expect("memory is there");
         ftruncate(&fd, 2 * page as u64).expect("it can grow");
         let memory = Mapping::new(fd.as_fd(), 0, 2 * page, true).expect("it can be mapped");
-        Self { ring: PerfRing::of(0, fd, memory, 1, false) }
+        Self { ring: PerfRing::with_memory(0, fd, memory, 1, false) }
     }
 
     fn reset(&mut self, position: u64) {
@@ -100,7 +100,8 @@ impl Fake {
         self.word(start.wrapping_add(at.into())).store(word, Ordering::Relaxed);
     }
 
-    /// The next record at a position, and where it ends; `None` where the memory contradicts itself.
+    /// Returns the record at a position and the position of its end; `None` if the memory is
+    /// inconsistent.
     fn next(&self, tail: u64, head: u64) -> Option<(Found, u64)> {
         let word = |at: u64| self.word(tail.wrapping_add(at)).load(Ordering::Relaxed);
         let left = head.wrapping_sub(tail);
@@ -119,7 +120,7 @@ impl Fake {
         Some((found, tail.wrapping_add(len)))
     }
 
-    /// Reads up to the sample with this number.
+    /// Reads up to and including sample number `most`.
     fn read(&mut self, most: u64) {
         let (mut tail, head) = (self.ring.tail(), self.ring.limit.unwrap_or_else(|| self.ring.head()));
         let (mut samples, mut short, mut lost, mut damaged, mut stopped) = (Vec::new(), 0, 0_u64, false, false);
@@ -139,7 +140,7 @@ impl Fake {
                 Found::Other => {}
             }
         }
-        // Short ones are counted too, and those after the limit of this read.
+        // Short samples count too, and those after the limit of this read.
         let unread = self.ring.unread();
         assert!(unread.is_ok_and(|unread| unread >= samples.len() as u64) || damaged || stopped || self.ring.limit.is_some());
         let (stats, mut seen) = (Counters::default(), Vec::new());
@@ -150,7 +151,7 @@ impl Fake {
         assert_eq!(seen, samples);
         let stats = stats.get();
         assert_eq!((stats.received, stats.short, stats.lost.unwrap_or(0)), (samples.len() as u64, short, lost));
-        assert_eq!(self.ring.tail(), tail, "what was read is given back, and nothing else");
+        assert_eq!(self.ring.tail(), tail, "exactly what was read was published");
         match result {
             Ok(Drained::Stopped) => assert!(stopped),
             Ok(_) => assert!(!damaged && !stopped),

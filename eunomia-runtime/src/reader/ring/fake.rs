@@ -1,4 +1,4 @@
-//! A ring over memory that is ours to write, laid out as the kernel lays one out.
+//! A ring in memory that a test can write, with the kernel's layout.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,8 @@ use super::*;
 
 const SIZE: usize = 4096;
 
-/// A file with the three parts of a ring. The kernel maps the data twice; here both copies are written.
+/// A file with the three parts of a ring. The kernel maps the data twice; here both copies are
+/// written.
 pub(crate) struct Fake {
     pub(crate) memory: Mapping,
     pub(crate) ring: RefCell<Ring>,
@@ -23,7 +24,7 @@ impl Fake {
         let fd = memfd_create("ring", MemfdFlags::CLOEXEC).unwrap();
         ftruncate(&fd, (2 * page + 2 * size) as u64).unwrap();
         let memory = Mapping::new(fd.as_fd(), 0, 2 * page + 2 * size, true).unwrap();
-        let ring = Ring::of("fake", fd.as_fd(), size as u32, 0, None).unwrap();
+        let ring = Ring::with_claim("fake", fd.as_fd(), size as u32, 0, None).unwrap();
         Self { memory, ring: RefCell::new(ring), page, size: size as u64 }
     }
 

@@ -1,13 +1,14 @@
-//! Every way to read a ring, over words that an input writes, held against a slow reading of the same words.
+//! A fuzz target: every way to read a ring of arbitrary words, compared with a slow reader of the
+//! same words.
 
 use std::cell::RefCell;
 
 use super::{super::Batch, super::fuzz::Input, fake::Fake, *};
 
-/// What runs and batches read records as.
+/// The type as which runs and batches read records.
 type Event = [u64; 3];
 
-/// A record as the slow reading finds it.
+/// A record as the slow reader finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Found {
     start: u64,
@@ -15,26 +16,27 @@ struct Found {
     end: u64,
 }
 
-/// All that stands in a ring.
+/// The contents of a ring as the slow reader finds them.
 struct Expected {
     records: Vec<Found>,
-    /// Behind the last of them, and those that were discarded.
+    /// Position after the last record, discarded ones included.
     position: u64,
-    /// `None` where the memory contradicts itself.
+    /// `None` if the memory is inconsistent.
     drained: Option<Drained>,
 }
 
-/// Writes and reads as the input says.
+/// Writes and reads as `input` directs.
 ///
 /// # Panics
-/// Where a read differs from the slow one, or gives back what is being looked at.
+/// If a read differs from the slow one, or publishes a position after a record that is still in
+/// use.
 pub fn ring(input: &[u8]) {
     thread_local!(static FAKE: RefCell<Fake> = RefCell::new(Fake::new()));
     FAKE.with_borrow_mut(|fake| run(fake, Input::new(input)));
 }
 
 fn run(fake: &mut Fake, mut input: Input<'_>) {
-    // Positions are counted on for ever, and wrap around at some time.
+    // Positions only grow, and wrap around at some time.
     let start = if input.u8().is_multiple_of(2) { 0 } else { u64::MAX << 11 };
     fake.reset(start);
     let (mut cursor, mut busy) = (start, None);
@@ -51,7 +53,7 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
                 fake.word(cursor, input.u32());
                 cursor = cursor.wrapping_add(8 * u64::from(more));
             }
-            // Many of one length, which reads go through faster.
+            // Many records of one length, which reads handle faster.
             2 => {
                 let head = Head::new([24, 24, 0, u32::from(input.u8())][usize::from(more % 4)]);
                 for _ in 0..input.u8() {
@@ -125,10 +127,10 @@ impl Fake {
     }
 }
 
-/// Reads in one of the ways, up to the record with this number.
+/// Reads in the given way, up to and including record number `most`.
 fn read(fake: &Fake, way: u8, most: u64) {
     let expected = fake.expected();
-    // Those after a busy record are counted too.
+    // Records after a busy one count too.
     let unread = fake.ring.borrow().unread();
     assert!(unread.is_ok_and(|unread| unread >= expected.records.len() as u64) || expected.drained != Some(Drained::All));
     let (data, size) = {
@@ -144,7 +146,7 @@ fn read(fake: &Fake, way: u8, most: u64) {
         assert!(at + len as u64 <= 2 * size, "outside of the ring");
         let now = fake.consumer();
         let ahead = found.start.wrapping_sub(now);
-        assert!(now.wrapping_sub(published) <= size && ahead <= size, "what is being looked at was given back");
+        assert!(now.wrapping_sub(published) <= size && ahead <= size, "a position after a record in use was published");
         published = now;
         delivered += 1;
         last = Some(*found);
@@ -156,7 +158,7 @@ fn read(fake: &Fake, way: u8, most: u64) {
         1 => fake.ring.borrow().runs::<Event>(&stats, &|| true, |run| {
             let lone = run.len() == 1;
             fate(run.iter().fold(false, |stop, record| {
-                // The slice of a longer record shows its beginning.
+                // The slice of a longer record shows only its beginning.
                 let len = if lone { record.header[0] as usize } else { size_of::<Event>() };
                 deliver(std::ptr::from_ref(&record.event).addr(), len) || stop
             }))
@@ -164,26 +166,26 @@ fn read(fake: &Fake, way: u8, most: u64) {
         _ => Batch::<Event>::new(fake.ring.borrow_mut(), &stats, true).map(|batch| {
             let taken = batch.iter().any(|event| {
                 let address = std::ptr::from_ref(event).addr();
-                // Its header stands before it.
+                // The header lies before the event.
                 deliver(address, fake.read((address - 8 - data) as u64) as usize)
             });
             if taken { Drained::Stopped } else { expected.drained.unwrap_or(Drained::All) }
         }),
     };
     let position = fake.ring.borrow().position();
-    assert_eq!(fake.consumer(), position, "what was read is given back");
+    assert_eq!(fake.consumer(), position, "what was read was published");
     assert_eq!(stats.get().received, delivered);
     if matches!(result, Ok(Drained::Stopped)) {
-        assert_eq!(Some(position), last.map(|found| found.end), "it ends behind the last record");
+        assert_eq!(Some(position), last.map(|found| found.end), "it ends after the last record");
         return;
     }
     assert_eq!((position, records.count()), (expected.position, 0), "all of it was read");
     match (&result, expected.drained) {
-        (Ok(drained), Some(wanted)) => assert_eq!(*drained, wanted),
+        (Ok(drained), Some(expected)) => assert_eq!(*drained, expected),
         (Err(_), None) => {}
-        // A batch tells only of what stands first.
+        // A batch reports damage only at its first record.
         (Ok(_), None) => assert!(way > 1 && delivered + stats.get().discarded + stats.get().short > 0),
         (Err(error), Some(_)) => panic!("{error}"),
     }
-    assert_eq!(fake.ring.borrow().is_ready(), expected.drained.is_none(), "the wait sees the same");
+    assert_eq!(fake.ring.borrow().is_ready(), expected.drained.is_none(), "the wait agrees");
 }

@@ -1,4 +1,4 @@
-//! The reader over memory that a test writes, laid out as the kernel lays out a ring.
+//! Tests of the ring reader over memory with the kernel's layout that the test writes.
 
 use std::{
     cell::Cell,
@@ -8,7 +8,8 @@ use std::{
 use super::{fake::Fake, *};
 
 impl Fake {
-    /// Reserves and fills a record of `len` bytes whose words all hold `mark`; `flags` go into its header.
+    /// Reserves and fills a record of `len` bytes whose words all hold `mark`; `flags` go into its
+    /// header.
     pub(crate) fn push(&self, len: u32, mark: u32, flags: u32) -> u64 {
         let start = self.producer();
         for at in (0..u64::from(len)).step_by(4) {
@@ -19,7 +20,7 @@ impl Fake {
         start
     }
 
-    /// What is delivered: the length and first word of each record.
+    /// Drains the ring; returns the length and the first word of each record.
     fn drain(&mut self) -> (Result<Drained>, Vec<(usize, u32)>, Stats) {
         let mut records = Vec::new();
         let stats = Counters::default();
@@ -32,7 +33,7 @@ impl Fake {
 }
 
 #[test]
-fn records_of_every_length_across_the_wrap() {
+fn drain_reads_every_length_across_the_wrap() {
     let mut fake = Fake::new();
     let mut mark = 0;
     for round in 0..500u32 {
@@ -48,13 +49,13 @@ fn records_of_every_length_across_the_wrap() {
         let (drained, records, stats) = fake.drain();
         assert_eq!((drained.unwrap(), &records), (Drained::All, &expected));
         assert_eq!((stats.received, stats.bytes), (3, lens.iter().map(|&len| u64::from(len)).sum()));
-        assert_eq!(fake.consumer(), fake.producer(), "everything is given back");
+        assert_eq!(fake.consumer(), fake.producer(), "everything was published");
     }
     assert!(fake.producer() > 50 * fake.size());
 }
 
 #[test]
-fn nothing_after_the_mark_is_read() {
+fn drain_stops_at_the_mark() {
     let mut fake = Fake::new();
     (1..=3).for_each(|mark| _ = fake.push(16, mark, 0));
     fake.ring.borrow().mark();
@@ -73,7 +74,7 @@ fn nothing_after_the_mark_is_read() {
 }
 
 #[test]
-fn a_busy_record_holds_back_those_behind_it() {
+fn busy_record_holds_back_later_ones() {
     let mut fake = Fake::new();
     fake.push(16, 1, 0);
     let busy = fake.push(16, 2, BUSY);
@@ -90,7 +91,7 @@ fn a_busy_record_holds_back_those_behind_it() {
 }
 
 #[test]
-fn discarded_records_are_counted_and_passed_over() {
+fn discarded_records_are_counted_and_skipped() {
     let mut fake = Fake::new();
     fake.push(16, 1, DISCARDED);
     fake.push(0, 0, 0);
@@ -102,7 +103,7 @@ fn discarded_records_are_counted_and_passed_over() {
 }
 
 #[test]
-fn a_panic_gives_back_what_was_read() {
+fn panic_publishes_the_records_taken() {
     let mut fake = Fake::new();
     fake.push(8, 1, 0);
     let second = fake.push(8, 2, 0);
@@ -115,7 +116,7 @@ fn a_panic_gives_back_what_was_read() {
 }
 
 #[test]
-fn the_position_is_published_in_batches() {
+fn position_is_published_in_batches() {
     let fake = Fake::new();
     for mark in 0..200 {
         fake.push(8, mark, 0);
@@ -127,32 +128,33 @@ fn the_position_is_published_in_batches() {
         Fate::Delivered
     };
     fake.ring.borrow().drain(&Counters::default(), &|| true, &mut deliver).unwrap();
-    // Never behind a record that is being looked at, and never much more than a batch before it.
+    // The published position is never after the record that is being delivered, and never lags by
+    // more than a batch and a group.
     assert!(published.iter().enumerate().all(|(i, &position)| position <= i as u64 && i as u64 - position < u64::from(BATCH + GROUP)));
     assert_eq!(fake.consumer() / 16, 200);
 }
 
 #[test]
-fn a_stop_is_seen_soon() {
+fn drain_stops_within_a_group() {
     let mut fake = Fake::new();
     (0..200).for_each(|mark| _ = fake.push(8, mark, 0));
     let mut left = 200;
-    for wanted in [3, 50, 1] {
+    for limit in [3, 50, 1] {
         let (stats, seen) = (Counters::default(), Cell::new(0));
-        let drained = fake.ring.borrow().drain(&stats, &|| seen.get() < wanted, |_| {
+        let drained = fake.ring.borrow().drain(&stats, &|| seen.get() < limit, |_| {
             seen.set(seen.get() + 1);
             Fate::Delivered
         });
         left -= seen.get();
         assert_eq!((drained.unwrap(), stats.get().received), (Drained::Stopped, seen.get()));
-        assert!((wanted..wanted + u64::from(GROUP)).contains(&seen.get()), "{wanted} {seen:?}");
+        assert!((limit..limit + u64::from(GROUP)).contains(&seen.get()), "{limit} {seen:?}");
         assert_eq!(fake.consumer() / 16, 200 - left);
     }
     assert_eq!(fake.drain().1.len() as u64, left, "the rest is still there");
 }
 
 #[test]
-fn headers_that_lie_are_errors() {
+fn false_lengths_are_errors() {
     for len in [17, 4096, (1 << 30) - 1] {
         let mut fake = Fake::new();
         let first = fake.push(16, 1, 0);
@@ -160,29 +162,29 @@ fn headers_that_lie_are_errors() {
         let (drained, records, _) = fake.drain();
         assert!(drained.unwrap_err().to_string().contains("another process reads this ring too"));
         assert_eq!(records, []);
-        assert_eq!(fake.consumer(), first, "nothing is given back that was not read");
+        assert_eq!(fake.consumer(), first, "records that were not read stay unpublished");
     }
 }
 
 #[test]
-fn positions_that_lie_are_errors() {
+fn misaligned_positions_are_errors() {
     let mut fake = Fake::new();
     fake.push(16, 1, 0);
     for end in [1, 23, 28] {
         fake.memory.u64(fake.page).store(end, Ordering::Relaxed);
-        assert!(fake.ring.borrow().is_ready(), "the wait ends, for the error to be said");
+        assert!(fake.ring.borrow().is_ready(), "the wait ends, so that the error is reported");
         let (drained, records, _) = fake.drain();
-        let said = drained.unwrap_err().to_string();
-        assert_eq!(said, format!("ring buffer: records between 0 and {end} would not start at multiples of 8: its memory is damaged"));
+        let error = drained.unwrap_err().to_string();
+        assert_eq!(error, format!("ring buffer: positions 0 and {end} must be multiples of 8: the ring's memory is damaged"));
         assert_eq!((records, fake.consumer()), (vec![], 0));
     }
     fake.memory.u64(fake.page).store(24, Ordering::Relaxed);
     assert_eq!(fake.drain().1, [(16, 1)]);
 }
 
-/// Whatever stands in the ring: no access outside it, no endless loop, every byte accounted for.
+/// Checks, for any contents: no access outside the ring, no endless loop, every byte accounted for.
 #[test]
-fn random_rings() {
+fn random_memory_is_read_safely() {
     let mut fake = Fake::new();
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = || {
@@ -194,7 +196,7 @@ fn random_rings() {
     let (mut whole, mut broken) = (0, 0);
     for _ in 0..20_000 {
         for at in (0..fake.size()).step_by(8) {
-            // Mostly lengths that fit, now and then anything.
+            // Mostly lengths that fit, sometimes arbitrary words.
             let header =
                 if random() % 64 == 0 { random() as u32 } else { (random() % 64) as u32 | ((random() % 5 == 0) as u32 * DISCARDED) };
             if random() % 4 == 0 {
