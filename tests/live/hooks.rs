@@ -120,7 +120,7 @@ pub(crate) fn the_sockets_of_a_map() -> Outcome {
     assert!(wrong.to_string().starts_with("attach the program `send` to the map `table`: "), "{wrong}");
     let mut link = progs.send.attach_to(maps.sockets.as_map())?;
     let pinned = link.pin("/sys/fs/bpf/eunomia").unwrap_err();
-    assert!(pinned.to_string().ends_with("the kernel has no link for it that could be pinned"), "{pinned}");
+    assert!(pinned.to_string().ends_with("the kernel has no link for this attachment"), "{pinned}");
     Ok(())
 }
 
