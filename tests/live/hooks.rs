@@ -317,7 +317,7 @@ pub(crate) fn a_walk_over_a_map() -> Outcome {
     lines.sort_unstable();
     assert_eq!(lines, ["1: 10", "2: 20", "3: 30"]);
     let wrong = progs.list.walk_map(maps.sockets.as_map()).map(drop).unwrap_err();
-    assert!(wrong.to_string().starts_with("attach the program `list` to a walk over the map `sockets`: "), "{wrong}");
+    assert!(wrong.to_string().starts_with("attach the program `list` to the entries of the map `sockets`: "), "{wrong}");
     Ok(())
 }
 

@@ -163,9 +163,9 @@ pub(crate) fn programs_on_interfaces_are_replaced() -> Outcome {
         // Not in the place of what others have put there meanwhile.
         let mut link = one.attach_filter("lo", Direction::Egress, rank)?;
         remove_filters_of_lo()?;
-        is_value(&link.replace(&other).unwrap_err(), "is gone, or something else stands in its place");
+        is_value(&link.replace(&other).unwrap_err(), "the filter of the link was removed or replaced by another one");
         let theirs = other.attach_filter("lo", Direction::Egress, rank)?;
-        is_value(&link.replace(&one).unwrap_err(), "is gone, or something else stands in its place");
+        is_value(&link.replace(&one).unwrap_err(), "the filter of the link was removed or replaced by another one");
         drop(link);
         assert_eq!(send()?, (0, 1));
         drop(theirs);
