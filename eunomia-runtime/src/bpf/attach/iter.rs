@@ -20,6 +20,7 @@ impl Program<'_, Iter> {
     /// Attaches an iterator over the entries of a map (`iter/bpf_map_elem`,
     /// `iter/bpf_sk_storage_map`, `iter/sockmap`) to the map, runs it once and returns a reader of
     /// the text that it writes.
+    ///
     /// # Errors
     /// Those of [`Self::attach_to`].
     pub fn walk_map(&self, map: &Map<'_>) -> Result<impl Read + use<>> {
