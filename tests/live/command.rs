@@ -245,7 +245,7 @@ pub(crate) fn options_select_programs() -> Outcome {
         (["--attach", "none=xdp:lo"], "no program `none`; there are "),
         (["--map", "count=5"], "did you mean `counts`?"),
         (["--type", "hook=hook"], "type `hook` of the program `hook`: libbpf does not know this section"),
-        (["--attach", "packet=kprobe:vfs_read"], "the program is of type xdp, and such a target is for kprobe"),
+        (["--attach", "packet=kprobe:vfs_read"], "the program is of type xdp, but the target is for programs of type kprobe"),
     ] {
         for command in ["run", "doctor"] {
             let (exit, err) = run(&[&[command, CHOICES][..], &words].concat(), &mut Out::default());

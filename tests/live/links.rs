@@ -117,7 +117,7 @@ pub(crate) fn only_links_are_opened() -> Outcome {
     skel.progs()?.run.pin(&program.0)?;
     for Pin(path) in [&map, &program] {
         let error = Link::open(path).map(drop).unwrap_err();
-        assert_eq!(error.to_string(), format!("{}: what is pinned there is no link", path.display()));
+        assert_eq!(error.to_string(), format!("{}: the object that is pinned there is not a link", path.display()));
     }
     Ok(())
 }
@@ -166,9 +166,9 @@ pub(crate) fn replace_works_on_interfaces() -> Outcome {
         // A filter that other code has put in the place is not replaced.
         let mut link = one.attach_filter("lo", Direction::Egress, rank)?;
         remove_filters_of_lo()?;
-        is_value(&link.replace(&other).unwrap_err(), "is gone, or something else stands in its place");
+        is_value(&link.replace(&other).unwrap_err(), "the filter of the link was removed or replaced by another one");
         let theirs = other.attach_filter("lo", Direction::Egress, rank)?;
-        is_value(&link.replace(&one).unwrap_err(), "is gone, or something else stands in its place");
+        is_value(&link.replace(&one).unwrap_err(), "the filter of the link was removed or replaced by another one");
         drop(link);
         assert_eq!(send()?, (0, 1));
         drop(theirs);
@@ -196,7 +196,7 @@ pub(crate) fn replace_works_on_other_targets() -> Outcome {
     assert!(of_old == 0 && of_new > 0, "{of_old} {of_new}");
     let wrong = link.replace(&new.progs()?.look_up).unwrap_err();
     assert_eq!(errno(&wrong), Some(libc::EINVAL), "{wrong}");
-    assert!(wrong.to_string().starts_with("put the program `look_up` in the place of another one: "), "{wrong}");
+    assert!(wrong.to_string().starts_with("replace the program of a link by the program `look_up`: "), "{wrong}");
     drop((link, group));
 
     // Sockets that are already in the map keep their program.
@@ -230,13 +230,13 @@ pub(crate) fn unsupported_replace_is_refused() -> Outcome {
     let program = skel.progs()?.on_call;
     let mut link = program.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
     let refused = link.replace(&program).unwrap_err();
-    is_value(&refused, "put the program `on_call` in the place of another one: the kernel cannot do that for ");
-    assert!(refused.to_string().ends_with("attach the program, then drop the link of the other one"), "{refused}");
+    is_value(&refused, "replace the program of a link by the program `on_call`: the kernel cannot replace the program of ");
+    assert!(refused.to_string().ends_with("attach the new program, then drop the link of the old one"), "{refused}");
     eunomia_live_probed(0);
     assert_eq!(skel.bss()?.calls.get()?, 1, "it is still attached");
     let hooks = hooks::open()?.load()?;
     let mut link = hooks.progs()?.on_raw_exec.attach_to("sched_process_exec", 0)?;
-    is_value(&link.replace(&hooks.progs()?.on_raw_exec).unwrap_err(), "for links of the kind raw_tracepoint; attach the program");
+    is_value(&link.replace(&hooks.progs()?.on_raw_exec).unwrap_err(), "a link of type raw_tracepoint; attach the new program");
     let mut open = hooks::open()?;
     open.progs().take()?.set_autoload(false);
     is_value(&link.replace(&open.load()?.progs()?.take).unwrap_err(), "it was not loaded");
@@ -258,13 +258,13 @@ pub(crate) fn struct_ops_map_is_replaced() -> Outcome {
     assert!(now == before && after > 0, "{before} {now} {after}");
     // The table of another section, and links that do not hold a table, are refused.
     let other = eunomia_tests::built::congestion::open()?.load()?;
-    is_value(&link.replace_table(&other.maps()?.steady).unwrap_err(), "it is no table of the section `.struct_ops.link`");
+    is_value(&link.replace_table(&other.maps()?.steady).unwrap_err(), "it is not a map of the section `.struct_ops.link`");
     assert!(!known_controls()?.contains("eunomia_steady"), "nothing was given to the kernel");
     let mut plain = other.maps()?.steady.attach()?;
-    is_value(&plain.replace_table(&maps.first).unwrap_err(), "the link does not hold a table");
-    is_value(&plain.pin(&pin.0).unwrap_err(), "the kernel has no link for it");
-    is_value(&plain.info().unwrap_err(), "ask the kernel about a link");
-    is_value(&link.replace(&programs::open()?.load()?.progs()?.drop_none).unwrap_err(), "links of the kind struct_ops");
+    is_value(&plain.replace_table(&maps.first).unwrap_err(), "the link does not hold a map");
+    is_value(&plain.pin(&pin.0).unwrap_err(), "the kernel has no link for this attachment");
+    is_value(&plain.info().unwrap_err(), "get the info of a link");
+    is_value(&link.replace(&programs::open()?.load()?.progs()?.drop_none).unwrap_err(), "a link of type struct_ops");
     // The pinned link outlives its object.
     link.pin(&pin.0)?;
     drop((link, maps));

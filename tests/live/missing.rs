@@ -101,7 +101,7 @@ pub(crate) fn missing_tc_modules_are_named() -> Outcome {
         let attach = || skel.progs()?.pass.attach_filter("lo", Direction::Ingress, Rank::default());
         let refused = |module: &str| {
             let text = attach().map(drop).unwrap_err().to_string();
-            assert!(text.contains(&format!("hint: the kernel's module `{module}` (CONFIG_NET_")), "{text}");
+            assert!(text.contains(&format!("hint: the kernel module `{module}` (CONFIG_NET_")), "{text}");
             assert!(text.contains(&format!("`modprobe {module}`")), "{text}");
         };
         refused("sch_ingress");

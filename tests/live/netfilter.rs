@@ -40,7 +40,7 @@ pub(crate) fn netfilter_program_sees_packets() -> Outcome {
         assert!(program.test(&TestInput::new().context(&context).data(&packet))?.context.is_empty());
         let wrong = program.attach_to(NetfilterHook { priority: i32::MIN, ..hook }).unwrap_err();
         assert!(
-            wrong.to_string().starts_with("attach the program `filter` to the IPv4 hook 3 of netfilter with the priority -2147483648"),
+            wrong.to_string().starts_with("attach the program `filter` to the IPv4 netfilter hook 3 with priority -2147483648"),
             "{wrong}"
         );
         Ok(())
@@ -57,7 +57,7 @@ pub(crate) fn taken_priority_is_explained() -> Outcome {
         let named = format!("the program {} (`filter`, link {})", there.progs()?.filter.id()?, link.info()?.id);
         let refused = program.attach_to(hook).unwrap_err();
         assert_eq!(errno(&refused), Some(libc::EBUSY), "{refused}");
-        let hint = format!("hint: {named} is there with this priority; give another priority");
+        let hint = format!("hint: {named} already has this priority; choose another priority");
         assert!(refused.to_string().ends_with(&hint), "{refused}");
 
         let attach = |priority: &str| {
@@ -79,7 +79,7 @@ pub(crate) fn taken_priority_is_explained() -> Outcome {
             let elsewhere = there.progs()?.filter.attach_to(hook)?;
             let other = format!("the program {} (`filter`, link {})", there.progs()?.filter.id()?, elsewhere.info()?.id);
             let refused = skel.progs()?.filter.attach_to(hook).unwrap_err();
-            let hint = format!("hint: {named} or {other} is there with this priority; give another priority");
+            let hint = format!("hint: {named} or {other} already has this priority; choose another priority");
             assert!(refused.to_string().ends_with(&hint), "{refused}");
             Ok(())
         })?;

@@ -56,8 +56,12 @@ pub(crate) fn packet_socket_is_opened() -> Outcome {
 pub(crate) fn unsuitable_targets_are_refused() -> Outcome {
     let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
     for (program, target, expected) in [
-        ("look", "xdp:lo", "target of the program `look`: the program is of type sched_cls, and such a target is for xdp"),
-        ("sample", "kprobe:vfs_read", "target of the program `sample`: the program is of type perf_event, and such a target is for kprobe"),
+        ("look", "xdp:lo", "target of the program `look`: the program is of type sched_cls, but the target is for programs of type xdp"),
+        (
+            "sample",
+            "kprobe:vfs_read",
+            "target of the program `sample`: the program is of type perf_event, but the target is for programs of type kprobe",
+        ),
         ("none", "xdp:lo", "no program `none`; there are "),
     ] {
         let refused = open.object().set_target(program, target.parse()?).unwrap_err().to_string();
@@ -66,8 +70,7 @@ pub(crate) fn unsuitable_targets_are_refused() -> Outcome {
     // The program of a kprobe section would run on entry, not on return.
     let mut hooks = hooks::open()?;
     let refused = hooks.object().set_target("on_function", "kretprobe:vfs_read".parse()?).unwrap_err().to_string();
-    let expected =
-        "target of the program `on_function`: its section `kprobe` runs it when a function is called, and this when a function returns";
+    let expected = "target of the program `on_function`: its section `kprobe` runs it at the entry of a function, but the target is the return of a function";
     assert_eq!(refused, expected);
     Ok(())
 }

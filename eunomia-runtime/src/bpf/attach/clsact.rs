@@ -1,4 +1,4 @@
-//! Filters of the `clsact` queueing discipline: how programs sat on interfaces before tcx.
+//! Filters of the `clsact` queueing discipline, which attach tc programs on kernels before tcx.
 
 use std::os::fd::BorrowedFd;
 
@@ -10,19 +10,20 @@ use crate::{
     bpf::sys::messages::{listen, refused},
 };
 
-/// A filter. Dropping it removes it, unless something else stands in its place.
+/// A filter of an interface. Dropping it removes the filter, unless it was replaced by another one.
 #[derive(Debug)]
 pub(in crate::bpf) struct Filter {
     hook: TcHook,
     interface: u32,
     point: TcAttachPoint,
-    /// The kernel's number of the program.
+    /// The id of the program.
     program: u32,
 }
 
-// SAFETY: the one pointer in it is the name of a queueing discipline of another kind, which is NULL here; the rest are numbers.
+// SAFETY: the only pointer in it is the name of a queueing discipline of another kind, which is
+// NULL here. The rest are numbers.
 unsafe impl Send for Filter {}
-// SAFETY: as above, and nothing is done with it but to drop it.
+// SAFETY: as above. A shared reference can only format the hook, which reads it.
 unsafe impl Sync for Filter {}
 
 impl Filter {
@@ -32,34 +33,35 @@ impl Filter {
             Direction::Egress => libbpf_sys::BPF_TC_EGRESS,
         };
         let mut hook = hook(program, interface, point, rank);
-        let (made, said) = listen(|| hook.create());
-        let mut hook = made.map_err(|error| {
-            refused(tried.clone(), &error, &said).with_hint(|| missing(&error, "sch_ingress", "CONFIG_NET_SCH_INGRESS"))
+        let (created, messages) = listen(|| hook.create());
+        let mut hook = created.map_err(|error| {
+            refused(tried.clone(), &error, &messages).with_hint(|| missing_module(&error, "sch_ingress", "CONFIG_NET_SCH_INGRESS"))
         })?;
-        let (attached, said) = listen(|| {
+        let (attached, messages) = listen(|| {
             let mut hook = hook.attach()?;
             let program = hook.query()?;
             Ok(Self { hook, interface, point, program })
         });
-        attached.map_err(|error| refused(tried, &error, &said).with_hint(|| missing(&error, "cls_bpf", "CONFIG_NET_CLS_BPF")))
+        attached.map_err(|error| refused(tried, &error, &messages).with_hint(|| missing_module(&error, "cls_bpf", "CONFIG_NET_CLS_BPF")))
     }
 
-    /// Puts another program in the place of this one, in one step; `id` is the kernel's number of it.
+    /// Replaces the program of the filter by another one, atomically. `id` is the id of the new
+    /// program.
     pub(in crate::bpf) fn replace(&mut self, tried: String, program: BorrowedFd<'_>, id: u32) -> Result<()> {
-        if !listen(|| self.stands()).0 {
-            let why = "the filter that the link has put there is gone, or something else stands in its place".to_owned();
+        if !listen(|| self.is_attached()).0 {
+            let why = "the filter of the link was removed or replaced by another one".to_owned();
             return Err(Error::Value { name: tried, why });
         }
         let rank = Rank { handle: self.hook.get_handle(), priority: self.hook.get_priority() };
         let mut hook = hook(program, self.interface, self.point, rank);
-        let (replaced, said) = listen(|| hook.replace(true).attach());
-        self.hook = replaced.map_err(|error| refused(tried, &error, &said))?;
+        let (replaced, messages) = listen(|| hook.replace(true).attach());
+        self.hook = replaced.map_err(|error| refused(tried, &error, &messages))?;
         self.program = id;
         Ok(())
     }
 
-    /// Whether it is there, and not something else in its place.
-    fn stands(&mut self) -> bool {
+    /// Returns true if the filter is there and runs the program of this handle.
+    fn is_attached(&mut self) -> bool {
         self.hook.query().is_ok_and(|program| program == self.program)
     }
 }
@@ -68,16 +70,17 @@ fn hook(program: BorrowedFd<'_>, interface: u32, point: TcAttachPoint, rank: Ran
     TcHookBuilder::new(program).ifindex(interface.cast_signed()).handle(rank.handle).priority(rank.priority).hook(point)
 }
 
-/// The kernel says ENOENT where it finds no module for what it is asked for.
-fn missing(error: &libbpf_rs::Error, module: &str, option: &str) -> Option<String> {
-    let why = format!("the kernel's module `{module}` ({option}) is missing: `modprobe {module}`; tcx, of Linux 6.6 and later, needs none");
-    (error.kind() == ErrorKind::NotFound).then_some(why)
+/// Returns a hint if the kernel returned ENOENT, which means that it lacks the module.
+fn missing_module(error: &libbpf_rs::Error, module: &str, option: &str) -> Option<String> {
+    let hint =
+        format!("the kernel module `{module}` ({option}) is missing: `modprobe {module}`; tcx (Linux 6.6 and later) needs no module");
+    (error.kind() == ErrorKind::NotFound).then_some(hint)
 }
 
 impl Drop for Filter {
     fn drop(&mut self) {
-        if self.stands() {
-            // One that is gone by now is what was wanted.
+        if self.is_attached() {
+            // Detaching fails if the filter was removed in the meantime, which is the wanted state.
             let _ = self.hook.detach();
         }
     }

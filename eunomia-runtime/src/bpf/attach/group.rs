@@ -1,4 +1,4 @@
-//! Programs on groups of processes and on networks: cgroups, network namespaces, netfilter.
+//! Programs on cgroups, network namespaces and netfilter hooks.
 
 use std::{
     fmt,
@@ -21,21 +21,25 @@ use crate::{
 };
 
 impl Program<'_, Cgroup> {
-    /// Attaches the program to a cgroup (of version 2), given by its folder, beside others that are there. It sees the processes in it and
-    /// in those below.
+    /// Attaches the program to a cgroup (version 2), given by its directory, after the programs
+    /// that are there. The program applies to the processes in the cgroup and in its descendants.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such folder, EBADF where it is no cgroup: see
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the directory is
+    /// not found, EBADF if it is not a cgroup: see
     /// [`mount::cgroup2`](crate::diagnosis::mount::cgroup2).
     pub fn attach_to(&self, cgroup: impl AsRef<Path>) -> Result<Link> {
         self.attach_at(cgroup, &Order::Last, None)
     }
 
-    /// As [`Self::attach_to`], at a place among the programs of the cgroup itself; those of the cgroups above run after them. All but
-    /// [`Order::Last`] needs Linux 6.17, as does a `revision`, with which the program is attached only if it is still that of the cgroup.
+    /// Attaches the program as [`Self::attach_to`] does, at a position among the programs of the
+    /// cgroup itself. Programs of the parent cgroups run after those. Orders other than
+    /// [`Order::Last`] need Linux 6.17, and so does a `revision`. If it is given, the program is
+    /// attached only if the cgroup still has this revision.
     ///
     /// # Errors
-    /// Those of [`Self::attach_to`]; ENOENT if the anchor is not there, ESTALE if the revision is another.
+    /// Those of [`Self::attach_to`]; ENOENT if the anchor is not found, ESTALE if the revision has
+    /// changed.
     pub fn attach_at(&self, cgroup: impl AsRef<Path>, order: &Order, revision: Option<u64>) -> Result<Link> {
         let cgroup = cgroup.as_ref();
         let tried = self.tried(&format!("the cgroup {}", cgroup.display()));
@@ -54,60 +58,66 @@ impl Program<'_, Cgroup> {
 }
 
 impl Program<'_, Netns> {
-    /// Attaches the program to a network namespace, given by its descriptor (`/proc/self/ns/net`).
+    /// Attaches the program to a network namespace, given by a file descriptor of it, such as that
+    /// of `/proc/self/ns/net`.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); EEXIST where there is a program already and there can be one only.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; EEXIST if the namespace
+    /// already has a program of this type and allows only one.
     pub fn attach_to(&self, namespace: impl AsFd) -> Result<Link> {
         self.linked(self.tried("a network namespace"), |program| program.attach_netns(namespace.as_fd().as_raw_fd()))
     }
 }
 
-/// A hook of netfilter, in the network namespace of the thread that attaches.
+/// A netfilter hook in the network namespace of the thread that attaches (kernel 6.4 and later).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetfilterHook {
-    /// `NFPROTO_IPV4` or `NFPROTO_IPV6`.
+    /// The protocol family: `NFPROTO_IPV4` or `NFPROTO_IPV6`.
     pub family: i32,
-    /// `NF_INET_PRE_ROUTING` and its kin.
+    /// The hook: `NF_INET_PRE_ROUTING`, `NF_INET_LOCAL_IN` and so on.
     pub hook: i32,
-    /// Lower ones run first; `i32::MIN` and `i32::MAX` are refused.
+    /// The priority. Programs with lower ones run first. The kernel refuses `i32::MIN` and
+    /// `i32::MAX`.
     pub priority: i32,
-    /// Whether packets come with their fragments put together.
+    /// True if the program sees packets after their fragments were reassembled.
     pub defragmented: bool,
 }
 
-/// In the words of messages.
+/// Formats the hook for messages.
 impl fmt::Display for NetfilterHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { family, hook, priority, .. } = self;
         match *family {
-            libc::NFPROTO_IPV4 => f.write_str("the IPv4 ")?,
-            libc::NFPROTO_IPV6 => f.write_str("the IPv6 ")?,
-            other => write!(f, "family {other}, ")?,
+            libc::NFPROTO_IPV4 => f.write_str("the IPv4")?,
+            libc::NFPROTO_IPV6 => f.write_str("the IPv6")?,
+            other => write!(f, "the family {other}")?,
         }
-        write!(f, "hook {hook} of netfilter with the priority {priority}")
+        write!(f, " netfilter hook {hook} with priority {priority}")
     }
 }
 
 impl NetfilterHook {
-    /// Who is there with the same priority: in this network namespace or in another one, which the kernel does not tell.
+    /// Returns a hint that names the programs with the same priority. They may be in another
+    /// network namespace, because the kernel does not tell the namespace of a link.
     fn taken(&self) -> Option<String> {
         let links = busy::links(|info| {
-            // SAFETY: the numbers are those of netfilter if the type of the link says so, and numbers all the same if it does not.
+            // SAFETY: all members of the union are numbers, for which any bytes are valid. They are
+            // those of netfilter if the type of the link, compared below, is netfilter.
             let there = unsafe { info.__bindgen_anon_1.netfilter };
             info.type_ == libbpf_sys::BPF_LINK_TYPE_NETFILTER
                 && (there.pf.cast_signed(), there.hooknum.cast_signed(), there.priority) == (self.family, self.hook, self.priority)
         });
         let there: Vec<String> = links.into_iter().map(|(link, program)| busy::program_of(link, program)).collect();
-        (!there.is_empty()).then(|| format!("{} is there with this priority; give another priority", there.join(" or ")))
+        (!there.is_empty()).then(|| format!("{} already has this priority; choose another priority", there.join(" or ")))
     }
 }
 
 impl Program<'_, Netfilter> {
-    /// Attaches the program to a hook of netfilter (kernel 6.4 and later).
+    /// Attaches the program to a netfilter hook (kernel 6.4 and later).
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); EBUSY where there is one of this priority.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; EBUSY if the hook already has
+    /// a program with this priority.
     pub fn attach_to(&self, hook: NetfilterHook) -> Result<Link> {
         let opts = libbpf_sys::bpf_netfilter_opts {
             sz: size_of::<libbpf_sys::bpf_netfilter_opts>() as libbpf_sys::size_t,
@@ -117,7 +127,8 @@ impl Program<'_, Netfilter> {
             flags: if hook.defragmented { libbpf_sys::BPF_F_NETFILTER_IP_DEFRAG } else { 0 },
         };
         let link = self.linked_by(self.tried(&hook.to_string()), |program| {
-            // SAFETY: the program is that of a live object; the options live through the call, which only reads them.
+            // SAFETY: the program is of a live object. The options live through the call, which
+            // only reads them.
             unsafe { libbpf_sys::bpf_program__attach_netfilter(program, &raw const opts) }
         });
         link.map_err(|error| match &error {

@@ -1,4 +1,4 @@
-//! Network interfaces, and the programs that run on them.
+//! Network interfaces, and the XDP, tc and netkit programs that are attached to them.
 
 use std::{fmt, io};
 
@@ -20,12 +20,12 @@ use crate::{
     refusal::refusal,
 };
 
-/// A network interface.
+/// A network interface in the network namespace of the thread that uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interface {
-    /// By its number.
+    /// The index of the interface.
     Index(u32),
-    /// By its name, `eth0` for example.
+    /// The name of the interface, `eth0` for example.
     Name(String),
 }
 
@@ -70,10 +70,11 @@ impl Interface {
     }
 }
 
-/// What the interface of a number is called in the network namespace of this thread; ENXIO where there is none.
+/// Returns the name of the interface with an index in the network namespace of this thread. The
+/// error is ENXIO if the interface is not found.
 pub(crate) fn name_of(index: u32) -> io::Result<String> {
     let mut name = [0; libc::IF_NAMESIZE];
-    // SAFETY: the buffer has the length that the call asks for.
+    // SAFETY: the buffer has the length that the call requires.
     if unsafe { libc::if_indextoname(index, name.as_mut_ptr()) }.is_null() {
         return Err(io::Error::last_os_error());
     }
@@ -81,26 +82,26 @@ pub(crate) fn name_of(index: u32) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&name).into_owned())
 }
 
-/// Where an interface runs an XDP program.
+/// The mode in which an interface runs an XDP program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum XdpMode {
-    /// In the driver where that can, else as [`Self::Generic`].
+    /// In the driver if it supports XDP, otherwise as [`Self::Generic`].
     #[default]
     Best,
     /// In the network stack, on any interface (`XDP_FLAGS_SKB_MODE`).
     Generic,
     /// In the driver (`XDP_FLAGS_DRV_MODE`).
     Native,
-    /// On the card (`XDP_FLAGS_HW_MODE`).
+    /// On the network card (`XDP_FLAGS_HW_MODE`).
     Offload,
 }
 
-/// Which packets a tc program sees.
+/// The direction of the packets that a tc program sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Those that enter the interface.
+    /// Packets that enter the interface.
     Ingress,
-    /// Those that leave it.
+    /// Packets that leave the interface.
     Egress,
 }
 
@@ -113,7 +114,7 @@ impl Direction {
     }
 }
 
-/// In the words of messages.
+/// Formats the mode for messages.
 impl fmt::Display for XdpMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -125,7 +126,7 @@ impl fmt::Display for XdpMode {
     }
 }
 
-/// In the words of messages.
+/// Formats the direction for messages.
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -136,16 +137,18 @@ impl fmt::Display for Direction {
 }
 
 impl Program<'_, Xdp> {
-    /// Attaches the program to an interface. Never takes the place of another program, and never gives its own up to one.
+    /// Attaches the program to an interface, where it sees the packets that the interface receives.
+    /// It does not replace the program of another link, and no other program replaces it.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EBUSY where the interface has a program already ([`attached_xdp`](crate::bpf::attached_xdp) tells which), EEXIST
-    /// where it has one in another mode, EOPNOTSUPP where it cannot run one in this mode.
+    /// [`Error::Kernel`] if the kernel refuses; EBUSY if the interface already has a program
+    /// ([`attached_xdp`](crate::bpf::attached_xdp) returns it), EEXIST if it has one in another
+    /// mode, EOPNOTSUPP if it cannot run one in this mode.
     pub fn attach_to(&self, interface: impl Into<Interface>, mode: XdpMode) -> Result<Link> {
         self.attach_in(&interface.into(), mode.into())
     }
 
-    /// As [`Self::attach_to`], with the kernel's flags of the mode.
+    /// Attaches the program as [`Self::attach_to`] does, with the kernel's flags of the mode.
     pub(super) fn attach_in(&self, interface: &Interface, flags: u32) -> Result<Link> {
         let mode = match flags {
             libbpf_sys::XDP_FLAGS_SKB_MODE => " in generic mode",
@@ -158,48 +161,54 @@ impl Program<'_, Xdp> {
     }
 }
 
-/// What the filter of a tc program is called among others, before kernel 6.6. The kernel chooses what is 0.
+/// The handle and the priority of the filter that attaches a tc program before kernel 6.6. The
+/// kernel chooses those that are 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rank {
-    /// Its number among those of a priority.
+    /// The number of the filter among those with its priority.
     pub handle: u32,
-    /// Lower ones run first.
+    /// The priority. Filters with lower ones run first.
     pub priority: u32,
 }
 
 impl Program<'_, Tc> {
-    /// Attaches the program to an interface after those that are there: through tcx, or as [`Self::attach_filter`] on kernels that have
-    /// no tcx (before 6.6).
+    /// Attaches the program to an interface, after the programs that are there: through tcx, or as
+    /// [`Self::attach_filter`] does if the kernel lacks tcx (before 6.6).
     ///
-    /// A program before it that decides about a packet (`TC_ACT_OK` or `TC_ACT_REDIRECT`, say) keeps it from this one; see
-    /// [`Self::attach_at`].
+    /// The program does not see packets that an earlier program decides about (by `TC_ACT_OK` or
+    /// `TC_ACT_REDIRECT`, for example); see [`Self::attach_at`].
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`] if the kernel refuses.
     pub fn attach_to(&self, interface: impl Into<Interface>, direction: Direction) -> Result<Link> {
         self.on_interface(&interface.into(), direction, Rank::default(), &Order::Last, None)
     }
 
-    /// As [`Self::attach_to`], at a place among the other programs of tcx. With a `revision`, which
-    /// [`attached_tcx`](crate::bpf::attached_tcx) tells, only if nobody has attached or detached a program since.
+    /// Attaches the program as [`Self::attach_to`] does, at a position among the other programs of
+    /// tcx. If a `revision` is given, which [`attached_tcx`](crate::bpf::attached_tcx) returns, the
+    /// program is attached only if no program was attached or detached since.
     ///
-    /// Kernels without tcx (before 6.6) run filters by their [`Rank`], and take [`Order::Last`] alone here.
+    /// Kernels without tcx (before 6.6) run filters by their [`Rank`] and support only
+    /// [`Order::Last`] here.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; ENOENT if the anchor is not there, ESTALE if the revision is another.
+    /// [`Error::Kernel`] if the kernel refuses; ENOENT if the anchor is not found, ESTALE if the
+    /// revision has changed.
     pub fn attach_at(&self, interface: impl Into<Interface>, direction: Direction, order: &Order, revision: Option<u64>) -> Result<Link> {
         self.on_interface(&interface.into(), direction, Rank::default(), order, revision)
     }
 
-    /// Attaches the program to an interface as a filter of a `clsact` queueing discipline, which is made where there is none and stays.
-    /// The program decides what becomes of the packet (`direct-action`).
+    /// Attaches the program to an interface as a filter of a `clsact` queueing discipline. The
+    /// discipline is created if it is missing, and it stays. The program itself decides about the
+    /// packet (`direct-action`).
     ///
-    /// The kernel does not end such a filter with the process: dropping the link does, in a thread of the same network namespace, and the
-    /// end of the interface or of the namespace. It leaves alone what others have put in its place meanwhile.
+    /// The kernel does not remove the filter when the process ends. It is removed when the link is
+    /// dropped in a thread of the same network namespace, or when the interface or the namespace
+    /// goes. Dropping the link does not remove a filter that others have put in its place.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EEXIST where there is a filter of this rank, ENOENT where the kernel's modules
-    /// `sch_ingress` or `cls_bpf` are missing.
+    /// [`Error::Kernel`] if the kernel refuses; EEXIST if a filter of this rank exists, ENOENT if
+    /// the kernel module `sch_ingress` or `cls_bpf` is missing.
     pub fn attach_filter(&self, interface: impl Into<Interface>, direction: Direction, rank: Rank) -> Result<Link> {
         self.filter(&interface.into(), direction, rank)
     }
@@ -215,10 +224,11 @@ impl<K> Program<'_, K> {
         revision: Option<u64>,
     ) -> Result<Link> {
         let tried = self.tried(&format!("{direction} of the interface {interface}"));
-        // A filter has a place among others by its priority alone.
+        // The position of a filter depends on its priority only.
         let anywhere = revision.is_none() && (*order == Order::Last || (*order == Order::First && rank.priority > 0));
         match self.link_to(tried, interface.index()?, direction.attach_type(), &order.position(revision)?) {
-            // What a kernel without tcx says to a type of attachment that it does not know; one with tcx never says it to these arguments.
+            // A kernel without tcx returns EINVAL for the unknown attach type. One with tcx never
+            // returns it for these arguments.
             Err(Error::Kernel(refusal)) if anywhere && refusal.source.raw_os_error() == Some(libc::EINVAL) => {
                 self.filter(interface, direction, rank)
             }
@@ -233,16 +243,16 @@ impl<K> Program<'_, K> {
     }
 }
 
-/// Which end of a netkit pair of devices.
+/// An end of a pair of netkit devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The one that made the pair, which holds the programs of both.
+    /// The primary device. It created the pair and holds the programs of both ends.
     Primary,
-    /// The other.
+    /// The peer device.
     Peer,
 }
 
-/// In the words of messages.
+/// Formats the end for messages.
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -253,19 +263,23 @@ impl fmt::Display for End {
 }
 
 impl Program<'_, Netkit> {
-    /// Attaches the program to one end of a pair of netkit devices, given by the primary one (kernel 6.7 and later). The end must be that
-    /// of the program's section.
+    /// Attaches the program to one end of a pair of netkit devices, given by the primary device
+    /// (kernel 6.7 and later). The end must be the one that the section of the program names.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EINVAL where the interface is no primary netkit device.
+    /// [`Error::Kernel`] if the kernel refuses; EINVAL if the interface is not a primary netkit
+    /// device.
     pub fn attach_to(&self, primary: impl Into<Interface>, end: End) -> Result<Link> {
         self.attach_at(primary, end, &Order::Last, None)
     }
 
-    /// As [`Self::attach_to`], at a place among the programs of that end. With a `revision`, only if it is still that of the end.
+    /// Attaches the program as [`Self::attach_to`] does, at a position among the programs of that
+    /// end. If a `revision` is given, the program is attached only if the end still has this
+    /// revision.
     ///
     /// # Errors
-    /// Those of [`Self::attach_to`]; ENOENT if the anchor is not there, ESTALE if the revision is another.
+    /// Those of [`Self::attach_to`]; ENOENT if the anchor is not found, ESTALE if the revision has
+    /// changed.
     pub fn attach_at(&self, primary: impl Into<Interface>, end: End, order: &Order, revision: Option<u64>) -> Result<Link> {
         let primary = primary.into();
         let attach_type = match end {

@@ -1,4 +1,4 @@
-//! Iterators: programs that write text about the kernel's objects.
+//! Iterators: programs that write text about the objects of the kernel.
 
 use std::io::Read;
 
@@ -8,15 +8,18 @@ use crate::{
 };
 
 impl Program<'_, Iter> {
-    /// Attaches the program as its section says and starts a walk, whose text the program writes. [`Link::walk`] starts further ones.
+    /// Attaches the program as its section says, runs it once and returns a reader of the text that
+    /// it writes. [`Link::walk`] runs it again.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel).
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses.
     pub fn walk(&self) -> Result<impl Read + use<>> {
         self.attach()?.walk()
     }
 
-    /// Starts a walk over the entries of a map, for an `iter/bpf_map_elem` or `iter/bpf_sk_storage_map`.
+    /// Attaches an iterator over the entries of a map (`iter/bpf_map_elem`,
+    /// `iter/bpf_sk_storage_map`, `iter/sockmap`) to the map, runs it once and returns a reader of
+    /// the text that it writes.
     ///
     /// # Errors
     /// Those of [`Self::attach_to`].
@@ -24,13 +27,14 @@ impl Program<'_, Iter> {
         self.attach_to(map)?.walk()
     }
 
-    /// Attaches an `iter/bpf_map_elem` or `iter/bpf_sk_storage_map` program to a map, over whose entries it walks; see [`Link::walk`].
+    /// Attaches an iterator over the entries of a map (`iter/bpf_map_elem`,
+    /// `iter/bpf_sk_storage_map`, `iter/sockmap`) to the map. [`Link::walk`] runs it.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); EINVAL where the program walks over something else, EACCES where it reads more than keys
-    /// and values have.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; EINVAL if the program
+    /// iterates over something else, EACCES if it reads beyond the size of the keys or values.
     pub fn attach_to(&self, map: &Map<'_>) -> Result<Link> {
-        let tried = self.tried(&format!("a walk over the map `{}`", map.name().to_string_lossy()));
+        let tried = self.tried(&format!("the entries of the map `{}`", map.name().to_string_lossy()));
         let link = self.linked(tried, |program| program.attach_iter(map.fd()));
         link.map_err(|error| error.with_hint(|| self.explain_map(map)))
     }

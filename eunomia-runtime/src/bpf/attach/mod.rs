@@ -1,4 +1,4 @@
-//! What programs of a kind are attached to, where the section does not say it.
+//! Attaching programs to targets that the caller names, one method for each kind of program.
 
 mod attached;
 mod clsact;
@@ -42,14 +42,15 @@ pub(super) use socket::OnMap;
 pub use target::Target;
 
 impl<K> Program<'_, K> {
-    /// Makes a link of the kernel's own.
+    /// Creates a link with `BPF_LINK_CREATE`.
     fn link_to(&self, tried: String, target: u32, attach_type: libbpf_sys::bpf_attach_type, position: &Position) -> Result<Link> {
         let mut opts = libbpf_sys::bpf_link_create_opts {
             sz: size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t,
             flags: position.flags,
             ..Default::default()
         };
-        // Of netkit and cgroups they stand at the same place. libbpf refuses what is not zero for other types of attachment.
+        // The members for netkit and cgroups are at the same offsets. For other attach types libbpf
+        // refuses values other than zero.
         opts.__bindgen_anon_1.tcx = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_6 {
             relative_fd: position.raw_fd(),
             relative_id: position.id,
@@ -63,21 +64,23 @@ impl<K> Program<'_, K> {
             let error = self.explain(refusal(tried, io::Error::from_raw_os_error(-fd)));
             return Err(error.with_hint(|| diagnosis::interface::reason(&name, target, attach_type, position.flags, Some(-fd))));
         }
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the kernel has just opened the descriptor, and nobody else owns it.
         Ok(self.held(Held::Kernel(unsafe { OwnedFd::from_raw_fd(fd) })))
     }
 
-    /// Attaches through a call of libbpf that libbpf-rs does not have. It is given the program, which lives through the call.
+    /// Attaches through a libbpf function that libbpf-rs does not wrap. `attach` receives the
+    /// program, which lives through the call.
     fn linked_by(&self, tried: String, attach: impl FnOnce(*const libbpf_sys::bpf_program) -> *mut libbpf_sys::bpf_link) -> Result<Link> {
         self.linked(tried, |program| owned(attach(program.as_libbpf_object().as_ptr())))
     }
 
-    /// Whether its section asks for the returns of functions (`kretprobe`, `uretprobe`, `kretsyscall`), not their entries.
+    /// Returns true if the section is for returns of functions (`kretprobe`, `uretprobe`,
+    /// `kretsyscall`) instead of their entries.
     fn returns(&self) -> bool {
         target::returns_of(&self.section().to_string_lossy())
     }
 
-    /// Why the program cannot be attached to a map, if that is because of the map's type.
+    /// Returns why the program cannot be attached to a map, if the type of the map is the reason.
     fn explain_map(&self, map: &Map<'_>) -> Option<Hint> {
         let (why, todo) = diagnosis::map::unattachable(&self.section().to_string_lossy(), map.kind())?;
         Some(todo.after(format_args!("{why}; ")))
@@ -88,7 +91,7 @@ impl<K> Program<'_, K> {
     }
 }
 
-/// A process, or all of them.
+/// Returns the process id, or -1 for all processes, as libbpf and perf_event_open(2) take it.
 fn any_or(pid: Option<u32>) -> i32 {
     pid.map_or(-1, u32::cast_signed)
 }

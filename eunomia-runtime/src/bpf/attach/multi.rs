@@ -1,4 +1,4 @@
-//! Probes of many functions through one link.
+//! Probes on many functions through one link.
 
 use std::{ffi::CString, fmt, path::Path, ptr};
 
@@ -18,16 +18,16 @@ use crate::{
     },
 };
 
-/// Functions that one link attaches to.
+/// The functions that one link attaches to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Functions<'a> {
-    /// All whose name matches: `*` stands for any characters, `?` for one.
+    /// All functions whose name matches the pattern: `*` matches any characters, `?` matches one.
     Matching(&'a str),
-    /// Each with the cookie that the program reads there with `bpf_get_attach_cookie`.
+    /// The named functions. The program reads the cookie of each with `bpf_get_attach_cookie`.
     Named(&'a [(&'a str, u64)]),
 }
 
-/// In the words of messages.
+/// Formats the functions for messages.
 impl fmt::Display for Functions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -38,7 +38,7 @@ impl fmt::Display for Functions<'_> {
 }
 
 impl Functions<'_> {
-    /// With the function that is not there, if that is why the kernel refused.
+    /// Adds the function that is missing to the error, if that is why the kernel refused.
     fn explained<'a, K>(
         &'a self,
         program: &Program<'_, K>,
@@ -75,18 +75,20 @@ impl Functions<'_> {
 }
 
 impl<K> Program<'_, K> {
-    /// Whether its section asks for the entries and returns of functions in one session.
+    /// Returns true if the section is for the entries and returns of functions in one session.
     fn is_session(&self) -> bool {
         self.section().to_string_lossy().split('/').next().is_some_and(|head| head.contains(".session"))
     }
 }
 
 impl Program<'_, KprobeMulti> {
-    /// Attaches the program to kernel functions: their entries, their returns for a `kretprobe.multi`, both for a `kprobe.session`
-    /// (kernel 5.18 and later with CONFIG_FPROBE, sessions 6.10).
+    /// Attaches the program to kernel functions (kernel 5.18 and later with CONFIG_FPROBE): to
+    /// their entries, to their returns for a `kretprobe.multi`, to both for a `kprobe.session`
+    /// (6.10 and later).
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where a function is missing or none matches.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if a function is not
+    /// found or no function matches.
     pub fn attach_to(&self, functions: Functions<'_>) -> Result<Link> {
         let tried = self.tried(&format!("the kernel functions {functions}"));
         let pattern = functions.pattern().map(|pattern| c_string(pattern, || tried.clone())).transpose()?;
@@ -99,14 +101,14 @@ impl Program<'_, KprobeMulti> {
             session: self.is_session(),
             ..Default::default()
         };
-        // libbpf takes a pattern or a list, and tells them apart by what is NULL.
+        // libbpf takes either a pattern or a list, and the other is NULL.
         if pattern.is_none() {
             (opts.syms, opts.cookies, opts.cnt) = (names.as_mut_ptr(), cookies.as_ptr(), names.len() as libbpf_sys::size_t);
         }
         let pattern = pattern.as_ref().map_or(ptr::null(), |pattern| pattern.as_ptr());
         self.linked_by(tried, |program| {
-            // SAFETY: the program is that of a live object; the pattern, the options and what they point to live through the call, which
-            // only reads them.
+            // SAFETY: the program is of a live object. The pattern, the options and what they point
+            // to live through the call, which only reads them.
             unsafe { libbpf_sys::bpf_program__attach_kprobe_multi_opts(program, pattern, &raw const opts) }
         })
         .map_err(|error| functions.explained(self, error, Place::kprobe, Place::Kprobes))
@@ -114,11 +116,13 @@ impl Program<'_, KprobeMulti> {
 }
 
 impl Program<'_, UprobeMulti> {
-    /// Attaches the program to functions of a program or library: their entries, their returns for a `uretprobe.multi`, both for a
-    /// `uprobe.session` (kernel 6.6 and later, sessions 6.13); in one process, or in all (`None`).
+    /// Attaches the program to functions of an executable or library (kernel 6.6 and later): to
+    /// their entries, to their returns for a `uretprobe.multi`, to both for a `uprobe.session`
+    /// (6.13 and later). It runs for one process, or for all (`None`).
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such file, a function is missing or none matches.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the file or a
+    /// function is not found, or no function matches.
     pub fn attach_to(&self, binary: impl AsRef<Path>, functions: Functions<'_>, pid: Option<u32>) -> Result<Link> {
         let binary = binary.as_ref();
         let (syms, cookies) = functions.named().iter().map(|(name, cookie)| ((*name).to_owned(), *cookie)).unzip();

@@ -1,4 +1,4 @@
-//! Where a program stands among the others of its hook: what tcx, netkit and cgroups have in common (`kernel/bpf/mprog.c`).
+//! The order of the programs of a hook, as tcx, netkit and cgroups share it (`kernel/bpf/mprog.c`).
 
 use std::{
     fmt,
@@ -14,18 +14,20 @@ use crate::{
     refusal::refusal,
 };
 
-/// The position of a program among the programs of its hook. They run in this order, until one of them decides about the packet or call.
+/// The position of a program among the programs of its hook. They run in this order until one of
+/// them decides about the packet or call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
-    /// After all that are there.
+    /// After all programs that are there.
     #[default]
     Last,
-    /// Before all that are there. One that is attached first later comes before this one.
+    /// Before all programs that are there. A program that is attached first later runs before this
+    /// one.
     First,
-    /// Directly before another one.
+    /// Directly before the anchor.
     Before(Anchor),
-    /// Directly after another one.
+    /// Directly after the anchor.
     After(Anchor),
 }
 
@@ -33,15 +35,16 @@ pub enum Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Anchor {
-    /// The kernel's number of a program, see [`Program::id`](crate::bpf::Program::id).
+    /// The id of a program, see [`Program::id`](crate::bpf::Program::id).
     Program(u32),
-    /// The kernel's number of a link, see [`LinkInfo`](crate::bpf::LinkInfo).
+    /// The id of a link, see [`LinkInfo`](crate::bpf::LinkInfo).
     Link(u32),
-    /// A program or link that is pinned to a path in a BPF file system.
+    /// The path in a BPF file system that a program or link is pinned to.
     Pinned(PathBuf),
 }
 
-/// The words of the command and of documents: `first`, `before=/sys/fs/bpf/x`, `after=link:7`.
+/// Formats the order as the command and skeletons write it: `first`, `before=/sys/fs/bpf/x`,
+/// `after=link:7`.
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -63,15 +66,16 @@ impl fmt::Display for Anchor {
     }
 }
 
-/// An order as the kernel takes it.
+/// An order in the form that the kernel takes.
 #[derive(Debug, Default)]
 pub(super) struct Position {
-    /// `BPF_F_BEFORE` and its kin.
+    /// The flags `BPF_F_BEFORE`, `BPF_F_AFTER` and `BPF_F_LINK`, or for XDP those of the mode.
     pub(super) flags: u32,
+    /// The id of the anchor, 0 if it is not given by an id.
     pub(super) id: u32,
-    /// Is open until the program is attached.
+    /// The anchor, if it is pinned. It is open until the program is attached.
     pub(super) fd: Option<OwnedFd>,
-    /// The state of the hook that the caller has seen; 0 for any.
+    /// The revision of the hook that the caller has seen; 0 for any.
     pub(super) revision: u64,
 }
 
@@ -91,13 +95,14 @@ impl Order {
             Anchor::Link(id) => Position { id: *id, flags: flag | libbpf_sys::BPF_F_LINK, ..position },
             Anchor::Pinned(path) => {
                 let fd = pinned(path, "a program or link")?;
-                let about = fdinfo(fd.as_fd()).map_err(|error| refusal(format!("ask what is pinned to {}", path.display()), error))?;
-                let has = |what: &str| about.lines().any(|line| line.starts_with(what));
+                let info = fdinfo(fd.as_fd())
+                    .map_err(|error| refusal(format!("identify the object that is pinned to {}", path.display()), error))?;
+                let has = |key: &str| info.lines().any(|line| line.starts_with(key));
                 let flags = match (has("link_type:"), has("prog_type:")) {
                     (true, _) => flag | libbpf_sys::BPF_F_LINK,
                     (false, true) => flag,
                     (false, false) => {
-                        let why = "what is pinned there is neither a program nor a link".to_owned();
+                        let why = "the object that is pinned there is neither a program nor a link".to_owned();
                         return Err(Error::Value { name: path.display().to_string(), why });
                     }
                 };
@@ -108,7 +113,7 @@ impl Order {
 }
 
 impl Position {
-    /// The descriptor of the anchor, 0 for none.
+    /// Returns the descriptor of the anchor, 0 if the anchor is not pinned.
     pub(super) fn raw_fd(&self) -> u32 {
         self.fd.as_ref().map_or(0, |fd| fd.as_raw_fd().cast_unsigned())
     }

@@ -1,3 +1,5 @@
+//! Perf events: programs that run for samples of counters and clocks.
+
 use std::{
     io,
     os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd},
@@ -11,32 +13,33 @@ use super::{
 };
 use crate::{Hint, Result, cpus, perf_event, refusal::refusal};
 
-/// What a perf event counts, and when it takes a sample.
+/// The event that is counted, and how often a sample is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
-    /// `PERF_TYPE_*`.
+    /// The type of the event: `PERF_TYPE_*`.
     pub kind: u32,
-    /// `PERF_COUNT_*`, or what else the type takes.
+    /// The event: `PERF_COUNT_*`, or another number that the type defines.
     pub config: u64,
-    /// When a sample is taken.
+    /// How often a sample is taken.
     pub every: Every,
-    /// One process and the CPUs that it runs on, or all (`None`).
+    /// The process to sample, on any CPU that it runs on; `None` for all processes.
     pub pid: Option<u32>,
-    /// One CPU, or all that are online (`None`).
+    /// The CPU to sample on; `None` for all CPUs that are online.
     pub cpu: Option<u32>,
 }
 
-/// When a perf event takes a sample.
+/// How often a perf event takes a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Every {
-    /// After so many counts; of a clock, nanoseconds.
+    /// Each time after this number of counts. A clock counts nanoseconds.
     Period(u64),
-    /// So many times a second.
+    /// This number of times a second.
     Frequency(u64),
 }
 
 impl Sampling {
-    /// The clock of each CPU (`PERF_COUNT_SW_CPU_CLOCK`), of all processes: what profilers take.
+    /// Returns the clock of each CPU (`PERF_COUNT_SW_CPU_CLOCK`) for all processes, the usual
+    /// choice of profilers.
     pub const fn cpu_clock(every: Every) -> Self {
         let (kind, config) = (libbpf_sys::PERF_TYPE_SOFTWARE, libbpf_sys::PERF_COUNT_SW_CPU_CLOCK as u64);
         Self { kind, config, every, pid: None, cpu: None }
@@ -54,7 +57,8 @@ impl Sampling {
         perf_event::open(attr, any_or(self.pid), cpu.cast_signed())
     }
 
-    /// Why the kernel opens no such event, on the first CPU if all were asked for, and what to do.
+    /// Returns why the kernel does not open the event, and what to do. If all CPUs are sampled, it
+    /// tries the first one.
     #[cfg(feature = "dynamic")]
     pub(crate) fn refused(&self) -> Option<(String, Hint)> {
         let error = self.open(self.cpu.unwrap_or(0)).err()?;
@@ -62,17 +66,21 @@ impl Sampling {
     }
 }
 
-/// What to do about an event that the machine does not count.
+/// Returns a hint for an event that the machine does not count.
 fn unsupported(error: &io::Error) -> Option<Hint> {
     let unknown = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENXIO | libc::EOPNOTSUPP));
-    unknown.then(|| "this machine does not count the event: virtual machines often have no hardware events; `cpu-clock` is on each".into())
+    unknown.then(|| {
+        "this machine does not count the event: virtual machines often lack hardware events; `cpu-clock` works on every machine".into()
+    })
 }
 
 impl Program<'_, PerfEvent> {
-    /// Opens the event and attaches the program to it, on each of its CPUs.
+    /// Opens the event on each of its CPUs and attaches the program to it, which then runs for each
+    /// sample. The result has one link for each CPU.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel) for the first CPU that refuses; nothing stays attached.
+    /// [`Error::Kernel`](crate::Error::Kernel) for the first CPU that fails; no program stays
+    /// attached.
     pub fn attach_to(&self, sampling: &Sampling) -> Result<Links> {
         let cpus = match sampling.cpu {
             Some(cpu) => cpu..=cpu,
@@ -82,7 +90,7 @@ impl Program<'_, PerfEvent> {
         for cpu in cpus {
             let tried = self.tried(&format!("the perf event {}:{} on CPU {cpu}", sampling.kind, sampling.config));
             match sampling.open(cpu) {
-                // CPUs that are possible but offline have no event.
+                // A CPU that is possible but offline has no events.
                 Err(error) if error.raw_os_error() == Some(libc::ENODEV) && sampling.cpu.is_none() => {}
                 Err(error) => {
                     let hint = unsupported(&error);
@@ -90,7 +98,7 @@ impl Program<'_, PerfEvent> {
                 }
                 Ok(event) => {
                     links.0.push(self.linked(tried, |program| program.attach_perf_event(event.as_raw_fd()))?);
-                    // The link closes it from now on.
+                    // The link owns the descriptor now and closes it.
                     let _ = event.into_raw_fd();
                 }
             }

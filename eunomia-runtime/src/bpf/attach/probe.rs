@@ -1,4 +1,5 @@
-//! Probes: places in the kernel, in programs and in libraries.
+//! Probes: programs on functions and tracepoints of the kernel, and on functions of executables and
+//! libraries.
 
 use std::{fmt, path::Path};
 
@@ -16,11 +17,13 @@ use crate::{
 };
 
 impl Program<'_, Kprobe> {
-    /// Attaches the program to a kernel function: its entry, or its return for a `kretprobe`. The program reads `cookie` with
-    /// `bpf_get_attach_cookie` (kernel 5.15 and later where it is not 0).
+    /// Attaches the program to a kernel function: to its entry, or to its return for a `kretprobe`.
+    /// The program reads `cookie` with `bpf_get_attach_cookie` (kernel 5.15 and later if it is not
+    /// 0).
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such function.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the function is not
+    /// found.
     pub fn attach_to(&self, function: &str, cookie: u64) -> Result<Link> {
         let returns = self.returns();
         let opts = KprobeOpts { cookie, ..Default::default() };
@@ -32,11 +35,13 @@ impl Program<'_, Kprobe> {
 }
 
 impl Program<'_, Ksyscall> {
-    /// Attaches the program to a system call by its name (`unlinkat`): its entry, or its return for a `kretsyscall`. The kernel's own name
-    /// of the function, which depends on the architecture, is found by libbpf.
+    /// Attaches the program to a system call by its name (`unlinkat`): to its entry, or to its
+    /// return for a `kretsyscall`. libbpf finds the kernel function of the call, whose name depends
+    /// on the architecture.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such call.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the system call is
+    /// not found.
     pub fn attach_to(&self, call: &str, cookie: u64) -> Result<Link> {
         let tried = self.tried(&format!("the system call `{call}`"));
         let name = c_string(call, || tried.clone())?;
@@ -47,7 +52,8 @@ impl Program<'_, Ksyscall> {
             ..Default::default()
         };
         self.linked_by(tried, |program| {
-            // SAFETY: the program is that of a live object; the name and the options live through the call, which only reads them.
+            // SAFETY: the program is of a live object. The name and the options live through the
+            // call, which only reads them.
             unsafe { libbpf_sys::bpf_program__attach_ksyscall(program, name.as_ptr(), &raw const opts) }
         })
         .map_err(|error| self.explain_place(error, Place::SystemCall(call)))
@@ -55,12 +61,13 @@ impl Program<'_, Ksyscall> {
 }
 
 impl Program<'_, Tracepoint> {
-    /// Attaches the program to a tracepoint, `sched` and `sched_switch` for example. The program reads `cookie` with
-    /// `bpf_get_attach_cookie` (kernel 5.15 and later where it is not 0).
+    /// Attaches the program to a tracepoint, `sched` and `sched_switch` for example. The program
+    /// reads `cookie` with `bpf_get_attach_cookie` (kernel 5.15 and later if it is not 0).
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such tracepoint, or tracefs is not mounted
-    /// ([`mount::tracefs`](crate::diagnosis::mount::tracefs)), EACCES where this user may not read it, or open perf events.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the tracepoint is
+    /// not found or tracefs is not mounted ([`mount::tracefs`](crate::diagnosis::mount::tracefs)),
+    /// EACCES if this user may not read tracefs or may not open perf events.
     pub fn attach_to(&self, category: &str, name: &str, cookie: u64) -> Result<Link> {
         let opts = TracepointOpts { cookie, ..Default::default() };
         self.linked(self.tried(&format!("the tracepoint {category}/{name}")), |program| {
@@ -71,14 +78,16 @@ impl Program<'_, Tracepoint> {
 }
 
 impl Program<'_, RawTracepoint> {
-    /// Attaches the program to a tracepoint, `sched_switch` for example, whose arguments it sees as they are. The program reads `cookie`
-    /// with `bpf_get_attach_cookie` (kernel 6.10 and later where it is not 0).
+    /// Attaches the program to a tracepoint, `sched_switch` for example. The program sees the raw
+    /// arguments of the tracepoint. It reads `cookie` with `bpf_get_attach_cookie` (kernel 6.10 and
+    /// later if it is not 0).
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such tracepoint.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the tracepoint is
+    /// not found.
     pub fn attach_to(&self, name: &str, cookie: u64) -> Result<Link> {
         let tried = self.tried(&format!("the raw tracepoint {name}"));
-        // Options, even empty ones, are refused by older kernels.
+        // Older kernels refuse options, even empty ones.
         let link = match cookie {
             0 => self.linked(tried, |program| program.attach_raw_tracepoint(name)),
             _ => {
@@ -91,16 +100,16 @@ impl Program<'_, RawTracepoint> {
     }
 }
 
-/// A place in a program or library.
+/// A place in an executable or library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbePoint<'a> {
-    /// The entry of a function (for a `uretprobe` its return).
+    /// The entry of a function, or its return for a `uretprobe`.
     Function(&'a str),
-    /// Bytes from the start of the file.
+    /// A number of bytes from the start of the file.
     Offset(usize),
 }
 
-/// In the words of messages.
+/// Formats the place for messages.
 impl fmt::Display for ProbePoint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -111,11 +120,13 @@ impl fmt::Display for ProbePoint<'_> {
 }
 
 impl Program<'_, Uprobe> {
-    /// Attaches the program to a place in a binary: in one process, or in all, also later ones (`None`). A library may be given by its
-    /// name (`libc.so.6`). The program reads `cookie` with `bpf_get_attach_cookie` (kernel 5.15 and later where it is not 0).
+    /// Attaches the program to a place in an executable or library. It runs for one process, or for
+    /// all, also later ones (`None`). A library may be given by its name (`libc.so.6`). The program
+    /// reads `cookie` with `bpf_get_attach_cookie` (kernel 5.15 and later if it is not 0).
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such file or function.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the file or the
+    /// function is not found.
     pub fn attach_to(&self, binary: impl AsRef<Path>, place: &ProbePoint<'_>, pid: Option<u32>, cookie: u64) -> Result<Link> {
         let binary = binary.as_ref();
         let (name, offset) = match place {
@@ -134,10 +145,12 @@ impl Program<'_, Uprobe> {
 }
 
 impl Program<'_, Usdt> {
-    /// Attaches the program to a static probe of a binary: in one process, or in all (`None`).
+    /// Attaches the program to a static probe (USDT) of an executable or library. It runs for one
+    /// process, or for all (`None`).
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel); ENOENT where there is no such probe.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the probe is not
+    /// found.
     pub fn attach_to(&self, binary: impl AsRef<Path>, provider: &str, probe: &str, pid: Option<u32>, cookie: u64) -> Result<Link> {
         let binary = binary.as_ref();
         let opts = UsdtOpts { cookie, ..Default::default() };

@@ -1,4 +1,4 @@
-//! What `attach` attaches programs to whose sections do not say it, or say something else.
+//! Targets that `attach()` attaches programs to if their section names no target or another one.
 
 use std::{
     fs::File,
@@ -28,15 +28,18 @@ use crate::{
     refusal::refusal,
 };
 
-/// What a program is attached to, see [`Open::set_target`](crate::bpf::Open::set_target).
+/// A target that a program is attached to, see [`Open::set_target`](crate::bpf::Open::set_target).
 ///
-/// It is read from words like those of sections, as the command does with `--attach`:
+/// A target parses from text that resembles a section name. The option `--attach` of the command
+/// takes the same text:
 ///
 /// ```
 /// use eunomia_runtime::bpf::{Direction, Order, Rank, Target};
 ///
 /// let target: Target = "tcx:eth0/ingress,first".parse()?;
-/// assert_eq!(target, Target::Tc { interface: "eth0".into(), direction: Direction::Ingress, rank: Rank::default(), order: Order::First });
+/// let (interface, direction) = ("eth0".into(), Direction::Ingress);
+/// let (rank, order) = (Rank::default(), Order::First);
+/// assert_eq!(target, Target::Tc { interface, direction, rank, order });
 /// # Ok::<(), eunomia_runtime::Error>(())
 /// ```
 ///
@@ -48,88 +51,98 @@ pub enum Target {
     Xdp {
         /// The interface.
         interface: Interface,
-        /// `XDP_FLAGS_*`; only those of the mode count, as no program ever takes the place of another.
+        /// The mode: `XDP_FLAGS_*`. Flags other than those of the mode are ignored, because a
+        /// program never replaces another one.
         flags: u32,
     },
     /// A tc program on an interface.
     Tc {
         /// The interface.
         interface: Interface,
-        /// Which packets it sees.
+        /// The direction of the packets that the program sees.
         direction: Direction,
-        /// Its place on kernels without tcx.
+        /// The rank of the filter on kernels without tcx.
         rank: Rank,
-        /// Its place among those of tcx. Kernels without tcx (before 6.6) take [`Order::Last`], and [`Order::First`] if `rank` has a
-        /// priority, which then counts.
+        /// The position among the programs of tcx. Kernels without tcx (before 6.6) support
+        /// [`Order::Last`]. They also support [`Order::First`] if `rank` has a priority, which then
+        /// decides.
         order: Order,
     },
-    /// A program on one end of a pair of netkit devices.
+    /// A program on one end of a pair of netkit devices (kernel 6.7 and later).
     Netkit {
         /// The primary device.
         primary: Interface,
-        /// Which end.
+        /// The end of the pair.
         end: End,
-        /// Its place among those that are there.
+        /// The position among the programs of that end.
         order: Order,
     },
     /// A program on a cgroup of version 2.
     Cgroup {
-        /// The folder of the cgroup.
+        /// The directory of the cgroup.
         path: PathBuf,
-        /// Its place among those that are there; all but [`Order::Last`] needs Linux 6.17.
+        /// The position among the programs of the cgroup. Orders other than [`Order::Last`] need
+        /// Linux 6.17.
         order: Order,
     },
-    /// A program on a network namespace, given by a file as `/proc/self/ns/net` or `/run/netns/NAME`.
+    /// A program on a network namespace, given by a file such as `/proc/self/ns/net` or
+    /// `/run/netns/NAME`.
     Netns(PathBuf),
-    /// A program at a hook of netfilter.
+    /// A program at a netfilter hook (kernel 6.4 and later).
     Netfilter(NetfilterHook),
-    /// A socket filter on a packet socket of its own, which sees all that passes an interface for as long as the link is there.
+    /// A socket filter on a packet socket that is opened for it. It sees all packets that the
+    /// interface sends and receives until the link is dropped.
     Packets(Interface),
-    /// A map of the same object: of sockets for `sk_skb` and `sk_msg`, or the one that an iterator walks over.
+    /// A map of the same object: the map of sockets of an `sk_skb` or `sk_msg` program, or the map
+    /// whose entries an iterator visits.
     Map(String),
-    /// A function or tracepoint of the kernel, for `fentry`, `fexit`, `fmod_ret`, `lsm` and `tp_btf` programs in place of the one that
-    /// their section names.
+    /// A kernel function, LSM hook or tracepoint for an `fentry`, `fexit`, `fmod_ret`, `lsm` or
+    /// `tp_btf` program, instead of the one that its section names.
     Function(String),
-    /// A kernel function. For `kprobe.multi` and its kin a pattern: `*` stands for any characters, `?` for one.
+    /// A kernel function. For `kprobe.multi`, `kretprobe.multi` and `kprobe.session` programs it is
+    /// a pattern: `*` matches any characters, `?` matches one.
     Kprobe {
-        /// The function.
+        /// The name of the function, or the pattern.
         function: String,
-        /// Whether the program runs when the function returns; the program's section must say the same.
+        /// True if the program runs at the return of the function. It must agree with the section
+        /// of the program.
         returns: bool,
     },
     /// A system call by its name (`unlinkat`).
     Ksyscall(String),
     /// A tracepoint.
     Tracepoint {
-        /// Its category, `sched` for example.
+        /// The category, `sched` for example.
         category: String,
-        /// Its name, `sched_switch` for example.
+        /// The name, `sched_switch` for example.
         name: String,
     },
-    /// A tracepoint with its arguments as they are.
+    /// A tracepoint whose raw arguments the program sees.
     RawTracepoint(String),
-    /// A place in a program or library. For `uprobe.multi` and its kin all functions that match the pattern.
+    /// A place in an executable or library. For `uprobe.multi`, `uretprobe.multi` and
+    /// `uprobe.session` programs it is all functions that match a pattern.
     Uprobe {
-        /// The file; a library may be given by its name (`libc.so.6`).
+        /// The file. A library may be given by its name (`libc.so.6`).
         binary: PathBuf,
-        /// The function; `None` if `offset` counts from the start of the file.
+        /// The function, or the pattern; `None` if `offset` counts from the start of the file.
         function: Option<String>,
-        /// Bytes from the start of the function or file.
+        /// The number of bytes from the start of the function or file.
         offset: usize,
-        /// Whether the program runs when the function returns; the program's section must say the same.
+        /// True if the program runs at the return of the function. It must agree with the section
+        /// of the program.
         returns: bool,
-        /// One process, or all (`None`).
+        /// The process; `None` for all processes.
         pid: Option<u32>,
     },
-    /// A static probe of a program or library.
+    /// A static probe (USDT) of an executable or library.
     Usdt {
         /// The file.
         binary: PathBuf,
-        /// Who declares it.
+        /// The provider that declares the probe.
         provider: String,
-        /// Its name.
+        /// The name of the probe.
         probe: String,
-        /// One process, or all (`None`).
+        /// The process; `None` for all processes.
         pid: Option<u32>,
     },
     /// Samples of a perf event.
@@ -137,7 +150,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The types of programs that it takes.
+    /// Returns the types of programs that can be attached to the target.
     fn types(&self) -> &'static [ProgramType] {
         match self {
             Self::Xdp { .. } => Xdp::TYPES,
@@ -156,27 +169,30 @@ impl Target {
         }
     }
 
-    /// Why a program of a type and section cannot be attached to it.
+    /// Returns why a program of this type and section cannot be attached to the target, or `None`
+    /// if it can.
     pub(in crate::bpf) fn contradiction(&self, found: ProgramType, section: &str) -> Option<String> {
         let types = self.types();
         if found != ProgramType::Unspec && !types.contains(&found) {
-            let wanted = type_names(types);
-            return Some(format!("the program is of type {}, and such a target is for {wanted}", type_name(found as u32)));
+            let expected = type_names(types);
+            return Some(format!("the program is of type {}, but the target is for programs of type {expected}", type_name(found as u32)));
         }
         if matches!(self, Self::Map(_)) && found == ProgramType::Tracing && walked(section).is_none() {
-            return Some(format!("its section `{section}` does not walk over a map"));
+            return Some(format!("its section `{section}` is not an iterator over the entries of a map"));
         }
         let (Self::Kprobe { returns, .. } | Self::Uprobe { returns, .. }) = self else { return None };
-        let of_section = returns_of(section);
-        let at = |returns| if returns { "when a function returns" } else { "when a function is called" };
-        (of_section != *returns).then(|| format!("its section `{section}` runs it {}, and this {}", at(of_section), at(*returns)))
+        let section_returns = returns_of(section);
+        let moment = |returns| if returns { "the return of a function" } else { "the entry of a function" };
+        (section_returns != *returns)
+            .then(|| format!("its section `{section}` runs it at {}, but the target is {}", moment(section_returns), moment(*returns)))
     }
 
-    /// The section that says the same, for a program of a section; `None` where no section does.
+    /// Returns the section name that means the same as this target, for a program whose section is
+    /// `own`; `None` if no section name does.
     #[cfg(feature = "dynamic")]
     pub(crate) fn section(&self, own: &str) -> Option<String> {
         let own = own.trim_start_matches('?').split('/').next().unwrap_or_default();
-        let of = |kind, returns| match (of_many(own), returns) {
+        let head = |kind, returns| match (is_multi(own), returns) {
             (true, _) => own,
             (false, true) if kind == "kprobe" => "kretprobe",
             (false, true) => "uretprobe",
@@ -184,19 +200,20 @@ impl Target {
         };
         Some(match self {
             Self::Function(name) => format!("{own}/{name}"),
-            Self::Kprobe { function, returns } => format!("{}/{function}", of("kprobe", *returns)),
+            Self::Kprobe { function, returns } => format!("{}/{function}", head("kprobe", *returns)),
             Self::Ksyscall(name) => format!("{}/{name}", if returns_of(own) { "kretsyscall" } else { "ksyscall" }),
             Self::Tracepoint { category, name } => format!("tp/{category}/{name}"),
             Self::RawTracepoint(name) => format!("raw_tp/{name}"),
             Self::Uprobe { binary, function: Some(function), returns, .. } => {
-                format!("{}/{}:{function}", of("uprobe", *returns), binary.display())
+                format!("{}/{}:{function}", head("uprobe", *returns), binary.display())
             }
             Self::Usdt { binary, provider, probe, .. } => format!("usdt/{}:{provider}:{probe}", binary.display()),
             _ => return None,
         })
     }
 
-    /// Attaches a program to it: a perf event by one link for each CPU, all else by one link.
+    /// Attaches a program to the target: to a perf event by one link for each CPU, to other targets
+    /// by one link.
     pub(in crate::bpf) fn attach(&self, program: Program<'_, Any>, object: &Arc<Object>) -> Result<Links> {
         let multi = program.is_multi();
         let link = match self {
@@ -227,7 +244,7 @@ impl Target {
                     false => program.into_kind::<SocketMap>()?.attach_to(&map),
                 }
             }
-            // It was set before loading.
+            // The target was set before the program was loaded.
             Self::Function(_) => program.attach(),
             Self::Kprobe { function, .. } if multi => program.into_kind::<KprobeMulti>()?.attach_to(Functions::Matching(function)),
             Self::Kprobe { function, .. } => program.into_kind::<Kprobe>()?.attach_to(function, 0),
@@ -240,8 +257,9 @@ impl Target {
             Self::Uprobe { binary, function, offset, pid, returns } => {
                 let program = program.into_kind::<Uprobe>()?;
                 let opts = UprobeOpts { retprobe: *returns, func_name: function.clone(), ..Default::default() };
-                let place = function.as_deref().unwrap_or("the file");
-                program.linked(program.tried(&format!("{place}+{offset:#x} of {}", binary.display())), |program| {
+                let place =
+                    function.as_ref().map_or_else(|| format!("offset {offset:#x}"), |name| format!("the function {name}+{offset:#x}"));
+                program.linked(program.tried(&format!("{place} of {}", binary.display())), |program| {
                     program.attach_uprobe_with_opts(any_or(*pid), binary, *offset, opts)
                 })
             }
@@ -251,22 +269,22 @@ impl Target {
     }
 }
 
-/// Whether a section asks for the returns of functions, not their entries.
+/// Returns true if the section is for returns of functions instead of their entries.
 pub(super) fn returns_of(section: &str) -> bool {
     let section = section.trim_start_matches('?');
     section.starts_with("kret") || section.starts_with("uret")
 }
 
-/// Whether a kind of sections attaches to many functions through one link.
-fn of_many(kind: &str) -> bool {
+/// Returns true if sections of this kind attach to many functions through one link.
+fn is_multi(kind: &str) -> bool {
     kind.contains(".multi") || kind.contains(".session")
 }
 
 impl<K> Program<'_, K> {
-    /// Whether its section is one of those that attach to many functions through one link.
+    /// Returns true if the section of the program attaches to many functions through one link.
     fn is_multi(&self) -> bool {
         let section = self.section().to_string_lossy();
-        of_many(section.split('/').next().unwrap_or_default())
+        is_multi(section.split('/').next().unwrap_or_default())
     }
 
     fn is_iterator(&self) -> bool {
@@ -275,28 +293,30 @@ impl<K> Program<'_, K> {
 }
 
 impl Program<'_, SocketFilter> {
-    /// Attaches the program to a packet socket that is opened for it, on an interface: it sees what the interface sends and receives, with
-    /// the headers of the link layer, until the link is dropped. What it passes to the socket is read by nobody.
+    /// Attaches the program to a packet socket that is opened for it on an interface. The program
+    /// sees the packets that the interface sends and receives, with their link-layer headers, until
+    /// the link is dropped. Nobody reads the packets that it passes to the socket.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EPERM without CAP_NET_RAW, ENODEV if there is no such interface.
+    /// [`Error::Kernel`] if the kernel refuses; EPERM without CAP_NET_RAW, ENODEV if the interface
+    /// is not found.
     pub fn attach_to_packets(&self, interface: &Interface) -> Result<Link> {
         let failed = |error| refusal(self.tried(&format!("the packets of the interface {interface}")), error);
         let index = interface.index()?;
         let socket = packet_socket().map_err(failed)?;
-        // Before it is bound, so that no packet passes the program by.
+        // The program is attached before the socket is bound, so that it sees every packet.
         self.attach_to(&socket)?;
         bind(&socket, index).map_err(failed)?;
         Ok(self.held(Held::Socket(socket)))
     }
 }
 
-/// A socket that receives nothing until it is bound (packet(7)).
+/// Opens a socket that receives nothing until it is bound (packet(7)).
 fn packet_socket() -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd as _;
     // SAFETY: the call takes no pointers.
     let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the kernel has just opened the descriptor, and nobody else owns it.
     if socket < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(socket) }) }
 }
 
@@ -311,7 +331,7 @@ fn bind(socket: &OwnedFd, interface: u32) -> io::Result<()> {
         sll_addr: [0; 8],
     };
     let size = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: the address lives through the call, which reads as many bytes as it has.
+    // SAFETY: the address lives through the call, which reads only its `size` bytes.
     match unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -319,7 +339,7 @@ fn bind(socket: &OwnedFd, interface: u32) -> io::Result<()> {
 }
 
 impl From<XdpMode> for u32 {
-    /// `XDP_FLAGS_*`.
+    /// Returns the flags of the mode: `XDP_FLAGS_*`.
     fn from(mode: XdpMode) -> Self {
         match mode {
             XdpMode::Best => 0,
@@ -335,12 +355,12 @@ mod tests {
     use super::Target;
 
     #[test]
-    fn a_target_counts_in_place_of_the_section() {
+    fn target_replaces_section() {
         let section = |own, words: &str| words.parse::<Target>().unwrap().section(own);
         for (own, words, expected) in [
             ("kprobe", "kprobe:vfs_read", "kprobe/vfs_read"),
             ("kretprobe/vfs_read", "kretprobe:vfs_write", "kretprobe/vfs_write"),
-            // Their kind is that of the target.
+            // The target decides the kind of the section.
             ("kprobe", "uprobe:/bin/sh:main", "uprobe//bin/sh:main"),
             ("?kretprobe/dummy", "uretprobe:/bin/sh:main", "uretprobe//bin/sh:main"),
             ("uprobe", "usdt:/bin/sh:provider:probe", "usdt//bin/sh:provider:probe"),

@@ -1,4 +1,4 @@
-//! Targets in words.
+//! Parses targets and orders from text.
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -15,9 +15,10 @@ impl FromStr for Target {
     }
 }
 
-const KINDS: &str = "expected one as xdp:eth0, tcx:eth0/ingress, netkit:nk0/primary, cgroup:/sys/fs/cgroup, netns:/proc/self/ns/net, \
-                     netfilter:ipv4/pre_routing, socket:eth0, map:NAME, kprobe:vfs_read, ksyscall:unlinkat, fentry:vfs_read, \
-                     tp:sched/sched_switch, raw_tp:sched_switch, uprobe:/bin/bash:readline, usdt:/bin/x:PROVIDER:PROBE, cpu-clock:99hz";
+const KINDS: &str = "expected a target such as xdp:eth0, tcx:eth0/ingress, netkit:nk0/primary, cgroup:/sys/fs/cgroup, \
+                     netns:/proc/self/ns/net, netfilter:ipv4/pre_routing, socket:eth0, map:NAME, kprobe:vfs_read, ksyscall:unlinkat, \
+                     fentry:vfs_read, tp:sched/sched_switch, raw_tp:sched_switch, uprobe:/bin/bash:readline, \
+                     usdt:/bin/x:PROVIDER:PROBE, cpu-clock:99hz";
 
 fn parse(text: &str) -> Result<Target, String> {
     let (kind, rest) = text.split_once([':', '/']).filter(|(_, rest)| !rest.is_empty()).ok_or(KINDS)?;
@@ -25,7 +26,7 @@ fn parse(text: &str) -> Result<Target, String> {
     let target = match kind {
         "xdp" | "xdp.frags" => {
             let modes = [("generic", XdpMode::Generic), ("native", XdpMode::Native), ("offload", XdpMode::Offload)];
-            // `xdp:eth0:generic` is read as well: names of interfaces have no colon.
+            // `xdp:eth0:generic` is accepted too, because names of interfaces contain no colon.
             if let Some((name, mode)) = words.rest.rsplit_once(':') {
                 words.rest = name;
                 words.options.push(mode);
@@ -60,7 +61,7 @@ fn parse(text: &str) -> Result<Target, String> {
         "kretprobe" | "kretprobe.multi" => Target::Kprobe { function: words.rest.to_owned(), returns: true },
         "ksyscall" | "kretsyscall" => Target::Ksyscall(words.rest.to_owned()),
         "tp" | "tracepoint" => {
-            let (category, name) = words.rest.split_once(['/', ':']).ok_or("expected `tp:CATEGORY/NAME`, as tp:sched/sched_switch")?;
+            let (category, name) = words.rest.split_once(['/', ':']).ok_or("expected `tp:CATEGORY/NAME`, such as tp:sched/sched_switch")?;
             Target::Tracepoint { category: category.to_owned(), name: name.to_owned() }
         }
         "raw_tp" | "raw_tracepoint" | "raw_tp.w" | "raw_tracepoint.w" => Target::RawTracepoint(words.rest.to_owned()),
@@ -79,15 +80,15 @@ fn parse(text: &str) -> Result<Target, String> {
             words.rest = rest;
             perf_event(kind, &mut words)?.ok_or_else(unknown_event)?
         }
-        kind => perf_event(kind, &mut words)?.ok_or_else(|| format!("`{kind}` is no kind of target; {KINDS}"))?,
+        kind => perf_event(kind, &mut words)?.ok_or_else(|| format!("`{kind}` is not a kind of target; {KINDS}"))?,
     };
     match words.options.last() {
-        Some(option) => Err(format!("`{option}` is no option of it, or given twice")),
+        Some(option) => Err(format!("the option `{option}` does not apply to this target or is given twice")),
         None => Ok(target),
     }
 }
 
-/// A target without the options at its end.
+/// The text of a target after its kind, split into the target and its options.
 struct Words<'a> {
     rest: &'a str,
     options: Vec<&'a str>,
@@ -97,7 +98,7 @@ const OPTIONS: &[&str] =
     &["generic", "native", "offload", "first", "last", "before", "after", "priority", "handle", "defragmented", "pid", "cpu"];
 
 impl<'a> Words<'a> {
-    /// Options are taken off the end, so that a path may have commas of its own.
+    /// Splits the known options off the end, so that a path may contain commas.
     fn new(mut rest: &'a str) -> Self {
         let mut options = Vec::new();
         while let Some((before, word)) = rest.rsplit_once(',')
@@ -109,8 +110,8 @@ impl<'a> Words<'a> {
         Self { rest, options }
     }
 
-    fn option(&mut self, is: impl Fn(&str) -> bool) -> Option<&'a str> {
-        let at = self.options.iter().position(|word| is(word))?;
+    fn option(&mut self, matches: impl Fn(&str) -> bool) -> Option<&'a str> {
+        let at = self.options.iter().position(|word| matches(word))?;
         Some(self.options.remove(at))
     }
 
@@ -157,7 +158,8 @@ impl<'a> Words<'a> {
 impl FromStr for Order {
     type Err = Error;
 
-    /// `first`, `last`, `before=ANCHOR`, `after=ANCHOR`; an anchor is `program:ID`, `link:ID` or the path of a pin.
+    /// Parses `first`, `last`, `before=ANCHOR` or `after=ANCHOR`. An anchor is `program:ID`,
+    /// `link:ID` or the path of a pinned program or link.
     fn from_str(text: &str) -> Result<Self> {
         let mut words = Words { rest: "", options: vec![text] };
         let order = words.order().and_then(|order| match words.options[..] {
@@ -169,13 +171,13 @@ impl FromStr for Order {
 }
 
 fn anchor(text: &str) -> Result<Anchor, String> {
-    let wanted = || format!("`{text}`: expected `program:ID`, `link:ID`, or the path of a pinned program or link");
-    let number = |id: &str| id.parse().ok().filter(|id| *id != 0).ok_or_else(wanted);
+    let expected = || format!("`{text}`: expected `program:ID`, `link:ID`, or the path of a pinned program or link");
+    let number = |id: &str| id.parse().ok().filter(|id| *id != 0).ok_or_else(expected);
     match text.split_once(':') {
         Some(("program", id)) => number(id).map(Anchor::Program),
         Some(("link", id)) => number(id).map(Anchor::Link),
         _ if text.starts_with('/') => Ok(Anchor::Pinned(PathBuf::from(text))),
-        _ => Err(wanted()),
+        _ => Err(expected()),
     }
 }
 
@@ -184,14 +186,14 @@ fn interface(name: &str) -> Interface {
 }
 
 fn netfilter(words: &mut Words<'_>) -> Result<Target, String> {
-    const WANTED: &str = "expected `netfilter:FAMILY/HOOK`: ipv4 or ipv6; pre_routing, local_in, forward, local_out or post_routing";
+    const EXPECTED: &str = "expected `netfilter:FAMILY/HOOK`: ipv4 or ipv6; pre_routing, local_in, forward, local_out or post_routing";
     let defragmented = words.flag("defragmented");
     let priority = words.number("priority")?.unwrap_or(0);
-    let (family, hook) = words.rest.split_once(['/', ':']).ok_or(WANTED)?;
+    let (family, hook) = words.rest.split_once(['/', ':']).ok_or(EXPECTED)?;
     let family = match family {
         "ipv4" => libc::NFPROTO_IPV4,
         "ipv6" => libc::NFPROTO_IPV6,
-        _ => return Err(WANTED.to_owned()),
+        _ => return Err(EXPECTED.to_owned()),
     };
     let hook = match hook {
         "pre_routing" => libc::NF_INET_PRE_ROUTING,
@@ -199,19 +201,19 @@ fn netfilter(words: &mut Words<'_>) -> Result<Target, String> {
         "forward" => libc::NF_INET_FORWARD,
         "local_out" => libc::NF_INET_LOCAL_OUT,
         "post_routing" => libc::NF_INET_POST_ROUTING,
-        _ => return Err(WANTED.to_owned()),
+        _ => return Err(EXPECTED.to_owned()),
     };
     Ok(Target::Netfilter(NetfilterHook { family, hook, priority, defragmented }))
 }
 
 fn uprobe(words: &mut Words<'_>, returns: bool) -> Result<Target, String> {
     let pid = words.number("pid")?;
-    let wanted = || "expected `uprobe:FILE:FUNCTION`, `uprobe:FILE:FUNCTION+OFFSET` or `uprobe:FILE:OFFSET`".to_owned();
+    let expected = || "expected `uprobe:FILE:FUNCTION`, `uprobe:FILE:FUNCTION+OFFSET` or `uprobe:FILE:OFFSET`".to_owned();
     let (binary, place) =
-        words.rest.split_once(':').filter(|(binary, place)| !binary.is_empty() && !place.is_empty()).ok_or_else(wanted)?;
+        words.rest.split_once(':').filter(|(binary, place)| !binary.is_empty() && !place.is_empty()).ok_or_else(expected)?;
     let (function, offset) = match (offset(place), place.rsplit_once('+')) {
         (Some(offset), _) => (None, offset),
-        // Names of C++ and Rust have such signs, too.
+        // Names of C++ and Rust functions may contain `+`.
         (None, Some((function, after))) => match offset(after) {
             Some(offset) => (Some(function), offset),
             None => (Some(place), 0),
@@ -221,7 +223,7 @@ fn uprobe(words: &mut Words<'_>, returns: bool) -> Result<Target, String> {
     Ok(Target::Uprobe { binary: binary.into(), function: function.map(str::to_owned), offset, returns, pid })
 }
 
-/// A number of bytes, decimal or hexadecimal.
+/// Parses a number of bytes, decimal or hexadecimal.
 fn offset(text: &str) -> Option<usize> {
     match text.strip_prefix("0x") {
         Some(digits) => usize::from_str_radix(digits, 16).ok(),
@@ -248,15 +250,15 @@ const EVENTS: &[(&str, u32, u32)] = &[
     ("branch-misses", libbpf_sys::PERF_TYPE_HARDWARE, libbpf_sys::PERF_COUNT_HW_BRANCH_MISSES),
 ];
 
-const NO_PERIOD: &str = "expected an event and how often a sample is taken, as cpu-clock:99hz (99 times a second) or cycles:1000000 (every \
-                         million)";
+const NO_PERIOD: &str = "expected an event and a period or frequency, such as cpu-clock:99hz (99 times a second) or cycles:1000000 \
+                         (every million)";
 
 fn unknown_event() -> String {
     let known: Vec<&str> = EVENTS.iter().map(|(name, ..)| *name).collect();
-    format!("the events are {}, and perf:TYPE:CONFIG", known.join(", "))
+    format!("expected one of the events {}, or perf:TYPE:CONFIG", known.join(", "))
 }
 
-/// `None` for an event that is not known.
+/// Parses a perf event. Returns `None` if the event is unknown.
 fn perf_event(name: &str, words: &mut Words<'_>) -> Result<Option<Target>, String> {
     let (cpu, pid) = (words.number("cpu")?, words.number("pid")?);
     let (kind, config, every) = match EVENTS.iter().find(|(known, ..)| *known == name) {
@@ -265,7 +267,7 @@ fn perf_event(name: &str, words: &mut Words<'_>) -> Result<Option<Target>, Strin
             let mut parts = words.rest.splitn(3, ':');
             let (kind, config) = (parts.next().and_then(offset), parts.next().and_then(offset));
             let (Some(kind), Some(config), Some(every)) = (kind.and_then(|kind| kind.try_into().ok()), config, parts.next()) else {
-                return Err("expected `perf:TYPE:CONFIG:PERIOD`, numbers of perf_event_open(2)".to_owned());
+                return Err("expected `perf:TYPE:CONFIG:PERIOD` with the numbers of perf_event_open(2)".to_owned());
             };
             (kind, config as u64, every)
         }
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_networks() {
+    fn parses_targets_of_networks() {
         assert_eq!(target("xdp:eth0,generic"), Target::Xdp { interface: "eth0".into(), flags: libbpf_sys::XDP_FLAGS_SKB_MODE });
         assert_eq!(target("xdp:eth0,generic"), target("xdp/eth0:generic"));
         let tc = |interface: Interface, direction, order| Target::Tc { interface, direction, rank: Rank::default(), order };
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_probes() {
+    fn parses_probes_and_perf_events() {
         let uprobe = |function: Option<&str>, offset, returns, pid| Target::Uprobe {
             binary: "/bin/bash".into(),
             function: function.map(str::to_owned),
@@ -329,19 +331,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_says_what_is() {
+    fn error_says_what_target_was_expected() {
         for (text, expected) in [
-            ("eth0", "target `eth0`: expected one as xdp:eth0, "),
-            ("xpd:eth0", "target `xpd:eth0`: `xpd` is no kind of target; expected one as xdp:eth0, "),
+            ("eth0", "target `eth0`: expected a target such as xdp:eth0, "),
+            ("xpd:eth0", "target `xpd:eth0`: `xpd` is not a kind of target; expected a target such as xdp:eth0, "),
             ("tcx:eth0", "target `tcx:eth0`: expected `INTERFACE/ingress` or `INTERFACE/egress`"),
             ("tcx:eth0/ingress,before=x", "target `tcx:eth0/ingress,before=x`: `x`: expected `program:ID`, `link:ID`, or the path of a "),
             ("uprobe:/bin/bash", "target `uprobe:/bin/bash`: expected `uprobe:FILE:FUNCTION`, "),
             ("uprobe:/bin/bash:f,pid=x", "target `uprobe:/bin/bash:f,pid=x`: `pid=x`: expected a number"),
-            ("cpu-clock:0hz", "target `cpu-clock:0hz`: expected an event and how often a sample is taken, as cpu-clock:99hz"),
-            ("perf_event:clock:1hz", "target `perf_event:clock:1hz`: the events are cpu-clock, "),
+            ("cpu-clock:0hz", "target `cpu-clock:0hz`: expected an event and a period or frequency, such as cpu-clock:99hz"),
+            ("perf_event:clock:1hz", "target `perf_event:clock:1hz`: expected one of the events cpu-clock, "),
             ("tp:sched", "target `tp:sched`: expected `tp:CATEGORY/NAME`"),
-            ("xdp:eth0,pid=1", "target `xdp:eth0,pid=1`: `pid=1` is no option of it, or given twice"),
-            ("map:", "target `map:`: expected one as "),
+            ("xdp:eth0,pid=1", "target `xdp:eth0,pid=1`: the option `pid=1` does not apply to this target or is given twice"),
+            ("map:", "target `map:`: expected a target such as "),
         ] {
             let refused = text.parse::<Target>().unwrap_err().to_string();
             assert!(refused.starts_with(expected), "{refused}");
@@ -349,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_written_as_they_are_read() {
+    fn order_is_formatted_as_it_is_parsed() {
         for text in ["first", "last", "before=program:7", "after=/sys/fs/bpf/x"] {
             assert_eq!(text.parse::<Order>().unwrap().to_string(), text);
         }

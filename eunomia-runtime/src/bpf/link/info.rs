@@ -1,3 +1,5 @@
+//! What the kernel knows about a link.
+
 use std::{
     ffi::CStr,
     io,
@@ -9,40 +11,45 @@ use libbpf_rs::libbpf_sys;
 use super::Link;
 use crate::{Error, Result, refusal::refusal};
 
-/// What the kernel says of a link.
+/// A link as the kernel describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LinkInfo {
-    /// Its number, which no other link has.
+    /// The id of the link. No other link of the kernel has it.
     pub id: u32,
-    /// What it is: `BPF_LINK_TYPE_*`.
+    /// The type of the link: `BPF_LINK_TYPE_*`.
     pub kind: u32,
-    /// The number of the program that runs, see [`Program::id`](crate::bpf::Program::id); of a table of struct_ops 0.
+    /// The id of the attached program, see [`Program::id`](crate::bpf::Program::id); 0 for a
+    /// struct_ops map.
     pub program: u32,
-    /// The number of the interface that it is attached to (XDP, tcx, netkit), 0 where that is gone.
+    /// The index of the interface that the link is attached to (XDP, tcx, netkit), 0 if the
+    /// interface is gone. `None` for links of other types.
     pub interface: Option<u32>,
 }
 
 impl LinkInfo {
-    /// The kind in a word: `xdp`, `perf_event`; `None` for those that this libbpf does not know.
+    /// Returns the name of the type, `xdp` or `perf_event` for example. It is `None` if this libbpf
+    /// does not know the type.
     pub fn kind_name(&self) -> Option<&'static str> {
-        // SAFETY: any number may be asked for.
+        // SAFETY: the call takes any number.
         let name = unsafe { libbpf_sys::libbpf_bpf_link_type_str(self.kind) };
-        // SAFETY: where it is not null, it is a constant of libbpf's that ends with a NUL.
+        // SAFETY: a pointer that is not null points to a constant of libbpf that ends with a NUL.
         let name = (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) });
         name.and_then(|name| name.to_str().ok())
     }
 }
 
 impl Link {
-    /// What the kernel says of the link.
+    /// Returns what the kernel knows about the link.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EINVAL for those through perf events before 5.15. [`Error::Value`] for what the kernel has no link for, see
-    /// [`Self::pin`].
+    /// [`Error::Kernel`] if the kernel refuses; EINVAL for links through perf events before 5.15.
+    /// [`Error::Value`] if the kernel has no link for the attachment, see [`Self::pin`].
     pub fn info(&self) -> Result<LinkInfo> {
-        let tried = "ask the kernel about a link";
-        let fd = self.fd().ok_or_else(|| Error::Value { name: tried.to_owned(), why: "it has none for this".to_owned() })?;
+        let tried = "get the info of a link";
+        let fd = self
+            .fd()
+            .ok_or_else(|| Error::Value { name: tried.to_owned(), why: "the kernel has no link for this attachment".to_owned() })?;
         info(fd).map_err(|error| refusal(tried, error))
     }
 }
@@ -50,13 +57,14 @@ impl Link {
 fn info(fd: BorrowedFd<'_>) -> io::Result<LinkInfo> {
     let mut info = libbpf_sys::bpf_link_info::default();
     let mut size = size_of_val(&info) as u32;
-    // SAFETY: the call writes so many bytes at most, and the descriptor lives through it.
+    // SAFETY: the call writes at most `size` bytes, the size of `info`, and the descriptor is open
+    // during the call.
     let error = unsafe { libbpf_sys::bpf_link_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) };
     if error < 0 {
         return Err(io::Error::from_raw_os_error(-error));
     }
     let interface = match info.type_ {
-        // SAFETY: any bytes are a number.
+        // SAFETY: the members of the union are numbers, for which any bytes are valid.
         libbpf_sys::BPF_LINK_TYPE_XDP => Some(unsafe { info.__bindgen_anon_1.xdp.ifindex }),
         // SAFETY: as above.
         libbpf_sys::BPF_LINK_TYPE_TCX => Some(unsafe { info.__bindgen_anon_1.tcx.ifindex }),

@@ -1,3 +1,5 @@
+//! Links of several programs: attaching and detaching a whole object.
+
 use std::{
     collections::BTreeMap,
     mem,
@@ -18,16 +20,20 @@ use crate::{
     reader::{Control, Outcome, Records},
 };
 
-/// How many links are detached at once.
+/// The number of links that are detached at the same time.
 ///
-/// The kernel waits 20 to 100 milliseconds for its readers while it detaches a tracepoint or a probe. Those who wait together wait once,
-/// but for half of it and more they queue behind a lock: 40 tracepoints that take 3.0 s one by one take 2.0 with 16 threads on Linux 6.18
-/// (6.1: 3.2 and 1.9, 6.12: 2.6 and 2.0, 7.2: 4.0 and 3.1, but 5.10: 1.1 and 1.4), 40 links of several kinds 1.9 and 1.3 (7.2: 1.8 and
-/// 0.9). More threads gain on the newest kernels alone, and lose on the others.
+/// The kernel waits 20 to 100 milliseconds for RCU readers while it detaches a tracepoint or a
+/// probe. Threads that wait at the same time share one wait, but half of the time and more they
+/// queue for a lock. 40 tracepoints take 3.0 s one by one and 2.0 s with 16 threads on Linux 6.18
+/// (6.1: 3.2 and 1.9, 6.12: 2.6 and 2.0, 7.2: 4.0 and 3.1, but 5.10: 1.1 and 1.4). 40 links of
+/// several kinds take 1.9 s and 1.3 s (7.2: 1.8 and 0.9). More threads are faster on the newest
+/// kernels only, and slower on the others.
 const AT_ONCE: usize = 16;
 
-/// The links of several programs. Dropping them detaches, several at once and in no order, in threads of which none is left afterwards:
-/// detaching a tracepoint or a probe takes the kernel tens of milliseconds. USDTs go one by one, as libbpf keeps books on them.
+/// The links of several programs. Dropping them detaches the programs, several at a time and in no
+/// particular order, because the kernel takes tens of milliseconds to detach a tracepoint or a
+/// probe. The threads that do so end before the drop returns. USDTs are detached one by one,
+/// because libbpf records them in the object without locking.
 #[derive(Debug, Default)]
 #[must_use = "the programs are detached when their links are dropped"]
 pub struct Links(pub Vec<Link>);
@@ -35,7 +41,7 @@ pub struct Links(pub Vec<Link>);
 impl Drop for Links {
     fn drop(&mut self) {
         let links = mem::take(&mut self.0);
-        // One link needs no thread but this one.
+        // This thread detaches too.
         let helpers = links.len().min(AT_ONCE).saturating_sub(1);
         let links = Mutex::new(links.into_iter());
         let detach = || {
@@ -45,7 +51,7 @@ impl Drop for Links {
         };
         thread::scope(|scope| {
             for _ in 0..helpers {
-                // Where there can be no thread, the others have more to do.
+                // If no thread can be started, the others detach the rest.
                 if thread::Builder::new().name("eunomia-detach".to_owned()).spawn_scoped(scope, detach).is_err() {
                     break;
                 }
@@ -74,32 +80,34 @@ impl FromIterator<Link> for Links {
     }
 }
 
-/// A loaded object whose programs run: everything that `L` offers, and the links. Dropping it detaches the programs and unloads them.
+/// A loaded object whose programs are attached. It offers everything that `L` offers, and the
+/// links. Dropping it detaches the programs and unloads them.
 #[derive(Debug)]
 #[must_use = "the programs are detached when it is dropped"]
 pub struct Attached<L> {
-    // Dropped first: programs stop before the readers go.
+    // Declared first, so that it is dropped first: programs stop before the readers are gone.
     links: Links,
     loaded: L,
 }
 
 impl<L> Attached<L> {
-    /// Joins a loaded object and its links.
+    /// Combines a loaded object and its links.
     pub fn new(loaded: L, links: Links) -> Self {
         Self { links, loaded }
     }
 
-    /// What holds the programs attached.
+    /// Returns the links of the programs.
     pub fn links(&self) -> &[Link] {
         &self.links.0
     }
 
-    /// As [`Self::links`], to pin them or to replace their programs.
+    /// Returns the links for changes: to pin them or to replace their programs.
     pub fn links_mut(&mut self) -> &mut [Link] {
         &mut self.links.0
     }
 
-    /// Detaches all programs. What they sent before can still be read.
+    /// Detaches all programs. Events that they sent before can still be read from the loaded
+    /// object.
     pub fn detach(self) -> L {
         drop(self.links);
         self.loaded
@@ -107,17 +115,19 @@ impl<L> Attached<L> {
 }
 
 impl<L: Records> Attached<L> {
-    /// Ends the work: detaches all programs, delivers what they sent before, and returns the loaded object for its statistics and
-    /// variables. Polling has ended then. This is how a loop ends that is over before it was stopped, at a time or a number of events for
-    /// example.
+    /// Detaches all programs, delivers the events that they sent before, and returns the loaded
+    /// object with its statistics and variables. Polling has ended when it returns. Use it to end a
+    /// loop that was not stopped, for example after a time or a number of events.
     ///
-    /// A callback that returns [`ControlFlow::Break`](std::ops::ControlFlow::Break) leaves the rest, which `drain` of what is returned
-    /// delivers and `unread` counts. Maps that are read at intervals are read once more; if their entries stay in the map, they are
-    /// delivered again.
+    /// If a callback returns [`ControlFlow::Break`](std::ops::ControlFlow::Break), the remaining
+    /// events are left: `drain` of the returned object delivers them and `unread` counts them. Maps
+    /// that are read at intervals are read once more; entries that stay in the map are delivered
+    /// again.
     ///
     /// # Errors
-    /// As [`crate::reader::Reader::drain`]: of [`Error::Callback`](crate::Error::Callback) too all records were delivered. [`Self::detach`]
-    /// and `drain` are the same in two steps, for those who want the object in any case.
+    /// Those of [`crate::reader::Reader::drain`]. With [`Error::Callback`](crate::Error::Callback)
+    /// all records were delivered, too. [`Self::detach`] and `drain` do the same in two steps, for
+    /// callers that need the object after an error.
     pub fn finish<R: Outcome>(self, f: impl FnMut(L::Event<'_>) -> R) -> Result<L> {
         let loaded = self.detach();
         let drained = loaded.drain(f);
@@ -154,18 +164,18 @@ impl<L: Records> Records for Attached<L> {
     }
 }
 
-/// Attaches what is to be attached, to its targets or as its section says: each link, or why there is none, with the name of its program
-/// or map of struct_ops.
+/// Attaches every program to its targets or as its section says, and every struct_ops map. Yields
+/// the link or the error, with the name of the program or map.
 pub(in crate::bpf) fn attach<'a>(
     object: &'a Arc<Object>,
     targets: &'a BTreeMap<String, Vec<Target>>,
 ) -> impl Iterator<Item = (String, Result<Link>)> + 'a {
     let programs = object.progs_mut().filter(|program| {
-        // SAFETY: the pointer is that of a program of a live object, and the call only reads a flag.
-        let wanted = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
-        // Those of struct_ops are attached by the map that holds them, system call programs are run.
+        // SAFETY: the pointer is to a program of a live object, and the call only reads a flag.
+        let autoattach = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
+        // Programs of struct_ops are attached by their map, and syscall programs are run.
         let elsewhere = matches!(program.prog_type(), ProgramType::StructOps | ProgramType::Syscall);
-        wanted && program.autoload() && !elsewhere
+        autoattach && program.autoload() && !elsewhere
     });
     let links = programs.flat_map(move |program| {
         let name = program.name().to_string_lossy().into_owned();
@@ -183,7 +193,7 @@ pub(in crate::bpf) fn attach<'a>(
 }
 
 fn to_target(target: &Target, program: &str, object: &Arc<Object>) -> Vec<Result<Link>> {
-    // Each attachment takes a handle of its own.
+    // Each attachment consumes a handle.
     let handle = object.progs_mut().find(|known| known.name() == program).map(|known| Program::<Any>::new(known, object));
     match handle.map(|program| target.attach(program, object)) {
         Some(Ok(links)) => links.into_iter().map(Ok).collect(),

@@ -1,4 +1,4 @@
-//! Another program in the place of the one that a link holds.
+//! Replacing the program or the struct_ops map of a link.
 
 use std::{
     io,
@@ -22,7 +22,7 @@ use crate::{
     refusal::{Refusal, refusal},
 };
 
-/// The kinds of link whose program the kernel replaces (`update_prog` in its `bpf_link_ops`).
+/// The types of link whose program the kernel replaces (`update_prog` in its `bpf_link_ops`).
 const REPLACEABLE: &[u32] = &[
     BPF_LINK_TYPE_CGROUP,
     BPF_LINK_TYPE_ITER,
@@ -34,19 +34,23 @@ const REPLACEABLE: &[u32] = &[
 ];
 
 impl Link {
-    /// Puts a program in the place of the one that the link holds, in one step: each packet, call or walk meets the one or the other. The
-    /// link now keeps the object of `program` alive in place of its own, and a pin of it runs the new program as well.
+    /// Replaces the program of the link by another one, atomically: each packet, call or iterator
+    /// sees either the old or the new program. The link now keeps the object of `program` alive
+    /// instead of its own. A pin of the link runs the new program as well.
     ///
-    /// The kernel does so for programs on interfaces (XDP, tcx, netkit, and filters), cgroups, network namespaces, maps of sockets and for
-    /// iterators. On a map of sockets it counts for those that are put into the map from then on, and takes the place of whichever program
-    /// is there, both as attaching does. For all else attach the new program, then drop the link of the old one.
+    /// The kernel replaces programs on interfaces (XDP, tcx, netkit, and filters), cgroups, network
+    /// namespaces and maps of sockets, and iterators. On a map of sockets the new program applies
+    /// to sockets that are put into the map from then on, and it replaces whichever program is
+    /// attached there; attaching does the same. For other programs attach the new program, then
+    /// drop the link of the old one.
     ///
     /// # Errors
-    /// [`Error::Value`] where the kernel replaces no programs of such links, or where what stands in the place of a filter is not what this
-    /// link has put there; [`Error::Kernel`]; EINVAL where the program is of another type, ENOLINK where what it was attached to is gone.
-    /// The program that was there stays.
+    /// [`Error::Value`] if the kernel does not replace programs of such links, or if the filter of
+    /// this link was removed or replaced by another one. [`Error::Kernel`] if the kernel refuses;
+    /// EINVAL if the program is of another type, ENOLINK if what it was attached to is gone. The
+    /// old program stays attached.
     pub fn replace<K>(&mut self, program: &Program<'_, K>) -> Result<()> {
-        let tried = format!("put the {} in the place of another one", program.describe());
+        let tried = format!("replace the program of a link by the {}", program.describe());
         let fd = program.fd()?;
         match self.held.as_mut() {
             Some(Held::Filter(filter)) => filter.replace(tried, fd, program.id()?)?,
@@ -60,45 +64,49 @@ impl Link {
     fn update(&self, tried: String, program: RawFd) -> Result<()> {
         let cannot = |kind: &str| Error::Value {
             name: tried.clone(),
-            why: format!("the kernel cannot do that for {kind}; attach the program, then drop the link of the other one"),
+            why: format!("the kernel cannot replace the program of {kind}; attach the new program, then drop the link of the old one"),
         };
-        let link = self.fd().ok_or_else(|| cannot("what it has no link for"))?.as_raw_fd();
-        // SAFETY: the call takes no pointer but that of its options, which may be null.
+        let link = self.fd().ok_or_else(|| cannot("an attachment without a link"))?.as_raw_fd();
+        // SAFETY: the only pointer of the call is that of its options, which may be null.
         let error = unsafe { libbpf_sys::bpf_link_update(link, program, ptr::null()) };
         if error == 0 {
             return Ok(());
         }
         let kernel = |tried| Err(refusal(tried, io::Error::from_raw_os_error(-error)));
-        // The kernel says the same of a link that it cannot update and of a program that does not fit.
+        // The kernel returns the same error for a link that it cannot update and for a program that
+        // does not fit.
         if !matches!(-error, libc::EINVAL | libc::EOPNOTSUPP) {
             return kernel(tried);
         }
         match self.info() {
             Ok(info) if REPLACEABLE.contains(&info.kind) => kernel(tried),
-            Ok(info) => Err(cannot(&format!("links of the kind {}", info.kind_name().unwrap_or("that it has here")))),
-            Err(_) => Err(cannot("perf events")),
+            Ok(info) => Err(cannot(&format!("a link of type {}", info.kind_name().unwrap_or("unknown")))),
+            Err(_) => Err(cannot("a perf event")),
         }
     }
 
-    /// Puts a table of struct_ops in the place of the one that the link holds, in one step (kernel 6.4 and later). Both are of the section
-    /// `.struct_ops.link`; where the kernel knows tables by a name, as congestion controls, of the same name. The link now keeps the object
-    /// of `table` alive in place of its own.
+    /// Replaces the struct_ops map of the link by another one, atomically (kernel 6.4 and later).
+    /// Both maps are of the section `.struct_ops.link`. If the kernel identifies such maps by a
+    /// name, as it does congestion controls, both have the same name. The link now keeps the object
+    /// of `table` alive instead of its own.
     ///
     /// # Errors
-    /// [`Error::Value`] where the link is not what [`StructOps::attach`] has made of such a table, or was pinned and opened again;
-    /// [`Error::Kernel`]; EINVAL where the tables are not of one kind and name, EOPNOTSUPP where the kernel replaces none of this kind.
-    /// The table that was there stays.
+    /// [`Error::Value`] if the link was not made by [`StructOps::attach`] from such a map, or if it
+    /// was pinned and opened again. [`Error::Kernel`] if the kernel refuses; EINVAL if the maps are
+    /// not of the same type and name, EOPNOTSUPP if the kernel does not replace maps of this type.
+    /// The old map stays attached.
     pub fn replace_table(&mut self, table: &StructOps<'_>) -> Result<()> {
-        let tried = format!("put the map `{}` in the place of another one", table.as_map().name().to_string_lossy());
+        let tried = format!("replace the struct_ops map of a link by the map `{}`", table.as_map().name().to_string_lossy());
         let refuse = |why: &str| Error::Value { name: tried.clone(), why: why.to_owned() };
         let Some(Held::Table(link)) = &self.held else {
-            return Err(refuse("the link does not hold a table of the section `.struct_ops.link` that this process has attached"));
+            return Err(refuse("the link does not hold a map of the section `.struct_ops.link` that this process attached"));
         };
-        let (map, object) = table.linked().ok_or_else(|| refuse("it is no table of the section `.struct_ops.link`"))?;
-        // SAFETY: libbpf has made the link for a table, which is what the call takes it for, and the map is that of a live object.
-        let (error, said) = listen(|| unsafe { libbpf_sys::bpf_link__update_map(link.as_libbpf_object().as_ptr(), map) });
+        let (map, object) = table.linked().ok_or_else(|| refuse("it is not a map of the section `.struct_ops.link`"))?;
+        // SAFETY: libbpf made the link for a struct_ops map, as the call requires, and the new map
+        // is of a live object.
+        let (error, messages) = listen(|| unsafe { libbpf_sys::bpf_link__update_map(link.as_libbpf_object().as_ptr(), map) });
         if error != 0 {
-            return Err(Refusal::new(tried, io::Error::from_raw_os_error(-error), said, None).into());
+            return Err(Refusal::new(tried, io::Error::from_raw_os_error(-error), messages, None).into());
         }
         self.object = Some(Arc::clone(object));
         Ok(())
