@@ -393,7 +393,7 @@ pub(crate) fn an_output_that_nobody_reads() -> Outcome {
     assert_eq!(unsafe { libc::kill(process.id().cast_signed(), libc::SIGTERM) }, 0);
     assert!(ended_within(&mut process, most)?, "a signal ends it");
     told.read_to_string(&mut err)?;
-    let unwritten = err.lines().find_map(|line| line.strip_suffix(" events were not written: nobody reads the output"));
+    let unwritten = err.lines().find_map(|line| line.strip_suffix(" events were not written because nobody reads the output"));
     assert!(unwritten.is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0)), "{err}");
     // What was written is whole but for the last event.
     let mut out = String::new();

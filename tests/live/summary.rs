@@ -19,8 +19,8 @@ pub(crate) fn what_stays_in_the_buffers() -> Outcome {
     let words = "command run bpf/choices.json --map counts=10K --map stacks=64 --event calls=call -f json --only hook --type hook=uprobe";
     // One that goes on reads what is there until it has enough, one that is to end reads all.
     for (limit, calls, then, taken, left) in [
-        ("-n 3", 10, libc::SIGTSTP, 3, "7 more events were in the buffers at the end, and not read"),
-        ("-n 3", 4, libc::SIGTSTP, 3, "1 more event was in the buffers at the end, and not read"),
+        ("-n 3", 10, libc::SIGTSTP, 3, "7 more events were left unread in the buffers"),
+        ("-n 3", 4, libc::SIGTSTP, 3, "1 more event was left unread in the buffers"),
         ("-n 3", 3, libc::SIGTSTP, 3, ""),
         ("-n 100", 5, libc::SIGTERM, 5, ""),
     ] {
@@ -32,7 +32,7 @@ pub(crate) fn what_stays_in_the_buffers() -> Outcome {
         assert_eq!(next()?, "choices: 1 program attached, events of calls; Ctrl-C ends");
         // None of them is read before all are there.
         signal(&process, libc::SIGTSTP);
-        assert_eq!(next()?, "paused; Ctrl-Z goes on");
+        assert_eq!(next()?, "paused; Ctrl-Z resumes");
         (0..calls).for_each(|number| _ = eunomia_live_many_a(number));
         signal(&process, then);
         let mut text = String::new();
