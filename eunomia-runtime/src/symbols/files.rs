@@ -1,4 +1,4 @@
-//! Files that were read for their names, within bounds.
+//! A bounded cache of files whose symbols were read.
 
 use std::{
     collections::HashMap,
@@ -32,20 +32,21 @@ struct Known {
 enum Names {
     Binary(Box<Binary>),
     PerfMap(PerfMap),
-    /// It cannot be read, or there is nothing in it.
+    /// The file cannot be read or has no symbols.
     Nothing,
 }
 
-/// Each takes up to four descriptors.
+/// The number of cached files; each takes up to four descriptors.
 const MOST_FILES: usize = 128;
 const MOST_BYTES: u64 = 512 << 20;
 
-/// The functions at each place.
+/// Returns the functions at each place.
 pub(super) fn name(files: &mut Files, places: Vec<Place>) -> Vec<Vec<Symbol>> {
     let symbols = |place| match place {
         Place::Unknown => Vec::new(),
         Place::Vdso(offset) => files.vdso.get_or_insert_with(|| Vdso::new(own_vdso())).symbols(offset),
-        // A file that its reader cannot stand must not end the program; what was read of it is dropped.
+        // A file that makes blazesym panic must not end the program. What was read of the file is
+        // dropped.
         Place::File { id, file, path, offset } => catch_unwind(AssertUnwindSafe(|| files.of_file(id, &file, &path, offset)))
             .unwrap_or_else(|_| {
                 files.files.insert(id, Known { names: Names::Nothing, used: files.clock });
@@ -68,7 +69,8 @@ impl Files {
         }
     }
 
-    /// Forgets those that were not used for the longest time, until the others are few and small enough. The last one used stays.
+    /// Drops the least recently used files until the rest is within the bounds. The last one used
+    /// stays.
     fn forget(&mut self) {
         let mut sum: u64 = self.files.values().map(|known| known.names.bytes()).sum();
         while self.files.len() > 1 && (self.files.len() > MOST_FILES || sum > MOST_BYTES) {
