@@ -1,4 +1,4 @@
-//! Files, with the path in every error.
+//! Reading and writing of files, with the path in every error.
 
 use std::{
     fs, io,
@@ -13,30 +13,31 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     regular(path).map_err(|source| Error::File { tried: "read", path: path.to_owned(), source })
 }
 
-/// A regular file of the size that skeletons have: a build does not wait for a pipe.
+/// Reads a regular file of at most the size of a skeleton. Other files are refused, so a build does
+/// not wait for a pipe.
 pub fn regular(path: &Path) -> io::Result<Vec<u8>> {
     read_file(path, MOST)
 }
 
-/// Writes files through temporary ones beside them, which take their names once all are complete: a failure leaves no half of a file.
-/// Leaves those alone that are up to date.
+/// Writes files through temporary files beside them. They are renamed after all are complete, so a
+/// failure leaves no partial file. Files that are up to date are not written.
 pub(crate) fn write(files: &[(&Path, &[u8])]) -> Result<(), Error> {
     let stale = files.iter().filter(|(path, bytes)| fs::read(path).ok().as_deref() != Some(*bytes));
     let staged: Vec<Staged<'_>> = stale.map(|(path, bytes)| Staged::new(path, bytes)).collect::<Result<_, _>>()?;
     staged.iter().try_for_each(Staged::rename)
 }
 
-/// A complete file that does not have its name yet.
+/// A complete file under a temporary name.
 struct Staged<'a> {
     path: &'a Path,
-    /// What is replaced: behind links the file itself.
+    /// The file that is replaced; if `path` is a link, the file that it leads to.
     target: PathBuf,
     temporary: PathBuf,
 }
 
 impl<'a> Staged<'a> {
     fn new(path: &'a Path, bytes: &[u8]) -> Result<Self, Error> {
-        // A terminal, `/dev/null` and the like would be replaced by a file.
+        // A terminal or a device such as `/dev/null` would be replaced by a file.
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(failed(path, io::Error::other("it is not a regular file")));
         }
@@ -55,7 +56,7 @@ impl<'a> Staged<'a> {
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        // Once renamed it is not there.
+        // After the rename the temporary file does not exist any more.
         let _ = fs::remove_file(&self.temporary);
     }
 }
