@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds the bootstrap example, runs it for five seconds and starts a few processes for it to see.
+# Builds the bootstrap example, runs it for 5 seconds and starts a few processes meanwhile.
 set -eu
 
 cd "$(dirname "$0")/.."
 cargo build --locked --quiet -p bootstrap
-# Without sudo the example runs all the same, and says what the kernel refuses.
+# Without sudo the example still runs, and reports what the kernel refuses.
 if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then sudo=sudo; else sudo=; fi
 
 (

@@ -1,6 +1,7 @@
 //! Calls clang for BPF and reads what it writes.
 
 use std::{
+    borrow::Cow,
     env,
     ffi::OsString,
     io,
@@ -21,7 +22,7 @@ pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path,
     if !args.iter().any(|arg| arg.to_string_lossy().contains("__TARGET_ARCH_")) {
         command.arg(format!("-D__TARGET_ARCH_{}", libbpf_name(&target_arch())));
     }
-    command.args(["-MD", "-MF"]).arg(deps).args(["-g", "-O2", "-target", "bpf", "-c"]).arg(source).arg("-o").arg(object);
+    command.args(["-MD", "-MF"]).arg(deps).args(["-g", "-O2", "-target", "bpf", "-c"]).arg(operand(source).as_ref()).arg("-o").arg(object);
     let (path, program) = (source.to_owned(), clang.to_owned());
     let output = command.output().map_err(|source| {
         let advice = advice(&program, &source);
@@ -41,6 +42,16 @@ pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path,
             Err(Error::Toolchain { path, message: format!("`{}` failed without a message ({})", program.display(), output.status) })
         }
         false => Err(Error::Compile { path, message: stderr }),
+    }
+}
+
+/// Returns a source's path in a form that clang takes as a file. A path that begins with `-` would
+/// be an option. A path that begins with `@` names a file of more options, which may make clang
+/// load a library.
+fn operand(source: &Path) -> Cow<'_, Path> {
+    match source.as_os_str().as_encoded_bytes() {
+        [b'-' | b'@', ..] => Cow::Owned(Path::new(".").join(source)),
+        _ => Cow::Borrowed(source),
     }
 }
 

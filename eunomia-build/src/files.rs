@@ -1,7 +1,8 @@
 //! Reading and writing of files, with the path in every error.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -22,9 +23,18 @@ pub fn regular(path: &Path) -> io::Result<Vec<u8>> {
 /// Writes files through temporary files beside them. They are renamed after all are complete, so a
 /// failure leaves no partial file. Files that are up to date are not written.
 pub(crate) fn write(files: &[(&Path, &[u8])]) -> Result<(), Error> {
-    let stale = files.iter().filter(|(path, bytes)| fs::read(path).ok().as_deref() != Some(*bytes));
-    let staged: Vec<Staged<'_>> = stale.map(|(path, bytes)| Staged::new(path, bytes)).collect::<Result<_, _>>()?;
+    let staged: Vec<Staged<'_>> =
+        files.iter().filter_map(|(path, bytes)| Staged::new(path, bytes).transpose()).collect::<Result<_, _>>()?;
     staged.iter().try_for_each(Staged::rename)
+}
+
+/// Reads an existing output. Only a regular file is read, because a FIFO would block and
+/// `/dev/zero` never ends.
+pub(crate) fn written(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::metadata(path)?.is_file() {
+        true => fs::read(path),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 /// A complete file under a temporary name.
@@ -36,17 +46,25 @@ struct Staged<'a> {
 }
 
 impl<'a> Staged<'a> {
-    fn new(path: &'a Path, bytes: &[u8]) -> Result<Self, Error> {
-        // A terminal or a device such as `/dev/null` would be replaced by a file.
-        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(failed(path, io::Error::other("it is not a regular file")));
+    /// Writes the temporary file. Returns `None` if the file is up to date.
+    fn new(path: &'a Path, bytes: &[u8]) -> Result<Option<Self>, Error> {
+        match written(path) {
+            Ok(found) if found == bytes => return Ok(None),
+            // A terminal or a device such as `/dev/null` would be replaced by a file.
+            Err(error) if error.kind() == io::ErrorKind::Other => return Err(failed(path, error)),
+            _ => {}
         }
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
-        let staged = Self { path, temporary: target.with_file_name(name), target };
-        fs::write(&staged.temporary, bytes).map_err(|source| failed(path, source))?;
-        Ok(staged)
+        let temporary = target.with_file_name(name);
+        // Another user with write access to the directory may have put a link there by that name.
+        // The link is not followed.
+        let _ = fs::remove_file(&temporary);
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(|source| failed(path, source))?;
+        let staged = Self { path, temporary, target };
+        file.write_all(bytes).map_err(|source| failed(path, source))?;
+        Ok(Some(staged))
     }
 
     fn rename(&self) -> Result<(), Error> {

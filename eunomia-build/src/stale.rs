@@ -51,10 +51,15 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
     if !has_sources || !listed.iter().any(|(_, name, _)| is_source(name)) {
         return stale;
     }
-    let mut changed = Vec::new();
+    let (mut changed, mut len) = (Vec::new(), 0);
     for (name, relative, hash) in &listed {
         let path = folder.join(relative);
         let Some(bytes) = read(&path) else { continue };
+        len += bytes.len() as u64;
+        if len > MAX_FILE {
+            // The sum is bounded, too: a document may list a large file by many names.
+            return Stale::default();
+        }
         stale.depends_on.push(path);
         if self::hash(&bytes) != *hash {
             changed.push(format!("`{name}`"));

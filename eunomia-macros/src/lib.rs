@@ -83,6 +83,6 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     let watched = watched.chain(&stale.depends_on).map(|path| path.display().to_string());
     Ok(quote! {
         #module
-        #(const _: &[u8] = ::core::include_bytes!(#watched);)*
+        #(const _: &[::core::primitive::u8] = ::core::include_bytes!(#watched);)*
     })
 }

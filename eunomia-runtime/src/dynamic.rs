@@ -1,11 +1,14 @@
-//! Skeletons that are known only at run time: the same life as a generated module's, with [`Value`]s for types.
+//! Skeletons known only at run time: the same life cycle as a generated module's, with [`Value`]s
+//! for types.
 //!
 //! ```no_run
 //! # fn main() -> eunomia_runtime::Result<()> {
 //! let mut open = eunomia_runtime::Skeleton::from_file("bootstrap.json")?.open()?;
 //! open.set("min_duration_ns", "1000000")?;
 //! let skel = open.load()?.attach()?;
-//! skel.poll(std::time::Duration::from_millis(100), |event| println!("{}: {}", event.map, event.value))?;
+//! skel.poll(std::time::Duration::from_millis(100), |event| {
+//!     println!("{}: {}", event.map, event.value);
+//! })?;
 //! # Ok(())
 //! # }
 //! ```
@@ -24,31 +27,35 @@ use crate::{
 
 pub use crate::value::{Event, Handler, Handlers};
 
-/// A skeleton that is open and not yet loaded.
+/// An open skeleton that is not yet loaded.
 #[derive(Debug)]
 pub struct Open {
     inner: bpf::Open,
     checked: Arc<Checked>,
 }
 
-/// A skeleton in the kernel: it is polled and attached like a generated module's, and has [`Handles`] beside.
+/// A loaded skeleton.
+///
+/// It is polled and attached like a generated module's, and also has [`Handles`].
 pub type Loaded = bpf::Typed<Handles>;
 
-/// What a loaded skeleton tells by names.
+/// Access to a loaded skeleton's variables and statistics by name.
 #[derive(Debug)]
 pub struct Handles {
     inner: bpf::Loaded,
     checked: Arc<Checked>,
 }
 
-/// A skeleton whose programs run.
+/// An attached skeleton, whose programs run.
 pub type Attached = bpf::Attached<Loaded>;
 
 impl Skeleton {
-    /// Checks the skeleton against its object and opens it. The values that the document gives to variables are set.
+    /// Checks the skeleton against its object and opens it.
+    ///
+    /// Sets the variables to which the document gives values.
     ///
     /// # Errors
-    /// [`Error::Input`] with every fault of the skeleton, else as [`bpf::Open::new`].
+    /// [`Error::Input`] with every fault of the skeleton, else those of [`bpf::Open::new`].
     pub fn open(self) -> Result<Open> {
         let file = self.name.clone();
         self.check(&file)?.open(None)
@@ -56,16 +63,19 @@ impl Skeleton {
 }
 
 impl Checked {
-    /// Opens the skeleton, whose fields that differ from kernel to kernel are found in the BTF file `kernel`, or in that of the running
-    /// kernel where there is none; see [`bpf::kernel_btf`].
+    /// Opens the skeleton.
+    ///
+    /// Fields that differ between kernels are looked up in the BTF file `kernel`, or in the running
+    /// kernel's BTF if it is `None`; see [`bpf::kernel_btf`].
     ///
     /// # Errors
-    /// [`Error::Input`] with every value of the document that cannot be set, else as [`bpf::Open::new`].
+    /// [`Error::Input`] with every value of the document that cannot be set, else those of
+    /// [`bpf::Open::new`].
     pub fn open(self, kernel: Option<&Path>) -> Result<Open> {
         Ok(Open { inner: self.opened(kernel)?, checked: Arc::new(self) })
     }
 
-    /// The object below, with the values and targets of the document.
+    /// Opens the underlying object and sets the values and targets of the document.
     pub(crate) fn opened(&self, kernel: Option<&Path>) -> Result<bpf::Open> {
         let checked = self;
         let file = checked.skeleton.name.clone();
@@ -90,7 +100,7 @@ impl Checked {
             dropped: &dropped,
             perf_pages: checked.perf_pages(),
         };
-        // libbpf says what it did not find, the object why.
+        // libbpf reports what it did not find; the object tells why.
         let why = || checked.refusals().into_iter().next().map(|Fault { what, todo, .. }| format!("{what}; {todo}"));
         let mut inner = bpf::Open::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
         for (program, section) in checked.program_types() {
@@ -134,14 +144,16 @@ fn offset(variable: &Variable) -> usize {
 }
 
 impl Open {
-    /// Sets a variable from text: numbers in decimal, `0x`, `0o` or `0b`, `true` and `false`, names of enum values, text.
+    /// Sets a variable from text: a number in decimal, `0x`, `0o` or `0b`, `true` or `false`, the
+    /// name of an enum constant, or text.
     ///
     /// # Errors
-    /// [`Error::NotFound`] with the variables that there are, [`Error::Value`] with the range of the variable's type.
+    /// [`Error::NotFound`] with the names of all variables, [`Error::Value`] with the valid range
+    /// of the variable's type.
     pub fn set(&mut self, variable: &str, text: &str) -> Result<()> {
         let (section, variable) = self.checked.variable(variable)?;
         if section.is_kconfig() {
-            let why = "it has its value from the kernel's configuration".to_owned();
+            let why = "its value comes from the kernel's configuration".to_owned();
             return Err(Error::Value { name: format!("variable `{}`", variable.name), why });
         }
         let bytes = value::parse(&self.checked.layouts, variable.ty, text)
@@ -149,10 +161,10 @@ impl Open {
         self.inner.section(&section.name)?.write(&variable.name, offset(variable), &bytes)
     }
 
-    /// The value of a variable as it will be loaded, in its one-line form.
+    /// Returns the value with which a variable will be loaded, in its one-line form.
     ///
     /// # Errors
-    /// As [`Self::set`].
+    /// Those of [`Self::set`].
     pub fn get(&mut self, variable: &str) -> Result<String> {
         let checked = Arc::clone(&self.checked);
         let (section, variable) = checked.variable(variable)?;
@@ -160,21 +172,25 @@ impl Open {
         show(&checked, variable, &section)
     }
 
-    /// The options of the variables as a program that clap parses; the app can add its own, which must have other names.
+    /// Returns the options of the variables as a clap command.
+    ///
+    /// The app can add its own, under other names.
     ///
     /// # Errors
-    /// None: a document with options that cannot be is not opened.
+    /// None: a document with impossible options is not opened.
     #[cfg(feature = "clap")]
     pub fn command(&self) -> Result<clap::Command> {
         let checked = &self.checked;
         Ok(checked.command(&checked.setup(&checked.skeleton.name)?.arguments).to_clap())
     }
 
-    /// Sets the variables whose options were given to [`Self::command`]; and to its option's default each other one that is not opened with
-    /// it, unless it was [set](Self::set) before.
+    /// Sets the variables whose options were given to [`Self::command`].
+    ///
+    /// Every other variable gets its option's default if it was not opened with it, unless it was
+    /// [set](Self::set) before.
     ///
     /// # Errors
-    /// [`Error::Value`] where the matches are those of another skeleton.
+    /// [`Error::Value`] if the matches are those of another skeleton's command.
     #[cfg(feature = "clap")]
     pub fn args(mut self, matches: &clap::ArgMatches) -> Result<Self> {
         let given = crate::args::Given::of(matches);
@@ -182,7 +198,7 @@ impl Open {
             let (section, variable) = (argument.section, argument.variable);
             let bytes = given.bytes(&argument.arg.long);
             if let Some(bytes) = bytes.filter(|bytes| bytes.len() != argument.default.len()) {
-                let why = format!("{} bytes were given for it, by the command of another skeleton", bytes.len());
+                let why = format!("the matches have {} bytes for it, so they come from the command of another skeleton", bytes.len());
                 return Err(Error::Value { name: format!("variable `{}`", variable.name), why });
             }
             match bytes {
@@ -196,17 +212,19 @@ impl Open {
         Ok(self)
     }
 
-    /// The object below, and the skeleton.
+    /// Splits the skeleton into the underlying object and its description.
     pub(crate) fn into_parts(self) -> (bpf::Open, Arc<Checked>) {
         (self.inner, self.checked)
     }
 
-    /// The object below: programs can be switched off, maps resized.
+    /// Returns the underlying object, for example to turn programs off or resize maps.
     pub fn object(&mut self) -> &mut bpf::Open {
         &mut self.inner
     }
 
-    /// The skeleton and what its object says; can be kept beyond this.
+    /// Returns the skeleton together with the content of its object.
+    ///
+    /// It can outlive this value.
     pub fn checked(&self) -> &Arc<Checked> {
         &self.checked
     }
@@ -214,7 +232,7 @@ impl Open {
     /// Loads maps and programs into the kernel.
     ///
     /// # Errors
-    /// As [`bpf::Open::load`].
+    /// Those of [`bpf::Open::load`].
     pub fn load(self) -> Result<Loaded> {
         Ok(Loaded::new(Handles { inner: self.inner.load()?, checked: self.checked }))
     }
@@ -233,22 +251,25 @@ impl bpf::Handles for Handles {
 }
 
 impl Handles {
-    /// What became of the records of each map.
+    /// Returns the statistics of each map: how many records were delivered, discarded or lost.
     pub fn stats(&self) -> Vec<(&str, Stats)> {
         self.checked.streams.iter().map(|stream| stream.map.as_str()).zip(self.inner.stats()).collect()
     }
 
-    /// The value of a variable now, in its one-line form.
+    /// Returns the current value of a variable, in its one-line form.
     ///
     /// # Errors
-    /// [`Error::NotFound`] with the variables that there are, [`Error::Kernel`] as for [`bpf::Variable::get`].
+    /// [`Error::NotFound`] with the names of all variables, [`Error::Kernel`] as for
+    /// [`bpf::Variable::get`].
     pub fn get(&self, variable: &str) -> Result<String> {
         let (section, variable) = self.checked.variable(variable)?;
         let section: Section<'_, ReadOnly> = self.inner.section(&section.name)?;
         show(&self.checked, variable, &section)
     }
 
-    /// The skeleton and what its object says; can be kept beyond this.
+    /// Returns the skeleton together with the content of its object.
+    ///
+    /// It can outlive this value.
     pub fn checked(&self) -> &Arc<Checked> {
         &self.checked
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
-// Which modules have some, and why: docs/unsafe.md, which tests/unsafe.sh holds against the code. Unit tests make types of their own plain.
+// docs/unsafe.md lists the modules with unsafe code and the reasons; tests/unsafe.sh compares it
+// with the code. Unit tests declare plain types of their own.
 #![cfg_attr(not(test), deny(unsafe_code))]
 
 #[cfg(any(feature = "clap", feature = "dynamic"))]
@@ -19,7 +20,7 @@ mod cpus;
 #[allow(unsafe_code, reason = "asks libbpf about objects and programs")]
 mod diagnosis;
 #[cfg(all(feature = "dynamic", feature = "load"))]
-#[allow(unsafe_code, reason = "asks libbpf what the kernel has")]
+#[allow(unsafe_code, reason = "asks libbpf for the features of the kernel")]
 pub mod doctor;
 #[cfg(all(feature = "dynamic", feature = "load"))]
 pub mod dynamic;

@@ -1,4 +1,4 @@
-//! `eunomia`.
+//! The command `eunomia`.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

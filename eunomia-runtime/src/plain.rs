@@ -1,18 +1,23 @@
-//! Texts of documents, objects, processes and the kernel on their way to a terminal.
+//! Makes texts of documents, objects, processes and the kernel safe for a terminal.
 //!
-//! One rule holds for all of them: what is not shown, or moves what is, is written as Rust's `Debug` writes it (`\n`, `\u{1b}`,
-//! `\u{202e}`). So no text can forge a line, obey as a command of the terminal, or turn or hide what stands beside it.
+//! One rule holds for all of them: a character that is not shown, or that moves others, is written
+//! as Rust's `Debug` writes it (`\n`, `\u{1b}`, `\u{202e}`). So no text can forge a line, act as a
+//! command to the terminal, or reorder or hide the text beside it.
 
 use std::borrow::Cow;
 
-/// Whether a terminal shows a character as one, in its place: `Debug` of a text would not escape it. Controls (C0, C1), separators of
-/// lines, marks of direction, characters without width and unassigned ones are not shown.
+/// Reports whether a terminal shows a character as one character in its place, so that `Debug` of a
+/// text would not escape it.
+///
+/// Controls (C0, C1), line separators, direction marks, characters without width and unassigned
+/// ones are not shown.
 pub fn is_shown(letter: char) -> bool {
     match letter {
         ' '..='~' => true,
         '\0'..='\u{9f}' => false,
         _ => {
-            // After another letter: a mark that combines is escaped only where there is none.
+            // It is tested after another letter, because `Debug` escapes a combining mark only at
+            // the start of a text.
             let mut text = [b'-'; 5];
             let len = text.get_mut(1..).map_or(0, |rest| letter.encode_utf8(rest).len());
             let text = text.get(..=len).and_then(|text| str::from_utf8(text).ok());
@@ -21,7 +26,7 @@ pub fn is_shown(letter: char) -> bool {
     }
 }
 
-/// A text on one line.
+/// Returns a text as one line.
 pub fn line(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(is_shown) {
         return Cow::Borrowed(text);
@@ -37,12 +42,13 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// Characters of a name that messages show: BTF has none that is longer.
+/// The most characters of a name that messages show. BTF has no longer names.
 const NAME: usize = 512;
-/// Characters of a message about a document or an object.
+/// The most characters of a message about a document or an object.
 const MESSAGE: usize = 4096;
 
-/// A name, or any other text of a document, as a message shows it: of a long one the start and the length.
+/// Returns a name, or any other text of a document, as messages show it: a long one is cut and its
+/// length appended.
 pub(crate) fn name(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(NAME).and_then(|(end, _)| text.get(..end)) {
         Some(start) => Cow::Owned(format!("{start}.. ({} bytes)", text.len())),
@@ -50,14 +56,14 @@ pub(crate) fn name(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A message whose quotations, between backquotes or double quotes, are cut as [`name`] cuts. It is short whatever is quoted: a text that
-/// has quotes of its own is cut with the message.
+/// Returns a message in which quotations, between backquotes or double quotes, are cut like by
+/// [`name`]. The message itself is cut too, since a quotation may contain quotes.
 pub(crate) fn message(text: &str) -> Cow<'_, str> {
     if text.len() <= NAME {
         return Cow::Borrowed(text);
     }
     let mut message = String::with_capacity(text.len().min(MESSAGE));
-    // Every other part is between quotes, where they are in pairs.
+    // If quotes come in pairs, every other part is between quotes.
     let mut rest = text;
     while let Some(at) = rest.find(['`', '"']) {
         let (before, from) = rest.split_at(at);
@@ -83,7 +89,7 @@ pub(crate) fn message(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text on its own lines; tabs are blanks.
+/// Returns a text with its line breaks kept and its tabs replaced by spaces.
 pub(crate) fn plain(text: &str) -> String {
     let mut lines = String::with_capacity(text.len());
     for part in text.split_inclusive(['\n', '\t']) {
@@ -94,7 +100,8 @@ pub(crate) fn plain(text: &str) -> String {
     lines
 }
 
-/// JSON that says the same without characters that are not [shown](is_shown): they can stand in its texts alone, which have escapes.
+/// Returns equivalent JSON without characters that are not [shown](is_shown). They can occur only
+/// in its strings, which allow escapes.
 #[cfg(feature = "dynamic")]
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
     let stays = |letter: char| is_shown(letter) || letter == '\n';
@@ -112,7 +119,7 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(json)
 }
 
-/// Appends a name on one [`line`].
+/// Appends a name as one [`line`].
 #[cfg(feature = "dynamic")]
 pub(crate) fn push(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(line(name).as_bytes());
@@ -123,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_hidden_or_obeyed_is_left() {
+    fn hidden_and_control_characters_are_escaped() {
         let moves = ["\0", "\u{7}", "\r", "\u{1b}", "\u{7f}", "\u{80}", "\u{9b}", "\u{9f}"];
         let turns = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
         let hidden = "\u{ad}\u{200b}\u{200c}\u{200d}\u{2028}\u{2029}\u{2060}\u{feff}\u{fff9}\u{e0041}\u{e000}\u{10ffff}";
@@ -135,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_all_languages_stay() {
+    fn texts_of_all_languages_are_unchanged() {
         for text in ["/usr/bin/größe", "日本語のテキスト", "हिन्दी", "e\u{301}", "עברית", "👍", "a\\b \"c\"", "\u{fffd}", ""]
         {
             assert_eq!((line(text), plain(text)), (Cow::Borrowed(text), text.to_owned()));
@@ -143,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_kept_where_they_may_be() {
+    fn line_breaks_are_kept_only_by_plain() {
         assert_eq!(plain("a\tb\r\n\n\u{2028}c\n"), "a b\\r\n\n\\u{2028}c\n");
         assert_eq!(line("a\tb\n"), "a\\tb\\n");
     }
@@ -165,7 +172,7 @@ mod tests {
 
     #[cfg(feature = "dynamic")]
     #[test]
-    fn json_says_the_same() {
+    fn escaped_json_is_equivalent() {
         let text = "{\"a\": \"\u{85}\u{202e}\u{e0041}é\"}\n";
         assert_eq!(json(text), "{\"a\": \"\\u0085\\u202e\\udb40\\udc41é\"}\n");
         let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();

@@ -1,4 +1,6 @@
-//! Not public API: what generated modules name beside the public types. Changes with the generator.
+//! Not public API: what generated modules use in addition to the public types.
+//!
+//! It changes with the generator.
 
 #[cfg(feature = "clap")]
 pub use clap;
@@ -35,22 +37,22 @@ pub use crate::sample::{
     tailed::SerialTail,
 };
 
-/// The object, aligned as libbpf wants it.
+/// A wrapper that aligns the object for libbpf.
 #[derive(Debug)]
 #[repr(C, align(8))]
 pub struct Aligned<T: ?Sized>(pub T);
 
-/// Expands to its argument where the runtime can load objects, else to nothing: a generated module asks nothing of the user's own
-/// features.
+/// Expands to its argument if the runtime can load objects, else to nothing, so that a generated
+/// module does not depend on the user's own features.
 #[cfg(feature = "load")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __lifecycle {
-    // Tokens: items would be parsed here and again where they go.
+    // The argument is tokens: items would be parsed here and again after expansion.
     ($($tokens:tt)*) => { $($tokens)* };
 }
 
-/// Expands to what names the feature where the runtime cannot load objects.
+/// Expands to an `open` whose error names the feature, if the runtime cannot load objects.
 #[cfg(not(feature = "load"))]
 #[doc(hidden)]
 #[macro_export]
@@ -65,7 +67,8 @@ macro_rules! __lifecycle {
     };
 }
 
-/// Expands to what makes a struct the arguments of a module where the runtime has clap, else to nothing.
+/// Expands to implementations that make a struct the arguments of a module, if the runtime has
+/// clap.
 #[cfg(feature = "clap")]
 #[doc(hidden)]
 #[macro_export]
@@ -74,15 +77,18 @@ macro_rules! __args {
         impl $crate::args::Args for $args { $($item)* }
 
         impl $args {
-            /// Reads the command line of this process; prints the help or what is wrong, and exits, where there is nothing to run with.
+            /// Parses the command line of this process.
+            ///
+            /// If it is wrong, or asks for help or the version, prints the error or the text and
+            /// exits.
             pub fn parse() -> Self {
                 <Self as $crate::__private::clap::Parser>::parse()
             }
 
-            /// Reads a command line, its first item being the name of the program.
+            /// Parses a command line whose first item is the name of the program.
             ///
             /// # Errors
-            /// What is wrong with it, or the help or version that was asked for; its `exit` prints it.
+            /// The error, or the requested help or version; its `exit` prints it.
             pub fn try_parse_from<I, T>(line: I) -> ::core::result::Result<Self, $crate::__private::clap::Error>
             where
                 I: ::core::iter::IntoIterator<Item = T>,
@@ -132,7 +138,7 @@ macro_rules! __args {
     };
 }
 
-/// Expands to what names the feature where the runtime has no clap.
+/// Expands to functions whose error names the feature, if the runtime has no clap.
 #[cfg(not(feature = "clap"))]
 #[doc(hidden)]
 #[macro_export]
@@ -158,7 +164,7 @@ macro_rules! __args {
     };
 }
 
-/// Expands to what makes a type one for serde where the runtime knows it, else to nothing.
+/// Expands to serde's implementations for a type, if the runtime has serde.
 #[cfg(feature = "serde")]
 #[doc(hidden)]
 #[macro_export]
@@ -175,7 +181,7 @@ macro_rules! __serde {
 
         $crate::__serde!(impl $type {});
     };
-    // A struct that ends with an array without a length.
+    // This arm is for a struct with a flexible array at its end.
     (impl $type:ident { fn serialize(&$this:ident, $serializer:ident: Serializer, $tail:ident: Tail $(,)?) -> Result { $value:expr } }) => {
         impl $crate::__private::SerialTail for $type {
             fn serial_tail<S: $crate::__private::serde::Serializer>(
@@ -204,7 +210,7 @@ macro_rules! __serde {
     };
 }
 
-/// Expands to what makes a type one for serde where the runtime knows it, else to nothing.
+/// Expands to nothing, because the runtime has no serde.
 #[cfg(not(feature = "serde"))]
 #[doc(hidden)]
 #[macro_export]
@@ -212,7 +218,7 @@ macro_rules! __serde {
     ($($any:tt)*) => {};
 }
 
-/// Expands to the batch type of an event where the runtime knows columns.
+/// Expands to the batch type of an event, if the runtime has columns.
 #[cfg(feature = "columns")]
 #[doc(hidden)]
 #[macro_export]
@@ -234,7 +240,7 @@ macro_rules! __columns {
             }
         });
     };
-    // A struct that ends with an array without a length.
+    // This arm is for a struct with a flexible array at its end.
     (
         $(#[$about:meta])* struct $batch:ident { $($columns:tt)* }
         fn $row:ident($event:ident: &$of:ty, $tail:ident: Tail $(,)?) -> $made:ty {
@@ -247,7 +253,7 @@ macro_rules! __columns {
             #[inline]
             fn push(&mut self, row: $crate::sample::Tailed<'_, $of>) {
                 let ($event, $tail) = $crate::__private::parts(row);
-                // A struct may have no other members.
+                // The struct may have no other members.
                 let _ = ($event, $tail);
                 $($crate::__private::Fill::add(&mut self.$field, $value);)+
             }
@@ -285,7 +291,7 @@ macro_rules! __columns {
     };
 }
 
-/// Expands to what names the feature where the runtime knows no columns.
+/// Expands to a type whose error names the feature, if the runtime has no columns.
 #[cfg(not(feature = "columns"))]
 #[doc(hidden)]
 #[macro_export]
@@ -306,8 +312,9 @@ macro_rules! __columns {
     };
 }
 
-/// Traits that nothing has: bounds of what generated modules have with features that are off, so that the error of whoever uses it names the
-/// feature. A bound on a borrow of any lifetime is looked at only there; without one, the compiler refuses the definition.
+/// Traits that no type implements. They are bounds of items that generated modules have without a
+/// feature, so that the error of code that uses such an item names the feature. A bound on a borrow
+/// of any lifetime is checked only at the use; otherwise the compiler would refuse the definition.
 pub mod missing {
     #[cfg(not(feature = "clap"))]
     #[diagnostic::on_unimplemented(

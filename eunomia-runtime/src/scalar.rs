@@ -1,25 +1,34 @@
+//! [`Scalar`]: values written as text.
+
 use crate::sample::{access, line::Real};
 
-/// A type whose values can be written as one piece of text: on a command line, in a document, in a call of `set`. Sizes are in bytes.
+/// A type whose values can be written as text: on a command line, in a document, in a call of
+/// `set`.
+///
+/// Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scalar {
-    /// A C `bool`: `true`, `false`, `1` or `0`. Its size is a byte wherever C is compiled today, but BTF can say anything.
+    /// A C `bool`: `true`, `false`, `1` or `0`. Compilers give it 1 byte, but BTF can give any
+    /// size.
     Bool(u32),
-    /// An integer with negative values, in decimal, `0x`, `0o` or `0b`; or such an enum, whose constants have names too.
+    /// A signed integer, in decimal, `0x`, `0o` or `0b`, or an enum with negative values, whose
+    /// constants can be given by name, too.
     Signed(u32),
-    /// An integer without negative values, or such an enum.
+    /// An unsigned integer, or an enum without negative values.
     Unsigned(u32),
-    /// A floating point number.
+    /// A floating-point number.
     Float(u32),
     /// A `char` array: text and at least one NUL.
     Text(u32),
 }
 
 impl Scalar {
-    /// The little-endian bytes of `text`, as many as the type has. `constants` are those of an enum, and none for other types.
+    /// Parses `text` into little-endian bytes, as many as the type has.
+    ///
+    /// `constants` are those of an enum, and empty for other types.
     ///
     /// # Errors
-    /// What was expected instead, with the valid range.
+    /// The form that was expected, with the valid range.
     pub fn parse<'n>(self, text: &str, constants: impl Iterator<Item = (&'n str, i128)> + Clone) -> Result<Vec<u8>, String> {
         match self {
             Self::Bool(size) => match text {
@@ -53,7 +62,8 @@ impl Scalar {
         }
     }
 
-    /// The text of a value, which [`Self::parse`] reads; U+FFFD stands in it for what is no UTF-8.
+    /// Returns a value as text that [`Self::parse`] reads, with U+FFFD in place of bytes that are
+    /// not UTF-8.
     pub fn text<'n>(self, bytes: &[u8], mut constants: impl Iterator<Item = (&'n str, i128)>) -> String {
         match self {
             Self::Bool(_) => bytes.iter().any(|&byte| byte != 0).to_string(),
@@ -85,7 +95,7 @@ fn truth(truth: bool, size: u32) -> Vec<u8> {
     bytes
 }
 
-/// The little-endian bytes of a number that fits.
+/// Returns the little-endian bytes of a number if it fits.
 fn integer(text: &str, size: u32, signed: bool) -> Option<Vec<u8>> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -111,7 +121,8 @@ fn integer(text: &str, size: u32, signed: bool) -> Option<Vec<u8>> {
     fits.then(|| value.to_le_bytes().into_iter().take(size as usize).collect())
 }
 
-/// Whether a floating point number is spelt `inf`, `infinity` or `nan`, and not in digits that are too large for its type.
+/// Reports whether a floating-point number is spelt `inf`, `infinity` or `nan`, as opposed to
+/// digits too large for the type.
 fn is_endless(text: &str) -> bool {
     !text.contains(|c: char| c.is_ascii_digit())
 }
@@ -123,7 +134,7 @@ fn expected(constants: Vec<&str>, size: u32, signed: bool) -> String {
     if constants.is_empty() { range } else { format!("{range}, or one of {}", constants.join(", ")) }
 }
 
-/// The number of little-endian bytes, of which no type has more than 16.
+/// Reads a number from little-endian bytes, of which no type has more than 16.
 fn number(bytes: &[u8], signed: bool) -> i128 {
     match bytes.len() {
         0 => 0,
@@ -138,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_fit_or_are_refused() {
+    fn numbers_that_do_not_fit_are_refused() {
         assert_eq!(integer("255", 1, false), Some(vec![255]));
         assert_eq!(integer("256", 1, false), None);
         assert_eq!(integer("-1", 1, false), None);
@@ -176,11 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn floats_fit_or_are_refused() {
+    fn floats_that_do_not_fit_are_refused() {
         let (f32s, f64s) =
             ("a number from -3.4028235e38 to 3.4028235e38", "a number from -1.7976931348623157e308 to 1.7976931348623157e308");
-        for (size, text, wanted) in [(4, "1e39", f32s), (4, "-1e39", f32s), (8, "1e400", f64s), (8, "-1E+400", f64s)] {
-            assert_eq!(Scalar::Float(size).parse(text, empty()).unwrap_err(), wanted);
+        for (size, text, range) in [(4, "1e39", f32s), (4, "-1e39", f32s), (8, "1e400", f64s), (8, "-1E+400", f64s)] {
+            assert_eq!(Scalar::Float(size).parse(text, empty()).unwrap_err(), range);
         }
         let fitting = [("inf", f32::INFINITY), ("-Infinity", f32::NEG_INFINITY), ("3.4028235e38", f32::MAX), ("1e-400", 0.0)];
         for (text, number) in fitting {
@@ -191,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_read_as_what_it_was() {
+    fn text_of_a_value_parses_to_the_same_value() {
         let constants = [("LOW", -5), ("HIGH", 7)];
         for (scalar, texts) in [
             (Scalar::Bool(1), &["true", "false"] as &[&str]),

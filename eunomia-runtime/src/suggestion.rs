@@ -1,8 +1,10 @@
-//! The name that was meant, where an unknown one is a slip of the hand away from it.
+//! Suggests a known name in place of a misspelt one.
 
-/// The known name that is nearest to `name`, the first of equals, where they differ in at most a third of it (rustc's measure).
+/// Returns the known name nearest to `name`, the first one of equals, if they differ in at most a
+/// third of it (as in rustc).
 pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Names come from foreign documents and objects, and the distance takes the product of two lengths: these bound the work.
+    // Names come from untrusted documents and objects, and the distance takes time in proportion to
+    // the product of both lengths; these limits bound it.
     const LONGEST: usize = 64;
     const COMPARED: usize = 256;
     if name.len() > LONGEST {
@@ -19,7 +21,7 @@ mod tests {
     use super::near;
 
     #[test]
-    fn the_nearest_within_a_third() {
+    fn nearest_name_within_a_third_is_suggested() {
         let known = ["exec_start", "exec_stats", "rb", "handle_exec"];
         for (name, expected) in [
             ("exec_stat", Some("exec_start")),
@@ -29,7 +31,7 @@ mod tests {
             ("handle_fork", None),
             ("x", None),
             ("", None),
-            // It is known; something else is wrong with it.
+            // It is known, so something else is wrong with it.
             ("handle_exec", None),
         ] {
             assert_eq!(near(name, known), expected, "{name}");
@@ -37,13 +39,13 @@ mod tests {
     }
 
     #[test]
-    fn the_work_is_bounded() {
+    fn number_of_compared_names_is_bounded() {
         let long = "a".repeat(65);
         assert_eq!(near(&long, [&long[..64]]), None);
         let far = |count| std::iter::repeat_n("xxxx", count).chain(["name"]);
         assert_eq!(near("nama", far(255)), Some("name"));
         assert_eq!(near("nama", far(256)), None);
-        // Those of other lengths cost nothing and do not count.
+        // Names of other lengths cost nothing and do not count.
         assert_eq!(near("nama", std::iter::repeat_n("another", 1000).chain(["name"])), Some("name"));
     }
 }

@@ -1,8 +1,9 @@
-//! Skeletons in tokio's event loop, feature `tokio`.
+//! Skeletons in tokio's event loop (feature `tokio`).
 //!
-//! A loop or a stream ends after [`stop`](crate::reader::Control::stop) of its control handle, and what was there is delivered before. A
-//! loop that ends in another way, by a `select!` with a signal for example, takes what is left with
-//! [`finish`](crate::bpf::Attached::finish) of [`Async::into_inner`].
+//! A loop or a stream ends after [`stop`](crate::reader::Control::stop) on its control handle, once
+//! the events already in the buffers are delivered. After a loop that ends in another way, for
+//! example by a `select!` with a signal, call [`finish`](crate::bpf::Attached::finish) on
+//! [`Async::into_inner`] to get the remaining events.
 //!
 //! ```no_run
 //! # async fn run(skel: eunomia_runtime::dynamic::Attached) -> eunomia_runtime::Result<()> {
@@ -29,33 +30,39 @@ use crate::{
     refusal::refusal,
 };
 
-/// A loaded or attached skeleton whose events are waited for with `.await`. Derefs to it.
+/// A loaded or attached skeleton whose events are awaited.
 ///
-/// The kernel wakes the task each time that it has caught up; [`crate::reader::Waiting`] is for `poll` on a thread of its own. A task
-/// that sleeps between two batches lets events gather in the same way.
+/// It derefs to the skeleton.
+///
+/// The kernel wakes the task whenever the reader had caught up; [`crate::reader::Waiting`] applies
+/// only to `poll` on a thread of its own. A task that sleeps between two batches gathers events in
+/// the same way.
 #[derive(Debug)]
-#[must_use = "what it holds is detached and unloaded when it is dropped"]
+#[must_use = "the skeleton is detached and unloaded when this is dropped"]
 pub struct Async<S> {
     fd: AsyncFd<OwnedFd>,
     skeleton: S,
 }
 
 impl<S: Records> Async<S> {
-    /// Registers with the runtime of tokio that this is called in.
+    /// Registers the skeleton with the current tokio runtime.
     ///
     /// # Errors
-    /// [`Error::Kernel`] where the descriptor cannot be registered.
+    /// [`Error::Kernel`] if the file descriptor cannot be registered.
     ///
     /// # Panics
-    /// Outside of a runtime with IO enabled, as everything in tokio.
+    /// Panics outside a runtime with IO enabled, as all of tokio does.
     pub fn new(skeleton: S) -> Result<Self> {
         Ok(Self { fd: register(skeleton.descriptor())?, skeleton })
     }
 
-    /// Waits for events and delivers all that are there; returns how many. 0 means that polling has ended: after a
-    /// [`stop`](crate::reader::Control::stop) what was there is delivered first.
+    /// Waits for events, delivers all available ones and returns their number.
     ///
-    /// Nothing is lost where the future is dropped: between taking the first event and returning there is no `.await`.
+    /// 0 means that polling has ended: after a [`stop`](crate::reader::Control::stop) the events
+    /// already in the buffers are delivered first.
+    ///
+    /// No event is lost if the future is dropped: between taking the first event and returning
+    /// there is no `.await`.
     ///
     /// # Errors
     /// Those of [`crate::reader::Reader::poll`].
@@ -66,38 +73,41 @@ impl<S: Records> Async<S> {
             if count > 0 || self.skeleton.control().is_stopped() {
                 return Ok(count);
             }
-            // What came since it was found readable is remembered.
+            // Events that came after it was found readable make it ready again.
             readable.clear_ready();
         }
     }
 
-    /// The events as a stream of what `f` makes of them, until polling has ended. What is taken from the buffers and not yet from the
-    /// stream is held in memory.
+    /// Returns a stream of `f`'s results for the events, until polling has ended.
+    ///
+    /// Results that were not yet taken from the stream are held in memory.
     pub fn into_stream<T, F: FnMut(S::Event<'_>) -> T>(self, f: F) -> Events<S, T, F> {
         Events { source: self, f, taken: VecDeque::new() }
     }
 
-    /// The skeleton, for waits without tokio.
+    /// Returns the skeleton, to wait without tokio.
     pub fn into_inner(self) -> S {
         self.skeleton
     }
 }
 
-/// Several skeletons, each with its own callback.
+/// A set of skeletons, each with its own callback.
 impl<'a> Async<Set<'a>> {
-    /// As [`Self::new`], of a set.
+    /// Registers a set of skeletons with the current tokio runtime.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// Those of [`Self::new`].
     ///
     /// # Panics
-    /// As [`Self::new`].
+    /// Panics if [`Self::new`] does.
     pub fn of_set(set: Set<'a>) -> Result<Self> {
         Ok(Self { fd: register(set.as_fd())?, skeleton: set })
     }
 
-    /// Waits for events of any of the skeletons and delivers all that are there; returns how many. 0 means that polling has ended. Nothing
-    /// is lost where the future is dropped.
+    /// Waits for events of any of the skeletons, delivers all available ones and returns their
+    /// number.
+    ///
+    /// 0 means that polling has ended. No event is lost if the future is dropped.
     ///
     /// # Errors
     /// Those of [`Set::poll`].
@@ -116,7 +126,8 @@ impl<'a> Async<Set<'a>> {
 fn register(fd: BorrowedFd<'_>) -> Result<AsyncFd<OwnedFd>> {
     let tried = |error| refusal("wait on the maps with tokio", error);
     let fd = fd.try_clone_to_owned().map_err(tried)?;
-    // SAFETY: the descriptor is our own, so it stays open and the same.
+    // SAFETY: this function owns the descriptor and moves it into the `AsyncFd`, so it stays open
+    // and does not change.
     let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
     fd.map_err(|error| tried(error.into()))
 }
@@ -129,7 +140,7 @@ impl<S> std::ops::Deref for Async<S> {
     }
 }
 
-/// See [`Async::into_stream`].
+/// A stream of events; see [`Async::into_stream`].
 #[derive(Debug)]
 pub struct Events<S, T, F> {
     source: Async<S>,

@@ -116,7 +116,7 @@ fn what_stands_in_the_way() {
     assert_eq!(
         refused(&["build", source.to_str().unwrap(), "--clang", &clang, "-o", &package]),
         format!(
-            "{path}/static.bpf.c: `__eunomia_dummy_event_ptr` is `const volatile struct event *`, no pointer to a complete struct or \
+            "{path}/static.bpf.c: `__eunomia_dummy_event_ptr` is `const volatile struct event *`, not a pointer to a complete struct or \
              union that has a tag; give the struct a tag, and declare it with its members before the pointer\n"
         )
     );

@@ -82,7 +82,7 @@ fn every_fault_has_its_path_and_line() {
     );
     assert_eq!(
         refused(&["check", "bpf/names.bpf.c"]),
-        "bpf/names.bpf.c: this is C, not a skeleton; `cargo eunomia build FILE.bpf.c` makes a skeleton of it, `Config::source` a module\n"
+        "bpf/names.bpf.c: this is C, not a skeleton; `cargo eunomia build FILE.bpf.c` makes a skeleton from it, `Config::source` a module\n"
     );
     assert_eq!(refused(&["check", "none.json"]), "cannot read none.json: No such file or directory (os error 2)\n");
 }
@@ -98,7 +98,7 @@ fn values_are_checked() {
     assert_eq!(
         refused(&["check", &format!("{path}/x.json")]),
         format!(
-            "{path}/x.json:{line}:{column}: meta.bpf_skel.data_sections[0].variables[0].value: `-5` is no value of the type \
+            "{path}/x.json:{line}:{column}: meta.bpf_skel.data_sections[0].variables[0].value: `-5` is not a value of type \
              `const volatile unsigned long long`; expected a number from 0 to 18446744073709551615\n"
         )
     );
@@ -123,7 +123,7 @@ fn options_and_targets_are_checked() {
         format!("{path}/x.json:{}:{}: meta.bpf_skel", line + 1, found.find(value).unwrap() + 1)
     };
     let name = json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["name"].as_str().unwrap();
-    let no_value = "is no value of the type `unsigned long long`; expected a number from 0 to 18446744073709551615";
+    let no_value = "is not a value of type `unsigned long long`; expected a number from 0 to 18446744073709551615";
     assert_eq!(
         refused(&["check", &format!("{path}/x.json")]),
         format!(

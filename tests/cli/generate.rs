@@ -2,6 +2,7 @@ use std::{
     fs,
     io::{self, Write},
     path::Path,
+    process::Command,
 };
 
 use eunomia_build::{
@@ -251,4 +252,31 @@ fn a_skeleton_that_is_older_than_its_source() {
     printed(&["gen", &file, "-o", &module, "--stale", "--check"]);
     fs::write(&source, "int x = 1;\n").unwrap();
     printed(&["gen", &file, "-o", &module, "--check"]);
+}
+
+/// A FIFO would be waited for.
+#[test]
+fn outputs_that_are_no_files() {
+    let (_, path) = folder("fifo");
+    let fifo = format!("{path}/x.rs");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert_eq!(refused(&["gen", "bpf/bootstrap.json", "-o", &fifo]), format!("cannot write {fifo}: it is not a regular file\n"));
+    let expected = format!("cannot read {fifo}: it is not a regular file\n");
+    assert_eq!(refused(&["gen", "bpf/bootstrap.json", "--module", "x", "--check", "-o", &fifo]), expected);
+}
+
+/// Somebody else may write to the folder, too.
+#[test]
+fn links_of_others_are_not_followed() {
+    let (folder, path) = folder("links");
+    let other = folder.join("other");
+    fs::write(&other, "other's").unwrap();
+    for name in ["x.rs", "x.bpf.o"] {
+        std::os::unix::fs::symlink(&other, folder.join(format!("{name}.{}.tmp", std::process::id()))).unwrap();
+    }
+    printed(&["gen", "bpf/bootstrap.json", "-o", &format!("{path}/x.rs")]);
+    assert_eq!(
+        (fs::read_to_string(other).unwrap().as_str(), names(&folder)),
+        ("other's", ["other", "x.bpf.o", "x.rs"].map(str::to_owned).into())
+    );
 }

@@ -55,6 +55,17 @@ fn the_program_runs_through_cargo_and_alone() {
     assert_eq!(names(&folder), ["bpf", "my-names.json"]);
     assert_eq!(names(&folder.join("bpf")), ["my-names.bpf.c"]);
 
+    // A name is that of a file, whatever clang makes of such a word: options, or a file of them.
+    fs::write(folder.join("bpf/options.bpf.c"), "-fplugin=none.so\n").unwrap();
+    for name in ["@options.bpf.c", "-x.bpf.c", "--config=options.bpf.c"] {
+        fs::write(folder.join("bpf").join(name), "int x = 1;\n").unwrap();
+        let mut odd = Command::new(&program);
+        odd.args(["build", "--clang", &clang(), "-o", "-", "--", name]).current_dir(folder.join("bpf"));
+        let output = odd.output().unwrap();
+        let (exit, package, err) = said(&output);
+        assert!((exit, err) == (Some(0), "") && package.contains("\"x\""), "{name}: {err}");
+    }
+
     // A build for another machine takes Linux headers of that machine, or else of this one.
     let text = "#include <linux/bpf.h>\n#ifndef __TARGET_ARCH_arm64\n#error another architecture\n#endif\nint x = 1;\n";
     fs::write(folder.join("bpf/arch.bpf.c"), text).unwrap();

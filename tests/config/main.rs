@@ -196,7 +196,7 @@ fn several_inputs() {
     let both = Config::new().skeleton("bpf/names.json").object("bpf/kinds.json").out_dir(&dir).generate().unwrap_err().to_string();
     assert_eq!(both, "bpf/kinds.json: this is JSON, not a BPF object; give it as the skeleton");
     let folder = Config::new().skeleton("bpf").out_dir(&dir).generate().unwrap_err().to_string();
-    assert_eq!(folder, "cannot read bpf: Is a directory (os error 21); name a file in it");
+    assert_eq!(folder, "cannot read bpf: it is a directory; name a file in it");
 
     let source = Config::new().skeleton("x.bpf.c").out_dir(&dir).generate().unwrap_err().to_string();
     assert!(source.starts_with("x.bpf.c: this is C, not a skeleton; pass it to `Config::source`"), "{source}");
@@ -230,6 +230,14 @@ fn skeletons_that_are_older_than_their_source() {
     // Who has no source cannot make it anew.
     fs::remove_file(&source).unwrap();
     generate(Config::new()).unwrap();
+    // A long file has many names.
+    fs::File::create(dir.join("long.h")).unwrap().set_len(40 << 20).unwrap();
+    fs::write(&source, "int x;\n").unwrap();
+    let names = ["x.bpf.c", "long.h", "../stale/long.h"].map(|name| format!("\"{name}\": \"0\"")).join(", ");
+    let at = text.find("\"sources\": {").unwrap() + 12;
+    let end = at + text[at..].find('}').unwrap();
+    fs::write(&package, format!("{}{names}{}", &text[..at], &text[end..])).unwrap();
+    generate(Config::new()).unwrap();
     // It names nothing that is not beside it.
     fs::write(&source, "int x;\n").unwrap();
     fs::write(&package, text.replace("\"x.h\"", "\"/etc/passwd\"").replace("\"x.bpf.c\"", "\"/etc/x.bpf.c\"")).unwrap();
@@ -246,6 +254,7 @@ fn headers_of_odd_names_are_watched() {
     assert!(text.lines().any(|line| line.starts_with("cargo::rerun-if-changed=") && line.ends_with("/limits $x #1.h")), "{text}");
     // Cargo reads UTF-8, a name a line: the folder stands for what has no such name.
     assert!(text.lines().any(|line| line.starts_with("cargo::rerun-if-changed=") && line.ends_with("/odd/names")), "{text}");
+    assert!(!text.lines().any(|line| line.starts_with("cargo::rustc-env=")), "{text}");
 }
 
 /// [`headers_of_odd_names_are_watched`] runs it again as cargo runs a build script.
@@ -257,6 +266,9 @@ fn a_source_with_an_odd_header() {
     fs::write(dir.join("names").join(OsStr::from_bytes(b"\xff.h")), "#define Y 1\n").unwrap();
     fs::write(dir.join("odd.bpf.c"), b"#include \"limits $x #1.h\"\n#include \"names/\xff.h\"\nint x = X + Y;\n").unwrap();
     Config::new().source(dir.join("odd.bpf.c")).clang(clang()).out_dir(&dir).generate().unwrap();
+    let lines = dir.join("odd\ncargo::rustc-env=FORGED=1.bpf.c");
+    fs::copy(dir.join("odd.bpf.c"), &lines).unwrap();
+    Config::new().source(lines).clang(clang()).out_dir(&dir).generate().unwrap();
 }
 
 /// A build waits for nobody, and reads no device.

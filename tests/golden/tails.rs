@@ -817,8 +817,8 @@ pub mod tails {
             fn of(event: &Pairs, tail: Tail) -> PairsBatch {
                 PairsBatch {
                     count: event.count,
-                    pairs_b: tail.iter().map(|item| item.b),
-                    pairs_a: tail.iter().map(|item| item.a),
+                    pairs_b: ::core::iter::Iterator::map(tail.iter(), |item| item.b),
+                    pairs_a: ::core::iter::Iterator::map(tail.iter(), |item| item.a),
                 }
             }
         }
@@ -840,12 +840,12 @@ pub mod tails {
             }
             fn of(event: &Table, tail: Tail) -> TableBatch {
                 TableBatch {
-                    entries_name: tail.iter().map(|item| item.name),
-                    entries_from: tail.iter().map(|item| item.from.addr()),
+                    entries_name: ::core::iter::Iterator::map(tail.iter(), |item| item.name),
+                    entries_from: ::core::iter::Iterator::map(tail.iter(), |item| item.from.addr()),
                     count: event.count,
-                    entries_side: tail.iter().map(|item| item.side.0),
-                    entries_at: tail.iter().map(|item| item.at),
-                    entries_up: tail.iter().map(|item| item.up.get()),
+                    entries_side: ::core::iter::Iterator::map(tail.iter(), |item| item.side.0),
+                    entries_at: ::core::iter::Iterator::map(tail.iter(), |item| item.at),
+                    entries_up: ::core::iter::Iterator::map(tail.iter(), |item| item.up.get()),
                 }
             }
         }

@@ -70,6 +70,6 @@ pub(crate) fn arguments_of_another_skeleton_are_refused() -> Outcome {
         .to_clap();
     let matches = foreign.try_get_matches_from(["other", "--u8", "1"])?;
     let error = open.args(&matches).unwrap_err().to_string();
-    assert_eq!(error, "variable `u8`: 8 bytes were given for it, by the command of another skeleton");
+    assert_eq!(error, "variable `u8`: the matches have 8 bytes for it, so they come from the command of another skeleton");
     Ok(())
 }

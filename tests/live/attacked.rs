@@ -204,6 +204,36 @@ pub(crate) fn a_file_that_is_huge() -> Outcome {
     other.end().map(drop)
 }
 
+/// Has as many mappings as a process may have, nearly, and those of programs behind them.
+pub(crate) fn has_many(folder: &str) -> Outcome {
+    const PAGES: usize = 60_000;
+    // SAFETY: the kernel chooses the place of a new mapping, which nobody reads or writes.
+    let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), PAGES << 12, ProtFlags::empty(), MapFlags::PRIVATE) }?;
+    for page in (0..PAGES).step_by(2) {
+        // SAFETY: the page is that of the mapping, and nobody has anything of it.
+        unsafe { rustix::mm::mprotect(start.wrapping_byte_add(page << 12), 4096, rustix::mm::MprotectFlags::READ) }?;
+    }
+    let (_file, address) = map_copy(Path::new(folder))?;
+    answer("addresses", format!("{} {address}", looked_for() + 1));
+    wait()
+}
+
+/// Whoever has them does not keep the names of others waiting.
+pub(crate) fn a_process_of_many_mappings() -> Outcome {
+    let folder = folder()?;
+    let mut other = Other::start(&format!("attacked-many {}", folder.path().display()), [])?;
+    let (_, addresses) = other.next()?.ok_or("it says its addresses")?;
+    let addresses = addresses.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+    let symbols = Symbols::new();
+    let frames = symbols.of_process(other.id(), &addresses);
+    assert!(frames.iter().all(is_named), "{frames:?}");
+    let start = Instant::now();
+    (0..50).for_each(|_| drop(symbols.locate(other.id(), &[8])));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    other.go_on()?;
+    other.end().map(drop)
+}
+
 /// Has code of its own making, and says what it is when it is asked for.
 pub(crate) fn compiles(_: &str) -> Outcome {
     become_user(CapabilitySet::empty())?;

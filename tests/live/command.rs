@@ -333,7 +333,7 @@ pub(crate) fn the_doctor_agrees() -> Outcome {
         (&["--only", "packet_socket", "--attach", "packet_socket=socket:eunomia-none"], true),
         (&["--only", "early", "--attach", "early=cgroup:/proc"], true),
         (&["--only", "early", "--attach", "early=cgroup:/eunomia/none"], true),
-        (&["--only", "tasks", "--attach", "tasks=map:none"], true),
+        (&["--only", "packet", "--attach", "packet=xdp:lo,native"], true),
         (&["--only", "sample", "--attach", "sample=cpu-clock:99hz"], false),
     ] {
         let words = [&[CHOICES, "--map", "counts=10K", "--map", "stacks=64"][..], words].concat();
@@ -342,6 +342,16 @@ pub(crate) fn the_doctor_agrees() -> Outcome {
         let (said, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
         assert_eq!((ran != Exit::Done, said != Exit::Done), (fails, fails), "{words:?}: {err}{}", out.text());
         assert_eq!(fails, out.text().contains("FAIL "), "{words:?}: {}", out.text());
+    }
+    // A map that the object does not have is as wrong as a program that it does not have, and so is one that no program of its kind takes.
+    for (target, expected) in
+        [("map:none", "no map `none`; there are "), ("map:counts", "target of the program `tasks`: its section `iter/task`")]
+    {
+        let words = [CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--attach", &format!("tasks={target}")];
+        for command in ["run", "doctor"] {
+            let (exit, err) = run(&[&[command][..], &words].concat(), &mut Out::default());
+            assert!(exit == Exit::Usage && err.contains(expected), "{command} {target}: {exit:?} {err}");
+        }
     }
     // Of events that not every machine counts.
     let words = [CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--only", "sample", "--attach", "sample=cache-misses:10000"];

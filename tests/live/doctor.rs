@@ -9,7 +9,7 @@ use eunomia_runtime::{
 };
 use libbpf_rs::{ObjectBuilder, PrintLevel, set_print};
 
-use super::{Outcome, host::apart};
+use super::{Outcome, host::apart, refusals::sources};
 
 fn skeleton(name: &str) -> eunomia_runtime::Result<Skeleton> {
     Skeleton::from_file(format!("bpf/{name}.json"))
@@ -270,7 +270,7 @@ pub(crate) fn causes_are_those_of_errors() -> Outcome {
             "of_the_kernel",
             "/proc/self/status: it is made up by the kernel, like those of /proc and /sys, and is not opened; install".to_owned(),
         ),
-        ("folder", "/dev: it is a folder; install".to_owned()),
+        ("folder", "/dev: it is a directory; install".to_owned()),
         ("no_entries", "its max_entries is 0, which is left to whoever loads the object; set the number of entries".to_owned()),
         ("no_inner", "it is a map of maps, and nothing says how the maps in it are made; give it one before loading".to_owned()),
     ] {
@@ -376,4 +376,36 @@ pub(crate) fn doctor_and_run_agree() -> Outcome {
         assert!(disagree.is_empty(), "{}", disagree.join("\n"));
         Ok(())
     })
+}
+
+/// The same of programs and maps that no fixture has, each in an object of its own.
+pub(crate) fn doctor_and_run_agree_on_sources() -> Outcome {
+    let doctor = Doctor::new(None);
+    let (mut disagree, mut ran_well) = (Vec::new(), Vec::new());
+    for source in sources::read(include_str!("agreed.c")) {
+        let open = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+            let mut open = Skeleton::from_object(source.name, sources::compile(&source), source.name)?.open()?;
+            if !source.fault.is_empty() {
+                open.object().set_target("it", source.fault.parse()?)?;
+            }
+            Ok(open)
+        };
+        let examined = doctor.examine_open(open()?, None, false);
+        // Without a target the command attaches nothing, and says so.
+        let ran = open()?.load().and_then(|loaded| loaded.object().links_each().into_iter().try_for_each(|(_, link)| link.map(drop)));
+        if examined.ok() != ran.is_ok() {
+            disagree.push(format!("{}: the doctor says\n{examined}and running it says {ran:?}", source.name));
+        }
+        if let (Err(error), false) = (&ran, source.fault.is_empty()) {
+            // For the same reason.
+            let error = error.to_string();
+            let told =
+                |check: &Check| !check.ok && check.required && error.contains(check.found.split("; used by").next().unwrap_or_default());
+            assert!(examined.checks.iter().any(told), "{}: {error}\n{examined}", source.name);
+        }
+        ran_well.extend(ran.is_ok().then_some(source.name));
+    }
+    assert!(disagree.is_empty(), "{}", disagree.join("\n"));
+    assert_eq!(ran_well, ["cgroup_storage", "walk_over_these_sockets", "walk_over_a_table", "messages_of_sockets"]);
+    Ok(())
 }

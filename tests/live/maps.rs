@@ -1,6 +1,9 @@
-use std::os::fd::FromRawFd as _;
+use std::{fs::File, os::fd::FromRawFd as _};
 
-use eunomia_runtime::bpf::{Array, HashMap, MapOfMaps};
+use eunomia_runtime::{
+    Skeleton,
+    bpf::{Array, HashMap, MapOfMaps, MapType, Storage},
+};
 use eunomia_tests::built::{
     kinds::{
         self,
@@ -13,7 +16,7 @@ use eunomia_tests::built::{
     newer,
 };
 
-use super::{Outcome, errno};
+use super::{Outcome, errno, hooks::Group, refusals::sources};
 
 fn point(x: i16, y: i32) -> Point {
     Point { x, y, ..Point::default() }
@@ -235,5 +238,20 @@ pub(crate) fn storage_of_tasks() -> Outcome {
     assert_eq!(tasks.get(&pidfd)?, None);
     tasks.insert(&pidfd, &cell)?;
     assert_eq!((tasks.get(&pidfd)?, tasks.remove(&pidfd)?, tasks.remove(&pidfd)?), (Some(cell), true, false));
+    Ok(())
+}
+
+/// Values of cgroups, by the descriptor of one.
+pub(crate) fn storage_of_cgroups() -> Outcome {
+    let source = sources::read(include_str!("agreed.c")).remove(0);
+    let loaded = Skeleton::from_object(source.name, sources::compile(&source), source.name)?.open()?.load()?;
+    let map = loaded.object().map("m")?;
+    assert_eq!(map.kind(), MapType::CGrpStorage);
+    let cells = map.into_typed::<Storage<u64>>()?;
+    let own = Group::new("storage")?;
+    let folder = File::open(&own.0)?;
+    assert_eq!(cells.get(&folder)?, None);
+    cells.insert(&folder, &7)?;
+    assert_eq!((cells.get(&folder)?, cells.remove(&folder)?), (Some(7), true));
     Ok(())
 }

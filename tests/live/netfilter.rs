@@ -1,6 +1,10 @@
 //! Programs on hooks of netfilter.
 
-use eunomia_runtime::{Error, bpf::NetfilterHook, cli::Exit};
+use eunomia_runtime::{
+    Error,
+    bpf::{NetfilterHook, TestInput},
+    cli::Exit,
+};
 use eunomia_tests::built::hooks;
 
 use super::{
@@ -30,6 +34,10 @@ pub(crate) fn a_hook_of_netfilter() -> Outcome {
         drop(link);
         from.send(b"not seen")?;
         assert_eq!(runs(&skel)?, 0);
+        // The kernel takes a context of an IPv4 hook, and gives none back.
+        let (mut context, mut packet) = ([0; 48], [0; 64]);
+        (context[1], packet[12], packet[14]) = (libc::NFPROTO_IPV4 as u8, 8, 0x45);
+        assert!(program.test(&TestInput::new().context(&context).data(&packet))?.context.is_empty());
         let wrong = program.attach_to(NetfilterHook { priority: i32::MIN, ..hook }).unwrap_err();
         assert!(
             wrong.to_string().starts_with("attach the program `filter` to the IPv4 hook 3 of netfilter with the priority -2147483648"),

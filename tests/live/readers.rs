@@ -16,6 +16,7 @@ use eunomia_tests::built::streams::{self, Export, types::Sample};
 
 use super::{
     Outcome,
+    child::{self, answer},
     pins::Pin,
     streams::{is_whole, load, run},
 };
@@ -137,6 +138,36 @@ pub(crate) fn a_map_has_one_reader() -> Outcome {
     let mut open = streams::open()?;
     open.object().set_pin_path("rb", &pin.0)?;
     assert_eq!(open.load()?.poll(WAIT, |_| ())?, 2);
+    Ok(())
+}
+
+/// Forks with perf rings open: the kernel gives the child none of their memory.
+pub(crate) fn forks(_: &str) -> Outcome {
+    let skel = load()?;
+    run(&skel.progs()?.perf, 5, 0, 0)?;
+    // SAFETY: this process has one thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // Some of it is where the rings were.
+        let memory = vec![vec![7_u8; 200 << 10]; 32];
+        answer("poll", skel.poll(Duration::ZERO, |_| ()).unwrap_err());
+        answer("drain", skel.drain(|_| ()).unwrap_err());
+        drop(skel);
+        let whole = memory.iter().flatten().all(|byte| *byte == 7);
+        std::process::exit(if whole { 0 } else { 1 });
+    }
+    let mut status = 0;
+    // SAFETY: the status lives through the call.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!((status, skel.poll(WAIT, |_| ())?), (0, 5));
+    Ok(())
+}
+
+pub(crate) fn a_child_has_no_part_in_perf_rings() -> Outcome {
+    let answers = child::run("forks")?;
+    let expected = "map `events`: this process was forked from the one that opened its perf rings, and has no part in them: load the object \
+                    after forking";
+    assert_eq!((answers["poll"].as_str(), answers["drain"].as_str()), (expected, expected));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use eunomia_runtime::bpf::{Open, Spec};
 use super::Outcome;
 
 #[path = "../refused/sources.rs"]
-mod sources;
+pub(crate) mod sources;
 
 pub(crate) fn no_kernel_loads_what_the_build_refuses() -> Outcome {
     let mut wrong = Vec::new();

@@ -150,3 +150,14 @@ pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
     assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, and {REFUSED}"));
     Ok(())
 }
+
+/// libbpf writes variables to pages that the kernel is told not to make: it would end the process.
+pub(crate) fn an_arena_that_faults() -> Outcome {
+    const MMAPABLE: u32 = 1 << 10;
+    const SEGV_ON_FAULT: u32 = 1 << 17;
+    let mut open = arena::open()?;
+    open.object().set_map_flags("memory", MMAPABLE | SEGV_ON_FAULT)?;
+    let refused = open.load().unwrap_err().to_string();
+    assert!(refused.ends_with("which would end this process; remove one of them"), "{refused}");
+    Ok(())
+}

@@ -7,6 +7,8 @@ use eunomia_runtime::{
     bpf::{ProgramType, TestInput},
 };
 
+use eunomia_tests::built::congestion;
+
 use super::{Outcome, errno, given::open, host};
 
 pub(crate) fn packets_come_back() -> Outcome {
@@ -66,5 +68,14 @@ pub(crate) fn frames_are_live() -> Outcome {
     let input = TestInput::new().data(&[0; 64]).flags(2).repeat(100).batch_size(16);
     let ran = skel.progs()?.hook.test(&input)?;
     assert!(ran.data.is_empty());
+    Ok(())
+}
+
+/// The kernel takes what programs of struct_ops are run with for addresses, and writes there.
+pub(crate) fn tables_are_not_run() -> Outcome {
+    let skel = congestion::open()?.load()?;
+    let (program, mut context) = (skel.object().program("ssthresh")?, [0; 8]);
+    assert!(matches!(program.test(&TestInput::new().context(&context)), Err(Error::Value { .. })));
+    assert!(matches!(program.test_run(Some(&mut context), None), Err(Error::Value { .. })));
     Ok(())
 }

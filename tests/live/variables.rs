@@ -60,7 +60,7 @@ pub(crate) fn values_of_the_kernels_configuration() -> Outcome {
 
     let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
     let error = open.set("CONFIG_HZ", "1").unwrap_err();
-    assert_eq!(error.to_string(), "variable `CONFIG_HZ`: it has its value from the kernel's configuration");
+    assert_eq!(error.to_string(), "variable `CONFIG_HZ`: its value comes from the kernel's configuration");
     let skel = open.load()?;
     assert_eq!(skel.get("LINUX_KERNEL_VERSION")?, ours.LINUX_KERNEL_VERSION.get()?.to_string());
     Ok(())
@@ -81,15 +81,15 @@ pub(crate) fn dynamic_values_reach_the_program_and_come_back() -> Outcome {
         open.set(name, text)?;
     }
     for (name, text, error) in [
-        ("ro_u8", "256", "variable `ro_u8`: `256` is no value of the type `const volatile unsigned char`; expected a number from 0 to 255"),
+        ("ro_u8", "256", "variable `ro_u8`: `256` is not a value of type `const volatile unsigned char`; expected a number from 0 to 255"),
         (
             "ro_level",
             "MIDDLE",
-            "variable `ro_level`: `MIDDLE` is no value of the type `const volatile enum level`; expected a number from -2147483648 to \
+            "variable `ro_level`: `MIDDLE` is not a value of type `const volatile enum level`; expected a number from -2147483648 to \
              2147483647, or one of LOW, HIGH",
         ),
         ("ro_text", "12345678", "variable `ro_text`: 8 bytes of text and a NUL do not fit into `const volatile char[8]`"),
-        ("ro_point", "1", "variable `ro_point`: variables of the type `const volatile struct point` cannot be set from text"),
+        ("ro_point", "1", "variable `ro_point`: variables of type `const volatile struct point` cannot be set from text"),
     ] {
         assert_eq!(open.set(name, text).unwrap_err().to_string(), error);
     }

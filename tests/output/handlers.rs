@@ -38,6 +38,6 @@ fn each_map_has_its_handler() {
     assert!(matches!(deliver("rb"), Verdict::Delivered));
     assert!(matches!(deliver("notes"), Verdict::Stop));
     let Verdict::Failed(cause) = deliver("events") else { panic!("it has no handler") };
-    assert_eq!(cause.to_string(), "the map `events` has no handler");
+    assert_eq!(cause.to_string(), "map `events` has no handler");
     assert_eq!((seen.get(), others.get()), (2, 1));
 }

@@ -105,6 +105,16 @@ fn stacks() {
     assert_eq!((&json["kernel"][1]["address"], &json["kernel"][1]["symbols"]), (&2.into(), &serde_json::json!([])));
 }
 
+#[test]
+fn names_of_processes_move_no_terminal() {
+    let checked = alone("stacks");
+    let sample = types::Sample { comm: chars("\u{9b}2J\u{202e}a\u{1b}"), ..sample() };
+    for format in [Format::Text, Format::Json] {
+        let text = printed(&checked, format, &[("stacks", sample.bytes())]);
+        assert!(text.chars().all(|letter| matches!(letter, '\n' | ' '..='~')), "{text:?}");
+    }
+}
+
 /// Names that the document gives, and a stack without a size: it ends with a zero.
 #[test]
 fn stacks_of_other_names() {
@@ -124,9 +134,9 @@ fn stacks_of_other_names() {
     let refused = Printer::new(&picked(serde_json::json!({"kstack": "kstak"})), Format::Json).unwrap_err().to_string();
     assert_eq!(
         refused,
-        "map `stacks`, shown as `stack_trace`: its `kstack` is to be `kstak`, and the records have no such member; did you mean `kstack`?"
+        "map `stacks`, shown as `stack_trace`: `kstack` is mapped to `kstak`, but the records have no such member; did you mean `kstack`?"
     );
-    // As bytes nothing is asked of the members.
+    // The raw form needs no members.
     assert!(Printer::new(&picked(serde_json::json!({"kstack": "kstak"})), Format::Raw).is_ok());
 }
 
@@ -141,7 +151,7 @@ fn what_is_no_histogram() {
     let refused = Printer::new(&checked, Format::Text).unwrap_err().to_string();
     assert_eq!(
         refused,
-        "map `latency`: its values have no member `slots`, an array of unsigned numbers, to be shown as a histogram; name it so, or sample \
+        "map `latency`: cannot show its values as a histogram: they have no member `slots` that is an array of unsigned numbers; rename the array, or sample \
          the map as `default_kv`"
     );
     assert!(Printer::new(&checked, Format::Json).is_ok());

@@ -201,14 +201,14 @@ fn another_layout_is_refused() {
     let refused = picked::replay(&recording[..], |_| ()).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the records of `notes` are not those of the recording: there `struct note`, 24 bytes, has `0 u32 code`, here `custom members`, \
-         24 bytes, has `members 24`; replay it with the skeleton that it was recorded with"
+        "the records of `notes` have another layout in the recording: recorded `struct note`, 24 bytes, has `0 u32 code`, \
+         current `custom members`, 24 bytes, has `members 24`; replay it with the skeleton that it was recorded with"
     );
     assert!(matches!(refused, Error::Recording(flaw) if matches!(*flaw, Flaw::Layout { .. })));
     let refused = kinds::replay(&recording[..], |_| ()).unwrap_err();
     assert_eq!(refused.to_string(), "no map that delivers records `notes`; there are rb");
     let dynamic = Skeleton::from_file(concat!(env!("OUT_DIR"), "/picked.json")).unwrap();
-    assert!(dynamic.replay(&recording[..], |_| ()).unwrap_err().to_string().starts_with("the records of `notes` are not those"));
+    assert!(dynamic.replay(&recording[..], |_| ()).unwrap_err().to_string().starts_with("the records of `notes` have another layout"));
 }
 
 /// What a record of several types needs only the record says, so it is written as it is, and counted as short when it is replayed.
@@ -249,7 +249,7 @@ fn records_of_no_map_are_not_lost_in_silence() {
     let typed = streams::Export::deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
     let dynamic = skeleton("streams").check("streams").unwrap().deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
     for verdict in [typed, dynamic] {
-        assert!(matches!(verdict, Verdict::Failed(cause) if cause.to_string() == "there is no map 3 that delivers records"));
+        assert!(matches!(verdict, Verdict::Failed(cause) if cause.to_string() == "no map 3 that delivers records"));
     }
 }
 

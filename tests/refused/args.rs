@@ -44,13 +44,13 @@ fn say(variable: &str, cmdarg: Json) -> String {
 
 #[test]
 fn defaults_that_do_not_fit() {
-    let ty = "is no value of the type `const volatile";
+    let ty = "is not a value of type `const volatile";
     assert_eq!(
         say("u8", json!({"default": 256})),
         format!("@u8.cmdarg.default: `256` {ty} unsigned char`; expected a number from 0 to 255")
     );
     assert_eq!(say("u8", json!({"default": -1})), format!("@u8.cmdarg.default: `-1` {ty} unsigned char`; expected a number from 0 to 255"));
-    assert_eq!(say("i8", json!({"default": true})), "@i8.cmdarg.default: true is no value of the type `const volatile signed char`");
+    assert_eq!(say("i8", json!({"default": true})), "@i8.cmdarg.default: true is not a value of type `const volatile signed char`");
     assert_eq!(say("off", json!({"default": 2})), format!("@off.cmdarg.default: `2` {ty} _Bool`; expected true or false"));
     assert_eq!(
         say("level", json!({"default": "MIDDLE"})),

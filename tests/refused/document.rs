@@ -22,8 +22,8 @@ fn malformed_json_has_line_and_column() {
 fn other_documents_are_no_skeletons() {
     assert_eq!(
         refusal("{\"name\": \"package\", \"version\": \"1.0.0\"}"),
-        "x.json:1:1: this is no skeleton: it has none of the keys `meta` (a package), `bpf_skel` (metadata) and `data` (the first \
-         generation); give the .json file that the eunomia-bpf compiler or `eunomia_build::Config::package` wrote"
+        "x.json:1:1: this is not a skeleton: it has none of the keys `meta` (a package), `bpf_skel` (metadata) and `data` (the first \
+         generation); pass the .json file that the eunomia-bpf compiler or `eunomia_build::Config::package` wrote"
     );
     assert_eq!(refusal("[]"), "x.json:1:1: expected an object, found a list");
 }
@@ -96,7 +96,7 @@ fn missing_keys_and_wrong_types() {
                 json["meta"]["bpf_skel"]["maps"][1]["intepreter"] = json!("default");
             },
         ),
-        ("x.json: meta.bpf_skel.obj_name: the key is missing; did you mean it by `objname`?", |json| {
+        ("x.json: meta.bpf_skel.obj_name: the key is missing; is it misspelt as `objname`?", |json| {
             let skel = json["meta"]["bpf_skel"].as_object_mut().unwrap();
             let name = skel.remove("obj_name").unwrap();
             skel.insert("objname".to_owned(), name);
@@ -115,7 +115,7 @@ fn missing_keys_and_wrong_types() {
     }
     assert_eq!(
         edited(cases[0].1),
-        "x.json: bpf_object: the compressed object is truncated; copy or make the package anew\nx.json: meta: expected an object, found null"
+        "x.json: bpf_object: the compressed object is truncated; copy or rebuild the package\nx.json: meta: expected an object, found null"
     );
 }
 
@@ -125,7 +125,7 @@ fn damaged_objects_in_the_document() {
     assert_eq!(edited(|json| json["bpf_object"] = "AAA=B".into()), "x.json: bpf_object: malformed base64: Invalid symbol 61, offset 3.");
     assert_eq!(
         edited(|json| json["bpf_object"] = STANDARD.encode(&zlib(json)[..1000]).into()),
-        "x.json: bpf_object: the compressed object is truncated; copy or make the package anew"
+        "x.json: bpf_object: the compressed object is truncated; copy or rebuild the package"
     );
     assert_eq!(
         edited(|json| {
@@ -133,7 +133,7 @@ fn damaged_objects_in_the_document() {
             *bytes.last_mut().unwrap() ^= 1;
             json["bpf_object"] = STANDARD.encode(bytes).into();
         }),
-        "x.json: bpf_object: the compressed object has a wrong checksum; copy or make the package anew"
+        "x.json: bpf_object: the compressed object has a wrong checksum; copy or rebuild the package"
     );
     assert_eq!(
         edited(|json| json["bpf_object"] = STANDARD.encode("neither").into()),
@@ -143,7 +143,7 @@ fn damaged_objects_in_the_document() {
     assert_eq!(
         edited(|json| json["bpf_object_size"] = (len + 1).into()),
         format!(
-            "x.json: bpf_object: the object has {len} bytes, the document says {}; the package is damaged or was edited by hand; make it anew",
+            "x.json: bpf_object: the object has {len} bytes, expected {}; the package is damaged or was edited by hand; rebuild it",
             len + 1
         )
     );
@@ -162,11 +162,11 @@ fn zlib_bombs_are_bounded() {
     };
     assert_eq!(
         say(json!(1000)),
-        "x.json: bpf_object: the object inflates to more than the 1000 bytes that the document says; the package is damaged or was edited \
-         by hand; make it anew"
+        "x.json: bpf_object: the object inflates to more than the 1000 bytes in the document; the package is damaged or was edited \
+         by hand; rebuild it"
     );
     for size in [json!(null), json!(u64::MAX)] {
-        assert_eq!(say(size), "x.json: bpf_object: the object inflates to more than 64 MiB; this is no BPF object");
+        assert_eq!(say(size), "x.json: bpf_object: the object inflates to more than 64 MiB; it is not a BPF object");
     }
 }
 

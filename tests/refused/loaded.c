@@ -131,6 +131,11 @@ struct {
 //= arena_flags: the map `m` is a BPF_MAP_TYPE_ARENA, which needs the flag BPF_F_MMAPABLE
 struct { __uint(type, 33); __uint(max_entries, 1); } m SEC(".maps");
 
+//= arena_faults: the arena `m` has variables and the flag BPF_F_SEGV_ON_FAULT, which ends the process that loads it
+__attribute__((address_space(1))) int a = 1;
+struct { __uint(type, 33); __uint(map_flags, 132096); __uint(max_entries, 1); } m SEC(".maps");
+SEC("syscall") int p(void *c) { return a; }
+
 //= section: the program `p` is in the section `xdp_filter`, which has no program type, so that it cannot be loaded; did you mean `xdp`?
 SEC("xdp_filter") int p(void *c) { return 2; }
 

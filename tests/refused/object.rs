@@ -170,7 +170,7 @@ fn exports_in_multiple_mode() {
 fn values_that_do_not_fit() {
     let say = |value: serde_json::Value| edited(|json| json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["value"] = value);
     let at = "x.json: meta.bpf_skel.data_sections[0].variables[0].value";
-    let ty = "no value of the type `const volatile unsigned long long`";
+    let ty = "not a value of type `const volatile unsigned long long`";
     assert_eq!(say(json!(-1)), format!("{at}: `-1` is {ty}; expected a number from 0 to 18446744073709551615"));
     assert_eq!(say(json!(1.5)), format!("{at}: `1.5` is {ty}; expected a number from 0 to 18446744073709551615"));
     assert_eq!(say(json!(true)), format!("{at}: true is {ty}"));
@@ -188,9 +188,9 @@ fn members_that_do_not_fit() {
     assert_eq!(say(json!({"x": 1, "z": 2})), format!("{at}: `struct point` has no member `z`, it has `x`, `y`"));
     assert_eq!(
         say(json!({"x": 40_000})),
-        format!("{at}: `x` of `struct point`: `40000` is no value of the type `short`; expected a number from -32768 to 32767")
+        format!("{at}: `x` of `struct point`: `40000` is not a value of type `short`; expected a number from -32768 to 32767")
     );
-    assert_eq!(say(json!([1, 2])), format!("{at}: [1,2] is no value of the type `const volatile struct point`"));
+    assert_eq!(say(json!([1, 2])), format!("{at}: [1,2] is not a value of type `const volatile struct point`"));
 }
 
 #[test]
@@ -347,12 +347,12 @@ fn events_that_a_member_tells_apart() {
          to\n\
          x.json: events.files.CLOSE: `struct ping` has no member `kind`, it has `header`, `seq`\n\
          x.json: events.files.4: `int` has no member `kind`, it has none\n\
-         x.json: events.files.KIND_RAED: `KIND_RAED` is no value of the type `enum kind`; expected a number from 0 to 4294967295, or \
+         x.json: events.files.KIND_RAED: `KIND_RAED` is not a value of type `enum kind`; expected a number from 0 to 4294967295, or \
          one of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE; did you mean `KIND_READ`?\n\
-         x.json: events.files.-1: `-1` is no value of the type `enum kind`; expected a number from 0 to 4294967295, or one \
+         x.json: events.files.-1: `-1` is not a value of type `enum kind`; expected a number from 0 to 4294967295, or one \
          of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE\n\
          x.json: events.files.0x1: `0x1` is the value 1 of `kind`, as is `KIND_OPEN` before it; give each value one type\n\
-         x.json: events.files.CLOSE: `CLOSE` is no value of the type `enum kind`; expected a number from 0 to 4294967295, or \
+         x.json: events.files.CLOSE: `CLOSE` is not a value of type `enum kind`; expected a number from 0 to 4294967295, or \
          one of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE; a constant of an enum that no type in BTF uses is given as its number\n\
          x.json: events.files.3: `kind` of `struct untagged` is at byte 4 with a size of 4, that of `struct open_event` at byte 0 with a \
          size of 4; put it at one place in all of them"
@@ -369,7 +369,7 @@ fn events_that_a_member_tells_apart() {
     // A number may be given by a constant of any enum, where it fits.
     assert_eq!(
         named("balls", "header.kind", &[("KIND_OPEN", "struct ping"), ("KIND_CLOSE", "struct pong"), ("1", "struct pong")]),
-        "x.json: events.balls.KIND_CLOSE: `2147483648` is no value of the type `short`; expected a number from -32768 to 32767\n\
+        "x.json: events.balls.KIND_CLOSE: `2147483648` is not a value of type `short`; expected a number from -32768 to 32767\n\
          x.json: events.balls.1: `1` is the value 1 of `header.kind`, as is `KIND_OPEN` before it; give each value one type"
     );
 }

@@ -77,6 +77,17 @@ pub mod included {
             },
         )
     );
+    ::eunomia_macros::include_skeleton!("bpf/tails.json");
+
+    /// Beside a type with the name of one of Rust's.
+    pub mod shadowed {
+        /// A name that Rust does not keep.
+        #[allow(non_camel_case_types, reason = "it is called as Rust's")]
+        #[derive(::core::fmt::Debug)]
+        pub struct u8;
+
+        ::eunomia_macros::include_skeleton!("bpf/faults.json");
+    }
 }
 
 /// A committed fixture.

@@ -13,7 +13,7 @@ use super::{
     Failure,
     args::{is_stream, usage},
 };
-use crate::Error;
+use crate::{Error, files};
 
 /// Writes to standard output. If the reader closed the pipe, it has read enough, and that is no
 /// error.
@@ -45,11 +45,11 @@ fn is_same(path: &Path, other: &Path) -> bool {
 }
 
 /// Returns one line for each file that does not hold the given bytes.
-pub(super) fn stale(files: &[(&Path, &[u8])], input: &str) -> Result<Vec<String>, Error> {
+pub(super) fn stale(outputs: &[(&Path, &[u8])], input: &str) -> Result<Vec<String>, Error> {
     let mut stale = Vec::new();
-    for (path, bytes) in files {
+    for (path, bytes) in outputs {
         let file = path.display();
-        match fs::read(path) {
+        match files::written(path) {
             Ok(found) if found == *bytes => {}
             Ok(found) => {
                 let same = found.iter().zip(*bytes).take_while(|(a, b)| a == b);

@@ -203,8 +203,9 @@ impl Walk<'_> {
                 let item = Value { leaf: &leaf, owned: true }.of(steps, quote!(item), Gives::Place);
                 // No conversion is needed if the item itself is the value.
                 let is_whole = leaf.convert.is_none() && !steps.iter().any(|step| matches!(step, Step::Member { .. }));
-                let map = (!is_whole).then(|| quote!(.map(|item| #item)));
-                (quote!(::eunomia_runtime::columns::List<#ty>), quote!(tail.iter()#map))
+                // A method of a trait needs the trait in scope.
+                let items = if is_whole { quote!(tail.iter()) } else { quote!(::core::iter::Iterator::map(tail.iter(), |item| #item)) };
+                (quote!(::eunomia_runtime::columns::List<#ty>), items)
             }
             _ => (ty, Value { leaf: &leaf, owned: false }.of(&self.steps, quote!(event), Gives::Reference)),
         };

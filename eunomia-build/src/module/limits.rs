@@ -14,8 +14,9 @@ use crate::Embed;
 /// The most maps, programs, variables, members and constants a module may have together. The
 /// largest objects in use have a tenth of it.
 const MAX_ITEMS: usize = 1 << 13;
-/// The most members of one struct. Its `Debug` is a chain of as many calls.
-const MAX_MEMBERS: usize = 1 << 12;
+/// The most members of one struct, and the most variables. Each is a call in a chain, and a chain of
+/// twice as many calls overflows the compiler's stack.
+const MAX_MEMBERS: usize = 1 << 11;
 /// The most bytes of a literal that holds the object.
 const MAX_TEXT: usize = 32 << 20;
 
@@ -24,7 +25,7 @@ pub(crate) fn check(checked: &Checked, embed: &Embed) -> Option<Fault> {
     let items = items(checked);
     if items > MAX_ITEMS {
         let what = format!(
-            "the module would have more than {MAX_ITEMS} maps, programs, variables and members of their types, or {MAX_MEMBERS} members of one"
+            "the module would have more than {MAX_ITEMS} maps, programs, variables and members of their types, or {MAX_MEMBERS} variables or members of one"
         );
         return Some(Fault::at(Place::default(), what, "split the object, or open it at run time"));
     }
@@ -45,7 +46,8 @@ fn text_len(object: &[u8]) -> usize {
 /// Counts the items of the module. Counting ends soon after the limit.
 fn items(checked: &Checked) -> usize {
     let mut count = checked.maps.len() + checked.programs.len();
-    count += checked.sections.iter().map(|section| section.variables.len()).sum::<usize>();
+    let long = |len: usize| if len > MAX_MEMBERS { MAX_ITEMS + 1 } else { len };
+    count += long(checked.sections.iter().map(|section| section.variables.len()).sum());
     let of_map = |def: &MapDef| [def.key, def.value];
     let maps = checked.maps.iter().flat_map(|def| of_map(def).into_iter().chain(def.inner.as_deref().map_or([None; 2], of_map)));
     let variables = checked.sections.iter().flat_map(|section| &section.variables).map(|variable| variable.ty);
@@ -64,7 +66,7 @@ fn items(checked: &Checked) -> usize {
         match &checked.layouts.btf.get(id).kind {
             // A struct with too many members makes the whole module too large.
             Kind::Struct { members, .. } | Kind::Union { members, .. } => {
-                count += if members.len() > MAX_MEMBERS { MAX_ITEMS + 1 } else { members.len() };
+                count += long(members.len());
                 next.extend(members.iter().take(MAX_ITEMS).map(|member| member.ty));
             }
             Kind::Enum { values, .. } => count += values.len(),

@@ -1,3 +1,5 @@
+//! Converts the options of a skeleton to clap, and reads their values.
+
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use clap::{
@@ -14,16 +16,16 @@ use crate::{
 
 /// The arguments of a generated module: a struct with a field for each option.
 ///
-/// Generated modules implement it, and with it clap's `Parser` and `Args`: such a struct can be parsed by itself, or be a part of the
-/// app's own (`#[command(flatten)]`).
+/// Generated modules implement it, and also clap's `Parser` and `Args`: such a struct can be parsed
+/// alone, or be part of the app's own (`#[command(flatten)]`).
 pub trait Args: Default {
-    /// The options.
+    /// Returns the options.
     fn describe() -> Command;
 
-    /// Takes over what was given.
+    /// Replaces the values of the options that were given.
     fn update(&mut self, given: &Given<'_>);
 
-    /// The defaults, and what was given.
+    /// Returns the defaults with the given values in their place.
     fn of(matches: &ArgMatches) -> Self {
         let mut args = Self::default();
         args.update(&Given::of(matches));
@@ -31,19 +33,21 @@ pub trait Args: Default {
     }
 }
 
-/// The values that were given on a command line, defaults left out.
+/// The values given on a command line, without defaults.
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a>(&'a ArgMatches);
 
 impl<'a> Given<'a> {
-    /// What clap has found.
+    /// Wraps the matches of clap.
     pub fn of(matches: &'a ArgMatches) -> Self {
         Self(matches)
     }
 
-    /// The value of a long option, as many bytes as the type of its variable has, where one was given.
+    /// Returns the value of a long option if it was given, with as many bytes as the type of its
+    /// variable.
     pub fn bytes(&self, long: &str) -> Option<&'a [u8]> {
-        // Asks for the value first: clap panics when it is asked for the source of an option that the command does not have.
+        // The value comes first, because clap panics when asked for the source of an option that
+        // the command does not have.
         let bytes = self.0.try_get_one::<Vec<u8>>(long).ok().flatten()?;
         match self.0.value_source(long)? {
             ValueSource::DefaultValue => None,
@@ -51,19 +55,19 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// What a long option of a `bool` says, where it was given.
+    /// Returns the value of a `bool`'s long option if it was given.
     pub fn flag(&self, long: &str) -> Option<bool> {
         Some(self.bytes(long)? != [0])
     }
 
-    /// The value of a long option, where one was given.
+    /// Returns the value of a long option if it was given.
     pub fn value<T: Plain>(&self, long: &str) -> Option<T> {
         self.bytes(long).filter(|bytes| bytes.len() == size_of::<T>()).and_then(T::read)
     }
 }
 
 impl Command {
-    /// The program as clap knows it, for the app to add options of its own.
+    /// Returns a clap command, to which the app can add options of its own.
     pub fn to_clap(&self) -> clap::Command {
         let mut command = clap::Command::new(line(&self.name).into_owned());
         if let Some(version) = &self.version {
@@ -78,7 +82,7 @@ impl Command {
         self.add_to(command)
     }
 
-    /// Adds the options, and nothing else, to a program.
+    /// Adds only the options to a program.
     pub fn add_to(&self, command: clap::Command) -> clap::Command {
         let mut taken: BTreeSet<String> = self.args.iter().map(|arg| arg.long.clone().into_owned()).collect();
         command.args(self.args.iter().map(|arg| {
@@ -92,7 +96,7 @@ impl Command {
 impl Arg {
     fn to_clap(&self) -> clap::Arg {
         let long = self.long.clone().into_owned();
-        // Long options are unique and none of clap's own, which names of variables need not be.
+        // Long options are unique and differ from clap's own, which names of variables may not.
         let arg = clap::Arg::new(long.clone()).long(long).short(self.short).help(plain(&self.help));
         match self.scalar {
             Scalar::Bool(_) => {
@@ -103,7 +107,7 @@ impl Arg {
             scalar => arg
                 .action(ArgAction::Set)
                 .value_name(line(&self.variable).into_owned())
-                // clap knows only decimal ones as negative numbers.
+                // clap recognises only decimal numbers as negative.
                 .allow_hyphen_values(!matches!(scalar, Scalar::Text(_)))
                 .default_values(self.default.clone().map(Cow::into_owned))
                 .value_parser(Parser(Arc::new(self.clone()))),
@@ -111,7 +115,7 @@ impl Arg {
     }
 }
 
-/// Reads the values of an option.
+/// A parser of an option's values.
 #[derive(Debug, Clone)]
 struct Parser(Arc<Arg>);
 
@@ -120,8 +124,8 @@ impl TypedValueParser for Parser {
 
     fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &std::ffi::OsStr) -> Result<Self::Value, clap::Error> {
         let this = Arc::clone(&self.0);
-        // A closure gives clap's own error, which names the option and the value.
-        let parse = move |text: &str| this.parse(text).map_err(|wanted| format!("expected {wanted}"));
+        // A closure makes clap report its own error, which names the option and the value.
+        let parse = move |text: &str| this.parse(text).map_err(|expected| format!("expected {expected}"));
         parse.parse_ref(cmd, arg, value)
     }
 
@@ -146,19 +150,19 @@ mod tests {
     }
 
     #[test]
-    fn dashes_stand_for_underscores_where_no_other_option_has_the_name() {
+    fn dashes_match_underscores_unless_another_option_has_the_name() {
         let one = [("a_b", "a_b")];
         assert_eq!(given(&one, &["--a-b", "1"]), given(&one, &["--a_b", "1"]));
         let two = [("a_b", "a_b"), ("c", "a-b")];
         assert_eq!(given(&two, &["--a-b", "1"]), [("c", 1)]);
         assert_eq!(given(&two, &["--a_b", "1", "--a-b", "2"]), [("a_b", 1), ("c", 2)]);
-        // Both could be `--a-b-c`; the first is.
+        // Either could be `--a-b-c`; the first one gets it.
         assert_eq!(given(&[("x", "a_b-c"), ("y", "a-b_c")], &["--a-b-c", "1"]), [("x", 1)]);
         assert_eq!(given(&[("__x", "__x")], &["--__x", "1"]), [("__x", 1)]);
     }
 
     #[test]
-    fn a_switch_says_the_opposite_of_its_default() {
+    fn switch_sets_the_opposite_of_its_default() {
         for (default, expected) in [(None, 1u8), (Some("false"), 1), (Some("true"), 0)] {
             let arg = Arg { default: default.map(Into::into), ..Arg::new("x", Scalar::Bool(1)) };
             let command = Command::new("x").arg(arg).to_clap();
@@ -170,21 +174,21 @@ mod tests {
     }
 
     #[test]
-    fn matches_of_another_program_hold_nothing() {
+    fn matches_of_another_program_give_no_values() {
         let foreign = clap::Command::new("y").arg(clap::Arg::new("x").long("x"));
         let matches = foreign.try_get_matches_from(["y", "--x", "text"]).unwrap();
         assert_eq!(Given::of(&matches).bytes("x"), None);
         assert_eq!(Given::of(&matches).bytes("z"), None);
     }
 
-    /// A damaged object has variables without a name.
+    /// A damaged object may have variables without a name.
     #[test]
-    fn no_name_is_no_panic() {
+    fn empty_name_does_not_panic() {
         assert_eq!(given(&[("", "x")], &["--x", "1"]), [("", 1)]);
     }
 
     #[test]
-    fn variables_may_be_called_as_options_of_clap() {
+    fn variables_may_have_names_of_clap_options() {
         assert_eq!(given(&[("help", "x"), ("version", "y")], &["--x", "1", "--y", "2"]), [("help", 1), ("version", 2)]);
     }
 }

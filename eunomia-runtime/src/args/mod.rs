@@ -1,7 +1,10 @@
-//! Command line options for the variables of a skeleton: one description for generated modules, which carry it as code, and for
-//! skeletons that are known only at run time, whose document and BTF it is made from.
+//! Command-line options for the variables of a skeleton.
 //!
-//! With the feature `clap` a description becomes a `clap::Command`; without it there is nothing to parse with.
+//! Generated modules carry their description as code; for skeletons known only at run time it is
+//! made from the document and BTF.
+//!
+//! With the feature `clap` a description becomes a `clap::Command`. Without it, nothing can be
+//! parsed.
 
 #[cfg(feature = "clap")]
 mod command;
@@ -16,13 +19,13 @@ pub use crate::scalar::Scalar;
 /// The options of a skeleton, and the texts around them in the help.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
-    /// The name of the program.
+    /// Name of the program.
     pub name: Cow<'static, str>,
-    /// Its version; without one there is no `--version`.
+    /// Version of the program; without it there is no `--version`.
     pub version: Option<Cow<'static, str>>,
-    /// What it does, in front of the options.
+    /// Description of the program, shown before the options.
     pub about: Option<Cow<'static, str>>,
-    /// Text behind the options.
+    /// Text shown after the options.
     pub after_help: Option<Cow<'static, str>>,
     /// The options.
     pub args: Vec<Arg>,
@@ -30,44 +33,46 @@ pub struct Command {
 
 /// The option of a variable.
 ///
-/// That of a `bool` takes no value: it says the opposite of the default, `true` where there is none.
+/// The option of a `bool` takes no value: it sets the opposite of the default, and `true` if there
+/// is no default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arg {
-    /// The C variable.
+    /// Name of the C variable.
     pub variable: Cow<'static, str>,
-    /// The long option without its dashes, which is also its id in clap. Where it has underscores, dashes are understood too.
+    /// The long option without its dashes, which is also its id in clap. If it has underscores,
+    /// dashes are accepted in their place.
     pub long: Cow<'static, str>,
     /// The short option.
     pub short: Option<char>,
-    /// What the option does.
+    /// Help text of the option.
     pub help: Cow<'static, str>,
-    /// What its values are.
+    /// Type of its values.
     pub scalar: Scalar,
-    /// The names that values of an enum have, shared by its variables.
+    /// Named constants of an enum, shared by its variables.
     pub constants: Arc<[(Cow<'static, str>, i128)]>,
-    /// The value without the option, where it can be written down.
+    /// Value without the option, if it can be written as text.
     pub default: Option<Cow<'static, str>>,
 }
 
 impl Command {
-    /// A program without options.
+    /// Creates a program without options.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
 
-    /// Gives it a version.
+    /// Sets the version.
     #[must_use]
     pub fn version(self, version: impl Into<Cow<'static, str>>) -> Self {
         Self { version: Some(version.into()), ..self }
     }
 
-    /// Says what it does.
+    /// Sets the description.
     #[must_use]
     pub fn about(self, about: impl Into<Cow<'static, str>>) -> Self {
         Self { about: Some(about.into()), ..self }
     }
 
-    /// Adds text behind the options.
+    /// Sets the text after the options.
     #[must_use]
     pub fn after_help(self, after_help: impl Into<Cow<'static, str>>) -> Self {
         Self { after_help: Some(after_help.into()), ..self }
@@ -82,47 +87,47 @@ impl Command {
 }
 
 impl Arg {
-    /// The option of a variable, which has its name.
+    /// Creates the option of a variable, under the variable's name.
     pub fn new(variable: impl Into<Cow<'static, str>>, scalar: Scalar) -> Self {
         let variable = variable.into();
         let (long, help, constants) = (variable.clone(), Cow::default(), Arc::default());
         Self { variable, long, short: None, help, scalar, constants, default: None }
     }
 
-    /// Gives it another name.
+    /// Sets the long name.
     #[must_use]
     pub fn long(self, long: impl Into<Cow<'static, str>>) -> Self {
         Self { long: long.into(), ..self }
     }
 
-    /// Gives it a short name.
+    /// Sets the short name.
     #[must_use]
     pub fn short(self, short: char) -> Self {
         Self { short: Some(short), ..self }
     }
 
-    /// Says what it does.
+    /// Sets the help text.
     #[must_use]
     pub fn help(self, help: impl Into<Cow<'static, str>>) -> Self {
         Self { help: help.into(), ..self }
     }
 
-    /// Gives values names.
+    /// Sets the named constants.
     #[must_use]
     pub fn constants(self, constants: impl IntoIterator<Item = (&'static str, i128)>) -> Self {
         Self { constants: constants.into_iter().map(|(name, value)| (name.into(), value)).collect(), ..self }
     }
 
-    /// Says which value holds without it.
+    /// Sets the value that holds without the option.
     #[must_use]
     pub fn default(self, default: impl Into<Cow<'static, str>>) -> Self {
         Self { default: Some(default.into()), ..self }
     }
 
-    /// The little-endian bytes of a value, as many as the variable has.
+    /// Returns the little-endian bytes of a value, as many as the variable has.
     ///
     /// # Errors
-    /// What was expected instead, with the valid range.
+    /// The form that was expected, with the valid range.
     pub fn parse(&self, text: &str) -> Result<Vec<u8>, String> {
         self.scalar.parse(text, self.constants.iter().map(|(name, value)| (name.as_ref(), *value)))
     }

@@ -18,6 +18,8 @@ pub use crate::diagnosis::{
     preflight::{Check, Preflight, preflight},
 };
 pub(crate) use attach::name_of;
+#[cfg(feature = "dynamic")]
+pub(crate) use attach::xdp_features;
 pub use attach::{
     Anchor, AttachedProgram, AttachedXdp, Direction, End, Every, Functions, Hook, Interface, NetfilterHook, Order, ProbePoint, Rank,
     Sampling, Target, XdpMode, attached_tcx, attached_xdp,

@@ -261,8 +261,8 @@ impl Open {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no program of this name, [`Error::Value`] if programs of its type or section are not
-    /// attached to such a target; [`Error::Kernel`] with ENOENT or ESRCH if there is no such [`Target::Function`].
+    /// [`Error::NotFound`] if the object has no program of this name, or no such [`Target::Map`]; [`Error::Value`] if programs of its type
+    /// or section are not attached to such a target; [`Error::Kernel`] with ENOENT or ESRCH if there is no such [`Target::Function`].
     pub fn set_target(&mut self, program: &str, target: Target) -> Result<()> {
         self.settings.targets.remove(program);
         self.add_target(program, target)
@@ -273,6 +273,11 @@ impl Open {
     /// # Errors
     /// Those of [`Self::set_target`].
     pub fn add_target(&mut self, program: &str, target: Target) -> Result<()> {
+        let target = match target {
+            // By its own name, also if it is a section's.
+            Target::Map(name) => Target::Map(self.find_map(&name).map(|index| self.settings.maps.get(index).cloned().unwrap_or(name))?),
+            other => other,
+        };
         let mut found = self.program(program)?;
         if let Some(why) = target.contradiction(found.0.prog_type(), &found.section().to_string_lossy()) {
             return Err(Error::Value { name: format!("target of the program `{program}`"), why });

@@ -98,7 +98,8 @@ impl<K> Program<'_, K> {
     ///
     /// # Errors
     /// [`Error::Room`] with the bytes that the packet needs if it has more than [`TestInput::room`] after the run, which has been.
-    /// [`Error::Kernel`], EINVAL or ENOTSUPP (524) if programs of its type take no such input. Those of [`Self::fd`].
+    /// [`Error::Kernel`], EINVAL or ENOTSUPP (524) if programs of its type take no such input. [`Error::Value`] for programs of struct_ops,
+    /// whose context holds addresses. Those of [`Self::fd`].
     pub fn test(&self, input: &TestInput<'_>) -> Result<TestOutput> {
         let live = input.flags & libbpf_sys::BPF_F_TEST_XDP_LIVE_FRAMES != 0;
         // The others change what they were given, or nothing.
@@ -115,7 +116,9 @@ impl<K> Program<'_, K> {
         let mut context = vec![0; given.as_ref().filter(|_| !live && !in_place).map_or(0, |given| given.len().max(CONTEXT))];
         let ran = self.run(input, given.as_deref_mut(), &mut data, &mut context)?;
         data.truncate(ran.data_size_out as usize);
-        context.truncate(ran.ctx_size_out as usize);
+        // A size that is still that of the room is none that the kernel has written.
+        let written = Some(ran.ctx_size_out as usize).filter(|size| *size < context.len());
+        context.truncate(written.unwrap_or(0));
         if in_place {
             context = given.unwrap_or_default();
         }
@@ -146,6 +149,11 @@ impl<K> Program<'_, K> {
         context_out: &mut [u8],
     ) -> Result<libbpf_sys::bpf_test_run_opts> {
         let tried = || format!("run the {}", self.describe());
+        if self.prog_type() == ProgramType::StructOps {
+            // The kernel reads and writes what they point to (`bpf_dummy_struct_ops.c`), wherever that is.
+            let why = "programs of struct_ops are run with addresses of this process, which safe code cannot vouch for";
+            return Err(Error::Value { name: tried(), why: why.to_owned() });
+        }
         let size = |len: usize, what: &str| self.size_of(len, what);
         let mut options = libbpf_sys::bpf_test_run_opts {
             sz: size_of::<libbpf_sys::bpf_test_run_opts>() as libbpf_sys::size_t,

@@ -1,4 +1,4 @@
-//! Makes a skeleton from a bare object: what the document's compiler would have written.
+//! Makes a skeleton from a bare object, as the document's compiler would write it.
 
 use super::{Checked, Payload, pointee};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Skeleton {
-    /// An object that nothing is said of.
+    /// Returns a skeleton of an object without any description.
     pub(crate) fn bare(name: String, object: Vec<u8>) -> Self {
         Self {
             format: Format::Object,
@@ -34,13 +34,15 @@ impl Skeleton {
         }
     }
 
-    /// A skeleton of an object; `name` is what libbpf is to call it, `file` stands for it in messages.
+    /// Makes a skeleton from an object.
     ///
-    /// Export types are those that the object declares with the compiler's convention, a global
+    /// `name` is its name in libbpf, and messages call it `file`.
+    ///
+    /// Its export types are those that the object declares by the compiler's convention, a global
     /// `const volatile struct T *__eunomia_dummy_T_ptr`.
     ///
     /// # Errors
-    /// [`Faults`] where the object cannot be read.
+    /// [`Faults`] if the object cannot be read.
     pub fn from_object(name: impl Into<String>, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
         let checked = Self::bare(name.into(), object).check(file)?;
         let layouts = &checked.layouts;
@@ -65,7 +67,11 @@ impl Skeleton {
                 Some(id) => skeleton.exports.push(export_of(layouts, id)),
                 None => faults.push(Fault::new(
                     Place::default(),
-                    format!("`{}` is `{}`, no pointer to a complete struct or union that has a tag", dummy.name, layouts.c_name(dummy.ty)),
+                    format!(
+                        "`{}` is `{}`, not a pointer to a complete struct or union that has a tag",
+                        dummy.name,
+                        layouts.c_name(dummy.ty)
+                    ),
                     "give the struct a tag, and declare it with its members before the pointer",
                 )),
             }
@@ -75,11 +81,15 @@ impl Skeleton {
 }
 
 impl Checked {
-    /// The skeleton with what the application says of records ([`Skeleton::with_event`]) written into the document, as `export_types` or,
-    /// if several maps deliver, as the maps' own `export_config`. `file` stands for it in messages.
+    /// Returns the skeleton with the record types that the application set
+    /// ([`Skeleton::with_event`]) written into the document: as `export_types` or, if several maps
+    /// deliver, as the maps' own `export_config`.
+    ///
+    /// Messages call it `file`.
     ///
     /// # Errors
-    /// What a document cannot say: records of several types in one map; one map with a type beside one without.
+    /// [`Faults`] for what a document cannot express: records of several types in one map, or a map
+    /// without a type if others have one.
     pub fn documented(&self, file: &str) -> Result<Skeleton, Faults> {
         let mut skeleton = self.skeleton.clone();
         let events = std::mem::take(&mut skeleton.events);
@@ -89,10 +99,10 @@ impl Checked {
         let mut faults = Found::default();
         let refuse = |what: String, todo: &str| Fault::new(Place::default().key("events"), what, todo);
         if skeleton.export_btf.is_some() {
-            let what = "the document describes its export types by BTF of its own, which has no other types".to_owned();
-            return Err(Faults::one(file, refuse(what, "make the package anew from the object")));
+            let what = "the document's export types refer to its own BTF, which has no other types".to_owned();
+            return Err(Faults::one(file, refuse(what, "rebuild the package from the object")));
         }
-        // The document of a struct is read by the format's other tools, too.
+        // The format's other tools can read this form, too.
         if let [stream] = self.streams.as_slice()
             && let Payload::Type(id) = stream.payload
             && matches!(&self.layouts.btf.get(id).kind, Kind::Struct { .. })
@@ -108,12 +118,12 @@ impl Checked {
                 Payload::Type(id) => map.export = ExportConfig::BtfType(id.0),
                 Payload::Custom(_) => {}
                 Payload::Tagged(_) => {
-                    let what = format!("a package cannot say that the records of `{}` are of several types", stream.map);
-                    faults.push(refuse(what, "say it where the package is used"));
+                    let what = format!("a package cannot give several types to the records of `{}`", stream.map);
+                    faults.push(refuse(what, "give the types to the program that uses the package"));
                 }
                 Payload::Bytes { .. } => {
-                    let what = format!("the records of `{}` have no type, while those of other maps do", stream.map);
-                    faults.push(refuse(what, "name it, too: a package says the types of all maps or of none"));
+                    let what = format!("the records of `{}` have no type, but those of other maps have one", stream.map);
+                    faults.push(refuse(what, "name it, too: a package names the types of all maps or of none"));
                 }
             }
         }
@@ -138,8 +148,8 @@ fn section_of(section: &DataSection, layouts: &Layouts) -> Section {
     Section { name: section.name.clone(), variables: section.variables.iter().map(variable).collect(), other: Default::default() }
 }
 
-/// The name that libbpf gives a section's map (`internal_map_name`): 15 bytes, of which the section takes at least 7; custom sections
-/// go by their own name.
+/// Returns the name that libbpf gives a section's map (`internal_map_name`): 15 bytes, of which the
+/// section takes at least 7. Custom sections keep their own name.
 fn internal_map_name(object: &str, section: &str) -> String {
     if section.get(1..).is_some_and(|rest| rest.contains('.')) {
         return section.to_owned();
@@ -154,7 +164,7 @@ mod tests {
     use super::internal_map_name;
 
     #[test]
-    fn internal_maps_are_named_as_libbpf_names_them() {
+    fn internal_maps_have_the_names_that_libbpf_gives_them() {
         for (object, section, name) in [
             ("client_bpf", ".rodata", "client_b.rodata"),
             ("client_bpf", ".bss", "client_b.bss"),

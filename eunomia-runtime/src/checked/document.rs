@@ -1,4 +1,4 @@
-//! Skeletons with the text that they were read from.
+//! [`Document`]: a skeleton with the text that it was read from.
 
 use std::{io::Read, path::Path};
 
@@ -10,23 +10,26 @@ use crate::{
     skeleton::{Skeleton, object_name},
 };
 
-/// A skeleton and the text that it was read from, so that what is found to be wrong later has its line and column, too.
+/// A skeleton and the text that it was read from, so that faults found later also have a line and
+/// column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    /// What was read.
+    /// The skeleton.
     pub skeleton: Skeleton,
-    /// The file, or what stands for it in messages.
+    /// Name of the file, or its substitute in messages.
     pub file: String,
-    /// `None` for an object.
+    /// Text of the document; `None` if it was made from an object.
     text: Option<String>,
 }
 
 impl Document {
-    /// Reads a JSON skeleton of any generation, or makes one of a bare BPF object (`.bpf.o`): the first bytes decide. `file` stands for it
-    /// in messages, and names an object.
+    /// Reads a JSON skeleton of any generation, or makes one from a bare BPF object (`.bpf.o`),
+    /// depending on the first bytes.
+    ///
+    /// Messages call it `file`, and an object gets its name from it.
     ///
     /// # Errors
-    /// Every fault of what was read, at once.
+    /// All faults of the input at once.
     pub fn new(bytes: Vec<u8>, file: &str) -> Result<Self, Faults> {
         const GIVE: &str = "give the .json file that the eunomia-bpf compiler, `cargo eunomia build` or `Config::package` wrote, or the BPF object \
                             (.bpf.o)";
@@ -48,26 +51,28 @@ impl Document {
         Ok(Self { skeleton, file: file.to_owned(), text })
     }
 
-    /// Whether it was made of an object.
+    /// Returns true if the skeleton was made from an object.
     pub fn is_object(&self) -> bool {
         self.text.is_none()
     }
 
-    /// Gives the skeleton its object, in place of one that it may hold. What is wrong with the object is said of its own file.
+    /// Sets the skeleton's object, in place of one that it may carry.
+    ///
+    /// Faults of the object name `file`.
     ///
     /// # Errors
-    /// The faults of the object by itself; where this is made of an object already.
+    /// The faults of the object alone, or that this document is itself an object.
     pub fn with_object(self, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
         if self.is_object() {
-            let what = "an object completes a skeleton, and this is an object itself";
-            return Err(Faults::one(self.file, Fault::new(Place::default(), what, "leave the other object out")));
+            let what = "an object can be given for a skeleton only, and this is an object";
+            return Err(Faults::one(self.file, Fault::new(Place::default(), what, "leave out the other object")));
         }
         Skeleton::bare(self.skeleton.name.clone(), object.clone()).check(file)?;
         let skeleton = self.skeleton.with_object(object);
         Ok(Self { skeleton, ..self })
     }
 
-    /// Gives faults that were found behind the document's reading their lines and columns.
+    /// Adds lines and columns to faults that were found after the document was read.
     #[must_use]
     pub fn locate(&self, faults: Faults) -> Faults {
         match &self.text {
@@ -76,10 +81,10 @@ impl Document {
         }
     }
 
-    /// Holds the skeleton against its object, with all that it asks to be set.
+    /// Checks the skeleton against its object, including all values and targets that it sets.
     ///
     /// # Errors
-    /// Every fault, those of [`Skeleton::check`] or else those of [`Checked::setup`].
+    /// All faults of [`Skeleton::check`], or if it finds none, all of [`Checked::setup`].
     pub fn check(&self) -> Result<Checked, Faults> {
         let checked = self.skeleton.clone().check(&self.file).map_err(|faults| self.locate(faults))?;
         checked.setup(&self.file).map_err(|faults| self.locate(faults))?;
@@ -88,28 +93,30 @@ impl Document {
 }
 
 impl Skeleton {
-    /// Reads a document, or makes one from a bare BPF object: the first bytes decide. `file` stands for it in messages, and names an object.
+    /// Reads a document, or makes one from a bare BPF object, depending on the first bytes.
+    ///
+    /// Messages call it `file`, and an object gets its name from it.
     ///
     /// # Errors
-    /// As [`Document::new`].
+    /// Those of [`Document::new`].
     pub fn from_slice(bytes: &[u8], file: &str) -> Result<Self, Faults> {
         Document::new(bytes.to_vec(), file).map(|document| document.skeleton)
     }
 
-    /// As [`Self::from_slice`], from a file.
+    /// Reads a file as [`Self::from_slice`] does.
     ///
     /// # Errors
-    /// [`Error::File`] where the file cannot be read, [`Error::Input`] with every fault of what it holds.
+    /// [`Error::File`] if the file cannot be read, [`Error::Input`] with every fault of its content.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = crate::file::read_any(path, crate::file::MOST).map_err(|source| Error::File { path: path.to_owned(), source })?;
         Ok(Self::from_slice(&bytes, &path.display().to_string())?)
     }
 
-    /// As [`Self::from_slice`], from all that there is to read, which may be 256 MiB.
+    /// Reads a reader to its end, at most 256 MiB, as [`Self::from_slice`] does.
     ///
     /// # Errors
-    /// As [`Self::from_file`].
+    /// Those of [`Self::from_file`].
     pub fn from_reader(from: impl Read, file: &str) -> Result<Self> {
         let bytes = crate::file::read_from(from, crate::file::MOST).map_err(|source| Error::File { path: file.into(), source })?;
         Ok(Document::new(bytes, file)?.skeleton)

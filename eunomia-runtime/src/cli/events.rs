@@ -17,9 +17,10 @@ use super::{
 };
 use crate::{
     Result,
-    bpf::BtfCache,
+    bpf::{BtfCache, Check},
     checked::{Checked, Payload},
     diagnosis::mount,
+    doctor::security_module,
     dynamic::{Attached, Loaded, Open},
     plain::line,
     reader::Stats,
@@ -122,6 +123,8 @@ struct Running {
     skel: Attached,
     attached: usize,
     wanted: usize,
+    /// A failed check of programs on hooks of security modules.
+    unheard: Option<Check>,
     /// The indices of iterators among the links, with their names.
     iterators: Vec<(usize, String)>,
 }
@@ -159,8 +162,10 @@ impl Running {
             let more = if programs.len() > SHOWN { ", .." } else { "" };
             err.print(&line(&format!("all programs are off by default; turn them on with `--with PROGRAM`; there are {shown}{more}")));
         }
-        let skel = Attached::new(loaded, links.into_iter().collect());
-        Ok(Self { skel, attached: attached.len(), wanted: wanted.len(), iterators })
+        let sections: Vec<(String, &str)> = attached.iter().filter_map(|name| Some((section(&loaded, name)?, name.as_str()))).collect();
+        let unheard = security_module(sections.iter().map(|(section, name)| (section.as_str(), *name)), true).filter(|check| !check.ok);
+        let (attached, wanted) = (attached.len(), wanted.len());
+        Ok(Self { skel: Attached::new(loaded, links.into_iter().collect()), attached, wanted, unheard, iterators })
     }
 
     /// Reports whether no event can follow after the iterators were read.
@@ -180,7 +185,15 @@ impl Running {
         let plural = if self.wanted == 1 { "" } else { "s" };
         let ends = if self.only_iterators() { "" } else { "; Ctrl-C ends" };
         err.print(&line(&format!("{}: {}{total} program{plural} attached, {delivers}{ends}", checked.skeleton.name, self.attached)));
+        if let Some(Check { what, found, todo, .. }) = &self.unheard {
+            err.print(&line(&format!("{what}: {found}; {}", todo.for_command())));
+        }
     }
+}
+
+/// Returns the section of a program; a struct_ops map has none.
+fn section(loaded: &Loaded, program: &str) -> Option<String> {
+    Some(loaded.object().program(program).ok()?.section().to_string_lossy().into_owned())
 }
 
 struct Follower<'a, T> {

@@ -1,4 +1,4 @@
-//! Columns for Arrow.
+//! Converts columns to Arrow arrays.
 
 use std::sync::Arc;
 
@@ -11,26 +11,28 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use super::{Column, Columns, Text};
 
-/// A value that a `Vec` of is a column. An array of it is one, too.
+/// A type `T` for which a `Vec<T>` is a column.
+///
+/// An array of `T` is one, too.
 pub trait Cell: Copy + 'static {
-    /// Its type in Arrow.
+    /// Returns the column's type in Arrow.
     fn data_type() -> DataType;
 
-    /// The values, moved wherever Arrow has them as we do.
+    /// Converts the values; they are moved if Arrow's layout is the same.
     ///
     /// # Errors
-    /// Those of Arrow.
+    /// Arrow's own.
     fn array(values: Vec<Self>) -> Result<ArrayRef, ArrowError>;
 
-    /// The type of `len` of them in a row.
+    /// Returns the type of a row of `len` values.
     fn list_type(len: i32) -> DataType {
         DataType::FixedSizeList(item(Self::data_type()), len)
     }
 
-    /// The values, `len` in each row.
+    /// Converts the values to rows of `len`.
     ///
     /// # Errors
-    /// Those of Arrow.
+    /// Arrow's own.
     fn list(values: Vec<Self>, len: i32) -> Result<ArrayRef, ArrowError> {
         Ok(Arc::new(FixedSizeListArray::try_new(item(Self::data_type()), len, Self::array(values)?, None)?))
     }
@@ -62,7 +64,7 @@ numbers! {
     i32: Int32, Int32Type;
     i64: Int64, Int64Type;
     u8: UInt8, UInt8Type {
-        // Addresses, digests, payloads: bytes rather than lists of numbers.
+        // Addresses, digests and payloads are bytes rather than lists of numbers.
         fn list_type(len: i32) -> DataType {
             DataType::FixedSizeBinary(len)
         }
@@ -117,7 +119,7 @@ fn binary(values: Buffer, len: i32) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(FixedSizeBinaryArray::try_new(len, values, None)?))
 }
 
-/// The length of an array in the terms of Arrow.
+/// Returns the length of an array as Arrow counts it.
 const fn length<const N: usize>() -> i32 {
     const { assert!(N <= i32::MAX as usize, "Arrow has no lists of this length") };
     N as i32
@@ -139,7 +141,7 @@ pub(super) fn texts<const N: usize>(texts: &mut Text<N>) -> Result<ArrayRef, Arr
     if N == 1 { Ok(array) } else { Ok(Arc::new(FixedSizeListArray::try_new(item(DataType::LargeUtf8), length::<N>(), array, None)?)) }
 }
 
-/// Lists of bytes are bytes.
+/// Returns the type of lists with these items; lists of bytes are binary.
 pub(super) fn lists_type(items: &dyn Column) -> DataType {
     match items.data_type() {
         DataType::UInt8 => DataType::LargeBinary,
@@ -169,7 +171,9 @@ pub(super) fn record_batch(columns: &mut impl Columns) -> Result<RecordBatch, Ar
     RecordBatch::try_new(schema, arrays.into_iter().collect::<Result<_, _>>()?)
 }
 
-/// A column by the name that it has in C, as far as that is one.
+/// Describes a column.
+///
+/// Its name is the Rust name without `r#`, and so the C name unless that had to change.
 fn field(name: &str, column: &dyn Column) -> Field {
     Field::new(name.trim_start_matches("r#"), column.data_type(), false)
 }

@@ -1,12 +1,15 @@
+//! [`List`]: a column of lists.
+
 use std::ops::Range;
 
 use super::{Column, Fill};
 
-/// A column of lists of any length: what records hold of an array without a length. `C` is the column of their items, one list after the
-/// other: a `Vec`, or [`Text`](super::Text).
+/// A column of lists of any length, such as the flexible arrays of records.
+///
+/// `C` is the column of their items, one list after the other: a `Vec`, or [`Text`](super::Text).
 #[derive(Debug, Clone, PartialEq)]
 pub struct List<C> {
-    /// Where each list starts; the last one is the end of all.
+    /// The start of each list, and then the end of the last one.
     offsets: Vec<i64>,
     items: C,
 }
@@ -18,17 +21,17 @@ impl<C: Default> Default for List<C> {
 }
 
 impl<C> List<C> {
-    /// Where each list starts in the items, and after these where the last one ends.
+    /// Returns the start of each list in the items, and then the end of the last one.
     pub fn offsets(&self) -> &[i64] {
         &self.offsets
     }
 
-    /// The items of all lists.
+    /// Returns the items of all lists.
     pub fn items(&self) -> &C {
         &self.items
     }
 
-    /// Where the items of a row are.
+    /// Returns the range of a row's items.
     pub fn range(&self, row: usize) -> Option<Range<usize>> {
         match self.offsets.get(row..)? {
             [start, end, ..] => Some(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?),
@@ -38,12 +41,12 @@ impl<C> List<C> {
 }
 
 impl<T> List<Vec<T>> {
-    /// The items of a row.
+    /// Returns the items of a row.
     pub fn get(&self, row: usize) -> Option<&[T]> {
         self.items.get(self.range(row)?)
     }
 
-    /// The items of each row.
+    /// Returns the items of each row.
     pub fn iter(&self) -> impl Iterator<Item = &[T]> {
         (0..self.offsets.len() - 1).map(|row| self.get(row).unwrap_or_default())
     }
@@ -92,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_any_length() {
+    fn lists_may_have_any_length() {
         let mut lists = List::<Vec<u16>>::default();
         lists.fill([vec![1, 2], vec![], vec![3]].into_iter().map(Vec::into_iter));
         lists.add([4, 5].into_iter());

@@ -1,7 +1,9 @@
-//! Events as columns: a `Vec` for each field, for those who add up, filter and store rather than look at events one by one.
+//! Events as columns: a `Vec` for each field, for code that sums, filters or stores events rather
+//! than looking at each.
 //!
-//! A generated module has a batch type beside the struct of each map that delivers records, `types::EventBatch` for `types::Event`. It
-//! is filled from the readers, and cleared and filled again it allocates nothing once it has grown:
+//! A generated module has a batch type beside the struct of each map that delivers records,
+//! `types::EventBatch` for `types::Event`. The readers fill it. A batch that is cleared and filled
+//! again does not allocate once it has grown:
 //!
 //! ```ignore
 //! use eunomia_runtime::columns::Columns as _;
@@ -20,33 +22,34 @@
 //! | pointers | `Vec<u64>` |
 //! | bit fields | `Vec` of their type's integer |
 //! | `char[N]` | [`Text`]: offsets and bytes, each text up to its first NUL |
-//! | arrays | `Vec<[T; N]>`, which is the values one behind the other |
-//! | structs inside | a column for each of their fields: `at.x` is `at_x` |
+//! | arrays | `Vec<[T; N]>`, in memory one value after the other |
+//! | structs inside | a column for each of their fields: `at.x` becomes `at_x` |
 //! | arrays of structs | a column of arrays for each of their fields |
-//! | members of unions | as members of structs: each reads the bytes in its own way, and which of them means something the program knows |
-//! | what has no type | `Vec<[u8; N]>` |
-//! | the last array of a record, without a length (`char data[]`, `struct at at[]`) | [`Text`], or a [`List`] for what its items are |
+//! | members of unions | as members of structs: each column reads the bytes in its own way; the program knows which one is valid |
+//! | members of unknown type | `Vec<[u8; N]>` |
+//! | a flexible array at the end of a record (`char data[]`, `struct at at[]`) | [`Text`], or a [`List`] of its items |
 //!
-//! Names that meet are numbered, as everywhere. Other members without a size have no column. A type that would have more than 1,024 columns
-//! has no batch.
+//! Names that collide are numbered, as in all generated code. Other members without a size have no
+//! column. A type that would have more than 1,024 columns has no batch.
 //!
-//! Records that go on after their struct come one by one: `skel.maps()?.rb.for_each(|event| batch.push(event))?`.
+//! Records that go on after their struct are pushed one at a time:
+//! `skel.maps()?.rb.for_each(|event| batch.push(event))?`.
 #![cfg_attr(
     feature = "arrow",
     doc = "
-With the feature `arrow` a batch becomes a `RecordBatch`, see [`Columns::into_record_batch`]. No column is nullable. Numbers, arrays of
-numbers and offsets are moved there, not copied.
+With the feature `arrow` a batch becomes a `RecordBatch`; see [`Columns::into_record_batch`]. No
+column is nullable. Numbers, arrays of numbers and offsets are moved, not copied.
 
 | column | type in Arrow |
 |---|---|
 | `Vec` of a number of up to 64 bits | `Int8` to `UInt64`, `Float32`, `Float64`; moved |
-| `Vec<u128>`, `Vec<i128>` | `FixedSizeBinary(16)`, little-endian: no decimal holds all of them; moved |
+| `Vec<u128>`, `Vec<i128>` | `FixedSizeBinary(16)`, little-endian, because no decimal type holds all values; moved |
 | `Vec<[u8; N]>` | `FixedSizeBinary(N)`; moved |
-| other arrays | `FixedSizeList` of what their items are; moved as these |
+| other arrays | `FixedSizeList` of the type of their items; moved if the items are |
 | `Vec<bool>` | `Boolean`, which is packed to bits |
 | `List` of bytes | `LargeBinary`; moved |
-| other lists | `LargeList` of what their items are; moved as these |
-| `Text` | `LargeUtf8`; moved where all of it is UTF-8, else copied with U+FFFD for what is not |
+| other lists | `LargeList` of the type of their items; moved if the items are |
+| `Text` | `LargeUtf8`; moved if all of it is UTF-8, else copied with U+FFFD in place of other bytes |
 "
 )]
 
@@ -62,29 +65,34 @@ use crate::sample::Event;
 pub use list::List;
 pub use text::{Text, Texts};
 
-/// A batch of events as columns. Generated types have it, whose fields are the columns.
+/// A batch of events as columns.
 ///
-/// The columns may be taken, sorted or cut as those who have the batch like; a batch that is to be filled again is cleared first.
+/// Generated types implement it; their fields are the columns.
+///
+/// The columns may be taken, sorted or cut in any way. Clear the batch before you fill it again.
 pub trait Columns: Default {
-    /// The struct that a row is made of.
+    /// The struct that a row is made from.
     type Event: Event;
-    /// What a row is made of: a reference to the struct, or [`Tailed`](crate::sample::Tailed) where records go on after it.
+    /// The type of a row: a reference to the struct, or [`Tailed`](crate::sample::Tailed) if
+    /// records go on after it.
     type Row<'a>: From<&'a Self::Event>;
 
     /// Appends a row.
     fn push(&mut self, event: Self::Row<'_>);
 
-    /// Appends a row for each event, faster than one by one: of a slice of events, of references to them, or of the records of a run. These
-    /// are structs alone: an array without a length at their end is empty in each row.
+    /// Appends a row for each event, faster than one by one.
+    ///
+    /// The events are a slice of structs, a slice of references, or the records of a run. They are
+    /// bare structs: a flexible array at their end is empty in each row.
     fn extend(&mut self, events: &[impl Borrow<Self::Event>]);
 
-    /// The rows.
+    /// Returns the number of rows.
     fn len(&self) -> usize;
 
     #[doc(hidden)]
     fn each(&mut self, f: &mut dyn FnMut(&'static str, &mut dyn Column));
 
-    /// Whether there are no rows.
+    /// Returns true if there are no rows.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -94,21 +102,24 @@ pub trait Columns: Default {
         self.each(&mut |_, column| column.clear());
     }
 
-    /// Makes room for as many more rows; what texts need is not known beforehand.
+    /// Reserves space for this many more rows; the space that texts need is not known in advance.
     fn reserve(&mut self, rows: usize) {
         self.each(&mut |_, column| column.reserve(rows));
     }
 
-    /// The names and types of the columns.
+    /// Returns the names and types of the columns.
     #[cfg(feature = "arrow")]
     fn schema() -> arrow_schema::SchemaRef {
         arrow::schema(&mut Self::default())
     }
 
-    /// The batch for Arrow, its columns moved, see [the module](crate::columns). `std::mem::take` leaves an empty batch to go on with.
+    /// Moves the columns into an Arrow batch; see [the module](crate::columns).
+    ///
+    /// Use `std::mem::take` to go on with an empty batch.
     ///
     /// # Errors
-    /// Where columns have different lengths, as they can after they were changed by hand.
+    /// [`ArrowError`](arrow_schema::ArrowError) if the columns have different lengths, which they
+    /// can have only after they were changed by hand.
     #[cfg(feature = "arrow")]
     fn into_record_batch(mut self) -> Result<arrow_array::RecordBatch, arrow_schema::ArrowError> {
         arrow::record_batch(&mut self)
@@ -117,28 +128,28 @@ pub trait Columns: Default {
 
 /// A column of any type.
 pub trait Column {
-    /// How many rows it has.
+    /// Returns the number of rows.
     fn rows(&self) -> usize;
 
     /// Removes all rows and keeps their memory.
     fn clear(&mut self);
 
-    /// Makes room for more rows.
+    /// Reserves space for more rows.
     fn reserve(&mut self, rows: usize);
 
-    /// Its type in Arrow.
+    /// Returns the column's type in Arrow.
     #[cfg(feature = "arrow")]
     fn data_type(&self) -> arrow_schema::DataType;
 
-    /// Its rows for Arrow; none are left here.
+    /// Moves the rows into an Arrow array, which leaves the column empty.
     ///
     /// # Errors
-    /// Those of Arrow, which are none for columns of generated types.
+    /// Arrow's own, of which columns of generated types cause none.
     #[cfg(feature = "arrow")]
     fn take(&mut self) -> Result<arrow_array::ArrayRef, arrow_schema::ArrowError>;
 }
 
-// What a `Vec` of is a column.
+// The bound of `T` for which a `Vec<T>` is a column.
 #[cfg(not(feature = "arrow"))]
 use Copy as Cell;
 #[cfg(feature = "arrow")]
@@ -189,8 +200,9 @@ impl<T> Fill<T> for Vec<T> {
     }
 }
 
-/// Appends to one column what `value` takes from each event: what generated code fills a batch with, column by column, so that each
-/// loop runs over one field.
+/// Appends `value` of each event to one column.
+///
+/// Generated code fills a batch column by column with it, so that each loop runs over one field.
 #[inline]
 pub fn fill<'a, E: 'a, V, C: Fill<V>>(column: &mut C, events: &'a [impl Borrow<E>], value: impl Fn(&'a E) -> V) {
     column.fill(events.iter().map(|event| value(event.borrow())));

@@ -1,10 +1,13 @@
+//! [`Text`]: a column of texts.
+
 use super::{Column, Fill};
 use crate::sample::{CharArray, Flexible, tailed::Items};
 
-/// A column of texts, `N` in each row: their bytes one behind the other, and where each ends.
+/// A column of texts, `N` in each row: their bytes one after the other, and the end of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text<const N: usize = 1> {
-    /// Where each text starts; the last one is the end of all. Of 64 bits, so that no batch is too long.
+    /// The start of each text, and then the end of the last one. They are 64-bit, so that no batch
+    /// is too long.
     offsets: Vec<i64>,
     bytes: Vec<u8>,
 }
@@ -16,17 +19,19 @@ impl<const N: usize> Default for Text<N> {
 }
 
 impl<const N: usize> Text<N> {
-    /// Where each text starts in the bytes, and behind these where the last one ends.
+    /// Returns the start of each text in the bytes, and then the end of the last one.
     pub fn offsets(&self) -> &[i64] {
         &self.offsets
     }
 
-    /// The bytes of all texts.
+    /// Returns the bytes of all texts.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The text of this number; those of the row `r` start at `r * N`. The bytes are what the program wrote, UTF-8 or not.
+    /// Returns the text number `index`; row `r` begins with number `r * N`.
+    ///
+    /// The bytes are as the program wrote them, UTF-8 or not.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         match self.offsets.get(index..)? {
             [start, end, ..] => self.bytes.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?),
@@ -34,7 +39,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// The texts, `N` of each row.
+    /// Returns the texts, `N` for each row.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.offsets.len() - 1).map(|index| self.get(index).unwrap_or_default())
     }
@@ -43,7 +48,8 @@ impl<const N: usize> Text<N> {
     fn push<const LEN: usize>(&mut self, text: &CharArray<LEN>) {
         let bytes = text.as_bytes();
         if LEN <= COPIED_WHOLE {
-            // A copy of a known length is a few instructions, one of any length is a call.
+            // Copying a fixed number of bytes takes a few instructions; copying any number takes a
+            // call.
             let end = self.bytes.len() + bytes.len();
             self.bytes.extend_from_slice(text.raw());
             self.bytes.truncate(end);
@@ -53,7 +59,7 @@ impl<const N: usize> Text<N> {
         self.offsets.push(self.bytes.len() as i64);
     }
 
-    /// The offsets and bytes, none being left here.
+    /// Moves out the offsets and bytes.
     #[cfg(feature = "arrow")]
     pub(super) fn take(&mut self) -> (Vec<i64>, Vec<u8>) {
         let Self { offsets, bytes } = std::mem::take(self);
@@ -61,12 +67,12 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Arrays up to this length are copied with what stands behind their texts.
+/// Arrays up to this length are copied whole, with the bytes after their text.
 const COPIED_WHOLE: usize = 64;
 
-/// The texts of one field: a `char` array, or arrays of them.
+/// The texts of one field: a `char` array, or an array of these.
 pub trait Texts {
-    /// Appends them to a column.
+    /// Appends the texts to a column.
     fn add_to<const N: usize>(&self, column: &mut Text<N>);
 }
 
@@ -84,7 +90,7 @@ impl<T: Texts, const LEN: usize> Texts for [T; LEN] {
     }
 }
 
-/// The text that a record ends with.
+/// The text at the end of a record.
 impl<E: Flexible> Texts for Items<'_, E> {
     fn add_to<const N: usize>(&self, column: &mut Text<N>) {
         column.bytes.extend_from_slice(self.text().unwrap_or_default());
@@ -142,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_end_at_their_nul() {
+    fn texts_end_at_nul() {
         let rows =
             [[CharArray::from(*b"sh\0junk!"), CharArray::from(*b"12345678")], [CharArray::from([0; 8]), CharArray::from(*b"\xff\0......")]];
         let mut texts = Text::<2>::default();
@@ -158,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn long_arrays_are_copied_up_to_their_nul() {
+    fn long_arrays_are_copied_up_to_nul() {
         let mut long = [b'x'; 4096];
         long[1000] = 0;
         let mut texts = Text::<1>::default();

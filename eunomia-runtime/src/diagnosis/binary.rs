@@ -12,6 +12,7 @@ use elf::{
     ElfBytes,
     abi::{STB_WEAK, STT_FUNC, STT_GNU_IFUNC},
     endian::AnyEndian,
+    parse::ParseError,
     string_table::StringTable,
     symbol::{Symbol, SymbolTable},
 };
@@ -62,6 +63,11 @@ impl Binary {
         ElfBytes::minimal_parse(&self.bytes).map_err(|_| Answer::NoFile(format!("{} is no ELF file", self.place)))
     }
 
+    /// Names of the file. Many symbols may have one name, so that there may be more than the file has bytes.
+    fn texts<'a>(&'a self, strings: StringTable<'a>) -> Texts<'a> {
+        Texts { strings, left: 2 * self.bytes.len(), place: &self.place }
+    }
+
     /// Whether it has a function, `name`, `name@VERSION` or `name@@VERSION`.
     pub(crate) fn function(&self, wanted: &str) -> Answer {
         // `@@` is the version that is taken where none is named, and is looked for in the same way.
@@ -74,11 +80,17 @@ impl Binary {
             Err(answer) => return answer,
         };
         let (mut names, mut versions, mut chosen) = (BTreeSet::new(), BTreeSet::new(), false);
+        let mut looked_up = 0;
         for (dynamic, symbols, strings) in tables(&file) {
+            let mut texts = self.texts(strings);
             // By what libbpf takes for the place in the file: whether one that is not weak is there.
             let mut offsets = BTreeMap::<u64, bool>::new();
             for (index, symbol) in symbols.iter().enumerate() {
-                let Ok(known) = strings.get(symbol.st_name as usize) else { continue };
+                let known = match texts.get(symbol.st_name) {
+                    Ok(Some(known)) => known,
+                    Ok(None) => continue,
+                    Err(answer) => return answer,
+                };
                 let (short, own) = known.split_once('@').map_or((known, None), |(short, _)| (short, Some(known)));
                 if short == name {
                     chosen |= symbol.st_symtype() == STT_GNU_IFUNC;
@@ -93,6 +105,10 @@ impl Binary {
                 let matches = match version {
                     None => true,
                     Some(version) if dynamic => {
+                        looked_up += 1;
+                        if looked_up > MOST_VERSIONS {
+                            return Answer::Untold(format!("{} has more than {MOST_VERSIONS} functions of this name", self.place));
+                        }
                         let found = version_of(&file, index);
                         let same = found.as_deref() == Some(version);
                         versions.extend(found);
@@ -132,13 +148,15 @@ impl Binary {
             Ok(file) => file,
             Err(answer) => return answer,
         };
-        let found = tables(&file).into_iter().any(|(_, symbols, strings)| {
-            let functions = symbols.iter().filter(|symbol| symbol.st_symtype() == STT_FUNC && !symbol.is_undefined());
-            let mut names = functions.filter_map(|symbol| strings.get(symbol.st_name as usize).ok());
-            names.any(&is)
-        });
-        if found {
-            return Answer::There(self.place.clone());
+        for (_, symbols, strings) in tables(&file) {
+            let mut texts = self.texts(strings);
+            for symbol in symbols.iter().filter(|symbol| symbol.st_symtype() == STT_FUNC && !symbol.is_undefined()) {
+                match texts.get(symbol.st_name) {
+                    Ok(Some(name)) if is(name) => return Answer::There(self.place.clone()),
+                    Ok(_) => {}
+                    Err(answer) => return answer,
+                }
+            }
         }
         Answer::Missing { why: format!("no symbol of {}, which may be stripped", self.place), near: Vec::new(), all: Vec::new() }
     }
@@ -149,29 +167,72 @@ impl Binary {
             Ok(file) => file,
             Err(answer) => return answer,
         };
-        let section = match file.section_header_by_name(".note.stapsdt") {
-            Ok(Some(section)) => section,
-            Ok(None) => return Answer::NoFile(format!("{} has no static probes", self.place)),
-            Err(_) => return Answer::Untold(format!("the sections of {} cannot be read", self.place)),
+        let Ok((Some(sections), Some(strings))) = file.section_headers_with_strtab() else {
+            return Answer::Untold(format!("the sections of {} cannot be read", self.place));
         };
+        let mut texts = self.texts(strings);
+        let mut named = None;
+        for section in sections.iter() {
+            match texts.get(section.sh_name) {
+                Ok(Some(".note.stapsdt")) => {
+                    named = Some(section);
+                    break;
+                }
+                Ok(_) => {}
+                Err(answer) => return answer,
+            }
+        }
+        let Some(section) = named else { return Answer::NoFile(format!("{} has no static probes", self.place)) };
         let Ok(notes) = file.section_data_as_notes(&section) else {
             return Answer::Untold(format!("the notes of {} cannot be read", self.place));
         };
-        let mut all = BTreeSet::new();
+        let (mut all, mut left) = (BTreeSet::new(), MOST_SHOWN);
         for note in notes {
             let elf::note::Note::Unknown(note) = note else { continue };
             // Three addresses of the file's class, then texts: provider, name, arguments.
             let addresses = if file.ehdr.class == elf::file::Class::ELF64 { 24 } else { 12 };
-            let mut texts = note.desc.get(addresses..).unwrap_or_default().split(|byte| *byte == 0).map(String::from_utf8_lossy);
+            let mut texts = note.desc.get(addresses..).unwrap_or_default().split(|byte| *byte == 0);
             let (Some(of), Some(name)) = (texts.next(), texts.next()) else { continue };
-            if of == provider && name == probe {
+            if of == provider.as_bytes() && name == probe.as_bytes() {
                 return Answer::There(self.place.clone());
             }
-            all.insert(format!("{of}:{name}"));
+            left = left.saturating_sub(of.len() + name.len() + 1);
+            if left > 0 {
+                all.insert(format!("{}:{}", String::from_utf8_lossy(of), String::from_utf8_lossy(name)));
+            }
         }
         let wanted = format!("{provider}:{probe}");
         let near = similar(&wanted, all.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
         Answer::Missing { why: format!("no static probe of {}", self.place), near, all: all.into_iter().collect() }
+    }
+}
+
+/// Functions of one name in a file, by their versions; each is looked for among all versions. The C library has three.
+const MOST_VERSIONS: usize = 16;
+/// Bytes of the names of static probes that are kept to be told.
+const MOST_SHOWN: usize = 1 << 20;
+
+/// Names out of a table. Those of a file that was made to keep whoever reads it busy end all in one long name.
+struct Texts<'a> {
+    strings: StringTable<'a>,
+    /// Bytes that are still read.
+    left: usize,
+    place: &'a str,
+}
+
+impl<'a> Texts<'a> {
+    /// `None` if there is no such name.
+    fn get(&mut self, at: u32) -> Result<Option<&'a str>, Answer> {
+        let text = match self.strings.get_raw(at as usize) {
+            Ok(text) => text,
+            Err(ParseError::StringTableMissingNul(_)) => return Err(Answer::Untold(format!("the names of {} do not end", self.place))),
+            Err(_) => return Ok(None),
+        };
+        match self.left.checked_sub(text.len()) {
+            Some(left) => self.left = left,
+            None => return Err(Answer::Untold(format!("the names of {} are longer together than the file", self.place))),
+        }
+        Ok(str::from_utf8(text).ok())
     }
 }
 
@@ -242,7 +303,7 @@ fn contents(path: &Path) -> Result<Vec<u8>, Refused> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, fs::File, os::unix::net::UnixListener, process, process::Command};
+    use std::{fs, fs::File, iter, os::unix::net::UnixListener, process, process::Command};
 
     use super::*;
 
@@ -274,7 +335,7 @@ mod tests {
             (path("large"), "it has more than 512 MiB"),
             ("/proc/self/status".to_owned(), "it is made up by the kernel, like those of /proc and /sys, and is not opened"),
             ("/proc/kmsg".to_owned(), "it is made up by the kernel, like those of /proc and /sys, and is not opened"),
-            ("/proc/self".to_owned(), "it is a folder"),
+            ("/proc/self".to_owned(), "it is a directory"),
             (path("none"), "No such file or directory (os error 2)"),
         ] {
             assert_eq!(why(&path), format!("{path}: {expected}"));
@@ -283,6 +344,89 @@ mod tests {
         // What the kernel shows in another place is a file all the same.
         assert!(Binary::read("/proc/self/exe").is_ok());
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    fn binary(sections: &[Part<'_>]) -> Binary {
+        Binary { place: "x.so".to_owned(), bytes: file(sections) }
+    }
+
+    /// Name, type, linked section, information and contents.
+    type Part<'a> = (&'a str, u32, u32, u32, Vec<u8>);
+
+    /// An ELF file.
+    fn file(sections: &[Part<'_>]) -> Vec<u8> {
+        let mut names = b"\0.names\0".to_vec();
+        let (mut bytes, mut headers) = (vec![0; 64], vec![0; 64]);
+        let mut section = |name: usize, kind: u32, link: u32, info: u32, contents: &[u8]| {
+            headers.extend([name as u32, kind].map(u32::to_le_bytes).concat());
+            headers.extend([0, 0, bytes.len() as u64, contents.len() as u64].map(u64::to_le_bytes).concat());
+            headers.extend([link, info].map(u32::to_le_bytes).concat());
+            let size: u64 = match kind {
+                2 | 11 => 24,
+                0x6fff_ffff => 2,
+                _ => 0,
+            };
+            headers.extend([4, size].map(u64::to_le_bytes).concat());
+            bytes.extend(contents);
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+        };
+        for (name, kind, link, info, contents) in sections {
+            section(names.len(), *kind, *link, *info, contents);
+            names.extend([name.as_bytes(), b"\0"].concat());
+        }
+        section(1, 3, 0, 0, &names);
+        let count = sections.len() as u16 + 2;
+        let mut header = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0".to_vec();
+        header.extend([0, 0, bytes.len() as u64].map(u64::to_le_bytes).concat());
+        header.extend([0, 0, 64, 56, 0, 64, count, count - 1].map(u16::to_le_bytes).concat());
+        bytes.splice(..64, header);
+        bytes.extend(headers);
+        bytes
+    }
+
+    fn symbols(count: u32, name: impl Fn(u32) -> u32) -> Vec<u8> {
+        let symbol = |at: u32| [&name(at).to_le_bytes()[..], &[0x12, 0, 1, 0], &u64::from(at + 16).to_le_bytes(), &[0; 8]].concat();
+        iter::once(vec![0; 24]).chain((0..count).map(symbol)).flatten().collect()
+    }
+
+    /// What takes the square of a file's size, or all memory.
+    #[test]
+    fn files_that_keep_a_reader_busy() {
+        let long = [b"\0", &b"a".repeat(1 << 20)[..], b"\0"].concat();
+        let text = || (".text", 1, 0, 0, vec![0; 64]);
+        let overlapping = binary(&[text(), (".strtab", 3, 0, 0, long.clone()), (".symtab", 2, 2, 1, symbols(10_000, |at| 1 + at))]);
+        let untold = |answer| match answer {
+            Answer::Untold(why) => why,
+            _ => panic!("it is told"),
+        };
+        let expected = "the names of x.so are longer together than the file";
+        assert_eq!(untold(overlapping.function("b")), expected);
+        assert_eq!(untold(overlapping.functions(|_| false)), expected);
+        let endless = binary(&[text(), (".strtab", 3, 0, 0, b"a".repeat(1 << 20)), (".symtab", 2, 2, 1, symbols(10_000, |at| at))]);
+        assert_eq!(untold(endless.function("b")), "the names of x.so do not end");
+
+        let names = b"\0f\0V\0".to_vec();
+        let count = 20_000;
+        let of_symbols: Vec<u8> = iter::repeat_n(0x7ff0_u16.to_le_bytes(), count + 1).flatten().collect();
+        let definition = [1u16, 0, 1, 1].map(u16::to_le_bytes).concat();
+        let definition = [definition, [0u32, 20, 28, 3, 0].map(u32::to_le_bytes).concat()].concat();
+        let versions = binary(&[
+            text(),
+            (".dynstr", 3, 0, 0, names),
+            (".dynsym", 11, 2, 1, symbols(count as u32, |_| 1)),
+            (".gnu.version", 0x6fff_ffff, 3, 0, of_symbols),
+            (".gnu.version_d", 0x6fff_fffd, 2, count as u32, definition.repeat(count)),
+        ]);
+        assert_eq!(untold(versions.function("f@W")), "x.so has more than 16 functions of this name");
+
+        let note = |at: u32| {
+            let head = [8u32, 92, 3].map(u32::to_le_bytes).concat();
+            [&head[..], b"stapsdt\0", &[0; 24], format!("p\0{at:064x}\0\0").as_bytes()].concat()
+        };
+        let notes = binary(&[(".note.stapsdt", 7, 0, 0, (0..20_000).flat_map(note).collect())]);
+        assert!(matches!(notes.probe("p", &format!("{:064x}", 19_999)), Answer::There(_)));
+        let Answer::Missing { all, .. } = notes.probe("p", "none") else { panic!("it is there") };
+        assert!(all.len() > 1000 && all.iter().map(String::len).sum::<usize>() <= 1 << 20, "{}", all.len());
     }
 
     #[test]

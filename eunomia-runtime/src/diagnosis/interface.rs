@@ -4,7 +4,11 @@ use std::fs;
 
 use libbpf_rs::libbpf_sys;
 
+#[cfg(feature = "dynamic")]
+use super::place::Finding;
 use super::{busy::program, list, similar::similar};
+#[cfg(feature = "dynamic")]
+use crate::bpf::xdp_features;
 use crate::{
     Hint,
     bpf::{attached_xdp, name_of},
@@ -63,14 +67,47 @@ pub(crate) fn reason(program: &str, index: u32, attach_type: libbpf_sys::bpf_att
     }
     match errno? {
         libc::EBUSY | libc::EEXIST => taken(index).map(|(why, todo)| todo.after(format_args!("{name}: {why}; "))),
-        libc::EOPNOTSUPP if flags & libbpf_sys::XDP_FLAGS_HW_MODE != 0 => {
-            let why = format!("the card of {name} runs no XDP programs by itself");
-            Some(Hint::of(why, Advice::GenericXdp { program, interface: &name }))
-        }
-        libc::EOPNOTSUPP | libc::EINVAL if flags & libbpf_sys::XDP_FLAGS_SKB_MODE == 0 => {
-            let why = format!("the driver of {name} runs no XDP programs, or not with the interface's MTU, queues or features as they are");
-            Some(Hint::of(why, Advice::GenericXdp { program, interface: &name }))
-        }
+        libc::EOPNOTSUPP if flags & libbpf_sys::XDP_FLAGS_HW_MODE != 0 => Some(joined(by_hardware(program, &name, flags))),
+        libc::EOPNOTSUPP | libc::EINVAL if flags & libbpf_sys::XDP_FLAGS_SKB_MODE == 0 => Some(joined(by_hardware(program, &name, flags))),
         _ => None,
     }
 }
+
+fn joined((why, todo): (String, Hint)) -> Hint {
+    todo.after(format_args!("{why}: "))
+}
+
+/// That the driver or the card of an interface does not run a program.
+fn by_hardware(program: &str, name: &str, flags: u32) -> (String, Hint) {
+    let why = if flags & libbpf_sys::XDP_FLAGS_HW_MODE == 0 {
+        format!("the driver of {name} runs no XDP programs, or not with the interface's MTU, queues or features as they are")
+    } else {
+        format!("the card of {name} runs no XDP programs by itself")
+    };
+    (why, Advice::GenericXdp { program, interface: name }.into())
+}
+
+/// Why an interface will not run a program in the mode of these flags, if the kernel tells what its driver does: `tells`, from 6.3 on.
+/// `None` also for modes that every interface has.
+#[cfg(feature = "dynamic")]
+pub(crate) fn incapable(program: &str, index: u32, flags: u32, tells: bool) -> Option<Finding> {
+    // `NETDEV_XDP_ACT_BASIC` and `NETDEV_XDP_ACT_HW_OFFLOAD`.
+    let wanted = match flags {
+        libbpf_sys::XDP_FLAGS_DRV_MODE => 1 << 0,
+        libbpf_sys::XDP_FLAGS_HW_MODE => 1 << 4,
+        _ => return None,
+    };
+    let name = name_of(index).ok()?;
+    match xdp_features(index) {
+        Ok(features) if features & wanted != 0 => None,
+        Ok(_) if tells => {
+            let (why, todo) = by_hardware(program, &name, flags);
+            Some(Finding::Missing(why, todo))
+        }
+        Ok(_) => Some(Finding::Untold(format!("what the driver of {name} does, this kernel does not tell"), ATTACH.into())),
+        Err(error) => Some(Finding::Untold(format!("what the driver of {name} does: {error}"), ATTACH.into())),
+    }
+}
+
+#[cfg(feature = "dynamic")]
+const ATTACH: &str = "attach the program to find out";

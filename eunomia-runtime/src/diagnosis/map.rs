@@ -3,7 +3,7 @@
 use std::fs;
 
 use libbpf_rs::{
-    AsRawLibbpf as _, libbpf_sys,
+    AsRawLibbpf as _, MapType, libbpf_sys,
     libbpf_sys::{
         BPF_MAP_TYPE_ARENA, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_BLOOM_FILTER, BPF_MAP_TYPE_CGROUP_ARRAY,
         BPF_MAP_TYPE_CGROUP_STORAGE, BPF_MAP_TYPE_CGRP_STORAGE, BPF_MAP_TYPE_CPUMAP, BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH,
@@ -21,6 +21,36 @@ use crate::{Hint, bpf::MapSpec, hint::Advice};
 /// Returns how many addresses a stack has at most on this machine (`kernel.perf_event_max_stack`), if it tells.
 pub(crate) fn deepest() -> Option<u32> {
     fs::read_to_string("/proc/sys/kernel/perf_event_max_stack").ok()?.trim().parse().ok()
+}
+
+/// Types of maps.
+type Types = &'static [MapType];
+
+const OF_SOCKETS: Types = &[MapType::Sockmap, MapType::Sockhash];
+
+/// The types of maps that programs walk over, by what stands after `iter/` in their section (`bpf_iter_attach_map`,
+/// `bpf_sk_storage_map_iter` and `sock_map_iter` of the kernel).
+const WALKED: [(&str, Types); 3] = [
+    ("bpf_map_elem", &[MapType::Hash, MapType::LruHash, MapType::Array, MapType::PercpuHash, MapType::LruPercpuHash, MapType::PercpuArray]),
+    ("bpf_sk_storage_map", &[MapType::SkStorage]),
+    ("sockmap", OF_SOCKETS),
+];
+
+/// Returns the types of the maps that a program walks over, if its section says that it walks over a map.
+pub(crate) fn walked(section: &str) -> Option<Types> {
+    let (kind, name) = section.trim_start_matches('?').split_once('/')?;
+    let (_, types) = WALKED.iter().find(|(walked, _)| matches!(kind, "iter" | "iter.s") && *walked == name)?;
+    Some(types)
+}
+
+/// Returns why programs of a section are not attached to a map of a type, and what to do, if they are not.
+pub(crate) fn unattachable(section: &str, map: MapType) -> Option<(String, Hint)> {
+    // The others are on maps of sockets (`sock_map_progs`).
+    let types = walked(section).unwrap_or(OF_SOCKETS);
+    let names: Vec<String> = types.iter().map(|ty| format!("{ty:?}")).collect();
+    let why =
+        || format!("it is a map of type {map:?}, and the kernel attaches programs of the section `{section}` to {}", names.join(", "));
+    (!types.contains(&map)).then(|| (why(), "name a map of such a type".into()))
 }
 
 /// How a map of an object will be made.
@@ -56,6 +86,9 @@ impl Definition {
     /// Why the kernel will refuse it, if it will.
     pub(crate) fn flaw(&self) -> Option<(String, Hint)> {
         let MapSpec { key_size: key, value_size: value, max_entries: entries, flags, .. } = self.spec;
+        if self.spec.kind == MapType::Unknown {
+            return None;
+        }
         let kind = self.kind();
         let source = |why: String| Some((why, Hint::from("change the definition of the map in its source")));
         if self.wants_entries() && entries == 0 {

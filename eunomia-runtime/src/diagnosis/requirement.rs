@@ -74,6 +74,9 @@ pub(crate) const TCX: Requirement = requirement("an order among tc programs (tcx
 /// Of an order among the programs of a cgroup.
 pub(crate) const CGROUP_ORDER: Requirement = requirement("an order among the programs of a cgroup", (6, 17), "", "");
 
+/// Of tables that are no more than a test of the kernel's.
+pub(crate) const UNATTACHED: &str = "the kernel attaches no tables of this type: their programs are for test runs alone";
+
 /// By the section of the table.
 const TABLES: &[Requirement] = &[requirement(".struct_ops.link", (6, 4), "BPF_STRUCT_OPS", "")];
 

@@ -3,7 +3,7 @@
 
 use libbpf_rs::ProgramType;
 
-use super::place::Place;
+use super::{map, place::Place};
 
 /// What a section says.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,8 +46,12 @@ pub(crate) fn says(section: &str, ty: ProgramType) -> Says<'_> {
         "lsm" | "lsm.s" => (some.map(Place::Hook), "a hook of security modules", true),
         "lsm_cgroup" if target.is_empty() => (None, "a hook of security modules", true),
         "lsm_cgroup" => return Says { place: some.map(Place::Hook), wants: Some(CGROUP), to_load: false },
-        "iter" | "iter.s" if matches!(target, "bpf_map_elem" | "bpf_sk_storage_map") => {
+        "iter" | "iter.s" if map::walked(section).is_some() => {
             return Says { place: some.map(Place::Iterator), wants: Some("a map"), to_load: false };
+        }
+        // The kernel walks over no cgroup unless told over which and in what order (`bpf_iter_attach_cgroup`).
+        "iter" | "iter.s" if target == "cgroup" => {
+            return Says { place: some.map(Place::Iterator), wants: Some(CGROUP), to_load: false };
         }
         "iter" | "iter.s" => (some.map(Place::Iterator), "an iterator of the kernel", true),
         "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s" => (some.and_then(Place::uprobe), CALL, false),
@@ -117,6 +121,10 @@ mod tests {
             assert!(says(section).to_load && wants(section).is_some(), "{section}");
         }
         assert_eq!(wants("lsm_cgroup/socket_bind"), Some(CGROUP));
+        assert_eq!(
+            [wants("iter/sockmap"), wants("iter.s/bpf_map_elem"), wants("iter/cgroup")],
+            [Some("a map"), Some("a map"), Some(CGROUP)]
+        );
         for section in ["syscall", "struct_ops/x", "struct_ops.s/x", "fentry/x", "lsm/x", "iter/task"] {
             assert_eq!(wants(section), None, "{section}");
         }

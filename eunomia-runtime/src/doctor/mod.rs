@@ -39,9 +39,9 @@ use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 
-#[cfg(feature = "cli")]
-pub(crate) use self::targets::TARGET_OF;
 use self::{programs::Support, targets::Places};
+#[cfg(feature = "cli")]
+pub(crate) use self::{requirements::security_module, targets::TARGET_OF};
 use crate::{
     Error,
     bpf::{self, Check, Preflight, Target},
@@ -206,7 +206,7 @@ impl Doctor {
         checks.extend(requirements::examine(&patient, &places));
         checks.extend(programs::examine_maps(object, permitted));
         checks.extend(maps::examine(open));
-        checks.extend(programs::examine_tables(&patient));
+        checks.extend(programs::examine_tables(&patient, places.must_be()));
         checks.extend(helpers::examine(&patient));
         checks.extend(patient.kernel_types());
         checks.extend(relocations::examine(&patient));
@@ -261,6 +261,7 @@ fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
 fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations: &[Relocation], asked: &Asked<'_>) -> Vec<Program> {
     let (object, only) = (open.opened(), asked.only);
     let questions = externs::questions(checked, calls);
+    let unattached = programs::tables_are_unattached(&checked.layouts.btf);
     let wanted = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
     let programs = wanted.map(|program| {
         let name = program.name().to_string_lossy().into_owned();
@@ -280,6 +281,8 @@ fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations
         let section = program.section().to_string_lossy().into_owned();
         let targets = open.targets().get(&name).cloned().unwrap_or_default();
         let (ty, link) = (program.prog_type(), link && program.prog_type() != ProgramType::Syscall);
+        // They are attached with their tables.
+        let link = link && (ty != ProgramType::StructOps || !unattached);
         let targeted = asked.by_name() || !targets.is_empty() || says(&section, ty).wants.is_none();
         Program { section, ty, autoload, link, attached: link && autoload && targeted, targets, name, functions, asks }
     });

@@ -9,10 +9,10 @@ use crate::{
     bpf::{Check, sys::messages::listen},
     diagnosis::{
         privilege::{Need, lacking, type_name},
-        requirement::{Requirement, of_tables, of_type},
+        requirement::{Requirement, UNATTACHED, of_tables, of_type},
         token,
     },
-    object::{Kind, MapKind, essential},
+    object::{Btf, Kind, MapKind, Type, essential},
 };
 
 const LOAD: &str = "load the object to find out";
@@ -131,16 +131,9 @@ pub(super) fn examine_maps(object: &OpenObject, permitted: bool) -> Vec<Check> {
 }
 
 /// A check for each table of functions (struct_ops): the kernel has a type for what may be given to it.
-pub(super) fn examine_tables(patient: &Patient<'_>) -> Vec<Check> {
+pub(super) fn examine_tables(patient: &Patient<'_>, must_be: bool) -> Vec<Check> {
     let btf = &patient.checked.layouts.btf;
-    let tables = btf.iter().filter_map(|(_, section)| match &section.kind {
-        Kind::Section { variables } if matches!(section.name.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link") => {
-            Some((section.name.as_str(), variables))
-        }
-        _ => None,
-    });
-    let tables = tables.flat_map(|(section, slots)| slots.iter().map(move |slot| (section, btf.get(slot.variable))));
-    let checks = tables.flat_map(|(section, variable)| {
+    let checks = tables(btf).flat_map(|(section, variable)| {
         let name = &variable.name;
         let Some(required) = patient.makes(name, section) else { return None.into_iter().chain(None) };
         let of_section =
@@ -149,6 +142,9 @@ pub(super) fn examine_tables(patient: &Patient<'_>) -> Vec<Check> {
         let ty = essential(&btf.resolve(ty).1.name);
         let what = format!("struct_ops {ty}");
         let of_type = match patient.kernel.has(&format!("bpf_struct_ops_{ty}"), |kind| matches!(kind, Kind::Struct { .. })) {
+            Some(true) if is_unattached(ty) => {
+                check::missing(what, required && must_be, format!("{UNATTACHED}; of {name}"), "leave the table out")
+            }
             Some(true) => check::found(what, name.as_str()),
             Some(false) => {
                 let why = of_type(ty).and_then(Requirement::lacking).unwrap_or_else(|| "this kernel takes none".to_owned());
@@ -160,4 +156,30 @@ pub(super) fn examine_tables(patient: &Patient<'_>) -> Vec<Check> {
         of_section.into_iter().chain(Some(of_type))
     });
     checks.collect()
+}
+
+/// The tables of functions, each with its section.
+fn tables(btf: &Btf) -> impl Iterator<Item = (&str, &Type)> {
+    let sections = btf.iter().filter_map(|(_, section)| match &section.kind {
+        Kind::Section { variables } if matches!(section.name.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link") => {
+            Some((section.name.as_str(), variables))
+        }
+        _ => None,
+    });
+    sections.flat_map(move |(section, slots)| slots.iter().map(move |slot| (section, btf.get(slot.variable))))
+}
+
+/// Whether the kernel attaches tables of a type to nothing.
+fn is_unattached(ty: &str) -> bool {
+    // `bpf_dummy_reg`.
+    ty == "bpf_dummy_ops"
+}
+
+/// Whether the kernel attaches none of the tables.
+pub(super) fn tables_are_unattached(btf: &Btf) -> bool {
+    let of_type = |variable: &Type| match variable.kind {
+        Kind::Variable { ty, .. } => is_unattached(essential(&btf.resolve(ty).1.name)),
+        _ => false,
+    };
+    tables(btf).all(|(_, variable)| of_type(variable))
 }

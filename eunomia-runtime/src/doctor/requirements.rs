@@ -1,8 +1,8 @@
 //! What sections of programs and tables need, beyond their types.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, io};
 
-use super::{Kernel, Patient, check, list, targets::Places};
+use super::{Kernel, Patient, Program, check, list, targets::Places};
 use crate::{
     bpf::Check,
     diagnosis::{
@@ -27,7 +27,10 @@ pub(super) fn examine(patient: &Patient<'_>, places: &Places<'_>) -> Vec<Check> 
         let users = format!("programs {}", list(names.into_iter()));
         lacking(patient.kernel, requirement, required, &users)
     });
-    checks.chain(security_module(patient)).collect()
+    // Programs that are attached count; the others are spoken of if there are no such.
+    let [attached, others] = [true, false].map(|attached| patient.programs.iter().filter(move |program| program.attached == attached));
+    let modules = security_module(attached.map(named), true).or_else(|| security_module(others.map(named), false));
+    checks.chain(modules).collect()
 }
 
 /// Whether programs of a section cannot be attached here, whatever to.
@@ -36,29 +39,33 @@ pub(super) fn keep_from_attaching(kernel: &Kernel, section: &str) -> bool {
     requirement.is_some_and(|requirement| lacking(kernel, requirement, true, "").is_some())
 }
 
-/// Programs on hooks of security modules are attached and never run where BPF is no active one.
-fn security_module(patient: &Patient<'_>) -> Option<Check> {
-    const ACTIVE: &str = "/sys/kernel/security/lsm";
-    let programs =
-        patient.programs.iter().filter(|program| matches!(program.section.split('/').next(), Some("lsm" | "lsm.s" | "lsm_cgroup")));
-    let names = list(programs.clone().map(|program| program.name.as_str()));
-    let required = programs.clone().any(|program| program.attached);
-    programs.clone().next()?;
+/// The section and the name of a program.
+fn named(program: &Program) -> (&str, &str) {
+    (&program.section, &program.name)
+}
+
+/// Returns whether programs, given by section and name, run on hooks of security modules here; nothing if none are for such hooks. If BPF is
+/// not among the active modules, they are attached and never run.
+pub(crate) fn security_module<'a>(programs: impl Iterator<Item = (&'a str, &'a str)>, required: bool) -> Option<Check> {
+    let on_hook = |section: &str| matches!(section.split('/').next(), Some("lsm" | "lsm.s" | "lsm_cgroup"));
+    let names: Vec<&str> = programs.filter(|(section, _)| on_hook(section.trim_start_matches('?'))).map(|(_, name)| name).collect();
+    (!names.is_empty()).then(|| by_active_modules(fs::read_to_string(ACTIVE), &list(names.into_iter()), required))
+}
+
+const ACTIVE: &str = "/sys/kernel/security/lsm";
+
+fn by_active_modules(active: io::Result<String>, users: &str, required: bool) -> Check {
     let what = "security module bpf";
-    Some(match fs::read_to_string(ACTIVE) {
-        Ok(active) if is_active(&active) => check::found(what, format!("active; used by {names}")),
+    match active {
+        Ok(active) if active.trim().split(',').any(|module| module == "bpf") => check::found(what, format!("active; used by {users}")),
         Ok(active) => {
-            let found = format!("not among the active ones ({}): programs would never run; used by {names}", active.trim());
+            let found = format!("not among the active ones ({}): programs would never run; used by {users}", active.trim());
             check::missing(what, required, found, "boot with lsm=..,bpf")
         }
         Err(error) => {
-            check::untold(what, format!("{ACTIVE}: {error}; used by {names}"), "mount -t securityfs securityfs /sys/kernel/security")
+            check::untold(what, format!("{ACTIVE}: {error}; used by {users}"), "mount -t securityfs securityfs /sys/kernel/security")
         }
-    })
-}
-
-fn is_active(modules: &str) -> bool {
-    modules.trim().split(',').any(|module| module == "bpf")
+    }
 }
 
 /// The check of a requirement that is not met.
@@ -84,12 +91,21 @@ fn has_constant(kernel: &Kernel, name: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_active;
+    use std::io;
+
+    use super::{by_active_modules, security_module};
 
     #[test]
-    fn active_modules() {
-        assert!(is_active("lockdown,capability,bpf\n"));
-        assert!(!is_active("lockdown,capability,yama"));
-        assert!(!is_active("bpfx"));
+    fn programs_of_security_modules() {
+        let of = |active: &str| by_active_modules(Ok(active.to_owned()), "hook", true);
+        assert!(of("lockdown,capability,bpf\n").ok);
+        let missing = of("lockdown,capability,bpfx\n");
+        let found = "not among the active ones (lockdown,capability,bpfx): programs would never run; used by hook";
+        assert_eq!((missing.ok, missing.required, missing.found.as_str(), &*missing.todo), (false, true, found, "boot with lsm=..,bpf"));
+        let untold = by_active_modules(Err(io::ErrorKind::NotFound.into()), "hook", true);
+        assert!(!untold.ok && !untold.required && untold.found.starts_with("not told: /sys/kernel/security/lsm: "), "{}", untold.found);
+        assert!(security_module([("lsmx/file_open", "a"), ("tp_btf/x", "b")].into_iter(), true).is_none());
+        let users = security_module([("?lsm.s/file_open", "a"), ("xdp", "b"), ("lsm_cgroup/x", "c")].into_iter(), true).unwrap();
+        assert!(users.found.ends_with("; used by a, c"), "{}", users.found);
     }
 }

@@ -10,13 +10,14 @@ use crate::{
     bpf::{Check, Interface, Target, name_of},
     diagnosis::{
         interface,
+        map::unattachable,
         mount::OF_CGROUPS,
         place::{Finding, Place},
         preflight::EVENTS,
         section::says,
     },
     hint::Advice,
-    suggestion::near,
+    object::Kind,
 };
 
 /// What programs are attached to: a place of their section, or what they are given.
@@ -72,7 +73,7 @@ impl<'a> Places<'a> {
                     None => given.push(Found {
                         section: "".into(),
                         programs: vec![program],
-                        checks: given_target(program, target, object).into_iter().collect(),
+                        checks: given_target(patient.kernel, program, target, object).into_iter().collect(),
                         of_loading: false,
                     }),
                 }
@@ -202,13 +203,13 @@ fn leave_out(programs: &[&Program], todo: Hint) -> Hint {
 }
 
 /// Whether what a program is given to be attached to is there, unless a section says the same.
-fn given_target(program: &Program, target: &Target, object: &OpenObject) -> Option<Check> {
+fn given_target(kernel: &Kernel, program: &Program, target: &Target, object: &OpenObject) -> Option<Check> {
     let user = &program.name;
     let of = |what: String, missing: Option<(String, Hint)>, found: String| match missing {
         Some((why, todo)) => check::missing(what, program.attached, format!("{why}; used by {user}"), leave_out(&[program], todo)),
         None => check::found(what, format!("{found}used by {user}")),
     };
-    let on = |hook: &str, interface: &Interface| {
+    let on = |hook: &str, interface: &Interface, flags: u32| {
         let called = match interface {
             Interface::Index(index) => index.to_string(),
             Interface::Name(name) => name.clone(),
@@ -217,27 +218,31 @@ fn given_target(program: &Program, target: &Target, object: &OpenObject) -> Opti
         let Some((index, name)) = index.and_then(|index| Some((index, name_of(index).ok()?))) else {
             return of(what, Some(interface::absent(&called)), String::new());
         };
-        let taken = interface::taken(index).filter(|_| hook == "XDP").map(|(why, todo)| (format!("{name}: {why}"), todo));
-        of(what, taken, format!("{name}; "))
+        if hook != "XDP" {
+            return of(what, None, format!("{name}; "));
+        }
+        let taken = interface::taken(index).map(|(why, todo)| Finding::Missing(format!("{name}: {why}"), todo));
+        let tells = || kernel.has("netdev_xdp_act", |kind| matches!(kind, Kind::Enum { .. })) == Some(true);
+        match taken.or_else(|| interface::incapable(user, index, flags, tells())) {
+            Some(Finding::Missing(why, todo)) => of(what, Some((why, todo)), String::new()),
+            Some(Finding::Untold(why, todo)) => check::untold(what, format!("{why}; used by {user}"), todo),
+            Some(Finding::There(_)) | None => of(what, None, format!("{name}; ")),
+        }
     };
     Some(match target {
-        Target::Xdp { interface, .. } => on("XDP", interface),
-        Target::Tc { interface, .. } => on("tc", interface),
-        Target::Netkit { primary, .. } => on("netkit", primary),
-        Target::Packets(interface) => on("socket", interface),
+        Target::Xdp { interface, flags } => on("XDP", interface, *flags),
+        Target::Tc { interface, .. } => on("tc", interface, 0),
+        Target::Netkit { primary, .. } => on("netkit", primary, 0),
+        Target::Packets(interface) => on("socket", interface, 0),
         Target::Cgroup { path, .. } => of(format!("cgroup {}", path.display()), not_a_cgroup(path), String::new()),
         Target::Netns(path) => {
             let missing = fs::metadata(path).err().map(|error| (error.to_string(), "name another, as `/proc/self/ns/net`".into()));
             of(format!("network namespace {}", path.display()), missing, String::new())
         }
         Target::Map(name) => {
-            let known: Vec<String> = object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect();
-            let todo = || match near(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are {}", list(known.iter().map(String::as_str))),
-            };
-            let missing = (!known.contains(name)).then(|| ("the object has no such map".to_owned(), todo().into()));
-            of(format!("target map {name}"), missing, String::new())
+            // Others are refused as targets.
+            let map = object.maps().find(|map| map.name() == name.as_str())?;
+            of(format!("target map {name}"), unattachable(&program.section, map.map_type()), String::new())
         }
         Target::PerfEvent(sampling) => of(format!("perf event {}:{}", sampling.kind, sampling.config), sampling.refused(), String::new()),
         _ => return None,

@@ -1,21 +1,25 @@
+//! [`Log2Histogram`]: slots by powers of two.
+
 use std::{fmt, ops::RangeInclusive};
 
 use super::rows::{self, Row, Text};
 
-/// Counts of values by powers of two: slot 0 counts 0 and 1, slot `n` the values from 2^n to 2^(n+1) - 1.
+/// Counts of values by powers of two: slot 0 counts 0 and 1, slot `n` the values from 2^n to
+/// 2^(n+1) - 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log2Histogram {
     slots: [u64; 64],
 }
 
 impl Log2Histogram {
-    /// None counted yet.
+    /// Creates an empty histogram.
     pub fn new() -> Self {
         Self { slots: [0; 64] }
     }
 
-    /// The counts of a BPF program, `__u32 slots[N]` or `__u64 slots[N]`. Where there are more than 64, for which there are no values,
-    /// they are added to the last.
+    /// Creates a histogram from the counts of a BPF program, `__u32 slots[N]` or `__u64 slots[N]`.
+    ///
+    /// Counts after slot 63, which no value reaches, are added to it.
     pub fn from_slots<N: Copy + Into<u64>>(slots: &[N]) -> Self {
         let mut histogram = Self::new();
         for (index, count) in slots.iter().enumerate() {
@@ -29,22 +33,22 @@ impl Log2Histogram {
         self.count_in(value.max(1).ilog2() as usize, 1);
     }
 
-    /// Adds the counts of another one.
+    /// Adds the counts of another histogram.
     pub fn merge(&mut self, other: &Self) {
         rows::add(&mut self.slots, &other.slots);
     }
 
-    /// How many values were counted.
+    /// Returns the number of values counted.
     pub fn count(&self) -> u64 {
         rows::total(&self.slots)
     }
 
-    /// The counts.
+    /// Returns the counts.
     pub fn slots(&self) -> &[u64; 64] {
         &self.slots
     }
 
-    /// The values of each slot and their count, up to the last slot that is not empty.
+    /// Returns the values and the count of each slot, up to the last slot that is not empty.
     pub fn rows(&self) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> + Clone {
         let used = self.slots.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         self.slots.iter().take(used).enumerate().map(|(slot, count)| -> Row {
@@ -53,14 +57,18 @@ impl Log2Histogram {
         })
     }
 
-    /// The slot of the value that `percent` (0 to 100) of all values do not exceed: its smallest and largest value. `None` where there
-    /// are no values.
+    /// Returns the slot of the value that `percent` (0 to 100) of all values do not exceed, as its
+    /// smallest and largest value.
+    ///
+    /// `None` if no values were counted.
     pub fn percentile(&self, percent: f64) -> Option<RangeInclusive<u64>> {
         rows::percentile(self.rows(), self.count(), percent)
     }
 
-    /// The table that tools of bcc and eunomia-bpf print, with the unit of the values as its head; empty where there are no values. It
-    /// ends without a newline.
+    /// Returns the table that tools of bcc and eunomia-bpf print, with the unit of the values in
+    /// its head; empty if no values were counted.
+    ///
+    /// It ends without a newline.
     pub fn text<'a>(&'a self, unit: &'a str) -> impl fmt::Display + 'a {
         Text { unit, rows: self.rows(), wide: self.slots.iter().skip(33).any(|count| *count > 0) }
     }
@@ -78,7 +86,7 @@ impl Default for Log2Histogram {
     }
 }
 
-/// [`Log2Histogram::text`] without a unit.
+/// Writes [`Log2Histogram::text`] without a unit.
 impl fmt::Display for Log2Histogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text("").fmt(f)
@@ -108,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_text() {
+    fn text_is_narrow_up_to_slot_32() {
         let histogram = Log2Histogram::from_slots(&[1u32, 8, 138, 512, 1029, 16]);
         assert_eq!(
             histogram.text("qaq").to_string(),
@@ -125,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn text_turns_wide_behind_slot_32() {
+    fn text_is_wide_after_slot_32() {
         let narrow = of(&[1 << 32]).text("ns").to_string();
         assert_eq!(narrow.lines().next(), Some("     ns                  : count    distribution"));
         assert_eq!(narrow.lines().last(), Some("4294967296 -> 8589934591 : 1        |****************************************|"));
@@ -146,7 +154,7 @@ mod tests {
         let text = histogram.to_string();
         assert_eq!(text.lines().count(), 65);
         assert!(text.lines().skip(1).all(|line| line.ends_with(" : 18446744073709551615 |********************|")));
-        // What no `u64` reaches is kept in the last slot.
+        // Counts of slots that no `u64` reaches are kept in the last slot.
         assert_eq!(Log2Histogram::from_slots(&[1u32; 66]).slots()[63], 3);
     }
 
@@ -161,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_is_as_recorded_together() {
+    fn merge_equals_recording_together() {
         let mut merged = of(&[1, 2, 300]);
         merged.merge(&of(&[0, 1 << 40]));
         assert_eq!(merged, of(&[1, 2, 300, 0, 1 << 40]));

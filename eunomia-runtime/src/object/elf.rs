@@ -193,7 +193,7 @@ impl Elf {
     }
 }
 
-/// The machine of an ELF file by its number, where it is one that people use.
+/// Returns the name of an ELF machine number if it is in common use.
 fn machine(number: u16) -> String {
     let name = match number {
         3 => "x86",

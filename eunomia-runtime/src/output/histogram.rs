@@ -1,3 +1,5 @@
+//! Entries of maps as histograms.
+
 use std::{fmt::Display, io::Write as _};
 
 use super::{Prefix, braced};
@@ -10,10 +12,11 @@ use crate::{
     value::{Event, Value},
 };
 
-/// The entry of a map as a histogram: its key, what the value holds beside the slots, and their table.
+/// The form of an entry shown as a histogram: its key, the other members of its value, and the
+/// table of its slots.
 #[derive(Debug)]
 pub(super) struct Histogram<'a> {
-    /// The member that counts; `None` where the value is the slots itself.
+    /// Name of the member that holds the slots; `None` if the value itself is the slots.
     slots: Option<&'a str>,
     linear: bool,
     unit: String,
@@ -33,11 +36,12 @@ impl<'a> Histogram<'a> {
             Payload::Custom(fields) => fields.iter().filter(|field| counts(field.ty)).map(|field| field.name.as_str()).collect(),
             Payload::Tagged(_) | Payload::Bytes { .. } => Vec::new(),
         };
-        // The name that other loaders of the format ask for; else there is no doubt where there is one array alone.
+        // `slots` is the name that other loaders of the format require. Without it, a single array
+        // is unambiguous.
         let named = slots.iter().find(|name| **name == "slots");
         let Some(&slots) = named.or(if let [alone] = &slots[..] { Some(alone) } else { None }) else {
-            let why = "its values have no member `slots`, an array of unsigned numbers, to be shown as a histogram; name it so, or sample the \
-                       map as `default_kv`";
+            let why = "cannot show its values as a histogram: they have no member `slots` that is an array of unsigned numbers; rename the array, \
+                       or sample the map as `default_kv`";
             return Err(Error::Value { name: format!("map `{}`", stream.map), why: why.to_owned() });
         };
         Ok(Self { slots: Some(slots), linear, unit })
@@ -47,11 +51,11 @@ impl<'a> Histogram<'a> {
         let start = out.len();
         prefix.write(event.map, out);
         if out.len() > start {
-            // A line of its own: the table behind it has its own columns.
+            // The prefix gets a line of its own, because the table after it has its own columns.
             out.truncate(start + out.get(start..).unwrap_or_default().trim_ascii_end().len());
             out.push(b'\n');
         }
-        // The layout of the original, with two blanks behind the equals sign.
+        // This is the layout of the original tool, with 2 spaces after the equals sign.
         if let Some(key) = &event.key {
             out.extend_from_slice(b"key = ");
             let mut fields = key.fields().map(|(_, field)| field).peekable();

@@ -1,7 +1,9 @@
+//! Events as JSON Lines.
+
 use super::stack::{Names, StackTrace};
 use crate::{checked::Stream, plain::json, value::Event};
 
-/// JSON Lines: what stands around the values is the same for every event of a map.
+/// The JSON Lines form of one map's events: the text around the values is always the same.
 #[derive(Debug)]
 pub(super) struct Json<'a> {
     open: String,
@@ -11,7 +13,7 @@ pub(super) struct Json<'a> {
 
 impl<'a> Json<'a> {
     pub(super) fn new(stream: &Stream, several: bool, stack: Option<StackTrace<'a>>) -> Self {
-        // A JSON text of a text: it cannot fail.
+        // Serializing a string cannot fail.
         let map = serde_json::Value::from(stream.map.as_str()).to_string();
         let map = json(&map);
         let (open, close) = match (several, stream.sampled.is_some()) {

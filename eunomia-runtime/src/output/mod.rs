@@ -1,4 +1,6 @@
-//! Events of skeletons that are known only at run time, as text and JSON Lines, appended to a buffer that is written when it suits.
+//! Writes the events of skeletons known only at run time as text or JSON Lines.
+//!
+//! They are appended to a buffer that the caller writes when it suits.
 //!
 //! ```no_run
 //! use std::{io::Write as _, time::Duration};
@@ -18,13 +20,14 @@
 //! ```
 //!
 //! # Forms
-//! - [`Format::Text`], where one map delivers: a table whose head stands before its first row. Maps that the document shows as histograms
-//!   (`log2_hist`, `linear_hist`) and as stack traces (`stack_trace`) are shown so. Where several maps deliver, or one delivers several
-//!   types, each event is a line with the names of its members behind the name of its map.
-//! - [`Format::Json`]: an object a line. Of a map that is read at intervals it has `key` and `value`; where several maps deliver, `map`, and
-//!   `event` or `key` and `value`.
-//! - [`Format::Raw`]: the bytes of the record as the program sent it, of a map that is read at intervals those of key and value, and nothing
-//!   between two of them.
+//! - [`Format::Text`], if one map delivers: a table, whose head comes before its first row. Maps
+//!   that the document shows as histograms (`log2_hist`, `linear_hist`) or stack traces
+//!   (`stack_trace`) are shown as such. If several maps deliver, or one map delivers several types,
+//!   each event is a line: the name of its map, then its members with their names.
+//! - [`Format::Json`]: one object a line. For a map that is read at intervals it has `key` and
+//!   `value`. If several maps deliver, it has `map`, and `event` or `key` and `value`.
+//! - [`Format::Raw`]: the bytes of the record as the program sent it, or of the key and value for a
+//!   map that is read at intervals, without separators.
 
 mod histogram;
 mod json;
@@ -45,19 +48,19 @@ use json::Json;
 use stack::{Names, StackTrace};
 use table::Table;
 
-/// How events are written.
+/// The form in which events are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// JSON Lines.
     Json,
-    /// As the program sent them.
+    /// The bytes that the program sent.
     Raw,
 }
 
-/// Writes events, see [the module](self).
+/// A writer of events; see [the module](self).
 #[derive(Debug)]
 pub struct Printer<'a> {
     checked: &'a Checked,
@@ -67,7 +70,7 @@ pub struct Printer<'a> {
     symbols: Option<Symbols>,
 }
 
-/// How the events of one map are shown.
+/// The form of one map's events.
 #[derive(Debug)]
 enum View<'a> {
     Table(Table<'a>),
@@ -78,25 +81,28 @@ enum View<'a> {
     Raw,
 }
 
-/// What stands before an event on its line.
+/// The start of an event's line.
 #[derive(Debug)]
 struct Prefix {
     time: String,
-    /// The longest name of a map, where several deliver.
+    /// Length of the longest map name, if several maps deliver.
     maps: Option<usize>,
 }
 
 impl<'a> Printer<'a> {
-    /// Shows all maps of a skeleton in one form. Stack traces have the names of functions if the feature `symbolize` is on and the document
-    /// does not say otherwise; [`Printer::with_symbols`] says more.
+    /// Creates a printer that shows all maps of a skeleton in one form.
+    ///
+    /// Stack traces have function names if the feature `symbolize` is on and the document does not
+    /// turn them off; see also [`Printer::with_symbols`].
     ///
     /// # Errors
-    /// [`crate::Error::Value`] where the document asks for a histogram or a stack trace that the type of the records has no members for.
+    /// [`crate::Error::Value`] if the document asks for a histogram or a stack trace for which the
+    /// record type lacks members.
     pub fn new(checked: &'a Checked, format: Format) -> Result<Self> {
         let longest = checked.streams.iter().map(|stream| stream.map.len()).max();
         let maps = longest.filter(|_| checked.streams.len() > 1);
         let views = checked.streams.iter().map(|stream| View::new(checked, stream, format, maps.is_some())).collect::<Result<_>>()?;
-        #[cfg_attr(not(feature = "symbolize"), expect(unused_mut, reason = "nothing is added then"))]
+        #[cfg_attr(not(feature = "symbolize"), expect(unused_mut, reason = "only the feature changes it"))]
         let mut printer = Self {
             checked,
             views,
@@ -111,21 +117,23 @@ impl<'a> Printer<'a> {
         Ok(printer)
     }
 
-    /// Takes the names of stack traces from `symbols`, or shows addresses alone.
+    /// Takes the names of stack traces from `symbols`, or shows only addresses if it is `None`.
     #[cfg(feature = "symbolize")]
     #[must_use]
     pub fn with_symbols(self, symbols: Option<Symbols>) -> Self {
         Self { symbols, ..self }
     }
 
-    /// Whether a map is shown as stack traces with names.
+    /// Reports whether a map is shown as stack traces with names.
     #[cfg(feature = "symbolize")]
     pub fn wants_symbols(&self) -> bool {
         self.stacks().any(|stack| stack.wants_symbols().contains(&true))
     }
 
-    /// Reads the names of the kernel, if a map is shown as stack traces of the kernel, which takes some ten milliseconds. An app does it
-    /// before programs are attached, and else pays for it with the first event.
+    /// Reads the kernel's symbols if a map is shown as stack traces of the kernel.
+    ///
+    /// This takes some 10 ms; call it before programs are attached, else the first event pays for
+    /// it.
     #[cfg(feature = "symbolize")]
     pub fn read_kernel(&self) {
         if let Some(symbols) = &self.symbols
@@ -143,36 +151,42 @@ impl<'a> Printer<'a> {
     /// Shows one map in another form than the others.
     ///
     /// # Errors
-    /// [`crate::Error::NotFound`] where no map of this name delivers records, else those of [`Self::new`].
+    /// [`crate::Error::NotFound`] if no map of this name delivers records, else those of
+    /// [`Self::new`].
     pub fn set_format(&mut self, map: &str, format: Format) -> Result<()> {
         let number = self.checked.stream(map)?;
-        // There is a view for each number of a map.
+        // Every map number has a view.
         if let (Some(stream), Some(view)) = (self.checked.streams.get(number), self.views.get_mut(number)) {
             *view = View::new(self.checked, stream, format, self.prefix.maps.is_some())?;
         }
         Ok(())
     }
 
-    /// The time that stands before events from now on, in text alone; none where it is empty. What it looks like is the app's choice; a
-    /// table wants it to stay of one length.
+    /// Sets the time written before each event from now on, in text only; an empty one is not
+    /// written.
+    ///
+    /// Its form is the caller's choice; the columns of a table line up if its length stays the
+    /// same.
     pub fn set_time(&mut self, time: &str) {
         self.prefix.time.clear();
         self.prefix.time.push_str(time);
     }
 
-    /// Begins to look up the names of an event that is shown as a stack trace, for [`Self::write_located`]; `None` for any other.
+    /// Begins to look up the names of an event that is shown as a stack trace, for
+    /// [`Self::write_located`]; `None` for any other event.
     ///
-    /// Naming functions takes long enough that the processes of other events end meanwhile. An app that wants their names, too, locates
-    /// each event as it comes, keeps a copy of the record, and writes it when [`Located::is_ready`]; see [`Symbols::locate`].
+    /// Naming functions takes so long that processes of other events end meanwhile. To get their
+    /// names, too, locate each event when it comes, keep a copy of the record, and write it when
+    /// [`Located::is_ready`]; see [`Symbols::locate`].
     #[cfg(feature = "symbolize")]
     pub fn locate(&self, event: &Event<'_>) -> Option<Located> {
         self.views.get(event.stream)?.stack()?.locate(&event.value, self.symbols.as_ref()?)
     }
 
-    /// Appends an event whose process was looked up by [`Self::locate`].
+    /// Appends an event whose process was looked up with [`Self::locate`].
     #[cfg(feature = "symbolize")]
     pub fn write_located(&mut self, event: &Event<'_>, located: Option<Located>, out: &mut Vec<u8>) {
-        // There is a view for each number of a map.
+        // Every map number has a view.
         let Some(view) = self.views.get_mut(event.stream) else { return };
         view.write(event, Names { symbols: self.symbols.as_ref(), located }, &self.prefix, out);
     }
@@ -252,7 +266,7 @@ impl Prefix {
     }
 }
 
-/// A value as a part of a line: a struct has braces.
+/// Writes a value as part of a line; a struct gets braces.
 fn braced(value: &Value<'_>, out: &mut Vec<u8>) {
     if !value.has_members() {
         return value.write_line(out);
@@ -262,7 +276,7 @@ fn braced(value: &Value<'_>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// An event with the names of its members, on a line of its own.
+/// Writes an event with the names of its members, on a line of its own.
 fn line(event: &Event<'_>, out: &mut Vec<u8>) {
     if let Some(key) = &event.key {
         out.extend_from_slice(b"key=");

@@ -1,4 +1,5 @@
-//! Stack traces: the members that a document's `stack_trace` names, in the layout of the original's text and as JSON.
+//! Events as stack traces, from the members that a document's `stack_trace` names: in the text
+//! layout of the original tool, and as JSON.
 
 use std::io::Write as _;
 
@@ -8,6 +9,7 @@ use super::Prefix;
 use crate::{
     Error, Result,
     checked::{Checked, Payload, Stream},
+    plain::json as shown,
     skeleton::model::Other,
     suggestion::near,
     value::{Event, Value},
@@ -18,7 +20,7 @@ use crate::{
     symbols::{Frame, Located, Symbols},
 };
 
-/// How records are shown as stack traces.
+/// The form of records shown as stack traces.
 #[derive(Debug)]
 pub(super) struct StackTrace<'a> {
     pid: Option<&'a str>,
@@ -26,24 +28,24 @@ pub(super) struct StackTrace<'a> {
     comm: Option<&'a str>,
     kernel: Option<Stack<'a>>,
     user: Option<Stack<'a>>,
-    /// The document may say that addresses are wanted without names.
+    /// False if the document asks for addresses without names.
     #[cfg(feature = "symbolize")]
     with_symbols: bool,
 }
 
-/// A member with addresses, and the one with the bytes of those that there are.
+/// The member that holds the addresses, and the member that holds their size in bytes.
 #[derive(Debug)]
 struct Stack<'a> {
     addresses: &'a str,
     size: Option<&'a str>,
 }
 
-/// Where the names of an event's addresses come from.
+/// The source of the names of an event's addresses.
 #[cfg(feature = "symbolize")]
 #[derive(Default)]
 pub(super) struct Names<'s> {
     pub(super) symbols: Option<&'s Symbols>,
-    /// What [`StackTrace::locate`] has found.
+    /// The result of [`StackTrace::locate`].
     pub(super) located: Option<Located>,
 }
 
@@ -51,14 +53,15 @@ pub(super) struct Names<'s> {
 #[derive(Default)]
 pub(super) struct Names<'s>(std::marker::PhantomData<&'s ()>);
 
-/// Without names there are the addresses.
+/// A frame without names: only its address.
 #[cfg(not(feature = "symbolize"))]
 struct Frame {
     address: u64,
 }
 
 impl<'a> StackTrace<'a> {
-    /// `names` is the document's `field_map`; a member that it does not name has the name that it has there.
+    /// Creates the form. `names` is the document's `field_map`; a role that it does not map is its
+    /// own member name.
     pub(super) fn new(checked: &'a Checked, stream: &'a Stream, names: Option<&Other>, with_symbols: bool) -> Result<Self> {
         let refuse = |why: String| Error::Value { name: format!("map `{}`, shown as `stack_trace`", stream.map), why };
         let members: Vec<&'a str> = match &stream.payload {
@@ -71,8 +74,8 @@ impl<'a> StackTrace<'a> {
             let name = named.unwrap_or(role);
             match (members.iter().find(|member| **member == name), named) {
                 (None, Some(name)) => {
-                    let meant = near(name, members.iter().copied()).map(|meant| format!("; did you mean `{meant}`?"));
-                    Err(refuse(format!("its `{role}` is to be `{name}`, and the records have no such member{}", meant.unwrap_or_default())))
+                    let hint = near(name, members.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+                    Err(refuse(format!("`{role}` is mapped to `{name}`, but the records have no such member{}", hint.unwrap_or_default())))
                 }
                 (found, _) => Ok(found.copied()),
             }
@@ -83,7 +86,7 @@ impl<'a> StackTrace<'a> {
         };
         let (kernel, user) = (stack("kstack", "kstack_sz")?, stack("ustack", "ustack_sz")?);
         if kernel.is_none() && user.is_none() {
-            return Err(refuse("the records have neither a member `kstack` nor `ustack`; name them in `field_map`".to_owned()));
+            return Err(refuse("the records have neither a member `kstack` nor a member `ustack`; name them in `field_map`".to_owned()));
         }
         #[cfg(not(feature = "symbolize"))]
         let _ = with_symbols;
@@ -98,13 +101,13 @@ impl<'a> StackTrace<'a> {
         })
     }
 
-    /// Whether the kernel's names are wanted, and those of processes.
+    /// Reports whether names of the kernel and names of processes are needed.
     #[cfg(feature = "symbolize")]
     pub(super) fn wants_symbols(&self) -> [bool; 2] {
         [&self.kernel, &self.user].map(|stack| self.with_symbols && stack.is_some())
     }
 
-    /// Looks up the process of an event, for the names that are written later.
+    /// Looks up the process of an event, for names that are written later.
     #[cfg(feature = "symbolize")]
     pub(super) fn locate(&self, record: &Value<'_>, symbols: &Symbols) -> Option<Located> {
         let user = self.user.as_ref().filter(|_| self.with_symbols)?;
@@ -134,7 +137,8 @@ impl<'a> StackTrace<'a> {
         let comm = self.comm.and_then(|name| event.value.field(name)).and_then(|comm| Some(comm.as_text()?.into_owned()));
         let [kernel, user] = self.frames(&event.value, names).map(|frames| frames.iter().map(json).collect::<Vec<_>>());
         let json = json!({ "pid": number(self.pid), "cpu": number(self.cpu), "comm": comm, "kernel": kernel, "user": user });
-        _ = write!(out, "{json}");
+        // Any process decides what it and its files are called.
+        out.extend_from_slice(shown(&json.to_string()).as_bytes());
     }
 
     fn frames(&self, record: &Value<'_>, names: Names<'_>) -> [Vec<Frame>; 2] {
@@ -143,7 +147,7 @@ impl<'a> StackTrace<'a> {
         if let Names { symbols: Some(symbols), located } = names
             && self.with_symbols
         {
-            // The process before the kernel: it may end.
+            // The process comes before the kernel, because it may end.
             let located = located.or_else(|| self.locate(record, symbols));
             let user = located.map_or_else(|| user.into_iter().map(bare).collect(), |located| symbols.name(located));
             return [symbols.of_kernel(&kernel), user];
@@ -155,7 +159,8 @@ impl<'a> StackTrace<'a> {
 }
 
 impl Stack<'_> {
-    /// The addresses that there are; an error of the helper that took them, which is a negative size, is none.
+    /// Returns the addresses. A negative size is an error of the helper that took them, and gives
+    /// none.
     fn of(&self, record: &Value<'_>) -> Vec<u64> {
         let addresses = record.field(self.addresses).and_then(|stack| stack.counts()).unwrap_or_default();
         let count = match self.size.and_then(|size| record.field(size)) {
@@ -176,13 +181,14 @@ fn bare(address: u64) -> Frame {
     Frame { address }
 }
 
-/// What stands behind the address: the function, or, where others are inside of it, all of them on lines of their own.
+/// Writes the function after its address, or each function on a line of its own if others are
+/// inlined into it.
 #[cfg(feature = "symbolize")]
 fn name(frame: &Frame, out: &mut Vec<u8>) {
     let several = frame.symbols.len() > 1;
     for symbol in &frame.symbols {
         out.extend_from_slice(if several { b"\n        " } else { b" " });
-        // Any process decides what it is called.
+        // Any process chooses its own names.
         push(&symbol.name, out);
         if let Some(offset) = symbol.offset {
             _ = write!(out, "+{offset:#x}");

@@ -1,3 +1,5 @@
+//! Events as rows of a table.
+
 use super::{Prefix, braced};
 use crate::{
     checked::{Checked, CustomField, Payload, Stream},
@@ -6,7 +8,7 @@ use crate::{
     value::{Event, Value},
 };
 
-/// Rows with a column for each member. The head stands before the first row.
+/// A table with a column for each member. Its head comes before the first row.
 #[derive(Debug)]
 pub(super) struct Table<'a> {
     columns: Vec<Column<'a>>,
@@ -16,13 +18,14 @@ pub(super) struct Table<'a> {
 #[derive(Debug)]
 struct Column<'a> {
     name: String,
-    /// Characters that its values are filled up to. Longer ones push the rest of their row to the right: nothing is cut off.
+    /// Least width in characters. Longer values push the rest of their row to the right; nothing is
+    /// cut off.
     width: usize,
     of_key: bool,
     part: Part<'a>,
 }
 
-/// What a column shows of a record.
+/// The part of a record that a column shows.
 #[derive(Debug)]
 enum Part<'a> {
     All,
@@ -30,9 +33,9 @@ enum Part<'a> {
     Custom(&'a CustomField),
 }
 
-/// As wide as the original's columns at least.
+/// The least width of a column, as in the original tool.
 const LEAST: usize = 6;
-/// Names of constants and texts can be of any length.
+/// The greatest width of a column: names of constants and texts can be of any length.
 const MOST: usize = 32;
 
 impl<'a> Table<'a> {
@@ -94,7 +97,7 @@ impl Column<'_> {
     }
 }
 
-/// A column for each member of a struct, else one for all of it.
+/// Adds a column for each member of a struct, or one column for any other type.
 fn of_type<'a>(layouts: &'a Layouts, ty: Option<TypeId>, whole: &str, of_key: bool, columns: &mut Vec<Column<'a>>) {
     let fields = ty.map(|ty| layouts.fields(ty)).unwrap_or_default();
     if fields.is_empty() {
@@ -107,7 +110,7 @@ fn of_type<'a>(layouts: &'a Layouts, ty: Option<TypeId>, whole: &str, of_key: bo
     }));
 }
 
-/// What most values of a type fit.
+/// Returns the width that most values of a type fit.
 fn width(layouts: &Layouts, ty: TypeId) -> usize {
     match &layouts.btf.resolve(ty).1.kind {
         _ if layouts.char_array(ty).is_some() => layouts.char_array(ty).unwrap_or(0) as usize,
@@ -125,7 +128,7 @@ fn pad(text: &str, width: usize) -> String {
     format!("{text:<width$}")
 }
 
-/// How many characters the UTF-8 has.
+/// Returns the number of characters in UTF-8 text.
 fn characters(text: &[u8]) -> usize {
     text.iter().filter(|byte| (**byte & 0xc0) != 0x80).count()
 }

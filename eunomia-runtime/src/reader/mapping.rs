@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{
     io,
-    mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
+    mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap},
     param::page_size,
 };
 
@@ -43,6 +43,17 @@ impl Mapping {
             Some(start) => Ok(Self { start, len, whole }),
             None => Err(io::Errno::FAULT),
         }
+    }
+
+    /// A page of zeros, which a child of this process has anew (`MADV_WIPEONFORK`, kernel 4.14).
+    pub(super) fn wiped_in_children() -> io::Result<Self> {
+        let (len, prot) = (page_size(), ProtFlags::READ | ProtFlags::WRITE);
+        // SAFETY: the kernel chooses the address of a new mapping, so no memory that Rust knows of changes.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), len, prot, MapFlags::PRIVATE) }?;
+        let page = Self { start: NonNull::new(start.cast()).ok_or(io::Errno::FAULT)?, len, whole: len };
+        // SAFETY: the page is ours; what it holds changes in other processes alone.
+        unsafe { madvise(start, len, Advice::LinuxWipeOnFork) }?;
+        Ok(page)
     }
 
     /// Where it starts, for those who check by themselves what they access.

@@ -7,6 +7,7 @@ mod ending;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
+mod inherited;
 mod mapping;
 mod perf;
 #[expect(clippy::module_inception, reason = "the noun of the room")]

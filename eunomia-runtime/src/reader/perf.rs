@@ -13,7 +13,7 @@ use rustix::{
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
 };
 
-use super::{Claim, Counters, Drained, Fate, Stats, control::timespec, mapping::Mapping, watch::Watch};
+use super::{Claim, Counters, Drained, Fate, Stats, control::timespec, inherited::Own, mapping::Mapping, watch::Watch};
 use crate::{Error, Result, cpus, perf_event, refusal::refusal};
 
 /// Offsets of `data_head` and `data_tail` in `struct perf_event_mmap_page`.
@@ -53,7 +53,8 @@ pub(crate) struct PerfArray {
     name: String,
     map: OwnedFd,
     buffer: PerfBuffer,
-    rings: Vec<PerfRing>,
+    /// A child of this process has none: the kernel gives it no copy of their memory (`VM_DONTCOPY` of `perf_mmap`).
+    rings: Own<Vec<PerfRing>>,
     /// CPUs without a ring that is written to: they are offline, or were.
     missing: Vec<u32>,
     /// When the CPUs were last looked at.
@@ -113,7 +114,7 @@ impl PerfArray {
             name: name.to_owned(),
             map,
             buffer,
-            rings: Vec::new(),
+            rings: Own::new(Vec::new()).map_err(|errno| refusal(format!("map memory for the map `{name}`"), errno.into()))?,
             missing: (0..entries.min(cpus::possible()?)).collect(),
             looked: Instant::now(),
             timer: timer(buffer.flush).map_err(|errno| refusal(format!("create a timer for the map `{name}`"), errno.into()))?,
@@ -129,9 +130,17 @@ impl PerfArray {
     /// Lets a reader wait for it.
     pub(super) fn watch(&mut self, watch: Watch) -> Result<()> {
         watch.add_timer(self.timer.as_fd())?;
-        self.rings.iter().try_for_each(|ring| watch.add(ring.fd.as_fd(), ring.cpu))?;
+        self.rings()?.iter().try_for_each(|ring| watch.add(ring.fd.as_fd(), ring.cpu))?;
         self.watch = Some(watch);
         Ok(())
+    }
+
+    fn rings(&self) -> Result<&[PerfRing]> {
+        self.rings.get().map(Vec::as_slice).ok_or_else(|| inherited(&self.name))
+    }
+
+    fn rings_mut(&mut self) -> Result<&mut Vec<PerfRing>> {
+        self.rings.get_mut().ok_or_else(|| inherited(&self.name))
     }
 
     /// The timer may be readable.
@@ -146,8 +155,8 @@ impl PerfArray {
             return Ok(());
         }
         self.looked = Instant::now();
-        for index in (0..self.rings.len()).rev() {
-            if self.rings.get_mut(index).is_some_and(|ring| !ring.retired && ring.stands_still()) {
+        for index in (0..self.rings()?.len()).rev() {
+            if self.rings_mut()?.get_mut(index).is_some_and(|ring| !ring.retired && ring.stands_still()) {
                 self.retire_at(index);
                 self.close_if_empty(index);
             }
@@ -166,7 +175,7 @@ impl PerfArray {
                         // One that cannot be waited for is read when the timer says so.
                         result = result.and(watch.add(ring.fd.as_fd(), cpu));
                     }
-                    self.rings.push(ring);
+                    self.rings_mut()?.push(ring);
                 }
                 Ok(None) => self.missing.push(cpu),
                 Err(error) => {
@@ -198,7 +207,7 @@ impl PerfArray {
 
     /// The CPU went offline.
     pub(super) fn retire(&mut self, cpu: u32) {
-        if let Some(index) = self.rings.iter().position(|ring| ring.cpu == cpu && !ring.retired) {
+        if let Some(index) = self.rings().unwrap_or_default().iter().position(|ring| ring.cpu == cpu && !ring.retired) {
             self.retire_at(index);
             self.close_if_empty(index);
         }
@@ -207,7 +216,7 @@ impl PerfArray {
     /// Takes a ring out of the wait and out of the map, which has its file open: only then does closing the descriptor end the event, and
     /// a file without memory would be readable for ever (`perf_poll` says EPOLLHUP). What is in the ring can still be read.
     fn retire_at(&mut self, index: usize) {
-        let Some(ring) = self.rings.get_mut(index).filter(|ring| !ring.retired) else { return };
+        let Some(ring) = self.rings.get_mut().and_then(|rings| rings.get_mut(index)).filter(|ring| !ring.retired) else { return };
         ring.retired = true;
         ring.look();
         if let Some(watch) = &self.watch {
@@ -219,45 +228,47 @@ impl PerfArray {
     }
 
     fn close_if_empty(&mut self, index: usize) {
-        if self.rings.get(index).is_some_and(PerfRing::is_empty) {
+        if self.rings().is_ok_and(|rings| rings.get(index).is_some_and(PerfRing::is_empty)) {
             self.close(index);
         }
     }
 
     /// Closes a ring that was retired. Its count is kept.
     fn close(&mut self, index: usize) {
-        let ring = self.rings.remove(index);
-        self.lost = self.lost.saturating_add(ring.lost.unwrap_or(0));
+        let Some(rings) = self.rings.get_mut() else { return };
+        self.lost = self.lost.saturating_add(rings.remove(index).lost.unwrap_or(0));
     }
 
     pub(super) fn has_more(&self) -> bool {
         fence(Ordering::SeqCst);
-        self.rings.iter().any(|ring| !ring.is_empty())
+        // A read says what is wrong.
+        self.rings().map_or(true, |rings| rings.iter().any(|ring| !ring.is_empty()))
     }
 
     /// What comes from now on is not read, until [`Self::unmark`].
     pub(super) fn mark(&mut self) {
-        self.rings.iter_mut().for_each(|ring| ring.limit = Some(ring.head()));
+        self.rings.get_mut().into_iter().flatten().for_each(|ring| ring.limit = Some(ring.head()));
     }
 
     pub(super) fn unmark(&mut self) {
-        self.rings.iter_mut().for_each(|ring| ring.limit = None);
+        self.rings.get_mut().into_iter().flatten().for_each(|ring| ring.limit = None);
     }
 
     /// Whether everything before the mark was read.
     pub(super) fn is_at_mark(&self) -> bool {
-        self.rings.iter().all(|ring| ring.limit.is_none_or(|limit| limit == ring.tail()))
+        self.rings().unwrap_or_default().iter().all(|ring| ring.limit.is_none_or(|limit| limit == ring.tail()))
     }
 
     /// How many samples are there that were not read.
     pub(super) fn unread(&self) -> Result<u64> {
-        self.rings.iter().map(PerfRing::unread).sum()
+        self.rings()?.iter().map(PerfRing::unread).sum()
     }
 
     /// Asks the kernel what found no room, where it has a count: it tells all of it, also what no record tells yet.
     pub(super) fn count_lost(&mut self, stats: &Counters) {
-        self.rings.iter_mut().filter(|ring| !ring.retired).for_each(PerfRing::look);
-        let lost = self.rings.iter().filter_map(|ring| ring.lost).fold(self.lost, u64::saturating_add);
+        let Some(rings) = self.rings.get_mut() else { return };
+        rings.iter_mut().filter(|ring| !ring.retired).for_each(PerfRing::look);
+        let lost = rings.iter().filter_map(|ring| ring.lost).fold(self.lost, u64::saturating_add);
         let at_least = !self.counted || self.late;
         stats.update(|stats| {
             stats.lost_at_least = at_least;
@@ -275,7 +286,7 @@ impl PerfArray {
     ) -> Result<Drained> {
         let mut result = Ok(Drained::All);
         let mut index = 0;
-        while let Some(ring) = self.rings.get_mut(index) {
+        while let Some(ring) = self.rings_mut()?.get_mut(index) {
             match ring.drain(stats, running, deliver) {
                 Ok(Drained::All) if ring.retired && ring.is_empty() => self.close(index),
                 Ok(Drained::All) => index += 1,
@@ -495,6 +506,12 @@ fn damaged(tail: u64, len: usize, left: u64) -> Error {
         name: "perf ring".to_owned(),
         why: format!("the record at {tail} has {len} bytes where {left} are left: the ring's memory is damaged"),
     }
+}
+
+#[cold]
+fn inherited(name: &str) -> Error {
+    let why = "this process was forked from the one that opened its perf rings, and has no part in them: load the object after forking";
+    Error::Value { name: format!("map `{name}`"), why: why.to_owned() }
 }
 
 fn data_offset(position: u64, size: u64) -> usize {

@@ -536,7 +536,7 @@ pub(super) fn nap(time: Duration) {
 }
 
 fn reentered() -> Error {
-    Error::Value { name: "poll".to_owned(), why: "it was called from a callback of the same reader".to_owned() }
+    Error::Value { name: "poll".to_owned(), why: "the same reader is in a callback, or somebody holds a batch of it".to_owned() }
 }
 
 /// Whoever holds a control handle learns that nothing more comes.

@@ -38,12 +38,15 @@ pub(crate) struct Sampled {
     ended: bool,
 }
 
+/// A century.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 impl Sampled {
     /// Reads `entries` each time that `every` has passed, for the first time after the first.
     pub(crate) fn new(every: Duration, entries: Box<dyn Entries>) -> Result<Self> {
         let tried = |errno: rustix::io::Errno| refusal("create a timer for a sampled map", errno.into());
-        // An interval of zero would disarm the timer.
-        let every = every.max(Duration::from_millis(1));
+        // An interval of zero would disarm the timer, and a clock cannot hold every one.
+        let every = every.clamp(Duration::from_millis(1), LONGEST);
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK).map_err(tried)?;
         let times = Itimerspec { it_interval: timespec(every), it_value: timespec(every) };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times).map_err(tried)?;
@@ -210,6 +213,12 @@ mod tests {
         assert_eq!((error.to_string().as_str(), seen), ("map: torn", (0..10).collect()));
         assert_eq!((stats.get().received, stats.get().drains), (10, 1));
         assert!(!sampled.is_ready(), "said once");
+    }
+
+    #[test]
+    fn no_interval_is_too_long() {
+        let sampled = Sampled::new(Duration::MAX, Box::new(Torn(Vec::new()))).unwrap();
+        assert!(!sampled.is_ready());
     }
 
     #[test]

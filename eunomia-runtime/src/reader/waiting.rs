@@ -51,7 +51,7 @@ impl Burst {
     /// Whether it goes on after a read that found nothing; then there is a window to sleep.
     pub(super) fn goes_on(&mut self, waiting: Waiting) -> Option<Duration> {
         let (Waiting::Adaptive { latency }, Some(last)) = (waiting, self.last) else { return None };
-        if last.elapsed() > latency * QUIET {
+        if last.elapsed() > latency.saturating_mul(QUIET) {
             self.last = None;
             return None;
         }
@@ -64,5 +64,17 @@ impl Burst {
         if matches!(waiting, Waiting::Adaptive { .. }) {
             self.last = Some(Instant::now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_latency_is_too_long() {
+        let (mut burst, waiting) = (Burst::default(), Waiting::Adaptive { latency: Duration::MAX });
+        burst.feed(waiting);
+        assert_eq!(burst.goes_on(waiting), Some(Duration::MAX - SLACK));
     }
 }

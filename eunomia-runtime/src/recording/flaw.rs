@@ -1,50 +1,53 @@
+//! [`Flaw`]: the errors of recordings.
+
 use std::{fmt, io};
 
 use super::Stream;
 use crate::plain::line;
 
-/// Why a recording cannot be written or replayed.
+/// The reason why a recording cannot be written or replayed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Flaw {
-    /// It could not be written or read.
+    /// Writing or reading failed.
     Io {
-        /// What was tried.
+        /// The operation: `write` or `read`.
         tried: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// It does not start as recordings do.
+    /// The data does not start like a recording.
     Foreign,
-    /// It was written by a newer version of this crate.
+    /// The recording was written by a newer version of this crate.
     Version(u16),
-    /// Its records are those of another kind of machine.
+    /// The records come from another kind of machine.
     Machine {
-        /// The byte order: 1 is little-endian.
+        /// Byte order of the records: 1 is little-endian.
         order: u8,
-        /// Bytes of a pointer.
+        /// Size of a pointer in bytes.
         pointer: u8,
     },
-    /// It contradicts itself.
+    /// The recording is damaged.
     Corrupt {
-        /// At which byte.
+        /// Offset of the damage in bytes.
         at: u64,
-        /// What is wrong there.
+        /// A description of the damage.
         why: String,
     },
-    /// The records of a map have another layout than they had when they were recorded.
+    /// The records of a map have another layout than when they were recorded.
     Layout {
-        /// The map.
+        /// Name of the map.
         map: String,
-        /// The C type and its bytes in the recording, and here.
+        /// The C type and its size, first in the recording and then now.
         types: [(String, u64); 2],
-        /// The first line of the layout in the recording that is not here, and the first one here that is not there.
+        /// The first line of the recorded layout that the current one lacks, and the first line of
+        /// the current layout that the recorded one lacks.
         lines: [Option<String>; 2],
     },
 }
 
 impl Flaw {
-    /// Of two streams of one map with different layouts.
+    /// Returns the error for two streams of one map with different layouts.
     pub(super) fn layout(there: &Stream<'_>, here: &Stream<'_>) -> Self {
         Self::Layout {
             map: here.map.clone().into_owned(),
@@ -54,7 +57,7 @@ impl Flaw {
     }
 }
 
-/// The first line that the other text does not have, a member's rather than a type's.
+/// Returns the first line that is missing from the other text, preferably one of a member.
 fn only_in(text: &str, other: &str) -> Option<String> {
     let mut only = text.lines().filter(|line| other.lines().all(|known| known != *line));
     let first = only.clone().next();
@@ -64,35 +67,28 @@ fn only_in(text: &str, other: &str) -> Option<String> {
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { tried, source } => write!(f, "{tried} a recording: {source}"),
-            Self::Foreign => f.write_str("this is no recording of eunomia"),
+            Self::Io { tried, source } => write!(f, "cannot {tried} the recording: {source}"),
+            Self::Foreign => f.write_str("not an eunomia recording"),
             Self::Version(version) => {
-                write!(
-                    f,
-                    "the recording has version {version} of its format, version {} is known here; update eunomia",
-                    super::format::VERSION
-                )
+                write!(f, "the recording has format version {version}, expected {}; update eunomia", super::format::VERSION)
             }
             Self::Machine { order, pointer } => {
-                let order = if *order == 1 { "little" } else { "another than little" };
-                write!(
-                    f,
-                    "the recording is of a machine with {order}-endian numbers and pointers of {pointer} bytes, which is not supported"
-                )
+                let order = if *order == 1 { "little-endian" } else { "non-little-endian" };
+                write!(f, "the recording comes from a machine with {order} numbers and {pointer}-byte pointers, which is not supported")
             }
             Self::Corrupt { at, why } => write!(f, "the recording is damaged at byte {at}: {}", line(why)),
             Self::Layout { map, types: [there, here], lines } => {
                 let [line_there, line_here] = lines.each_ref().map(|only| line(only.as_deref().unwrap_or("nothing")));
                 write!(
                     f,
-                    "the records of `{}` are not those of the recording: there `{}`, {} bytes, has `{line_there}`, ",
+                    "the records of `{}` have another layout in the recording: recorded `{}`, {} bytes, has `{line_there}`, ",
                     line(map),
                     line(&there.0),
                     there.1
                 )?;
                 write!(
                     f,
-                    "here `{}`, {} bytes, has `{line_here}`; replay it with the skeleton that it was recorded with",
+                    "current `{}`, {} bytes, has `{line_here}`; replay it with the skeleton that it was recorded with",
                     line(&here.0),
                     here.1
                 )

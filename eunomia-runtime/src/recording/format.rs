@@ -1,4 +1,4 @@
-//! The start and the header of a recording.
+//! The start and the header of a recording's file format.
 
 use std::{borrow::Cow, io::Read};
 
@@ -7,26 +7,27 @@ use crate::{Error, Result};
 
 const MAGIC: [u8; 8] = *b"eunomia\0";
 pub(super) const VERSION: u16 = 1;
-/// The byte order of the records; one that is not known here is refused.
+/// The byte order of the records; files with another one are refused.
 const ORDER: u8 = if cfg!(target_endian = "little") { 1 } else { 2 };
-/// Of the programs, which are 64-bit whatever the host is.
+/// The size of a pointer in BPF programs, which are 64-bit on every host.
 const POINTER: u8 = 8;
-/// The bytes before the header.
+/// The size of the part before the header.
 pub(super) const START: usize = 16;
 
-/// More than the layouts of any program take. Only this much of a file that lies is read before that is noticed.
+/// The greatest size of a header, more than the layouts of any program take. It limits how much of
+/// a corrupt file is read before the damage is noticed.
 const MAX_HEADER: usize = 1 << 26;
-/// No record is longer: `RINGBUF_MAX_RECORD_SZ` of `kernel/bpf/ringbuf.c`.
+/// The greatest length of a record: `RINGBUF_MAX_RECORD_SZ` of `kernel/bpf/ringbuf.c`.
 pub(super) const MAX_RECORD: usize = (u32::MAX / 4) as usize;
-/// In the number of a record's stream: a time follows.
+/// The bit in a record's stream number that tells that a time follows.
 pub(super) const TIMED: u32 = 1 << 31;
 
-/// Bytes that fill `len` up to a multiple of 8.
+/// Returns the number of bytes that pad `len` to a multiple of 8.
 pub(super) fn padding(len: usize) -> usize {
     len.wrapping_neg() % 8
 }
 
-/// The start and the header.
+/// Encodes the start and the header.
 pub(super) fn header(name: &str, streams: &[Stream<'_>]) -> Result<Vec<u8>> {
     let mut out = vec![0; START];
     text(&mut out, name);
@@ -40,7 +41,7 @@ pub(super) fn header(name: &str, streams: &[Stream<'_>]) -> Result<Vec<u8>> {
     out.extend(&[0; 8][..padding(out.len())]);
     let len = out.len() - START;
     if len > MAX_HEADER {
-        let why = format!("its header would have {len} bytes, the most are {MAX_HEADER}");
+        let why = format!("the header has {len} bytes, at most {MAX_HEADER} are allowed");
         return Err(Flaw::Corrupt { at: 0, why }.into());
     }
     let start = MAGIC.into_iter().chain(VERSION.to_le_bytes()).chain([ORDER, POINTER]).chain((len as u32).to_le_bytes());
@@ -49,17 +50,17 @@ pub(super) fn header(name: &str, streams: &[Stream<'_>]) -> Result<Vec<u8>> {
 }
 
 fn text(out: &mut Vec<u8>, text: &str) {
-    // One that is longer than a `u32` says is more than the header may have.
+    // A text too long for a `u32` is also too long for the header.
     out.extend((text.len() as u32).to_le_bytes());
     out.extend(text.as_bytes());
 }
 
-/// What a header says.
+/// The decoded header.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) name: String,
     pub(super) streams: Vec<Stream<'static>>,
-    /// Bytes of the start and the header.
+    /// Size of the start and the header in bytes.
     pub(super) len: u64,
 }
 
@@ -86,20 +87,20 @@ impl Header {
         let corrupt = |at: usize, why: &str| Error::from(Flaw::Corrupt { at: at as u64, why: why.to_owned() });
         let len = len as usize;
         if len > MAX_HEADER || padding(len) != 0 {
-            return Err(corrupt(START - 4, &format!("the header would have {len} bytes")));
+            return Err(corrupt(START - 4, &format!("the header length {len} is not valid")));
         }
         let mut header = Vec::new();
-        // Takes no more memory than there is to read.
+        // This takes no more memory than there are bytes to read.
         from.take(len as u64).read_to_end(&mut header).map_err(|source| Flaw::Io { tried: "read", source })?;
         if header.len() < len {
-            return Err(corrupt(START, &format!("the header has {len} bytes, and {} are left", header.len())));
+            return Err(corrupt(START, &format!("the header has {len} bytes, but only {} follow", header.len())));
         }
-        let (name, streams) = Fields(&header).header().ok_or_else(|| corrupt(START, "the header does not hold what it should"))?;
+        let (name, streams) = Fields(&header).header().ok_or_else(|| corrupt(START, "the header is malformed"))?;
         Ok(Self { name, streams, len: (START + len) as u64 })
     }
 }
 
-/// Bytes to be taken one field after the other.
+/// A cursor that takes bytes one field after the other.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -123,7 +124,7 @@ impl<'a> Fields<'a> {
     fn header(mut self) -> Option<(String, Vec<Stream<'static>>)> {
         let name = self.text()?;
         let count = self.u32()?;
-        // A number that lies ends at the first stream that is not there.
+        // If the count is wrong, reading ends at the first stream that is missing.
         let streams = (0..count).map(|_| {
             let (map, c_type) = (Cow::Owned(self.text()?), Cow::Owned(self.text()?));
             let size = self.array().map(u64::from_le_bytes)?;
@@ -134,7 +135,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads into `bytes` as much as there is; returns how much.
+/// Reads into `bytes` until they are full or the input ends, and returns the number of bytes read.
 pub(super) fn fill(from: &mut impl Read, bytes: &mut [u8]) -> Result<usize> {
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {

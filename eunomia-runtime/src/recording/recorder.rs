@@ -1,3 +1,5 @@
+//! [`Recorder`]: writes records to a recording.
+
 use std::{
     fmt,
     io::{self, Write},
@@ -13,48 +15,52 @@ use crate::{
     sample::{Cause, Verdict},
 };
 
-/// Writes records into a recording, see [the module](crate::recording).
+/// A writer of a recording; see [the module](crate::recording).
 ///
-/// Each record is written in pieces: give it a [`std::io::BufWriter`], or anything else that gathers.
+/// Each record is written in pieces, so pass a [`std::io::BufWriter`] or another buffered writer.
 #[must_use = "a recording is whole only after `finish`"]
 pub struct Recorder<W> {
     to: W,
-    /// The least length of a record of each stream.
+    /// The least size of a record, for each stream.
     least: Vec<u64>,
     began: Option<Instant>,
-    /// A piece of a record may be missing behind it, so nothing more is written.
+    /// The error after which nothing more is written, because part of a record may be missing.
     failed: Option<io::Error>,
 }
 
 impl<W: Write> Recorder<W> {
-    /// Starts a recording of an object's streams, in the order in which it numbers them. Generated modules, and `Checked::recorder`, know
-    /// both.
+    /// Starts a recording of an object's streams, in the order of their numbers.
+    ///
+    /// Generated modules and `Checked::recorder` supply the name and the streams.
     ///
     /// # Errors
-    /// [`Error::Recording`] where the header cannot be written.
+    /// [`Error::Recording`] if the header cannot be written.
     pub fn new(mut to: W, name: &str, streams: &[Stream<'_>]) -> Result<Self> {
         to.write_all(&header(name, streams)?).map_err(|source| Flaw::Io { tried: "write", source })?;
         Ok(Self { to, least: streams.iter().map(|stream| stream.least).collect(), began: None, failed: None })
     }
 
-    /// Records from now on the time of each record, since this call. It is when the record was read; when it happened only the program
-    /// knows.
+    /// Stores with each later record the time since this call.
+    ///
+    /// It is the time at which the record was read; only the program knows when the event happened.
     pub fn timed(mut self) -> Self {
         self.began = Some(Instant::now());
         self
     }
 
-    /// Writes a record of the map of this number; one that is too short for its type is left out, as it is not delivered. Of maps with
-    /// several types all are written: what is short there is counted when it is replayed.
+    /// Writes a record of the map number `map`.
     ///
-    /// Where writing fails nothing more is written, and this and all later records are reported as [`Verdict::Failed`].
+    /// A record that is too short for its type is left out, because it is not delivered either. For
+    /// maps with several types all records are written; short ones are counted when they are
+    /// replayed.
+    ///
+    /// If writing fails nothing more is written, and this and all later records are reported as
+    /// [`Verdict::Failed`].
     pub fn record(&mut self, map: usize, record: &[u8]) -> Verdict {
         match self.least.get(map) {
-            None => Verdict::Failed(format!("the recording has no stream {map}, only {}", self.least.len()).into()),
+            None => Verdict::Failed(format!("stream {map} is out of range, the recording has {}", self.least.len()).into()),
             Some(least) if (record.len() as u64) < *least => Verdict::Short,
-            Some(_) if record.len() > MAX_RECORD => {
-                Verdict::Failed(format!("a record of {} bytes cannot be recorded", record.len()).into())
-            }
+            Some(_) if record.len() > MAX_RECORD => Verdict::Failed(format!("cannot record {} bytes as one record", record.len()).into()),
             Some(_) => match &self.failed {
                 Some(failed) => Verdict::Failed(failure(failed)),
                 None => self
@@ -76,15 +82,18 @@ impl<W: Write> Recorder<W> {
         self.to.write_all(&[0; 8][..padding(record.len())])
     }
 
-    /// What it writes to. Of a buffer in memory whole records may be taken out behind each call; nothing else may be changed.
+    /// Returns the writer.
+    ///
+    /// Whole records may be taken out of an in-memory buffer after each call; nothing else may be
+    /// changed.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.to
     }
 
-    /// Ends the recording: flushes it and gives back what it was written to.
+    /// Ends the recording: flushes the writer and returns it.
     ///
     /// # Errors
-    /// [`Error::Recording`] where this fails, or writing a record has failed.
+    /// [`Error::Recording`] if that fails, or if writing a record failed before.
     pub fn finish(mut self) -> Result<W> {
         let flushed = self.failed.take().map_or_else(|| self.to.flush(), Err);
         flushed.map_err(|source| Error::from(Flaw::Io { tried: "write", source }))?;
@@ -92,14 +101,14 @@ impl<W: Write> Recorder<W> {
     }
 }
 
-/// 584 years of them fit.
+/// Converts a time to nanoseconds, which fit for 584 years.
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The same failure once more.
+/// Reports the earlier failure again.
 fn failure(error: &io::Error) -> Cause {
-    format!("write a recording: {error}").into()
+    format!("cannot write the recording: {error}").into()
 }
 
 impl<W> fmt::Debug for Recorder<W> {

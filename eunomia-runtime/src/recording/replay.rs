@@ -1,3 +1,5 @@
+//! [`Replay`]: reads a recording.
+
 use std::{
     fmt,
     io::{BufReader, Read},
@@ -13,48 +15,55 @@ use crate::{
     sample::{Failures, Plain as _, Verdict},
 };
 
-/// Reads a recording, see [the module](crate::recording).
+/// A reader of a recording; see [the module](crate::recording).
 pub struct Replay<R> {
     from: BufReader<R>,
     header: Header,
-    /// Bytes that were read.
+    /// Number of bytes read.
     at: u64,
     left_over: u64,
     ended: bool,
-    /// The record in hand, aligned for every type.
+    /// The current record, aligned for every type.
     pub(super) buffer: Vec<u128>,
 }
 
 /// A record of a recording.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
-    /// The number of its stream in the recording.
+    /// Number of its stream in the recording.
     pub stream: usize,
-    /// When it was read, since the recording began; recorders note it where they are asked to.
+    /// Time from the start of the recording to the reading of the record, if the recorder stored
+    /// it.
     pub time: Option<Duration>,
-    /// The record, at an address that is a multiple of 16.
+    /// Bytes of the record, at an address that is a multiple of 16.
     pub bytes: &'a [u8],
 }
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// Records that were delivered.
+    /// The number of records delivered.
     pub records: u64,
-    /// Records that were too short for their type, and not delivered. A recorder writes them only of maps with several types.
+    /// The number of records that were too short for their type and not delivered. A recorder
+    /// writes such records only for maps with several types.
     pub short: u64,
-    /// Bytes at the end that are no whole record: the recording was cut off there. 0 where a callback ended the replay before.
+    /// The number of bytes after the last whole record, if the recording was cut off; 0 if a
+    /// callback ended the replay before.
     pub left_over: u64,
 }
 
-/// A record that says it is longer than there is takes at most this much memory more than there is.
+/// The greatest number of bytes that a record with a wrong length allocates beyond those in the
+/// file.
 const STEP: usize = 1 << 20;
 
 impl<R: Read> Replay<R> {
-    /// Starts to read a recording; buffers what it reads.
+    /// Starts to read a recording.
+    ///
+    /// The reader is buffered.
     ///
     /// # Errors
-    /// [`Error::Recording`] where it cannot be read, is none, or is of another version or machine.
+    /// [`Error::Recording`] if reading fails, the data is not a recording, or it is of another
+    /// version or machine.
     pub fn new(from: R) -> Result<Self> {
         let mut from = BufReader::with_capacity(1 << 16, from);
         let header = Header::read(&mut from)?;
@@ -62,25 +71,25 @@ impl<R: Read> Replay<R> {
         Ok(Self { from, header, at, left_over: 0, ended: false, buffer: Vec::new() })
     }
 
-    /// The object that was recorded.
+    /// Returns the name of the recorded object.
     pub fn name(&self) -> &str {
         &self.header.name
     }
 
-    /// Its streams.
+    /// Returns the streams of the recording.
     pub fn streams(&self) -> &[Stream<'static>] {
         &self.header.streams
     }
 
-    /// The next record; `None` behind the last whole one.
+    /// Returns the next record; `None` after the last whole one.
     ///
     /// # Errors
-    /// [`Error::Recording`] where it cannot be read, or is damaged; there are no records behind that.
+    /// [`Error::Recording`] if reading fails or the recording is damaged; no more records follow.
     pub fn read(&mut self) -> Result<Option<Entry<'_>>> {
         if self.ended {
             return Ok(None);
         }
-        // Until it turns out that there is a whole record.
+        // The end is assumed until a whole record has been read.
         self.ended = true;
         let mut head = [0; 16];
         let (start, time) = head.split_at_mut(8);
@@ -93,10 +102,10 @@ impl<R: Read> Replay<R> {
         let (number, len) = (word(0), word(4) as usize);
         let stream = (number & !TIMED) as usize;
         if stream >= self.header.streams.len() {
-            return Err(self.corrupt(format!("there is no stream {stream}, the recording has {}", self.header.streams.len())));
+            return Err(self.corrupt(format!("stream {stream} is out of range, the recording has {}", self.header.streams.len())));
         }
         if len > MAX_RECORD {
-            return Err(self.corrupt(format!("a record of {len} bytes is longer than any")));
+            return Err(self.corrupt(format!("the record length {len} is greater than {MAX_RECORD}")));
         }
         let timed = number & TIMED != 0;
         let time = if timed { time } else { &mut [] };
@@ -115,7 +124,7 @@ impl<R: Read> Replay<R> {
         Ok(Some(Entry { stream, time: nanoseconds.map(Duration::from_nanos), bytes }))
     }
 
-    /// Fills the buffer with `len` bytes, or as many as there are; returns how many.
+    /// Fills the buffer with `len` bytes or until the input ends, and returns the number of bytes.
     fn body(&mut self, len: usize) -> Result<usize> {
         let mut filled = 0;
         while filled < len {
@@ -138,17 +147,19 @@ impl<R: Read> Replay<R> {
         Flaw::Corrupt { at: self.at, why }.into()
     }
 
-    /// Bytes at the end that are no whole record; known when [`Self::read`] has returned `None`.
+    /// Returns the number of bytes after the last whole record; it is known after [`Self::read`]
+    /// has returned `None`.
     pub fn left_over(&self) -> u64 {
         self.left_over
     }
 
-    /// Delivers every record with the number that its map has in `streams`, as a reader delivers them.
+    /// Delivers every record with the number of its map in `streams`, as a reader does.
     ///
     /// # Errors
-    /// Before anything is delivered: [`Error::NotFound`] where `streams` lacks a map that was recorded, [`Error::Recording`] where its
-    /// layout differs. Behind the last good record: [`Error::Recording`] where the recording is damaged. [`Error::Callback`] where a
-    /// callback failed, after all records were delivered.
+    /// - before anything is delivered: [`Error::NotFound`] if `streams` lacks a recorded map,
+    ///   [`Error::Recording`] if its layout differs
+    /// - after the last good record: [`Error::Recording`] if the recording is damaged
+    /// - after all records: [`Error::Callback`] if a callback failed
     pub fn deliver(mut self, streams: &[Stream<'_>], mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<Replayed> {
         let maps = self.header.streams.iter().map(|there| number(there, streams)).collect::<Result<Vec<_>>>()?;
         let (mut replayed, mut failures) = (Replayed::default(), Failures::default());
@@ -173,12 +184,13 @@ impl<R: Read> Replay<R> {
     }
 }
 
-/// Delivers a recording in one call: each `?` in a generated module takes the compiler as long as a small function.
+/// Delivers a recording in one call: each `?` in a generated module would cost the compiler as much
+/// as a small function.
 pub fn replay(from: impl Read, streams: &[Stream<'_>], deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<Replayed> {
     Replay::new(from)?.deliver(streams, deliver)
 }
 
-/// The number of a recorded stream among those that there are.
+/// Returns the index in `streams` of a recorded stream.
 fn number(there: &Stream<'_>, streams: &[Stream<'_>]) -> Result<usize> {
     let Some((number, here)) = streams.iter().enumerate().find(|(_, here)| here.map == there.map) else {
         let known = streams.iter().map(|here| here.map.clone().into_owned()).collect();

@@ -1,4 +1,4 @@
-//! Recordings of skeletons that are known only at run time.
+//! Recordings of skeletons known only at run time.
 
 use std::io::{Read, Write};
 
@@ -6,7 +6,7 @@ use super::{Recorder, Replay, Replayed};
 use crate::{Result, Skeleton, checked::Checked, sample::Outcome, value::Event};
 
 impl Checked {
-    /// Starts a recording of what the object delivers.
+    /// Starts a recording of the records that the object delivers.
     ///
     /// # Errors
     /// Those of [`Recorder::new`].
@@ -24,7 +24,7 @@ impl Checked {
 }
 
 impl Skeleton {
-    /// Delivers the records of a recording, without opening anything.
+    /// Delivers the records of a recording without opening the object.
     ///
     /// # Errors
     /// [`crate::Error::Input`] with every fault of the skeleton, else those of [`Replay::deliver`].

@@ -1,4 +1,4 @@
-//! Over memory that the tests write.
+//! Tests of recordings in memory.
 
 use std::{
     io::{self, Cursor, Write},
@@ -11,7 +11,7 @@ use crate::{Error, Result, sample::Verdict};
 const LAYOUT: &str = "struct 16\n 0 u64 seq\n 8 u32 pid\n#0";
 const STREAMS: &[Stream<'static>] = &[Stream::new("rb", "struct event", 16, LAYOUT), Stream::new("raw", "bytes", 0, "bytes")];
 
-/// Records of lengths that need every padding, on both streams.
+/// Records records of lengths that need every padding, on both streams.
 fn recording(timed: bool) -> Vec<u8> {
     let mut recorder = Recorder::new(Vec::new(), "test", STREAMS).unwrap();
     if timed {
@@ -24,7 +24,7 @@ fn recording(timed: bool) -> Vec<u8> {
     recorder.finish().unwrap()
 }
 
-/// The stream, the first byte and the length of each record.
+/// Returns the stream, the first byte and the length of each record.
 fn replay(bytes: &[u8]) -> (Vec<(usize, u8, usize)>, Result<Replayed>) {
     let mut seen = Vec::new();
     let replayed = Replay::new(bytes).and_then(|replay| {
@@ -43,7 +43,7 @@ fn expected(count: u8) -> Vec<(usize, u8, usize)> {
 }
 
 #[test]
-fn records_come_back() {
+fn recorded_records_are_replayed() {
     for timed in [false, true] {
         let bytes = recording(timed);
         assert!(bytes.len().is_multiple_of(8));
@@ -62,11 +62,11 @@ fn records_come_back() {
 }
 
 #[test]
-fn a_tail_that_was_cut_off_is_counted() {
+fn tail_that_was_cut_off_is_counted() {
     for timed in [false, true] {
         let bytes = recording(timed);
         let mut replay_whole = Replay::new(&bytes[..]).unwrap();
-        // Where each record ends.
+        // The offset at which each record ends.
         let head = if timed { 16 } else { 8 };
         let mut ends = vec![bytes.len() - expected(40).iter().map(|(_, _, len)| head + len.next_multiple_of(8)).sum::<usize>()];
         while let Some(entry) = replay_whole.read().unwrap() {
@@ -81,7 +81,7 @@ fn a_tail_that_was_cut_off_is_counted() {
         }
         for cut in 0..ends[0] {
             let refused = replay(&bytes[..cut]).1.unwrap_err().to_string();
-            let known = ["this is no recording of eunomia", "the recording is damaged at byte 16: the header has"];
+            let known = ["not an eunomia recording", "the recording is damaged at byte 16: the header has"];
             assert!(known.iter().any(|known| refused.starts_with(known)), "{refused}");
         }
     }
@@ -92,16 +92,16 @@ fn short_records_are_neither_written_nor_delivered() {
     let mut recorder = Recorder::new(Vec::new(), "test", STREAMS).unwrap();
     assert!(matches!(recorder.record(0, &[1; 15]), Verdict::Short));
     assert!(matches!(recorder.record(0, &[1; 16]), Verdict::Delivered));
-    assert!(matches!(recorder.record(2, &[1; 16]), Verdict::Failed(_)), "there is no such stream");
+    assert!(matches!(recorder.record(2, &[1; 16]), Verdict::Failed(_)), "no such stream");
     let bytes = recorder.finish().unwrap();
     assert_eq!(replay(&bytes).0, [(0, 1, 16)]);
-    // What another program wrote.
+    // A recording from elsewhere may hold short records.
     let replayed = Replay::new(&bytes[..]).unwrap().deliver(STREAMS, |_, _| Verdict::Short).unwrap();
     assert_eq!(replayed, Replayed { records: 0, short: 1, left_over: 0 });
 }
 
 #[test]
-fn callbacks_end_it_and_fail_as_those_of_a_poll() {
+fn callbacks_end_replay_and_fail_as_in_a_poll() {
     let bytes = recording(false);
     let replay = |outcome: &dyn Fn(u64) -> Result<ControlFlow<()>, &'static str>| {
         let mut count = 0;
@@ -117,7 +117,7 @@ fn callbacks_end_it_and_fail_as_those_of_a_poll() {
     assert_eq!((count, replayed.unwrap_err().to_string()), (40, "the callback failed on 4 records; on the first: on purpose".to_owned()));
 }
 
-/// A disk that is full after some bytes.
+/// A disk that is full after this many bytes.
 struct Full(usize);
 
 impl Write for Full {
@@ -136,13 +136,13 @@ impl Write for Full {
 }
 
 #[test]
-fn a_full_disk_is_reported_for_each_record() {
-    const HEADER: &str = "write a recording: no storage space";
+fn full_disk_is_reported_for_each_record() {
+    const HEADER: &str = "cannot write the recording: no storage space";
     assert_eq!(Recorder::new(Full(100), "test", STREAMS).unwrap_err().to_string(), HEADER);
     let mut recorder = Recorder::new(Full(220), "test", STREAMS).unwrap();
     let verdicts = [0; 5].map(|map| matches!(recorder.record(map, &[0; 16]), Verdict::Delivered));
     assert_eq!(verdicts, [true, true, true, false, false]);
-    // Whoever looks at the record, too, got it.
+    // A second receiver still got the record.
     let both = recorder.record(0, &[0; 16]).and(Verdict::Delivered);
     assert!(matches!(both, Verdict::Failed(cause) if cause.to_string() == HEADER));
     assert!(matches!(recorder.record(0, &[0; 16]).and(Verdict::Stop), Verdict::Stop));
@@ -150,7 +150,7 @@ fn a_full_disk_is_reported_for_each_record() {
 }
 
 #[test]
-fn other_streams_are_refused() {
+fn streams_with_another_layout_are_refused() {
     let bytes = recording(false);
     let refused =
         |streams: &[Stream<'_>]| Replay::new(&bytes[..]).unwrap().deliver(streams, |_, _| panic!("delivered")).unwrap_err().to_string();
@@ -158,15 +158,15 @@ fn other_streams_are_refused() {
     let here = |layout| [Stream::new("rb", "struct changed", 16, layout), raw.clone()];
     let refusal = |there: &str, here: &str| {
         format!(
-            "the records of `rb` are not those of the recording: there `struct event`, 16 bytes, has `{there}`, here `struct changed`, \
-             16 bytes, has `{here}`; replay it with the skeleton that it was recorded with"
+            "the records of `rb` have another layout in the recording: recorded `struct event`, 16 bytes, has `{there}`, \
+             current `struct changed`, 16 bytes, has `{here}`; replay it with the skeleton that it was recorded with"
         )
     };
     assert_eq!(refused(&here("struct 16\n 0 u64 seq\n 8 i32 pid\n#0")), refusal("8 u32 pid", "8 i32 pid"));
     assert_eq!(refused(&here("struct 16\n 0 u64 seq\n 8 u32 pid\n 12 u32 cpu\n#0")), refusal("nothing", "12 u32 cpu"));
     assert_eq!(refused(&here("struct 24\n 0 u64 seq\n 8 u32 pid\n#0")), refusal("struct 16", "struct 24"));
     assert!(refused(&STREAMS[..1]).starts_with("no map that delivers records `raw`; there are rb"));
-    // Their order, and that there are more, is no matter.
+    // The order of the streams does not matter, nor do further streams.
     let more = [raw.clone(), Stream::new("more", "u64", 8, "u64"), STREAMS[0].clone()];
     let mut maps = Vec::new();
     let deliver = |map, _: &[u8]| {
@@ -178,27 +178,31 @@ fn other_streams_are_refused() {
 }
 
 #[test]
-fn starts_that_are_not_known_are_refused() {
+fn unknown_starts_are_refused() {
     let with = |at: usize, byte: u8| {
         let mut bytes = recording(false);
         bytes[at] = byte;
         replay(&bytes).1.unwrap_err().to_string()
     };
-    assert_eq!(with(0, b'E'), "this is no recording of eunomia");
-    assert_eq!(with(8, 2), "the recording has version 2 of its format, version 1 is known here; update eunomia");
+    assert_eq!(with(0, b'E'), "not an eunomia recording");
+    assert_eq!(with(8, 2), "the recording has format version 2, expected 1; update eunomia");
     let machine = |order, pointer| {
-        format!("the recording is of a machine with {order}-endian numbers and pointers of {pointer} bytes, which is not supported")
+        format!("the recording comes from a machine with {order} numbers and {pointer}-byte pointers, which is not supported")
     };
-    assert_eq!((with(10, 2), with(11, 4)), (machine("another than little", 8), machine("little", 4)));
-    assert_eq!(with(12, 1), "the recording is damaged at byte 12: the header would have 1 bytes");
-    // Four gigabytes, and a little more than there is.
-    assert!(with(15, 255).starts_with("the recording is damaged at byte 12: the header would have 4278190200 bytes"), "{}", with(15, 255));
-    assert!(with(14, 1).starts_with("the recording is damaged at byte 16: the header has 65656 bytes, and "), "{}", with(14, 1));
+    assert_eq!((with(10, 2), with(11, 4)), (machine("non-little-endian", 8), machine("little-endian", 4)));
+    assert_eq!(with(12, 1), "the recording is damaged at byte 12: the header length 1 is not valid");
+    // One length of 4 GiB, and one a little greater than the rest of the file.
+    assert!(
+        with(15, 255).starts_with("the recording is damaged at byte 12: the header length 4278190200 is not valid"),
+        "{}",
+        with(15, 255)
+    );
+    assert!(with(14, 1).starts_with("the recording is damaged at byte 16: the header has 65656 bytes, but only "), "{}", with(14, 1));
 }
 
-/// Lengths that lie take no memory, and end the replay behind the last good record.
+/// Lengths that are wrong take no memory, and end the replay after the last good record.
 #[test]
-fn lengths_that_lie_are_refused() {
+fn wrong_lengths_are_refused() {
     let whole = recording(false);
     let end = whole.len();
     let with = |number: u32, len: u32| {
@@ -211,9 +215,9 @@ fn lengths_that_lie_are_refused() {
     };
     assert_eq!(
         with(2, 8).unwrap_err().to_string(),
-        format!("the recording is damaged at byte {end}: there is no stream 2, the recording has 2")
+        format!("the recording is damaged at byte {end}: stream 2 is out of range, the recording has 2")
     );
-    let long = format!("the recording is damaged at byte {end}: a record of 1073741824 bytes is longer than any");
+    let long = format!("the recording is damaged at byte {end}: the record length 1073741824 is greater than 1073741823");
     assert_eq!(with(1, 1 << 30).unwrap_err().to_string(), long);
     assert_eq!(with(0x8000_0001, (1 << 30) - 1).unwrap(), Replayed { records: 40, short: 0, left_over: 108 });
     let mut bytes = whole.clone();
@@ -225,9 +229,9 @@ fn lengths_that_lie_are_refused() {
     assert!(replay.read().unwrap().is_none(), "the end stays the end");
 }
 
-/// Whatever the bytes, there is no panic, no hang and no more memory than bytes.
+/// No bytes cause a panic, a hang or more memory than they take.
 #[test]
-fn random_damage() {
+fn random_damage_is_reported() {
     let whole = [recording(false), recording(true)];
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = |below: usize| {
@@ -262,7 +266,7 @@ fn random_damage() {
         }
     }
     assert!(outcomes.iter().all(|count| *count > 1000), "{outcomes:?}");
-    // Nothing but noise.
+    // Random bytes alone are never a recording.
     for len in 0..2000 {
         let bytes: Vec<u8> = (0..len).map(|_| random(256) as u8).collect();
         assert!(matches!(Replay::new(&bytes[..]), Err(Error::Recording(flaw)) if matches!(*flaw, Flaw::Foreign)));

@@ -1,30 +1,33 @@
-//! Members that are no fields of the Rust struct: bit fields, and those that share bytes with others. Generated accessors are calls of
-//! these, at constant places that are checked when they are compiled.
+//! Accessors for members that are not fields of the Rust struct: bit fields, and members that share
+//! bytes with others.
+//!
+//! Generated accessors call them with constant places, which are checked at compile time.
 
 use super::Plain;
 
-/// Whether a `T` at `offset` lies inside an `S`.
+/// Reports whether a `T` at `offset` lies inside an `S`.
 const fn inside<S, T>(offset: usize) -> bool {
     size_of::<T>() <= size_of::<S>() && offset <= size_of::<S>() - size_of::<T>()
 }
 
-/// Whether a `T` at `offset` of any `S` is aligned.
+/// Reports whether a `T` at `offset` of an `S` is always aligned.
 const fn aligned<S, T>(offset: usize) -> bool {
     align_of::<S>().is_multiple_of(align_of::<T>()) && offset.is_multiple_of(align_of::<T>())
 }
 
-/// A copy of the member at `OFFSET`.
-pub fn get<S, T, const OFFSET: usize>(of: &S) -> T
+/// Returns a copy of the member at `OFFSET`.
+pub fn get<S, T, const OFFSET: usize>(this: &S) -> T
 where
     S: Plain,
     T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET)) };
     // There are enough bytes, as was just asserted.
-    of.bytes().get(OFFSET..).and_then(T::read).unwrap_or_else(T::zeroed)
+    this.bytes().get(OFFSET..).and_then(T::read).unwrap_or_else(T::zeroed)
 }
 
-/// What stands at `OFFSET` of a record of yet unknown type, where it is long enough: the member that tells the type.
+/// Reads the member that tells the type of a record, at `OFFSET`; `None` if the record is too
+/// short.
 pub fn tag<T, const OFFSET: usize>(record: &[u8]) -> Option<T>
 where
     T: Plain,
@@ -33,55 +36,57 @@ where
 }
 
 /// Replaces the member at `OFFSET`.
-pub fn set<S, T, const OFFSET: usize>(of: &mut S, value: &T)
+pub fn set<S, T, const OFFSET: usize>(this: &mut S, value: &T)
 where
     S: Plain,
     T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET)) };
-    if let Some(bytes) = of.bytes_mut().get_mut(OFFSET..OFFSET + size_of::<T>()) {
+    if let Some(bytes) = this.bytes_mut().get_mut(OFFSET..OFFSET + size_of::<T>()) {
         bytes.copy_from_slice(value.bytes());
     }
 }
 
-/// The member at `OFFSET`, in place.
-pub fn view<S, T, const OFFSET: usize>(of: &S) -> &T
+/// Borrows the member at `OFFSET`.
+pub fn view<S, T, const OFFSET: usize>(this: &S) -> &T
 where
     S: Plain,
     T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET) && aligned::<S, T>(OFFSET)) };
-    match of.bytes().get(OFFSET..).and_then(T::of_bytes) {
+    match this.bytes().get(OFFSET..).and_then(T::of_bytes) {
         Some(member) => member,
-        _ => unreachable!("asserted when this was compiled"),
+        _ => unreachable!("asserted at compile time"),
     }
 }
 
-/// The member at `OFFSET`, in place and to be changed.
-pub fn view_mut<S, T, const OFFSET: usize>(of: &mut S) -> &mut T
+/// Mutably borrows the member at `OFFSET`.
+pub fn view_mut<S, T, const OFFSET: usize>(this: &mut S) -> &mut T
 where
     S: Plain,
     T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET) && aligned::<S, T>(OFFSET)) };
-    match of.bytes_mut().get_mut(OFFSET..).and_then(T::of_bytes_mut) {
+    match this.bytes_mut().get_mut(OFFSET..).and_then(T::of_bytes_mut) {
         Some(member) => member,
-        _ => unreachable!("asserted when this was compiled"),
+        _ => unreachable!("asserted at compile time"),
     }
 }
 
-/// The bit field of `WIDTH` bits (1 to 128) from bit `AT` on, sign-extended where it is signed.
+/// Returns the bit field of `WIDTH` bits (1 to 128) from bit `AT` on, sign-extended if it is
+/// signed.
 ///
-/// Bits are counted from the lowest of the first byte, as little-endian C compilers place them.
-pub fn bits<S, const AT: usize, const WIDTH: u32>(of: &S, signed: bool) -> i128
+/// Bits are counted from the lowest bit of the first byte, as little-endian C compilers place them.
+pub fn bits<S, const AT: usize, const WIDTH: u32>(this: &S, signed: bool) -> i128
 where
     S: Plain,
 {
     const { assert!(0 < WIDTH && WIDTH <= 128 && AT + WIDTH as usize <= 8 * size_of::<S>()) };
-    number(of.bytes().get(AT / 8..).unwrap_or_default(), AT as u32 % 8, WIDTH, signed)
+    number(this.bytes().get(AT / 8..).unwrap_or_default(), AT as u32 % 8, WIDTH, signed)
 }
 
-/// As [`bits`], at the start of `bytes` behind `shift` bits (less than 8).
+/// Returns the number of `width` bits in `bytes` after the lowest `shift` bits (fewer than 8); see
+/// [`bits`].
 pub(crate) fn number(bytes: &[u8], shift: u32, width: u32, signed: bool) -> i128 {
     let mut raw = 0u128;
     let mut at = 0;
@@ -95,13 +100,15 @@ pub(crate) fn number(bytes: &[u8], shift: u32, width: u32, signed: bool) -> i128
     if signed { raw.cast_signed() >> unused } else { (raw >> unused).cast_signed() }
 }
 
-/// Sets the bit field of `WIDTH` bits from bit `AT` on to the lowest bits of `value`. Bits around it stay as they are.
-pub fn set_bits<S, const AT: usize, const WIDTH: u32>(of: &mut S, value: i128)
+/// Sets the bit field of `WIDTH` bits from bit `AT` on to the lowest bits of `value`.
+///
+/// The bits around it do not change.
+pub fn set_bits<S, const AT: usize, const WIDTH: u32>(this: &mut S, value: i128)
 where
     S: Plain,
 {
     const { assert!(0 < WIDTH && WIDTH <= 128 && AT + WIDTH as usize <= 8 * size_of::<S>()) };
-    let bytes = of.bytes_mut();
+    let bytes = this.bytes_mut();
     for bit in 0..WIDTH {
         let at = AT + bit as usize;
         if let Some(byte) = bytes.get_mut(at / 8) {
@@ -116,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bit_fields_at_every_place() {
+    fn bit_fields_work_at_every_place() {
         fn check<const AT: usize, const WIDTH: u32>() {
             for value in [0, 1, -1, i128::MAX, 0x0123_4567_89ab_cdef_1122_3344_5566_7788] {
                 for background in [0u8, 0xff] {
@@ -142,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn records_without_a_tag() {
+    fn tag_is_none_if_record_is_too_short() {
         let record = [0, 0, 7, 0, 0, 0, 1];
         assert_eq!((tag::<u32, 2>(&record), tag::<u32, 3>(&record)), (Some(7), Some(0x0100_0000)));
         assert_eq!((tag::<u32, 4>(&record), tag::<u8, 7>(&record), tag::<u64, 9>(&record)), (None, None, None));
     }
 
     #[test]
-    fn members_that_share_bytes() {
+    fn members_can_share_bytes() {
         let mut words = [0u64; 2];
         set::<_, u32, 12>(&mut words, &0xdead_beef);
         assert_eq!((get::<_, u32, 12>(&words), words[1]), (0xdead_beef, 0xdead_beef << 32));

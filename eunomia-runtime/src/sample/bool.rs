@@ -1,8 +1,11 @@
+//! [`Bool`]: a C `bool`.
+
 use std::fmt;
 
-/// A C `bool` as the kernel wrote it: one byte, zero is false, anything else is true.
+/// A C `bool` as the kernel wrote it: one byte, false if it is zero, else true.
 ///
-/// Rust's own `bool` has only two valid bytes, so a reference to it must not be made from foreign memory.
+/// Only two bytes are valid values of Rust's own `bool`, so a reference to one must not be made
+/// from memory that the kernel wrote.
 #[derive(Clone, Copy, Default)]
 #[repr(transparent)]
 pub struct Bool(u8);
@@ -13,7 +16,7 @@ impl Bool {
     /// C `false`, written as 0.
     pub const FALSE: Self = Self(0);
 
-    /// Whether the byte is not zero.
+    /// Returns true if the byte is not zero.
     pub const fn get(self) -> bool {
         self.0 != 0
     }

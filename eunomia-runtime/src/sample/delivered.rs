@@ -1,13 +1,16 @@
+//! [`Delivered`]: the form in which a callback gets a record.
+
 use super::{Flexible, Plain, Short, Tailed, with_event};
 
-/// What the handle of a map delivers: a plain type, given as a reference, or [`Tailed`], given with what the record holds after the struct.
+/// A type that a map's handle delivers: a plain type, passed by reference, or [`Tailed`], passed
+/// with the bytes after the struct.
 pub trait Delivered {
     /// The type of the struct.
     type Event: Plain;
-    /// What a callback gets.
+    /// The argument of the callback.
     type Borrowed<'a>;
 
-    /// The record with the struct at its start.
+    /// Makes the callback's argument from the struct at the start of `record`.
     fn borrowed<'a>(event: &'a Self::Event, record: &'a [u8]) -> Self::Borrowed<'a>;
 }
 
@@ -31,10 +34,12 @@ impl<E: Flexible> Delivered for Tailed<'static, E> {
     }
 }
 
-/// As [`with_event`], with what the record holds after the struct where it is [`Tailed`].
+/// Passes a record to `f` as a `D`; see [`with_event`].
+///
+/// A [`Tailed`] gets the bytes after the struct, too.
 ///
 /// # Errors
-/// [`Short`] where the record has fewer bytes than the struct; `f` was not called.
+/// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.
 #[inline]
 pub fn with_delivered<D: Delivered, R>(record: &[u8], f: impl FnOnce(D::Borrowed<'_>) -> R) -> Result<R, Short> {
     with_event(record, |event| f(D::borrowed(event, record)))

@@ -1,3 +1,5 @@
+//! [`Entry`]: an entry of a map that is read at intervals.
+
 use std::fmt;
 
 use super::{Line, Plain, Short, with_event};
@@ -11,7 +13,7 @@ pub struct Entry<'a, K, V> {
     pub value: &'a V,
 }
 
-/// `key=1 value={count=2}`
+/// Writes the entry as `key=1 value={count=2}`.
 impl<K: Line, V: Line> fmt::Display for Entry<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("key=")?;
@@ -21,18 +23,20 @@ impl<K: Line, V: Line> fmt::Display for Entry<'_, K, V> {
     }
 }
 
-/// Where the value of an entry starts in its record.
+/// Returns the offset of the value in the record of an entry.
 pub(crate) const fn value_offset(key_size: usize) -> usize {
     key_size.next_multiple_of(8)
 }
 
-/// Hands the record of an entry to `f`; see [`with_event`]. `key_size` is that of the map.
+/// Passes the record of an entry to `f`; see [`with_event`].
+///
+/// `key_size` is the map's.
 ///
 /// # Errors
-/// [`Short`] where the record has fewer bytes than the types; `f` was not called.
+/// [`Short`] if the record has fewer bytes than the types; `f` is not called.
 pub fn with_entry<K: Plain, V: Plain, R>(record: &[u8], key_size: usize, f: impl FnOnce(Entry<'_, K, V>) -> R) -> Result<R, Short> {
     let value = record.get(value_offset(key_size)..).unwrap_or_default();
-    // The kernel gives whole ones.
+    // The kernel returns whole keys and values, so one that is cut short is not accepted.
     let short = |bytes: &[u8], size| (bytes.len() < size).then_some(Short { len: bytes.len(), size });
     match short(record, size_of::<K>()).or_else(|| short(value, size_of::<V>())) {
         Some(short) => Err(short),

@@ -1,21 +1,24 @@
+//! [`Event`]: a record's type, and how a record is read as one.
+
 use std::fmt;
 
 use super::Plain;
 
 /// A generated type that can be read from the bytes of a record.
 ///
-/// Implemented by generated code only. That it is [`Plain`] is why no event needs a check beside its length.
+/// Only generated code implements it. Since an event is [`Plain`], its length is all that is
+/// checked.
 pub trait Event: Plain {
     /// The type's name in C, for example `struct event`.
     const C_NAME: &'static str;
 }
 
-/// A record that ends before the last member of its type begins; it was not delivered.
+/// The error for a record that ends before the last member of its type; it is not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Short {
-    /// Bytes in the record.
+    /// Number of bytes in the record.
     pub len: usize,
-    /// Bytes that the type needs at least.
+    /// Least number of bytes that the type needs.
     pub size: usize,
 }
 
@@ -27,16 +30,19 @@ impl fmt::Display for Short {
 
 impl std::error::Error for Short {}
 
-/// Hands the record to `f` as an `E`: in place where its address is aligned for `E`, else from one copy on the stack.
+/// Passes the record to `f` as an `E`: in place if its address is aligned for `E`, else as a copy
+/// on the stack.
 ///
-/// Ring buffer records are 8-aligned, so only types with 16-byte alignment are ever copied; perf records sit at 4 mod 8, so any type
-/// with an 8-byte field is. Bytes after `E` are ignored: a newer object may append fields, and perf pads.
+/// Records in ring buffers are 8-aligned, so only types with 16-byte alignment are ever copied.
+/// Records in perf buffers lie at 4 mod 8, so every type with an 8-byte field is copied. Bytes
+/// after `E` are ignored: a newer object may append fields, and perf pads records.
 ///
-/// A record that ends inside of the last member of `E`, an array of which the program sent what it had filled, is copied, too, and the rest
-/// is zero. (In a perf event array up to seven bytes of the rest are not: the kernel pads records with what stood there.)
+/// If the last member of `E` is an array and the program sent only the part that it had filled, the
+/// record is copied, too, and the rest of the array is zero. (In a perf event array up to 7 bytes
+/// of the rest may not be zero: the kernel pads records with whatever was there before.)
 ///
 /// # Errors
-/// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` was not called.
+/// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.
 pub fn with_event<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
     if let Some(event) = E::of_bytes(record) {
         return Ok(f(event));

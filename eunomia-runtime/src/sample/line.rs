@@ -9,22 +9,23 @@ use std::{
 use super::{Bool, CharArray, KernelPtr};
 use crate::plain::{self, is_shown};
 
-/// A value as it stands behind `name=` in the one-line form.
+/// A value that can follow `name=` in the one-line form.
 pub trait Line: fmt::Debug {
     /// Writes the value without a line break.
     ///
     /// # Errors
-    /// Those of the formatter.
+    /// Only the formatter's.
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-/// Whether a character of ASCII can stand in text that is not quoted.
+/// Reports whether an ASCII character needs no quotes.
 #[cfg(feature = "dynamic")]
 pub(crate) fn is_plain(byte: &u8) -> bool {
     matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'=' | b'{' | b'}' | b'[' | b']' | b',')
 }
 
-/// Writes text as it is where that is unambiguous, else quoted and escaped, so that no event can forge a field or a line.
+/// Writes text as it is if that is unambiguous, else quoted and escaped, so that no event can forge
+/// a field or a line.
 pub(crate) fn write_text(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
     let text = String::from_utf8_lossy(bytes);
     let plain = |c: char| is_shown(c) && !matches!(c, ' ' | '"' | '=' | '{' | '}' | '[' | ']' | ',');
@@ -36,7 +37,7 @@ pub(crate) fn write_bytes(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result 
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-/// Writes the constant of an enum by its name, or a number that has none.
+/// Writes the constant of an enum by its name, or as a number if it has no name.
 pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
         Some(name) => f.pad(&plain::line(name)),
@@ -44,7 +45,7 @@ pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Form
     }
 }
 
-/// Writes a constant as [`Line`] has it, `NAME(number)`.
+/// Writes a constant in the form that [`Line`] uses, `NAME(number)`.
 pub fn numbered(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
         Some(name) => write!(f, "{}({number})", plain::line(name)),
@@ -71,14 +72,15 @@ macro_rules! as_displayed {
 
 as_displayed!(bool u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 Bool KernelPtr);
 
-/// A floating point number as text that reads back to it, with an exponent where `Display` would write little but zeros.
+/// A floating-point number as text that reads back as the same number, with an exponent if
+/// `Display` would write mostly zeroes.
 pub(crate) struct Real<T>(pub(crate) T);
 
 macro_rules! reals {
     ($($type:ty)*) => {$(
         impl fmt::Display for Real<$type> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // Where `Debug` does, too.
+                // `Debug` switches at the same numbers.
                 let short = self.0 == 0.0 || (1e-5..1e16).contains(&self.0.abs());
                 if short { fmt::Display::fmt(&self.0, f) } else { fmt::LowerExp::fmt(&self.0, f) }
             }
@@ -102,7 +104,7 @@ impl<const N: usize> Line for CharArray<N> {
 
 impl<T: Line, const N: usize> Line for [T; N] {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Items without bytes, of which an array can have any number, are not counted.
+        // Items without bytes are not counted: an array may have any number of them.
         let items = if size_of::<T>() == 0 { &[] } else { self.as_slice() };
         write_items::<T>(f, items.iter())
     }
@@ -120,13 +122,13 @@ pub(crate) fn write_items<T: Line>(f: &mut fmt::Formatter<'_>, items: impl Itera
     f.write_char(']')
 }
 
-/// A generated struct: it names its fields once, for all the ways to show them.
+/// A generated struct, which lists its fields once for all forms of output.
 pub trait Fielded: fmt::Debug {
-    /// Hands over each field.
+    /// Passes each field to `to`.
     fn fields(&self, to: &mut Fields<'_, '_>);
 }
 
-/// A struct inside of another.
+/// Writes a struct inside another.
 impl<T: Fielded> Line for T {
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('{')?;
@@ -135,7 +137,7 @@ impl<T: Fielded> Line for T {
     }
 }
 
-/// Where a struct hands its fields.
+/// The receiver of a struct's fields.
 #[allow(missing_debug_implementations, reason = "a formatter has none")]
 pub struct Fields<'a, 'f>(Form<'a, 'f>);
 
@@ -144,7 +146,7 @@ enum Form<'a, 'f> {
         f: &'a mut fmt::Formatter<'f>,
         result: fmt::Result,
         separator: &'static str,
-        /// What a member holds in place of its own value.
+        /// A member to replace, and the value written in its place.
         tail: Option<(&'static str, &'a dyn Line)>,
     },
     Debug(fmt::DebugStruct<'a, 'f>),
@@ -170,17 +172,17 @@ impl Fields<'_, '_> {
     }
 }
 
-/// The one-line form: ` name=value` for each field.
+/// Writes the one-line form: `name=value` for each field, separated by spaces.
 pub fn line(fielded: &dyn Fielded, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     show(fielded, Form::Line { f, result: Ok(()), separator: "", tail: None })
 }
 
-/// As [`line`], with another value for the member of this name.
+/// Writes the one-line form with another value for the member named in `tail`.
 pub(crate) fn line_with<'a>(fielded: &dyn Fielded, tail: (&'static str, &'a dyn Line), f: &'a mut fmt::Formatter<'_>) -> fmt::Result {
     show(fielded, Form::Line { f, result: Ok(()), separator: "", tail: Some(tail) })
 }
 
-/// The form of `derive(Debug)`.
+/// Writes the form of `derive(Debug)`.
 pub fn debug(name: &str, fielded: &dyn Fielded, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     show(fielded, Form::Debug(f.debug_struct(name)))
 }
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_and_arrays() {
+    fn fields_and_arrays_are_written() {
         struct Two;
         impl Fielded for Two {
             fn fields(&self, to: &mut Fields<'_, '_>) {

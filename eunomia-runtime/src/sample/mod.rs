@@ -1,4 +1,6 @@
-//! The typed core: what generated types are made of. It has no dependency on Linux or libbpf.
+//! The typed core: the building blocks of generated types.
+//!
+//! It depends on neither Linux nor libbpf.
 
 pub(crate) mod access;
 mod bool;
@@ -10,7 +12,7 @@ pub(crate) mod line;
 pub(crate) mod outcome;
 mod packed;
 mod padding;
-#[allow(unsafe_code, reason = "makes references of bytes, for types that prove to be plain")]
+#[allow(unsafe_code, reason = "makes references to bytes, for types proved to be plain")]
 pub(crate) mod plain;
 mod pointer;
 mod prefix;

@@ -1,17 +1,20 @@
+//! [`Outcome`]: the values that a callback may return, and their effect on a poll.
+
 use std::{error, ops::ControlFlow};
 
 use super::Short;
 use crate::{Error, Result};
 
-/// Why a callback failed.
+/// The error of a callback.
 pub type Cause = Box<dyn error::Error + Send + Sync>;
 
-/// What a callback may return: nothing, [`ControlFlow::Break`] to end this poll behind the record in hand, or a `Result`.
+/// A callback's return value: `()`, [`ControlFlow::Break`] to end this poll after the current
+/// record, or a `Result` of these.
 ///
-/// An error does not end the poll: it is counted, the records behind it are delivered, and then the poll returns the first one as
-/// [`Error::Callback`].
+/// An error does not end the poll. It is counted, the records after it are delivered, and then the
+/// poll returns the first error as [`Error::Callback`].
 pub trait Outcome {
-    /// Whether to end the poll, or what went wrong.
+    /// Returns true if the poll ends here.
     ///
     /// # Errors
     /// The callback's own.
@@ -36,21 +39,21 @@ impl<T: Outcome, E: Into<Cause>> Outcome for Result<T, E> {
     }
 }
 
-/// What became of a record, as the one who got it says.
+/// The fate of a record, as its receiver reports it.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It was delivered.
+    /// The record was delivered.
     Delivered,
-    /// It was delivered, and for now nothing more is wanted.
+    /// The record was delivered, and the callback ends this poll.
     Stop,
-    /// It was too short for its type and was not delivered.
+    /// The record was too short for its type and was not delivered.
     Short,
-    /// It was delivered, and the callback failed.
+    /// The record was delivered, and the callback failed.
     Failed(Cause),
 }
 
 impl Verdict {
-    /// What a callback's return value means, or that it was not called.
+    /// Converts the return value of a callback, or the error if it was not called.
     #[inline]
     pub fn of<R: Outcome>(outcome: Result<R, Short>) -> Self {
         match outcome.map(Outcome::stops) {
@@ -60,9 +63,10 @@ impl Verdict {
             Err(Short { .. }) => Self::Short,
         }
     }
-    /// Of a record that was given to two: that one of them ends the poll, else that one failed, else that it was short for one.
+    /// Combines the verdicts of two receivers of one record: `Stop` wins, then `Failed`, then
+    /// `Short`.
     ///
-    /// What was given to the two has come to both of them when this is called.
+    /// Both receivers have had the record when this is called.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -74,12 +78,12 @@ impl Verdict {
     }
 }
 
-/// Of a record with a number that no map has.
+/// Returns the verdict on a record whose map number is unknown.
 pub fn unknown_map(map: usize) -> Verdict {
-    Verdict::Failed(format!("there is no map {map} that delivers records").into())
+    Verdict::Failed(format!("no map {map} that delivers records").into())
 }
 
-/// Of callbacks in one read: the first cause, and how many there were.
+/// The failures of callbacks in one read: the first error and the number of all.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     first: Option<Cause>,
@@ -93,7 +97,7 @@ impl Failures {
         self.count += 1;
     }
 
-    /// [`Error::Callback`] where there was one.
+    /// Returns [`Error::Callback`] if a callback failed.
     pub(crate) fn result(self) -> Result<()> {
         self.first.map_or(Ok(()), |first| Err(Error::Callback { count: self.count, source: first }))
     }

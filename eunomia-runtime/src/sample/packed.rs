@@ -1,19 +1,22 @@
+//! [`Packed`]: a member of a packed struct.
+
 use std::fmt;
 
 use super::Line;
 
-/// A value at an address that its type is not aligned for: a member of a packed struct, of which there are no references.
+/// A value at an address that may not be aligned for its type, such as a member of a packed struct,
+/// which cannot be borrowed.
 #[derive(Clone, Copy, Default)]
 #[repr(C, packed)]
 pub struct Packed<T>(T);
 
 impl<T: Copy> Packed<T> {
-    /// Puts a value into a packed place.
+    /// Wraps a value.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value.
+    /// Returns the value.
     pub const fn get(self) -> T {
         self.0
     }
@@ -62,7 +65,7 @@ mod tests {
     use crate::sample::Plain;
 
     #[test]
-    fn values_at_odd_addresses() {
+    fn values_are_read_at_odd_addresses() {
         crate::plain! {
             #[derive(Clone, Copy)]
             #[repr(C)]

@@ -1,9 +1,11 @@
+//! [`Padding`]: bytes between two fields.
+
 use std::fmt;
 
-/// The bytes that C leaves between two fields.
+/// Bytes that C leaves between two fields.
 ///
-/// A named field for them keeps the whole struct initialised bytes, so that it can be written to the kernel. What they hold means
-/// nothing: any two are equal.
+/// A named field for them makes all bytes of the struct initialised, so that it can be written to
+/// the kernel. Their content has no meaning: any two are equal.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Padding<const N: usize>([u8; N]);

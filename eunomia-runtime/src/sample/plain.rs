@@ -1,3 +1,5 @@
+//! [`Plain`]: types that are nothing but their bytes, and the macro that proves it.
+
 use std::{
     alloc::{self, Layout},
     ptr::NonNull,
@@ -6,64 +8,72 @@ use std::{
 
 use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 
-/// A type that is its bytes: any bytes of its size are a value, and any value is that many initialised bytes.
+/// A type for which any bytes of its size are a value, and every value is that many initialised
+/// bytes.
 ///
-/// The structs of generated modules have it through [`plain!`](crate::plain), which checks it; with it, records are read where the
-/// kernel wrote them, and values are handed to the kernel.
+/// The structs of generated modules implement it through [`plain!`](crate::plain), which checks the
+/// requirements. It lets records be read in place, in the kernel's memory, and values be passed to
+/// the kernel.
 ///
 /// # Safety
-/// Every byte pattern of the type's size is a value of it, no byte of a value is padding, and nothing in it can change behind a shared
-/// reference.
+/// Every byte pattern of the type's size is a value of the type, no byte of a value is padding, and
+/// nothing in a value can change while it is borrowed through a shared reference.
 pub unsafe trait Plain: Copy + 'static {
-    /// Bytes that a record of this type has at least. It may end where the last member begins, or inside of it, if that is an array:
-    /// programs send what they have filled.
+    /// The least number of bytes in a record of this type. If the last member is an array, a record
+    /// may end anywhere from its start on: programs send only the part that they filled.
     const LEAST: usize = size_of::<Self>();
 
-    /// The value of zeroes.
+    /// Returns the value whose bytes are all zero.
     fn zeroed() -> Self {
-        // SAFETY: zeroes are a value of every plain type.
+        // SAFETY: all zeroes are a value of every plain type.
         unsafe { std::mem::zeroed() }
     }
 
-    /// The value of zeroes on the heap, for values that may be too large for a stack.
+    /// Returns the all-zero value on the heap, for values that may be too large for the stack.
     fn zeroed_box() -> Box<Self> {
         let layout = Layout::new::<Self>();
-        // Nothing here holds a value: its place on the stack would be there in any case.
+        // No local variable holds the value: its place on the stack would be reserved on every path.
         let at = match layout.size() {
             0 => NonNull::<Self>::dangling().as_ptr(),
-            // SAFETY: the layout has bytes.
+            // SAFETY: the layout has at least one byte.
             _ => unsafe { alloc::alloc_zeroed(layout) }.cast::<Self>(),
         };
         if at.is_null() {
             alloc::handle_alloc_error(layout);
         }
-        // SAFETY: the memory is new, of the type's layout and from the allocator of boxes, or none where the type has no bytes; zeroes are
-        // a value of every plain type.
+        // SAFETY: the memory is new, has the type's layout and comes from the allocator that boxes
+        // use, or the type has no bytes and needs no memory. All zeroes are a value of every plain
+        // type.
         unsafe { Box::from_raw(at) }
     }
 
-    /// The value at the start of `bytes`, where there are enough of them.
+    /// Copies the value at the start of `bytes`, or returns `None` if they are too few.
     fn read(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..size_of::<Self>())?;
-        // SAFETY: there are as many bytes as the type has, at any address, and any bytes are a value.
+        // SAFETY: there are as many bytes as the type has, the read works at any address, and any
+        // bytes are a value.
         Some(unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
     }
 
-    /// The start of `bytes` in place, where there are enough of them and they are aligned for the type.
+    /// Borrows the start of `bytes` as a value; `None` if they are too few or not aligned for the
+    /// type.
     fn of_bytes(bytes: &[u8]) -> Option<&Self> {
         let at = bytes.get(..size_of::<Self>())?.as_ptr().cast::<Self>();
-        // SAFETY: there are as many bytes as the type has, aligned for it, borrowed as the result is, and any bytes are a value.
+        // SAFETY: there are as many bytes as the type has, they are aligned for it and borrowed for
+        // as long as the result is, and any bytes are a value.
         at.is_aligned().then(|| unsafe { &*at })
     }
 
-    /// As [`Self::of_bytes`], to be changed.
+    /// Mutably borrows the start of `bytes` as a value; see [`Self::of_bytes`].
     fn of_bytes_mut(bytes: &mut [u8]) -> Option<&mut Self> {
         let at = bytes.get_mut(..size_of::<Self>())?.as_mut_ptr().cast::<Self>();
-        // SAFETY: as for `of_bytes`, borrowed alone; whatever value is written, its bytes are initialised.
+        // SAFETY: as for `of_bytes`, and the borrow is exclusive. Any value written through it
+        // leaves the bytes initialised.
         at.is_aligned().then(|| unsafe { &mut *at })
     }
 
-    /// The value that `bytes` are the beginning of, the rest being zero, if they are [`LEAST`](Self::LEAST) bytes or more.
+    /// Copies a value that `bytes` may cut short, with zeroes for the missing rest; `None` if there
+    /// are fewer than [`LEAST`](Self::LEAST) bytes.
     #[cold]
     fn read_begun(bytes: &[u8]) -> Option<Self> {
         let mut value = Self::zeroed();
@@ -72,35 +82,38 @@ pub unsafe trait Plain: Copy + 'static {
         (bytes.len() >= Self::LEAST).then_some(value)
     }
 
-    /// As many values as `bytes` are enough for, in place; none where they are not aligned for the type.
+    /// Borrows as many whole values as `bytes` hold; none if they are not aligned for the type.
     fn slice_of_bytes(bytes: &[u8]) -> &[Self] {
         let at = bytes.as_ptr().cast::<Self>();
         let len = bytes.len().checked_div(size_of::<Self>()).unwrap_or(0);
         if !at.is_aligned() {
             return &[];
         }
-        // SAFETY: there are bytes for `len` values, aligned for them, borrowed as the result is, and any bytes are a value.
+        // SAFETY: there are bytes for `len` values, they are aligned for them and borrowed for as
+        // long as the result is, and any bytes are a value.
         unsafe { slice::from_raw_parts(at, len) }
     }
 
-    /// The bytes of values that stand one behind the other.
+    /// Returns the bytes of a slice of values.
     fn slice_bytes(values: &[Self]) -> &[u8] {
-        // SAFETY: all bytes of plain values are initialised, and do not change while they are borrowed.
+        // SAFETY: all bytes of plain values are initialised, and they do not change while they are
+        // borrowed.
         unsafe { slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
     }
 
-    /// As [`Self::slice_bytes`], to be changed.
+    /// Returns the bytes of a slice of values for writing.
     fn slice_bytes_mut(values: &mut [Self]) -> &mut [u8] {
-        // SAFETY: all bytes of plain values are initialised, borrowed alone here, and any others are values, too.
+        // SAFETY: all bytes of plain values are initialised, the borrow is exclusive, and any bytes
+        // written are values, too.
         unsafe { slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
     }
 
-    /// The bytes of the value.
+    /// Returns the bytes of the value.
     fn bytes(&self) -> &[u8] {
         Self::slice_bytes(slice::from_ref(self))
     }
 
-    /// The bytes of the value, to be changed.
+    /// Returns the bytes of the value for writing.
     fn bytes_mut(&mut self) -> &mut [u8] {
         Self::slice_bytes_mut(slice::from_mut(self))
     }
@@ -117,7 +130,7 @@ numbers!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64);
 
 // SAFETY: there are no bytes.
 unsafe impl Plain for () {}
-// SAFETY: an array is its items, one after the other.
+// SAFETY: an array is its items, one after the other, without padding.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 // SAFETY: a transparent `u8`.
 unsafe impl Plain for Bool {}
@@ -130,11 +143,12 @@ unsafe impl Plain for KernelPtr {}
 // SAFETY: a `T` at any address.
 unsafe impl<T: Plain> Plain for Packed<T> {}
 
-/// Declares a struct that is [`Plain`](crate::sample::Plain): all its fields are, and there is no padding between or behind them.
+/// Declares a struct that is [`Plain`](crate::sample::Plain): all its fields are plain, and there
+/// is no padding between or after them.
 ///
 /// ```
 /// eunomia_runtime::plain! {
-///     /// What the kernel looks an entry up by.
+///     /// The key of a map entry.
 ///     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 ///     #[repr(C)]
 ///     pub struct Key {
@@ -146,7 +160,8 @@ unsafe impl<T: Plain> Plain for Packed<T> {}
 /// assert_eq!(Key::read(&[1, 0, 0, 0, 2, 0, 0, 0]), Some(Key { pid: 1, cpu: 2 }));
 /// ```
 ///
-/// A `bool` has bytes that are no value, and the struct here would have padding; neither compiles:
+/// The first of these does not compile because some bytes are no `bool`, and the second because the
+/// struct would have padding:
 ///
 /// ```compile_fail
 /// eunomia_runtime::plain! {
@@ -163,7 +178,8 @@ unsafe impl<T: Plain> Plain for Packed<T> {}
 /// }
 /// ```
 ///
-/// Nor does a field of a type that has no values at all, also in editions that take such a field for one of any type:
+/// A field of a type without values does not compile either, not even in editions that accept such
+/// a value in place of one of any other type:
 ///
 /// ```compile_fail,E0277,edition2021
 /// #![allow(dependency_on_unit_never_type_fallback)]
@@ -176,11 +192,12 @@ unsafe impl<T: Plain> Plain for Packed<T> {}
 /// }
 /// ```
 ///
-/// The proof reads the struct that the compiler has, not the text of the declaration: an attribute that takes away a field or the whole
-/// struct, or a macro in the place of a type, changes nothing about it. A tuple struct has up to eight fields.
+/// The proof is of the struct that the compiler sees, not of the text of the declaration. An
+/// attribute that removes a field or the whole struct does not escape it, nor does a macro in place
+/// of a type. A tuple struct may have up to 8 fields.
 #[macro_export]
 macro_rules! plain {
-    // Generated modules say where BTF has the fields, too.
+    // Generated modules also pass the layout that BTF gives.
     (
         $(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$about:meta])* $access:vis $field:ident: $type:ty),* $(,)? }
         const LAYOUT: Layout = Layout {
@@ -203,7 +220,7 @@ macro_rules! plain {
         $crate::plain!(@numbered $name [0 1 2 3 4 5 6 7] [] $($type,)*);
     };
 
-    // Numbers in place of the names of fields.
+    // Numbers stand in for the field names of a tuple struct.
     (@numbered $name:ident [$next:tt $($later:tt)*] [$($field:tt)*] $type:ty, $($more:ty,)*) => {
         $crate::plain!(@numbered $name [$($later)*] [$($field)* $next] $($more,)*);
     };
@@ -211,51 +228,58 @@ macro_rules! plain {
         $crate::plain!(@proof $name [$($field)*]);
     };
 
-    // Proves it of the type that `$name` is here, whatever that is: a struct (fields of unions are not read without `unsafe`) that
-    // has these fields and no other (there is no `..`), each of a plain type, and is as large as they are together.
+    // The proof is of the type that the name `$name` resolves to, whatever that is. It must be a
+    // struct (reading a union's field would need `unsafe`) with exactly these fields (the pattern
+    // has no `..`), each of a plain type, and as large as the fields together.
     (@proof $name:ident $(least $least:literal)? [$($field:tt)*]) => {
-        #[allow(deprecated, clippy::unused_unit, reason = "a proof is no use of a field, and there may be none")]
+        #[allow(deprecated, clippy::unused_unit, reason = "the proof does not use the fields, and the struct may have none")]
         const _: () = $crate::__private::unpadded::<$name, _>(|this| {
             let $name { $($field: _,)* } = this;
             ($($crate::__private::unaligned(this.$field, &raw const this.$field),)*)
         });
-        // SAFETY: the fields are plain, and all bytes are theirs, as was just proved.
+        // SAFETY: the fields are plain and make up all bytes of the struct, as was just proved.
         unsafe impl $crate::sample::Plain for $name {
             $(const LEAST: ::core::primitive::usize = $least;)?
         }
     };
 }
 
-/// A field, which must be plain, without its alignment. Its type is that of the place: a value of a type without values would be taken for
-/// one of any type, for example `()`. (The place alone would not do: that of a union's field is had without `unsafe`.)
+/// Takes a plain field and returns it without its alignment.
+///
+/// The second parameter ties the type to that of the place: the value alone could be one of a type
+/// without values, which coerces to any type, for example `()`. The place alone would not do
+/// either, because a pointer to a union's field needs no `unsafe`.
 pub const fn unaligned<T: Plain>(field: T, _: *const T) -> Packed<T> {
     Packed::new(field)
 }
 
-/// Refuses a struct that is not as large as its fields are together. `F` is a tuple of them without their alignment, and so without
-/// padding; the function is never called.
+/// Fails to compile if a struct is larger than its fields together.
+///
+/// `F` is a tuple of the fields without their alignment and therefore without padding. The function
+/// is never called.
 pub const fn unpadded<S, F>(_: fn(&S) -> F) {
     assert!(align_of::<F>() == 1, "a field is aligned");
-    assert!(size_of::<F>() == size_of::<S>(), "there is padding");
+    assert!(size_of::<F>() == size_of::<S>(), "the struct has padding");
 }
 
-/// The size of a field, which must be plain.
+/// Returns the size of a plain field.
 pub const fn size<T: Plain>() -> usize {
     size_of::<T>()
 }
 
-/// Refuses a `repr(C)` struct that is larger than its fields are or not laid out as BTF says: without padding, a field is where those
-/// before it end.
+/// Fails to compile if a `repr(C)` struct has padding or a layout other than BTF's.
+///
+/// Without padding, each field starts at the end of those before it.
 pub const fn placed<S, const N: usize>(fields: [usize; N], offsets: [usize; N], size: usize, align: usize) {
-    assert!(size_of::<S>() == size, "the size is not that of BTF");
-    assert!(align_of::<S>() == align, "the alignment is not that of BTF");
+    assert!(size_of::<S>() == size, "the size differs from BTF");
+    assert!(align_of::<S>() == align, "the alignment differs from BTF");
     let (mut end, mut i) = (0, 0);
     while i < N {
-        assert!(end == offsets[i], "an offset is not that of BTF");
+        assert!(end == offsets[i], "an offset differs from BTF");
         end += fields[i];
         i += 1;
     }
-    assert!(end == size, "there is padding");
+    assert!(end == size, "the struct has padding");
 }
 
 #[cfg(test)]
@@ -268,7 +292,7 @@ mod tests {
     struct Pair(u16, u32);
 
     #[test]
-    fn a_field_is_where_those_before_it_end() {
+    fn field_starts_at_end_of_those_before_it() {
         crate::plain! {
             #[derive(Clone, Copy)]
             #[repr(C)]
@@ -278,10 +302,11 @@ mod tests {
         assert_eq!((std::mem::offset_of!(Whole, long), std::mem::offset_of!(Whole, tail)), (4, 8));
     }
 
-    /// What could be proved of one struct and be implemented for another.
+    /// Covers declarations that could make the proof and the implementation be of different
+    /// structs.
     #[test]
-    fn plain_is_proved_of_the_type_that_gets_it() {
-        #[allow(dead_code, non_camel_case_types, reason = "it is named as what the macro could name")]
+    fn proof_covers_type_that_is_implemented() {
+        #[allow(dead_code, non_camel_case_types, reason = "it shadows a name that the macro could use")]
         struct usize;
         macro_rules! number {
             () => {
@@ -319,14 +344,14 @@ mod tests {
     }
 
     #[test]
-    fn whatever_differs_from_btf_is_refused() {
+    fn difference_from_btf_is_refused() {
         let refusal = |fields: [usize; 2], offsets, size, align| {
             let refused = catch_unwind(|| placed::<Pair, 2>(fields, offsets, size, align)).unwrap_err();
             *refused.downcast::<&str>().unwrap()
         };
-        assert_eq!(refusal([2, 4], [0, 2], 6, 4), "the size is not that of BTF");
-        assert_eq!(refusal([4, 4], [0, 4], 8, 2), "the alignment is not that of BTF");
-        assert_eq!(refusal([2, 4], [0, 4], 8, 4), "an offset is not that of BTF");
-        assert_eq!(refusal([2, 4], [0, 2], 8, 4), "there is padding");
+        assert_eq!(refusal([2, 4], [0, 2], 6, 4), "the size differs from BTF");
+        assert_eq!(refusal([4, 4], [0, 4], 8, 2), "the alignment differs from BTF");
+        assert_eq!(refusal([2, 4], [0, 4], 8, 4), "an offset differs from BTF");
+        assert_eq!(refusal([2, 4], [0, 2], 8, 4), "the struct has padding");
     }
 }

@@ -1,17 +1,21 @@
+//! [`KernelPtr`]: an address that this process cannot follow.
+
 use std::fmt;
 
-/// An address in the kernel's or another process's memory: 64 bits on every host, and nothing this process may follow.
+/// An address in the memory of the kernel or of another process: 64 bits on every host.
+///
+/// This process cannot follow it.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct KernelPtr(u64);
 
 impl KernelPtr {
-    /// The address.
+    /// Returns the address.
     pub const fn addr(self) -> u64 {
         self.0
     }
 
-    /// Whether it is the null pointer.
+    /// Returns true if this is the null pointer.
     pub const fn is_null(self) -> bool {
         self.0 == 0
     }

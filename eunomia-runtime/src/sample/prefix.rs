@@ -1,3 +1,5 @@
+//! [`Prefix`]: a key of a map that finds the longest matching prefix of an address.
+
 use std::{
     error, fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -6,10 +8,11 @@ use std::{
 
 use super::Plain;
 
-/// An address and how many of its first bits count: what the keys of a trie of prefixes (`BPF_MAP_TYPE_LPM_TRIE`) hold.
+/// An IP address and its prefix length, as in the keys of a prefix trie (`BPF_MAP_TYPE_LPM_TRIE`).
 ///
-/// Such a key is a struct of `__u32 prefixlen` in the order of the machine and of the address in the order of the network, 4 bytes for
-/// IPv4 and 16 for IPv6. [`Self::to_key`] makes any type of that size, as a generated module has it, and [`Self::of_key`] reads it.
+/// Such a key is a struct of a `__u32 prefixlen` in native byte order and an address in network
+/// byte order, 4 bytes for IPv4 and 16 for IPv6. [`Self::to_key`] makes a value of any type of that
+/// size, such as a generated key, and [`Self::of_key`] reads one.
 ///
 /// ```
 /// # use eunomia_runtime::sample::Prefix;
@@ -25,7 +28,7 @@ pub struct Prefix {
     len: u8,
 }
 
-/// Why there is no such prefix, or no such key.
+/// The error for a prefix or a key that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotPrefix(String);
 
@@ -37,14 +40,14 @@ impl fmt::Display for NotPrefix {
 
 impl error::Error for NotPrefix {}
 
-/// Bytes of `prefixlen`.
+/// Size of `prefixlen` in bytes.
 const LEN: usize = size_of::<u32>();
 
 impl Prefix {
-    /// The first `len` bits of an address; the other bits become 0.
+    /// Returns the prefix of the first `len` bits of an address; the other bits become 0.
     ///
     /// # Errors
-    /// Where an address has fewer bits: 32 of IPv4, 128 of IPv6.
+    /// [`NotPrefix`] if the address has fewer bits: 32 for IPv4, 128 for IPv6.
     pub fn new(address: impl Into<IpAddr>, len: u8) -> Result<Self, NotPrefix> {
         let address = address.into();
         let bits = bits(address);
@@ -57,27 +60,27 @@ impl Prefix {
         Ok(Self { address, len })
     }
 
-    /// The address, whose bits behind the prefix are 0.
+    /// Returns the address; its bits after the prefix are 0.
     pub fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// How many bits count.
-    #[allow(clippy::len_without_is_empty, reason = "it is no collection")]
+    /// Returns the number of bits in the prefix.
+    #[allow(clippy::len_without_is_empty, reason = "it is not a collection")]
     pub fn len(&self) -> u8 {
         self.len
     }
 
-    /// Whether an address starts with the prefix, as a lookup in the trie finds it.
+    /// Reports whether an address starts with the prefix, as a lookup in the trie does.
     pub fn contains(&self, address: impl Into<IpAddr>) -> bool {
         let address = address.into();
         bits(address) == bits(self.address) && Self::new(address, self.len).is_ok_and(|prefix| prefix == *self)
     }
 
-    /// The prefix as a key of a trie.
+    /// Returns the prefix as a key of a trie.
     ///
     /// # Errors
-    /// Where a key has not the 8 bytes of IPv4 or the 20 of IPv6, as the address is.
+    /// [`NotPrefix`] if the size of `K` does not match the address: 8 bytes for IPv4, 20 for IPv6.
     pub fn to_key<K: Plain>(&self) -> Result<K, NotPrefix> {
         let mut bytes = u32::from(self.len).to_ne_bytes().to_vec();
         match self.address {
@@ -85,15 +88,16 @@ impl Prefix {
             IpAddr::V6(address) => bytes.extend(address.octets()),
         }
         let key = if bytes.len() == size_of::<K>() { K::read(&bytes) } else { None };
-        key.ok_or_else(|| NotPrefix(format!("the key of {self} has {} bytes, those of the map have {}", bytes.len(), size_of::<K>())))
+        key.ok_or_else(|| NotPrefix(format!("key of {self} has {} bytes, keys of the map have {}", bytes.len(), size_of::<K>())))
     }
 
-    /// The prefix that a key of a trie is.
+    /// Reads the prefix in a key of a trie.
     ///
     /// # Errors
-    /// Where it has not the 8 bytes of IPv4 or the 20 of IPv6, or more bits count than the address has.
+    /// [`NotPrefix`] if the key has neither the 8 bytes of IPv4 nor the 20 of IPv6, or its length
+    /// exceeds the bits of the address.
     pub fn of_key<K: Plain>(key: &K) -> Result<Self, NotPrefix> {
-        let other = || NotPrefix(format!("a key of {} bytes holds no address: IPv4 takes 8, IPv6 20", size_of::<K>()));
+        let other = || NotPrefix(format!("key has {} bytes, expected 8 for IPv4 or 20 for IPv6", size_of::<K>()));
         let (len, address) = key.bytes().split_first_chunk::<LEN>().ok_or_else(other)?;
         let address = match (<[u8; 4]>::try_from(address), <[u8; 16]>::try_from(address)) {
             (Ok(address), _) => IpAddr::from(address),
@@ -110,7 +114,7 @@ fn bits(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// An address alone: all its bits count.
+/// Converts a bare address to the prefix of all its bits.
 impl<A: Into<IpAddr>> From<A> for Prefix {
     fn from(address: A) -> Self {
         let address = address.into();
@@ -118,16 +122,16 @@ impl<A: Into<IpAddr>> From<A> for Prefix {
     }
 }
 
-/// As `10.0.0.0/8` or `2001:db8::/32`; an address alone is one of all its bits.
+/// Parses `10.0.0.0/8` or `2001:db8::/32`; a bare address is the prefix of all its bits.
 impl FromStr for Prefix {
     type Err = NotPrefix;
 
     fn from_str(text: &str) -> Result<Self, NotPrefix> {
         let (address, len) = text.split_once('/').map_or((text, None), |(address, len)| (address, Some(len)));
-        let wrong = || NotPrefix(format!("`{}` is no prefix as 10.0.0.0/8 or 2001:db8::/32", text.escape_debug()));
+        let wrong = || NotPrefix(format!("`{}` is not a prefix, expected one like 10.0.0.0/8 or 2001:db8::/32", text.escape_debug()));
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         match len {
-            // Rust takes a sign, too.
+            // Rust's parser would accept a sign.
             Some(len) if len.bytes().all(|byte| byte.is_ascii_digit()) => Self::new(address, len.parse().map_err(|_| wrong())?),
             Some(_) => Err(wrong()),
             None => Ok(address.into()),
@@ -146,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_and_back() {
+    fn keys_read_back_as_the_same_prefix() {
         for text in ["0.0.0.0/0", "10.1.0.0/16", "192.168.1.128/25", "1.2.3.4/32"] {
             let prefix: Prefix = text.parse().unwrap();
             assert_eq!(prefix.to_string(), text);
@@ -163,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_behind_the_prefix_do_not_count() {
+    fn bits_after_prefix_are_ignored() {
         let net = Prefix::new(Ipv4Addr::new(10, 1, 2, 3), 8).unwrap();
         assert_eq!(net.to_string(), "10.0.0.0/8");
         assert!(net.contains(Ipv4Addr::new(10, 255, 0, 1)) && !net.contains(Ipv4Addr::new(11, 0, 0, 1)));
@@ -173,16 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_prefix() {
+    fn invalid_prefixes_are_refused() {
         let refused = |text: &str| text.parse::<Prefix>().unwrap_err().to_string();
         assert_eq!(refused("10.0.0.0/33"), "10.0.0.0/33: an address has 32 bits");
         assert_eq!(refused("::/129"), "::/129: an address has 128 bits");
         for text in ["", "/8", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "10.0.0.0/256"] {
-            assert_eq!(refused(text), format!("`{text}` is no prefix as 10.0.0.0/8 or 2001:db8::/32"));
+            assert_eq!(refused(text), format!("`{text}` is not a prefix, expected one like 10.0.0.0/8 or 2001:db8::/32"));
         }
         let v4 = Prefix::from(Ipv4Addr::LOCALHOST);
-        assert_eq!(v4.to_key::<[u8; 20]>().unwrap_err().to_string(), "the key of 127.0.0.1/32 has 8 bytes, those of the map have 20");
-        assert_eq!(Prefix::of_key(&[0u8; 12]).unwrap_err().to_string(), "a key of 12 bytes holds no address: IPv4 takes 8, IPv6 20");
+        assert_eq!(v4.to_key::<[u8; 20]>().unwrap_err().to_string(), "key of 127.0.0.1/32 has 8 bytes, keys of the map have 20");
+        assert_eq!(Prefix::of_key(&[0u8; 12]).unwrap_err().to_string(), "key has 12 bytes, expected 8 for IPv4 or 20 for IPv6");
         assert!(Prefix::of_key(&[0u8; 2]).is_err());
         assert_eq!(Prefix::of_key(&[256u32, 0]).unwrap_err().to_string(), "0.0.0.0/256: an address has 32 bits");
     }

@@ -1,4 +1,6 @@
-//! Generated types for serde: as JSON they are what [`crate::value`] writes for the same bytes.
+//! Generated types for serde.
+//!
+//! Serialized as JSON, they are what [`crate::value`] writes for the same bytes.
 
 use serde_core::{
     Serialize, Serializer,
@@ -12,11 +14,12 @@ pub trait Serial {
     /// Writes the value.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// Only the serializer's.
     fn serial<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
 }
 
-/// A field's value for serde, whose own traits do not know long arrays and cannot be implemented for them here.
+/// A field's value as serde takes it: serde's own traits do not cover long arrays and cannot be
+/// implemented for them in this crate.
 pub(super) struct Serialized<'a, T>(pub(super) &'a T);
 
 impl<T: Serial> Serialize for Serialized<'_, T> {
@@ -25,15 +28,17 @@ impl<T: Serial> Serialize for Serialized<'_, T> {
     }
 }
 
-/// Serializes the fields of one struct; generated implementations are chains of [`Record::field`].
+/// Serializes the fields of one struct.
+///
+/// Generated implementations are chains of [`Record::field`].
 #[allow(missing_debug_implementations, reason = "a serializer has none")]
 pub struct Record<S: Serializer>(S::SerializeStruct);
 
 impl<S: Serializer> Record<S> {
-    /// Starts with no field of `count`.
+    /// Starts a record of `count` fields.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// Only the serializer's.
     pub fn new(serializer: S, name: &'static str, count: usize) -> Result<Self, S::Error> {
         serializer.serialize_struct(name, count).map(Self)
     }
@@ -41,15 +46,15 @@ impl<S: Serializer> Record<S> {
     /// Adds a field.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// Only the serializer's.
     pub fn field<T: Serial>(mut self, name: &'static str, value: &T) -> Result<Self, S::Error> {
         self.0.serialize_field(name, &Serialized(value)).map(|()| self)
     }
 
-    /// The whole.
+    /// Ends the record.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// Only the serializer's.
     pub fn end(self) -> Result<S::Ok, S::Error> {
         self.0.end()
     }
@@ -69,7 +74,7 @@ as_serde_does!(bool u8 u16 u32 u64 i8 i16 i32 i64 f32 f64);
 
 macro_rules! as_text {
     ($($type:ty)*) => {$(
-        /// As text: JSON readers lose the digits of such numbers.
+        /// Writes the number as text, because JSON readers lose digits of numbers this large.
         impl Serial for $type {
             fn serial<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -106,7 +111,7 @@ impl<T: Copy + Serial> Serial for Packed<T> {
 
 impl<T: Serial, const N: usize> Serial for [T; N] {
     fn serial<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Items without bytes, of which an array can have any number, are not counted.
+        // Items without bytes are not counted: an array may have any number of them.
         let items = if size_of::<T>() == 0 { &[] } else { self.as_slice() };
         let mut list = serializer.serialize_seq(Some(items.len()))?;
         items.iter().try_for_each(|item| list.serialize_element(&Serialized(item)))?;
@@ -114,10 +119,10 @@ impl<T: Serial, const N: usize> Serial for [T; N] {
     }
 }
 
-/// An enum's value in the convention of the format, `NAME(number)`.
+/// Writes the value of an enum as the format does, `NAME(number)`.
 ///
 /// # Errors
-/// Those of the serializer.
+/// Only the serializer's.
 pub fn serialize_enum<S: Serializer>(name: Option<&str>, number: impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{}({number})", name.unwrap_or("<UNKNOWN_VARIANT>")))
 }

@@ -1,3 +1,5 @@
+//! [`Tailed`]: a record that goes on after its struct.
+
 use std::{fmt, marker::PhantomData, ops::Deref};
 
 use super::{
@@ -6,15 +8,17 @@ use super::{
     until_nul, with_event,
 };
 
-/// A generated type whose last member is an array without a length: a record goes on after the struct.
+/// A generated type whose last member is an array without a length.
+///
+/// A record continues after the struct.
 pub trait Flexible: Event {
-    /// What the array holds.
+    /// The type of the array's items.
     type Item: Plain + Line;
-    /// The C name of the member.
+    /// The member's name in C.
     const NAME: &'static str;
-    /// Whether the array is text: its items are C `char`s.
+    /// True if the array is text: its items are C `char`s.
     const TEXT: bool;
-    /// Bytes from the start of the struct to the array.
+    /// Number of bytes from the start of the struct to the array.
     const TAIL: usize;
 }
 
@@ -26,47 +30,49 @@ pub struct Tailed<'a, E> {
 }
 
 impl<'a, E: Flexible> Tailed<'a, E> {
-    /// The record with the struct at its start.
+    /// Joins a record and the struct at its start.
     pub(super) fn of(event: &'a E, record: &'a [u8]) -> Self {
         Self { event, tail: record.get(E::TAIL..).unwrap_or_default() }
     }
 
-    /// The bytes of the last member. A perf event array pads records, so up to 7 bytes more than were sent can stand at their end: a
-    /// length in the struct is the one to go by.
+    /// Returns the bytes of the last member.
+    ///
+    /// A perf event array pads records, so they may end with up to 7 bytes that the program did not
+    /// send; rely on a length in the struct instead.
     pub fn tail_bytes(&self) -> &'a [u8] {
         self.tail
     }
 
-    /// The items of the last member, as many whole ones as the record holds.
+    /// Returns the items of the last member, as many whole ones as the record holds.
     pub fn tail(&self) -> impl ExactSizeIterator<Item = E::Item> + 'a {
         self.items().iter()
     }
 }
 
-/// A struct alone: its last member is empty.
+/// Converts a bare struct: its last member is empty.
 impl<'a, E: Flexible> From<&'a E> for Tailed<'a, E> {
     fn from(event: &'a E) -> Self {
         Self { event, tail: &[] }
     }
 }
 
-/// What a record holds of the last member of a [`Flexible`] type.
+/// The items of a record's flexible last member.
 #[derive(Clone, Copy)]
 pub struct Items<'a, E>(&'a [u8], PhantomData<fn() -> E>);
 
 impl<'a, E: Flexible> Items<'a, E> {
-    /// Nothing.
+    /// No items.
     pub const NONE: Self = Self(&[], PhantomData);
 
-    /// The items, as many whole ones as the record holds.
+    /// Returns the items, as many whole ones as the record holds.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = E::Item> + use<'a, E> {
         let size = size_of::<E::Item>();
-        // Items without a size would be endless.
+        // Items without a size would never end.
         let items = if size == 0 { &[] } else { self.0 };
         items.chunks_exact(size.max(1)).map(|item| E::Item::read(item).unwrap_or_else(E::Item::zeroed))
     }
 
-    /// The text up to its NUL, for an array of chars.
+    /// Returns the text up to its NUL if the array is text.
     pub(crate) fn text(&self) -> Option<&'a [u8]> {
         E::TEXT.then(|| until_nul(self.0))
     }
@@ -94,12 +100,12 @@ mod serial {
     use super::{Flexible, Items, Tailed};
     use crate::sample::serial::{Serial, Serialized};
 
-    /// A type that is serialized with what a record holds of its last member.
+    /// A type that is serialized together with the items of its last member.
     pub trait SerialTail: Flexible {
         /// Writes the struct.
         ///
         /// # Errors
-        /// Those of the serializer.
+        /// Only the serializer's.
         fn serial_tail<S: Serializer>(&self, serializer: S, tail: &Items<'_, Self>) -> Result<S::Ok, S::Error>;
     }
 
@@ -138,7 +144,7 @@ impl<E> Deref for Tailed<'_, E> {
     }
 }
 
-/// The struct with the items of its last member.
+/// Writes the struct with the items of its last member.
 impl<E: Flexible + Fielded> fmt::Display for Tailed<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         line_with(self.event, (E::NAME, &self.items()), f)
@@ -151,15 +157,15 @@ impl<E: Flexible + Fielded> Line for Tailed<'_, E> {
     }
 }
 
-/// As [`with_event`], with the bytes that a flexible last member has in the record.
+/// Passes the record to `f` with the bytes of its flexible last member; see [`with_event`].
 ///
 /// # Errors
-/// [`Short`] where the record has fewer bytes than `E`; `f` was not called.
+/// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.
 pub fn with_tail<E: Flexible, R>(record: &[u8], f: impl FnOnce(Tailed<'_, E>) -> R) -> Result<R, Short> {
     with_event(record, |event| f(Tailed::of(event, record)))
 }
 
-/// The struct, and the items of its last member.
+/// Returns the struct and the items of its last member.
 pub fn parts<'a, E: Flexible>(record: Tailed<'a, E>) -> (&'a E, Items<'a, E>) {
     (record.event, record.items())
 }
@@ -189,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_items_are_given() {
+    fn tail_returns_whole_items_only() {
         #[repr(align(4))]
         struct Record([u8; 9]);
         let record = Record([2, 0, 0, 0, 5, 0, 6, 0, 7]);

@@ -1,19 +1,20 @@
 //! Finds the line and column of a place in the text of a document.
 //!
-//! Runs only when there is a fault to report, over text that is known to be JSON: so it needs to follow strings and nesting, not to
-//! check them, and the normal path pays nothing for it.
+//! It runs only if there is a fault to report, on text that is known to be JSON. So it follows
+//! strings and nesting but does not check them, and documents without faults pay nothing for it.
 
 use std::collections::HashMap;
 
 use crate::fault::{Fault, Step};
 
-/// A text without the byte order mark that editors of some systems put before it. Columns are counted behind it, as these editors do.
+/// Strips the byte order mark that editors on some systems write. Columns are counted after it, as
+/// these editors do.
 pub(super) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Gives the faults that have no position that of their place, or of the nearest place above it that is in the text. The text is read
-/// once, however many they are.
+/// Sets the position of each fault that has none: that of its place, or of the nearest enclosing place
+/// that the text has. Reads the text once, however many faults there are.
 pub(crate) fn fill_lines<'a>(text: &str, faults: impl IntoIterator<Item = &'a mut Fault>) {
     let text = without_mark(text);
     let mut wanted: Vec<Wanted<'_>> =
@@ -21,7 +22,7 @@ pub(crate) fn fill_lines<'a>(text: &str, faults: impl IntoIterator<Item = &'a mu
     if wanted.is_empty() {
         return;
     }
-    // What stands before the end of a text that is no JSON after all is found.
+    // If the text turns out not to be JSON, what was found before that place counts.
     let _ = find(text.as_bytes(), skip_space(text.as_bytes(), 0), 0, &mut wanted.iter_mut().collect::<Vec<_>>());
     wanted.sort_by_key(|wanted| wanted.offset);
     let (mut read, mut line, mut line_start) = (0, 1, 0);
@@ -41,10 +42,10 @@ struct Wanted<'a> {
     offset: usize,
 }
 
-/// Notes where the value at `at` is for all that is wanted in it, whose places have `depth` steps to it; returns the offset behind it.
-/// Of equal keys the last counts, as in the parser.
+/// Notes the offset of the value at `at` for all faults whose place is in it, `depth` steps down.
+/// Returns the offset after the value. Of equal keys the last one counts, as in the parser.
 fn find(text: &[u8], at: usize, depth: usize, wanted: &mut [&mut Wanted<'_>]) -> Option<usize> {
-    // By their next step, so that each child finds its own.
+    // Grouped by the next step, so that each child finds its own.
     let mut below: HashMap<Step, Vec<&mut Wanted<'_>>> = HashMap::new();
     for wanted in wanted {
         wanted.offset = at;
@@ -115,7 +116,7 @@ fn skip_space(text: &[u8], at: usize) -> usize {
     at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
-/// The offset behind the value at `at`.
+/// Returns the offset after the value at `at`.
 fn skip_value(text: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0u32;
     loop {
@@ -154,7 +155,7 @@ mod tests {
     use crate::fault::Place;
 
     #[test]
-    fn finds_values_behind_tricky_text() {
+    fn values_after_tricky_text_are_found() {
         let text = "{ \"a\\\"}\": \"]}\",\n  \"list\": [1, {\"x\": null},\n    {\"b\": -1.5e3, \"x\": true}] }";
         let place = Place::default().key("list");
         let mut faults = [

@@ -1,4 +1,5 @@
-//! The JSON skeleton document: read from every generation of the format, written as the current one.
+//! The JSON skeleton document: every generation of the format is read, and the current one is
+//! written.
 
 pub(crate) mod locate;
 pub mod model;
@@ -18,26 +19,31 @@ use crate::{
 };
 
 impl Skeleton {
-    /// Reads a document of any generation; `file` stands for it in messages.
+    /// Reads a document of any generation; messages call it `file`.
     ///
     /// # Errors
-    /// Every fault of the document at once, each with its JSON path, line and column.
+    /// All faults of the document at once, each with its JSON path, line and column.
     pub fn parse(text: &str, file: &str) -> Result<Self, Faults> {
         read::document(locate::without_mark(text), file)
     }
 
-    /// Says what the records of a ring buffer or perf event array hold, in place of what the document says: a C type of the object as C
-    /// writes it, `struct event` for example.
+    /// Sets the type of the records of a ring buffer or perf event array, in place of the
+    /// document's.
+    ///
+    /// It is a C type of the object as C spells it, for example `struct event`.
     #[must_use]
     pub fn with_event(mut self, map: impl Into<String>, c_type: impl Into<String>) -> Self {
         self.events.insert(map.into(), EventType::One(c_type.into()));
         self
     }
 
-    /// As [`Self::with_event`], for a map with records of several types: each has `member` at one place (`kind`, or `header.kind` inside
-    /// of another), and its value, a number or the name of an enum's constant, tells the type.
+    /// Sets the types of records as [`Self::with_event`] does, for a map with records of several
+    /// types.
     ///
-    /// Records with another value there are delivered as bytes.
+    /// Each type has `member` at the same place (`kind`, or `header.kind` inside another member),
+    /// and its value, a number or the name of an enum's constant, tells the type.
+    ///
+    /// Records with any other value are delivered as bytes.
     #[must_use]
     pub fn with_tagged_event<V: Into<String>, T: Into<String>>(
         mut self,
@@ -50,8 +56,10 @@ impl Skeleton {
         self
     }
 
-    /// Says of what type a program is whose section does not tell it: the program gets the type before it is loaded, as if it were in
-    /// `section` (`xdp`, `tp/sched/sched_switch`, ..). The document says so by the key `type` of the program.
+    /// Sets the type of a program whose section does not tell it: before it is loaded, it gets the
+    /// type of programs in `section` (`xdp`, `tp/sched/sched_switch`, ..).
+    ///
+    /// In a document, the key `type` of the program does the same.
     #[must_use]
     pub fn with_program(mut self, program: impl Into<String>, section: impl Into<String>) -> Self {
         let name = program.into();
@@ -65,21 +73,25 @@ impl Skeleton {
         self
     }
 
-    /// Has the options of variables begin with a text: with `net-` the variable `rate` has the option `--net-rate`. So the options of
-    /// several objects can be those of one program. Short options are left out.
+    /// Sets a prefix for the options of variables: with `net-` the variable `rate` has the option
+    /// `--net-rate`.
+    ///
+    /// So the options of several objects can be combined in one program. Short options are left
+    /// out.
     #[must_use]
     pub fn with_option_prefix(self, prefix: impl Into<String>) -> Self {
         Self { option_prefix: prefix.into(), ..self }
     }
 
-    /// Gives metadata its object, in place of one that it may carry.
+    /// Sets the object, in place of one that the document may carry.
     #[must_use]
     pub fn with_object(self, object: Vec<u8>) -> Self {
         Self { object: Some(object), ..self }
     }
 }
 
-/// The object's name from its file's: what stands before the first dot, in characters that the kernel takes.
+/// Returns an object's name from that of its file: the part before the first dot, in characters
+/// that the kernel accepts.
 pub fn object_name(file: &str) -> String {
     let stem = file.split('.').next().unwrap_or(file);
     stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()

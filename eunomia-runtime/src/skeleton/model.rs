@@ -1,4 +1,6 @@
-//! What a skeleton document says, the same for every generation of the format. Nothing is inferred here.
+//! The content of a skeleton document, in one form for every generation of the format.
+//!
+//! Nothing is inferred here.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +9,15 @@ use serde_json::{Map as JsonMap, Value as Json};
 /// The key of a program in the document that names the section by which a program gets its type.
 pub(crate) const TYPE: &str = "type";
 
-/// Keys of an object that the format does not define; kept so that nothing is lost when the document is written back.
+/// Keys of an object that the format does not define.
+///
+/// They are kept so that nothing is lost when the document is written back.
 pub type Other = JsonMap<String, Json>;
 
 /// A JSON skeleton: the description of a BPF object and, in a package, the object itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Skeleton {
-    /// Which generation the document was written in.
+    /// The generation of the format that the document was written in.
     pub format: Format,
     /// `obj_name`: libbpf derives the names of internal maps from it.
     pub name: String,
@@ -21,21 +25,22 @@ pub struct Skeleton {
     pub doc: Option<Doc>,
     /// Variables by ELF section.
     pub sections: Vec<Section>,
-    /// Maps, internal ones (`.rodata`, `.bss`, ..) included.
+    /// Maps, including internal ones (`.rodata`, `.bss`, ..).
     pub maps: Vec<Map>,
     /// Programs.
     pub programs: Vec<Program>,
     /// Types of exported records (`export_types`).
     pub exports: Vec<Export>,
-    /// BTF that describes the export types, where the document carries it beside the object (early v1).
+    /// BTF that describes the export types, if the document carries it apart from the object (early
+    /// v1).
     pub export_btf: Option<Vec<u8>>,
-    /// `enable_multiple_export_types`: each map names its own type.
+    /// `enable_multiple_export_types`: true if each map names its own type.
     pub multiple_exports: bool,
     /// Settings of the loader.
     pub settings: Settings,
     /// `eunomia_version`: the compiler that wrote the document.
     pub version: Option<String>,
-    /// The ELF, decoded, where the document carries it.
+    /// The decoded ELF, if the document carries it.
     pub object: Option<Vec<u8>>,
     /// Unknown keys beside `bpf_skel`.
     pub other: Other,
@@ -43,22 +48,24 @@ pub struct Skeleton {
     pub skel_other: Other,
     /// Unknown keys beside `bpf_object`.
     pub package_other: Other,
-    /// What the records of maps hold where the application says so ([`Skeleton::with_event`]), by the map. No part of the document.
+    /// Types of the records of maps, by map, that the application set ([`Skeleton::with_event`]).
+    /// They are not part of the document.
     pub events: BTreeMap<String, EventType>,
-    /// What the options of variables begin with where the application says so ([`Skeleton::with_option_prefix`]). No part of the document.
+    /// Prefix of the options of variables that the application set
+    /// ([`Skeleton::with_option_prefix`]). It is not part of the document.
     pub option_prefix: String,
 }
 
-/// What the application says of a map's records, with types as C writes them.
+/// The type of a map's records as the application set it, in C's spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventType {
-    /// All are of one type.
+    /// All records have one type.
     One(String),
-    /// A member tells what type a record has.
+    /// A member tells the type of each record.
     Tagged {
-        /// The member that all types have at one place; `header.kind` is one of a member.
+        /// The member that all types have at the same place; `header.kind` is one inside another.
         member: String,
-        /// A number or the name of an enum's constant, and the type of the records that have this value.
+        /// A number or the name of an enum's constant, and the type of the records with this value.
         types: Vec<(String, String)>,
     },
 }
@@ -76,35 +83,35 @@ pub enum Format {
     EarlyV1,
     /// `{name, data, data_sz, maps, progs, ..}`.
     LegacyV0,
-    /// No document: made from an object.
+    /// Not a document: the skeleton was made from an object.
     Object,
 }
 
-/// Settings of the loader; `None` where the document does not say.
+/// Settings of the loader; `None` for what the document does not set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Pages of a perf buffer on each CPU.
+    /// Pages of the perf buffer of each CPU.
     pub perf_buffer_pages: Option<u64>,
-    /// Milliseconds a perf buffer may hold events back.
+    /// The longest time in milliseconds that a perf buffer holds events back.
     pub perf_buffer_time_ms: Option<u64>,
-    /// Milliseconds of one poll; negative means no limit.
+    /// Timeout of one poll in milliseconds; a negative one means no limit.
     pub poll_timeout_ms: Option<i64>,
-    /// Whether libbpf's debug output is wanted.
+    /// True to print libbpf's debug output.
     pub debug_verbose: Option<bool>,
-    /// Whether text output starts with a header.
+    /// True to start text output with a header.
     pub print_header: Option<bool>,
 }
 
-/// `bpf_skel.doc`.
+/// Texts about the program: `bpf_skel.doc`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Doc {
     /// Version of the program.
     pub version: Option<String>,
-    /// One line.
+    /// Description in one line.
     pub brief: Option<String>,
-    /// Shown behind the options in `--help`.
+    /// Text shown after the options in `--help`.
     pub details: Option<String>,
-    /// Shown where `brief` is missing.
+    /// Text shown if `brief` is missing.
     pub description: Option<String>,
     /// Unknown keys.
     pub other: Other,
@@ -113,9 +120,10 @@ pub struct Doc {
 /// Variables of one ELF section.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section {
-    /// `.rodata`, `.bss`, `.data`, ..
+    /// Name of the ELF section: `.rodata`, `.bss`, `.data`, ..
     pub name: String,
-    /// Its variables. Sizes and offsets in the JSON are wrong; see [`crate::object::Layouts`].
+    /// Variables of the section. Sizes and offsets in the JSON are wrong; see
+    /// [`crate::object::Layouts`].
     pub variables: Vec<Variable>,
     /// Unknown keys.
     pub other: Other,
@@ -124,30 +132,30 @@ pub struct Section {
 /// A global variable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variable {
-    /// The C name.
+    /// Name in C.
     pub name: String,
-    /// The C type as text.
+    /// Type in C's spelling.
     pub ty: String,
-    /// The value to load with, instead of the object's.
+    /// Value to load with, in place of the object's.
     pub value: Option<Json>,
-    /// From the annotation.
+    /// Description from the annotation.
     pub description: Option<String>,
-    /// Its command line option.
+    /// Command-line option of the variable.
     pub arg: Option<CmdArg>,
-    /// Unknown keys, `size` (which is padding, not the size) among them.
+    /// Unknown keys, including `size` (which is padding, not the size).
     pub other: Other,
 }
 
-/// `cmdarg`: how a variable is set on the command line.
+/// `cmdarg`: the command-line option of a variable.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CmdArg {
-    /// The default value.
+    /// Default value.
     pub default: Option<Json>,
-    /// The long option, without dashes.
+    /// Long option, without dashes.
     pub long: Option<String>,
-    /// The short option, one character.
+    /// Short option, one character.
     pub short: Option<String>,
-    /// The help text.
+    /// Help text.
     pub help: Option<String>,
     /// Unknown keys.
     pub other: Other,
@@ -156,38 +164,38 @@ pub struct CmdArg {
 /// A map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Map {
-    /// libbpf's name; for an internal map cut to 15 bytes.
+    /// Name of the map in libbpf; that of an internal map is cut to 15 bytes.
     pub name: String,
-    /// The C identifier, or `rodata`, `bss`, ..
+    /// Identifier in C, or `rodata`, `bss`, ..
     pub ident: String,
-    /// Whether user space can map its memory.
+    /// True if user space can map the map's memory.
     pub mmaped: bool,
-    /// Where the map is exported by reading it at intervals.
+    /// Settings for reading the map at intervals, if it is.
     pub sample: Option<Sample>,
-    /// Its export type in multiple mode.
+    /// Export type of the map in multiple mode.
     pub export: ExportConfig,
-    /// How exported records are shown.
+    /// Form in which exported records are shown.
     pub interpreter: Interpreter,
     /// Unknown keys.
     pub other: Other,
 }
 
-/// `sample`: a map that is read at intervals.
+/// `sample`: the settings for reading a map at intervals.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Milliseconds between two readings.
     pub interval: u64,
-    /// How the entries are shown.
+    /// Form in which the entries are shown.
     pub kind: SampleKind,
     /// Unit of a histogram.
     pub unit: Option<String>,
-    /// Whether the map is emptied after each reading.
+    /// True to clear the map after each reading.
     pub clear_map: bool,
     /// Unknown keys.
     pub other: Other,
 }
 
-/// `sample.type`.
+/// `sample.type`: the form in which the entries of a map are shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SampleKind {
     /// `log2_hist`.
@@ -199,44 +207,44 @@ pub enum SampleKind {
     KeyValue,
 }
 
-/// `export_config`.
+/// `export_config`: the type of the records of a map.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum ExportConfig {
-    /// `"no_export"`.
+    /// `"no_export"`: the map exports nothing.
     #[default]
     None,
-    /// `"default"`: the map's own value type.
+    /// `"default"`: the value type of the map.
     Default,
-    /// `{"btf_type_id": N}`.
+    /// `{"btf_type_id": N}`: a type of the object's BTF.
     BtfType(u32),
-    /// `{"custom_members": [..]}`.
+    /// `{"custom_members": [..]}`: members listed one by one.
     Custom(Vec<CustomMember>),
 }
 
 /// A member of a custom export type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CustomMember {
-    /// Any text.
+    /// Name of the member; any text.
     pub name: String,
-    /// Bytes from the start of the record.
+    /// Offset from the start of the record in bytes.
     pub offset: u32,
-    /// Its type in the object's BTF.
+    /// Id of its type in the object's BTF.
     pub type_id: u32,
     /// Unknown keys.
     pub other: Other,
 }
 
-/// `intepreter`, as the format spells it.
+/// `intepreter`, as the format spells it: the form in which exported records are shown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Interpreter {
-    /// `"default_struct"`.
+    /// `"default_struct"`: as a struct.
     #[default]
     Struct,
-    /// `{"stack_trace": {..}}`.
+    /// `{"stack_trace": {..}}`: as a stack trace.
     StackTrace {
-        /// `field_map` as it stands in the document: which members hold what.
+        /// `field_map` as it is in the document: the members for each role.
         fields: Option<Other>,
-        /// Whether addresses are resolved to symbols.
+        /// True to resolve addresses to symbols.
         with_symbols: Option<bool>,
         /// Unknown keys.
         other: Other,
@@ -246,11 +254,11 @@ pub enum Interpreter {
 /// A BPF program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program {
-    /// Its C function.
+    /// Name of its C function.
     pub name: String,
-    /// Its ELF section, for example `tp/sched/sched_process_exec`; early documents leave it out.
+    /// ELF section, for example `tp/sched/sched_process_exec`; early documents leave it out.
     pub attach: Option<String>,
-    /// Whether `attach` attaches it; compilers write true.
+    /// True if `attach` attaches it; compilers write true.
     pub link: bool,
     /// Parameters such as `ifindex`, `xdpopts`, `tchook`, and unknown keys.
     pub other: Other,
@@ -261,11 +269,11 @@ pub struct Program {
 pub struct Export {
     /// Name of the C struct, without `struct`.
     pub name: String,
-    /// Its members in order, where the document lists them.
+    /// Members in order, if the document lists them.
     pub members: Option<Vec<Member>>,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: Option<u32>,
-    /// Its id in the object's BTF, or in [`Skeleton::export_btf`] where there is one.
+    /// Id in the object's BTF, or in [`Skeleton::export_btf`] if the document has it.
     pub type_id: Option<u32>,
     /// Unknown keys.
     pub other: Other,
@@ -274,9 +282,9 @@ pub struct Export {
 /// A member of an export type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
-    /// Its name.
+    /// Name of the member.
     pub name: String,
-    /// The C type as text, for example `char[16]`.
+    /// Type in C's spelling, for example `char[16]`.
     pub ty: String,
     /// Unknown keys.
     pub other: Other,

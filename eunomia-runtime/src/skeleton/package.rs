@@ -1,4 +1,5 @@
-//! The object inside a document: base64 of zlib of the ELF, or base64 of the ELF itself.
+//! Encodes and decodes the object inside a document: base64 of the zlib-compressed ELF, or base64
+//! of the ELF itself.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use miniz_oxide::{
@@ -8,13 +9,14 @@ use miniz_oxide::{
 
 use super::table::Node;
 
-/// No BPF object comes near this; it bounds what a hostile document can make us allocate.
+/// The greatest size of an object, far above any real one. It limits the memory that a malicious
+/// document can allocate.
 pub(super) const MAX_OBJECT: usize = 64 << 20;
 
-/// Level of zlib that the format's own compiler uses.
+/// The zlib level that the format's own compiler uses.
 const LEVEL: u8 = 6;
 
-/// Decodes the object at `node` and holds it against the size at `size`.
+/// Decodes the object at `node` and checks its size against the one at `size`.
 pub(super) fn object(node: &Node<'_>, size: Option<&Node<'_>>) -> Option<Vec<u8>> {
     let bytes = base64(node);
     let size = match size {
@@ -22,18 +24,18 @@ pub(super) fn object(node: &Node<'_>, size: Option<&Node<'_>>) -> Option<Vec<u8>
         _ => None,
     };
     let bytes = bytes?;
-    // The first generation and the README's spelling do not compress.
+    // The first generation, and documents written as in the README, do not compress.
     let object = if bytes.starts_with(b"\x7fELF") { bytes } else { inflate(node, &bytes, size)? };
     match size {
         Some(size) if size != object.len() => node.fault(
-            format!("the object has {} bytes, the document says {size}", object.len()),
-            "the package is damaged or was edited by hand; make it anew",
+            format!("the object has {} bytes, expected {size}", object.len()),
+            "the package is damaged or was edited by hand; rebuild it",
         ),
         _ => Some(object),
     }
 }
 
-/// Decodes base64, with the line breaks that old files have in it.
+/// Decodes base64 that may contain line breaks, as in old files.
 pub(super) fn base64(node: &Node<'_>) -> Option<Vec<u8>> {
     let mut text = node.string()?;
     text.retain(|c| !c.is_ascii_whitespace());
@@ -48,26 +50,26 @@ fn inflate(node: &Node<'_>, bytes: &[u8], size: Option<usize>) -> Option<Vec<u8>
     };
     match error.status {
         TINFLStatus::HasMoreOutput if limit == MAX_OBJECT => {
-            node.fault(format!("the object inflates to more than {} MiB", MAX_OBJECT >> 20), "this is no BPF object")
+            node.fault(format!("the object inflates to more than {} MiB", MAX_OBJECT >> 20), "it is not a BPF object")
         }
         TINFLStatus::HasMoreOutput => node.fault(
-            format!("the object inflates to more than the {limit} bytes that the document says"),
-            "the package is damaged or was edited by hand; make it anew",
+            format!("the object inflates to more than the {limit} bytes in the document"),
+            "the package is damaged or was edited by hand; rebuild it",
         ),
         TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => {
-            node.fault("the compressed object is truncated", "copy or make the package anew")
+            node.fault("the compressed object is truncated", "copy or rebuild the package")
         }
-        TINFLStatus::Adler32Mismatch => node.fault("the compressed object has a wrong checksum", "copy or make the package anew"),
+        TINFLStatus::Adler32Mismatch => node.fault("the compressed object has a wrong checksum", "copy or rebuild the package"),
         _ => node.fault("this is neither an ELF object nor zlib data", ""),
     }
 }
 
-/// The text of `bpf_object` for an ELF.
+/// Encodes an ELF as the text of `bpf_object`.
 pub(super) fn encode(object: &[u8]) -> String {
     STANDARD.encode(compress_to_vec_zlib(object, LEVEL))
 }
 
-/// The text of `export_btf`.
+/// Encodes BTF as the text of `export_btf`.
 pub(super) fn encode_plain(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }

@@ -1,6 +1,6 @@
 //! Reads every generation of the format into one [`Skeleton`].
 //!
-//! Each `read` function reports all faults below it before it gives up, so that one run shows them all.
+//! Each function reports all faults below its node before it fails, so that one run shows them all.
 
 use std::cell::RefCell;
 
@@ -20,7 +20,7 @@ use crate::fault::{Fault, Faults, Place, SHOWN};
 /// Values of a document, each of which takes a hundred times its two characters while it is read.
 const MOST_VALUES: usize = 1 << 18;
 
-/// Reads a document; `file` stands for it in messages.
+/// Reads a document; messages call it `file`.
 pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Faults> {
     locate::count(text, MOST_VALUES).map_err(|line| {
         let what = format!("the document has more than {MOST_VALUES} values, and no skeleton has so many");
@@ -69,8 +69,8 @@ fn generation(root: &Node<'_>) -> Option<Skeleton> {
         legacy(&table)
     } else {
         root.fault(
-            "this is no skeleton: it has none of the keys `meta` (a package), `bpf_skel` (metadata) and `data` (the first generation)",
-            "give the .json file that the eunomia-bpf compiler or `eunomia_build::Config::package` wrote",
+            "this is not a skeleton: it has none of the keys `meta` (a package), `bpf_skel` (metadata) and `data` (the first generation)",
+            "pass the .json file that the eunomia-bpf compiler or `eunomia_build::Config::package` wrote",
         )
     }
 }
@@ -128,7 +128,8 @@ fn metadata(table: &Table<'_>) -> Option<Skeleton> {
     })
 }
 
-/// Settings stand beside `bpf_skel`, in one spelling inside `config`; where both have one the outer counts.
+/// Reads the settings. They are beside `bpf_skel`; one spelling has them inside `config`. If both
+/// have one the outer counts.
 fn settings(table: &Table<'_>, config: Option<&Table<'_>>) -> Option<Settings> {
     let holder = |key: &'static str| config.filter(|_| !table.has(key)).unwrap_or(table);
     let number = |key| holder(key).optional(key, |node| node.u64());
@@ -188,7 +189,7 @@ fn map(node: &Node<'_>) -> Option<Map> {
     let export = table.optional("export_config", export_config);
     // Compilers write the first spelling, other tools the second.
     if table.has("intepreter") && table.has("interpreter") {
-        node.fault::<()>("`intepreter` and `interpreter` are one key in two spellings, and both are given", "leave one out");
+        node.fault::<()>("`intepreter` and `interpreter` are two spellings of one key, and both are given", "leave out one of them");
     }
     let misspelt = table.optional("intepreter", interpreter);
     let interpreter = table.optional("interpreter", interpreter);
@@ -241,7 +242,7 @@ fn export_config(node: &Node<'_>) -> Option<ExportConfig> {
         (None, Some(members)) => members.list(custom_member).map(ExportConfig::Custom),
         _ => return node.fault("unknown export", VARIANTS),
     };
-    if table.other().is_empty() { config } else { node.fault("an export has one key, and this has more", VARIANTS) }
+    if table.other().is_empty() { config } else { node.fault("an export has one key, this one has more", VARIANTS) }
 }
 
 fn custom_member(node: &Node<'_>) -> Option<CustomMember> {
@@ -263,7 +264,7 @@ fn interpreter(node: &Node<'_>) -> Option<Interpreter> {
     let outer = node.table()?;
     let table = outer.need("stack_trace")?.table()?;
     if !outer.other().is_empty() {
-        return node.fault("an interpreter has one key, and this has more", VARIANTS);
+        return node.fault("an interpreter has one key, this one has more", VARIANTS);
     }
     let fields = table.optional("field_map", |node| node.table().map(|fields| fields.other()));
     let with_symbols = table.optional("with_symbols", |node| node.bool());
@@ -278,7 +279,7 @@ fn program(node: &Node<'_>) -> Option<Program> {
     Some(Program { name: name?, attach: attach?, link: link?.unwrap_or(true), other: table.other() })
 }
 
-/// The list of today, or the object of early v1 with its own BTF.
+/// Reads the export types: today's list, or the object of early v1 with its own BTF.
 fn exports(node: &Node<'_>) -> Option<(Vec<Export>, Option<Vec<u8>>)> {
     if !matches!(node.json, Json::Object(_)) {
         return node.list(export).map(|exports| (exports, None));
@@ -316,14 +317,15 @@ fn member(node: &Node<'_>) -> Option<Member> {
     Some(Member { name: name?, ty: ty?, other: table.other() })
 }
 
-/// The first generation: names only, and the object as plain base64.
+/// Reads the first generation: names only, and the object as plain base64.
 fn legacy(table: &Table<'_>) -> Option<Skeleton> {
     let object = table.need("data").and_then(|node| package::object(&node, table.get("data_sz").as_ref()));
     let name = table.optional("name", |node| node.string());
     let maps = table.get("maps").map_or(Some(Vec::new()), |node| node.list(legacy_map));
     let programs = table.get("progs").map_or(Some(Vec::new()), |node| node.list(program));
     let maps = maps?;
-    // The object was not opened by the package's name: internal maps carry the real one.
+    // The object was not opened under the package's name: the names of internal maps carry the real
+    // one.
     let prefix = maps.iter().find_map(|map| map.name.split_once('.').map(|(prefix, _)| prefix.to_owned()));
     let title = name?;
     let mut other = table.other();
@@ -352,7 +354,8 @@ fn legacy(table: &Table<'_>) -> Option<Skeleton> {
     })
 }
 
-/// A perf ring has a power of two of pages; others are rounded up.
+/// Reads the number of pages of a perf ring. Rings have a power of two of pages; other numbers are
+/// rounded up.
 fn perf_pages(node: &Node<'_>) -> Option<u64> {
     const MAX: u64 = 1 << 16;
     match node.u64()? {
@@ -376,7 +379,8 @@ fn legacy_map(node: &Node<'_>) -> Option<Map> {
     })
 }
 
-/// Keys of an old generation under one key of their own: in the current format some of their names mean something else.
+/// Moves the keys of an old generation under one key, because in the current format some of their
+/// names mean something else.
 fn apart(generation: &str, keys: Other) -> Other {
     let mut other = Other::new();
     if !keys.is_empty() {

@@ -1,4 +1,6 @@
-//! Typed access to a JSON value that knows its place and collects faults instead of stopping at the first.
+//! Typed access to a JSON value.
+//!
+//! It knows the place of the value, and collects faults instead of stopping at the first.
 
 use std::cell::RefCell;
 
@@ -9,7 +11,7 @@ use crate::{
     suggestion::near,
 };
 
-/// A JSON value and where it stands.
+/// A JSON value and its place.
 #[derive(Clone)]
 pub(super) struct Node<'a> {
     pub(super) json: &'a Json,
@@ -17,7 +19,8 @@ pub(super) struct Node<'a> {
     faults: &'a RefCell<Found>,
 }
 
-/// A JSON object whose keys are taken one by one; what is left over is unknown to the format.
+/// A JSON object whose keys are taken one by one. Keys that are left over are unknown to the
+/// format.
 pub(super) struct Table<'a> {
     keys: &'a JsonMap<String, Json>,
     pub(super) place: Place,
@@ -35,14 +38,14 @@ impl<'a> Node<'a> {
         None
     }
 
-    /// A word that is none of the known ones, which `todo` lists.
+    /// Reports a word that is not a known one; `todo` lists these.
     pub(super) fn unknown<T>(&self, what: &str, word: &str, known: &[&str], todo: &str) -> Option<T> {
-        let todo = near(word, known.iter().copied()).map_or_else(|| todo.to_owned(), |meant| format!("did you mean `{meant}`?"));
+        let todo = near(word, known.iter().copied()).map_or_else(|| todo.to_owned(), |near| format!("did you mean `{near}`?"));
         self.fault(format!("unknown {what} `{word}`"), todo)
     }
 
-    fn expected<T>(&self, wanted: &str) -> Option<T> {
-        self.fault(format!("expected {wanted}, found {}", kind(self.json)), "")
+    fn expected<T>(&self, form: &str) -> Option<T> {
+        self.fault(format!("expected {form}, found {}", kind(self.json)), "")
     }
 
     pub(super) fn table(&self) -> Option<Table<'a>> {
@@ -66,7 +69,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    pub(super) fn integer<T: TryFrom<i128>>(&self, wanted: &str) -> Option<T> {
+    pub(super) fn integer<T: TryFrom<i128>>(&self, form: &str) -> Option<T> {
         let number = match self.json {
             Json::Number(number) => number.as_u64().map(i128::from).or_else(|| number.as_i64().map(i128::from)),
             _ => None,
@@ -74,8 +77,8 @@ impl<'a> Node<'a> {
         match number.and_then(|number| T::try_from(number).ok()) {
             Some(number) => Some(number),
             None => match self.json {
-                Json::Number(number) => self.fault(format!("expected {wanted}, found {number}"), ""),
-                _ => self.expected(wanted),
+                Json::Number(number) => self.fault(format!("expected {form}, found {number}"), ""),
+                _ => self.expected(form),
             },
         }
     }
@@ -88,7 +91,7 @@ impl<'a> Node<'a> {
         self.integer("a whole number from 0")
     }
 
-    /// The items of a list; `null` is the empty one, as compilers write it.
+    /// Returns the items of a list; `null` is an empty list, as compilers write it.
     pub(super) fn items(&self) -> Option<Vec<Self>> {
         match self.json {
             Json::Null => Some(Vec::new()),
@@ -99,7 +102,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A list read item by item; every bad item is reported.
+    /// Reads a list item by item, and reports every bad item.
     pub(super) fn list<T>(&self, read: impl Fn(&Self) -> Option<T>) -> Option<Vec<T>> {
         let items = self.items()?;
         let read: Vec<Option<T>> = items.iter().map(read).collect();
@@ -108,7 +111,7 @@ impl<'a> Node<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The value of a key, if it is there.
+    /// Returns the value of a key if it is present.
     pub(super) fn get(&self, key: &'static str) -> Option<Node<'a>> {
         self.taken.borrow_mut().push(key);
         self.keys.get(key).map(|json| Node { json, place: self.place.key(key), faults: self.faults })
@@ -118,18 +121,18 @@ impl<'a> Table<'a> {
         self.keys.contains_key(key)
     }
 
-    /// The value of a key that must be there.
+    /// Returns the value of a required key.
     pub(super) fn need(&self, key: &'static str) -> Option<Node<'a>> {
         self.get(key).or_else(|| {
             let misspelt = near(key, self.keys.keys().map(String::as_str));
-            let todo = misspelt.map_or_else(String::new, |misspelt| format!("did you mean it by `{misspelt}`?"));
+            let todo = misspelt.map_or_else(String::new, |misspelt| format!("is it misspelt as `{misspelt}`?"));
             self.faults.borrow_mut().push(Fault::new(self.place.key(key), "the key is missing", todo));
             None
         })
     }
 
-    /// A key that may be missing or `null`: the outer `None` is a fault that has been reported.
-    #[allow(clippy::option_option, reason = "the two kinds of nothing differ: reported and absent")]
+    /// Reads a key that may be missing or `null`. The outer `None` is a fault that was reported.
+    #[allow(clippy::option_option, reason = "a reported fault and an absent key differ")]
     pub(super) fn optional<T>(&self, key: &'static str, read: impl FnOnce(&Node<'a>) -> Option<T>) -> Option<Option<T>> {
         match self.get(key) {
             Some(node) if !node.json.is_null() => read(&node).map(Some),
@@ -137,7 +140,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Every key that was not asked for.
+    /// Returns all keys that were not taken.
     pub(super) fn other(&self) -> JsonMap<String, Json> {
         let taken = self.taken.borrow();
         self.keys.iter().filter(|(key, _)| !taken.contains(&key.as_str())).map(|(key, json)| (key.clone(), json.clone())).collect()

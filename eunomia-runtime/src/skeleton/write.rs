@@ -12,11 +12,14 @@ use super::{
 use crate::object::{self, Kind, Layouts, TypeId};
 
 impl Skeleton {
-    /// The document as a current package where the skeleton has its object, else as metadata. Keys are sorted and the text ends with
-    /// a line break, so that equal skeletons give equal files.
+    /// Returns the document as a package of the current generation if the skeleton has its object,
+    /// else as metadata.
     ///
-    /// Nothing that was read is lost: unknown keys stay where they were, and what only older generations have (the BTF of early v1
-    /// exports, `data_sz`, map types, ..) stays as unknown keys.
+    /// Keys are sorted and the text ends with a line break, so that equal skeletons give equal
+    /// files.
+    ///
+    /// Nothing that was read is lost: unknown keys keep their place, and keys of older generations
+    /// (the BTF of early v1 exports, `data_sz`, map types, ..) are kept as unknown keys.
     pub fn to_json(&self) -> String {
         let meta = meta(self);
         let document = if self.object.is_some() || !self.package_other.is_empty() {
@@ -29,14 +32,14 @@ impl Skeleton {
         } else {
             meta
         };
-        // A `Value` whose keys are strings always prints.
+        // Printing a `Value` whose keys are strings cannot fail.
         let mut text = format!("{document:#}");
         text.push('\n');
         text
     }
 }
 
-/// An object under construction: the unknown keys first, then the known ones that have a value.
+/// A JSON object under construction: first the unknown keys, then the known ones that have a value.
 struct Keys(JsonMap<String, Json>);
 
 impl Keys {
@@ -82,7 +85,8 @@ fn meta(skeleton: &Skeleton) -> Json {
         .maybe("print_header", settings.print_header)
         .maybe("eunomia_version", skeleton.version.as_deref())
         .maybe("enable_multiple_export_types", skeleton.multiple_exports.then_some(true));
-    // The type ids of early v1 mean nothing in the object's BTF, so their own BTF goes along as a key that other readers pass over.
+    // The type ids of early v1 are not valid in the object's BTF, so their own BTF is written as a
+    // key that other readers ignore.
     let own_btf = skeleton.export_btf.as_deref();
     let layouts = own_btf.and_then(|btf| Layouts::of_btf(btf).ok());
     let complete = |export: &Export| match (&layouts, export.type_id) {

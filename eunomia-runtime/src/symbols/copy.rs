@@ -44,6 +44,7 @@ pub(super) struct Load {
 /// Real executables have fewer than a hundred headers.
 const MOST_HEADERS: u64 = 4096;
 const MOST_NAMES: u64 = 1 << 20;
+const LONGEST_NAME: usize = 64;
 /// The symbols of Chrome take less, even with all of its symbols.
 const MOST_SYMBOLS: u64 = 64 << 20;
 /// A file with more debug information is used with its symbol table only.
@@ -141,9 +142,11 @@ impl<'f> Original<'f> {
         let names = read(self.file, names.sh_offset, names.sh_size)?;
         let name = |header: &SectionHeader| {
             let name = names.get(usize::try_from(header.sh_name).ok()?..)?;
-            // No section name that is looked up is longer.
-            let name = name.split(|byte| *byte == 0).next().filter(|name| name.len() < 64)?;
-            std::str::from_utf8(name).ok().map(str::to_owned)
+            // No section name that is looked up is longer. A file may give every section a name
+            // without an end.
+            let name = name.get(..LONGEST_NAME).unwrap_or(name);
+            let end = name.iter().position(|byte| *byte == 0)?;
+            std::str::from_utf8(name.get(..end)?).ok().map(str::to_owned)
         };
         Ok(headers.into_iter().filter_map(|header| Some((name(&header)?, header))).collect())
     }

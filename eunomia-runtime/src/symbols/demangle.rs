@@ -12,7 +12,9 @@ pub(super) fn demangled(name: &str) -> String {
         let end = (0..=LONGEST).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
         return format!("{}...", name.get(..end).unwrap_or_default());
     }
-    rust(name).or_else(|| cpp(name)).unwrap_or_else(|| name.to_owned())
+    // Mangled names have this prefix. Without it a name would be read as a type: `f` as `float`.
+    let made = name.starts_with('_').then(|| rust(name).or_else(|| cpp(name))).flatten();
+    made.unwrap_or_else(|| name.to_owned())
 }
 
 fn rust(name: &str) -> Option<String> {
@@ -50,7 +52,9 @@ mod tests {
 
     #[test]
     fn demangled_handles_cpp_and_rust() {
-        assert_eq!(demangled("main"), "main");
+        for name in ["main", "f", "i", "Pc", "St6vector"] {
+            assert_eq!(demangled(name), name);
+        }
         assert_eq!(demangled("_ZN5space3fooEibc"), "space::foo(int, bool, char)");
         assert_eq!(demangled("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
     }

@@ -32,7 +32,7 @@ pub(super) enum Place {
 /// A file and the part of it that is read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Id {
-    key: Key,
+    pub(super) key: Key,
     pub(super) content: Content,
 }
 

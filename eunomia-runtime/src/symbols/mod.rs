@@ -41,6 +41,8 @@ mod files;
 mod locate;
 mod perf_map;
 mod process;
+#[allow(unsafe_code, reason = "queries the kernel for mappings")]
+mod procmap;
 mod vdso;
 mod worker;
 
@@ -102,8 +104,8 @@ pub struct Frame {
 pub struct Symbol {
     /// The name; C++ and Rust names are demangled.
     pub name: String,
-    /// The offset from the start of the function in bytes; `None` for an inlined function, which has
-    /// no start.
+    /// The offset from the start of the function in bytes; `None` for an inlined function, which
+    /// has no start.
     pub offset: Option<u64>,
     /// The file or kernel module of the function, if known.
     pub module: Option<String>,

@@ -10,15 +10,18 @@ use std::{
     path::PathBuf,
 };
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::{
+    fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2},
+    io::Errno,
+};
 
-use super::file;
+use super::{file, procmap::query};
 
 /// A line of /proc/PID/maps, see proc_pid_maps(5).
 pub(super) struct Mapping {
     pub(super) range: Range<u64>,
     pub(super) offset: u64,
-    device: (u32, u32),
+    pub(super) device: (u32, u32),
     /// The path of the file, a name such as `[vdso]`, or empty.
     pub(super) name: Vec<u8>,
 }
@@ -29,7 +32,32 @@ const MOST_MOUNTS: u64 = 4 << 20;
 
 /// Returns the mappings that contain the addresses.
 pub(super) fn mappings(pid: u32, addresses: &[u64]) -> io::Result<Vec<Mapping>> {
-    let mut lines = BufReader::new(File::open(format!("/proc/{pid}/maps"))?.take(MOST_MAPS));
+    let maps = File::open(format!("/proc/{pid}/maps"))?;
+    queried(&maps, addresses).map_or_else(|| listed(maps, addresses), Ok)
+}
+
+/// Queries the kernel for each address (Linux 6.11), so a process with tens of thousands of
+/// mappings costs no more than another. Returns `None` if the kernel does not support the query.
+fn queried(maps: &File, addresses: &[u64]) -> Option<Vec<Mapping>> {
+    let (mut found, mut left) = (Vec::new(), addresses.to_vec());
+    while let Some(address) = left.pop() {
+        match query(maps, address) {
+            Ok(mapping) => {
+                left.retain(|address| !mapping.range.contains(address));
+                found.push(mapping);
+            }
+            // No mapping, no process, or a name that is longer than any path.
+            Err(Errno::NOENT | Errno::SRCH | Errno::NAMETOOLONG) => {}
+            // ENOTTY from an older kernel, or an error from a seccomp filter.
+            Err(_) => return None,
+        }
+    }
+    Some(found)
+}
+
+/// Reads the mappings until all addresses are found.
+fn listed(maps: File, addresses: &[u64]) -> io::Result<Vec<Mapping>> {
+    let mut lines = BufReader::new(maps.take(MOST_MAPS));
     let (mut line, mut found, mut left) = (Vec::new(), Vec::new(), addresses.to_vec());
     while !left.is_empty() {
         line.clear();
@@ -192,6 +220,19 @@ mod tests {
         assert_eq!(mapping.path(), Path::new("/usr/lib/a b.so"));
         assert!(Mapping::of(b"7f00a000-7f00b000 rw-p 00000000 00:00 0").unwrap().name.is_empty());
         assert!(Mapping::of(b"").is_none() && Mapping::of(b"zz-1 r 0 0:0 0").is_none());
+    }
+
+    #[test]
+    fn query_finds_the_mappings_of_the_list() {
+        let function = query_finds_the_mappings_of_the_list as fn() as usize as u64;
+        let addresses = [function, std::ptr::from_ref(&0_u64) as u64, own_vdso().unwrap(), 8];
+        let maps = || File::open("/proc/self/maps").unwrap();
+        let Some(mut queried) = queried(&maps(), &addresses) else { return };
+        let mut listed = listed(maps(), &addresses).unwrap();
+        [&mut queried, &mut listed].iter_mut().for_each(|found| found.sort_by_key(|mapping| mapping.range.start));
+        let words = |found: &[Mapping]| found.iter().map(|m| (m.range.clone(), m.offset, m.device, m.name.clone())).collect::<Vec<_>>();
+        assert_eq!(words(&queried), words(&listed));
+        assert!(listed.len() > 1 && listed.iter().any(|mapping| mapping.name == b"[vdso]"));
     }
 
     #[test]

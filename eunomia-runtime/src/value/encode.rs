@@ -1,4 +1,4 @@
-//! Bytes of a variable from a JSON value or from text, checked against its type.
+//! Encodes a JSON value or text as the bytes of a variable, checked against its type.
 
 use std::ops::Range;
 
@@ -10,17 +10,18 @@ use crate::{
     scalar::Scalar,
 };
 
-/// The largest value that can be written down; a variable may be as large as its section, of which a damaged object can say anything.
+/// The largest value that can be encoded. A variable may be as large as its section, and a damaged
+/// object can claim any size.
 const MAX_VALUE: u64 = 1 << 20;
 
-/// The bytes of `value` as a `ty`.
+/// Encodes `value` as a `ty`.
 ///
 /// # Errors
-/// Why the value does not fit, with the range where there is one.
+/// The reason why the value does not fit, with the valid range if the type has one.
 pub fn encode(layouts: &Layouts, ty: TypeId, value: &Json) -> Result<Vec<u8>, String> {
     let (id, resolved) = layouts.btf.resolve(ty);
     let size = size_of_value(layouts, id)?;
-    let refuse = || Err(format!("{value} is no value of the type `{}`", layouts.c_name(ty)));
+    let refuse = || Err(format!("{value} is not a value of type `{}`", layouts.c_name(ty)));
     match (&resolved.kind, value) {
         (_, Json::String(text)) => parse(layouts, ty, text),
         (Kind::Int { bool: true, .. }, Json::Bool(truth)) => parse(layouts, ty, &truth.to_string()),
@@ -38,7 +39,7 @@ pub fn encode(layouts: &Layouts, ty: TypeId, value: &Json) -> Result<Vec<u8>, St
     }
 }
 
-/// The bytes of a struct or union from its members by name; those that are not named are zero.
+/// Encodes a struct or union from its members by name; members that are not given are zero.
 fn members_of(layouts: &Layouts, id: TypeId, size: usize, members: &Map<String, Json>) -> Result<Vec<u8>, String> {
     let (ty, fields) = (layouts.c_name(id), layouts.fields(id));
     let mut bytes = vec![0; size];
@@ -47,37 +48,38 @@ fn members_of(layouts: &Layouts, id: TypeId, size: usize, members: &Map<String, 
         let Some(field) = fields.iter().find(|field| field.name == name) else {
             return Err(format!("`{ty}` has no member `{name}`, it has {}", list(fields.iter().map(|field| field.name))));
         };
-        let (Some(of), None) = (field.ty, field.bits) else {
-            return Err(format!("the member `{name}` of `{ty}` is a bit field or of an unknown type, and cannot be set here"));
+        let (Some(ty_of_member), None) = (field.ty, field.bits) else {
+            return Err(format!("cannot set `{name}` of `{ty}`: it is a bit field or its type is unknown"));
         };
-        let value = encode(layouts, of, value).map_err(|why| format!("`{name}` of `{ty}`: {why}"))?;
+        let value = encode(layouts, ty_of_member, value).map_err(|why| format!("`{name}` of `{ty}`: {why}"))?;
         let start = usize::try_from(field.offset()).map_err(|error| error.to_string())?;
         let place = start..start + value.len();
         if written.iter().any(|before| before.start < place.end && place.start < before.end) {
-            return Err(format!("the member `{name}` of `{ty}` shares bytes with another one that is set; set one of them"));
+            return Err(format!("cannot set `{name}` of `{ty}`: it shares bytes with another member that is set; set only one of them"));
         }
-        bytes.get_mut(place.clone()).ok_or_else(|| format!("the member `{name}` is not inside of `{ty}`"))?.copy_from_slice(&value);
+        bytes.get_mut(place.clone()).ok_or_else(|| format!("`{name}` lies outside `{ty}`"))?.copy_from_slice(&value);
         written.push(place);
     }
     Ok(bytes)
 }
 
-/// The bytes of `text` as a `ty`: numbers in decimal, `0x`, `0o` or `0b`, `true` and `false`, names of enum values, text.
+/// Encodes `text` as a `ty`: a number in decimal, `0x`, `0o` or `0b`, `true` or `false`, the name
+/// of an enum constant, or text.
 ///
 /// # Errors
-/// Why the text does not fit, with the range where there is one.
+/// The reason why the text does not fit, with the valid range if the type has one.
 pub fn parse(layouts: &Layouts, ty: TypeId, text: &str) -> Result<Vec<u8>, String> {
     size_of_value(layouts, layouts.btf.resolve(ty).0)?;
     let name = layouts.c_name(ty);
-    let Some(scalar) = scalar(layouts, ty) else { return Err(format!("variables of the type `{name}` cannot be set from text")) };
-    scalar.parse(text, constants(layouts, ty)).map_err(|wanted| match scalar {
-        // Text can be long, and is not needed to see what is wrong with it.
+    let Some(scalar) = scalar(layouts, ty) else { return Err(format!("variables of type `{name}` cannot be set from text")) };
+    scalar.parse(text, constants(layouts, ty)).map_err(|expected| match scalar {
+        // Text can be long, and the error is clear without it.
         Scalar::Text(_) => format!("{} bytes of text and a NUL do not fit into `{name}`", text.len()),
-        _ => format!("`{text}` is no value of the type `{name}`; expected {wanted}"),
+        _ => format!("`{text}` is not a value of type `{name}`; expected {expected}"),
     })
 }
 
-/// What text for a `ty` can say, or `None` where text cannot say its values.
+/// Returns how text is parsed as a `ty`, or `None` if values of the type cannot be written as text.
 pub(crate) fn scalar(layouts: &Layouts, ty: TypeId) -> Option<Scalar> {
     if let Some(size) = layouts.char_array(ty) {
         return Some(Scalar::Text(size));
@@ -91,7 +93,7 @@ pub(crate) fn scalar(layouts: &Layouts, ty: TypeId) -> Option<Scalar> {
     }
 }
 
-/// The constants of an enum; none of other types.
+/// Returns the constants of an enum; none for other types.
 pub(crate) fn constants(layouts: &Layouts, ty: TypeId) -> impl Iterator<Item = (&str, i128)> + Clone {
     let constants = match &layouts.btf.resolve(ty).1.kind {
         Kind::Enum { values, .. } => values.as_slice(),
@@ -100,10 +102,10 @@ pub(crate) fn constants(layouts: &Layouts, ty: TypeId) -> impl Iterator<Item = (
     constants.iter().map(|(name, value)| (name.as_str(), *value))
 }
 
-/// Bytes of a type, where a value of it may be written down.
+/// Returns the size of a type, or an error if its values are too large to encode.
 fn size_of_value(layouts: &Layouts, id: TypeId) -> Result<usize, String> {
     match layouts.layout(id).size {
         size @ 0..=MAX_VALUE => usize::try_from(size).map_err(|error| error.to_string()),
-        size => Err(format!("`{}` has {size} bytes, a value may have {MAX_VALUE}", layouts.c_name(id))),
+        size => Err(format!("`{}` has {size} bytes, values may have at most {MAX_VALUE}", layouts.c_name(id))),
     }
 }

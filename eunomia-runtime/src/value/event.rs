@@ -1,3 +1,5 @@
+//! [`Event`]: a record that was delivered, and how records are delivered as values.
+
 use super::Value;
 use crate::{
     Error, Result,
@@ -5,26 +7,26 @@ use crate::{
     sample::{Outcome, Verdict, outcome::unknown_map},
 };
 
-/// A record and the map it came through.
+/// A record and the map that delivered it.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
-    /// The map.
+    /// Name of the map.
     pub map: &'a str,
-    /// Its number among those that deliver records ([`Checked::streams`]).
+    /// Number of the map among those that deliver records ([`Checked::streams`]).
     pub stream: usize,
-    /// The key of an entry, for a map that is read at intervals.
+    /// Key of the entry, for a map that is read at intervals.
     pub key: Option<Value<'a>>,
-    /// What it holds.
+    /// Value of the record or entry.
     pub value: Value<'a>,
-    /// All bytes of the record, or of the entry's value, those behind the end of its type among them.
+    /// All bytes of the record, or of the entry's value, including those after the end of its type.
     pub record: &'a [u8],
 }
 
 impl Checked {
-    /// The number of the map of this name among those that deliver records.
+    /// Returns the number of the map named `map` among those that deliver records.
     ///
     /// # Errors
-    /// [`Error::NotFound`] with those that do.
+    /// [`Error::NotFound`] with the names of the maps that do.
     pub fn stream(&self, map: &str) -> Result<usize> {
         self.streams.iter().position(|stream| stream.map == map).ok_or_else(|| Error::NotFound {
             what: "map that delivers records",
@@ -33,7 +35,7 @@ impl Checked {
         })
     }
 
-    /// Bytes that a record has at least.
+    /// Returns the least size of a record in bytes.
     fn least(&self, stream: &Stream, record: &[u8]) -> u64 {
         match &stream.payload {
             Payload::Type(id) => self.layouts.layout(*id).least(),
@@ -43,7 +45,8 @@ impl Checked {
         }
     }
 
-    /// Hands a record to `f` as a value, `map` being the number of its stream: what `poll` does with each.
+    /// Passes a record of the stream number `map` to `f` as a value, as `poll` does with each
+    /// record.
     pub fn deliver<R: Outcome>(&self, map: usize, record: &[u8], f: impl FnOnce(Event<'_>) -> R) -> Verdict {
         let Some(stream) = self.streams.get(map) else { return unknown_map(map) };
         let (key, record) = match &stream.sampled {
@@ -53,17 +56,17 @@ impl Checked {
             }
             None => (None, record),
         };
-        let hand = |value| f(Event { map: &stream.map, stream: map, key, value, record });
+        let pass = |value| f(Event { map: &stream.map, stream: map, key, value, record });
         match Value::of_stream(self, map, record) {
-            Ok(value) => Verdict::of(Ok(hand(value))),
+            Ok(value) => Verdict::of(Ok(pass(value))),
             Err(short) => {
-                // Entries of maps are whole.
+                // Entries of maps are never cut short.
                 if stream.sampled.is_some() || (record.len() as u64) < self.least(stream, record) {
                     return Verdict::Short;
                 }
-                let mut begun = record.to_vec();
-                begun.resize(short.size, 0);
-                Verdict::of(Value::of_stream(self, map, &begun).map(hand))
+                let mut padded = record.to_vec();
+                padded.resize(short.size, 0);
+                Verdict::of(Value::of_stream(self, map, &padded).map(pass))
             }
         }
     }

@@ -1,3 +1,5 @@
+//! [`Handlers`]: one handler of events for each map.
+
 use std::{fmt, ops::ControlFlow};
 
 use super::Event;
@@ -7,12 +9,15 @@ use crate::{
     sample::{Cause, Outcome},
 };
 
-/// Takes the events of a map, with whatever it keeps between them: `self`. Closures are handlers, too.
+/// A handler of a map's events, with its own state.
+///
+/// Closures are handlers, too.
 pub trait Handler {
-    /// Takes an event.
+    /// Handles an event.
     ///
     /// # Errors
-    /// Its own. They are counted and reported, and the events behind are delivered nevertheless, see [`Outcome`].
+    /// The handler's own. They are counted and reported, and later events are still delivered; see
+    /// [`Outcome`].
     fn handle(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, Cause>;
 }
 
@@ -22,12 +27,12 @@ impl<R: Outcome, F: FnMut(&Event<'_>) -> R> Handler for F {
     }
 }
 
-/// A handler for each map: what `poll` delivers goes to the one of its map.
+/// A handler for each map: the event that `poll` delivers goes to the handler of its map.
 ///
 /// ```no_run
 /// # use std::{ops::ControlFlow, time::Duration};
 /// # use eunomia_runtime::{Skeleton, dynamic::{Event, Handler, Handlers}, sample::Cause};
-/// /// Counts, for as long as it is asked to.
+/// /// Ends the poll after a number of events.
 /// struct Counter {
 ///     left: u64,
 /// }
@@ -50,20 +55,20 @@ impl<R: Outcome, F: FnMut(&Event<'_>) -> R> Handler for F {
 /// ```
 pub struct Handlers<'h> {
     checked: &'h Checked,
-    /// By the number of the map.
+    /// Handlers by the number of their map.
     handlers: Vec<Option<Box<dyn Handler + 'h>>>,
 }
 
 impl<'h> Handlers<'h> {
-    /// No handler yet, for the maps of a skeleton.
+    /// Creates an empty set of handlers for the maps of a skeleton.
     pub fn new(checked: &'h Checked) -> Self {
         Self { checked, handlers: checked.streams.iter().map(|_| None).collect() }
     }
 
-    /// Sets the handler of a map, in place of one that it has.
+    /// Sets the handler of a map, in place of an earlier one.
     ///
     /// # Errors
-    /// [`crate::Error::NotFound`] where no map of this name delivers records.
+    /// [`crate::Error::NotFound`] if no map of this name delivers records.
     pub fn on(&mut self, map: &str, handler: impl Handler + 'h) -> Result<()> {
         let number = self.checked.stream(map)?;
         if let Some(slot) = self.handlers.get_mut(number) {
@@ -72,14 +77,14 @@ impl<'h> Handlers<'h> {
         Ok(())
     }
 
-    /// Gives an event to the handler of its map.
+    /// Passes an event to the handler of its map.
     ///
     /// # Errors
-    /// The handler's; where the map has none, so that nothing is passed over in silence.
+    /// The handler's own, or that the map has no handler, so that no event is dropped silently.
     pub fn handle(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, Cause> {
         match self.handlers.get_mut(event.stream) {
             Some(Some(handler)) => handler.handle(event),
-            _ => Err(format!("the map `{}` has no handler", event.map).into()),
+            _ => Err(format!("map `{}` has no handler", event.map).into()),
         }
     }
 }

@@ -1,5 +1,7 @@
-//! JSON in the conventions of the format: members in their order, `"NAME(value)"` for enums, 128-bit numbers as text. What a terminal
-//! would obey or not show is escaped in it.
+//! Values as JSON in the conventions of the format: members in declaration order, enums as
+//! `"NAME(value)"`, 128-bit numbers as text.
+//!
+//! Characters that a terminal would interpret or not show are escaped.
 
 use std::{fmt::Display, io::Write as _};
 
@@ -10,14 +12,16 @@ use super::{
 use crate::{object::Layouts, plain::json};
 
 impl Value<'_> {
-    /// The value as one line of JSON.
+    /// Returns the value as one line of JSON.
     pub fn to_json(&self) -> String {
         let mut out = Vec::new();
         self.write_json(&mut out);
         String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 
-    /// Appends the value as one line of JSON, without a line break. How values of its type are written is worked out with the first of them.
+    /// Appends the value as one line of JSON, without a line break.
+    ///
+    /// The plan for a type is made with its first value.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         plan::write::<Json>(self.layouts, self.shape, self.bytes, out);
     }
@@ -50,8 +54,8 @@ impl Form for Json {
         digits(address, out);
     }
 
-    // As every serializer of the `serde` feature writes it: where two texts are equally near, the same one. JSON has no infinities and no
-    // NaN; they become null.
+    // These write floats as every serializer of the `serde` feature does, so that of two equally
+    // near texts they choose the same one. JSON has neither infinities nor NaN; they become null.
 
     fn float(number: f32, out: &mut Vec<u8>) {
         _ = serde_json::to_writer(out, &number);
@@ -62,7 +66,7 @@ impl Form for Json {
     }
 
     fn text(text: &[u8], out: &mut Vec<u8>) {
-        // Every byte is looked at, without a branch: the compiler makes vectors of that.
+        // It tests every byte without a branch, so that the compiler can vectorise the loop.
         let escaped = |byte: &u8| !matches!(byte, b' '..=b'~') | (*byte == b'"') | (*byte == b'\\');
         if !text.iter().fold(false, |any, byte| any | escaped(byte)) {
             out.push(b'"');
@@ -79,7 +83,7 @@ impl Form for Json {
 }
 
 fn quote(text: &str, out: &mut Vec<u8>) {
-    // A JSON text of a text: it cannot fail.
+    // Serializing a string cannot fail.
     let quoted = serde_json::to_string(text).unwrap_or_default();
     out.extend_from_slice(json(&quoted).as_bytes());
 }

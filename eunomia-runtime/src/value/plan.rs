@@ -1,5 +1,7 @@
-//! How values of a type are written in a form, worked out once for each type: texts that are always the same, and between them the places of
-//! what differs. Writing a value walks this list and looks nothing up.
+//! Plans for writing the values of a type in a form.
+//!
+//! Each is made once: fixed texts, and between them the places of what varies. Writing a value
+//! walks the plan and looks nothing up.
 
 use std::sync::OnceLock;
 
@@ -9,21 +11,23 @@ use crate::{
     sample::{access::number, until_nul},
 };
 
-/// A way to write values.
+/// A form in which values are written.
 pub(super) trait Form: Sized {
-    /// Between two members, and between two items of an array.
+    /// Separator of two members.
     const FIELDS: &'static str;
+    /// Separator of two items of an array.
     const ITEMS: &'static str;
-    /// Whether a struct that is in no other has no braces.
+    /// True if the outermost struct has no braces.
     const BARE: bool;
 
-    /// What stands before the value of a member.
+    /// Writes the name of a member, before its value.
     fn name(name: &str, out: &mut Vec<u8>);
 
-    /// A constant of an enum; one without a name is an error of the program, or a newer kernel's.
+    /// Returns the text of an enum's constant. A constant without a name is an error of the
+    /// program, or is new in a later kernel.
     fn constant(name: Option<&str>, value: i128) -> Vec<u8>;
 
-    /// A number of 128 bits.
+    /// Writes a number of 128 bits.
     fn wide(number: &dyn std::fmt::Display, out: &mut Vec<u8>);
 
     fn address(address: u64, out: &mut Vec<u8>);
@@ -34,16 +38,16 @@ pub(super) trait Form: Sized {
 
     fn text(text: &[u8], out: &mut Vec<u8>);
 
-    /// A record of an unknown type.
+    /// Writes a record of an unknown type.
     fn unknown(bytes: &[u8], out: &mut Vec<u8>) {
         numbers::<Self>(bytes, out);
     }
 
-    /// The plans of this form.
+    /// Returns the plans of this form.
     fn plans(layouts: &Layouts) -> &Plans;
 }
 
-/// The plans of a form, by type. They live with the types, and are no part of what these are.
+/// The plans of a form, by type. They are a cache in the type layouts and do not affect equality.
 #[derive(Debug, Default)]
 pub(crate) struct Plans(Vec<OnceLock<Plan>>);
 
@@ -67,25 +71,25 @@ impl PartialEq for Plans {
 
 impl Eq for Plans {}
 
-/// How the values of a type are written.
+/// The steps that write the values of one type.
 #[derive(Debug, Default)]
 struct Plan(Vec<Step>);
 
 #[derive(Debug)]
 enum Step {
-    /// The same for every value.
+    /// Text that is the same for every value.
     Fixed(Box<[u8]>),
-    /// What stands here.
+    /// A leaf at an offset.
     Leaf { offset: usize, leaf: Leaf },
-    /// A struct or union inside.
+    /// A struct or union at an offset.
     Nested { offset: usize, ty: TypeId },
-    /// The items of an array.
+    /// The items of an array at an offset.
     Each { offset: usize, stride: usize, len: usize, item: Plan },
-    /// Those of one without a length at the end of a record; nowhere else has it any.
+    /// The items of a flexible array at the end of a record; elsewhere it is empty.
     Tail { offset: usize, stride: usize, text: bool, item: Plan },
 }
 
-/// A part that has no parts.
+/// A part that has no members or items.
 #[derive(Debug)]
 enum Leaf {
     Unsigned(u8),
@@ -94,17 +98,17 @@ enum Leaf {
     Address,
     Float,
     Double,
-    /// A `char` array of so many bytes.
+    /// A `char` array of this many bytes.
     Text(usize),
-    /// Some bits, those of an enum for example, read as a number, and what that number is.
+    /// Bits that are read as a number, such as those of an enum, and the meaning of the number.
     Bits {
         len: usize,
         shift: u32,
         width: u32,
         signed: bool,
-        of: Bits,
+        kind: Bits,
     },
-    /// Bytes of which nothing more is known, as numbers.
+    /// This many bytes of an unknown type, written as numbers.
     Bytes(usize),
 }
 
@@ -116,7 +120,7 @@ enum Bits {
     Enum(Constants),
 }
 
-/// Values of an enum and what is written for them, by value.
+/// The constants of an enum and their texts, sorted by value.
 #[derive(Debug)]
 struct Constants(Vec<(i128, Box<[u8]>)>);
 
@@ -141,9 +145,10 @@ pub(super) fn write<F: Form>(layouts: &Layouts, shape: Shape<'_>, bytes: &[u8], 
     }
 }
 
-/// Appends a value of a type, without braces around a struct. Whether it is a whole record, which goes on after a struct with a tail.
+/// Appends a value of a type, without braces around a struct. If `whole` is true, the value is a
+/// whole record, which goes on after a struct with a flexible member.
 fn of_type<F: Form>(layouts: &Layouts, ty: TypeId, bytes: &[u8], whole: bool, out: &mut Vec<u8>) {
-    // Each type has a place; see `Layouts`.
+    // Every type has a plan; see `Layouts`.
     if let Some(plan) = F::plans(layouts).0.get(layouts.btf.resolve(ty).0.0 as usize) {
         plan.get_or_init(|| Plan::new::<F>(layouts, ty)).write::<F>(layouts, bytes, whole, out);
     }
@@ -200,7 +205,8 @@ impl Plan {
         }
     }
 
-    /// Plans a value at a place. Arrays contain each other only so deep ([`crate::object::Btf::parse`]).
+    /// Plans a value at an offset. The depth of nested arrays is limited by
+    /// [`crate::object::Btf::parse`].
     fn value<F: Form>(&mut self, layouts: &Layouts, ty: TypeId, offset: usize) {
         let size = bounded(layouts.layout(ty).size);
         let leaf = match &layouts.btf.resolve(ty).1.kind {
@@ -208,7 +214,7 @@ impl Plan {
             Kind::Struct { .. } | Kind::Union { .. } => return self.0.push(Step::Nested { offset, ty }),
             Kind::Array { element, len } => {
                 let stride = bounded(layouts.layout(*element).size);
-                // Items without a size are not counted out: there could be four billion in no byte at all.
+                // Items without a size are not written: no bytes could hold four billion of them.
                 let len = if stride == 0 { 0 } else { *len as usize };
                 let mut item = Self::default();
                 item.value::<F>(layouts, *element, 0);
@@ -217,7 +223,7 @@ impl Plan {
             Kind::Int { bool: true, size: 1, .. } => Leaf::Bool,
             Kind::Int { signed: true, size: size @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::Signed(size.to_le_bytes()[0]),
             Kind::Int { signed: false, size: size @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::Unsigned(size.to_le_bytes()[0]),
-            // As many bits as it has.
+            // An enum has as many bits as its size gives.
             Kind::Enum { size: bytes @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::of_bits::<F>(layouts, ty, size, 0, 8 * bytes),
             Kind::Float { size: 4 } => Leaf::Float,
             Kind::Float { size: 8 } => Leaf::Double,
@@ -266,7 +272,7 @@ impl Plan {
 }
 
 impl Plan {
-    /// Writes the items of an array, each as this plan says.
+    /// Writes the items of an array, each by this plan.
     fn each<'b, F: Form>(&self, layouts: &Layouts, items: impl Iterator<Item = &'b [u8]>, out: &mut Vec<u8>) {
         out.push(b'[');
         for (i, bytes) in items.enumerate() {
@@ -280,7 +286,7 @@ impl Plan {
 }
 
 impl Step {
-    /// Plans an array without a length.
+    /// Plans a flexible array.
     fn tail<F: Form>(layouts: &Layouts, ty: TypeId, offset: usize) -> Option<Self> {
         let Kind::Array { element, .. } = layouts.btf.resolve(ty).1.kind else { return None };
         let mut item = Plan::default();
@@ -292,18 +298,18 @@ impl Step {
 
 impl Leaf {
     fn of_bits<F: Form>(layouts: &Layouts, ty: TypeId, len: usize, shift: u32, width: u32) -> Self {
-        let (signed, of) = match &layouts.btf.resolve(ty).1.kind {
+        let (signed, kind) = match &layouts.btf.resolve(ty).1.kind {
             Kind::Int { bool: true, size: 1, .. } => (false, Bits::Bool),
             Kind::Int { size: 16, signed, .. } => (*signed, Bits::Wide),
             Kind::Int { size: 1 | 2 | 4 | 8, signed, .. } => (*signed, Bits::Number),
             Kind::Enum { signed, values, .. } => (*signed, Bits::Enum(Constants::new::<F>(values))),
             _ => return Self::Bytes(len),
         };
-        if (1..=128).contains(&width) { Self::Bits { len, shift, width, signed, of } } else { Self::Bytes(len) }
+        if (1..=128).contains(&width) { Self::Bits { len, shift, width, signed, kind } } else { Self::Bytes(len) }
     }
 
-    /// Writes what stands at the start of `bytes`. [`super::Value`] has made sure that there are enough; were there not, zeros would be
-    /// read.
+    /// Writes the leaf at the start of `bytes`. [`super::Value`] ensures that there are enough;
+    /// missing ones would be read as zeroes.
     #[inline]
     fn write<F: Form>(&self, bytes: &[u8], out: &mut Vec<u8>) {
         match self {
@@ -322,16 +328,16 @@ impl Leaf {
             Self::Float => F::float(f32::from_le_bytes(first(bytes)), out),
             Self::Double => F::double(f64::from_le_bytes(first(bytes)), out),
             Self::Text(len) => F::text(until_nul(bytes.get(..*len).unwrap_or_default()), out),
-            Self::Bits { len, shift, width, signed, of } => {
+            Self::Bits { len, shift, width, signed, kind } => {
                 let value = number(bytes.get(..*len).unwrap_or_default(), *shift, *width, *signed);
-                match of {
+                match kind {
                     Bits::Bool => truth(value != 0, out),
                     Bits::Enum(constants) => constants.write::<F>(value, out),
                     Bits::Wide if *signed => F::wide(&value, out),
                     Bits::Wide => F::wide(&value.cast_unsigned(), out),
                     Bits::Number => match i64::try_from(value) {
                         Ok(value) => digits(value, out),
-                        // Only those of 64 bits without a sign are greater.
+                        // Only unsigned numbers of 64 bits do not fit an `i64`.
                         Err(_) => digits(u64::try_from(value).unwrap_or(u64::MAX), out),
                     },
                 }
@@ -344,7 +350,7 @@ impl Leaf {
 impl Constants {
     fn new<F: Form>(values: &[(String, i128)]) -> Self {
         let mut known: Vec<_> = values.iter().map(|(name, value)| (*value, F::constant(Some(name), *value).into())).collect();
-        // The sort is stable: of several names of a value the first is kept, as everywhere.
+        // The sort is stable: if a value has several names the first is kept, as in all output.
         known.sort_by_key(|(value, _)| *value);
         known.dedup_by_key(|(value, _)| *value);
         Self(known)
@@ -362,12 +368,13 @@ fn truth(value: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
-/// The same digits in every form.
+/// Writes the digits of a number, which are the same in every form.
 pub(super) fn digits(number: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Bytes as an index; what is larger than the address space is nowhere.
+/// Converts a number of bytes to an index. One larger than the address space is out of bounds
+/// anyway.
 fn bounded(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! Values for serde: as JSON they are what [`Value::write_json`] writes.
+//! Values for serde: serialized as JSON, they are what [`Value::write_json`] writes.
 
 use serde_core::{
     Serialize, Serializer,
@@ -39,7 +39,7 @@ impl Value<'_> {
             return serializer.serialize_bool(truth);
         }
         match self.kind() {
-            // As text: JSON readers lose the digits of such numbers.
+            // These are text because JSON readers lose digits of numbers this large.
             Some(Kind::Int { size: 16, signed: true, .. }) => serializer.collect_str(&self.as_i128().unwrap_or_default()),
             Some(Kind::Int { size: 16, .. }) => serializer.collect_str(&self.as_u128().unwrap_or_default()),
             Some(Kind::Float { size: 4 }) => serializer.serialize_f32(self.bytes.try_into().map_or(0.0, f32::from_le_bytes)),

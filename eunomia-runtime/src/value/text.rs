@@ -1,4 +1,4 @@
-//! The one-line form, the same as that of generated types.
+//! Values in the one-line form, the same as that of generated types.
 
 use std::{
     fmt::{self, Display},
@@ -16,8 +16,9 @@ use crate::{
 };
 
 impl Value<'_> {
-    /// Appends the value in the one-line form, which [`Display`] gives too, without a line break. How values of its type are written is
-    /// worked out with the first of them.
+    /// Appends the value in the one-line form of [`Display`], without a line break.
+    ///
+    /// The plan for a type is made with its first value.
     pub fn write_line(&self, out: &mut Vec<u8>) {
         plan::write::<Line>(self.layouts, self.shape, self.bytes, out);
     }

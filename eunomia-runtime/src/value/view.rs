@@ -1,3 +1,5 @@
+//! [`Value`]: a record or a part of one, read through the layout of its type.
+
 use std::borrow::Cow;
 
 use crate::{
@@ -6,30 +8,30 @@ use crate::{
     sample::{Short, access::number},
 };
 
-/// A record or a part of one, borrowed from where it was delivered.
+/// A record or a part of one, borrowed from the memory it was delivered in.
 #[derive(Debug, Clone, Copy)]
 pub struct Value<'a> {
     pub(super) layouts: &'a Layouts,
     pub(super) shape: Shape<'a>,
-    /// At least as many as the shape needs.
+    /// Bytes of the value, at least as many as the shape needs.
     pub(super) bytes: &'a [u8],
 }
 
-/// What the bytes hold.
+/// The shape of a value: how its bytes are read.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape<'a> {
     Type(TypeId),
-    /// A record of a type whose last member is an array without a length, with all of its bytes.
+    /// A record of a type whose last member is a flexible array, with all of its bytes.
     Tailed(TypeId),
-    /// That member, an array of as many items as there are bytes for.
+    /// That flexible array, with as many items as there are bytes for.
     Tail(TypeId),
-    /// The bytes that a bit field touches.
+    /// A bit field: the bytes that it touches.
     Bits {
         ty: TypeId,
         shift: u32,
         width: u32,
     },
-    /// A member that the compiler wrote no type for.
+    /// A member whose type is missing from BTF.
     Untyped,
     Custom(&'a [CustomField]),
     /// A record of an unknown type.
@@ -37,42 +39,44 @@ pub(super) enum Shape<'a> {
 }
 
 impl Shape<'_> {
-    /// The shape of a record.
+    /// Returns the shape of a record.
     fn record(layouts: &Layouts, ty: TypeId) -> Self {
         if layouts.layout(ty).flexible { Self::Tailed(ty) } else { Self::Type(ty) }
     }
 }
 
 impl<'a> Value<'a> {
-    /// A value of type `ty` at the start of `bytes`.
+    /// Borrows a value of type `ty` from the start of `bytes`.
     ///
     /// # Errors
-    /// [`Short`] where there are fewer bytes than the type has.
+    /// [`Short`] if there are fewer bytes than the type has.
     pub fn new(layouts: &'a Layouts, ty: TypeId, bytes: &'a [u8]) -> Result<Self, Short> {
         Self::of(layouts, Shape::Type(ty), bytes)
     }
 
-    /// A record of type `ty`: as [`Self::new`], with all of the bytes if the type's last member is an array without a length.
+    /// Borrows a record of type `ty`: as [`Self::new`], but with all the bytes if the type's last
+    /// member is a flexible array.
     ///
     /// # Errors
-    /// [`Short`] if there are fewer bytes than the type has, or fewer than before such a member.
+    /// [`Short`] if there are fewer bytes than the type has, or than come before a flexible array.
     pub fn of_record(layouts: &'a Layouts, ty: TypeId, bytes: &'a [u8]) -> Result<Self, Short> {
         Self::of(layouts, Shape::record(layouts, ty), bytes)
     }
 
-    /// The value of a variable.
+    /// Borrows the value of a variable.
     ///
     /// # Errors
-    /// [`Short`] where there are fewer bytes than the variable has.
+    /// [`Short`] if there are fewer bytes than the variable has.
     pub fn of_variable(layouts: &'a Layouts, variable: &Variable, bytes: &'a [u8]) -> Result<Self, Short> {
         let shape = if layouts.has_values(variable.ty) { Shape::Type(variable.ty) } else { Shape::Untyped };
         Self::of(layouts, shape, bytes)
     }
 
-    /// A record of the `index`th stream of a skeleton.
+    /// Borrows a record of stream number `index` of a skeleton.
     ///
     /// # Errors
-    /// [`Short`] where there are fewer bytes than the stream's type has, or the one of its types that the record names.
+    /// [`Short`] if there are fewer bytes than the stream's type has; if the stream has several
+    /// types, the record's tag selects one.
     pub fn of_stream(checked: &'a Checked, index: usize, bytes: &'a [u8]) -> Result<Self, Short> {
         let shape = match checked.streams.get(index).map(|stream| &stream.payload) {
             Some(Payload::Type(ty)) => Shape::record(&checked.layouts, *ty),
@@ -83,7 +87,7 @@ impl<'a> Value<'a> {
         Self::of(&checked.layouts, shape, bytes)
     }
 
-    /// The key of an entry of a map that is read at intervals, and the bytes of its value.
+    /// Returns the key of an entry of a map that is read at intervals, and the bytes of its value.
     pub(crate) fn of_entry(checked: &'a Checked, sampled: &crate::checked::Sampled, record: &'a [u8]) -> (Self, &'a [u8]) {
         let size = sampled.key_size as usize;
         let bytes = record.get(..size).unwrap_or_default();
@@ -104,12 +108,12 @@ impl<'a> Value<'a> {
         Ok(Self { layouts, shape, bytes: bytes.get(..size).ok_or(short)? })
     }
 
-    /// The bytes of the value.
+    /// Returns the bytes of the value.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The C type, or `bytes` where it is unknown.
+    /// Returns the C name of the type, or `bytes` if it is unknown.
     pub fn c_type(&self) -> String {
         match self.shape {
             Shape::Type(ty) | Shape::Tailed(ty) | Shape::Tail(ty) | Shape::Bits { ty, .. } => self.layouts.c_name(ty),
@@ -118,7 +122,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The kind behind typedefs and modifiers.
+    /// Returns the kind of the type, with typedefs and modifiers resolved.
     pub(super) fn kind(&self) -> Option<&'a Kind> {
         match self.shape {
             Shape::Type(ty) | Shape::Tailed(ty) | Shape::Tail(ty) | Shape::Bits { ty, .. } => Some(&self.layouts.btf.resolve(ty).1.kind),
@@ -131,8 +135,8 @@ impl<'a> Value<'a> {
         Self::of(self.layouts, Shape::Type(ty), bytes).ok()
     }
 
-    /// The members of a struct or union in the order of their declaration, those of anonymous ones inside among them; empty for
-    /// anything else.
+    /// Returns the members of a struct or union in the order of their declaration, including those
+    /// of anonymous structs and unions inside; empty for any other type.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, Self)> {
         let (fields, custom) = match self.shape {
             Shape::Custom(fields) => (Vec::new(), fields),
@@ -158,36 +162,38 @@ impl<'a> Value<'a> {
         Self::of(self.layouts, shape, bytes).ok()
     }
 
-    /// Whether a member of a record of a type that has such a one is the array without a length.
+    /// Reports whether a member is the flexible array of a record that has one.
     fn is_tail(&self, field: &Field<'_>) -> bool {
         let is_open = field.ty.is_some_and(|ty| matches!(self.layouts.btf.resolve(ty).1.kind, Kind::Array { len: 0, .. }));
-        // Others may have no length, too; this one is declared last.
+        // Other members may have no length, too; the flexible array is the last declared.
         is_open && matches!(self.shape, Shape::Tailed(ty) if self.layouts.fields(ty).last() == Some(field))
     }
 
-    /// The field of a struct by its C name.
+    /// Returns a member of a struct by its C name.
     pub fn field(&self, name: &str) -> Option<Self> {
         self.fields().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// A member of a struct by its place among [`Self::fields`].
+    /// Returns a member of a struct by its index in [`Self::fields`].
     pub fn field_at(&self, index: usize) -> Option<Self> {
         self.fields().nth(index).map(|(_, value)| value)
     }
 
-    /// An item of an array.
+    /// Returns an item of an array.
     pub fn item(&self, index: usize) -> Option<Self> {
         self.items().nth(index)
     }
 
-    /// The items of an array; empty for anything else. Text is an array too.
+    /// Returns the items of an array; empty for any other type.
+    ///
+    /// Text is an array too.
     pub fn items(&self) -> impl Iterator<Item = Self> {
         let (element, len) = match self.kind() {
             Some(Kind::Array { element, len }) => (*element, *len),
             _ => (TypeId(0), 0),
         };
         let stride = self.layouts.layout(element).size;
-        // Items without a size are not counted out: there could be four billion in no byte at all.
+        // Items without a size are not returned: no bytes could hold four billion of them.
         let len = match self.shape {
             _ if stride == 0 => 0,
             Shape::Tail(_) => self.bytes.len() as u64 / stride,
@@ -197,7 +203,8 @@ impl<'a> Value<'a> {
         (0..len).filter_map(move |i| this.part(element, i * stride))
     }
 
-    /// The numbers of an array of unsigned integers, the slots of a histogram for example; `None` for anything else.
+    /// Returns the numbers of an array of unsigned integers, such as the slots of a histogram;
+    /// `None` for any other type.
     pub fn counts(&self) -> Option<Vec<u64>> {
         match self.shape {
             Shape::Type(ty) | Shape::Tail(ty) if self.layouts.counts(ty) => Some(self.items().filter_map(|item| item.as_u64()).collect()),
@@ -205,7 +212,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether it is a struct, or has members that the document picks.
+    /// Returns true for a struct, and for members that the document selects.
     pub(crate) fn has_members(&self) -> bool {
         match self.shape {
             Shape::Type(ty) | Shape::Tailed(ty) => self.layouts.has_members(ty),
@@ -214,12 +221,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, of an integer, enum or pointer that fits.
+    /// Returns the value of an integer, enum or pointer if it fits.
     pub fn as_i64(&self) -> Option<i64> {
         self.as_i128()?.try_into().ok()
     }
 
-    /// The number, of an integer, enum or pointer that fits.
+    /// Returns the value of an integer, enum or pointer if it fits.
     pub fn as_u64(&self) -> Option<u64> {
         match self.as_i128() {
             Some(number) => number.try_into().ok(),
@@ -227,7 +234,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, of an integer, enum or pointer; not of an unsigned 128-bit one that does not fit.
+    /// Returns the value of an integer, enum or pointer; `None` for an unsigned 128-bit number that
+    /// does not fit.
     pub fn as_i128(&self) -> Option<i128> {
         let signed = match self.kind()? {
             Kind::Int { signed, .. } | Kind::Enum { signed, .. } => *signed,
@@ -238,7 +246,7 @@ impl<'a> Value<'a> {
         (signed || number >= 0).then_some(number)
     }
 
-    /// The address, of a pointer.
+    /// Returns the address of a pointer.
     pub fn as_pointer(&self) -> Option<u64> {
         match self.kind()? {
             Kind::Pointer { .. } => self.as_u64(),
@@ -246,7 +254,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number of an unsigned integer of any width.
+    /// Returns the value of an unsigned integer of any width.
     pub fn as_u128(&self) -> Option<u128> {
         match self.kind()? {
             Kind::Int { signed: false, .. } => Some(self.number(false)?.cast_unsigned()),
@@ -254,7 +262,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The bits as a number; objects for big-endian hosts are refused when they are read. Numbers that Rust has no type for are none.
+    /// Returns the bits as a number. Objects for big-endian hosts are refused when they are read.
+    /// Numbers of a size that Rust has no type for give `None`.
     fn number(&self, signed: bool) -> Option<i128> {
         let (shift, width) = match self.shape {
             Shape::Bits { shift, width, .. } if (1..=128).contains(&width) => (shift, width),
@@ -264,7 +273,7 @@ impl<'a> Value<'a> {
         Some(number(self.bytes, shift, width, signed))
     }
 
-    /// The truth, of a C `bool`.
+    /// Returns the value of a C `bool`.
     pub fn as_bool(&self) -> Option<bool> {
         match self.kind()? {
             Kind::Int { bool: true, size: 1, .. } => Some(self.number(false)? != 0),
@@ -272,7 +281,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, of a `float` or `double`.
+    /// Returns the value of a `float` or `double`.
     pub fn as_f64(&self) -> Option<f64> {
         match self.kind()? {
             Kind::Float { size: 4 } => Some(f32::from_le_bytes(self.bytes.try_into().ok()?).into()),
@@ -281,7 +290,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The text, of a C `char` array: up to the first NUL, with U+FFFD for what is not UTF-8.
+    /// Returns the text of a C `char` array up to the first NUL, with U+FFFD in place of bytes that
+    /// are not UTF-8.
     pub fn as_text(&self) -> Option<Cow<'a, str>> {
         self.text_bytes().map(String::from_utf8_lossy)
     }
@@ -293,7 +303,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The name of an enum's value, where it has one.
+    /// Returns the name of an enum's value if it has one.
     pub fn enum_name(&self) -> Option<&'a str> {
         match self.shape {
             Shape::Type(ty) | Shape::Bits { ty, .. } => Layouts::enum_name(self.layouts.btf.resolve(ty).1, self.as_i128()?),

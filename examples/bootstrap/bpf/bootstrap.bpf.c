@@ -1,7 +1,7 @@
-// Every process start and exit on the machine, through a ring buffer.
+// Reports every process start and exit on the machine through a ring buffer.
 //
-// The few kernel fields that are read are declared here and relocated when the object is loaded (CO-RE), so that no vmlinux.h is
-// needed.
+// The kernel fields that it reads are declared here and relocated when the object is loaded
+// (CO-RE), so it needs no vmlinux.h.
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_core_read.h>
@@ -36,13 +36,13 @@ struct trace_event_raw_sched_process_exec {
     unsigned int __data_loc_filename;
 } __attribute__((preserve_access_index));
 
-// Names the type of the records for those who read the object.
+// Names the type of the records for the generator.
 const volatile struct event *__eunomia_dummy_event_ptr __attribute__((unused));
 
-// Exits of processes that lived shorter than this, in nanoseconds, are not reported; nor are starts then.
+// The least lifetime in nanoseconds of processes to report; if set, starts are not reported.
 const volatile unsigned long long min_duration_ns = 0;
 
-// Events for which the ring buffer had no room.
+// The number of events for which the ring buffer had no space.
 unsigned long long dropped = 0;
 
 struct {

@@ -1,4 +1,4 @@
-//! Prints every process start and exit on the machine, straight out of the ring buffer's memory.
+//! Prints every process start and exit on the machine, read in place in the ring buffer.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -18,7 +18,7 @@ use bootstrap::{Export, types::Event};
 /// Prints every process start and exit.
 #[derive(Parser)]
 struct Options {
-    /// Those of the skeleton's variables.
+    /// Options of the skeleton's variables
     #[command(flatten)]
     args: bootstrap::Args,
     /// End after this many seconds
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
-            // Says what is missing where the kernel refuses.
+            // Shows what is missing if the kernel refused.
             eprint!("{}", eunomia_runtime::preflight());
             ExitCode::FAILURE
         }
@@ -49,7 +49,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     writeln!(out, "TIME     PID     PPID    EXIT_CODE DURATION_NS  COMM             FILENAME                         EXIT_EVENT ET")?;
     let mut show = |Export::Rb(event): Export<'_>| {
-        // Nobody reads any more.
+        // Nothing reads the output any more.
         if print(&mut out, event).is_err() {
             stop.stop_now();
         }
@@ -57,7 +57,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
         skel.poll(Duration::from_millis(100), &mut show)?;
     }
-    // Detaches the program and takes what it sent before.
+    // Detaches the programs and delivers the remaining events.
     let skel = skel.finish(&mut show)?;
     let stats = skel.stats().rb;
     eprintln!("{} events, {} lost", stats.received, stats.lost.unwrap_or_default());

@@ -1,4 +1,5 @@
-//! Runs any skeleton: `dynamic [--duration S] FILE [--VARIABLE VALUE]..`; `dynamic FILE -- --help` says which variables it has.
+//! Runs any skeleton: `dynamic [--duration S] FILE [--VARIABLE VALUE]..`. Its variables are listed
+//! by `dynamic FILE -- --help`.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -24,7 +25,7 @@ struct Options {
     /// End after this many seconds
     #[arg(long, value_name = "S")]
     duration: Option<u64>,
-    /// A JSON skeleton or a `.bpf.o`
+    /// A JSON skeleton or a BPF object (`.bpf.o`)
     file: PathBuf,
     /// Options of the skeleton's variables; `-- --help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -57,12 +58,12 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
         printer.set_time(&Zoned::now().strftime("%H:%M:%S").to_string());
         skel.poll(Duration::from_millis(100), |event| printer.write(&event, &mut text))?;
         if io::stdout().write_all(&text).is_err() {
-            // Nobody reads any more.
+            // Nothing reads the output any more.
             stop.stop_now();
         }
         text.clear();
     }
-    // Detaches the programs and takes what they sent before.
+    // Detaches the programs and delivers the remaining events.
     let skel = skel.finish(|event| printer.write(&event, &mut text))?;
     let _ = io::stdout().write_all(&text);
     for (map, stats) in skel.stats() {

@@ -1,4 +1,4 @@
-// How long threads wait for a CPU once they can run, counted in powers of two of microseconds.
+// Measures how long threads wait for a CPU after they become runnable, in microseconds (log2).
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_core_read.h>
@@ -20,17 +20,17 @@ struct task_struct {
     char comm[COMM_LEN];
 } __attribute__((preserve_access_index));
 
-// Before Linux 5.14.
+// The member's name and type before Linux 5.14.
 struct task_struct___old {
     long state;
 } __attribute__((preserve_access_index));
 
-// One histogram for each process, in place of one for all.
+// True for one histogram for each process instead of one for all.
 const volatile bool per_process = false;
-// The one process to look at; 0 means all.
+// The process to measure; 0 for all.
 const volatile int target = 0;
 
-// When a thread could run, in nanoseconds, by its id.
+// The time in nanoseconds at which a thread became runnable, by thread id.
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 10240);
@@ -38,7 +38,7 @@ struct {
     __type(value, __u64);
 } ready SEC(".maps");
 
-// By process id, 0 for all.
+// Histograms by process id, or under 0 for all.
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 10240);
@@ -57,7 +57,7 @@ static __always_inline void can_run(struct task_struct *task)
     __u32 tid = task->pid;
     __u64 now;
 
-    // The idle task waits for nothing.
+    // The idle task does not wait for a CPU.
     if (!tid || (target && task->tgid != target))
         return;
     now = bpf_ktime_get_ns();
@@ -75,7 +75,7 @@ static __always_inline __u32 log2(__u64 value)
 {
     __u32 slot = 0;
 
-    // Without a loop, which verifiers before Linux 5.3 refuse.
+    // No loop: verifiers before Linux 5.3 refuse them.
     if (value >= 1ULL << 32) {
         value >>= 32;
         slot += 32;
@@ -121,7 +121,7 @@ int BPF_PROG(switched, bool preempt, struct task_struct *before, struct task_str
     __u64 *since;
     __s64 waited;
 
-    // It was made to give way, and waits from now on.
+    // A preempted task is still runnable and waits from now on.
     if (is_running(before))
         can_run(before);
     since = bpf_map_lookup_elem(&ready, &tid);

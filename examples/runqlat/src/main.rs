@@ -1,4 +1,5 @@
-//! How long threads wait for a CPU once they can run: a map of histograms that is read and emptied once a second, typed.
+//! Measures how long threads wait for a CPU after they become runnable: a typed map of histograms,
+//! read and emptied once a second.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -17,7 +18,7 @@ use runqlat::Export;
 /// How long threads wait for a CPU once they can run
 #[derive(Parser)]
 struct Options {
-    /// Those of the skeleton's variables.
+    /// Options of the skeleton's variables
     #[command(flatten)]
     args: runqlat::Args,
     /// End after this many seconds
@@ -43,7 +44,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     ctrlc::set_handler(move || on_signal.stop())?;
     let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
-    // The sum of what was read, with its percentiles at the end.
+    // The total of all readings gives the percentiles at the end.
     let mut all = Log2Histogram::new();
     let mut show = |Export::Hists(entry): Export<'_>| {
         let hist = Log2Histogram::from_slots(&entry.value.slots);
@@ -56,7 +57,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
         skel.poll(Duration::from_secs(1), &mut show)?;
     }
-    // Detaches the program and takes what it counted since the last second.
+    // Detaches the programs and reads what they counted since the last poll.
     skel.finish(&mut show)?;
     if let (Some(median), Some(high)) = (all.percentile(50.0), all.percentile(99.0)) {
         println!("{} waits, half of them up to {} us, 99 % up to {} us", all.count(), median.end(), high.end());

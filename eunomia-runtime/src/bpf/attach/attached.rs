@@ -30,18 +30,27 @@ pub fn attached_xdp(interface: impl Into<Interface>) -> Result<Vec<AttachedXdp>>
         Some(libc::ENXIO) => refusal(tried(), io::Error::from_raw_os_error(libc::ENODEV)),
         _ => refusal(tried(), error),
     })?;
-    let mut opts = libbpf_sys::bpf_xdp_query_opts {
-        // What the driver can do is another question, which costs another request.
-        sz: offset_of!(libbpf_sys::bpf_xdp_query_opts, feature_flags) as libbpf_sys::size_t,
-        ..Default::default()
-    };
-    // SAFETY: the options live through the call, which writes no more of them than they say.
-    let error = unsafe { libbpf_sys::bpf_xdp_query(index.cast_signed(), 0, &raw mut opts) };
-    if error < 0 {
-        return Err(refusal(tried(), io::Error::from_raw_os_error(-error)));
-    }
+    // What the driver can do is another question, which costs another request.
+    let opts = query(index, offset_of!(libbpf_sys::bpf_xdp_query_opts, feature_flags)).map_err(|error| refusal(tried(), error))?;
     let modes = [(opts.skb_prog_id, XdpMode::Generic), (opts.drv_prog_id, XdpMode::Native), (opts.hw_prog_id, XdpMode::Offload)];
     Ok(modes.into_iter().filter(|(program, _)| *program != 0).map(|(program, mode)| AttachedXdp { program, mode }).collect())
+}
+
+/// What the driver of an interface does with XDP programs (`NETDEV_XDP_ACT_*`), which kernels tell from 6.3 on; of older ones 0.
+///
+/// # Errors
+/// Those of libbpf's request.
+#[cfg(feature = "dynamic")]
+pub(crate) fn xdp_features(index: u32) -> io::Result<u64> {
+    query(index, size_of::<libbpf_sys::bpf_xdp_query_opts>()).map(|opts| opts.feature_flags)
+}
+
+/// Asks for what fits into so many bytes of the options.
+fn query(index: u32, size: usize) -> io::Result<libbpf_sys::bpf_xdp_query_opts> {
+    let mut opts = libbpf_sys::bpf_xdp_query_opts { sz: size as libbpf_sys::size_t, ..Default::default() };
+    // SAFETY: the options live through the call, which writes no more of them than they say.
+    let error = unsafe { libbpf_sys::bpf_xdp_query(index.cast_signed(), 0, &raw mut opts) };
+    if error < 0 { Err(io::Error::from_raw_os_error(-error)) } else { Ok(opts) }
 }
 
 /// The programs of a hook, in the order in which they run.

@@ -31,6 +31,7 @@ impl Program<'_, Iter> {
     /// and values have.
     pub fn attach_to(&self, map: &Map<'_>) -> Result<Link> {
         let tried = self.tried(&format!("a walk over the map `{}`", map.name().to_string_lossy()));
-        self.linked(tried, |program| program.attach_iter(map.fd()))
+        let link = self.linked(tried, |program| program.attach_iter(map.fd()));
+        link.map_err(|error| error.with_hint(|| self.explain_map(map)))
     }
 }

@@ -21,11 +21,13 @@ use std::{
 use libbpf_rs::{AsRawLibbpf as _, libbpf_sys};
 
 use super::{
-    Program,
+    Map, Program,
     link::{Held, Link, owned},
 };
-use crate::{Result, diagnosis, refusal::refusal};
+use crate::{Hint, Result, diagnosis, refusal::refusal};
 
+#[cfg(feature = "dynamic")]
+pub(crate) use attached::xdp_features;
 pub use attached::{AttachedProgram, AttachedXdp, Hook, attached_tcx, attached_xdp};
 pub(super) use clsact::Filter;
 pub use group::NetfilterHook;
@@ -73,6 +75,12 @@ impl<K> Program<'_, K> {
     /// Whether its section asks for the returns of functions (`kretprobe`, `uretprobe`, `kretsyscall`), not their entries.
     fn returns(&self) -> bool {
         target::returns_of(&self.section().to_string_lossy())
+    }
+
+    /// Why the program cannot be attached to a map, if that is because of the map's type.
+    fn explain_map(&self, map: &Map<'_>) -> Option<Hint> {
+        let (why, todo) = diagnosis::map::unattachable(&self.section().to_string_lossy(), map.kind())?;
+        Some(todo.after(format_args!("{why}; ")))
     }
 
     fn tried(&self, to: &str) -> String {

@@ -81,7 +81,7 @@ impl Program<'_, SocketMap> {
         let tried = || self.tried(&format!("the map `{}`", map.name().to_string_lossy()));
         let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(|error| refusal(tried(), error));
         let on_map = OnMap { program: own(self.fd()?)?, map: own(map.fd())?, attach_type: self.attach_type() };
-        on_map.attach().map_err(|error| self.explain(refusal(tried(), error)))?;
+        on_map.attach().map_err(|error| self.explain(refusal(tried(), error)).with_hint(|| self.explain_map(map)))?;
         Ok(self.held(Held::OnMap(on_map)))
     }
 }

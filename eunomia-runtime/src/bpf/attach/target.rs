@@ -21,7 +21,10 @@ use crate::{
         },
         link::Held,
     },
-    diagnosis::privilege::{type_name, type_names},
+    diagnosis::{
+        map::walked,
+        privilege::{type_name, type_names},
+    },
     refusal::refusal,
 };
 
@@ -159,6 +162,9 @@ impl Target {
         if found != ProgramType::Unspec && !types.contains(&found) {
             let wanted = type_names(types);
             return Some(format!("the program is of type {}, and such a target is for {wanted}", type_name(found as u32)));
+        }
+        if matches!(self, Self::Map(_)) && found == ProgramType::Tracing && walked(section).is_none() {
+            return Some(format!("its section `{section}` does not walk over a map"));
         }
         let (Self::Kprobe { returns, .. } | Self::Uprobe { returns, .. }) = self else { return None };
         let of_section = returns_of(section);

@@ -46,6 +46,7 @@ fn with_arena(object: OpenObject, arena: NonNull<libbpf_sys::bpf_map>, in_arena:
         maps: maps.as_mut_ptr(),
         ..Default::default()
     };
+    refuse_faults(arena)?;
     let place = place(arena)?;
     // SAFETY: the object is open, the map is its own, and all that the skeleton points to lives through the call, which keeps none of it.
     // What it maps over at a place that the object names is reserved for it.
@@ -65,6 +66,21 @@ fn with_arena(object: OpenObject, arena: NonNull<libbpf_sys::bpf_map>, in_arena:
     *in_arena = variables.addr().saturating_sub(start.addr());
     // SAFETY: the object is loaded, and nobody else has it.
     Ok(unsafe { Object::from_ptr(object.take_ptr()) })
+}
+
+/// Refuses an arena whose variables end the process: libbpf writes their values to pages that no program has allocated, and this flag makes
+/// the kernel answer that with SIGSEGV (`arena_vm_fault`).
+fn refuse_faults(arena: NonNull<libbpf_sys::bpf_map>) -> libbpf_rs::Result<()> {
+    // SAFETY: the map is that of a live object, and the call only reads a number.
+    let flags = unsafe { libbpf_sys::bpf_map__map_flags(arena.as_ptr()) };
+    let mut len: libbpf_sys::size_t = 0;
+    // SAFETY: as above; libbpf writes the size and nothing else.
+    let variables = unsafe { libbpf_sys::bpf_map__initial_value(arena.as_ptr(), &raw mut len) };
+    if variables.is_null() || flags & libbpf_sys::BPF_F_SEGV_ON_FAULT == 0 {
+        return Ok(());
+    }
+    let why = "its arena has variables and the flag BPF_F_SEGV_ON_FAULT, which would end this process; remove one of them";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why).into())
 }
 
 /// Reserves the place in this process that an object names for its arena (`__ulong(map_extra, ..)`): libbpf maps it there over whatever

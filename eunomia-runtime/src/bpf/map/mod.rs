@@ -23,7 +23,7 @@ use std::{
     ptr,
 };
 
-use libbpf_rs::{MapCore, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapHandle, MapInfo, MapType};
 
 use super::sys::{messages::refused, pin::pin};
 use crate::{
@@ -42,6 +42,7 @@ pub use in_place::InPlace;
 pub use nested::MapOfMaps;
 pub(super) use nested::{Inner, InnerDef};
 pub use own::MapSpec;
+pub(super) use own::map_type;
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
 pub(super) use sampler::Records;
@@ -153,7 +154,11 @@ impl<'a> Map<'a> {
 
     /// Its kind.
     pub fn kind(&self) -> MapType {
-        self.as_core().map_type()
+        match self.as_core().map_type() {
+            // libbpf-rs has not kept the number.
+            MapType::Unknown => MapInfo::new(self.fd()).map_or(MapType::Unknown, |found| map_type(found.info.type_)),
+            known => known,
+        }
     }
 
     /// Bytes of a key.

@@ -16,6 +16,14 @@ use crate::{
     refusal::refusal,
 };
 
+/// Returns the type of a map by its number. libbpf-rs has a name for storage of cgroups, and does not find it by its number.
+pub(in crate::bpf) fn map_type(number: u32) -> MapType {
+    match number {
+        libbpf_sys::BPF_MAP_TYPE_CGRP_STORAGE => MapType::CGrpStorage,
+        known => known.into(),
+    }
+}
+
 /// What a map is made like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MapSpec {
@@ -35,7 +43,7 @@ impl MapSpec {
     /// What the kernel says of a map.
     pub(crate) fn of(info: &libbpf_sys::bpf_map_info) -> Self {
         Self {
-            kind: info.type_.into(),
+            kind: map_type(info.type_),
             key_size: info.key_size,
             value_size: info.value_size,
             max_entries: info.max_entries,
@@ -51,7 +59,7 @@ impl MapSpec {
         let map = map.as_ptr();
         Self {
             // SAFETY: the map lives, as the caller says, and the call only reads a number.
-            kind: unsafe { libbpf_sys::bpf_map__type(map) }.into(),
+            kind: map_type(unsafe { libbpf_sys::bpf_map__type(map) }),
             // SAFETY: as above.
             key_size: unsafe { libbpf_sys::bpf_map__key_size(map) },
             // SAFETY: as above.

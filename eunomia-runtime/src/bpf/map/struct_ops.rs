@@ -15,6 +15,7 @@ use crate::{
         loaded::not_made,
         sys::messages::{listen, refused},
     },
+    diagnosis::requirement::UNATTACHED,
 };
 
 /// A table of the kernel's functions that programs fill (`BPF_MAP_TYPE_STRUCT_OPS`), a congestion control for example.
@@ -72,7 +73,11 @@ impl<'a> StructOps<'a> {
         let raw = map.as_libbpf_object().as_ptr();
         // SAFETY: the map is that of a live object, which the link keeps alive.
         let (link, said) = listen(|| owned(unsafe { libbpf_sys::bpf_map__attach_struct_ops(raw) }));
-        let link = link.map_err(|error| refused(tried, &error, &said))?;
+        let link = link.map_err(|error| {
+            let error = refused(tried, &error, &said);
+            let unattached = matches!(&error, Error::Kernel(refusal) if refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP));
+            error.with_hint(|| unattached.then_some(UNATTACHED))
+        })?;
         let held = if linked(map) { link::Held::Table(link) } else { link::Held::PlainTable(link) };
         Ok(Link::new(held, self.object))
     }

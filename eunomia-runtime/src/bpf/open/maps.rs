@@ -11,6 +11,7 @@ use crate::{
     Error, Result,
     bpf::{
         Open,
+        map::map_type,
         sys::{
             fdinfo,
             messages::{listen, refused},
@@ -270,7 +271,7 @@ fn replaceable(name: &str, map: &OpenMap<'_>) -> Result<()> {
 fn map_type_of(map: &str, fd: BorrowedFd<'_>) -> Result<MapType> {
     let about = fdinfo(fd).map_err(|error| refusal(format!("set up the map `{map}`: ask what is to be used in its place"), error))?;
     let ty = about.lines().find_map(|line| line.strip_prefix("map_type:")?.trim().parse::<u32>().ok());
-    ty.map(MapType::from).ok_or_else(|| refuse(map, "what is to be used in its place is no map"))
+    ty.map(map_type).ok_or_else(|| refuse(map, "what is to be used in its place is no map"))
 }
 
 fn refuse(map: &str, why: &str) -> Error {

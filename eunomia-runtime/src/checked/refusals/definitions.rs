@@ -205,6 +205,9 @@ fn is_sized(btf: &Btf, id: TypeId) -> bool {
 
 /// libbpf (1.7) has one arena an object, and puts the variables of the address space into it (`init_arena_map_data`).
 fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
+    /// `BPF_F_SEGV_ON_FAULT`
+    const SEGV_ON_FAULT: u32 = 1 << 17;
+
     let checked = subject.checked;
     let mut arenas = checked.maps.iter().filter(|def| def.kind == MapKind::ARENA);
     let data = checked.layouts.elf.sections.iter().find(|section| section.name == ".addr_space.1" && section.size > 0);
@@ -218,6 +221,12 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
             let pages = data.size.div_ceil(PAGE.into());
             let what = format!("the arena `{}` has {} pages, its variables need {pages}", arena.name, arena.max_entries);
             faults.push(Fault::new(subject.map(&arena.name), what, "make `max_entries` that large at least"));
+        }
+        // It copies their values to pages that are not there.
+        (Some(arena), Some(_)) if arena.flags & SEGV_ON_FAULT != 0 => {
+            let what =
+                format!("the arena `{}` has variables and the flag BPF_F_SEGV_ON_FAULT, which ends the process that loads it", arena.name);
+            faults.push(Fault::new(subject.map(&arena.name), what, "remove the flag, or allocate the memory in a program"));
         }
         _ => {}
     }

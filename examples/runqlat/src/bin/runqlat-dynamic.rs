@@ -1,4 +1,5 @@
-//! The same without a generated module: the skeleton is read at run time, and says itself that its map holds histograms.
+//! The same without a generated module: the skeleton is read at run time, and its document tells
+//! that its map holds histograms.
 #![forbid(unsafe_code)]
 
 use std::{
