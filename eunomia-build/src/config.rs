@@ -199,7 +199,7 @@ impl Config {
     /// current format. Building from a package needs no clang.
     ///
     /// # Errors
-    /// As [`Self::generate`].
+    /// The errors of [`Self::generate`].
     pub fn package(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let (text, file, depends_on) = self.packed(&mut warn)?;
         claim(path.as_ref(), &file, "use a file for each")?;
@@ -336,7 +336,7 @@ struct Input {
     depends_on: Vec<PathBuf>,
 }
 
-/// In a build script, tells cargo to run the script again if one of the files changes.
+/// Tells cargo, if this is a build script, to run the script again if one of the files changes.
 fn watch(files: &[PathBuf]) {
     if env::var_os("OUT_DIR").is_some() {
         files.iter().for_each(|file| println!("cargo::rerun-if-changed={}", watched(file).display()));
@@ -360,7 +360,7 @@ fn warn(text: &str) {
     }
 }
 
-/// In a build script, warns of records that are delivered as bytes.
+/// Warns, if this is a build script, of records that are delivered as bytes.
 fn note(file: &str, checked: &Checked) {
     if env::var_os("OUT_DIR").is_none() {
         return;

@@ -4,7 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 use eunomia_runtime::{__private::one_line as line, fault::Faults};
 
-/// The reason for which a build failed.
+/// The reason why a build failed.
 #[non_exhaustive]
 pub enum Error {
     /// The skeleton or its object is wrong.

@@ -29,7 +29,7 @@ use eunomia_runtime::fault::Faults;
 use crate::Error;
 use args::{Args, Command};
 
-/// How the command ended; as a number it is the exit code.
+/// The outcome of the command; its number is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -48,7 +48,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The reason for which the command did not succeed.
+/// The reason why the command did not succeed.
 enum Failure {
     /// The command line is wrong, or asks for a text that clap prints (`--help`, `--version`).
     Usage(clap::Error),

@@ -36,7 +36,7 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::{Error, environment, fault::Faults, plain::plain};
 use args::{Args, Command};
 
-/// How the command ended; as a number it is the exit code.
+/// The outcome of the command; its number is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -57,7 +57,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The reason for which the command did not succeed.
+/// The reason why the command did not succeed.
 enum Failure {
     /// The command line is wrong, or asks for a text that clap prints (`--help`, `--version`).
     Usage(Box<clap::Error>),

@@ -56,7 +56,7 @@ enum To<'a> {
 /// The users who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// Those that the process's umask allows.
+    /// The users that the process's umask allows.
     Usual,
     /// Only the owner.
     Owner,

@@ -14,7 +14,7 @@ pub(super) struct Table {
     programs: Vec<Program>,
     /// The reasons for which tests were ignored, without duplicates; the first is number 1.
     reasons: Vec<String>,
-    /// How programs and machines ended whose tests do not tell.
+    /// The ends of programs and machines whose tests do not tell how they ended.
     ends: Vec<String>,
 }
 

@@ -8,7 +8,8 @@ mod table;
 use super::{Failure, Streams, args::Inspect, input::Input, output};
 use crate::plain;
 
-/// The contents of a skeleton. `None` stands for what a document without an object does not tell.
+/// The contents of a skeleton. A field is `None` if the document has no object and does not tell
+/// it.
 struct Description {
     file: String,
     /// The generation of the format.
