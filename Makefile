@@ -12,6 +12,7 @@ test:
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	./tests/dependencies.sh
 	./tests/unsafe.sh
+	./tests/package.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 	cargo test --locked --workspace --doc
 	SOAK_SECONDS=120 VM_KERNELS=none cargo test --locked --workspace --lib --bins --tests
@@ -75,7 +76,7 @@ asan:
 
 # The live tests that `make test` runs with AddressSanitizer: those of the modules that read, write
 # or lend memory that they do not own (docs/unsafe.md).
-UNSAFE = callbacks:: commands:: given:: maps:: perf:: readers:: sampled:: samples:: set:: variables::
+UNSAFE = callbacks:: commands:: given:: maps:: perf:: readers:: sampled:: samples:: set:: shared:: test_runs:: variables::
 
 # Sends records at full rate to every kind of map for SECONDS and checks that losses are counted and
 # memory does not grow; `make test` runs 120.

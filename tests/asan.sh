@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 live=$(sanitized test --test live --no-run --message-format json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 [ -x "$live" ] || exit 1
 cd tests
-set_aside="--skip soak:: --skip given::an_arena_is_not_mapped_over_other_memory"
+set_aside="--skip soak:: --skip shared::arena_is_not_mapped_over_other_memory"
 failed=
 for name in "${@:-}"; do
     if [ "$("$live" --list $set_aside "$name" | grep -c ': test$')" -eq 0 ]; then

@@ -38,8 +38,7 @@ fn wrong_command_lines_are_explained() {
 fn btf_that_is_not_there() {
     for words in [&["run"][..], &["record", "-o", "/dev/null"], &["doctor"]] {
         let words = [words, &["bpf/bootstrap.json", "--btf", "none.btf"]].concat();
-        let expected =
-            "BTF of the kernel: `none.btf`: there is no such file; name one with the BTF of this kernel, or an archive of that of many\n";
+        let expected = "BTF of the kernel: `none.btf`: file not found; name a file with the BTF of this kernel, or a BTF archive\n";
         assert_eq!(refused(&words), expected);
     }
     // What does not end, or keeps whoever opens it waiting, is not opened.
@@ -49,8 +48,7 @@ fn btf_that_is_not_there() {
     for (path, why) in [("/dev/zero", "a device"), (&fifo, "a FIFO")] {
         for words in [&["run"][..], &["doctor"]] {
             let expected = format!(
-                "BTF of the kernel: `{path}`: it is {why}, and is not opened; name a file with the BTF of this kernel, or an archive of that \
-                 of many\n"
+                "BTF of the kernel: `{path}`: it is {why}, and is not opened; name a file with the BTF of this kernel, or a BTF archive\n"
             );
             assert_eq!(refused(&[words, &["bpf/bootstrap.json", "--btf", path]].concat()), expected);
         }

@@ -64,7 +64,7 @@ fn a_refusal_writes_nothing() {
     fs::write(&metadata, serde_json::from_str::<serde_json::Value>(&fixture("names")).unwrap()["meta"].to_string()).unwrap();
     let error = refused(Config::new().skeleton(&metadata));
     assert!(matches!(&error, Error::Input(faults) if faults.faults.len() == 1), "{error}");
-    assert!(error.to_string().starts_with(&format!("{}: the document holds no BPF object", metadata.display())), "{error}");
+    assert!(error.to_string().starts_with(&format!("{}: the document contains no BPF object", metadata.display())), "{error}");
     // A build script's `main` prints the error with `{:?}`.
     assert_eq!(format!("{error:?}"), error.to_string());
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Programs on the processes of a cgroup.
+//! Programs attached to a cgroup; a process in the cgroup makes them run.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     way::Loaded,
 };
 
-/// The rows of programs that are all attached alike, each with what makes it run.
+/// The rows of programs that are attached in the same way, each with the trigger that makes it run.
 macro_rules! rows {
     ($($section:literal $program:ident $trigger:ident $($with:ident)?;)*) => {
         pub(crate) const ROWS: &[Row] = &[$(
@@ -60,7 +60,7 @@ rows! {
 }
 
 impl Row {
-    /// Addresses of UNIX sockets.
+    /// Programs for addresses of UNIX sockets, which Linux 6.7 added.
     const fn named_by_paths(self) -> Row {
         const LACKING: &[Lacking] = &[unknown((6, 7), "came with Linux 6.7")];
         self.lacking(LACKING)
@@ -111,7 +111,7 @@ fn connect_v6() -> Outcome {
     connect(([0, 0, 0, 0, 0, 0, 0, 1], 0).into())
 }
 
-/// Connects, and asks who both ends are.
+/// Connects, and asks for the addresses of both ends.
 fn connect(address: SocketAddr) -> Outcome {
     let listener = TcpListener::bind(address)?;
     let client = TcpStream::connect(listener.local_addr()?)?;
@@ -127,7 +127,7 @@ fn connect_local() -> Outcome {
     let listener = UnixListener::bind(&path)?;
     let client = UnixStream::connect(&path)?;
     client.peer_addr()?;
-    // The client has no name.
+    // The client has no name, so the listener is asked.
     listener.local_addr()?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Programs on the kernel's tracepoints and functions. Every process passes through them, and they send events of this one.
+//! Programs on tracepoints and functions of the kernel. Every process triggers them; they send
+//! events only for this process.
 
 use std::{
     fs::{self, File},
@@ -35,7 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     row!("perf_event (page faults)", perf_event, page_faults),
 ];
 
-/// Debian sets it from 6.12 on.
+/// Needs CONFIG_FPROBE, which Debian's kernels set from 6.12 on.
 const MULTI: &[Lacking] = &[
     unknown((5, 18), "came with Linux 5.18"),
     Lacking { before: (6, 12), says: "Operation not supported (os error 95)", why: "CONFIG_FPROBE" },
@@ -89,14 +90,14 @@ fn page_faults(program: Program<'_, PerfEvent>, skel: &Loaded) -> Outcome {
     let sampling = Sampling { config: PAGE_FAULTS, ..own(Sampling::cpu_clock(Every::Period(1))) };
     skel.while_there(program.attach_to(&sampling)?, || {
         let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: the mapping is new, at a place that the kernel chooses.
+        // SAFETY: the kernel chooses the address of the new mapping.
         let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, flags, -1, 0) };
         if page == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error().into());
         }
-        // SAFETY: the page was mapped for writing just now.
+        // SAFETY: the page has just been mapped writable.
         unsafe { page.cast::<u8>().write_volatile(1) };
-        // SAFETY: nobody has a pointer to it but this.
+        // SAFETY: no other pointer to the page exists.
         unsafe { libc::munmap(page, 4096) };
         Ok(())
     })

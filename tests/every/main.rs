@@ -1,6 +1,7 @@
-//! Programs of every type: each is loaded, attached, made to run, seen and detached, by the generated module and then as a skeleton that is
-//! known only now, and the doctor has said before what would happen. What a kernel lacks is tried as well: it must be refused for the reason
-//! that the row gives, which the test is then reported as ignored for.
+//! Programs of every type. Each is loaded, attached, triggered, observed and detached, first
+//! through the generated module and then as a skeleton that is known only at run time. The doctor
+//! predicts the result first. Types that the kernel lacks are tried too: the kernel must refuse
+//! them for the reason that the row gives, and the test is reported as ignored for that reason.
 //!
 //! `make types` writes the table, `docs/program-types.md`.
 
@@ -25,7 +26,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use row::{Lacking, NOTHING, Row};
 use way::Way;
 
-/// How a row ended.
+/// The result of a row.
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 const ROWS: [&[Row]; 6] = [kernel::ROWS, user::ROWS, network::ROWS, sockets::ROWS, cgroups::ROWS, others::ROWS];
@@ -45,34 +46,35 @@ fn not_run(error: eunomia_vm::Error) -> ExitCode {
 
 fn here() -> ExitCode {
     let preflight = eunomia_runtime::preflight();
-    // A machine permits it: there all tests would be left out because of what one of them tests.
+    // In a virtual machine the tests always run: otherwise one failed check of the preflight, which
+    // a test may be about, would skip all of them.
     let permitted = preflight.ok() || eunomia_vm::kernel().is_some();
     if !permitted {
-        print!("programs are not tried, this process cannot use BPF:\n{preflight}");
+        print!("program types are skipped, this process cannot use BPF:\n{preflight}");
     }
     let mut arguments = Arguments::from_args();
-    // They meet each other's processes, sockets and cgroups.
+    // Rows affect each other's processes, sockets and cgroups, so they run one at a time.
     arguments.test_threads = Some(1);
-    // The machines, whose results become the table, have no table.
+    // Virtual machines have no copy of the table; their results become it.
     let is_current = || Trial::test("the table has these rows", the_table_has_these_rows);
     let is_current = eunomia_vm::kernel().is_none().then(is_current);
     let trials = ROWS.into_iter().flatten().map(|row| Trial::ignorable_test(row.name, move || judge(row)).with_ignored_flag(!permitted));
     libtest_mimic::run(&arguments, trials.chain(is_current).collect()).exit_code()
 }
 
-/// `make types` has been run since a row was added.
+/// Checks that `make types` was run after the last row was added.
 fn the_table_has_these_rows() -> Result<(), Failed> {
     let table = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/program-types.md"))?;
     let named = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name));
     let named: Vec<_> = named.collect();
     let rows: Vec<_> = ROWS.into_iter().flatten().map(|row| row.name).collect();
-    if named == rows { Ok(()) } else { Err(format!("`make types` writes it anew: it has {named:?}").into()) }
+    if named == rows { Ok(()) } else { Err(format!("the table has {named:?}; run `make types`").into()) }
 }
 
-/// Tries a row and holds what happens against what it says of this kernel.
+/// Tries a row and compares the result with what the row declares for this kernel.
 fn judge(row: &Row) -> Result<Completion, Failed> {
     if row.in_machines && eunomia_vm::kernel().is_none() {
-        return Ok(Completion::ignored_with("it is tried in virtual machines alone"));
+        return Ok(Completion::ignored_with("runs only in virtual machines"));
     }
     let (_, version) = host::release()?;
     let lacking = row.lacking.iter().find(|lacking| version < lacking.before);
@@ -84,33 +86,33 @@ fn judge(row: &Row) -> Result<Completion, Failed> {
     Ok(lacking.map_or(Completion::Completed, |lacking| Completion::ignored_with(lacking.why)))
 }
 
-/// Whether a row ended as it says, and as the doctor said; else what is wrong.
+/// Checks that a row ended as it declares and as the doctor predicted. The error says what differs.
 fn hold(ran: Result<(), String>, lacking: Option<&Lacking>, predicted: &Preflight) -> Result<(), String> {
     let Some(Lacking { says, why, .. }) = lacking else {
         ran?;
-        return if predicted.ok() { Ok(()) } else { Err(format!("it works, and the doctor says that it does not:\n{predicted}")) };
+        return if predicted.ok() { Ok(()) } else { Err(format!("it works, but the doctor predicts a failure:\n{predicted}")) };
     };
     match ran.err() {
-        None => Err(format!("it works, though this kernel is said to lack it: {why}")),
-        Some(text) if !text.contains(says) => Err(format!("it fails, but not by: {says}\n{text}")),
-        // What only does not run is not refused.
-        Some(text) if *says != NOTHING && !text.contains(why) => Err(format!("it is refused, but not because: {why}\n{text}")),
+        None => Err(format!("it works, but the row declares that this kernel lacks it: {why}")),
+        Some(text) if !text.contains(says) => Err(format!("expected the error: {says}\nfound: {text}")),
+        // If the kernel accepts a program and never runs it, no reason is reported.
+        Some(text) if *says != NOTHING && !text.contains(why) => Err(format!("expected the reason: {why}\nfound: {text}")),
         Some(_) if predicted.ok() || !predicted.to_string().contains(why) => {
-            Err(format!("the doctor does not say that: {why}\n{predicted}"))
+            Err(format!("the doctor does not predict: {why}\n{predicted}"))
         }
         Some(_) => Ok(()),
     }
 }
 
 thread_local! {
-    /// It reads the kernel's types once for all rows.
+    /// Shared by all rows, so that the kernel's BTF is read once.
     static DOCTOR: (Doctor, Checked) = {
         let skeleton = Skeleton::parse(way::DOCUMENT, "every").expect("it is a fixture");
         (Doctor::new(None), skeleton.check("every").expect("it is a fixture"))
     };
 }
 
-/// What the doctor says of the programs of a row, before anyone tries.
+/// The doctor's prediction for the programs of a row.
 fn predict(row: &Row) -> Preflight {
     DOCTOR.with(|(doctor, checked)| doctor.examine_only(checked, row.programs))
 }

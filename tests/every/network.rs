@@ -1,4 +1,4 @@
-//! Programs on interfaces and network namespaces.
+//! Programs on interfaces, on netfilter hooks and on network namespaces.
 
 use std::{
     fs::File,
@@ -32,7 +32,7 @@ pub(crate) const ROWS: &[Row] = &[
     row!("sk_lookup", sk_lookup, look_up).within(apart),
 ];
 
-/// Sends a packet to itself through `lo`.
+/// Sends a packet to its own socket through `lo`.
 fn packet() -> Outcome {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.send_to(b"some bytes", socket.local_addr()?)?;
@@ -72,14 +72,14 @@ fn namespace() -> std::io::Result<File> {
     File::open("/proc/thread-self/ns/net")
 }
 
-/// The kernel dissects what is sent as a whole frame.
+/// Triggers the program with a whole frame, because the kernel dissects frames.
 fn dissect(program: Program<'_, Netns>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to(namespace()?)?, || send_frame("lo"))
 }
 
 fn look_up(program: Program<'_, Netns>, skel: &Loaded) -> Outcome {
     skel.while_there(program.attach_to(namespace()?)?, || {
-        // Nobody listens; who would is looked up first.
+        // No socket listens on the port; the kernel runs the program when it looks for one.
         _ = TcpStream::connect("127.0.0.1:7");
         Ok(())
     })

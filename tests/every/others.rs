@@ -1,4 +1,5 @@
-//! Walks, system calls, programs that other programs reach, and tables of functions.
+//! Iterators, programs of type `syscall`, programs that run from other programs (`freplace`, tail
+//! calls), and struct_ops maps.
 
 use std::io::Read as _;
 
@@ -31,7 +32,7 @@ pub(crate) const ROWS: &[Row] = &[
     ]),
 ];
 
-/// libbpf finds no type for the table.
+/// The error of libbpf if it finds no BTF type for the struct_ops map.
 const NO_SUCH: &str = "No such process (os error 3)";
 
 const CONGESTION: &[&str] = &["ssthresh", "cong_avoid", "undo_cwnd"];
@@ -60,7 +61,7 @@ fn call(way: Way) -> Outcome {
     if result.return_value == 0 { Ok(()) } else { Err(format!("{result:?}").into()) }
 }
 
-/// What a program returns that is given a packet.
+/// Runs a program with a packet and returns its return value.
 fn verdict(skel: &Loaded, program: &str) -> eunomia_runtime::Result<u32> {
     Ok(skel.object().program(program)?.test_run(None, Some(&[0; 64]))?.return_value)
 }
@@ -87,10 +88,10 @@ fn jump(way: Way) -> Outcome {
     jumps.remove(&[0; 4])?;
     let gone = run()?;
     skel.quiet()?;
-    if (there, gone) == (2, 1) { Ok(()) } else { Err(format!("{there} with the call and {gone} without").into()) }
+    if (there, gone) == (2, 1) { Ok(()) } else { Err(format!("returned {there} with the tail call, {gone} without").into()) }
 }
 
-/// Loads with a table that is not made unless asked for.
+/// Loads the programs with a struct_ops map, which is not created by default.
 fn with_table(way: Way, programs: &[&str], table: &str) -> eunomia_runtime::Result<Loaded> {
     way.load_with(programs, |open| open.set_autocreate(table, true))
 }
@@ -106,7 +107,7 @@ fn congestion(way: Way, map: &str, control: &str, again: bool) -> Outcome {
     skel.seen()?;
     drop(link);
     if connect_under(control).is_ok() {
-        return Err("it is there when the link is gone".into());
+        return Err("it is still registered after the link was dropped".into());
     }
     if again { Ok(table(&skel, map)?.attach().map(drop)?) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-// A program with a function to probe, built in each of the ways in which programs are laid out.
+// A program with a function to probe, built with each kind of linking and layout.
 __attribute__((noinline)) int eunomia_probed(int number)
 {
     asm volatile("" : "+r"(number));

@@ -1,40 +1,41 @@
-//! A row of the table: a type of program, how it is tried, and what the kernels without it say.
+//! A row of the table: a program type, how it is tried, and how kernels without it refuse it.
 
 use crate::{Outcome, way::Way};
 
-/// A type of program.
+/// A program type.
 pub(crate) struct Row {
-    /// Its name in the table.
+    /// The name in the table.
     pub(crate) name: &'static str,
-    /// The programs and tables of the object that it is tried with.
+    /// The programs and struct_ops maps of the object that the row uses.
     pub(crate) programs: &'static [&'static str],
-    /// Loads, attaches, and looks for events.
+    /// Loads, attaches, and checks for events.
     pub(crate) run: fn(Way) -> Outcome,
-    /// Where that happens.
+    /// The environment in which `run` is called.
     pub(crate) scene: Scene,
-    /// Whether it is tried in virtual machines alone: all processes would meet the program, or many machines forbid it.
+    /// True if the row is tried only in virtual machines: the program would affect all processes,
+    /// or many machines forbid it.
     pub(crate) in_machines: bool,
-    /// Kernels that lack it; the first that fits.
+    /// The kernels that lack the type; the first match counts.
     pub(crate) lacking: &'static [Lacking],
 }
 
-/// What kernels lack.
+/// A range of kernels that lack a type.
 pub(crate) struct Lacking {
-    /// They are before this version.
+    /// The first version that has it.
     pub(crate) before: (u32, u32),
-    /// What the kernel says.
+    /// The kernel's error.
     pub(crate) says: &'static str,
-    /// What we say of it.
+    /// The reason in the library's error.
     pub(crate) why: &'static str,
 }
 
-/// What a kernel says that takes it for something else.
+/// The error if the kernel takes the program for another type and never runs it.
 pub(crate) const NOTHING: &str = "no event came";
 
-/// What a kernel says to a number that it does not know.
+/// The kernel's error for an unknown enum value.
 pub(crate) const INVALID: &str = "Invalid argument (os error 22)";
 
-/// Kernels before a version do not know it.
+/// Kernels before `before`, which reject the type as unknown.
 pub(crate) const fn unknown(before: (u32, u32), why: &'static str) -> Lacking {
     Lacking { before, says: INVALID, why }
 }
@@ -42,28 +43,29 @@ pub(crate) const fn unknown(before: (u32, u32), why: &'static str) -> Lacking {
 pub(crate) type Scene = fn(&(dyn Fn() -> Outcome + Sync)) -> Outcome;
 
 impl Row {
-    /// Tried where this process is.
+    /// A row that is tried in the environment of this process.
     pub(crate) const fn new(name: &'static str, programs: &'static [&'static str], run: fn(Way) -> Outcome) -> Row {
         Row { name, programs, run, scene: |run| run(), in_machines: false, lacking: &[] }
     }
 
-    /// Tried somewhere else.
+    /// Tries the row in `scene`.
     pub(crate) const fn within(self, scene: Scene) -> Row {
         Row { scene, ..self }
     }
 
-    /// Tried in virtual machines alone.
+    /// Tries the row only in virtual machines.
     pub(crate) const fn in_machines(self) -> Row {
         Row { in_machines: true, ..self }
     }
 
-    /// Not in some kernels.
+    /// Declares the kernels that lack the type.
     pub(crate) const fn lacking(self, lacking: &'static [Lacking]) -> Row {
         Row { lacking, ..self }
     }
 }
 
-/// The row of one program, which a function is given as the handle of its kind: the generated one, or the one that is found by name.
+/// A row of one program. The function gets a handle of the program's kind: from the generated
+/// module, or found by name.
 macro_rules! row {
     ($name:expr, $program:ident, $f:expr) => {
         $crate::row::Row::new($name, &[stringify!($program)], |way| {
@@ -76,7 +78,7 @@ macro_rules! row {
     };
 }
 
-/// The row of one program whose section says all of what it is attached to, and what makes it run.
+/// A row of one program whose section names its whole target, with the trigger that makes it run.
 macro_rules! attached {
     ($name:expr, $program:ident, $trigger:expr) => {
         $crate::row::Row::new($name, &[stringify!($program)], |way| {

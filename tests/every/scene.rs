@@ -1,4 +1,4 @@
-//! Where a program is tried, so that it meets nothing else.
+//! Environments that isolate a program under test.
 
 use std::{
     error::Error,
@@ -13,21 +13,22 @@ use crate::{
     netlink,
 };
 
-/// In a network namespace of its own.
+/// Runs in a new network namespace.
 pub(crate) fn apart(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     host::apart(run)
 }
 
-/// As [`apart`], with a pair of interfaces `a` and `b`: what one sends the other receives.
+/// Runs as [`apart`] does, with a pair of veth interfaces `a` and `b`: each receives what the other
+/// sends.
 pub(crate) fn with_veth(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     with_pair(netlink::veth, run)
 }
 
-/// As [`apart`], with a pair of netkit interfaces: `a` is the primary one.
+/// Runs as [`apart`] does, with a pair of netkit interfaces, of which `a` is the primary one.
 pub(crate) fn with_netkit(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     with_pair(
         |name, peer| match netlink::netkit(name, peer) {
-            // What the kernel says of programs for them is asked for all the same.
+            // A kernel without netkit must still be asked to load programs for it.
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => netlink::veth(name, peer),
             made => made,
         },
@@ -38,7 +39,7 @@ pub(crate) fn with_netkit(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
 fn with_pair(make: fn(&str, &str) -> std::io::Result<()>, run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     apart(&|| {
         make("a", "b")?;
-        // Else the kernel sends packets of its own.
+        // Otherwise the kernel sends IPv6 packets of its own.
         for name in ["a", "b"] {
             fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1")?;
         }
@@ -48,9 +49,9 @@ fn with_pair(make: fn(&str, &str) -> std::io::Result<()>, run: &(dyn Fn() -> Out
     })
 }
 
-/// This process in a cgroup of its own.
+/// Runs with this process in a new cgroup.
 pub(crate) fn grouped(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
-    /// Leaves it on every way out.
+    /// Moves the process back and removes the cgroup when dropped.
     struct Inside {
         group: PathBuf,
         before: PathBuf,
@@ -72,7 +73,7 @@ pub(crate) fn grouped(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     run()
 }
 
-/// The cgroup of [`grouped`].
+/// The path of the cgroup of [`grouped`].
 pub(crate) fn group() -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
     Ok(cgroups()?.join(format!("eunomia-every-{}", process::id())))
 }

@@ -21,7 +21,8 @@ use crate::{
 pub(crate) const ROWS: &[Row] = &[
     row!("socket", socket, filter),
     row!("sk_reuseport", sk_reuseport, choose),
-    // Kernels that do not know it take it for one that chooses.
+    // Kernels without the attach type load the program as a plain sk_reuseport program, which is
+    // not called on migration.
     row!("sk_reuseport/migrate", sk_reuseport_migrate, migrate).lacking(&[Lacking {
         before: (5, 14),
         says: NOTHING,
@@ -51,18 +52,18 @@ fn filter(program: Program<'_, SocketFilter>, skel: &Loaded) -> Outcome {
     skel.quiet()
 }
 
-/// A socket that may share its port (0 for any).
+/// Opens a socket with SO_REUSEPORT, bound to `port` on 127.0.0.1 (0: any port).
 fn sharing(kind: libc::c_int, port: u16) -> Result<OwnedFd, std::io::Error> {
     // SAFETY: the call takes no pointers.
     let socket = unsafe { libc::socket(libc::AF_INET, kind | libc::SOCK_CLOEXEC, 0) };
     if socket < 0 {
         return Err(std::io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and not owned elsewhere.
     let owned = unsafe { OwnedFd::from_raw_fd(socket) };
     let on: libc::c_int = 1;
     let size = size_of_val(&on) as libc::socklen_t;
-    // SAFETY: the value lives through the call, which reads as many bytes as it has.
+    // SAFETY: the value outlives the call, which reads no more bytes than its size.
     let set = unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, (&raw const on).cast(), size) };
     let address = libc::sockaddr_in {
         sin_family: libc::AF_INET as libc::sa_family_t,
@@ -71,7 +72,7 @@ fn sharing(kind: libc::c_int, port: u16) -> Result<OwnedFd, std::io::Error> {
         sin_zero: [0; 8],
     };
     let size = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: the address lives through the call, which reads as many bytes as it has.
+    // SAFETY: the address outlives the call, which reads no more bytes than its size.
     let bound = unsafe { libc::bind(socket, (&raw const address).cast(), size) };
     // SAFETY: the call takes no pointers.
     let listens = kind != libc::SOCK_STREAM || unsafe { libc::listen(socket, 8) } == 0;
@@ -92,26 +93,26 @@ fn choose(program: Program<'_, SkReuseport>, skel: &Loaded) -> Outcome {
     skel.quiet()
 }
 
-/// A connection that waits at a listener which is closed goes to another one of the port.
+/// Closes a listener with a pending connection, which migrates to another listener on the port.
 fn migrate(program: Program<'_, SkReuseport>, skel: &Loaded) -> Outcome {
     let listeners = || -> Result<[TcpListener; 2], std::io::Error> {
         let first = TcpListener::from(sharing(libc::SOCK_STREAM, 0)?);
         let port = first.local_addr()?.port();
         Ok([first, TcpListener::from(sharing(libc::SOCK_STREAM, port)?)])
     };
-    // Whichever of the two it waits at.
+    // Closes the listener that has the pending connection.
     let close = |[first, second]: [TcpListener; 2]| -> Outcome {
         let _client = TcpStream::connect(first.local_addr()?)?;
         let at = |listener: &TcpListener| libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut waiting = [at(&first), at(&second)];
-        // SAFETY: there are so many places, which live through the call.
+        // SAFETY: the array has two entries, as the call is told, and outlives it.
         unsafe { libc::poll(waiting.as_mut_ptr(), 2, 5000) };
-        // It was chosen where it waits.
+        // Discards the runs that chose a listener for the new connection.
         skel.forget()?;
         match waiting.map(|place| place.revents != 0) {
             [true, false] => drop(first),
             [false, true] => drop(second),
-            both => return Err(format!("it waits at {both:?}").into()),
+            both => return Err(format!("pending at the listeners: {both:?}").into()),
         }
         Ok(())
     };
@@ -126,7 +127,7 @@ fn migrate(program: Program<'_, SkReuseport>, skel: &Loaded) -> Outcome {
     skel.quiet()
 }
 
-/// A connection through `lo`, whose both ends are put into the map of sockets.
+/// A connection through `lo`, both ends of which are put into the map of sockets.
 struct Connection {
     client: TcpStream,
     server: TcpStream,
@@ -141,12 +142,12 @@ impl Connection {
         Ok(Connection { client, server })
     }
 
-    /// What programs are on the map is decided when a socket is put there.
+    /// Puts both ends into the map again: the programs of a socket are decided when it is inserted.
     fn enter(&self, skel: &Loaded) -> Outcome {
         let sockets: FdMap<'_, i32> = skel.map("sockets")?;
         for (key, socket) in [(1, self.client.as_raw_fd()), (2, self.server.as_raw_fd())] {
             sockets.remove(&key)?;
-            // SAFETY: the socket lives as long as this.
+            // SAFETY: the socket is owned by `self`, which outlives the borrow.
             sockets.insert(&key, unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) })?;
         }
         Ok(())
@@ -172,7 +173,7 @@ fn receive(program: Program<'_, SocketMap>, skel: &Loaded) -> Outcome {
     skel.quiet()
 }
 
-/// A parser says where a message ends, to a verdict.
+/// Attaches a parser, which finds the ends of messages for the verdict program.
 fn parse(parser: Program<'_, SocketMap>, verdict: &Program<'_, SocketMap>, skel: &Loaded) -> Outcome {
     let connection = Connection::new()?;
     let map = skel.object().map("sockets")?;

@@ -1,4 +1,4 @@
-//! Programs on places in other programs and in libraries.
+//! Programs on functions and offsets of programs and libraries.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ pub(crate) const ROWS: &[Row] = &[
     row!("usdt", usdt, probe),
 ];
 
-// Made by the build script from `probed.c`.
+// Built from `probed.c` by the build script.
 const STATIC: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probed-static"));
 const STATIC_PIE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probed-static-pie"));
 const PIE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probed-pie"));
@@ -83,7 +83,7 @@ fn library(program: Program<'_, Uprobe>, skel: &Loaded) -> Outcome {
     })
 }
 
-/// Of a program that begins after the program is attached to its file.
+/// Attaches to a program file, then starts the program.
 fn elsewhere(program: Program<'_, Uprobe>, skel: &Loaded, file: &[u8]) -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("probed");
@@ -92,7 +92,7 @@ fn elsewhere(program: Program<'_, Uprobe>, skel: &Loaded, file: &[u8]) -> Outcom
     let link = program.attach_to(&path, &ProbePoint::Function("eunomia_probed"), None, 0)?;
     skel.while_there(link, || match Command::new(&path).status()? {
         status if status.code() == Some(7) => Ok(()),
-        status => Err(format!("{status} where 7 was expected").into()),
+        status => Err(format!("{status}, expected exit code 7").into()),
     })
 }
 

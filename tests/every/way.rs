@@ -1,4 +1,4 @@
-//! The object with programs of every type, typed and dynamic.
+//! The object with programs of every type, loaded through the generated module or dynamically.
 
 use std::{cell::Cell, time::Duration};
 
@@ -11,19 +11,19 @@ use eunomia_tests::built::every;
 
 use super::Outcome;
 
-/// How the object is used.
+/// The way in which the object is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// By the generated module.
+    /// Through the generated module.
     Typed,
-    /// As a skeleton that is known only now.
+    /// As a skeleton that is known only at run time.
     Dynamic,
 }
 
-/// The object in the kernel.
+/// The loaded object.
 pub(crate) struct Loaded {
     pub(crate) skel: Skel,
-    /// What was counted up to the last time.
+    /// The value of the counter `runs` when it was last read.
     runs: Cell<u64>,
 }
 
@@ -32,16 +32,16 @@ pub(crate) enum Skel {
     Dynamic(dynamic::Loaded),
 }
 
-/// The committed fixture; there is no file in a virtual machine.
+/// The committed fixture, embedded because virtual machines do not have the file.
 pub(crate) const DOCUMENT: &str = include_str!("../bpf/every.json");
 
 impl Way {
-    /// Loads these programs and no others.
+    /// Loads the named programs and no others.
     pub(crate) fn load(self, programs: &[&str]) -> Result<Loaded> {
         self.load_with(programs, |_| Ok(()))
     }
 
-    /// Loads these programs, after `set_up`.
+    /// Calls `set_up`, then loads the named programs and no others.
     pub(crate) fn load_with(self, programs: &[&str], set_up: impl FnOnce(&mut bpf::Open) -> Result<()>) -> Result<Loaded> {
         let prepare = |open: &mut bpf::Open| {
             programs.iter().try_for_each(|name| open.program(name).map(|mut program| program.set_autoload(true)))?;
@@ -66,7 +66,7 @@ impl Way {
 }
 
 impl Loaded {
-    /// A program, as the dynamic path finds it.
+    /// Returns a program by name, as the dynamic path finds it.
     pub(crate) fn program<K: Kind>(&self, name: &str) -> Result<Program<'_, K>> {
         self.object().program(name)?.into_kind()
     }
@@ -82,7 +82,8 @@ impl Loaded {
         }
     }
 
-    /// How often programs that send nothing ran since the last time.
+    /// Returns how often programs that count their runs, and send no events, ran since the last
+    /// call.
     fn runs(&self) -> Result<u64> {
         let runs = match &self.skel {
             Skel::Typed(skel) => skel.bss()?.runs.get()?,
@@ -91,21 +92,23 @@ impl Loaded {
         Ok(runs - self.runs.replace(runs))
     }
 
-    /// How many events there are, or come until the time has passed.
+    /// Returns the number of runs or events, after waiting for up to `timeout`.
     fn events(&self, timeout: Duration) -> Result<u64> {
-        // Programs that many processes run tell which one it was.
-        let of = |tgid: i64| assert!([0, i64::from(std::process::id())].contains(&tgid), "of the process {tgid}");
+        // Programs that many processes run send the id of the process: 0 or that of this one.
+        let check_tgid = |tgid: i64| assert!([0, i64::from(std::process::id())].contains(&tgid), "an event of process {tgid}");
         let timeout = match self.runs()? {
             0 => timeout,
             runs => return Ok(runs),
         };
         match &self.skel {
-            Skel::Typed(skel) => skel.poll(timeout, |every::Export::Events(event)| of(event.tgid.into())),
-            Skel::Dynamic(skel) => skel.poll(timeout, |event| of(event.value.field("tgid").and_then(|tgid| tgid.as_i64()).unwrap_or(-1))),
+            Skel::Typed(skel) => skel.poll(timeout, |every::Export::Events(event)| check_tgid(event.tgid.into())),
+            Skel::Dynamic(skel) => {
+                skel.poll(timeout, |event| check_tgid(event.value.field("tgid").and_then(|tgid| tgid.as_i64()).unwrap_or(-1)))
+            }
         }
     }
 
-    /// How many events there are; there is one, if not at once then soon.
+    /// Returns the number of events; an error if none arrives within 5 seconds.
     pub(crate) fn seen(&self) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
         match self.events(Duration::from_secs(5))? {
             0 => Err("no event came".into()),
@@ -113,13 +116,13 @@ impl Loaded {
         }
     }
 
-    /// What ran up to now is of no matter.
+    /// Discards the events so far.
     pub(crate) fn forget(&self) -> Outcome {
         self.events(Duration::ZERO)?;
         Ok(())
     }
 
-    /// There are no events.
+    /// Checks that no events arrive.
     pub(crate) fn quiet(&self) -> Outcome {
         match self.events(Duration::from_millis(20))? {
             0 => Ok(()),
@@ -127,7 +130,7 @@ impl Loaded {
         }
     }
 
-    /// Once there are events, and once it is dropped no more.
+    /// Checks that events arrive while `held` lives, and none after it is dropped.
     pub(crate) fn while_there<H>(&self, held: H, trigger: impl Fn() -> Outcome) -> Outcome {
         trigger()?;
         self.seen()?;

@@ -1,5 +1,6 @@
-// What the doctor and the command say alike: `//=`, a name, and the target that the program `it` is given. Each loads on every kernel that
-// has its kinds of maps; where its program cannot be attached is for both to find out.
+// Objects on which the doctor and the command must agree. Each begins with `//=`, a name and, if
+// there is one, the target of the program `it`. Each loads on every kernel that has its map types;
+// both must find out whether its program can be attached.
 // clang-format off
 
 //= cgroup_storage

@@ -1,3 +1,5 @@
+//! Command line options of a skeleton, typed and dynamic, that set variables of a loaded program.
+
 use eunomia_runtime::{Skeleton, bpf::Loaded};
 use eunomia_tests::{built::args, fixture};
 
@@ -26,10 +28,10 @@ const LINE: [&str; 19] = [
     "5000000000",
 ];
 
-/// What the program adds up: the arguments, and the defaults of the variables without one.
+/// The sum that the program computes: the arguments, and the defaults of the variables without one.
 fn sum() -> u64 {
     let arguments: i64 = 255 - 1000 + 20 + 4_000_000_000 + 0x10 + 1 - 5 - 2 + 5_000_000_000;
-    // i8, u16, i64, u64, i128, nameless, match.
+    // The defaults of i8, u16, i64, u64, i128, nameless and match.
     let defaults = -8 + 16 - 7 + 64 - 128 + 3 + 1;
     (arguments + defaults).cast_unsigned()
 }
@@ -38,7 +40,7 @@ fn run(loaded: &Loaded) -> eunomia_runtime::Result<()> {
     loaded.program("add")?.test_run(None, None).map(drop)
 }
 
-pub(crate) fn typed_arguments_reach_the_program() -> Outcome {
+pub(crate) fn typed_arguments_reach_program() -> Outcome {
     let args = args::Args::try_parse_from(LINE)?;
     let skel = args::open()?.args(&args)?.load()?;
     run(skel.object())?;
@@ -50,7 +52,7 @@ pub(crate) fn typed_arguments_reach_the_program() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn dynamic_arguments_reach_the_program() -> Outcome {
+pub(crate) fn dynamic_arguments_reach_program() -> Outcome {
     let open = Skeleton::parse(&fixture("args"), "args")?.open()?;
     let matches = open.command()?.try_get_matches_from(LINE)?;
     let skel = open.args(&matches)?.load()?;
@@ -62,8 +64,8 @@ pub(crate) fn dynamic_arguments_reach_the_program() -> Outcome {
     Ok(())
 }
 
-/// Bytes of another length would reach the variable's neighbour.
-pub(crate) fn arguments_of_another_skeleton_are_refused() -> Outcome {
+/// A value of another length would overwrite the next variable.
+pub(crate) fn matches_of_other_skeleton_are_refused() -> Outcome {
     let open = Skeleton::parse(&fixture("args"), "args")?.open()?;
     let foreign = eunomia_runtime::args::Command::new("other")
         .arg(eunomia_runtime::args::Arg::new("u8", eunomia_runtime::args::Scalar::Unsigned(8)))

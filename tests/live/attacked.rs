@@ -1,4 +1,5 @@
-//! Stack traces of processes whose user wants this one to end, to hang, or to say what is not true.
+//! Symbol lookup in hostile processes: their user tries to crash or stall this process, or to feed
+//! it false names.
 
 use std::{
     ffi::c_void,
@@ -30,10 +31,10 @@ use super::{
     privileges::become_user,
 };
 
-/// `nobody`.
+/// The user `nobody`.
 const USER: u32 = 65534;
 
-/// A function whose name is looked for.
+/// The function that the tests look up.
 #[inline(never)]
 pub(crate) extern "C" fn eunomia_looked_for(number: u64) -> u64 {
     std::hint::black_box(number) * std::hint::black_box(7)
@@ -47,31 +48,34 @@ fn is_named(frame: &Frame) -> bool {
     frame.symbols.first().is_some_and(|symbol| symbol.name.ends_with("eunomia_looked_for"))
 }
 
-/// Runs the program whose descriptor was left to this process, which then sends a stack of it, and ends.
+/// Runs the program whose descriptor this process inherited, so that the program sends a stack of
+/// this process, and exits.
 pub(crate) fn short(program: &str) -> Outcome {
     const BPF_PROG_TEST_RUN: i64 = 10;
     let mut attributes = [0_u32; 32];
     attributes[0] = program.parse()?;
     eunomia_looked_for(1);
-    // SAFETY: the attributes name a program of `raw_tp` and no memory: all other members are 0; they are as large as is said.
+    // SAFETY: the attributes name a program of type `raw_tp` and contain no pointers, because all
+    // other members are 0. The size is that of the array.
     let run = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_TEST_RUN, attributes.as_mut_ptr(), size_of_val(&attributes)) };
     assert_eq!(run, 0, "{}", std::io::Error::last_os_error());
     thread::sleep(Duration::from_millis(30));
     Ok(())
 }
 
-pub(crate) fn processes_that_have_ended_have_names() -> Outcome {
-    // As a library user does it who knows the address.
+pub(crate) fn frames_of_ended_processes_are_named() -> Outcome {
+    // A library user who knows the address calls `locate` while the process lives.
     let symbols = Symbols::new();
     let mut other = Other::start("attacked-wait", [])?;
-    let (_, address) = other.next()?.ok_or("it says its address")?;
+    let (_, address) = other.next()?.ok_or("no address")?;
     let located = symbols.locate(other.id(), &[address.parse()?, 8]);
     other.go_on()?;
     other.end()?;
     let frames = symbols.name(located);
     assert!(is_named(&frames[0]) && frames[1].symbols.is_empty(), "{frames:?}");
 
-    // By the events of many processes, all of which have ended before the first name is looked up.
+    // The same for events of several processes, all of which have ended before the first name is
+    // looked up.
     let skel = Skeleton::from_file("bpf/profile.json")?.open()?.load()?;
     let mut printer = Printer::new(skel.checked(), Format::Text)?;
     printer.read_kernel();
@@ -91,7 +95,7 @@ pub(crate) fn processes_that_have_ended_have_names() -> Outcome {
                 })
             })?;
         }
-        ended.join().unwrap_or_else(|_| Err("it panicked".into()))
+        ended.join().unwrap_or_else(|_| Err("the thread panicked".into()))
     })?;
     rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
     assert_eq!(kept.len(), 3);
@@ -99,19 +103,20 @@ pub(crate) fn processes_that_have_ended_have_names() -> Outcome {
         let (mut out, mut located) = (Vec::new(), Some(located));
         skel.checked().deliver(map, &record, |event| printer.write_located(&event, located.take().flatten(), &mut out));
         let text = String::from_utf8(out)?;
-        let user = text.split("Userspace:").nth(1).ok_or("it has a stack")?;
+        let user = text.split("Userspace:").nth(1).ok_or("no user stack")?;
         assert!(user.contains("syscall+0x"), "{text}");
     }
     Ok(())
 }
 
-/// Says where its function is, and waits.
+/// Sends the address of its function and waits.
 pub(crate) fn waits(_: &str) -> Outcome {
     answer("address", looked_for() + 1);
     wait()
 }
 
-/// Maps a copy of this program at the place of its function in it, as `nobody`.
+/// Copies this program as `nobody`, maps the page of the copy that holds the function, and returns
+/// the file and the address of the function.
 fn map_copy(folder: &Path) -> Result<(File, u64), libtest_mimic::Failed> {
     become_user(CapabilitySet::empty())?;
     let path = folder.join("program");
@@ -124,16 +129,16 @@ fn map_copy(folder: &Path) -> Result<(File, u64), libtest_mimic::Failed> {
         let end = rest.split(' ').next().unwrap_or_default();
         matches!((hex(start), hex(end)), (Ok(start), Ok(end)) if (start..end).contains(&looked_for()))
     });
-    let words: Vec<&str> = line.ok_or("it is mapped")?.split_ascii_whitespace().collect();
+    let words: Vec<&str> = line.ok_or("the function is in no mapping")?.split_ascii_whitespace().collect();
     let offset = looked_for() - hex(words[0].split('-').next().unwrap_or_default())? + hex(words[2])?;
     let page = offset & !0xfff;
     let flags = ProtFlags::READ | ProtFlags::EXEC;
-    // SAFETY: the kernel chooses the place of a new mapping, which nobody reads or writes.
+    // SAFETY: the kernel chooses the address of the new mapping; nothing reads or writes it.
     let mapped = unsafe { rustix::mm::mmap(ptr::null_mut(), 4096, flags, MapFlags::PRIVATE, &file, page) }?;
     Ok((file, mapped as u64 + offset - page + 1))
 }
 
-/// Truncates the file that it has mapped, and writes it anew, for as long as it lives.
+/// Truncates and rewrites the file that it has mapped until it is killed.
 pub(crate) fn truncates(folder: &str) -> Outcome {
     let (file, address) = map_copy(Path::new(folder))?;
     let bytes = fs::read("/proc/self/exe")?;
@@ -146,7 +151,7 @@ pub(crate) fn truncates(folder: &str) -> Outcome {
     }
 }
 
-/// A folder that `nobody` may write to.
+/// Creates a folder that `nobody` may write to.
 fn folder() -> Result<tempfile::TempDir, libtest_mimic::Failed> {
     let folder = tempfile::tempdir()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
@@ -154,10 +159,10 @@ fn folder() -> Result<tempfile::TempDir, libtest_mimic::Failed> {
     Ok(folder)
 }
 
-pub(crate) fn a_file_that_is_cut_meanwhile() -> Outcome {
+pub(crate) fn truncated_file_does_not_crash_lookup() -> Outcome {
     let folder = folder()?;
     let mut other = Other::start(&format!("attacked-truncates {}", folder.path().display()), [])?;
-    let (_, address) = other.next()?.ok_or("it says its address")?;
+    let (_, address) = other.next()?.ok_or("no address")?;
     let (address, start, symbols) = (address.parse::<u64>()?, Instant::now(), Symbols::new());
     let mut looks = 0;
     while looks < 200 && start.elapsed() < Duration::from_secs(5) {
@@ -168,14 +173,14 @@ pub(crate) fn a_file_that_is_cut_meanwhile() -> Outcome {
     other.kill()
 }
 
-/// Maps a copy of the program that says it has a terabyte.
+/// Maps a copy of the program and extends its file to a terabyte, or to 4 GiB.
 pub(crate) fn is_huge(folder: &str) -> Outcome {
     let (file, address) = map_copy(Path::new(folder))?;
-    // Not every file system has files of this size.
-    answer("size", [1 << 40, 1 << 32].into_iter().find(|size| file.set_len(*size).is_ok()).ok_or("it can be that large")?);
+    // Not all file systems support files of this size.
+    answer("size", [1 << 40, 1 << 32].into_iter().find(|size| file.set_len(*size).is_ok()).ok_or("the file system allows neither size")?);
     answer("address", address);
     wait()?;
-    // The names of sections are said to be everywhere.
+    // Claim that the section name table has 2^39 bytes.
     let mut sections = [0; 8];
     file.read_exact_at(&mut sections, 40)?;
     let mut number = [0; 2];
@@ -186,31 +191,31 @@ pub(crate) fn is_huge(folder: &str) -> Outcome {
     wait()
 }
 
-pub(crate) fn a_file_that_is_huge() -> Outcome {
+pub(crate) fn huge_file_is_read_within_bounds() -> Outcome {
     let folder = folder()?;
     let mut other = Other::start(&format!("attacked-huge {}", folder.path().display()), [])?;
-    other.next()?.ok_or("it says its size")?;
-    let (_, address) = other.next()?.ok_or("it says its address")?;
+    other.next()?.ok_or("no size")?;
+    let (_, address) = other.next()?.ok_or("no address")?;
     let (address, symbols, start) = (address.parse::<u64>()?, Symbols::new(), Instant::now());
     let frames = symbols.of_process(other.id(), &[address]);
     assert!(is_named(&frames[0]), "{frames:?}");
-    // Of a file that somebody else can change there is no debug information.
+    // Debug information is not read from a file that other users can change.
     assert_eq!(frames[0].symbols[0].line, None);
     other.go_on()?;
-    other.next()?.ok_or("it has changed it")?;
+    other.next()?.ok_or("the file was not changed")?;
     assert!(symbols.of_process(other.id(), &[address])[0].symbols.is_empty());
     assert!(start.elapsed() < Duration::from_secs(10));
     other.go_on()?;
     other.end().map(drop)
 }
 
-/// Has as many mappings as a process may have, nearly, and those of programs behind them.
+/// Creates nearly as many mappings as a process may have, with a mapping of a program after them.
 pub(crate) fn has_many(folder: &str) -> Outcome {
     const PAGES: usize = 60_000;
-    // SAFETY: the kernel chooses the place of a new mapping, which nobody reads or writes.
+    // SAFETY: the kernel chooses the address of the new mapping; nothing reads or writes it.
     let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), PAGES << 12, ProtFlags::empty(), MapFlags::PRIVATE) }?;
     for page in (0..PAGES).step_by(2) {
-        // SAFETY: the page is that of the mapping, and nobody has anything of it.
+        // SAFETY: the page lies inside the mapping, and nothing refers to it.
         unsafe { rustix::mm::mprotect(start.wrapping_byte_add(page << 12), 4096, rustix::mm::MprotectFlags::READ) }?;
     }
     let (_file, address) = map_copy(Path::new(folder))?;
@@ -218,11 +223,11 @@ pub(crate) fn has_many(folder: &str) -> Outcome {
     wait()
 }
 
-/// Whoever has them does not keep the names of others waiting.
-pub(crate) fn a_process_of_many_mappings() -> Outcome {
+/// A process with very many mappings must not delay the lookup of other names.
+pub(crate) fn many_mappings_do_not_delay_lookup() -> Outcome {
     let folder = folder()?;
     let mut other = Other::start(&format!("attacked-many {}", folder.path().display()), [])?;
-    let (_, addresses) = other.next()?.ok_or("it says its addresses")?;
+    let (_, addresses) = other.next()?.ok_or("no addresses")?;
     let addresses = addresses.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
     let symbols = Symbols::new();
     let frames = symbols.of_process(other.id(), &addresses);
@@ -234,11 +239,12 @@ pub(crate) fn a_process_of_many_mappings() -> Outcome {
     other.end().map(drop)
 }
 
-/// Has code of its own making, and says what it is when it is asked for.
+/// Maps executable memory that is not backed by a file, and offers a perf map for it: a FIFO, then
+/// a file.
 pub(crate) fn compiles(_: &str) -> Outcome {
     become_user(CapabilitySet::empty())?;
     let flags = ProtFlags::READ | ProtFlags::EXEC;
-    // SAFETY: the kernel chooses the place of a new mapping, which nobody reads or writes.
+    // SAFETY: the kernel chooses the address of the new mapping; nothing reads or writes it.
     let mapped: *mut c_void = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), 4096, flags, MapFlags::PRIVATE) }?;
     answer("address", mapped as u64 + 8);
     let path = format!("/tmp/perf-{}.map", std::process::id());
@@ -254,22 +260,22 @@ pub(crate) fn compiles(_: &str) -> Outcome {
     wait()
 }
 
-pub(crate) fn a_fifo_that_is_named_like_a_perf_map() -> Outcome {
+pub(crate) fn only_own_regular_perf_map_is_read() -> Outcome {
     let mut other = Other::start("attacked-compiles", [])?;
-    let (_, address) = other.next()?.ok_or("it says its address")?;
+    let (_, address) = other.next()?.ok_or("no address")?;
     let address = address.parse::<u64>()?;
-    let (_, path) = other.next()?.ok_or("it has made a FIFO")?;
+    let (_, path) = other.next()?.ok_or("no FIFO")?;
     let (without, with, start) = (Symbols::new(), Symbols::new().with_perf_maps(), Instant::now());
     let name = |symbols: &Symbols| symbols.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone());
     assert_eq!([name(&without), name(&with)], [None, None]);
-    assert!(start.elapsed() < Duration::from_secs(2), "nobody writes to it");
+    assert!(start.elapsed() < Duration::from_secs(2), "the FIFO was opened");
     other.go_on()?;
-    other.next()?.ok_or("it has written a file")?;
+    other.next()?.ok_or("no file")?;
     let name = |symbols: &Symbols| symbols.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone());
     assert_eq!([name(&without), name(&with)], [None, Some("compiled".to_owned())]);
     other.go_on()?;
-    other.next()?.ok_or("it has removed it")?;
-    // A link to a file, and a file of somebody else, are none of the process.
+    other.next()?.ok_or("the file was not removed")?;
+    // A perf map that another user owns is not read.
     let target = tempfile::NamedTempFile::new()?;
     fs::write(target.path(), format!("{:x} 10 of_root", address - 8))?;
     let name = || with.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone());

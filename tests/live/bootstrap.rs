@@ -1,3 +1,5 @@
+//! Events of the bootstrap object, its example and the demo.
+
 use std::{
     collections::BTreeSet,
     env,
@@ -22,7 +24,7 @@ pub(super) fn child() -> u32 {
     child.id()
 }
 
-pub(crate) fn typed_events_of_a_child() -> Outcome {
+pub(crate) fn child_sends_typed_start_and_exit() -> Outcome {
     let skel = bootstrap::open()?.load()?.attach()?;
     let pid = child();
     let parent = std::process::id();
@@ -44,12 +46,12 @@ pub(crate) fn typed_events_of_a_child() -> Outcome {
     assert_eq!(exit.filename, "");
     assert_eq!((start.exit_code, exit.exit_code, start.duration_ns), (0, 0, 0));
     assert!(exit.duration_ns > 0);
-    assert_eq!(skel.stats().rb.lost, Some(0), "the program counts what finds no room");
+    assert_eq!(skel.stats().rb.lost, Some(0), "the program counts records that find no room");
     assert_eq!(skel.bss()?.dropped.get()?, 0);
     Ok(())
 }
 
-pub(crate) fn dynamic_events_of_a_child() -> Outcome {
+pub(crate) fn child_sends_dynamic_start_and_exit() -> Outcome {
     let skel = Skeleton::from_file(JSON)?.open()?.load()?.attach()?;
     let pid = u64::from(child());
     let mut seen = Vec::new();
@@ -68,9 +70,9 @@ pub(crate) fn dynamic_events_of_a_child() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn detaching_ends_events() -> Outcome {
+pub(crate) fn detach_ends_events() -> Outcome {
     let loaded = bootstrap::open()?.load()?.attach()?.detach();
-    // What came before is still there to be read.
+    // Events from before detaching are still delivered.
     loaded.poll(Duration::ZERO, |_| ())?;
     let pid = child();
     let mut ours = 0;
@@ -79,7 +81,7 @@ pub(crate) fn detaching_ends_events() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn moves_to_another_thread() -> Outcome {
+pub(crate) fn attached_skeleton_moves_to_thread() -> Outcome {
     fn is_static_and_send<T: Send + 'static>(value: T) -> T {
         value
     }
@@ -97,21 +99,22 @@ pub(crate) fn moves_to_another_thread() -> Outcome {
     Ok(())
 }
 
-/// The bootstrap example with these arguments, once it is attached.
+/// Starts the bootstrap example with these arguments and returns after it is attached.
 fn example(arguments: &[&str]) -> Result<(Child, BufReader<impl std::io::Read + use<>>), Box<dyn std::error::Error + Send + Sync>> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let built = Command::new(env!("CARGO")).args(["build", "--locked", "--quiet", "-p", "bootstrap"]).current_dir(&root).status()?;
     assert!(built.success());
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mut process = Command::new(target.join("debug/bootstrap")).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let mut from = BufReader::new(process.stdout.take().ok_or("it has a pipe")?);
-    // The header.
+    let mut from = BufReader::new(process.stdout.take().ok_or("the stream is not piped")?);
+    // The header is printed after attaching.
     from.read_line(&mut String::new())?;
     Ok((process, from))
 }
 
 fn signal(process: &Child, signal: libc::c_int) -> Outcome {
-    // SAFETY: the call takes numbers; the process was not waited for, so the number is still its own.
+    // SAFETY: the call takes only integers; the process was not waited for, so its pid is not
+    // reused.
     match unsafe { libc::kill(process.id() as libc::pid_t, signal) } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error().into()),
@@ -123,7 +126,8 @@ fn is_halted(process: &Child) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
 }
 
-/// Lets 40 processes run while the example is halted; what ends it comes before it goes on.
+/// Runs 40 processes while the example is stopped by SIGSTOP, calls `end`, and continues the
+/// example: it must print all 40.
 fn halted_example_prints_all(arguments: &[&str], end: impl FnOnce(&Child) -> Outcome) -> Outcome {
     let (mut process, mut from) = example(arguments)?;
     signal(&process, libc::SIGSTOP)?;
@@ -143,11 +147,11 @@ fn halted_example_prints_all(arguments: &[&str], end: impl FnOnce(&Child) -> Out
     Ok(())
 }
 
-pub(crate) fn an_example_that_is_stopped_prints_all_events() -> Outcome {
+pub(crate) fn interrupted_example_prints_all_events() -> Outcome {
     (0..10).try_for_each(|_| halted_example_prints_all(&[], |process| signal(process, libc::SIGINT)))
 }
 
-pub(crate) fn an_example_whose_time_is_over_prints_all_events() -> Outcome {
+pub(crate) fn example_prints_all_events_after_duration() -> Outcome {
     (0..3).try_for_each(|_| {
         halted_example_prints_all(&["--duration", "1"], |_| {
             thread::sleep(Duration::from_millis(1100));
@@ -156,8 +160,8 @@ pub(crate) fn an_example_whose_time_is_over_prints_all_events() -> Outcome {
     })
 }
 
-/// Detaches, and delivers what was there.
-pub(crate) fn a_finish_delivers_the_rest() -> Outcome {
+/// `finish` detaches, then delivers the remaining events.
+pub(crate) fn finish_delivers_remaining_events() -> Outcome {
     let skel = bootstrap::open()?.load()?.attach()?;
     let control = skel.control();
     let pids: Vec<_> = (0..10).map(|_| child() as i32).collect();
@@ -176,17 +180,20 @@ pub(crate) fn a_finish_delivers_the_rest() -> Outcome {
     Ok(())
 }
 
-/// What `make demo` shows: the example's own output, with the processes that the script starts.
-pub(crate) fn the_demo_shows_its_own_processes() -> Outcome {
+/// Checks the output of `make demo`: the example's output with the processes that the script
+/// starts.
+pub(crate) fn demo_shows_its_processes() -> Outcome {
     let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/demo.sh")).output()?;
-    let (shown, said) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
-    assert!(output.status.success(), "{said}");
+    let (shown, stderr_text) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert!(output.status.success(), "{stderr_text}");
     let mut lines = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     assert_eq!(lines.next().unwrap_or_default().join(" "), "TIME PID PPID EXIT_CODE DURATION_NS COMM FILENAME EXIT_EVENT ET");
-    let has = |wanted: &[&str]| shown.lines().any(|line| wanted.iter().all(|word| line.split_whitespace().any(|part| part == *word)));
+    let has = |expected_words: &[&str]| {
+        shown.lines().any(|line| expected_words.iter().all(|word| line.split_whitespace().any(|part| part == *word)))
+    };
     assert!(has(&["true", "/bin/true", "false", "EVENT_TYPE__ENTER"]), "{shown}");
-    // The shell that ends with status 3, and lives 0.2 seconds.
+    // The shell that exits with status 3 after 0.2 seconds.
     assert!(has(&["sh", "3", "true", "EVENT_TYPE__EXIT"]), "{shown}");
-    assert!(said.contains(" events, "), "the summary: {said}");
+    assert!(stderr_text.contains(" events, "), "no summary: {stderr_text}");
     Ok(())
 }

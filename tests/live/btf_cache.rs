@@ -1,4 +1,4 @@
-//! Objects that are relocated with a part of the kernel's BTF.
+//! Objects that are relocated against a cached part of the kernel's BTF.
 
 use std::{
     fs,
@@ -15,55 +15,55 @@ use eunomia_tests::built::bootstrap;
 
 use super::Outcome;
 
-/// The kernel's digest of the instructions of each program, proc(5).
+/// Returns the kernel's digest of the instructions of each program (`prog_tag`, proc(5)).
 fn tags(open: Open) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
     let skel = open.load()?;
     let programs = skel.checked().programs.iter().map(|(name, _)| {
         let fd = skel.object().program(name)?.fd()?.as_raw_fd();
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}"))?;
-        Ok(info.lines().find(|line| line.starts_with("prog_tag:")).ok_or("the kernel tells no tag")?.to_owned())
+        Ok(info.lines().find(|line| line.starts_with("prog_tag:")).ok_or("no prog_tag in fdinfo")?.to_owned())
     });
     programs.collect()
 }
 
-pub(crate) fn instructions_are_those_of_the_whole() -> Outcome {
+pub(crate) fn cached_btf_relocates_like_whole_btf() -> Outcome {
     let folder = tempfile::tempdir()?;
     let cache = BtfCache::new(folder.path().join("cache"))?;
     let checked = Skeleton::from_file("bpf/bootstrap.json")?.check("bootstrap")?;
     let object = checked.skeleton.object.clone().unwrap_or_default();
-    let path = cache.file(&object)?.ok_or("the object reads fields of the kernel")?;
+    let path = cache.file(&object)?.ok_or("no file, but the object reads kernel fields")?;
     let bytes = fs::read(&path)?;
     assert!(bytes.len() < 100_000, "{}", bytes.len());
     assert_eq!(tags(checked.clone().open(Some(&path))?)?, tags(checked.clone().open(None)?)?);
-    // The typed module has the same object.
+    // The typed module embeds the same object.
     assert_eq!(cache.file(bootstrap::OBJECT)?.as_ref(), Some(&path));
     drop(bootstrap::open_for(Some(&path))?.load()?.attach()?);
-    // What a crash has left of it is made anew.
+    // A file that a crash left truncated is written again.
     fs::write(&path, &bytes[..bytes.len() / 2])?;
     assert_eq!(cache.file(&object)?.as_ref(), Some(&path));
     assert_eq!(fs::read(&path)?, bytes);
     let other = Skeleton::from_file("bpf/streams.json")?.object.unwrap_or_default();
-    assert_eq!(cache.file(&other)?, None, "it reads none");
+    assert_eq!(cache.file(&other)?, None, "it reads no kernel fields");
     let pointers = Skeleton::from_file("bpf/profile.json")?.object.unwrap_or_default();
-    assert_eq!(cache.file(&pointers)?, None, "it asks for a type that is a pointer");
+    assert_eq!(cache.file(&pointers)?, None, "its relocations ask for a pointer type");
     assert!(cache.file(b"no object").is_err());
     Ok(())
 }
 
-pub(crate) fn folders_that_others_can_write_to() -> Outcome {
+pub(crate) fn folder_writable_by_others_is_refused() -> Outcome {
     let refused = |folder: &Path| BtfCache::new(folder).unwrap_err().to_string();
     let folder = tempfile::tempdir()?;
     let [open, own, inner, foreign, link] = ["open", "own", "open/inner", "foreign", "link"].map(|name| folder.path().join(name));
     [&open, &own, &inner, &foreign].into_iter().try_for_each(|folder| fs::create_dir(folder).map(drop))?;
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777))?;
     assert!(refused(&open).contains("others can write to it"), "{}", refused(&open));
-    // Whoever can write to a folder above it can put another in its place.
+    // A user who can write to a folder above it could replace the folder.
     assert!(refused(&inner).contains(&format!("others can write to `{}` above it", open.display())), "{}", refused(&inner));
     fs::set_permissions(&open, fs::Permissions::from_mode(0o1777))?;
     BtfCache::new(&inner)?;
     chown(&foreign, Some(65534), None)?;
-    assert!(refused(&foreign).contains("neither root's nor this user's"), "{}", refused(&foreign));
-    // A link may be somebody else's, wherever it leads.
+    assert!(refused(&foreign).contains("belongs neither to root nor to this user"), "{}", refused(&foreign));
+    // A symbolic link may belong to another user, whatever it points to.
     symlink(&own, &link)?;
     assert!(refused(&link).starts_with(&format!("{}: ", link.display())), "{}", refused(&link));
     let file = refused(Path::new("/proc/version"));
@@ -71,14 +71,14 @@ pub(crate) fn folders_that_others_can_write_to() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn files_that_others_have_put_there() -> Outcome {
+pub(crate) fn planted_files_are_replaced() -> Outcome {
     let folder = tempfile::tempdir()?;
     let cache = BtfCache::new(folder.path())?;
-    let path = cache.file(bootstrap::OBJECT)?.ok_or("the object reads fields of the kernel")?;
+    let path = cache.file(bootstrap::OBJECT)?.ok_or("no file, but the object reads kernel fields")?;
     let bytes = fs::read(&path)?;
     let about = fs::metadata(&path)?;
     assert_eq!((about.mode() & 0o7777, about.uid()), (0o600, 0));
-    // None of these is read, or written to: the file is made anew in their place.
+    // None of these is read or written to: the file is replaced.
     let elsewhere = tempfile::NamedTempFile::new()?;
     let anew = || -> Outcome {
         assert_eq!(cache.file(bootstrap::OBJECT)?.as_ref(), Some(&path));
@@ -99,6 +99,6 @@ pub(crate) fn files_that_others_have_put_there() -> Outcome {
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)?;
     anew()?;
     assert_eq!(fs::read(elsewhere.path())?, bytes);
-    assert_eq!(fs::read_dir(folder.path())?.count(), 0, "nothing is left of the writing");
+    assert_eq!(fs::read_dir(folder.path())?.count(), 0, "a temporary file is left");
     Ok(())
 }

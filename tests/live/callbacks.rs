@@ -1,4 +1,5 @@
-//! Callbacks that end a read in the middle, whatever the way of reading: what they did not get comes with the next read.
+//! Callbacks that end a read early, for each way of reading: the next read delivers the records
+//! that they did not get.
 
 use std::{
     cell::Cell,
@@ -13,14 +14,14 @@ use eunomia_tests::included::faults::{Export, Loaded};
 
 use super::{Outcome, faults::load};
 
-/// Longer than an interval of the table.
+/// Longer than the sampling interval of the table.
 const WAIT: Duration = Duration::from_millis(20);
 const SENT: u64 = 100;
 
-/// What is called for records that come together, with their numbers.
+/// The callback, which gets the sequence numbers of records that are delivered together.
 type Callback<'a> = &'a mut dyn FnMut(&[u64]) -> io::Result<ControlFlow<()>>;
 
-/// A way to read one map; for the others what they deliver is passed over.
+/// A way to read one map. Records of other maps are ignored.
 struct Way {
     name: &'static str,
     read: fn(&Loaded, Callback<'_>) -> eunomia_runtime::Result<u64>,
@@ -55,7 +56,7 @@ const WAYS: [Way; 6] = [
     },
 ];
 
-/// Whoever iterates ends it by themselves.
+/// Reads a batch. Code that iterates can stop by itself.
 fn batch(skel: &Loaded, f: Callback<'_>) -> eunomia_runtime::Result<u64> {
     let (maps, mut taken) = (skel.maps()?, 0);
     for beat in &maps.rb.batch()? {
@@ -67,7 +68,8 @@ fn batch(skel: &Loaded, f: Callback<'_>) -> eunomia_runtime::Result<u64> {
     Ok(taken)
 }
 
-/// Reads until everything has come: whether each record came once, those of streams in order.
+/// Reads until all records have arrived, calling `fault` now and then. Asserts that each record
+/// arrives once, those of streams in order.
 fn interrupted(way: &Way, mut fault: impl FnMut(&Loaded) -> io::Result<ControlFlow<()>>) -> Result<Stats, Box<dyn std::error::Error>> {
     let skel = load()?;
     skel.progs()?.work.test_run(Some(&mut [SENT, 0, 0].map(u64::to_ne_bytes).concat()), None)?;
@@ -75,7 +77,7 @@ fn interrupted(way: &Way, mut fault: impl FnMut(&Loaded) -> io::Result<ControlFl
     for _ in 0..200 {
         let mut callback = |seqs: &[u64]| {
             seen.extend_from_slice(seqs);
-            // Every seventh record.
+            // After every seventh record.
             if seen.len() / 7 > faults.get() {
                 faults.set(seen.len() / 7);
                 return fault(&skel);
@@ -100,7 +102,7 @@ fn interrupted(way: &Way, mut fault: impl FnMut(&Loaded) -> io::Result<ControlFl
     Ok((way.stats)(&skel))
 }
 
-pub(crate) fn a_break_keeps_the_rest() -> Outcome {
+pub(crate) fn break_keeps_remaining_records() -> Outcome {
     for way in &WAYS {
         let stats = interrupted(way, |_| Ok(ControlFlow::Break(())))?;
         assert_eq!((stats.received, stats.failed), (SENT, 0), "{}", way.name);
@@ -108,8 +110,8 @@ pub(crate) fn a_break_keeps_the_rest() -> Outcome {
     Ok(())
 }
 
-/// A pause takes hold a few records later.
-pub(crate) fn a_pause_in_the_middle_keeps_the_rest() -> Outcome {
+/// A pause takes effect a few records later.
+pub(crate) fn pause_in_callback_keeps_remaining_records() -> Outcome {
     for way in &WAYS {
         let stats = interrupted(way, |skel| {
             skel.control().pause();
@@ -120,8 +122,9 @@ pub(crate) fn a_pause_in_the_middle_keeps_the_rest() -> Outcome {
     Ok(())
 }
 
-/// The reader is as good as new, and the records that the callback panicked on do not come again.
-pub(crate) fn a_panic_keeps_the_rest() -> Outcome {
+/// The reader stays usable after a panic, and records whose callback panicked are not delivered
+/// again.
+pub(crate) fn panic_keeps_remaining_records() -> Outcome {
     let hook = take_hook();
     set_hook(Box::new(|_| {}));
     let result = WAYS.iter().try_for_each(|way| interrupted(way, |_| panic_any("on purpose")).map(drop));
@@ -129,8 +132,8 @@ pub(crate) fn a_panic_keeps_the_rest() -> Outcome {
     Ok(result?)
 }
 
-/// An error ends nothing: each record was delivered by the time that the first one is returned.
-pub(crate) fn an_error_keeps_nothing_back() -> Outcome {
+/// An error does not end the read: all records are delivered before the first error is returned.
+pub(crate) fn error_does_not_stop_delivery() -> Outcome {
     for way in WAYS.iter().filter(|way| way.name != "rb.batch") {
         let skel = load()?;
         skel.progs()?.work.test_run(Some(&mut [SENT, 0, 0].map(u64::to_ne_bytes).concat()), None)?;
@@ -143,7 +146,7 @@ pub(crate) fn an_error_keeps_nothing_back() -> Outcome {
             failed += 1;
             Err(io::Error::other("no room"))
         };
-        // A poll may be over before the first sample is due.
+        // A poll may end before the first sample is due.
         let error = (0..10).find_map(|_| (way.read)(&skel, &mut callback).err());
         let Some(Error::Callback { count, source }) = error else { return Err(format!("{}: {error:?}", way.name).into()) };
         assert_eq!((seen, count, source.to_string().as_str()), (SENT, failed, "no room"), "{}", way.name);

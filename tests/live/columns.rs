@@ -1,3 +1,5 @@
+//! Events of the kernel as columns and Arrow record batches.
+
 use std::time::Duration;
 
 use arrow_array::{cast::AsArray as _, types::UInt64Type};
@@ -13,12 +15,12 @@ use super::{
     streams::{load, run},
 };
 
-pub(crate) fn runs_become_columns() -> Outcome {
+pub(crate) fn runs_extend_columns() -> Outcome {
     let skel = load()?;
     let rb = skel.maps()?.rb;
     let mut batch = SampleBatch::default();
     let mut grown = None;
-    // The ring wraps, and a batch that was cleared is filled in the memory that it has.
+    // The ring wraps, and a cleared batch is filled again without allocating.
     for round in 0..10 {
         batch.clear();
         run(&skel.progs()?.produce, 700, round * 700, 3)?;
@@ -38,8 +40,8 @@ pub(crate) fn runs_become_columns() -> Outcome {
     Ok(())
 }
 
-/// Perf event arrays have no runs, nor has what is polled.
-pub(crate) fn events_are_pushed_one_by_one() -> Outcome {
+/// Perf event arrays and polled events have no runs, so events are pushed one at a time.
+pub(crate) fn events_are_pushed_to_columns() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.perf, 50, 0, 0)?;
     run(&skel.progs()?.produce, 50, 50, 1)?;
@@ -47,16 +49,16 @@ pub(crate) fn events_are_pushed_one_by_one() -> Outcome {
     while batch.len() < 100 {
         let count = skel.poll(Duration::from_secs(5), |export| match export {
             Export::Rb(sample) | Export::Events(sample) => batch.push(sample),
-            Export::Notes(_) => panic!("nothing was sent there"),
+            Export::Notes(_) => panic!("no notes were sent"),
         })?;
-        assert_ne!(count, 0, "they were sent");
+        assert_ne!(count, 0, "records are missing");
     }
     batch.seq.sort_unstable();
     assert!(batch.seq.into_iter().eq(0..100));
     Ok(())
 }
 
-pub(crate) fn fields_of_every_shape_become_columns() -> Outcome {
+pub(crate) fn all_field_shapes_become_columns() -> Outcome {
     let skel = kinds::open()?.load()?;
     skel.progs()?.send.test_run(None, None)?;
     let mut batch = kinds::types::KindsBatch::default();

@@ -1,4 +1,4 @@
-//! `eunomia run` and `eunomia record`, with the kernel.
+//! `eunomia run`, `record`, `replay` and `doctor` against the kernel.
 
 use std::{
     collections::BTreeSet,
@@ -21,11 +21,11 @@ use super::{
     child::command,
 };
 
-/// Standard output, which others may look at meanwhile.
+/// Standard output, shared with threads that read it during the run.
 #[derive(Clone, Default)]
 pub(crate) struct Out {
     text: Arc<Mutex<Vec<u8>>>,
-    /// Whether the pipe behind it is closed.
+    /// True if writes fail as to a closed pipe.
     closed: bool,
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn run(words: &[&str], out: &mut Out) -> (Exit, String) {
     (exit, String::from_utf8(err).unwrap())
 }
 
-/// As [`run`], while processes start and end; `meanwhile` is called behind each.
+/// Runs the command as [`run`] does while a thread starts processes; calls `meanwhile` after each.
 fn run_among_processes(words: &[&str], out: &mut Out, meanwhile: impl Fn(Duration) + Sync) -> (Exit, String) {
     let (ended, start) = (AtomicBool::new(false), Instant::now());
     thread::scope(|scope| {
@@ -73,13 +73,13 @@ fn run_among_processes(words: &[&str], out: &mut Out, meanwhile: impl Fn(Duratio
     })
 }
 
-/// Programs that are in the kernel by the name of one of the bootstrap object.
+/// Counts the loaded programs that have the name of a program of the bootstrap object.
 fn loaded() -> usize {
     let programs = libbpf_rs::query::ProgInfoIter::default();
     programs.filter(|program| program.name == "handle_exec").count()
 }
 
-pub(crate) fn events_as_json_until_there_are_enough() -> Outcome {
+pub(crate) fn run_prints_json_until_count() -> Outcome {
     let mut out = Out::default();
     let (exit, err) = run_among_processes(&["run", JSON, "--count", "3", "--format", "json"], &mut out, |_| ());
     assert_eq!(exit, Exit::Done, "{err}");
@@ -93,7 +93,7 @@ pub(crate) fn events_as_json_until_there_are_enough() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_table_for_a_time() -> Outcome {
+pub(crate) fn run_prints_table_for_duration() -> Outcome {
     let (mut out, start) = (Out::default(), Instant::now());
     let (exit, err) = run_among_processes(&["run", JSON, "-d", "300ms", "-q", "--", "--min_duration_ns", "1"], &mut out, |_| ());
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
@@ -101,15 +101,15 @@ pub(crate) fn a_table_for_a_time() -> Outcome {
     let text = out.text();
     let mut lines = text.lines();
     assert!(lines.next().is_some_and(|head| head.starts_with("TIME     PID ")), "{text}");
-    // The option reached the program: it reports no starts.
+    // The option reached the program, which reports no starts.
     assert!(lines.clone().count() > 0 && lines.all(|line| line.contains(" EVENT_TYPE__EXIT")), "{text}");
     Ok(())
 }
 
-/// Signals reach the whole process, here from within.
-pub(crate) fn signals_end_and_pause() -> Outcome {
+/// Sends the signals to this process, which runs the command.
+pub(crate) fn signals_pause_and_end_run() -> Outcome {
     let signal = |signal| {
-        // SAFETY: sending a signal to oneself touches no memory; the command under test handles it.
+        // SAFETY: sending a signal takes only integers; the running command handles it.
         assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
     };
     let (mut out, shown) = (Out::default(), Out::default());
@@ -119,12 +119,12 @@ pub(crate) fn signals_end_and_pause() -> Outcome {
         let mut step = steps.lock().unwrap();
         let len = copy.text().len();
         match *step {
-            // Paused, from the first event on.
+            // Pause after the first event.
             0 if len > 0 => signal(libc::SIGTSTP),
             1..20 if *step == 1 => *shown.text.lock().unwrap() = copy.text().into_bytes(),
-            // What was shown when the pause began, or while it did, is still all.
+            // Nothing is printed during the pause, except what was being written as it began.
             20 => {
-                assert!(len <= shown.text().len() + 4096, "events came in spite of the pause");
+                assert!(len <= shown.text().len() + 4096, "events were printed during the pause");
                 signal(libc::SIGTSTP);
             }
             40 => signal(libc::SIGTERM),
@@ -134,34 +134,34 @@ pub(crate) fn signals_end_and_pause() -> Outcome {
         *step += 1;
     });
     assert_eq!(exit, Exit::Done, "{err}");
-    assert!(*steps.lock().unwrap() > 40 && out.text().len() > shown.text().len(), "events came behind the pause, too");
+    assert!(*steps.lock().unwrap() > 40 && out.text().len() > shown.text().len(), "no events after the pause");
     assert_eq!(loaded(), 0);
     Ok(())
 }
 
-pub(crate) fn whoever_reads_goes_away() -> Outcome {
+pub(crate) fn run_ends_when_output_fails() -> Outcome {
     let mut out = Out { closed: true, ..Out::default() };
     let (exit, err) = run_among_processes(&["run", JSON, "-q"], &mut out, |_| ());
     assert_eq!((exit, err.as_str(), loaded()), (Exit::Done, "", 0));
     let (exit, err) = run_among_processes(&["run", JSON, "-q", "-o", "/dev/full"], &mut Out::default(), |_| ());
     assert_eq!((exit, err.as_str()), (Exit::Refused, "/dev/full: No space left on device (os error 28)\n"));
     assert_eq!(loaded(), 0);
-    // Known before anything is loaded.
+    // The file is opened before anything is loaded.
     let (exit, err) = run(&["run", JSON, "-o", "/none/x"], &mut Out::default());
     assert_eq!((exit, err.as_str()), (Exit::Refused, "/none/x: No such file or directory (os error 2)\n"));
     Ok(())
 }
 
-pub(crate) fn what_was_recorded_is_replayed() -> Outcome {
+pub(crate) fn recording_is_replayed() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("exec.rec");
-    let path = path.to_str().ok_or("temporary folders have plain names")?;
+    let path = path.to_str().ok_or("the path is not UTF-8")?;
     let (exit, err) = run_among_processes(&["record", JSON, "-o", path, "-n", "5"], &mut Out::default(), |_| ());
     assert_eq!(exit, Exit::Done, "{err}");
     let mut out = Out::default();
     assert_eq!(run(&["replay", JSON, path, "-f", "json"], &mut out), (Exit::Done, String::new()));
     assert_eq!(out.text().lines().filter(|line| line.contains("\"pid\":")).count(), 5);
-    // A recording through a pipe.
+    // The recording is written to standard output.
     let mut out = Out::default();
     let (exit, err) = run_among_processes(&["record", JSON, "-q", "-o", "-", "-n", "2"], &mut out, |_| ());
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
@@ -171,22 +171,24 @@ pub(crate) fn what_was_recorded_is_replayed() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn what_the_kernel_refuses() -> Outcome {
-    // There is no such tracepoint. The file that is there stays what it was, and none is made.
+pub(crate) fn kernel_refusal_sets_exit_code() -> Outcome {
+    // The tracepoint does not exist. An existing output file stays unchanged, and a new one is not
+    // created.
     let folder = tempfile::tempdir()?;
     let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
     std::fs::write(&old, "kept")?;
     for path in [&old, &new] {
-        let path = path.to_str().ok_or("temporary folders have plain names")?;
+        let path = path.to_str().ok_or("the path is not UTF-8")?;
         assert_eq!(run(&["run", "bpf/profile.json", "-o", path], &mut Out::default()).0, Exit::Kernel);
     }
     assert_eq!((std::fs::read(&old)?, new.exists()), (b"kept".to_vec(), false));
     let (exit, err) = run(&["run", "bpf/profile.json"], &mut Out::default());
     assert_eq!(exit, Exit::Kernel, "{err}");
     assert!(err.contains("attach the program `profile` (raw_tp/eunomia)"), "{err}");
-    // Another user, in this thread alone.
+    // Change the user of this thread only.
     let (exit, err) = thread::spawn(|| {
-        // SAFETY: the system call changes the ids of the calling thread, which ends here, and no memory.
+        // SAFETY: the system call takes no pointers and changes the ids of the calling thread,
+        // which ends after the run.
         assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, 65534, 65534, 65534) }, 0);
         run(&["run", JSON], &mut Out::default())
     })
@@ -199,7 +201,8 @@ pub(crate) fn what_the_kernel_refuses() -> Outcome {
 
 const CHOICES: &str = "bpf/choices.json";
 
-/// Runs some of the programs of `choices` for a while; which of them sent events, and what was said.
+/// Runs some of the programs of `choices` for a while; returns the numbers of those that sent
+/// events, and standard error.
 fn senders(words: &[&str]) -> Result<(BTreeSet<u64>, String), Box<dyn std::error::Error + Send + Sync>> {
     let typed =
         ["run", CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--event", "calls=call", "-f", "json", "-n", "200", "-d", "10s"];
@@ -208,12 +211,12 @@ fn senders(words: &[&str]) -> Result<(BTreeSet<u64>, String), Box<dyn std::error
     assert_eq!(exit, Exit::Done, "{words:?}: {err}");
     let mut from = BTreeSet::new();
     for line in out.text().lines() {
-        from.insert(serde_json::from_str::<serde_json::Value>(line)?["from"].as_u64().ok_or("each event has it")?);
+        from.insert(serde_json::from_str::<serde_json::Value>(line)?["from"].as_u64().ok_or("an event without `from`")?);
     }
     Ok((from, err))
 }
 
-pub(crate) fn programs_are_left_out_or_taken() -> Outcome {
+pub(crate) fn options_select_programs() -> Outcome {
     for (words, expected) in [
         (&["--without", "*_btf"][..], &[1][..]),
         (&["--without", "enter_raw"], &[2]),
@@ -229,19 +232,19 @@ pub(crate) fn programs_are_left_out_or_taken() -> Outcome {
         let (from, err) = senders(words)?;
         assert_eq!(from, expected.iter().copied().collect(), "{words:?}: {err}");
     }
-    // Of a size that nobody says a map is not made.
+    // A map without a size cannot be created.
     for (words, map) in [(&["--map", "stacks=64"][..], "counts"), (&["--map", "counts=10"], "stacks")] {
         let (exit, err) = run(&[&["run", CHOICES, "-d", "1s"], words].concat(), &mut Out::default());
         assert_eq!(exit, Exit::Kernel, "{err}");
         assert!(err.contains(&format!("map '{map}'")), "{err}");
     }
-    // Names that are not there.
+    // Names that do not exist, and unsuitable targets.
     for (words, expected) in [
         (["--without", "enter_rw"], "no program `enter_rw`; there are "),
         (["--only", "none*"], "no program `none*`; there are "),
         (["--attach", "none=xdp:lo"], "no program `none`; there are "),
         (["--map", "count=5"], "did you mean `counts`?"),
-        (["--type", "hook=hook"], "type `hook` of the program `hook`: libbpf knows no programs of such a section"),
+        (["--type", "hook=hook"], "type `hook` of the program `hook`: libbpf does not know this section"),
         (["--attach", "packet=kprobe:vfs_read"], "the program is of type xdp, and such a target is for kprobe"),
     ] {
         for command in ["run", "doctor"] {
@@ -253,7 +256,7 @@ pub(crate) fn programs_are_left_out_or_taken() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn one_that_cannot_be_attached_does_not_stop_the_others() -> Outcome {
+pub(crate) fn attach_failure_leaves_other_programs_running() -> Outcome {
     let (from, err) = senders(&[])?;
     assert!(from.is_subset(&BTreeSet::from([1, 2])) && !from.is_empty(), "{from:?}");
     let said = |what: &str| err.lines().filter(|line| line.starts_with(what)).count();
@@ -271,13 +274,13 @@ pub(crate) fn one_that_cannot_be_attached_does_not_stop_the_others() -> Outcome 
     Ok(())
 }
 
-pub(crate) fn the_text_of_iterators() -> Outcome {
+pub(crate) fn run_prints_text_of_iterators() -> Outcome {
     let mut out = Out::default();
     let (exit, err) = run(&["run", CHOICES, "--map", "counts=10", "--map", "stacks=64", "--only", "tasks"], &mut out);
     assert_eq!((exit, err.as_str()), (Exit::Done, "choices: 1 program attached, the text of iterators follows\n"));
     let own = format!("task {}", std::process::id());
     assert!(out.text().lines().any(|line| line == own), "{}", out.text());
-    // Beside programs that send events.
+    // An iterator together with a program that sends events.
     let mut out = Out::default();
     let words = [
         "run",
@@ -306,8 +309,8 @@ pub(crate) fn the_text_of_iterators() -> Outcome {
     Ok(())
 }
 
-/// On what runs and what does not.
-pub(crate) fn the_doctor_agrees() -> Outcome {
+/// The doctor must predict whether `run` fails.
+pub(crate) fn doctor_predicts_exit_of_run() -> Outcome {
     const NONE: &str = "enter_plain=tp:raw_syscalls/none";
     for (words, fails) in [
         (&["--only", "enter_raw"][..], false),
@@ -317,16 +320,16 @@ pub(crate) fn the_doctor_agrees() -> Outcome {
         (&["--only", "missing", "--attach", "missing=raw_tp:sys_enter"], false),
         (&["--attach", NONE, "--only", "enter_plain"], true),
         (&["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/sys_exit"], false),
-        // Each target of a program counts.
+        // One working target of a program suffices, unless all are required.
         (&["--only", "enter_plain", "--attach", NONE, "--attach", "enter_plain=tp:raw_syscalls/sys_exit"], false),
         (&["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/sys_exit", "--attach", NONE, "--strict"], true),
-        // Programs that are not told what to attach to are no reason to refuse, unless there are no others.
+        // Programs without a target do not fail the run, unless no other program is attached.
         (&["--only", "packet"], true),
         (&["--only", "packet", "--only", "sample"], true),
         (&["--only", "packet", "--only", "missing"], true),
         (&["--only", "packet", "--only", "enter_raw"], false),
         (&["--only", "packet", "--only", "enter_raw", "--strict"], true),
-        // What is named on the command line.
+        // Targets that are named on the command line.
         (&["--only", "packet", "--attach", "packet=xdp:eunomia-none"], true),
         (&["--only", "packet", "--attach", "packet=xdp:eunomia-none", "--only", "enter_raw"], false),
         (&["--only", "look", "--attach", "look=tcx:eunomia-none/ingress"], true),
@@ -339,11 +342,12 @@ pub(crate) fn the_doctor_agrees() -> Outcome {
         let words = [&[CHOICES, "--map", "counts=10K", "--map", "stacks=64"][..], words].concat();
         let (ran, err) = run_among_processes(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default(), |_| ());
         let mut out = Out::default();
-        let (said, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
-        assert_eq!((ran != Exit::Done, said != Exit::Done), (fails, fails), "{words:?}: {err}{}", out.text());
+        let (examined, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
+        assert_eq!((ran != Exit::Done, examined != Exit::Done), (fails, fails), "{words:?}: {err}{}", out.text());
         assert_eq!(fails, out.text().contains("FAIL "), "{words:?}: {}", out.text());
     }
-    // A map that the object does not have is as wrong as a program that it does not have, and so is one that no program of its kind takes.
+    // A map that the object does not have is a usage error, as a missing program is; so is a map
+    // that the program's type cannot take.
     for (target, expected) in
         [("map:none", "no map `none`; there are "), ("map:counts", "target of the program `tasks`: its section `iter/task`")]
     {
@@ -353,18 +357,18 @@ pub(crate) fn the_doctor_agrees() -> Outcome {
             assert!(exit == Exit::Usage && err.contains(expected), "{command} {target}: {exit:?} {err}");
         }
     }
-    // Of events that not every machine counts.
+    // A hardware event, which not every machine counts.
     let words = [CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--only", "sample", "--attach", "sample=cache-misses:10000"];
     let (ran, err) = run(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default());
     let mut out = Out::default();
-    let (said, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
-    assert_eq!(ran == Exit::Done, said == Exit::Done, "{err}{}", out.text());
+    let (examined, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
+    assert_eq!(ran == Exit::Done, examined == Exit::Done, "{err}{}", out.text());
     let hint = "this machine does not count the event: ";
     assert!(ran == Exit::Done || (err.contains(hint) && out.text().contains(hint)), "{err}{}", out.text());
     Ok(())
 }
 
-/// The command with the streams of its process.
+/// Runs the command with the standard streams of this process.
 pub(crate) fn as_process(words: &str) -> Outcome {
     match cli::main_with(["eunomia"].into_iter().chain(words.split(' ')).map(OsString::from)) {
         Exit::Done => Ok(()),
@@ -372,7 +376,7 @@ pub(crate) fn as_process(words: &str) -> Outcome {
     }
 }
 
-/// Waits until the process has ended, so long at most.
+/// Waits at most `most` for the process to exit; kills it after that.
 fn ended_within(process: &mut Child, most: Duration) -> Result<bool, io::Error> {
     let start = Instant::now();
     while start.elapsed() < most {
@@ -386,44 +390,45 @@ fn ended_within(process: &mut Child, most: Duration) -> Result<bool, io::Error> 
     Ok(false)
 }
 
-pub(crate) fn an_output_that_nobody_reads() -> Outcome {
+pub(crate) fn run_ends_while_output_is_blocked() -> Outcome {
     let words = format!("command run {CHOICES} --map counts=10K --map stacks=64 --event calls=call --only enter_raw -f json");
-    // More than a pipe holds comes within the time.
+    // Causes more events than a pipe holds.
     let fill = || (0..2000).for_each(|_| drop(std::fs::metadata("/")));
     let most = Duration::from_secs(5);
 
     let mut process = command(&words)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let (mut told, mut err) = (BufReader::new(process.stderr.take().ok_or("it has a pipe")?), String::new());
-    told.read_line(&mut err)?;
+    let (mut messages, mut err) = (BufReader::new(process.stderr.take().ok_or("the stream is not piped")?), String::new());
+    messages.read_line(&mut err)?;
     assert!(err.contains("attached"), "{err}");
     fill();
-    // As many as the pipe holds are read meanwhile.
+    // Wait until the pipe is full.
     thread::sleep(Duration::from_secs(2));
-    // SAFETY: the call takes no pointers, and the process is a child that has not been waited for.
+    // SAFETY: the call takes no pointers, and the child has not been waited for, so its pid is not
+    // reused.
     assert_eq!(unsafe { libc::kill(process.id().cast_signed(), libc::SIGTERM) }, 0);
-    assert!(ended_within(&mut process, most)?, "a signal ends it");
-    told.read_to_string(&mut err)?;
+    assert!(ended_within(&mut process, most)?, "SIGTERM did not end the run");
+    messages.read_to_string(&mut err)?;
     let unwritten = err.lines().find_map(|line| line.strip_suffix(" events were not written because nobody reads the output"));
     assert!(unwritten.is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0)), "{err}");
-    // What was written is whole but for the last event.
+    // All lines but the last are complete.
     let mut out = String::new();
-    process.stdout.take().ok_or("it has a pipe")?.read_to_string(&mut out)?;
+    process.stdout.take().ok_or("the stream is not piped")?.read_to_string(&mut out)?;
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines.len() > 100 && lines.iter().rev().skip(1).all(|line| line.ends_with('}')), "{}", lines.len());
 
-    // Also where messages go the same way, and the time ends it.
+    // Standard output and error share one pipe, and the duration ends the run.
     let (reader, writer) = io::pipe()?;
     let mut process = command(&format!("{words} -d 1s"))?.stdout(writer.try_clone()?).stderr(writer).spawn()?;
     thread::sleep(Duration::from_millis(500));
     fill();
-    assert!(ended_within(&mut process, most)?, "the time ends it");
+    assert!(ended_within(&mut process, most)?, "the duration did not end the run");
     drop(reader);
 
-    // One that is read is whole.
+    // A pipe that is read gets the whole output.
     let mut process = command(&format!("{words} -n 3000 -q"))?.stdout(Stdio::piped()).spawn()?;
     let (mut out, enough) = (String::new(), AtomicBool::new(false));
     let read = thread::scope(|scope| {
-        // From when it is attached on.
+        // Cause events until the command has enough.
         scope.spawn(|| {
             while !enough.load(Ordering::Relaxed) {
                 fill();

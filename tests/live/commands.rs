@@ -1,3 +1,5 @@
+//! User ring buffers: records that this process sends to a program.
+
 use std::{
     os::fd::AsRawFd as _,
     sync::atomic::{AtomicU64, Ordering},
@@ -10,7 +12,7 @@ use eunomia_tests::built::newer::{self, types::Command};
 
 use super::Outcome;
 
-/// Records of this size with their headers: 19 of them and a part of one go into the ring.
+/// The size of a record with its header. The ring holds 19 of them, with some room left.
 const RECORD: usize = 8 + size_of::<Command>();
 const FIT: u64 = 4096 / RECORD as u64;
 
@@ -22,7 +24,7 @@ fn command(number: u64) -> Command {
     Command { number, payload: [number; 24] }
 }
 
-/// How many records the program read.
+/// Runs the program and returns the number of records that it read.
 fn drain(skel: &newer::Loaded) -> eunomia_runtime::Result<u64> {
     skel.progs()?.drain.test_run(None, None).map(|run| run.return_value.into())
 }
@@ -31,8 +33,8 @@ fn is_full<T>(result: eunomia_runtime::Result<T>) -> bool {
     matches!(result, Err(Error::Full { .. }))
 }
 
-/// Over many wraps, records that stand across the end of the ring among them.
-pub(crate) fn every_record_arrives() -> Outcome {
+/// Fills the ring many times, so that records wrap around its end.
+pub(crate) fn all_records_reach_program() -> Outcome {
     const COUNT: u64 = 10_000;
     let skel = load()?;
     let mut producer = skel.maps()?.commands.producer()?;
@@ -45,7 +47,7 @@ pub(crate) fn every_record_arrives() -> Outcome {
                 producer.send(&command(number))?;
             } else {
                 let mut reserved = producer.reserve::<Command>()?;
-                assert_eq!(*reserved, command(0), "what was there before");
+                assert_eq!(*reserved, command(0), "reserved memory is not zeroed");
                 *reserved = command(number);
                 reserved.submit();
             }
@@ -59,7 +61,7 @@ pub(crate) fn every_record_arrives() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_full_ring() -> Outcome {
+pub(crate) fn full_ring_refuses_records() -> Outcome {
     let skel = load()?;
     let mut producer = skel.maps()?.commands.producer()?;
     for number in 0..FIT {
@@ -72,13 +74,13 @@ pub(crate) fn a_full_ring() -> Outcome {
     assert!(is_full(producer.send_timeout(&command(FIT), Duration::from_millis(50))));
     assert!(is_full(producer.reserve_timeout::<Command>(Duration::from_millis(50))));
     assert!(start.elapsed() >= Duration::from_millis(100));
-    // What is left of the ring is enough for less, to the last byte.
+    // The remaining room is enough for a shorter record, to the byte.
     let left = 4096 - FIT as usize * RECORD;
     assert!(is_full(producer.send_bytes(&vec![1; left - 7])));
     producer.send_bytes(&vec![1; left - 8])?;
     assert!(is_full(producer.send(&())));
     assert_eq!((drain(&skel)?, skel.bss()?.broken.get()?), (FIT + 1, 1));
-    // A program that stops reading leaves the rest.
+    // Records that the program does not read stay in the ring.
     for number in [1, u64::MAX, 2] {
         producer.send(&command(number))?;
     }
@@ -86,8 +88,8 @@ pub(crate) fn a_full_ring() -> Outcome {
     Ok(())
 }
 
-/// A sender that waits for room is woken by each drain, also by those that free too little for it.
-pub(crate) fn a_sender_waits_for_room() -> Outcome {
+/// A sender that waits for room is woken by each drain, even by one that frees too little.
+pub(crate) fn sender_waits_for_room() -> Outcome {
     const COUNT: u64 = 2000;
     const LONG: Duration = Duration::from_secs(60);
     let skel = load()?;
@@ -113,8 +115,8 @@ pub(crate) fn a_sender_waits_for_room() -> Outcome {
     Ok(())
 }
 
-/// The program never sees a record that was not submitted.
-pub(crate) fn what_is_not_submitted_was_never_there() -> Outcome {
+/// The program never sees a reservation that was dropped without `submit`.
+pub(crate) fn dropped_reservation_is_not_delivered() -> Outcome {
     let skel = load()?;
     let mut producer = skel.maps()?.commands.producer()?;
     for round in 0..100 {
@@ -129,29 +131,29 @@ pub(crate) fn what_is_not_submitted_was_never_there() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn records_of_any_length() -> Outcome {
+pub(crate) fn records_of_any_length_fit() -> Outcome {
     let skel = load()?;
     let mut producer = skel.maps()?.commands.producer()?;
     for len in 0..=4088 {
         producer.send_bytes(&vec![5; len])?;
         assert_eq!(drain(&skel)?, 1, "{len}");
     }
-    // Those that are too short for a command.
+    // The program counts records that are too short for a command.
     assert_eq!(skel.bss()?.broken.get()?, size_of::<Command>() as u64);
     let never = producer.send_bytes(&[5; 4089]).unwrap_err();
-    assert_eq!(never.to_string(), "map `commands`: a record of 4089 bytes does not fit into a ring of 4096");
+    assert_eq!(never.to_string(), "map `commands`: a record of 4089 bytes does not fit into a ring of 4096 bytes");
     let never = producer.send_timeout(&[0u64; 1000], Duration::from_secs(3600)).unwrap_err();
-    assert_eq!(never.to_string(), "map `commands`: a record of 8000 bytes does not fit into a ring of 4096");
+    assert_eq!(never.to_string(), "map `commands`: a record of 8000 bytes does not fit into a ring of 4096 bytes");
     Ok(())
 }
 
-pub(crate) fn one_producer_at_a_time() -> Outcome {
+pub(crate) fn ring_has_one_producer() -> Outcome {
     let skel = load()?;
     let first = skel.maps()?.commands.producer()?;
     let second = skel.maps()?.commands.producer().unwrap_err();
     assert_eq!(second.to_string(), "map `commands`: this process has a producer of it already, and there can be only one: drop that first");
     drop(first);
-    // An object that shares the ring counts, too.
+    // An object that shares the ring counts too.
     let mut open = newer::open()?;
     open.object().reuse_map("commands", skel.maps()?.commands.as_map().fd())?;
     let sharing = open.load()?;
@@ -161,19 +163,19 @@ pub(crate) fn one_producer_at_a_time() -> Outcome {
     let mut third = skel.maps()?.commands.producer()?;
     third.send(&command(1))?;
     drop(third);
-    // A new one goes on where the last one was.
+    // A new producer continues where the last one stopped.
     skel.maps()?.commands.producer()?.send(&command(2))?;
     assert_eq!((drain(&skel)?, skel.bss()?.last.get()?, skel.bss()?.broken.get()?), (2, command(2), 0));
 
     let other = skel.object().user_ring_buffer("bloom")?.producer().unwrap_err();
-    assert_eq!(other.to_string(), "map `bloom`: the map is of type bloom_filter, not user_ringbuf");
+    assert_eq!(other.to_string(), "map `bloom`: it is of type bloom_filter, not user_ringbuf");
 
-    // Somebody else does write.
+    // Another writer changes the producer position.
     let ring = skel.maps()?.commands.as_map().fd().as_raw_fd();
-    // SAFETY: a new mapping of the producer's page, at an address that the kernel chooses.
+    // SAFETY: the kernel chooses the address of the new mapping of the producer's page.
     let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, ring, 4096) };
     assert_ne!(page, libc::MAP_FAILED);
-    // SAFETY: the page is mapped, aligned, and only accessed by atomics.
+    // SAFETY: the page is mapped and aligned, and is only accessed atomically.
     let position = unsafe { AtomicU64::from_ptr(page.cast()) };
     let mut producer = skel.maps()?.commands.producer()?;
     for torn in [0, position.load(Ordering::Relaxed) + 4, u64::MAX - 7] {

@@ -1,3 +1,5 @@
+//! The control handle and callbacks: stop, pause, break, panic, and waiting in another event loop.
+
 use std::{
     ops::ControlFlow,
     os::fd::{AsFd as _, AsRawFd as _},
@@ -15,7 +17,7 @@ use super::{
     streams::{load, run},
 };
 
-pub(crate) fn stop_ends_a_wait() -> Outcome {
+pub(crate) fn stop_ends_wait() -> Outcome {
     let skel = load()?;
     let stop = skel.control();
     let start = Instant::now();
@@ -26,15 +28,15 @@ pub(crate) fn stop_ends_a_wait() -> Outcome {
     assert_eq!(skel.poll(Duration::from_secs(3600), |_| ())?, 0);
     assert!(start.elapsed() < Duration::from_secs(60));
     stopper.join().unwrap();
-    // For good, and at once.
+    // A stop is permanent, and later polls return at once.
     run(&skel.progs()?.produce, 1, 0, 0)?;
     assert_eq!(skel.poll(Duration::from_secs(3600), |_| ())?, 0);
     assert!(skel.control().is_stopped());
     Ok(())
 }
 
-/// Each callback sends another record.
-pub(crate) fn stop_ends_a_ring_that_never_runs_dry() -> Outcome {
+/// Each callback sends another record, so that the ring is never empty.
+pub(crate) fn stop_ends_poll_of_busy_ring() -> Outcome {
     let skel = load()?;
     let stop = skel.control();
     let produce = skel.progs()?.produce;
@@ -51,7 +53,8 @@ pub(crate) fn stop_ends_a_ring_that_never_runs_dry() -> Outcome {
             }
         })?;
     }
-    // What was there when the stop was seen, after the read that it came in.
+    // The records that were pending when the stop was seen are delivered, after the read in which
+    // it was requested.
     assert_eq!(count, 3000);
     assert_eq!(skel.unread()?, sent - count);
     assert_eq!(skel.poll(Duration::from_secs(3600), |_| ())?, 0);
@@ -60,8 +63,8 @@ pub(crate) fn stop_ends_a_ring_that_never_runs_dry() -> Outcome {
     Ok(())
 }
 
-/// The plain loop, stopped between two polls: of each map all comes that was there.
-pub(crate) fn a_stop_delivers_what_is_there() -> Outcome {
+/// A loop over `poll` that is stopped between two polls delivers the pending records of all maps.
+pub(crate) fn stop_delivers_pending_records() -> Outcome {
     for paused in [false, true] {
         let skel = load()?;
         let control = skel.control();
@@ -86,8 +89,8 @@ pub(crate) fn a_stop_delivers_what_is_there() -> Outcome {
     Ok(())
 }
 
-/// The loop over maps ends too, however it reads them.
-pub(crate) fn a_stop_ends_a_loop_over_maps() -> Outcome {
+/// A loop that reads maps ends after a stop, however it reads them.
+pub(crate) fn stop_ends_loop_over_maps() -> Outcome {
     type Round = fn(&Loaded) -> eunomia_runtime::Result<u64>;
     let with_wait: Round = |skel| {
         let (maps, mut count) = (skel.maps()?, 0);
@@ -124,7 +127,7 @@ pub(crate) fn a_stop_ends_a_loop_over_maps() -> Outcome {
         while !control.is_stopped() {
             count += round(&skel)?;
             rounds += 1;
-            assert!(rounds < 400, "{name}: it does not end");
+            assert!(rounds < 400, "{name}: the loop does not end");
         }
         assert_eq!((count, skel.unread()?), (401, 0), "{name}");
     }
@@ -135,8 +138,8 @@ fn with_others(skel: &Loaded) -> eunomia_runtime::Result<u64> {
     Ok(skel.maps()?.notes.for_each(|_| ())? + skel.maps()?.events.for_each(|_| ())?)
 }
 
-/// A map that nobody reads does not keep the loop going.
-pub(crate) fn a_stop_does_not_wait_for_a_map_that_nobody_reads() -> Outcome {
+/// A map that nobody reads does not keep the loop running.
+pub(crate) fn stop_does_not_wait_for_unread_map() -> Outcome {
     type Round = fn(&Loaded) -> eunomia_runtime::Result<u64>;
     let with_wait: Round = |skel| if skel.wait(Duration::from_millis(100))? { skel.maps()?.rb.for_each(|_| ()) } else { Ok(0) };
     let without_wait: Round = |skel| skel.maps()?.rb.for_each(|_| ());
@@ -150,15 +153,15 @@ pub(crate) fn a_stop_does_not_wait_for_a_map_that_nobody_reads() -> Outcome {
         while !control.is_stopped() {
             count += round(&skel)?;
             rounds += 1;
-            assert!(rounds < 100, "it does not end");
+            assert!(rounds < 100, "the loop does not end");
         }
         assert_eq!((count, skel.unread()?), (300, 1));
     }
     Ok(())
 }
 
-/// It ends one poll, and what it left comes with the next ones.
-pub(crate) fn a_break_after_a_stop_ends_one_poll() -> Outcome {
+/// A break ends one poll, and later polls deliver the rest.
+pub(crate) fn break_after_stop_ends_one_poll() -> Outcome {
     let skel = load()?;
     let control = skel.control();
     let produce = skel.progs()?.produce;
@@ -169,7 +172,8 @@ pub(crate) fn a_break_after_a_stop_ends_one_poll() -> Outcome {
         let polled = skel.poll(Duration::from_millis(100), |export| {
             let Export::Rb(sample) = export else { panic!("{export:?}") };
             seqs.push(sample.seq);
-            // Nobody waits for what comes now, and asking in vain changes nothing.
+            // Records that are sent now are not waited for. Calls that fail inside a callback
+            // change nothing.
             run(&produce, 1, 1000, 0).unwrap();
             assert!(skel.wait(Duration::ZERO).is_err() && skel.poll(Duration::ZERO, |_| ()).is_err());
             if sample.seq % 10 == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -180,7 +184,7 @@ pub(crate) fn a_break_after_a_stop_ends_one_poll() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn stop_now_leaves_the_rest() -> Outcome {
+pub(crate) fn stop_now_leaves_pending_records() -> Outcome {
     let skel = load()?;
     let stop = skel.control();
     run(&skel.progs()?.produce, 900, 0, 0)?;
@@ -194,10 +198,10 @@ pub(crate) fn stop_now_leaves_the_rest() -> Outcome {
     assert!((100..116).contains(&count), "{count}");
     assert!(stop.is_stopped());
     assert_eq!((skel.poll(Duration::from_secs(3600), |_| ())?, skel.unread()?), (0, 900 - count));
-    // The rest is there for those who want it.
+    // `drain` still delivers the rest.
     assert_eq!(skel.drain(|_| ())?, 900 - count);
 
-    // Whoever waits for the end of what is gone sees it.
+    // The handle of a dropped reader reports that it is stopped.
     let skel = load()?;
     let control = skel.control();
     drop(skel);
@@ -205,7 +209,7 @@ pub(crate) fn stop_now_leaves_the_rest() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_callback_may_end_its_poll() -> Outcome {
+pub(crate) fn callback_break_ends_poll() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 10, 0, 0)?;
     let mut seen = 0;
@@ -214,11 +218,11 @@ pub(crate) fn a_callback_may_end_its_poll() -> Outcome {
         if seen == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     assert_eq!((seen, delivered), (4, 4));
-    assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 6, "it was the end of one poll, not of polling");
+    assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 6, "a break ends one poll only");
     Ok(())
 }
 
-pub(crate) fn a_callback_may_ask_but_not_poll() -> Outcome {
+pub(crate) fn callback_cannot_poll_its_reader() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 3, 0, 0)?;
     let mut seen = Vec::new();
@@ -232,14 +236,14 @@ pub(crate) fn a_callback_may_ask_but_not_poll() -> Outcome {
     Ok(())
 }
 
-/// Another reader of the same ring takes records away and lets the kernel write over them.
-pub(crate) fn a_damaged_ring_keeps_nobody_from_being_read() -> Outcome {
+/// A second reader of the ring consumes records, and the kernel overwrites them.
+pub(crate) fn damaged_ring_does_not_block_others() -> Outcome {
     let skel = load()?;
     let ring = skel.maps()?.rb.as_map().fd().as_raw_fd();
-    // SAFETY: a new mapping of the consumer's page, at an address that the kernel chooses.
+    // SAFETY: the kernel chooses the address of the new mapping of the consumer's page.
     let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, ring, 0) };
     assert_ne!(page, libc::MAP_FAILED);
-    // SAFETY: the page is mapped, aligned, and only accessed by atomics.
+    // SAFETY: the page is mapped and aligned, and is only accessed atomically.
     let consumer = unsafe { AtomicU64::from_ptr(page.cast()) };
     let record = 8 + size_of::<Sample>() as u64;
     for round in 1..=3 {
@@ -250,7 +254,7 @@ pub(crate) fn a_damaged_ring_keeps_nobody_from_being_read() -> Outcome {
     let damaged = skel.poll(Duration::from_secs(5), |export| assert!(matches!(export, Export::Notes(_)), "{export:?}")).unwrap_err();
     assert!(damaged.to_string().contains("another process reads this ring too"), "{damaged}");
     assert_eq!(skel.stats().notes.received, 1);
-    // The ring is left alone from now on, also by the wait.
+    // The damaged ring is no longer read or waited for.
     run(&skel.progs()?.annotate, 1, 0, 0)?;
     assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 1);
     run(&skel.progs()?.produce, 1, 0, 0)?;
@@ -260,7 +264,7 @@ pub(crate) fn a_damaged_ring_keeps_nobody_from_being_read() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_panic_consumes_one_record() -> Outcome {
+pub(crate) fn panic_consumes_one_record() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 10, 0, 0)?;
     let mut seqs = Vec::new();
@@ -276,23 +280,23 @@ pub(crate) fn a_panic_consumes_one_record() -> Outcome {
     assert!(caught.is_err());
     skel.poll(Duration::from_secs(5), |export| record(export, false))?;
     assert_eq!(seqs, (0..10).collect::<Vec<_>>());
-    // The positions fit, so the ring goes on.
+    // The positions of the ring are consistent, so it stays usable.
     run(&skel.progs()?.produce, 900, 0, 0)?;
     assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 900);
     Ok(())
 }
 
-pub(crate) fn signals_do_not_end_a_wait() -> Outcome {
+pub(crate) fn signals_do_not_end_wait() -> Outcome {
     extern "C" fn ignore(_: libc::c_int) {}
     let skel = load()?;
-    // SAFETY: the handler does nothing, so it may interrupt anything.
+    // SAFETY: the handler does nothing, so it is async-signal-safe.
     unsafe { libc::signal(libc::SIGUSR1, ignore as *const () as libc::sighandler_t) };
-    // SAFETY: always sound.
+    // SAFETY: `pthread_self` has no preconditions.
     let waiter = unsafe { libc::pthread_self() };
     let sender = thread::spawn(move || {
         for _ in 0..20 {
             thread::sleep(Duration::from_millis(10));
-            // SAFETY: the thread waits for this one before it ends.
+            // SAFETY: the target thread joins this one before it ends, so its id is valid.
             unsafe { libc::pthread_kill(waiter, libc::SIGUSR1) };
         }
     });
@@ -303,15 +307,15 @@ pub(crate) fn signals_do_not_end_a_wait() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn an_event_loop_of_ones_own() -> Outcome {
+pub(crate) fn descriptor_works_in_event_loop() -> Outcome {
     let mut open = streams::open()?;
-    // Its timer makes a perf event array readable from time to time.
+    // The flush timer makes the descriptor readable from time to time, so it is set to an hour.
     open.object().set_perf_buffer(PerfBuffer { flush: Duration::from_secs(3600), ..PerfBuffer::default() });
     let skel = open.load()?;
     let fd = skel.object().as_fd().as_raw_fd();
     let readable = || {
         let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry, which lives through the call.
+        // SAFETY: the pointer is to one entry, which outlives the call.
         unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
     };
     assert!(!readable());
@@ -320,20 +324,21 @@ pub(crate) fn an_event_loop_of_ones_own() -> Outcome {
     assert_eq!(skel.poll(Duration::ZERO, |_| ())?, 1);
     assert!(!readable());
 
-    // What is below the watermark of a perf event array is not forgotten, and the timer is not told again and again.
+    // A perf sample below the watermark is delivered, and the timer does not wake the loop
+    // repeatedly.
     let skel = load()?;
     run(&skel.progs()?.perf, 1, 0, 0)?;
     let mut poll = libc::pollfd { fd: skel.object().as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let (mut received, mut wakeups, start) = (0, 0, Instant::now());
     while start.elapsed() < Duration::from_millis(200) {
-        // SAFETY: one entry, which lives through the call.
+        // SAFETY: the pointer is to one entry, which outlives the call.
         wakeups += unsafe { libc::poll(&raw mut poll, 1, 200) };
         received += skel.poll(Duration::ZERO, |_| ())?;
     }
     assert_eq!(received, 1);
     assert!(wakeups < 50, "{wakeups}");
 
-    // Nor is a change of the control handle.
+    // Changes through the control handle deliver nothing.
     skel.control().pause();
     skel.control().resume();
     assert_eq!(skel.poll(Duration::ZERO, |_| ())?, 0);

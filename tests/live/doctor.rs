@@ -1,4 +1,4 @@
-//! What the doctor says of objects, beside what libbpf and the kernel say when they load them.
+//! The doctor's findings, compared with what libbpf and the kernel report on loading.
 
 use std::{collections::BTreeMap, fs, sync::Mutex};
 
@@ -19,7 +19,7 @@ fn examined(name: &str) -> Result<Preflight, Box<dyn std::error::Error>> {
     Ok(examine(&skeleton(name)?.check(name)?))
 }
 
-/// The check whose two texts begin so.
+/// Returns the one check named `what` whose finding begins with `found`.
 fn find<'a>(examined: &'a Preflight, what: &str, found: &str) -> &'a Check {
     let mut checks = examined.checks.iter().filter(|check| check.what == what && check.found.starts_with(found));
     let first = checks.next().unwrap_or_else(|| panic!("no check `{what}: {found}..` in\n{examined}"));
@@ -27,7 +27,7 @@ fn find<'a>(examined: &'a Preflight, what: &str, found: &str) -> &'a Check {
     first
 }
 
-/// `ok`, `warn` or `FAIL`.
+/// Returns `ok`, `warn` or `FAIL`.
 fn state(check: &Check) -> &'static str {
     match (check.ok, check.required) {
         (true, _) => "ok",
@@ -36,7 +36,7 @@ fn state(check: &Check) -> &'static str {
     }
 }
 
-pub(crate) fn an_object_that_runs() -> Outcome {
+pub(crate) fn loadable_object_passes() -> Outcome {
     let examined = examined("bootstrap")?;
     assert!(examined.ok() && examined.checks.iter().all(|check| check.ok), "{examined}");
     for (what, found) in [
@@ -52,8 +52,8 @@ pub(crate) fn an_object_that_runs() -> Outcome {
     Ok(())
 }
 
-/// libbpf looks fields up in the file that an object is opened with, and nowhere else.
-pub(crate) fn a_file_of_btf() -> Outcome {
+/// libbpf looks up fields only in the BTF file that an object is opened with.
+pub(crate) fn relocations_use_given_btf_file() -> Outcome {
     const KERNEL: &str = "/sys/kernel/btf/vmlinux";
     const FILE: &str = "BTF for CO-RE relocations";
     let checked = skeleton("bootstrap")?.check("bootstrap")?;
@@ -63,7 +63,7 @@ pub(crate) fn a_file_of_btf() -> Outcome {
     let with_kernel = examine(&checked);
     assert_eq!(find(&examined, "CO-RE relocations", "").found, find(&with_kernel, "CO-RE relocations", "").found);
 
-    // An ELF file with BTF, which knows of no kernel.
+    // An ELF file whose BTF does not describe a kernel.
     let folder = tempfile::tempdir()?;
     let foreign = folder.path().join("foreign.o");
     std::fs::write(&foreign, skeleton("args")?.object.unwrap_or_default())?;
@@ -78,12 +78,12 @@ pub(crate) fn a_file_of_btf() -> Outcome {
         assert_eq!(state(find(&examined, FILE, &format!("{}: {why}", foreign.display()))), "FAIL");
         assert!(!examined.ok());
     }
-    // An object without relocations needs none.
+    // An object without relocations does not need the file.
     assert!(Doctor::new(Some(&foreign)).examine(&skeleton("args")?.check("args")?).checks.iter().all(|check| check.what != FILE));
     Ok(())
 }
 
-pub(crate) fn what_no_kernel_has() -> Outcome {
+pub(crate) fn missing_kernel_parts_are_reported() -> Outcome {
     let examined = examined("doctor")?;
     const RELOCATION: &str = "CO-RE relocation";
     for (expected, what, found) in [
@@ -104,7 +104,7 @@ pub(crate) fn what_no_kernel_has() -> Outcome {
         ("warn", "kfunc bpf_eunomia_none", "not in this kernel; used by guarded"),
         ("warn", "kernel symbol eunomia_none_address", "not in this kernel; used by guarded"),
         ("FAIL", "tracepoint sched/eunomia_none", "not in /sys/kernel/"),
-        // Switched off in the object.
+        // Programs that the object does not load by default.
         ("warn", "raw tracepoint eunomia_none", "not in the kernel's BTF; used by on_raw_tracepoint"),
         ("warn", "kernel function eunomia_none", "not in the kernel's BTF; used by on_function"),
         ("warn", "kernel function eunomia_none", "not in /proc/kallsyms; used by on_probe"),
@@ -117,7 +117,7 @@ pub(crate) fn what_no_kernel_has() -> Outcome {
     }
     assert!(!examined.ok());
 
-    // The kernel says the same: the object loads, and only its tracepoint cannot be attached.
+    // The kernel agrees: the object loads, and only the tracepoint program cannot be attached.
     let error = skeleton("doctor")?.open()?.load()?.attach().unwrap_err();
     assert!(error.to_string().starts_with("attach the program `on_tracepoint` (tp/sched/eunomia_none)"), "{error}");
     for program in ["unguarded", "wrong_helper"] {
@@ -129,20 +129,20 @@ pub(crate) fn what_no_kernel_has() -> Outcome {
     Ok(())
 }
 
-/// What libbpf said, down to what it says for its own developers.
+/// The messages of libbpf, down to debug level.
 static SAID: Mutex<String> = Mutex::new(String::new());
 
-/// By program and number: what was asked, and whether it was found.
+/// The relocations by program and number: the text of each, and whether it was resolved.
 type Relocated = BTreeMap<(String, String), (String, bool)>;
 
-/// The relocations that libbpf looked at in all programs of an object.
+/// Collects the relocations that libbpf processes in all programs of an object.
 fn relocated(name: &str) -> Result<Relocated, Box<dyn std::error::Error>> {
     let object = skeleton(name)?.object.unwrap_or_default();
     SAID.lock().unwrap().clear();
     let before = set_print(Some((PrintLevel::Debug, |_, text| SAID.lock().unwrap().push_str(&text))));
     let mut open = ObjectBuilder::default().name(name)?.open_memory(&object)?;
     open.progs_mut().for_each(|mut program| program.set_autoload(true));
-    // Not all of them load; relocations come first.
+    // Not all of these objects load, but relocations are processed first.
     drop(open.load());
     set_print(before);
     let mut relocations = Relocated::new();
@@ -153,7 +153,7 @@ fn relocated(name: &str) -> Result<Relocated, Box<dyn std::error::Error>> {
         if text.starts_with('<') {
             relocations.insert(key, (text.to_owned(), true));
         } else if text == "no matching targets found" {
-            relocations.get_mut(&key).ok_or("libbpf says first what it looks for")?.1 = false;
+            relocations.get_mut(&key).ok_or("a result without its relocation")?.1 = false;
         }
     }
     Ok(relocations)
@@ -169,12 +169,13 @@ pub(crate) fn relocations_resolve_as_in_libbpf() -> Outcome {
         let expected = (found > 0).then(|| format!("{found} of {} resolve", relocations.len()));
         assert_eq!(says, expected.as_deref(), "{name}:\n{examined}\n{relocations:#?}");
 
-        // `<byte_off> [7] struct task_struct___eunomia.comm[4000] (0:1:4000 @ offset 4004)`
+        // The form of a line: `<byte_off> [7] struct task_struct___eunomia.comm[4000] (0:1:4000 @
+        // offset 4004)`
         let is_question = |text: &str| ["_exists>", "_matches>"].iter().any(|kind| text.contains(kind));
         let missing = relocations.values().filter(|(text, found)| !found && !is_question(text)).map(|(text, _)| {
             let text = text.split_once("] ").map_or("", |(_, text)| text);
             let text = text.split(" (").next().unwrap_or_default().replace("___eunomia", "");
-            // Enums: `enum bpf_func_id::BPF_FUNC_eunomia_none = 100000`
+            // The form for enums: `enum bpf_func_id::BPF_FUNC_eunomia_none = 100000`
             let text = text.split(" = ").next().unwrap_or_default().replace("::", ".");
             let (ty, member) = text.split_once('.').unwrap_or((&text, ""));
             (ty.to_owned(), member.to_owned())
@@ -192,7 +193,7 @@ pub(crate) fn relocations_resolve_as_in_libbpf() -> Outcome {
     Ok(())
 }
 
-/// Objects with programs of all kinds.
+/// Fixtures that together have programs of all types.
 const FIXTURES: [&str; 20] = [
     "arena",
     "args",
@@ -216,21 +217,21 @@ const FIXTURES: [&str; 20] = [
     "streams",
 ];
 
-/// The object of a fixture with one of its programs switched on, or one of its maps, and nothing else.
+/// Opens a fixture with one of its programs, or one of its maps, and nothing else.
 fn alone(name: &str, part: &str) -> eunomia_runtime::Result<eunomia_runtime::dynamic::Open> {
     let mut open = skeleton(name)?.open()?;
     let programs = open.object().programs();
     for program in &programs {
         open.object().program(program)?.set_autoload(program == part);
     }
-    // Programs of the other fixtures use the maps.
+    // In the other fixtures, programs use the maps.
     for map in ["no_entries", "no_inner", "deep", "large"].iter().filter(|map| name == "lacking" && **map != part) {
         open.object().set_autocreate(map, false)?;
     }
     Ok(open)
 }
 
-/// What loading and attaching say; programs that nobody gave a target are left.
+/// Loads and attaches; returns the first error. Programs without a target do not count.
 fn ran(open: eunomia_runtime::dynamic::Open) -> Result<(), String> {
     let loaded = open.load().map_err(|error| error.to_string())?;
     let refused = loaded.object().links_each().into_iter().filter_map(|(_, link)| link.err());
@@ -238,22 +239,22 @@ fn ran(open: eunomia_runtime::dynamic::Open) -> Result<(), String> {
     refused.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Holds the doctor against loading and attaching: both refuse, and give the same reason.
+/// Checks that the doctor and loading or attaching both fail, with the same reason.
 fn same_reason(doctor: &Doctor, part: &str, reason: &str) -> Outcome {
     let examined = doctor.examine_open(alone("lacking", part)?, None, true);
     assert!(!examined.ok(), "{part}: {examined}");
     let error = ran(alone("lacking", part)?).expect_err(part);
-    // The doctor says in two texts what is one of the hint.
+    // The doctor splits the hint into the finding and the advice.
     let (why, todo) = reason.split_once("; ").unwrap_or((reason, ""));
     assert!(error.contains(&format!("{why}; {todo}")) && error.contains("\n  hint: "), "{part}: {error}");
-    let told = |check: &&Check| !check.ok && check.required && check.found.starts_with(why) && check.todo.starts_with(todo);
-    assert!(examined.checks.iter().any(|check| told(&check)), "{part}: `{why}`, `{todo}` in\n{examined}");
+    let has_reason = |check: &&Check| !check.ok && check.required && check.found.starts_with(why) && check.todo.starts_with(todo);
+    assert!(examined.checks.iter().any(|check| has_reason(&check)), "{part}: `{why}`, `{todo}` in\n{examined}");
     Ok(())
 }
 
-pub(crate) fn causes_are_those_of_errors() -> Outcome {
+pub(crate) fn doctor_and_errors_give_same_reason() -> Outcome {
     const TRACEPOINTS: &str = "not in /sys/kernel/tracing/events; did you mean";
-    // It reads the kernel's types once.
+    // Shared by all cases, so that the kernel's BTF is read once.
     let doctor = Doctor::new(None);
     for (part, reason) in [
         ("tracepoint", format!("{TRACEPOINTS} `sched_switch`?")),
@@ -276,7 +277,7 @@ pub(crate) fn causes_are_those_of_errors() -> Outcome {
     ] {
         same_reason(&doctor, part, &reason)?;
     }
-    // A machine may be set up for it.
+    // The setting of the machine may permit such stacks.
     let most = fs::read_to_string("/proc/sys/kernel/perf_event_max_stack")?;
     if most.trim().parse::<u32>()? < 1024 {
         let why = format!("its stacks have 1024 addresses, and kernel.perf_event_max_stack of this machine is {}", most.trim());
@@ -285,7 +286,7 @@ pub(crate) fn causes_are_those_of_errors() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn causes_of_probes_are_those_of_errors() -> Outcome {
+pub(crate) fn doctor_and_errors_give_same_reason_for_probes() -> Outcome {
     let doctor = Doctor::new(None);
     same_reason(&doctor, "probe", "not in /proc/kallsyms; did you mean `vfs_unlink`?")?;
     same_reason(&doctor, "call", "not in /proc/kallsyms; did you mean `unlinkat`?")?;
@@ -294,7 +295,8 @@ pub(crate) fn causes_of_probes_are_those_of_errors() -> Outcome {
     if symbols.contains(" finish_task_switch.isra.0\n") {
         same_reason(&doctor, "lengthened", "not in /proc/kallsyms; did you mean `finish_task_switch.isra.0`?")?;
     }
-    // What the kernel alone knows, the doctor does not tell, and the error does.
+    // Only the kernel knows these reasons: the doctor does not predict them, and the error names
+    // them.
     let inside = ran(alone("lacking", "inside")?).unwrap_err();
     assert!(inside.contains("hint: kernel function vfs_unlink+0x1: no instruction begins there"), "{inside}");
     let forbidden = ran(alone("lacking", "forbidden")?).unwrap_err();
@@ -302,8 +304,8 @@ pub(crate) fn causes_of_probes_are_those_of_errors() -> Outcome {
     Ok(())
 }
 
-/// What is given a target by whoever attaches it is no failure, and is said.
-pub(crate) fn sections_that_do_not_say_enough() -> Outcome {
+/// A program whose target the caller must name is no failure; the doctor reports it.
+pub(crate) fn section_without_target_is_reported() -> Outcome {
     for (part, wants) in [
         ("interface", "an interface"),
         ("event", "a perf event"),
@@ -320,7 +322,7 @@ pub(crate) fn sections_that_do_not_say_enough() -> Outcome {
         let error = links.object().links().map(drop).unwrap_err();
         assert!(matches!(&error, Error::NoTarget { program, wants: said, .. } if program == part && *said == wants), "{part}: {error}");
     }
-    // Nothing can be loaded without one.
+    // A program of this type cannot be loaded without a target.
     let examined = Doctor::new(None).examine_open(alone("lacking", "no_function")?, None, true);
     assert_eq!(
         state(find(
@@ -335,38 +337,41 @@ pub(crate) fn sections_that_do_not_say_enough() -> Outcome {
     Ok(())
 }
 
-/// What is too large is not told before, but the object is loaded to find out.
-pub(crate) fn what_only_the_kernel_knows() -> Outcome {
+/// The doctor does not predict that a map is too large; it loads the object to find out.
+pub(crate) fn trial_load_finds_kernel_refusals() -> Outcome {
     let examined = Doctor::new(None).examine_open(alone("lacking", "large")?, None, true);
     assert_eq!(state(find(&examined, "loading", "")), "FAIL", "{examined}");
     let error = ran(alone("lacking", "large")?).unwrap_err();
     assert!(error.contains("hint: map `large`: 1073741824 entries of 4 and 64 bytes are more than this kernel gives room for"), "{error}");
-    // The types are refused as well, which is no reason.
+    // The kernel also refuses the BTF, which must not be given as the reason.
     assert!(!error.contains("BTF LOAD LOG") && !error.contains("RLIMIT_MEMLOCK"), "{error}");
-    // What the verifier refuses.
+    // An object that the verifier refuses.
     let examined = examine(&skeleton("refused")?.check("refused")?);
     let check = find(&examined, "loading", "Permission denied (os error 13): ");
     assert!(state(check) == "FAIL" && check.found.contains("invalid mem access"), "{examined}");
     Ok(())
 }
 
-/// The doctor says no exactly if loading or attaching is refused.
-pub(crate) fn doctor_and_run_agree() -> Outcome {
+/// The doctor fails exactly if loading or attaching does.
+pub(crate) fn doctor_predicts_load_and_attach() -> Outcome {
     apart(|| {
         let doctor = Doctor::new(None);
         let mut disagree = Vec::new();
         let mut hold = |what: String, examined: Preflight, ran: Result<(), String>| {
             if examined.ok() != ran.is_ok() {
-                disagree.push(format!("{what}: the doctor says\n{examined}and running it says {ran:?}"));
+                disagree.push(format!("{what}: the doctor predicts\n{examined}but running it gives {ran:?}"));
             }
         };
         for name in FIXTURES {
             hold(name.to_owned(), doctor.examine_open(skeleton(name)?.open()?, None, true), ran(skeleton(name)?.open()?));
-            // Those that are off alone, of the fixture with one of every type some: each costs the kernel a dozen of questions.
+            // Programs that are not loaded by default are tried alone. Of `every`, one in eight:
+            // each costs the kernel a dozen probes.
             let step = if name == "every" { 8 } else { 1 };
             let off = ["doctor", "every", "lacking"].contains(&name);
             for program in skeleton(name)?.open()?.object().programs().into_iter().step_by(step).filter(|_| off) {
-                // The first is known to the kernel alone; the second is attached where it never runs, which the doctor takes for a no.
+                // `inside` is refused for a reason that only the kernel knows. The LSM programs and
+                // `hook` can be attached where they never run, which the doctor counts as a
+                // failure.
                 if program == "inside" || program.starts_with("lsm") || program == "hook" {
                     continue;
                 }
@@ -378,8 +383,8 @@ pub(crate) fn doctor_and_run_agree() -> Outcome {
     })
 }
 
-/// The same of programs and maps that no fixture has, each in an object of its own.
-pub(crate) fn doctor_and_run_agree_on_sources() -> Outcome {
+/// The same for programs and maps that no fixture has, each in its own object.
+pub(crate) fn doctor_predicts_load_and_attach_of_sources() -> Outcome {
     let doctor = Doctor::new(None);
     let (mut disagree, mut ran_well) = (Vec::new(), Vec::new());
     for source in sources::read(include_str!("agreed.c")) {
@@ -391,17 +396,17 @@ pub(crate) fn doctor_and_run_agree_on_sources() -> Outcome {
             Ok(open)
         };
         let examined = doctor.examine_open(open()?, None, false);
-        // Without a target the command attaches nothing, and says so.
+        // Without a target the command attaches nothing and fails.
         let ran = open()?.load().and_then(|loaded| loaded.object().links_each().into_iter().try_for_each(|(_, link)| link.map(drop)));
         if examined.ok() != ran.is_ok() {
-            disagree.push(format!("{}: the doctor says\n{examined}and running it says {ran:?}", source.name));
+            disagree.push(format!("{}: the doctor predicts\n{examined}but running it gives {ran:?}", source.name));
         }
         if let (Err(error), false) = (&ran, source.fault.is_empty()) {
-            // For the same reason.
+            // The reasons must be the same too.
             let error = error.to_string();
-            let told =
+            let has_reason =
                 |check: &Check| !check.ok && check.required && error.contains(check.found.split("; used by").next().unwrap_or_default());
-            assert!(examined.checks.iter().any(told), "{}: {error}\n{examined}", source.name);
+            assert!(examined.checks.iter().any(has_reason), "{}: {error}\n{examined}", source.name);
         }
         ran_well.extend(ran.is_ok().then_some(source.name));
     }

@@ -1,3 +1,5 @@
+//! Errors of opening, loading and attaching: their reasons and their advice.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eunomia_runtime::{
@@ -16,72 +18,74 @@ use super::{
     host::apart,
 };
 
-pub(crate) fn the_verifiers_log_is_in_the_error() -> Outcome {
+pub(crate) fn error_holds_verifier_log() -> Outcome {
     let error = refused::open()?.load().unwrap_err();
     let Error::Kernel(refusal) = &error else { return Err(error.into()) };
     assert_eq!(refusal.tried, "load the BPF object `refused`");
     assert_eq!(refusal.source.raw_os_error(), Some(libc::EACCES));
     let log = refusal.verifier_log.as_deref().unwrap_or_default();
-    // Before 5.18 a number is called `inv`.
+    // Before Linux 5.18 the verifier called a scalar `inv`.
     assert!(log.contains("R1 invalid mem access 'scalar'") || log.contains("R1 invalid mem access 'inv'"), "{log}");
     assert!(refusal.messages.contains("prog 'wild': BPF program load failed"), "{}", refusal.messages);
     assert!(!refusal.messages.contains("invalid mem access"));
     assert!(error.to_string().ends_with("hint: the verifier's log ends with the instruction that it refused"), "{error}");
 
-    // Switched off, the program is not looked at.
+    // The verifier does not see a program that is not loaded.
     let mut open = refused::open()?;
     open.progs().wild()?.set_autoload(false);
     drop(open.load()?.attach()?);
     Ok(())
 }
 
-/// libbpf quotes names from objects, which are any bytes: such a name must neither end the process nor reach a terminal.
-pub(crate) fn names_that_are_no_text() -> Outcome {
+/// libbpf quotes names from objects, which may be any bytes. Such a name must not end the process
+/// or reach a terminal unescaped.
+pub(crate) fn invalid_names_are_escaped() -> Outcome {
     let mut skeleton = Skeleton::from_file("bpf/kinds.json")?;
-    let object = skeleton.object.take().ok_or("the package has an object")?;
+    let object = skeleton.object.take().ok_or("no object in the package")?;
     let (name, spoilt) = (b"\0LINUX_KERNEL_VERSION\0", b"\0LI\x80\x1b[_KERNEL_VERSION\0");
-    let mut said = String::new();
-    // It stands in BTF and in the symbol table, which then disagree.
+    let mut messages = String::new();
+    // The name is in the BTF and in the symbol table. Changing one of them makes the two disagree.
     for at in (0..object.len() - name.len()).filter(|&i| object[i..].starts_with(name)) {
         let mut object = object.clone();
         object[at..at + name.len()].copy_from_slice(spoilt);
         let spec = Spec { name: "kinds", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 1 };
         let error = Open::new(&spec).unwrap_err();
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
-        said.push_str(&refusal.messages);
-        // Where the object is checked, libbpf does not see it.
+        messages.push_str(&refusal.messages);
+        // If the object is checked first, libbpf does not get it.
         let error = Skeleton::from_object("kinds", object, "kinds.bpf.o").unwrap_err().to_string();
         assert!(error.contains("invalid utf-8"), "{error}");
     }
-    assert!(said.contains("LI\u{fffd}\\u{1b}[_KERNEL_VERSION"), "{said}");
+    assert!(messages.contains("LI\u{fffd}\\u{1b}[_KERNEL_VERSION"), "{messages}");
     Ok(())
 }
 
-/// The callback of libbpf is everybody's: others may set one of their own, also later than we did, and set ours again.
-pub(crate) fn others_hear_libbpf_too() -> Outcome {
+/// The print callback of libbpf is global: other code may set its own, even after ours, and may
+/// restore ours.
+pub(crate) fn print_callback_of_others_is_called() -> Outcome {
     static OTHERS: AtomicUsize = AtomicUsize::new(0);
     let open = |text: &[u8]| Open::new(&Spec { name: "text", object: text, streams: &[], samples: &[], dropped: &[], perf_pages: 1 });
-    let said = |error: Error| match error {
+    let messages_of = |error: Error| match error {
         Error::Kernel(refusal) => refusal.messages,
         _ => String::new(),
     };
-    let ours = said(open(b"no object").unwrap_err());
+    let ours = messages_of(open(b"no object").unwrap_err());
     assert!(ours.contains("text"), "{ours}");
     let before = set_print(Some((PrintLevel::Warn, |_, text| {
         OTHERS.fetch_add(text.matches("another").count(), Ordering::Relaxed);
     })));
-    assert_eq!(said(open(b"no object").unwrap_err()), ours);
+    assert_eq!(messages_of(open(b"no object").unwrap_err()), ours);
     assert_eq!(OTHERS.load(Ordering::Relaxed), 0);
     assert!(ObjectBuilder::default().name("another")?.open_memory(b"no object").is_err());
     set_print(before);
-    assert!(OTHERS.load(Ordering::Relaxed) > 0, "passed on");
-    assert_eq!(said(open(b"no object").unwrap_err()), ours);
+    assert!(OTHERS.load(Ordering::Relaxed) > 0, "messages were not passed on");
+    assert_eq!(messages_of(open(b"no object").unwrap_err()), ours);
     Ok(())
 }
 
-pub(crate) fn what_libbpf_cannot_attach() -> Outcome {
+pub(crate) fn unknown_tracepoint_is_explained() -> Outcome {
     let mut skeleton = Skeleton::from_file("bpf/bootstrap.json")?;
-    // The tracepoint of this section does not exist on any kernel.
+    // Rename the section to a tracepoint that no kernel has.
     let object = skeleton.object.as_mut().unwrap();
     let section = b"tp/sched/sched_process_exec\0";
     let at: Vec<usize> = (0..object.len() - section.len()).filter(|&i| object[i..].starts_with(section)).collect();
@@ -98,7 +102,7 @@ pub(crate) fn what_libbpf_cannot_attach() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn names_that_are_not_there() -> Outcome {
+pub(crate) fn unknown_names_are_explained() -> Outcome {
     let mut open = bootstrap::open()?;
     let error = open.object().program("handle_fork").unwrap_err();
     assert_eq!(error.to_string(), "no program `handle_fork`; there are handle_exec, handle_exit");
@@ -108,11 +112,11 @@ pub(crate) fn names_that_are_not_there() -> Outcome {
     Ok(())
 }
 
-/// Each of these would give access to memory that is not there, or not writable.
-pub(crate) fn what_would_reach_wrong_memory() -> Outcome {
+/// Each of these would access memory that does not exist or is read-only.
+pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
     let mut open = kinds::open()?;
     let error = open.object().set_max_entries("kinds.bss", 2).unwrap_err();
-    assert_eq!(error.to_string(), "map `kinds.bss`: it is a section of the object and has one entry");
+    assert_eq!(error.to_string(), "map `kinds.bss`: it is a section of the object, which has one entry");
     let skel = open.load()?;
     let frozen = skel.object().section::<ReadWrite>(".rodata").unwrap_err();
     assert_eq!(frozen.to_string(), ".rodata: the kernel has frozen the section; set it before the object is loaded");
@@ -122,20 +126,20 @@ pub(crate) fn what_would_reach_wrong_memory() -> Outcome {
     }
     let twice = Spec { name: "kinds", object: kinds::OBJECT, streams: &["rb", "rb"], samples: &[], dropped: &[], perf_pages: 1 };
     let error = Open::new(&twice).unwrap_err();
-    assert_eq!(error.to_string(), "map `rb`: it is named twice among those to be read");
+    assert_eq!(error.to_string(), "map `rb`: it is listed twice in the maps to read");
     Ok(())
 }
 
-pub(crate) fn an_arena_that_is_too_small() -> Outcome {
+pub(crate) fn arena_smaller_than_variables_is_refused() -> Outcome {
     let mut small = arena::open()?;
     let error = small.object().set_max_entries("memory", 0).unwrap_err();
-    assert_eq!(error.to_string(), "map `memory`: its variables need 1 pages, 0 were asked for");
+    assert_eq!(error.to_string(), "map `memory`: the number of its pages is 0, but its variables need 1");
     small.object().set_max_entries("memory", 1)?;
     assert_eq!(small.load()?.arena()?.counter.get()?, 5);
     Ok(())
 }
 
-pub(crate) fn a_program_that_was_not_loaded() -> Outcome {
+pub(crate) fn unloaded_program_has_no_descriptor() -> Outcome {
     let mut open = kinds::open()?;
     open.progs().sum()?.set_autoload(false);
     let skel = open.load()?;
@@ -144,7 +148,7 @@ pub(crate) fn a_program_that_was_not_loaded() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn descriptors_that_run_out() -> Outcome {
+pub(crate) fn descriptor_limit_is_explained() -> Outcome {
     let answers = run("descriptors")?;
     let text = &answers["a load"];
     assert!(text.contains("Too many open files (os error 24)"), "{text}");
@@ -161,7 +165,7 @@ pub(crate) fn few_descriptors(_: &str) -> Outcome {
     let before = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(12), ..before })?;
     let load = || bootstrap::open()?.load();
-    // The maps and programs of some more are in the kernel already.
+    // Further loads fail while these objects hold descriptors.
     let kept: Vec<_> = (0..12).map_while(|_| load().ok()).collect();
     tried("a load", load().map_err(Into::into));
     setrlimit(Resource::Nofile, before)?;
@@ -170,7 +174,7 @@ pub(crate) fn few_descriptors(_: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn drivers_that_run_no_xdp() -> Outcome {
+pub(crate) fn missing_driver_xdp_is_explained() -> Outcome {
     apart(|| {
         let skel = programs::open()?.load()?;
         let program = skel.progs()?.drop_none;
@@ -180,14 +184,15 @@ pub(crate) fn drivers_that_run_no_xdp() -> Outcome {
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         let command = refusal.hint.as_ref().map(|hint| hint.for_command().to_owned()).unwrap_or_default();
         assert!(command.ends_with("`--attach drop_none=xdp:lo:generic`"), "{command}");
-        // What it says helps.
+        // The advice helps.
         drop(program.attach_to("lo", XdpMode::Generic)?);
         Ok(())
     })
 }
 
-/// libbpf puts a call of 0xbad2310 (195896080) where a relocation does not resolve, and the verifier knows no such call.
-pub(crate) fn members_that_no_kernel_has() -> Outcome {
+/// libbpf replaces an instruction whose relocation does not resolve with a call of helper 0xbad2310
+/// (195896080), which the verifier rejects as unknown.
+pub(crate) fn unresolved_relocations_are_explained() -> Outcome {
     const PACKAGE: &str = "bpf/poisoned.json";
     let subjects = [("member", "struct net_device.eunomia_none"), ("constant", "enum bpf_func_id___eunomia::BPF_FUNC_eunomia_none")];
     for (program, subject) in subjects {
@@ -210,7 +215,7 @@ pub(crate) fn members_that_no_kernel_has() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn static_probes_that_are_nearly_right() -> Outcome {
+pub(crate) fn misspelled_usdt_is_explained() -> Outcome {
     probe::probe!(eunomia_live, reached);
     let mut open = every::open()?;
     open.object().program("usdt")?.set_autoload(true);

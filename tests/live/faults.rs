@@ -1,4 +1,5 @@
-//! What happens around a reader: signals, records that are held back, descriptors that somebody else closes, entries that come and go.
+//! Faults around a reader: signals, records that stay uncommitted, descriptors that other code
+//! closes, entries that come and go.
 
 use std::{
     collections::BTreeSet,
@@ -27,12 +28,13 @@ pub(crate) fn load() -> eunomia_runtime::Result<Loaded> {
     faults::open()?.load()
 }
 
-/// The program for a thread that runs it while the reader is borrowed for polling.
+/// Returns a descriptor of the program for a thread that runs it while the reader is borrowed for
+/// polling.
 pub(crate) fn shared(program: &Program<'_, impl Kind>) -> Result<OwnedFd, Box<dyn std::error::Error>> {
     Ok(program.fd()?.try_clone_to_owned()?)
 }
 
-/// What came of each map.
+/// The number of records received from each map.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Received {
     beats: u64,
@@ -63,20 +65,21 @@ impl Received {
     }
 }
 
-/// CPU time of the calling thread.
+/// Returns the CPU time of the calling thread.
 fn cpu_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the time lives through the call.
+    // SAFETY: the structure outlives the call.
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
     Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
-/// They interrupt every wait and every call, thousands a second: nothing is lost, and limits of time hold.
-pub(crate) fn a_storm_of_signals() -> Outcome {
+/// Signals interrupt every wait and every call, thousands of times a second. Nothing is lost, and
+/// timeouts hold.
+pub(crate) fn signal_storm_loses_nothing() -> Outcome {
     extern "C" fn ignore(_: libc::c_int) {}
-    // SAFETY: the handler does nothing, so it may interrupt anything.
+    // SAFETY: the handler does nothing, so it is async-signal-safe.
     unsafe { libc::signal(libc::SIGUSR1, ignore as *const () as libc::sighandler_t) };
-    // SAFETY: always sound.
+    // SAFETY: `pthread_self` has no preconditions.
     let reader = unsafe { libc::pthread_self() };
     for waiting in [Waiting::default(), Waiting::Epoll, Waiting::Busy] {
         let skel = load()?;
@@ -87,7 +90,7 @@ pub(crate) fn a_storm_of_signals() -> Outcome {
             let storm = scope.spawn(|| {
                 let mut signals = 0;
                 while !done.load(Ordering::Relaxed) {
-                    // SAFETY: the thread waits for this one before it ends.
+                    // SAFETY: the target thread joins this one before it ends, so its id is valid.
                     unsafe { libc::pthread_kill(reader, libc::SIGUSR1) };
                     signals += 1;
                     let next = Instant::now() + Duration::from_micros(20);
@@ -122,7 +125,7 @@ pub(crate) fn a_storm_of_signals() -> Outcome {
             let result = read();
             done.store(true, Ordering::Relaxed);
             let signals = storm.join().unwrap();
-            // Tens of thousands, but where the machine has much else to do.
+            // Usually tens of thousands; fewer on a busy machine.
             assert!(signals > 500, "{signals} signals");
             result
         })?;
@@ -130,8 +133,9 @@ pub(crate) fn a_storm_of_signals() -> Outcome {
     Ok(())
 }
 
-/// It holds back those behind it and nothing else: other maps are read, limits of time hold, the CPU rests.
-pub(crate) fn a_record_that_is_held_for_seconds() -> Outcome {
+/// An uncommitted record holds back the records after it and nothing else: other maps are read,
+/// timeouts hold, and the CPU is mostly idle.
+pub(crate) fn uncommitted_record_blocks_only_its_ring() -> Outcome {
     for waiting in [Waiting::default(), Waiting::Epoll] {
         let skel = load()?;
         skel.set_waiting(waiting);
@@ -152,7 +156,7 @@ pub(crate) fn a_record_that_is_held_for_seconds() -> Outcome {
             }
             let (elapsed, cpu) = (start.elapsed(), cpu_time() - cpu);
             assert!(!holder.is_finished() && elapsed < Duration::from_secs(2), "{elapsed:?}");
-            // An emulated machine takes ten times as long to look.
+            // An emulated machine needs ten times as long for a check.
             let most = if eunomia_vm::kernel().is_some() { elapsed * 3 / 4 } else { elapsed / 4 };
             assert!(cpu < most, "{cpu:?} of {elapsed:?} on the CPU");
             assert_eq!(received, Received { beats: 0, ..Received::all(3) });
@@ -174,14 +178,15 @@ pub(crate) fn a_record_that_is_held_for_seconds() -> Outcome {
 fn descriptors() -> io::Result<BTreeSet<RawFd>> {
     let names = fs::read_dir("/proc/self/fd")?.map(|entry| Ok(entry?.file_name()));
     let all: BTreeSet<_> = names.map(|name| name.map(|name| name.to_string_lossy().parse().unwrap())).collect::<io::Result<_>>()?;
-    // Without the one of the folder, which is closed by now.
-    // SAFETY: asks for flags, and takes no pointer.
+    // Excludes the descriptor of the folder, which is closed by now.
+    // SAFETY: the call reads flags and takes no pointers.
     Ok(all.into_iter().filter(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0).collect())
 }
 
-/// Every descriptor of a loaded object in its turn, while its reader waits. Somebody who closes what is not theirs gets an error that
-/// says what failed, or everything is delivered all the same, since mappings outlive descriptors; nothing hangs.
-pub(crate) fn descriptors_that_are_closed_by_force() -> Outcome {
+/// Closes each descriptor of a loaded object in turn while its reader waits. Either the reader
+/// returns an error that says what failed, or everything is still delivered, because mappings
+/// outlive descriptors; nothing hangs.
+pub(crate) fn closed_descriptors_cause_errors_not_hangs() -> Outcome {
     let null = File::open("/dev/null")?;
     let (mut closed, mut errors) = (0, BTreeSet::new());
     for reused in [false, true] {
@@ -193,10 +198,12 @@ pub(crate) fn descriptors_that_are_closed_by_force() -> Outcome {
             let what = fs::read_link(format!("/proc/self/fd/{victim}"))?;
             let work = shared(&skel.progs()?.work)?;
             let mut received = Received::default();
-            let said = thread::scope(|scope| {
+            let poll_errors = thread::scope(|scope| {
                 let closer = scope.spawn(|| {
                     thread::sleep(Duration::from_millis(10));
-                    // SAFETY: everybody who has the number keeps it as long as the object, and gets another file until the end.
+                    // SAFETY: the number is replaced or closed only here, and code that uses it
+                    // handles a wrong or closed file; a file is opened under it again before the
+                    // object closes it.
                     assert!(if reused { unsafe { libc::dup2(null.as_raw_fd(), victim) } } else { unsafe { libc::close(victim) } } >= 0);
                     thread::sleep(Duration::from_millis(10));
                     raw_test_run(&work, [5, 0, 0]);
@@ -210,11 +217,11 @@ pub(crate) fn descriptors_that_are_closed_by_force() -> Outcome {
                 closer.join().unwrap();
                 errors
             });
-            for error in said {
+            for error in poll_errors {
                 let Error::Kernel(refusal) = &error else { return Err(format!("{what:?} was closed: {error}").into()) };
                 errors.insert((what.to_string_lossy().into_owned(), refusal.tried.clone()));
             }
-            // SAFETY: as above; the object closes it when it is dropped.
+            // SAFETY: as above; the object closes the new file when it is dropped.
             assert!(unsafe { libc::dup2(null.as_raw_fd(), victim) } >= 0);
             closed += 1;
         }
@@ -232,17 +239,18 @@ pub(crate) fn descriptors_that_are_closed_by_force() -> Outcome {
     Ok(())
 }
 
-/// Inserts a key and removes it; whether somebody else has taken it in between.
+/// Inserts a key and removes it; returns true if nothing took it in between.
 fn stays(table: &OwnedFd, key: u64) -> bool {
     let (fd, value) = (table.as_raw_fd(), !(key & ((1 << 56) - 1)));
-    // SAFETY: key and value are 8 bytes each, as the map has them, and live through the call.
+    // SAFETY: key and value have 8 bytes each, the sizes of the map, and outlive the call.
     let inserted = unsafe { libbpf_sys::bpf_map_update_elem(fd, (&raw const key).cast(), (&raw const value).cast(), 1) };
-    // SAFETY: as above.
+    // SAFETY: the key has 8 bytes and outlives the call.
     inserted == 0 && unsafe { libbpf_sys::bpf_map_delete_elem(fd, (&raw const key).cast()) } == -libc::ENOENT
 }
 
-/// 10,000 keys that one thread inserts and removes and as many that a program inserts, each once: what was not removed is delivered once.
-pub(crate) fn entries_are_taken_while_they_come_and_go() -> Outcome {
+/// One thread inserts and removes 10,000 keys while a program inserts as many others. Each key that
+/// was not removed is delivered once.
+pub(crate) fn entries_are_taken_once_under_concurrent_changes() -> Outcome {
     const KEYS: u64 = 10_000;
     let skel = load()?;
     let work = shared(&skel.progs()?.work)?;
@@ -256,8 +264,8 @@ pub(crate) fn entries_are_taken_while_they_come_and_go() -> Outcome {
                 thread::sleep(Duration::from_micros(100));
             }
         });
-        // Handles are for one thread, descriptors for all.
-        let table = table.as_map().fd().try_clone_to_owned().expect("there are descriptors left");
+        // Handles are not `Send`, descriptors are.
+        let table = table.as_map().fd().try_clone_to_owned().expect("no descriptor is left");
         let remover = scope.spawn(move || (0..KEYS).map(other).filter(|key| !stays(&table, *key)).collect::<BTreeSet<_>>());
         let mut quiet = 0;
         while quiet < 2 || !sender.is_finished() || !remover.is_finished() {

@@ -1,5 +1,5 @@
-//! Probes of the kernel's functions and of other programs. They meet every process, so they run in virtual machines, and count those of this
-//! process.
+//! Probes of kernel functions and replacement of a program's function. Probes affect every process,
+//! so they run only in virtual machines, and count only the calls of this process.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use eunomia_tests::built::hooks;
 
 use super::{Outcome, errno, hooks::runs};
 
-/// Makes a folder and removes it, makes a file and removes it.
+/// Creates and removes a folder, then creates and removes a file.
 fn touch() -> std::io::Result<()> {
     fs::create_dir("/tmp/eunomia-touched")?;
     fs::remove_dir("/tmp/eunomia-touched")?;
@@ -16,7 +16,7 @@ fn touch() -> std::io::Result<()> {
     fs::remove_file("/tmp/eunomia-touched")
 }
 
-/// The object with the programs that `load` switches on.
+/// Loads the object after `autoload` has enabled some programs.
 fn load(autoload: impl FnOnce(&mut hooks::OpenProgs<'_>) -> eunomia_runtime::Result<()>) -> eunomia_runtime::Result<hooks::Loaded> {
     let mut open = hooks::open()?;
     autoload(&mut open.progs())?;
@@ -24,7 +24,7 @@ fn load(autoload: impl FnOnce(&mut hooks::OpenProgs<'_>) -> eunomia_runtime::Res
     open.load()
 }
 
-/// What the cookies of the runs add up to, since the last time.
+/// Returns the sum of the cookies of the runs since the last call.
 fn cookies(skel: &hooks::Loaded) -> eunomia_runtime::Result<u64> {
     let bss = skel.bss()?;
     let cookies = bss.cookies.get()?;
@@ -32,7 +32,7 @@ fn cookies(skel: &hooks::Loaded) -> eunomia_runtime::Result<u64> {
     Ok(cookies)
 }
 
-pub(crate) fn of_the_kernel() -> Outcome {
+pub(crate) fn kprobe_counts_calls() -> Outcome {
     let skel = load(|progs| progs.on_function().map(|mut program| program.set_autoload(true)))?;
     let program = skel.progs()?.on_function;
     let link = program.attach_to("vfs_unlink", 7)?;
@@ -46,7 +46,7 @@ pub(crate) fn of_the_kernel() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn many_of_the_kernel() -> Outcome {
+pub(crate) fn kprobe_multi_counts_calls() -> Outcome {
     let skel = load(|progs| progs.on_functions().map(|mut program| program.set_autoload(true)))?;
     let program = skel.progs()?.on_functions;
     let link = program.attach_to(Functions::Named(&[("vfs_unlink", 1), ("vfs_mkdir", 10), ("vfs_rmdir", 100)]))?;
@@ -64,7 +64,7 @@ pub(crate) fn many_of_the_kernel() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn system_calls() -> Outcome {
+pub(crate) fn ksyscall_counts_calls() -> Outcome {
     let skel = load(|progs| progs.on_syscall().map(|mut program| program.set_autoload(true)))?;
     let program = skel.progs()?.on_syscall;
     let link = program.attach_to("rmdir", 5)?;
@@ -78,7 +78,7 @@ pub(crate) fn system_calls() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn of_another_program() -> Outcome {
+pub(crate) fn freplace_replaces_function() -> Outcome {
     let whole = hooks::open()?.load()?;
     let classify = whole.progs()?.classify;
     let packet = [0; 64];

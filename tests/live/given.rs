@@ -1,4 +1,4 @@
-//! What user space decides before loading, and gives to programs afterwards.
+//! Choices of user space before loading, and what it gives to programs afterwards.
 
 use std::{
     fs,
@@ -42,9 +42,10 @@ fn dynamic() -> Result<eunomia_runtime::dynamic::Open, Error> {
     Ok(open)
 }
 
-/// A clock of the CPU, which counts while the descriptor is open.
+/// Opens a CPU clock event, which counts while the descriptor is open.
 fn clock(cpu: i32) -> Result<OwnedFd, std::io::Error> {
-    /// The start of `struct perf_event_attr`, `PERF_ATTR_SIZE_VER0`: a software event (1), of the clock of the CPU (0).
+    /// The start of `struct perf_event_attr` (`PERF_ATTR_SIZE_VER0`): type 1 (software), config 0
+    /// (CPU clock).
     #[repr(C)]
     struct Attributes {
         kind: u32,
@@ -52,25 +53,25 @@ fn clock(cpu: i32) -> Result<OwnedFd, std::io::Error> {
         rest: [u64; 7],
     }
     let attributes = Attributes { kind: 1, size: 64, rest: [0; 7] };
-    // SAFETY: the attributes live through the call, which reads as many bytes as they say.
+    // SAFETY: the attributes outlive the call, which reads as many bytes as their `size` says.
     let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attributes, -1, cpu, -1, 8) };
     if fd < 0 {
         return Err(std::io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and not owned elsewhere.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-pub(crate) fn counters_are_the_users() -> Outcome {
+pub(crate) fn program_reads_perf_events_from_user_space() -> Outcome {
     let skel = open()?.load()?;
     let (maps, progs, bss) = (skel.maps()?, skel.progs()?, skel.bss()?);
     let check = |program: &Program<'_, kind::RawTracepoint>, counters: &FdMap<'_, u32>| -> Outcome {
         let run = || program.test(&TestInput::new().cpu(0));
         run()?;
-        assert_eq!(bss.count_error.get()?, -i64::from(libc::ENOENT), "nobody else's events are there");
+        assert_eq!(bss.count_error.get()?, -i64::from(libc::ENOENT), "the array is empty");
         counters.insert(&0, clock(0)?)?;
         run()?;
-        // Some machines have a clock of coarse ticks.
+        // Some machines have a clock with coarse ticks.
         let deadline = Instant::now() + Duration::from_secs(10);
         while bss.counted.get()? == 0 && Instant::now() < deadline {
             run()?;
@@ -88,7 +89,7 @@ pub(crate) fn counters_are_the_users() -> Outcome {
     check(&progs.count, &maps.counters)?;
     check(&progs.count_otherwise, &maps.passed)?;
 
-    // They are none of the streams, and those are as ever.
+    // Arrays of counters are not streams, and the streams still work.
     progs.tell.test_run(None, None)?;
     let mut senders = Vec::new();
     skel.poll(Duration::ZERO, |event| {
@@ -105,7 +106,7 @@ pub(crate) fn counters_are_the_users() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn without_a_map_all_else_works() -> Outcome {
+pub(crate) fn object_works_without_one_map() -> Outcome {
     for (off, program) in [("events", "send"), ("sent", "tell"), ("option", "choose"), ("hits", "hit"), ("outer", "look"), ("idle", "")] {
         let mut open = open()?;
         open.object().set_autocreate(off, false)?;
@@ -118,7 +119,7 @@ pub(crate) fn without_a_map_all_else_works() -> Outcome {
         let mut senders = Vec::new();
         let refused = |result: Result<(), Error>, map: &str| match result {
             Err(error) if map == off => {
-                assert_eq!(error.to_string(), format!("map `{map}`: its creation was switched off, so it is not in the kernel"));
+                assert_eq!(error.to_string(), format!("map `{map}`: it is not in the kernel because its creation was switched off"));
             }
             result => assert_eq!((result.is_ok(), map == off), (true, false), "{map} {result:?}"),
         };
@@ -151,14 +152,14 @@ pub(crate) fn without_a_map_all_else_works() -> Outcome {
         refused(skel.object().map(off).map(drop), off);
         assert_eq!((maps.events.stats().absent, maps.sent.stats().absent), (off == "events", off == "sent"));
         skel.object().ring_buffer::<Event>("events")?;
-        // A program that was not loaded is none that stops the others.
+        // A program that was not loaded does not prevent access to the others.
         skel.progs()?.mark.id()?;
     }
     Ok(())
 }
 
-/// The recipe of `Open::set_perf_for_ring`, on every kernel.
-pub(crate) fn a_ring_becomes_a_perf_array() -> Outcome {
+/// The steps that `Open::set_perf_for_ring` documents work on every kernel.
+pub(crate) fn perf_event_array_replaces_ring_buffer() -> Outcome {
     for by_perf in [false, true] {
         let mut open = open()?;
         open.rodata()?.by_perf.set(by_perf.into())?;
@@ -183,28 +184,29 @@ pub(crate) fn a_ring_becomes_a_perf_array() -> Outcome {
         assert_eq!((numbers, skel.stats().events.received, skel.stats().events.absent), (vec![1, 2, 3, 4], 4, false));
     }
     let refused = open()?.object().set_perf_for_ring("hits").unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: it is no ring buffer but of type Hash");
+    assert_eq!(refused.to_string(), "map `hits`: it is of type Hash, not a ring buffer");
     Ok(())
 }
 
-pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
+pub(crate) fn map_types_and_sizes_are_set() -> Outcome {
     let mut open = open()?;
     open.object().set_type("hits", MapType::LruHash)?;
     open.object().set_type("option", MapType::Hash)?;
     let skel = open.load()?;
     let maps = skel.maps()?;
-    // A handle of the same kind, one of another, and one that is made for it.
+    // A handle works after a change to a similar type; after other changes a handle of the new type
+    // is needed.
     maps.hits.insert(&1, &Event { number: 5, ..Event::default() })?;
     skel.progs()?.hit.test_run(None, None)?;
     assert_eq!(maps.hits.get(&1)?.map(|event| event.number), Some(6));
     let refused = maps.option.get(0).unwrap_err();
-    assert_eq!(refused.to_string(), "map `option`: the map is of type hash, not array");
+    assert_eq!(refused.to_string(), "map `option`: it is of type hash, not array");
     let option: HashMap<'_, u32, u32> = skel.object().typed_map("option")?;
     option.insert(&0, &9)?;
     skel.progs()?.choose.test_run(None, None)?;
     assert_eq!(skel.bss()?.seen.get()?, 9);
 
-    // Sizes that are not those of the types must not be written to.
+    // A handle must not write if the sizes of the map differ from those of its types.
     let mut open = self::open()?;
     open.object().set_value_size("option", 64)?;
     open.object().set_value_size("hits", 4096)?;
@@ -212,7 +214,7 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     open.object().set_type("hits", MapType::PercpuHash)?;
     let skel = open.load()?;
     let maps = skel.maps()?;
-    let why = "map `option`: the map has keys of 4 and values of 64 bytes, the types have 4 and 4";
+    let why = "map `option`: its key and value sizes are 4 and 64 bytes, expected 4 and 4";
     assert_eq!(maps.option.get(0).unwrap_err().to_string(), why);
     assert_eq!(maps.option.set(0, &1).unwrap_err().to_string(), why);
     assert!(maps.option.iter().all(|value| value.is_err()) && maps.option.in_place().is_err() && maps.option.sampler().is_err());
@@ -226,15 +228,15 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     let nets: HashMap<'_, Net6, u32> = skel.object().typed_map("nets")?;
     nets.insert(&Net6 { bits: 128, ..Net6::default() }, &1)?;
 
-    // What libbpf makes together with its own memory.
+    // Maps that libbpf creates together with memory of its own cannot be changed.
     let refused = |result: Result<(), Error>, why: &str| assert_eq!(result.unwrap_err().to_string(), why);
     let mut open = self::open()?;
     let object = open.object();
-    refused(object.set_type("given.bss", MapType::Hash), "map `given.bss`: a map of type Array cannot be made one of type Hash");
-    refused(object.set_type(".bss", MapType::Arena), "map `.bss`: a map of type Array cannot be made one of type Arena");
-    refused(object.set_type("hits", MapType::StructOps), "map `hits`: a map of type Hash cannot be made one of type StructOps");
-    refused(object.set_type("outer", MapType::Hash), "map `outer`: a map of type HashOfMaps cannot be made one of type Hash");
-    refused(object.set_key_size(".bss", 8), "map `.bss`: a map of type Array has keys of its own");
+    refused(object.set_type("given.bss", MapType::Hash), "map `given.bss`: its type cannot be changed from Array to Hash");
+    refused(object.set_type(".bss", MapType::Arena), "map `.bss`: its type cannot be changed from Array to Arena");
+    refused(object.set_type("hits", MapType::StructOps), "map `hits`: its type cannot be changed from Hash to StructOps");
+    refused(object.set_type("outer", MapType::Hash), "map `outer`: its type cannot be changed from HashOfMaps to Hash");
+    refused(object.set_key_size(".bss", 8), "map `.bss`: the key size of a map of type Array is fixed");
     let mut tables = congestion::open()?;
     for result in [tables.object().set_value_size("steady", 1 << 20), tables.object().set_key_size("steady", 8)] {
         assert!(matches!(result, Err(Error::Value { .. })), "{result:?}");
@@ -243,7 +245,7 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn sections_grow() -> Outcome {
+pub(crate) fn data_sections_grow() -> Outcome {
     let mut open = open()?;
     open.rodata()?.room.set(1000)?;
     open.object().set_value_size(".data.table", 4000)?;
@@ -252,8 +254,8 @@ pub(crate) fn sections_grow() -> Outcome {
     assert!(section.variable::<u32>(4000).is_none());
     let skel = open.load()?;
     let section = skel.object().section::<ReadWrite>(".data.table")?;
-    let at = |index: usize| section.variable::<u32>(4 * index).ok_or("it is inside");
-    assert_eq!((section.size(), at(999)?.get()?), (4000, 77), "what was set before loading");
+    let at = |index: usize| section.variable::<u32>(4 * index).ok_or("out of the section");
+    assert_eq!((section.size(), at(999)?.get()?), (4000, 77), "the value set before loading");
     for index in [0, 5, 998] {
         skel.bss()?.number.set(index)?;
         skel.progs()?.fill.test_run(None, None)?;
@@ -264,20 +266,22 @@ pub(crate) fn sections_grow() -> Outcome {
     let mut open = self::open()?;
     for size in [0, 15, u32::MAX, 1 << 31] {
         let refused = open.object().set_value_size(".data.table", size).unwrap_err();
-        let expected = format!("map `.data.table`: a section of 16 bytes cannot have {size}: it can grow, to 2147483647 bytes at most");
+        let expected = format!(
+            "map `.data.table`: a section of 16 bytes cannot be resized to {size} bytes: it can only grow, to 2147483647 bytes at most"
+        );
         assert_eq!(refused.to_string(), expected);
     }
-    // Not to what an array ends; it is as it was where there is no memory.
+    // A section that does not end in an array can grow too, by bytes that belong to no variable.
     let before = open.object().section(".bss")?.size() as u32;
     open.object().set_value_size(".bss", before + 4096)?;
     let section = open.object().section(".bss")?;
     assert_eq!(section.size() as u32, before + 4096);
-    section.variable::<u64>(before as usize + 4088).ok_or("it is inside")?.set(1)?;
+    section.variable::<u64>(before as usize + 4088).ok_or("out of the section")?.set(1)?;
     open.load()?;
     Ok(())
 }
 
-pub(crate) fn maps_in_maps_are_given() -> Outcome {
+pub(crate) fn inner_map_is_set() -> Outcome {
     let missing = given::open()?.load().unwrap_err();
     assert_eq!(errno(&missing), Some(libc::EINVAL), "{missing}");
     assert!(
@@ -290,13 +294,13 @@ pub(crate) fn maps_in_maps_are_given() -> Outcome {
     let other = Map::create("other", &MapSpec { kind: MapType::Hash, ..INNER })?;
     object.set_inner_map("outer", other.fd())?;
     drop(other);
-    // The last word counts.
+    // The last call counts.
     object.set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
     let refused = object.set_inner_map("hits", Map::create("inner", &INNER)?.fd()).unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: it is no map of maps but of type Hash");
+    assert_eq!(refused.to_string(), "map `hits`: it is of type Hash, not a map of maps");
     let file = fs::File::open("/proc/self/status")?;
     let refused = object.set_inner_map("outer", std::os::fd::AsFd::as_fd(&file)).unwrap_err();
-    assert_eq!(refused.to_string(), "map `outer`: what is to be used in its place is no map");
+    assert_eq!(refused.to_string(), "map `outer`: the file descriptor does not refer to a map");
     let skel = open.load()?;
     let outer = skel.maps()?.outer;
     let inner = outer.create_inner()?;
@@ -307,7 +311,7 @@ pub(crate) fn maps_in_maps_are_given() -> Outcome {
     skel.progs()?.look.test_run(None, None)?;
     assert_eq!(skel.bss()?.seen.get()?, 42);
 
-    // One of another object, with BTF.
+    // An inner map of another object, which has BTF.
     let maps = maps::open()?.load()?;
     let mut open = given::open()?;
     open.object().set_inner_map("outer", maps.object().map("second")?.fd())?;
@@ -320,7 +324,7 @@ pub(crate) fn maps_in_maps_are_given() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn prefixes_are_keys() -> Outcome {
+pub(crate) fn prefixes_convert_to_trie_keys() -> Outcome {
     let skel = open()?.load()?;
     let (nets, nets6) = (skel.maps()?.nets, skel.maps()?.nets6);
     for (text, value) in [("10.0.0.0/8", 8), ("10.1.0.0/16", 16), ("0.0.0.0/0", 1)] {
@@ -341,7 +345,7 @@ pub(crate) fn prefixes_are_keys() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_program_gets_its_type() -> Outcome {
+pub(crate) fn program_type_is_set() -> Outcome {
     let mut open = open()?;
     let mut progs = open.progs();
     assert_eq!(progs.hook()?.prog_type(), ProgramType::Unspec);
@@ -349,7 +353,7 @@ pub(crate) fn a_program_gets_its_type() -> Outcome {
     progs.hook()?.set_attach_type(ProgramAttachType::Xdp)?;
     progs.hook()?.set_autoload(true);
     progs.hook()?.set_autoattach(false);
-    // Of one whose section says another.
+    // A program whose section names another type.
     progs.choose()?.set_type(ProgramType::CgroupSkb)?;
     progs.choose()?.set_attach_type(ProgramAttachType::CgroupInetIngress)?;
     let skel = open.load()?;
@@ -360,12 +364,12 @@ pub(crate) fn a_program_gets_its_type() -> Outcome {
     let wrong = skel.object().program_of::<kind::Tc>("hook").unwrap_err();
     assert_eq!(wrong.to_string(), "program `hook`: it is of type xdp, not sched_cls or sched_act");
     skel.object().program_of::<kind::Cgroup>("choose")?;
-    // Without a type it is not loaded.
+    // A program without a type cannot be loaded.
     let mut open = self::open()?;
     open.progs().hook()?.set_autoload(true);
     let missing = open.load().unwrap_err().to_string();
     assert!(missing.contains("missing BPF prog type"), "{missing}");
-    // The document can say it, for a skeleton that is known at run time alone.
+    // For a dynamic skeleton, the document can name the type.
     let mut open = Skeleton::parse(&fixture("given"), "given")?.with_program("hook", "xdp").open()?;
     open.object().set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
     let mut hook = open.object().program("hook")?;

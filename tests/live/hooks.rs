@@ -1,5 +1,6 @@
-//! What programs are attached to by hand, one test for each kind. Every program counts its runs. Interfaces are those of a network namespace
-//! of the test's own, sockets and cgroups its own too, and what the whole machine passes through is told apart by the process.
+//! Programs that are attached by hand, one test for each target. Every program counts its runs.
+//! Interfaces are in a network namespace of the test, sockets and cgroups belong to the test, and
+//! programs on hooks of the whole machine filter by process.
 
 use std::{
     fs,
@@ -18,7 +19,7 @@ use super::{
     needs::Machine,
 };
 
-/// Two UDP sockets on `lo`, the first of which sends to the second.
+/// Opens two UDP sockets on `lo`, the first of which is connected to the second.
 pub(crate) fn pair() -> Result<(UdpSocket, UdpSocket), std::io::Error> {
     let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
     from.connect(to.local_addr()?)?;
@@ -26,7 +27,7 @@ pub(crate) fn pair() -> Result<(UdpSocket, UdpSocket), std::io::Error> {
     Ok((from, to))
 }
 
-/// How often programs ran since the last time.
+/// Returns the number of runs since the last call.
 pub(crate) fn runs(skel: &hooks::Loaded) -> Result<u64, eunomia_runtime::Error> {
     let bss = skel.bss()?;
     let runs = bss.runs.get()?;
@@ -34,7 +35,7 @@ pub(crate) fn runs(skel: &hooks::Loaded) -> Result<u64, eunomia_runtime::Error> 
     Ok(runs)
 }
 
-pub(crate) fn a_filter_of_a_socket() -> Outcome {
+pub(crate) fn socket_filter_attaches_and_detaches() -> Outcome {
     let skel = hooks::open()?.load()?;
     let program = skel.progs()?.take;
     let (from, to) = pair()?;
@@ -53,17 +54,17 @@ pub(crate) fn a_filter_of_a_socket() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_choice_among_sockets_of_a_port() -> Outcome {
+pub(crate) fn sk_reuseport_attaches_and_detaches() -> Outcome {
     let skel = hooks::open()?.load()?;
     let program = skel.progs()?.choose;
     // SAFETY: the call takes no pointers.
     let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0) };
     assert!(socket >= 0);
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and not owned elsewhere.
     let to = unsafe { <UdpSocket as std::os::fd::FromRawFd>::from_raw_fd(socket) };
     let on: libc::c_int = 1;
     let size = libc::socklen_t::try_from(size_of_val(&on))?;
-    // SAFETY: the value lives through the call, which reads as many bytes as it has.
+    // SAFETY: the value outlives the call, which reads no more bytes than its size.
     let set = unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, (&raw const on).cast(), size) };
     assert_eq!(set, 0);
     let any: libc::sockaddr_in = libc::sockaddr_in {
@@ -72,7 +73,7 @@ pub(crate) fn a_choice_among_sockets_of_a_port() -> Outcome {
         sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes([127, 0, 0, 1]) },
         sin_zero: [0; 8],
     };
-    // SAFETY: the address lives through the call, which reads as many bytes as it has.
+    // SAFETY: the address outlives the call, which reads no more bytes than its size.
     let bound = unsafe { libc::bind(socket, (&raw const any).cast(), libc::socklen_t::try_from(size_of_val(&any))?) };
     assert_eq!(bound, 0);
     program.attach_to(&to)?;
@@ -87,7 +88,7 @@ pub(crate) fn a_choice_among_sockets_of_a_port() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn the_sockets_of_a_map() -> Outcome {
+pub(crate) fn sockmap_programs_see_sockets() -> Outcome {
     let skel = hooks::open()?.load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     let receiving = progs.receive.attach_to(maps.sockets.as_map())?;
@@ -104,7 +105,7 @@ pub(crate) fn the_sockets_of_a_map() -> Outcome {
     assert_eq!(&text, b"both see it");
     assert_eq!(runs(&skel)?, 2);
     drop(sending);
-    // What is in the map already keeps the program.
+    // Sockets that are already in the map keep the program.
     client.write_all(b"both see it")?;
     server.read_exact(&mut text)?;
     assert_eq!(runs(&skel)?, 2);
@@ -124,7 +125,7 @@ pub(crate) fn the_sockets_of_a_map() -> Outcome {
     Ok(())
 }
 
-/// A cgroup of the test's own, removed behind it.
+/// A cgroup of the test, removed when dropped.
 pub(crate) struct Group(pub(crate) String);
 
 impl Group {
@@ -134,7 +135,7 @@ impl Group {
         Ok(Self(folder))
     }
 
-    /// What a process in it reads of `/proc/sys`.
+    /// Reads `/proc/sys/kernel/ostype` from a process in the cgroup.
     pub(crate) fn reads(&self) -> Result<String, std::io::Error> {
         let script = "echo $$ > \"$0/cgroup.procs\" && exec cat /proc/sys/kernel/ostype";
         Command::new("sh").args(["-c", script, &self.0]).output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
@@ -143,12 +144,12 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // The kernel lets go of a process a moment after it has ended.
+        // The kernel releases a process a moment after it has ended.
         while fs::remove_dir(&self.0).is_err_and(|error| error.kind() == ErrorKind::ResourceBusy) {}
     }
 }
 
-pub(crate) fn the_processes_of_a_cgroup() -> Outcome {
+pub(crate) fn cgroup_program_sees_processes() -> Outcome {
     let (group, skel) = (Group::new("processes")?, hooks::open()?.load()?);
     let link = skel.progs()?.read_sysctl.attach_to(&group.0)?;
     assert_eq!(group.reads()?, "Linux\n");
@@ -163,7 +164,7 @@ pub(crate) fn the_processes_of_a_cgroup() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_network_namespace() -> Outcome {
+pub(crate) fn sk_lookup_attaches_to_namespace() -> Outcome {
     apart(|| {
         let skel = hooks::open()?.load()?;
         let program = skel.progs()?.look_up;
@@ -177,7 +178,7 @@ pub(crate) fn a_network_namespace() -> Outcome {
     })
 }
 
-pub(crate) fn filters_of_an_interface() -> Outcome {
+pub(crate) fn tc_filters_attach_and_detach() -> Outcome {
     apart(|| {
         let skel = hooks::open()?.load()?;
         let program = skel.progs()?.classify;
@@ -195,7 +196,7 @@ pub(crate) fn filters_of_an_interface() -> Outcome {
         to.recv(&mut [0; 8])?;
         assert_eq!(runs(&skel)?, 1);
 
-        // What stands in its place when the link goes is not its own and stays.
+        // If another filter has taken the place, dropping the link leaves it there.
         let other = hooks::open()?.load()?;
         let link = program.attach_filter("lo", Direction::Egress, rank)?;
         remove_filters_of_lo()?;
@@ -209,7 +210,7 @@ pub(crate) fn filters_of_an_interface() -> Outcome {
     })
 }
 
-/// Removes what anyone has attached to `lo`, with the discipline that holds it.
+/// Removes all filters of `lo` by removing the qdisc that holds them.
 pub(crate) fn remove_filters_of_lo() -> Outcome {
     let hook = libbpf_rs::libbpf_sys::bpf_tc_hook {
         sz: size_of::<libbpf_rs::libbpf_sys::bpf_tc_hook>() as _,
@@ -217,13 +218,13 @@ pub(crate) fn remove_filters_of_lo() -> Outcome {
         attach_point: libbpf_rs::libbpf_sys::BPF_TC_INGRESS | libbpf_rs::libbpf_sys::BPF_TC_EGRESS,
         ..Default::default()
     };
-    // SAFETY: the hook lives through the call.
+    // SAFETY: the hook outlives the call.
     let removed = unsafe { libbpf_rs::libbpf_sys::bpf_tc_hook_destroy((&raw const hook).cast_mut()) };
     if removed == 0 { Ok(()) } else { Err(std::io::Error::from_raw_os_error(-removed).into()) }
 }
 
-/// Through tcx, or as a filter where the kernel has no tcx: nobody sees a difference.
-pub(crate) fn an_interface() -> Outcome {
+/// Attaches with tcx, or as a filter if the kernel lacks tcx; the behaviour is the same.
+pub(crate) fn tc_program_sees_packets() -> Outcome {
     apart(|| {
         let skel = hooks::open()?.load()?;
         let link = skel.progs()?.classify.attach_to("lo", Direction::Egress)?;
@@ -238,11 +239,11 @@ pub(crate) fn an_interface() -> Outcome {
     })
 }
 
-pub(crate) fn tracepoints_by_name() -> Outcome {
+pub(crate) fn tracepoints_attach_by_name() -> Outcome {
     let skel = hooks::open()?.load()?;
     let progs = skel.progs()?;
     let links = [progs.on_exec.attach_to("sched", "sched_process_exec", 0)?, progs.on_raw_exec.attach_to("sched_process_exec", 0)?];
-    // The program runs as the child, which waits until its number is known.
+    // The program runs for the child, which waits until its pid is set.
     let ran = || -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
         let mut child = Command::new("sh");
         let mut child = child.args(["-c", "echo; read line; exec /bin/sh -c :"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -280,7 +281,7 @@ extern "C" fn eunomia_live_many_b(number: u64) -> u64 {
     std::hint::black_box(number) + 1
 }
 
-pub(crate) fn many_functions_of_this_program() -> Outcome {
+pub(crate) fn uprobe_multi_counts_calls() -> Outcome {
     let mut open = hooks::open()?;
     open.progs().on_calls()?.set_autoload(true);
     open.bss()?.wanted_tgid.set(std::process::id().cast_signed())?;
@@ -303,7 +304,7 @@ pub(crate) fn many_functions_of_this_program() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_walk_over_a_map() -> Outcome {
+pub(crate) fn map_iterator_lists_entries() -> Outcome {
     let skel = hooks::open()?.load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     let mut text = String::new();
@@ -321,13 +322,13 @@ pub(crate) fn a_walk_over_a_map() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_program_that_is_only_run() -> Outcome {
+pub(crate) fn syscall_program_is_run_not_attached() -> Outcome {
     let mut open = hooks::open()?;
     open.progs().called()?.set_autoload(true);
     let skel = open.load()?;
     assert_eq!(skel.progs()?.called.test_run(None, None)?.return_value, 42);
     assert_eq!(runs(&skel)?, 1);
-    // Attaching everything does not stumble over it.
+    // Attaching everything skips such programs.
     assert!(!skel.object().links_each().iter().any(|(name, _)| name == "called"));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A process that is killed leaves nothing in the kernel but what it has pinned.
+//! A killed process leaves nothing in the kernel but what it has pinned.
 
 use std::{
     collections::BTreeSet,
@@ -24,12 +24,12 @@ use super::{
     tables::known_controls,
 };
 
-/// Numbers of programs, links and maps.
+/// Ids of programs, links and maps.
 #[derive(Debug, PartialEq, Eq)]
 struct Ids([BTreeSet<u32>; 3]);
 
 impl Ids {
-    /// Those that a process has descriptors of.
+    /// Collects the ids that the descriptors of a process refer to.
     fn of(pid: u32) -> io::Result<Self> {
         let mut ids = Self(Default::default());
         for file in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
@@ -44,12 +44,12 @@ impl Ids {
         Ok(ids)
     }
 
-    /// Those of them that are in the kernel.
+    /// Returns those of the ids that still exist in the kernel.
     fn left(&self) -> Self {
         let lists = [libbpf_sys::bpf_prog_get_next_id, libbpf_sys::bpf_link_get_next_id, libbpf_sys::bpf_map_get_next_id];
         let mut lists = lists.into_iter().map(|next| {
             let (mut all, mut id) = (BTreeSet::new(), 0);
-            // SAFETY: the number lives through the call, which writes it.
+            // SAFETY: the id outlives the call, which writes it.
             while unsafe { next(id, &raw mut id) } == 0 {
                 all.insert(id);
             }
@@ -58,7 +58,8 @@ impl Ids {
         Self(self.0.each_ref().map(|ours| lists.next().iter().flatten().copied().filter(|id| ours.contains(id)).collect()))
     }
 
-    /// Waits until so many are left: the kernel lets go of what nobody holds a moment later.
+    /// Waits until these numbers of ids are left: the kernel frees unreferenced objects a moment
+    /// later.
     fn wait_for(&self, counts: [usize; 3]) -> Result<Self, String> {
         let start = Instant::now();
         loop {
@@ -74,11 +75,11 @@ impl Ids {
     }
 }
 
-pub(crate) fn nothing_is_left_of_a_killed_process() -> Outcome {
+pub(crate) fn killed_process_leaves_only_pins() -> Outcome {
     let (group, link, map) = (Group::new("killed")?, Pin::new("killed-link"), Pin::new("killed-map"));
-    let told = format!("{}:{}:{}", group.0, link.0.display(), map.0.display());
-    // Where this test fails before it kills the child, that reads the end of its input.
-    let mut child = Other::start(&format!("killed {told}"), [])?;
+    let arguments = format!("{}:{}:{}", group.0, link.0.display(), map.0.display());
+    // If this test fails before it kills the child, the child reads the end of its input and exits.
+    let mut child = Other::start(&format!("killed {arguments}"), [])?;
     assert_eq!(child.next()?, Some(("attached".to_owned(), "ok".to_owned())));
     let ids = Ids::of(child.id())?;
     assert_eq!(ids, ids.left());
@@ -86,7 +87,8 @@ pub(crate) fn nothing_is_left_of_a_killed_process() -> Outcome {
     assert!(programs > 15 && links >= 5, "{ids:?}");
     child.kill()?;
 
-    // The pinned link, its program and the variables and constants of that, and the pinned map.
+    // The pinned link, its program, the .bss and .rodata of the program, and the pinned map are
+    // left.
     let left = ids.wait_for([1, 1, 3])?;
     assert!(!known_controls()?.contains("eunomia_linked"));
     let mut opened = Link::open(&link.0)?;
@@ -101,7 +103,7 @@ pub(crate) fn nothing_is_left_of_a_killed_process() -> Outcome {
     assert_eq!(group.reads()?, "Linux\n");
     assert_ne!(variables()??, before, "the program of the child has counted");
 
-    // Another process goes on where it has ended.
+    // Another process takes over the pinned link.
     let skel = hooks::open()?.load()?;
     opened.replace(&skel.progs()?.read_sysctl)?;
     assert_eq!(group.reads()?, "Linux\n");
@@ -117,17 +119,19 @@ pub(crate) fn nothing_is_left_of_a_killed_process() -> Outcome {
     Ok(())
 }
 
-/// Attaches programs of many kinds to this process, to a network namespace of its own and to the cgroup, and waits for the end.
-pub(crate) fn attach_everything(told: &str) -> Outcome {
-    let [group, link, map] = told.split(':').collect::<Vec<_>>()[..] else { return Err("told too little".into()) };
-    // SAFETY: the call takes no pointers and changes this thread alone, which is the only one.
+/// Attaches programs of many types to this process, to a new network namespace and to the cgroup,
+/// and waits to be killed.
+pub(crate) fn attach_everything(arguments: &str) -> Outcome {
+    let [group, link, map] = arguments.split(':').collect::<Vec<_>>()[..] else { return Err("too few arguments".into()) };
+    // SAFETY: the call takes no pointers and affects only the calling thread, the only one of the
+    // process.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
     raise("lo")?;
     let (machine, this) = (Machine::this(), std::process::id());
     let has = |test: &str| machine.lacks(test).is_none();
 
     let mut open = hooks::open()?;
-    open.progs().filter()?.set_autoload(has("netfilter::a_hook_of_netfilter"));
+    open.progs().filter()?.set_autoload(has("netfilter::netfilter_program_sees_packets"));
     open.bss()?.wanted_tgid.set(this.cast_signed())?;
     let skel = open.load()?;
     let (progs, maps) = (skel.progs()?, skel.maps()?);
@@ -145,7 +149,7 @@ pub(crate) fn attach_everything(told: &str) -> Outcome {
         progs.send.attach_to(maps.sockets.as_map())?,
     ];
     let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
-    let _filter = has("netfilter::a_hook_of_netfilter").then(|| progs.filter.attach_to(hook)).transpose()?;
+    let _filter = has("netfilter::netfilter_program_sees_packets").then(|| progs.filter.attach_to(hook)).transpose()?;
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     progs.take.attach_to(&socket)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -164,7 +168,7 @@ pub(crate) fn attach_everything(told: &str) -> Outcome {
     let sampling = Sampling { pid: Some(this), ..Sampling::cpu_clock(Every::Frequency(1000)) };
     let _samples = progs.on_sample.attach_to(&sampling)?;
 
-    let tables = has("links::tables_are_replaced").then(|| tables::open()?.load()).transpose()?;
+    let tables = has("links::struct_ops_map_is_replaced").then(|| tables::open()?.load()).transpose()?;
     let _table = tables.as_ref().map(|skel| skel.maps()?.first.attach()).transpose()?;
     answer("attached", "ok");
     wait()

@@ -1,4 +1,5 @@
-//! What holds programs attached: pinned and opened again, given another program, dropped by the dozen, beside what others have attached.
+//! Links: pinned and opened again, given another program, dropped by the dozen, and beside what
+//! other code has attached.
 
 use std::{
     fs,
@@ -28,12 +29,12 @@ use super::{
     tables::known_controls,
 };
 
-/// The numbers of the XDP programs of `lo`.
+/// Returns the ids of the XDP programs of `lo`.
 fn on_lo() -> Result<Vec<u32>, Error> {
     attached_xdp("lo").map(|programs| programs.iter().map(|program| program.program).collect())
 }
 
-/// The kernel lets go of what was pinned a moment after the file is removed.
+/// Waits until `done`: the kernel releases a pinned object a moment after its file is removed.
 fn soon(done: impl Fn() -> Result<bool, Error>) -> Outcome {
     let start = Instant::now();
     while !done()? {
@@ -47,7 +48,7 @@ fn is_value(error: &Error, says: &str) {
     assert!(matches!(error, Error::Value { .. }) && error.to_string().contains(says), "{error}");
 }
 
-pub(crate) fn pinned_links_are_opened_again() -> Outcome {
+pub(crate) fn pinned_link_is_opened() -> Outcome {
     apart(|| {
         let (pin, skel) = (Pin::new("link"), programs::open()?.load()?);
         let program = skel.progs()?.drop_none;
@@ -57,19 +58,19 @@ pub(crate) fn pinned_links_are_opened_again() -> Outcome {
         link.pin(&pin.0)?;
         assert_eq!(errno(&link.pin(&pin.0).unwrap_err()), Some(libc::EEXIST));
         assert_eq!(errno(&link.pin("/tmp/eunomia-pin").unwrap_err()), Some(libc::EPERM));
-        // Without the object, and without the link that was pinned.
+        // Drops the object and the link that was pinned.
         drop((link, program));
         drop(skel);
         assert_eq!(on_lo()?, [id]);
         let mut link = Link::open(&pin.0)?;
         assert_eq!(link.info()?, info);
-        // One file goes, the link is pinned by another one.
+        // After the file is removed, the open link can be pinned again.
         fs::remove_file(&pin.0)?;
         assert_eq!(on_lo()?, [id]);
         link.pin(&pin.0)?;
         drop(link);
         assert_eq!(on_lo()?, [id]);
-        // The object that comes later takes over.
+        // Another object replaces the program of the link.
         let skel = programs::open()?.load()?;
         let program = skel.progs()?.drop_none;
         let mut link = Link::open(&pin.0)?;
@@ -82,8 +83,8 @@ pub(crate) fn pinned_links_are_opened_again() -> Outcome {
     })
 }
 
-/// libbpf switches the perf event off where its link is closed.
-pub(crate) fn a_pinned_probe_goes_on() -> Outcome {
+/// libbpf disables the perf event when it closes the link of a probe.
+pub(crate) fn pinned_probe_stays_attached() -> Outcome {
     let (pin, skel) = (Pin::new("probe"), programs::open()?.load()?);
     let mut link = skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
     assert_eq!(link.info()?.kind_name(), Some("perf_event"));
@@ -103,7 +104,7 @@ pub(crate) fn a_pinned_probe_goes_on() -> Outcome {
     })
 }
 
-pub(crate) fn what_is_no_link_is_not_opened() -> Outcome {
+pub(crate) fn only_links_are_opened() -> Outcome {
     let refused = |path: &str| Link::open(path).map(drop).unwrap_err();
     let missing = refused("/sys/fs/bpf/eunomia-none");
     assert_eq!(missing.to_string(), "open a link that is pinned to /sys/fs/bpf/eunomia-none: No such file or directory (os error 2)");
@@ -121,8 +122,9 @@ pub(crate) fn what_is_no_link_is_not_opened() -> Outcome {
     Ok(())
 }
 
-/// By one of a generated module and one that is known only at run time: their links are the same.
-pub(crate) fn programs_on_interfaces_are_replaced() -> Outcome {
+/// The new program may come from a generated module or from a dynamic skeleton: the links are the
+/// same.
+pub(crate) fn replace_works_on_interfaces() -> Outcome {
     apart(|| {
         let old = programs::open()?.load()?;
         let mut link = old.progs()?.drop_none.attach_to("lo", XdpMode::Generic)?;
@@ -131,13 +133,14 @@ pub(crate) fn programs_on_interfaces_are_replaced() -> Outcome {
         let (id, before, of) = (program.id()?, link.info()?.program, link.info()?.id);
         link.replace(&program)?;
         drop((old, new));
-        // The link holds nothing of the old one any more.
+        // The link no longer holds the old program.
         soon(|| Ok(!ProgInfoIter::default().any(|program| program.id == before)))?;
         assert_eq!((on_lo()?, link.info()?.id), (vec![id], of), "it is the same link, which keeps the new program");
         drop(link);
         assert!(on_lo()?.is_empty());
 
-        // Each packet meets the one or the other: through tcx, or as a filter where the kernel has no tcx, and as a filter everywhere.
+        // Each packet runs one of the two programs. The link is tcx, or a filter if the kernel
+        // lacks tcx, and then a filter on every kernel.
         let (old, new) = (hooks::open()?.load()?, hooks::open()?.load()?);
         let (from, to) = pair()?;
         let send = || -> Result<(u64, u64), Box<dyn std::error::Error + Send + Sync>> {
@@ -160,7 +163,7 @@ pub(crate) fn programs_on_interfaces_are_replaced() -> Outcome {
             drop(link);
             assert_eq!(send()?, (0, 0));
         }
-        // Not in the place of what others have put there meanwhile.
+        // A filter that other code has put in the place is not replaced.
         let mut link = one.attach_filter("lo", Direction::Egress, rank)?;
         remove_filters_of_lo()?;
         is_value(&link.replace(&other).unwrap_err(), "is gone, or something else stands in its place");
@@ -173,7 +176,7 @@ pub(crate) fn programs_on_interfaces_are_replaced() -> Outcome {
     })
 }
 
-pub(crate) fn programs_elsewhere_are_replaced() -> Outcome {
+pub(crate) fn replace_works_on_other_targets() -> Outcome {
     apart(|| {
         let (old, new) = (hooks::open()?.load()?, hooks::open()?.load()?);
         let mut link = old.progs()?.look_up.attach_to(fs::File::open("/proc/thread-self/ns/net")?)?;
@@ -196,7 +199,7 @@ pub(crate) fn programs_elsewhere_are_replaced() -> Outcome {
     assert!(wrong.to_string().starts_with("put the program `look_up` in the place of another one: "), "{wrong}");
     drop((link, group));
 
-    // Sockets that are in the map keep their program.
+    // Sockets that are already in the map keep their program.
     let sockets = old.maps()?.sockets;
     let mut link = old.progs()?.send.attach_to(sockets.as_map())?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -222,7 +225,7 @@ pub(crate) fn programs_elsewhere_are_replaced() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn programs_that_are_not_replaced() -> Outcome {
+pub(crate) fn unsupported_replace_is_refused() -> Outcome {
     let skel = programs::open()?.load()?;
     let program = skel.progs()?.on_call;
     let mut link = program.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
@@ -240,7 +243,7 @@ pub(crate) fn programs_that_are_not_replaced() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn tables_are_replaced() -> Outcome {
+pub(crate) fn struct_ops_map_is_replaced() -> Outcome {
     let (pin, skel) = (Pin::new("table"), tables::open()?.load()?);
     let (maps, counts) = (skel.maps()?, || -> Result<_, Error> { Ok((skel.bss()?.before.get()?, skel.bss()?.after.get()?)) });
     let mut link = maps.first.attach()?;
@@ -253,7 +256,7 @@ pub(crate) fn tables_are_replaced() -> Outcome {
     connect_under("eunomia_linked")?;
     let (now, after) = counts()?;
     assert!(now == before && after > 0, "{before} {now} {after}");
-    // One of another name, of another section, and what is no table.
+    // The table of another section, and links that do not hold a table, are refused.
     let other = eunomia_tests::built::congestion::open()?.load()?;
     is_value(&link.replace_table(&other.maps()?.steady).unwrap_err(), "it is no table of the section `.struct_ops.link`");
     assert!(!known_controls()?.contains("eunomia_steady"), "nothing was given to the kernel");
@@ -262,7 +265,7 @@ pub(crate) fn tables_are_replaced() -> Outcome {
     is_value(&plain.pin(&pin.0).unwrap_err(), "the kernel has no link for it");
     is_value(&plain.info().unwrap_err(), "ask the kernel about a link");
     is_value(&link.replace(&programs::open()?.load()?.progs()?.drop_none).unwrap_err(), "links of the kind struct_ops");
-    // It outlives its object.
+    // The pinned link outlives its object.
     link.pin(&pin.0)?;
     drop((link, maps));
     drop(skel);
@@ -274,8 +277,8 @@ pub(crate) fn tables_are_replaced() -> Outcome {
     soon(|| Ok(!known_controls().is_ok_and(|known| known.contains("eunomia_linked"))))
 }
 
-/// Others attach by netlink, without a link, as `ip link set dev lo xdp` does.
-pub(crate) fn xdp_programs_of_others_stay() -> Outcome {
+/// Other code attaches over netlink without a link, as `ip link set dev lo xdp` does.
+pub(crate) fn foreign_xdp_program_stays() -> Outcome {
     apart(|| {
         let (ours, theirs) = (programs::open()?.load()?, programs::open()?.load()?);
         let (ours, theirs) = (ours.progs()?.drop_none, theirs.progs()?.drop_none);
@@ -309,8 +312,8 @@ pub(crate) fn xdp_programs_of_others_stay() -> Outcome {
     })
 }
 
-/// Others attach by netlink, as `tc filter add` does, before and after.
-pub(crate) fn filters_of_others_stay() -> Outcome {
+/// Other code attaches over netlink, as `tc filter add` does, before and after our program.
+pub(crate) fn foreign_tc_filters_stay() -> Outcome {
     apart(|| {
         let (ours, theirs) = (hooks::open()?.load()?, hooks::open()?.load()?);
         let (program, other) = (ours.progs()?.classify, theirs.progs()?.classify);
@@ -330,7 +333,7 @@ pub(crate) fn filters_of_others_stay() -> Outcome {
         assert_eq!(send()?, (2, 2));
         drop(first);
         assert_eq!(send()?, (1, 2));
-        // They go, ours stays; and the other way round.
+        // Removing one of the filters leaves the others.
         after.detach()?;
         assert_eq!(send()?, (1, 1));
         drop(second);
@@ -339,8 +342,8 @@ pub(crate) fn filters_of_others_stay() -> Outcome {
     })
 }
 
-/// Links of many kinds, some of which take their time.
-pub(crate) fn many_are_dropped_at_once() -> Outcome {
+/// Drops links of many kinds, some of which are slow to detach.
+pub(crate) fn links_detach_in_parallel() -> Outcome {
     fn is_send<T: Send>(value: T) -> T {
         value
     }
@@ -356,7 +359,7 @@ pub(crate) fn many_are_dropped_at_once() -> Outcome {
             links.0.push(progs.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?);
         }
         links.0.push(progs.drop_none.attach_to("lo", XdpMode::Generic)?);
-        // Filters are removed in the network namespace of whoever drops them.
+        // A filter is removed in the network namespace of the thread that drops its link.
         for priority in 1..10 {
             let rank = Rank { handle: 1, priority };
             links.0.push(hooks.progs()?.classify.attach_filter("lo", Direction::Egress, rank)?);
@@ -384,15 +387,15 @@ pub(crate) fn many_are_dropped_at_once() -> Outcome {
         from.send(b"not seen")?;
         to.recv(&mut [0; 8])?;
         assert_eq!((calls()?, runs(&hooks)?, on_lo()?), (40, 0, vec![]));
-        // A thread is there for a moment longer than it runs.
+        // A thread is listed for a moment after it has returned.
         soon(|| Ok(!fs::read_dir("/proc/self/task").is_ok_and(|mut tasks| tasks.any(|task| detaching(&task)))))?;
         drop(Links::default());
         Ok(())
     })
 }
 
-/// Where no thread can be had, the one that drops does all by itself.
-pub(crate) fn many_are_dropped_without_threads() -> Outcome {
+/// If no thread can be started, the dropping thread detaches all links.
+pub(crate) fn links_detach_without_threads() -> Outcome {
     let skel = programs::open()?.load()?;
     let (program, calls) = (skel.progs()?.on_call, || skel.bss().and_then(|bss| bss.calls.get()));
     let attach = || program.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0);
@@ -401,18 +404,19 @@ pub(crate) fn many_are_dropped_without_threads() -> Outcome {
     assert_eq!(calls()?, 4);
     let limit = |soft| {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: the limit lives through the call, which writes it.
+        // SAFETY: the limit outlives the call, which writes it.
         assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NPROC, &raw mut limit) }, 0);
         let before = std::mem::replace(&mut limit.rlim_cur, soft);
-        // SAFETY: the limit lives through the call, which reads it.
+        // SAFETY: the limit outlives the call, which reads it.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) }, 0);
         before
     };
-    // Another user, in this thread alone: root has as many threads as it likes.
+    // Change the user of that thread only: the limit does not apply to root.
     let before = limit(0);
     let refused = thread::scope(|scope| {
         let dropping = scope.spawn(|| {
-            // SAFETY: the system call changes the ids of the calling thread, which ends here, and no memory.
+            // SAFETY: the system call takes no pointers and changes the ids of the calling thread,
+            // which ends after the check.
             assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, 65534, 65534, 65534) }, 0);
             drop(links);
             thread::Builder::new().spawn(|| ()).is_err()
@@ -426,14 +430,15 @@ pub(crate) fn many_are_dropped_without_threads() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn all_or_none() -> Outcome {
+pub(crate) fn links_attach_all_or_none() -> Outcome {
     apart(|| {
-        // The document says that the first goes to interface 1, which is `lo` here; one behind it says not enough.
+        // The document attaches the first program to interface 1, which is `lo` here; the target of
+        // a later one is missing.
         let skel = programs::open()?.load()?;
         let refused = skel.object().links().map(drop).unwrap_err();
         assert!(matches!(&refused, Error::NoTarget { program, wants: "a perf event", .. } if program == "on_sample"), "{refused}");
         assert!(on_lo()?.is_empty());
-        // What was attached together is pinned and replaced one by one.
+        // Links that were attached together can be replaced one by one.
         let mut open = programs::open()?;
         for name in ["on_sample", "on_call", "tested"] {
             open.object().program(name)?.set_autoattach(false);

@@ -1,10 +1,10 @@
-//! The same tests on other kernels.
+//! Runs the same tests on other kernels.
 
 use std::path::Path;
 
 use eunomia_vm::{Error, Kernel, Run};
 
-/// Runs this program, with its arguments, in a machine for each kernel.
+/// Runs this program with its arguments on each kernel, in a virtual machine.
 pub(crate) fn on(kernels: &[Kernel]) -> Result<u8, Error> {
     let run = Run::this()?.file(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf"))?;
     let run = ["plain.json", "sampled.json", "streams.bpf.o"]

@@ -1,3 +1,5 @@
+//! Typed handles of maps, one test for each kind.
+
 use std::{fs::File, os::fd::FromRawFd as _};
 
 use eunomia_runtime::{
@@ -22,7 +24,7 @@ fn point(x: i16, y: i32) -> Point {
     Point { x, y, ..Point::default() }
 }
 
-pub(crate) fn hash() -> Outcome {
+pub(crate) fn hash_map_stores_entries() -> Outcome {
     let skel = kinds::open()?.load()?;
     let maps = skel.maps()?;
     for i in 0..4 {
@@ -38,13 +40,13 @@ pub(crate) fn hash() -> Outcome {
     assert_eq!(keys, [1, 2, 3]);
 
     maps.by_color.insert(&Color::GREEN, &5)?;
-    assert_eq!(maps.by_color.get(&Color::ALSO_GREEN)?, Some(5), "the two are one value");
+    assert_eq!(maps.by_color.get(&Color::ALSO_GREEN)?, Some(5), "the names are aliases");
     maps.sized.insert(b"sixsix", b"ok")?;
     assert_eq!(maps.sized.get(b"sixsix")?, Some(*b"ok"));
     Ok(())
 }
 
-pub(crate) fn array() -> Outcome {
+pub(crate) fn array_map_stores_values() -> Outcome {
     let skel = kinds::open()?.load()?;
     let points = skel.maps()?.points;
     assert_eq!((points.len(), points.get(2)?), (3, Some(Point::default())));
@@ -54,14 +56,14 @@ pub(crate) fn array() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn array_in_place() -> Outcome {
+pub(crate) fn array_is_accessed_in_place() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
     let values = maps.in_place.in_place()?;
     assert_eq!((values.len(), values.at(3).is_none()), (3, true));
-    let last = values.at(2).ok_or("there are three")?;
+    let last = values.at(2).ok_or("the array has three entries")?;
     last.set(100)?;
-    values.at(0).ok_or("there are three")?.set(7)?;
+    values.at(0).ok_or("the array has three entries")?.set(7)?;
     skel.progs()?.run.test_run(None, None)?;
     assert_eq!((last.get()?, maps.in_place.get(2)?, maps.in_place.get(0)?), (105, Some(105), Some(7)));
     assert_eq!(last.update(|value| value * 2)?, 105);
@@ -73,26 +75,26 @@ pub(crate) fn array_in_place() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn maps_in_maps() -> Outcome {
+pub(crate) fn maps_in_maps_are_typed() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
-    // The object itself puts `first` under 1.
+    // The object initializes entry 1 with `first`.
     maps.first.set(0, &11)?;
-    let first = maps.outer.get(&1)?.ok_or("it is there")?;
+    let first = maps.outer.get(&1)?.ok_or("the entry is missing")?;
     assert_eq!((first.as_map().name().to_str(), first.len(), first.get(0)?), (Some("first"), 1, Some(11)));
     maps.outer.insert(&2, maps.second.as_map().fd())?;
-    maps.outer.get(&2)?.ok_or("it was put there")?.set(0, &22)?;
+    maps.outer.get(&2)?.ok_or("the entry is missing")?.set(0, &22)?;
     assert_eq!((maps.second.get(0)?, maps.outer.get(&3)?.is_none()), (Some(22), true));
     let mut keys = maps.outer.keys().collect::<Result<Vec<_>, _>>()?;
     keys.sort_unstable();
     assert_eq!(keys, [1, 2]);
     assert_eq!((maps.outer.remove(&1)?, maps.outer.remove(&1)?), (true, false));
     assert!(maps.outer.get(&1)?.is_none());
-    assert_eq!(first.get(0)?, Some(11), "the handle holds the map");
+    assert_eq!(first.get(0)?, Some(11), "the handle keeps the map alive");
     let other = maps.outer.insert(&1, maps.hash.as_map().fd()).unwrap_err();
     assert_eq!(errno(&other), Some(libc::EINVAL), "{other}");
 
-    // Maps of our own making, which the program finds.
+    // Inner maps that are created here, for the program.
     assert!(maps.tables.get(&0)?.is_none());
     let table = maps.tables.create_inner()?;
     table.insert(&2, &cell(100))?;
@@ -101,18 +103,15 @@ pub(crate) fn maps_in_maps() -> Outcome {
     skel.progs()?.run.test_run(None, None)?;
     assert_eq!((table.get(&2)?, table.as_map().max_entries()), (Some(cell(107)), 8));
     assert_eq!(table.as_map().name(), "tables.inner");
-    assert_eq!(maps.tables.get(&0)?.ok_or("it is there")?.entries()?, [(2, cell(107))]);
-    assert_eq!(maps.tables.get(&1)?.ok_or("it is there")?.entries()?, []);
+    assert_eq!(maps.tables.get(&0)?.ok_or("the entry is missing")?.entries()?, [(2, cell(107))]);
+    assert_eq!(maps.tables.get(&1)?.ok_or("the entry is missing")?.entries()?, []);
     assert_eq!(maps.tables.keys().collect::<Result<Vec<_>, _>>()?, [0, 1]);
 
     let untyped: MapOfMaps<'_, u32> = skel.object().map("tables")?.into_typed()?;
-    assert_eq!(untyped.get(&0)?.ok_or("it is there")?.kind(), table.as_map().kind());
+    assert_eq!(untyped.get(&0)?.ok_or("the entry is missing")?.kind(), table.as_map().kind());
     let wrong: MapOfMaps<'_, u32, HashMap<'_, u32, u64>> = skel.object().map("outer")?.into_typed()?;
     let wrong = wrong.get(&2).unwrap_err();
-    assert_eq!(
-        wrong.to_string(),
-        "map `second`: the map is of type array, not hash or lru_hash or lpm_trie or devmap or devmap_hash or cpumap"
-    );
+    assert_eq!(wrong.to_string(), "map `second`: it is of type array, not hash or lru_hash or lpm_trie or devmap or devmap_hash or cpumap");
     Ok(())
 }
 
@@ -120,9 +119,9 @@ pub(crate) fn wrong_types_are_refused() -> Outcome {
     let skel = kinds::open()?.load()?;
     let map = |name| skel.object().map(name);
     let size = map("markers")?.into_typed::<HashMap<u32, u64>>().unwrap_err();
-    assert_eq!(size.to_string(), "map `markers`: the map has keys of 8 and values of 12 bytes, the types have 4 and 8");
+    assert_eq!(size.to_string(), "map `markers`: its key and value sizes are 8 and 12 bytes, expected 4 and 8");
     let kind = map("markers")?.into_typed::<Array<u64>>().unwrap_err();
-    assert_eq!(kind.to_string(), "map `markers`: the map is of type hash, not array");
+    assert_eq!(kind.to_string(), "map `markers`: it is of type hash, not array");
     Ok(())
 }
 
@@ -135,7 +134,7 @@ pub(crate) fn cpus() -> usize {
     1 + list.trim().rsplit(['-', ',']).next().unwrap().parse::<usize>().unwrap()
 }
 
-pub(crate) fn entries_in_batches() -> Outcome {
+pub(crate) fn entries_are_read_in_batches() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
     for key in 0..1000 {
@@ -149,7 +148,7 @@ pub(crate) fn entries_in_batches() -> Outcome {
     let expected: Vec<_> = (0..1000).map(|key| (key, cell(key * 2))).collect();
     assert_eq!(sorted(maps.hash.entries()?), expected);
     assert_eq!(sorted(maps.hash.iter().collect::<Result<_, _>>()?), expected);
-    // Entries may be removed while they are walked.
+    // Entries may be removed during the iteration.
     for key in maps.hash.keys() {
         maps.hash.remove(&key?)?;
     }
@@ -157,7 +156,7 @@ pub(crate) fn entries_in_batches() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_value_for_each_cpu() -> Outcome {
+pub(crate) fn per_cpu_maps_hold_value_per_cpu() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
     let values: Vec<_> = (0..cpus() as u32).map(cell).collect();
@@ -165,7 +164,7 @@ pub(crate) fn a_value_for_each_cpu() -> Outcome {
     assert_eq!((maps.per_cpu.get(&5)?, maps.per_cpu.get(&6)?), (Some(values.clone()), None));
     assert_eq!(maps.per_cpu.iter().collect::<Result<Vec<_>, _>>()?, [(5, values.clone())]);
     let wrong = maps.per_cpu.insert(&5, &values[1..]).unwrap_err();
-    assert_eq!(wrong.to_string(), format!("map `per_cpu`: there are {} values for {} CPUs", cpus() - 1, cpus()));
+    assert_eq!(wrong.to_string(), format!("map `per_cpu`: expected {} values, one for each possible CPU, not {}", cpus(), cpus() - 1));
 
     maps.per_cpu_array.set(1, &values)?;
     assert_eq!((maps.per_cpu_array.get(1)?, maps.per_cpu_array.get(2)?), (Some(values), None));
@@ -177,7 +176,7 @@ pub(crate) fn a_value_for_each_cpu() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn values_without_keys() -> Outcome {
+pub(crate) fn queue_and_stack_pop_in_order() -> Outcome {
     let skel = maps::open()?.load()?;
     let maps = skel.maps()?;
     for (map, order) in [(&maps.queue, [1, 2]), (&maps.stack, [2, 1])] {
@@ -191,7 +190,7 @@ pub(crate) fn values_without_keys() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn bloom_filters() -> Outcome {
+pub(crate) fn bloom_filter_reports_members() -> Outcome {
     let skel = newer::open()?.load()?;
     let bloom = skel.maps()?.bloom;
     assert!(!bloom.may_contain(&77)?);
@@ -200,7 +199,7 @@ pub(crate) fn bloom_filters() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn prefixes() -> Outcome {
+pub(crate) fn trie_finds_longest_prefix() -> Outcome {
     let skel = maps::open()?.load()?;
     let trie = skel.maps()?.trie;
     trie.insert(&Prefix { bits: 8, address: [10, 0, 0, 0] }, &1)?;
@@ -211,14 +210,14 @@ pub(crate) fn prefixes() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn kernel_objects_by_descriptor() -> Outcome {
+pub(crate) fn program_array_entry_enables_tail_call() -> Outcome {
     let skel = maps::open()?.load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     progs.run.test_run(None, None)?;
     assert_eq!(skel.bss()?.called.get()?, 0);
     maps.calls.insert(&1, progs.tail.fd()?)?;
     progs.run.test_run(None, None)?;
-    assert_eq!(skel.bss()?.called.get()?, 1, "the tail call went through");
+    assert_eq!(skel.bss()?.called.get()?, 1, "the tail call did not run");
     assert!(maps.calls.remove(&1)?);
     progs.run.test_run(None, None)?;
     assert_eq!(skel.bss()?.called.get()?, 1);
@@ -226,13 +225,13 @@ pub(crate) fn kernel_objects_by_descriptor() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn storage_of_tasks() -> Outcome {
+pub(crate) fn task_storage_is_keyed_by_pidfd() -> Outcome {
     let skel = newer::open()?.load()?;
     let tasks = skel.maps()?.tasks;
     // SAFETY: the call takes no pointers.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
     assert!(pidfd >= 0);
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and not owned elsewhere.
     let pidfd = unsafe { std::os::fd::OwnedFd::from_raw_fd(pidfd as i32) };
     let cell = newer::types::Cell { id: 4, ..Default::default() };
     assert_eq!(tasks.get(&pidfd)?, None);
@@ -241,8 +240,8 @@ pub(crate) fn storage_of_tasks() -> Outcome {
     Ok(())
 }
 
-/// Values of cgroups, by the descriptor of one.
-pub(crate) fn storage_of_cgroups() -> Outcome {
+/// The values of a cgroup storage are found by a descriptor of the cgroup.
+pub(crate) fn cgroup_storage_is_keyed_by_descriptor() -> Outcome {
     let source = sources::read(include_str!("agreed.c")).remove(0);
     let loaded = Skeleton::from_object(source.name, sources::compile(&source), source.name)?.open()?.load()?;
     let map = loaded.object().map("m")?;

@@ -1,5 +1,5 @@
-//! What a kernel or a machine may lack beside programs and maps, what those are told who meet it, and that what they are told helps. All of it
-//! is in the mount namespace of a process of its own.
+//! What a kernel or a machine may lack besides program and map types: the errors, and that their
+//! advice helps. Each case runs in a process with a mount namespace of its own.
 
 use std::{
     ffi::OsString,
@@ -31,12 +31,13 @@ use super::{
     privileges::become_user,
 };
 
-/// What a process is told, with what it must say; all else works.
+/// Runs a part and checks its answers: those in `refused` must contain the text, all others must be
+/// `ok`.
 fn judge(part: &str, refused: &[(&str, &str)]) -> Result<Answers, Failed> {
     let answers = run(part)?;
     for (name, text) in &answers {
         match refused.iter().find(|(refused, _)| refused == name) {
-            Some((_, wanted)) => assert!(text.contains(wanted), "{part}, {name}: {text}\ndoes not say: {wanted}"),
+            Some((_, expected)) => assert!(text.contains(expected), "{part}, {name}: {text}\nexpected: {expected}"),
             None => assert_eq!(text, "ok", "{part}, {name}"),
         }
     }
@@ -46,7 +47,7 @@ fn judge(part: &str, refused: &[(&str, &str)]) -> Result<Answers, Failed> {
     Ok(answers)
 }
 
-/// Mounts and unmounts in this process alone from now on.
+/// Makes later mounts and unmounts affect this process only.
 fn own_mounts() -> Outcome {
     unshare(libc::CLONE_NEWNS)?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
@@ -62,16 +63,17 @@ fn command(words: &[&str]) -> Result<(), Failed> {
     }
 }
 
-/// A module of the kernel that `/modules` has, taken out.
+/// A kernel module, removed until this is dropped. `/modules` has its file.
 struct Removed(&'static str);
 
 impl Removed {
     fn new(module: &'static str) -> Result<Self, Failed> {
         let deadline = Instant::now() + Duration::from_secs(20);
-        // The kernel lets go of network namespaces that used it a moment after they have ended.
+        // The kernel releases network namespaces that used the module a moment after they have
+        // ended.
         while !Command::new("rmmod").arg(module).output()?.status.success() {
             if Instant::now() > deadline {
-                return Err(format!("{module} stays in use").into());
+                return Err(format!("module {module} stays in use").into());
             }
             thread::sleep(Duration::from_millis(100));
         }
@@ -85,14 +87,14 @@ impl Removed {
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        let files = fs::read_dir("/modules").expect("the machine has modules").flatten();
+        let files = fs::read_dir("/modules").expect("cannot read /modules").flatten();
         let file = files.map(|file| file.path()).find(|file| file.to_string_lossy().ends_with(&format!("{}.ko", self.0)));
-        let status = Command::new("insmod").arg(file.expect("the module is there")).status();
+        let status = Command::new("insmod").arg(file.expect("the module has no file")).status();
         assert!(status.is_ok_and(|status| status.success()), "{}", self.0);
     }
 }
 
-pub(crate) fn modules_of_filters() -> Outcome {
+pub(crate) fn missing_tc_modules_are_named() -> Outcome {
     let (filters, discipline) = (Removed::new("cls_bpf")?, Removed::new("sch_ingress")?);
     apart(move || {
         let skel = programs::open()?.load()?;
@@ -111,7 +113,7 @@ pub(crate) fn modules_of_filters() -> Outcome {
     })
 }
 
-pub(crate) fn types_of_the_kernel() -> Outcome {
+pub(crate) fn missing_kernel_btf_is_explained() -> Outcome {
     const TEXT: &str = "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF";
     const OF_LIBRARY: &str = "`open_for`, or the environment variable BTF_FILE_PATH";
     const OF_COMMAND: &str = "`--btf FILE`, or the environment variable BTF_FILE_PATH";
@@ -123,14 +125,14 @@ pub(crate) fn types_of_the_kernel() -> Outcome {
     Ok(())
 }
 
-/// The part without the kernel's types, which are given to it in a file.
+/// The part without kernel BTF. It then gets the BTF in a file.
 pub(crate) fn typeless(_: &str) -> Outcome {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kernel.btf");
     fs::copy("/sys/kernel/btf/vmlinux", &file)?;
     own_mounts()?;
     mount("none", "/sys/kernel/btf", "tmpfs", MountFlags::empty(), None)?;
-    let text = file.to_str().ok_or("temporary folders have plain names")?;
+    let text = file.to_str().ok_or("the path is not UTF-8")?;
     let dynamic = |btf: Option<&Path>| -> eunomia_runtime::Result<()> {
         drop(Skeleton::from_file(JSON)?.check(JSON)?.open(btf)?.load()?.attach()?);
         Ok(())
@@ -148,7 +150,7 @@ pub(crate) fn typeless(_: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn file_systems() -> Outcome {
+pub(crate) fn missing_file_systems_are_explained() -> Outcome {
     let pins = "no file system of type bpf is mounted where it is looked for: `mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`";
     let groups = "no file system of type cgroup2 is mounted where it is looked for: `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
     let tracing = "tracefs is not mounted; programs on tracepoints need it: `mount -t tracefs tracefs /sys/kernel/tracing`";
@@ -183,7 +185,7 @@ fn unmount_all() -> Outcome {
     Ok(())
 }
 
-/// The part without file systems, until it asks for them.
+/// The part without mounted file systems. It then mounts them.
 pub(crate) fn unmounted(_: &str) -> Outcome {
     unmount_all()?;
     let pin = |path: &str| Ok(maps::open()?.load()?.object().map("array")?.pin(path)?);
@@ -206,7 +208,7 @@ pub(crate) fn unmounted(_: &str) -> Outcome {
     tried("a cgroup", cgroup("/sys/fs/cgroup"));
     tried("a cgroup that is not there", cgroup("/sys/fs/cgroup/eunomia"));
     answer("preflight", eunomia_runtime::preflight());
-    // Twice: where one is, none is mounted.
+    // The second round must not mount anything again.
     for _ in 0..2 {
         assert_eq!(mount::bpffs()?, Path::new("/sys/fs/bpf"));
         assert_eq!(mount::tracefs()?, Path::new("/sys/kernel/tracing"));
@@ -229,7 +231,7 @@ pub(crate) fn unmounted(_: &str) -> Outcome {
     Ok(())
 }
 
-/// The part of the command that mounts what it needs.
+/// The part of `eunomia run --mount`.
 pub(crate) fn unmounted_command(_: &str) -> Outcome {
     unmount_all()?;
     tried("run", command(&["run", JSON, "-q", "-d", "50ms", "--mount"]));
@@ -239,7 +241,7 @@ pub(crate) fn unmounted_command(_: &str) -> Outcome {
     Ok(())
 }
 
-/// The part in which tracefs is below debugfs, where the kernel mounts it for whoever looks.
+/// The part in which tracefs is only below debugfs, where the kernel mounts it on access.
 pub(crate) fn below_debugfs(_: &str) -> Outcome {
     own_mounts()?;
     unmount("/sys/kernel/tracing", UnmountFlags::DETACH)?;
@@ -249,7 +251,7 @@ pub(crate) fn below_debugfs(_: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn memory_that_may_be_locked() -> Outcome {
+pub(crate) fn memlock_limit_is_explained() -> Outcome {
     const TEXT: &str = "before Linux 5.11 BPF memory counts against RLIMIT_MEMLOCK, which is 64 KiB here and which this process may not raise: \
                         raise it before with `ulimit -l unlimited`";
     let old = host::release()?.1 < (5, 11);
@@ -268,7 +270,7 @@ fn limit(bytes: u64) -> Outcome {
     Ok(setrlimit(Resource::Memlock, Rlimit { current: Some(bytes), maximum: Some(bytes) })?)
 }
 
-/// The part of a user who may use BPF, and lock little memory.
+/// The part of a user who may use BPF but lock little memory.
 pub(crate) fn memlock(bytes: &str) -> Outcome {
     limit(if bytes.is_empty() { 64 << 10 } else { bytes.parse()? })?;
     become_user(CapabilitySet::BPF | CapabilitySet::PERFMON)?;
@@ -280,7 +282,7 @@ pub(crate) fn memlock(bytes: &str) -> Outcome {
     Ok(())
 }
 
-/// The part of root, for whom libbpf raises the limit.
+/// The part of root, for which libbpf raises the limit.
 pub(crate) fn memlock_of_root(_: &str) -> Outcome {
     limit(64 << 10)?;
     tried("root", bootstrap::open().and_then(bootstrap::Open::load).map_err(Into::into));

@@ -1,87 +1,88 @@
-//! What tests need of a machine that not every one has. They are reported as ignored there, with the reason.
+//! What tests need that not every machine has. A test whose need is not met is reported as ignored,
+//! with the reason.
 
 use Need::{Here, Linux, Matrix, Netkit, SpareCpu};
 
 use super::host;
 
-/// Something that not every machine has.
+/// A need that not every machine meets.
 #[derive(Clone, Copy)]
 pub(crate) enum Need {
-    /// What kernels have from this version on.
+    /// A kernel of this version or newer, which added the feature.
     Linux(u32, u32, &'static str),
-    /// A virtual machine: what the test does would meet every process here.
+    /// A virtual machine, because the test would affect every process of this machine.
     Matrix(&'static str),
-    /// A CPU that can be taken away for a moment.
+    /// A CPU that can be taken offline.
     SpareCpu,
     /// Pairs of netkit devices, `CONFIG_NETKIT`.
     Netkit,
-    /// What the virtual machines have not.
+    /// Something that the virtual machines lack.
     Here(&'static str),
 }
 
-const LOOP: &str = "bpf_loop, of the fixtures `faults` and `flood`,";
-const USER_RING: &str = "the ring buffer that programs read, of the fixture `newer`,";
+const LOOP: &str = "bpf_loop (fixtures `faults` and `flood`)";
+const USER_RING: &str = "the user ring buffer (fixture `newer`)";
 
-/// Each test that needs something, or all of a module whose name ends with `::`.
+/// The needs of tests, or of a whole module if the name ends with `::`.
 const NEEDS: &[(&str, Need)] = &[
-    ("bootstrap::the_demo_shows_its_own_processes", Here("cargo")),
-    ("bootstrap::an_example_that_is_stopped_prints_all_events", Here("cargo")),
-    ("bootstrap::an_example_whose_time_is_over_prints_all_events", Here("cargo")),
-    ("shared::arenas_with_variables_are_not_shared", Linux(6, 9, "arenas")),
-    ("test_runs::frames_are_live", Linux(5, 18, "frames that are live")),
-    ("shared::an_arena_is_not_mapped_over_other_memory", Linux(6, 9, "arenas")),
-    ("shared::an_arena_that_faults", Linux(6, 9, "arenas")),
-    ("errors::static_probes_that_are_nearly_right", Linux(5, 15, "the cookie of a probe")),
+    ("bootstrap::demo_shows_its_processes", Here("cargo")),
+    ("bootstrap::interrupted_example_prints_all_events", Here("cargo")),
+    ("bootstrap::example_prints_all_events_after_duration", Here("cargo")),
+    ("shared::arena_with_variables_is_not_shared", Linux(6, 9, "arenas")),
+    ("test_runs::live_frames_run", Linux(5, 18, "live frames")),
+    ("shared::arena_is_not_mapped_over_other_memory", Linux(6, 9, "arenas")),
+    ("shared::arena_that_would_fault_is_refused", Linux(6, 9, "arenas")),
+    ("errors::misspelled_usdt_is_explained", Linux(5, 15, "cookies of probes")),
     ("attacked::", Here("symbols in its programs, and no folder that all users can write to")),
-    ("doctor::causes_are_those_of_errors", Here("symbols in its programs")),
-    ("doctor::doctor_and_run_agree", Here("processor that loads all fixtures several times in reasonable time")),
+    ("doctor::doctor_and_errors_give_same_reason", Here("symbols in its programs")),
+    ("doctor::doctor_predicts_load_and_attach", Here("processor that loads all fixtures several times in reasonable time")),
     ("refusals::", Here("clang")),
-    ("doctor::doctor_and_run_agree_on_sources", Here("clang")),
-    ("maps::storage_of_cgroups", Here("clang")),
-    ("variables::variables_in_an_arena", Linux(6, 9, "arenas")),
-    ("doctor::causes_of_probes_are_those_of_errors", Matrix("probes functions of the kernel")),
-    ("errors::an_arena_that_is_too_small", Linux(6, 9, "arenas")),
-    ("readers::what_programs_count_is_lost", Linux(5, 17, LOOP)),
-    // All three are in one fixture.
+    ("doctor::doctor_predicts_load_and_attach_of_sources", Here("clang")),
+    ("maps::cgroup_storage_is_keyed_by_descriptor", Here("clang")),
+    ("variables::arena_variables_are_shared_with_program", Linux(6, 9, "arenas")),
+    ("doctor::doctor_and_errors_give_same_reason_for_probes", Matrix("probes functions of the kernel")),
+    ("errors::arena_smaller_than_variables_is_refused", Linux(6, 9, "arenas")),
+    ("readers::drop_counters_of_programs_are_reported", Linux(5, 17, LOOP)),
+    // The fixture `newer` has all three maps.
     ("commands::", Linux(6, 1, USER_RING)),
-    ("maps::bloom_filters", Linux(6, 1, USER_RING)),
-    ("maps::storage_of_tasks", Linux(6, 1, USER_RING)),
-    ("programs::tcx_on_an_interface", Linux(6, 6, "tcx")),
-    ("perf::a_cpu_goes_and_comes_back", Matrix("takes a CPU away")),
-    ("perf::a_cpu_goes_and_comes_back", SpareCpu),
-    ("perf::a_cpu_goes_and_comes_back", Linux(5, 17, LOOP)),
-    ("perf::a_cpu_goes_while_it_is_polled", Matrix("takes a CPU away")),
-    ("perf::a_cpu_goes_while_it_is_polled", SpareCpu),
-    ("perf::losses_of_a_cpu_that_went_are_kept", Matrix("takes a CPU away")),
-    ("perf::losses_of_a_cpu_that_went_are_kept", SpareCpu),
-    ("perf::a_damaged_ring_is_opened_anew", Linux(5, 17, LOOP)),
-    ("perf::short_and_long_samples", Linux(5, 17, LOOP)),
+    ("maps::bloom_filter_reports_members", Linux(6, 1, USER_RING)),
+    ("maps::task_storage_is_keyed_by_pidfd", Linux(6, 1, USER_RING)),
+    ("programs::tcx_attaches_to_interface", Linux(6, 6, "tcx")),
+    ("perf::ring_of_returning_cpu_is_read", Matrix("takes a CPU offline")),
+    ("perf::ring_of_returning_cpu_is_read", SpareCpu),
+    ("perf::ring_of_returning_cpu_is_read", Linux(5, 17, LOOP)),
+    ("perf::offline_cpu_does_not_spin_reader", Matrix("takes a CPU offline")),
+    ("perf::offline_cpu_does_not_spin_reader", SpareCpu),
+    ("perf::losses_of_offline_cpu_are_kept", Matrix("takes a CPU offline")),
+    ("perf::losses_of_offline_cpu_are_kept", SpareCpu),
+    ("perf::damaged_ring_is_reopened", Linux(5, 17, LOOP)),
+    ("perf::short_samples_are_counted", Linux(5, 17, LOOP)),
     ("callbacks::", Linux(5, 17, LOOP)),
     ("faults::", Linux(5, 17, LOOP)),
     ("soak::", Linux(5, 17, LOOP)),
     ("functions::", Matrix("hooks functions of the kernel")),
-    ("functions::of_the_kernel", Linux(5, 15, "the cookie of a probe")),
-    ("functions::many_of_the_kernel", Linux(6, 12, "CONFIG_FPROBE of Debian's kernels")),
-    ("functions::system_calls", Linux(5, 15, "the cookie of a probe")),
-    ("order::an_order_among_programs_of_an_interface", Linux(6, 6, "tcx")),
-    ("order::an_order_among_programs_of_a_netkit_pair", Linux(6, 7, "netkit")),
-    ("order::an_order_among_programs_of_a_netkit_pair", Netkit),
-    ("settings::values_that_do_not_fit", Here("configuration of its kernel")),
-    ("order::an_order_among_programs_of_a_cgroup", Linux(6, 17, "an order among the programs of a cgroup")),
-    ("netfilter::", Linux(6, 4, "programs on netfilter")),
-    ("hooks::many_functions_of_this_program", Linux(6, 6, "probes of many functions")),
-    ("links::a_pinned_probe_goes_on", Linux(5, 15, "links of perf events")),
-    ("links::tables_are_replaced", Linux(6, 4, "links of struct_ops")),
-    ("missing::modules_of_filters", Matrix("removes modules of the kernel")),
-    ("missing::types_of_the_kernel", Matrix("hides what the kernel shows")),
-    ("missing::file_systems", Matrix("unmounts file systems")),
-    ("privileges::a_kernel_that_is_locked_down", Matrix("locks the kernel down")),
-    ("privileges::a_machine_that_is_set_up_for_users", Matrix("changes settings of the kernel")),
-    ("privileges::a_token", Linux(6, 9, "BPF tokens")),
-    ("hooks::a_program_that_is_only_run", Linux(5, 14, "programs that are system calls")),
+    ("functions::kprobe_counts_calls", Linux(5, 15, "cookies of probes")),
+    ("functions::kprobe_multi_counts_calls", Linux(6, 12, "CONFIG_FPROBE of Debian's kernels")),
+    ("functions::ksyscall_counts_calls", Linux(5, 15, "cookies of probes")),
+    ("order::tcx_programs_run_in_order", Linux(6, 6, "tcx")),
+    ("order::netkit_programs_run_in_order", Linux(6, 7, "netkit")),
+    ("order::netkit_programs_run_in_order", Netkit),
+    ("settings::unsuitable_setting_type_is_explained", Here("configuration of its kernel")),
+    ("order::cgroup_programs_run_in_order", Linux(6, 17, "the order of programs of a cgroup")),
+    ("netfilter::", Linux(6, 4, "netfilter programs")),
+    ("hooks::uprobe_multi_counts_calls", Linux(6, 6, "probes of many functions")),
+    ("links::pinned_probe_stays_attached", Linux(5, 15, "links of perf events")),
+    ("links::struct_ops_map_is_replaced", Linux(6, 4, "links of struct_ops")),
+    ("missing::missing_tc_modules_are_named", Matrix("removes modules of the kernel")),
+    ("missing::missing_kernel_btf_is_explained", Matrix("hides what the kernel shows")),
+    ("missing::missing_file_systems_are_explained", Matrix("unmounts file systems")),
+    ("privileges::lockdown_is_explained", Matrix("locks the kernel down")),
+    ("privileges::advised_settings_permit_users", Matrix("changes settings of the kernel")),
+    ("privileges::token_delegates_bpf", Linux(6, 9, "BPF tokens")),
+    ("hooks::syscall_program_is_run_not_attached", Linux(5, 14, "programs of type syscall")),
 ];
 
-/// Looks at the machine, once for all tests.
+/// The properties of this machine, read once for all tests.
 pub(crate) struct Machine {
     release: String,
     version: (u32, u32),
@@ -89,7 +90,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn this() -> Machine {
-        let (release, version) = host::release().expect("procfs is mounted, and a release begins with the version");
+        let (release, version) = host::release().expect("cannot read the kernel release from procfs");
         Machine { release, version }
     }
 
@@ -97,15 +98,15 @@ impl Machine {
         self.version < (major, minor)
     }
 
-    /// Why the test cannot run here.
+    /// Returns why the test cannot run here, or `None` if it can.
     pub(crate) fn lacks(&self, test: &str) -> Option<String> {
-        let of_test = NEEDS.iter().filter(|(name, _)| *name == test || (name.ends_with("::") && test.starts_with(name)));
-        of_test.map(|(_, need)| need).find_map(|need| match *need {
+        let needs = NEEDS.iter().filter(|(name, _)| *name == test || (name.ends_with("::") && test.starts_with(name)));
+        needs.map(|(_, need)| need).find_map(|need| match *need {
             Linux(major, minor, what) if self.is_before(major, minor) => {
                 Some(format!("{what} came with Linux {major}.{minor}, this is {}", self.release))
             }
-            Matrix(what) if eunomia_vm::kernel().is_none() => Some(format!("it {what}, in virtual machines alone")),
-            SpareCpu if !crate::perf::cpus_can_go() => Some("there is no CPU that could be taken away".to_owned()),
+            Matrix(what) if eunomia_vm::kernel().is_none() => Some(format!("runs only in virtual machines: it {what}")),
+            SpareCpu if !crate::perf::cpus_can_go() => Some("no CPU can be taken offline".to_owned()),
             Here(what) if eunomia_vm::kernel().is_some() => Some(format!("the virtual machine has no {what}")),
             Netkit if !crate::order::netkit_is_there() => Some("this kernel has no netkit (CONFIG_NETKIT)".to_owned()),
             Linux(..) | Matrix(_) | SpareCpu | Netkit | Here(_) => None,
@@ -113,9 +114,9 @@ impl Machine {
     }
 }
 
-/// A need of a test that is no longer there would ignore nothing.
+/// Panics if a need names a test that does not exist.
 pub(crate) fn check(tests: impl Iterator<Item = &'static str> + Clone) {
     for (name, _) in NEEDS {
-        assert!(tests.clone().any(|test| test == *name || (name.ends_with("::") && test.starts_with(name))), "no test is called {name}");
+        assert!(tests.clone().any(|test| test == *name || (name.ends_with("::") && test.starts_with(name))), "no test is named {name}");
     }
 }

@@ -1,4 +1,4 @@
-//! Programs on hooks of netfilter.
+//! Programs on netfilter hooks.
 
 use eunomia_runtime::{
     Error,
@@ -21,7 +21,7 @@ fn load() -> Result<hooks::Loaded, Error> {
     open.load()
 }
 
-pub(crate) fn a_hook_of_netfilter() -> Outcome {
+pub(crate) fn netfilter_program_sees_packets() -> Outcome {
     apart(|| {
         let skel = load()?;
         let program = skel.progs()?.filter;
@@ -34,7 +34,7 @@ pub(crate) fn a_hook_of_netfilter() -> Outcome {
         drop(link);
         from.send(b"not seen")?;
         assert_eq!(runs(&skel)?, 0);
-        // The kernel takes a context of an IPv4 hook, and gives none back.
+        // The kernel accepts a context for an IPv4 hook and does not return it.
         let (mut context, mut packet) = ([0; 48], [0; 64]);
         (context[1], packet[12], packet[14]) = (libc::NFPROTO_IPV4 as u8, 8, 0x45);
         assert!(program.test(&TestInput::new().context(&context).data(&packet))?.context.is_empty());
@@ -47,8 +47,8 @@ pub(crate) fn a_hook_of_netfilter() -> Outcome {
     })
 }
 
-/// A hook has one program for each priority. The error names who is there.
-pub(crate) fn a_priority_that_is_taken() -> Outcome {
+/// A hook takes one program for each priority. The error names the program that is attached.
+pub(crate) fn taken_priority_is_explained() -> Outcome {
     let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
     apart(move || {
         let (there, skel) = (load()?, load()?);
@@ -68,11 +68,12 @@ pub(crate) fn a_priority_that_is_taken() -> Outcome {
         assert!(exit == Exit::Kernel && err.contains(&hint), "{err}");
         assert_eq!(attach("8").0, Exit::Done, "the advice helps");
 
-        // Other hooks are other places.
+        // The same priority is free on other hooks.
         drop(program.attach_to(NetfilterHook { hook: libc::NF_INET_LOCAL_IN, ..hook })?);
         drop(program.attach_to(NetfilterHook { family: libc::NFPROTO_IPV6, ..hook })?);
 
-        // In another network namespace the place is free, and the kernel does not tell of which one a link is.
+        // In another network namespace the priority is free. The kernel does not tell which
+        // namespace a link belongs to.
         apart(|| {
             let (there, skel) = (load()?, load()?);
             let elsewhere = there.progs()?.filter.attach_to(hook)?;

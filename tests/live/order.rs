@@ -1,4 +1,4 @@
-//! The order among the programs of one hook.
+//! The order of the programs on one hook.
 
 use std::fs;
 
@@ -16,16 +16,16 @@ use super::{
 };
 
 #[path = "../every/netlink.rs"]
-#[expect(dead_code, reason = "pairs of other kinds are made for `every` alone")]
+#[expect(dead_code, reason = "only `every` makes pairs of other kinds")]
 mod netlink;
 
-/// Gives the maps of `choices` a size.
+/// Sets the sizes of the maps of `choices`.
 pub(crate) fn sized(object: &mut bpf::Open) -> Result<(), eunomia_runtime::Error> {
     object.set_max_entries("counts", 16)?;
     object.set_autocreate("stacks", false)
 }
 
-/// The programs of `choices` that are named, loaded.
+/// Loads the named programs of `choices`.
 fn choices(programs: &[&str]) -> Result<dynamic::Loaded, eunomia_runtime::Error> {
     let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
     let object = open.object();
@@ -36,7 +36,7 @@ fn choices(programs: &[&str]) -> Result<dynamic::Loaded, eunomia_runtime::Error>
     open.load()
 }
 
-/// Whether `look` sees a packet, of which `stop` sees each.
+/// Sends a packet and returns true if `look` sees it. `stop` sees every packet.
 fn looks(skel: &dynamic::Loaded) -> Result<bool, super::Failed> {
     sees(skel, || {
         let (from, to) = pair()?;
@@ -46,7 +46,7 @@ fn looks(skel: &dynamic::Loaded) -> Result<bool, super::Failed> {
     })
 }
 
-/// Whether `look` sees the packet that is sent.
+/// Calls `send`, which sends one packet, and returns true if `look` sees it.
 fn sees(skel: &dynamic::Loaded, send: impl FnOnce() -> Outcome) -> Result<bool, super::Failed> {
     let count = |name: &str| -> Result<u64, super::Failed> { Ok(skel.get(name)?.parse()?) };
     let before = (count("stopped")?, count("looked")?);
@@ -55,7 +55,7 @@ fn sees(skel: &dynamic::Loaded, send: impl FnOnce() -> Outcome) -> Result<bool, 
     Ok(count("looked")? > before.1)
 }
 
-pub(crate) fn an_order_among_programs_of_an_interface() -> Outcome {
+pub(crate) fn tcx_programs_run_in_order() -> Outcome {
     apart(|| {
         let skel = choices(&["stop", "look"])?;
         let (stop, look): (Program<'_, kind::Tc>, Program<'_, kind::Tc>) =
@@ -98,7 +98,7 @@ pub(crate) fn an_order_among_programs_of_an_interface() -> Outcome {
         let missing = at(Order::After(Anchor::Pinned(pin))).unwrap_err();
         assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
 
-        // The same in words, while open.
+        // The same orders as text, set before loading.
         drop(stopping);
         for (words, sees) in [("tcx:lo/ingress", false), ("tcx:lo/ingress,first", true)] {
             let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
@@ -117,7 +117,7 @@ pub(crate) fn an_order_among_programs_of_an_interface() -> Outcome {
     })
 }
 
-pub(crate) fn an_order_among_programs_of_a_cgroup() -> Outcome {
+pub(crate) fn cgroup_programs_run_in_order() -> Outcome {
     let (group, skel) = (Group::new("order")?, choices(&["early", "late"])?);
     let program = |name: &str| skel.object().program_of::<kind::Cgroup>(name);
     let _early = program("early")?.attach_to(&group.0)?;
@@ -127,21 +127,21 @@ pub(crate) fn an_order_among_programs_of_a_cgroup() -> Outcome {
     Ok(())
 }
 
-/// Whether the kernel makes pairs of netkit devices.
+/// Returns true if the kernel can create pairs of netkit devices.
 pub(crate) fn netkit_is_there() -> bool {
     apart(|| Ok(netlink::netkit("a", "b")?)).is_ok()
 }
 
-/// Of `looks`, for a packet that is sent through `a`.
+/// As `looks`, for a packet that is sent out of `a`.
 fn looks_through_a(skel: &dynamic::Loaded) -> Result<bool, super::Failed> {
     sees(skel, || send_frame("a"))
 }
 
-pub(crate) fn an_order_among_programs_of_a_netkit_pair() -> Outcome {
+pub(crate) fn netkit_programs_run_in_order() -> Outcome {
     apart(|| {
         netlink::netkit("a", "b")?;
         for name in ["a", "b"] {
-            // Else the kernel sends packets of its own.
+            // Otherwise the kernel sends IPv6 packets of its own.
             fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1")?;
             raise(name)?;
         }
@@ -177,7 +177,7 @@ pub(crate) fn an_order_among_programs_of_a_netkit_pair() -> Outcome {
         let changed = at(&Order::First, Some(1 << 40)).unwrap_err();
         assert_eq!(errno(&changed), Some(libc::ESTALE), "{changed}");
 
-        // The same in words, while open.
+        // The same orders as text, set before loading.
         drop(stopping);
         for (words, expected) in [("netkit:a/primary", false), ("netkit:a/primary,first", true)] {
             let mut open = open()?;

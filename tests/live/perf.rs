@@ -1,3 +1,5 @@
+//! Perf event arrays: alignment, losses, damaged rings, and CPUs that go offline.
+
 use std::{
     cell::RefCell,
     fs::{self, OpenOptions},
@@ -21,7 +23,7 @@ use super::{
 
 pub(crate) fn samples_are_aligned_and_complete() -> Outcome {
     let skel = load()?;
-    // Many rounds, so that records wrap around the end of their ring.
+    // Enough rounds for records to wrap around the end of their ring.
     let mut received = 0;
     for round in 0..60 {
         run(&skel.progs()?.perf, 500, round * 500, 0)?;
@@ -36,15 +38,15 @@ pub(crate) fn samples_are_aligned_and_complete() -> Outcome {
     Ok(())
 }
 
-/// Runs `f` on a thread that stays on its CPU.
+/// Runs `f` on a thread that is bound to its current CPU.
 pub(crate) fn on_one_cpu(f: impl FnOnce() -> Outcome + Send) -> Outcome {
     let result = thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            // SAFETY: always sound.
+            // SAFETY: `sched_getcpu` has no preconditions.
             let cpu = usize::try_from(unsafe { libc::sched_getcpu() })?;
             let mut cpus = [0u64; 16];
             cpus[cpu / 64] = 1 << (cpu % 64);
-            // SAFETY: the set lives through the call, which reads as many bytes as it has.
+            // SAFETY: the set outlives the call, which reads no more bytes than its size.
             assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), cpus.as_ptr().cast()) }, 0);
             f()
         });
@@ -53,14 +55,16 @@ pub(crate) fn on_one_cpu(f: impl FnOnce() -> Outcome + Send) -> Outcome {
     result.map_err(|_| "the thread panicked")?
 }
 
-/// The kernel says how many were lost with the next sample of the same CPU that finds room.
+/// The kernel reports the number of lost samples with the next sample of the same CPU that finds
+/// room.
 pub(crate) fn lost_samples_are_counted() -> Outcome {
     on_one_cpu(lose_samples)
 }
 
 fn lose_samples() -> Outcome {
     let skel = load()?;
-    // 64 pages hold fewer than 4,000 records of this size; the rest of these is lost, and the kernel says so when there is room again.
+    // 64 pages hold fewer than 4,000 records of this size. The rest is lost, which the kernel
+    // reports when there is room again.
     let record = size_of::<Sample>() + 16;
     let sent = 4 * (64 * 4096 / record) as u64;
     let mut left = sent;
@@ -80,9 +84,9 @@ fn lose_samples() -> Outcome {
     Ok(())
 }
 
-/// What finds no room at the end of a burst, and no sample comes after it. Kernels before 6.0 have no count of these, but for late releases
-/// of older series.
-pub(crate) fn losses_at_the_end_of_a_burst_are_counted() -> Outcome {
+/// Losses at the end of a burst, after which no sample comes. The kernel counts them from 6.0 on,
+/// and in late releases of older series.
+pub(crate) fn losses_at_end_of_burst_are_counted() -> Outcome {
     on_one_cpu(lose_the_tails)
 }
 
@@ -99,7 +103,7 @@ fn lose_the_tails() -> Outcome {
         }
         received += skel.poll(Duration::from_secs(5), |_| ())?;
         let (stats, refused) = (skel.stats().events, skel.bss()?.refused.get()?);
-        let lost = stats.lost.ok_or("it is counted")?;
+        let lost = stats.lost.ok_or("losses are not counted")?;
         assert_eq!((stats.received, stats.received + refused), (received, tried));
         assert!(version < (6, 0) || !stats.lost_at_least);
         assert!(refused > 0);
@@ -109,7 +113,7 @@ fn lose_the_tails() -> Outcome {
             assert_eq!(received + lost, tried, "after {bursts} bursts");
         }
     }
-    // The kernel's records of what was lost say the same once more, and it is not added.
+    // The kernel also reports these losses in a record, which must not be added again.
     run(&skel.progs()?.perf, 1, 0, 0)?;
     received += skel.poll(Duration::from_secs(5), |_| ())?;
     let stats = skel.stats().events;
@@ -117,8 +121,9 @@ fn lose_the_tails() -> Outcome {
     Ok(())
 }
 
-/// A ring pads samples to a multiple of 8 with its own 4 bytes, so a longer one is all that a reader can tell.
-pub(crate) fn short_and_long_samples() -> Outcome {
+/// A sample and its 4-byte length are padded to a multiple of 8, so a reader cannot tell padding
+/// from a longer sample.
+pub(crate) fn short_samples_are_counted() -> Outcome {
     let skel = super::faults::load()?;
     skel.progs()?.cut.test_run(Some(&mut [300u64, 0, 0].map(u64::to_ne_bytes).concat()), None)?;
     let mut seqs = Vec::new();
@@ -133,19 +138,19 @@ pub(crate) fn short_and_long_samples() -> Outcome {
 }
 
 fn page_size() -> usize {
-    // SAFETY: asks for a number.
+    // SAFETY: `sysconf` takes no pointers.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
 
-/// The switch of a CPU that is not needed for the machine to run.
+/// The online switch of CPU 1, which the machine can run without.
 const SWITCH: &str = "/sys/devices/system/cpu/cpu1/online";
 
-/// Whether a CPU can be taken away here.
+/// Returns true if CPU 1 can be taken offline.
 pub(crate) fn cpus_can_go() -> bool {
     OpenOptions::new().write(true).open(SWITCH).is_ok() && fs::read_to_string(SWITCH).is_ok_and(|online| online.trim() == "1")
 }
 
-/// Comes back when this is dropped.
+/// CPU 1 taken offline, until this is dropped.
 struct Gone;
 
 impl Gone {
@@ -156,18 +161,18 @@ impl Gone {
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        fs::write(SWITCH, "1").expect("the CPU comes back");
+        fs::write(SWITCH, "1").expect("cannot bring the CPU back online");
     }
 }
 
-/// Runs a program on a CPU; whether that is online.
+/// Runs a program on a CPU; returns false if the CPU is offline.
 pub(crate) fn run_on(cpu: usize, work: &OwnedFd, args: [u64; 3]) -> bool {
     let run = || {
-        // SAFETY: zeroed, it is an empty set.
+        // SAFETY: all zeros is the empty set.
         let mut cpus: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-        // SAFETY: a number that the set has no room for is left out.
+        // SAFETY: `CPU_SET` ignores a number that the set has no room for.
         unsafe { libc::CPU_SET(cpu, &mut cpus) };
-        // SAFETY: the set lives through the call.
+        // SAFETY: the set outlives the call.
         let there = unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), &raw const cpus) } == 0;
         if there {
             raw_test_run(work, args);
@@ -177,8 +182,9 @@ pub(crate) fn run_on(cpu: usize, work: &OwnedFd, args: [u64; 3]) -> bool {
     thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
-/// What is in its ring is delivered, the reader goes on meanwhile, and it is read again once it is back.
-pub(crate) fn a_cpu_goes_and_comes_back() -> Outcome {
+/// The samples in the ring of a CPU that goes offline are delivered, the reader continues
+/// meanwhile, and the ring is read again after the CPU returns.
+pub(crate) fn ring_of_returning_cpu_is_read() -> Outcome {
     for waiting in [Waiting::default(), Waiting::Epoll, Waiting::Busy] {
         let skel = super::faults::load()?;
         skel.set_waiting(waiting);
@@ -201,17 +207,17 @@ pub(crate) fn a_cpu_goes_and_comes_back() -> Outcome {
         before.sort_unstable();
         assert_eq!(before, (0..20).collect::<Vec<_>>(), "{waiting:?}");
         drop(gone);
-        // It is looked for once a second.
+        // The reader checks for new CPUs once a second.
         let (start, mut sent) = (Instant::now(), 0);
         while seqs.borrow().is_empty() && start.elapsed() < Duration::from_secs(10) {
             run_on(1, &work, [1, 100 + sent, 0]);
             sent += 1;
             poll(100)?;
         }
-        assert!(!seqs.borrow().is_empty(), "{waiting:?}: nothing of a CPU that came back");
+        assert!(!seqs.borrow().is_empty(), "{waiting:?}: no samples of a CPU that came back");
         let (lost, refused) = (skel.stats().events.lost, skel.bss()?.events_refused.get()?);
         assert_eq!((lost, seqs.borrow().len() as u64 + refused), (Some(0), sent), "{waiting:?}");
-        // From now on nothing is refused.
+        // After the ring is open, no sample is refused.
         run_on(1, &work, [10, 200, 0]);
         seqs.borrow_mut().clear();
         while seqs.borrow().len() < 10 && start.elapsed() < Duration::from_secs(20) {
@@ -222,7 +228,7 @@ pub(crate) fn a_cpu_goes_and_comes_back() -> Outcome {
     Ok(())
 }
 
-/// Waits for samples once, and adds their numbers.
+/// Waits for samples once, and appends their numbers.
 type Wait = fn(&streams::Loaded, &RefCell<Vec<u64>>) -> Outcome;
 
 const WAYS: [(&str, Wait); 3] = [
@@ -233,7 +239,7 @@ const WAYS: [(&str, Wait); 3] = [
     }),
     ("an event loop of one's own", |skel, seqs| {
         let mut poll = libc::pollfd { fd: skel.object().as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry, which lives through the call.
+        // SAFETY: the pointer is to one entry, which outlives the call.
         assert!(unsafe { libc::poll(&raw mut poll, 1, 50) } >= 0);
         poll_into(skel, seqs, 0)
     }),
@@ -247,16 +253,17 @@ fn poll_into(skel: &streams::Loaded, seqs: &RefCell<Vec<u64>>, time: u64) -> Out
     Ok(())
 }
 
-/// The processor time of this thread.
+/// Returns the CPU time of this thread.
 pub(crate) fn thread_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure lives through the call, which writes it.
+    // SAFETY: the structure outlives the call, which writes it.
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
-/// For a moment or for long: the reader neither spins meanwhile nor afterwards, and what is sent on the CPU once it is back arrives.
-pub(crate) fn a_cpu_goes_while_it_is_polled() -> Outcome {
+/// A CPU goes offline briefly or for long. The reader spins neither then nor later, and samples of
+/// the CPU arrive after it returns.
+pub(crate) fn offline_cpu_does_not_spin_reader() -> Outcome {
     for (away, (name, wait)) in [300, 2500].into_iter().flat_map(|away| WAYS.map(|way| (away, way))) {
         let skel = load()?;
         let work = super::faults::shared(&skel.progs()?.perf)?;
@@ -268,7 +275,7 @@ pub(crate) fn a_cpu_goes_while_it_is_polled() -> Outcome {
             let gone = Gone::new()?;
             pause(away);
             drop(gone);
-            // It is looked for once a second.
+            // The reader checks for new CPUs once a second.
             pause(3000);
             assert!(run_on(1, &work, [10, 100, 0]));
             pause(500);
@@ -282,13 +289,17 @@ pub(crate) fn a_cpu_goes_while_it_is_polled() -> Outcome {
         sent.join().unwrap()?;
         assert!(seqs.borrow().iter().copied().eq((0..10).chain(100..110)), "{name}, away for {away} ms: {seqs:?}");
         assert!(stats.wakeups < 1000 && used < took / 2, "{name}, away for {away} ms: {stats:?}, {used:?} of {took:?}");
-        assert_eq!((perf_events().len(), stats.lost, stats.lost_at_least), (rings, Some(0), true), "nobody counts what came too early");
+        assert_eq!(
+            (perf_events().len(), stats.lost, stats.lost_at_least),
+            (rings, Some(0), true),
+            "losses before the ring is open are unknown"
+        );
     }
     Ok(())
 }
 
-/// The ring of a CPU that goes is closed, and what it had no room for stays counted.
-pub(crate) fn losses_of_a_cpu_that_went_are_kept() -> Outcome {
+/// The ring of an offline CPU is closed, and its losses stay counted.
+pub(crate) fn losses_of_offline_cpu_are_kept() -> Outcome {
     let skel = load()?;
     let work = super::faults::shared(&skel.progs()?.perf)?;
     let burst = 2 * 64 * 4096 / (size_of::<Sample>() + 16) as u64;
@@ -311,7 +322,7 @@ pub(crate) fn losses_of_a_cpu_that_went_are_kept() -> Outcome {
     while perf_events().len() < rings && start.elapsed() < Duration::from_secs(40) {
         received += skel.poll(Duration::from_millis(100), |_| ())?;
     }
-    // The new ring counts anew.
+    // The count of the new ring starts at 0.
     assert!(run_on(1, &work, [10, 0, 0]));
     received += skel.poll(Duration::from_secs(5), |_| ())?;
     assert_eq!(received + refused, burst.next_multiple_of(64) + 10);
@@ -319,30 +330,30 @@ pub(crate) fn losses_of_a_cpu_that_went_are_kept() -> Outcome {
     Ok(())
 }
 
-/// The descriptors of perf events that this process has.
+/// Returns the descriptors of perf events that this process has open.
 fn perf_events() -> Vec<libc::c_int> {
     let is_event = |path: &std::path::Path| fs::read_link(path).is_ok_and(|file| file.as_os_str() == "anon_inode:[perf_event]");
     let paths = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path()).filter(|path| is_event(path));
     paths.map(|path| path.file_name().unwrap().to_string_lossy().parse().unwrap()).collect()
 }
 
-/// The other rings are read, the error is said once, and the CPU gets a ring that is good.
-pub(crate) fn a_damaged_ring_is_opened_anew() -> Outcome {
+/// The other rings are read, the error is returned once, and the CPU gets a new ring.
+pub(crate) fn damaged_ring_is_reopened() -> Outcome {
     let skel = super::faults::load()?;
     let work = super::faults::shared(&skel.progs()?.work)?;
-    // The first that was opened is that of CPU 0.
-    let first = perf_events().into_iter().min().ok_or("there is no ring")?;
+    // The ring with the lowest descriptor is that of CPU 0, which was opened first.
+    let first = perf_events().into_iter().min().ok_or("no perf event is open")?;
     let page = page_size();
     let len = page * (1 + PerfBuffer::default().pages);
-    // SAFETY: a new mapping, at an address that the kernel chooses.
+    // SAFETY: the kernel chooses the address of the new mapping.
     let memory = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, first, 0) };
     assert_ne!(memory, libc::MAP_FAILED);
     assert!(run_on(0, &work, [3, 0, 0]));
     let others = if run_on(1, &work, [3, 100, 0]) { 3 } else { 0 };
-    // The data is not for us to write, `data_head` of the page before it is.
-    // SAFETY: it is inside of the mapping.
+    // The data pages are not written here. `data_head` is in the metadata page before them.
+    // SAFETY: the offset is inside the mapping.
     let head = unsafe { memory.byte_add(1024) };
-    // SAFETY: it is aligned and mapped, and only accessed by atomics.
+    // SAFETY: the word is mapped and aligned, and is only accessed atomically.
     let head = unsafe { AtomicU64::from_ptr(head.cast()) };
     assert_eq!(head.swap(20, Ordering::Relaxed), 3 * 40);
     let seqs = RefCell::new(Vec::new());
@@ -363,15 +374,17 @@ pub(crate) fn a_damaged_ring_is_opened_anew() -> Outcome {
         poll()?;
     }
     assert!(seqs.borrow().iter().all(|seq| *seq == 200) && !seqs.borrow().is_empty(), "{seqs:?}");
-    // The file of the damaged ring is waited for no more, although it is still mapped here.
+    // The reader no longer waits for the file of the damaged ring, although it is still mapped
+    // here.
     let (before, start) = (skel.stats().events.wakeups, Instant::now());
     for _ in 0..10 {
         poll()?;
     }
-    // The array is looked at every 10 ms; a descriptor that hangs up wakes the reader tens of thousands of times in a second.
+    // The reader checks the array every 10 ms. A descriptor that reports a hangup would wake it
+    // tens of thousands of times a second.
     let (wakeups, most) = (u128::from(skel.stats().events.wakeups - before), 500 + start.elapsed().as_millis());
     assert!(wakeups < most, "{wakeups}, at most {most}");
-    // SAFETY: the mapping is ours, and nothing of it is used any more.
+    // SAFETY: the mapping belongs to this test, and nothing uses it after this.
     assert_eq!(unsafe { libc::munmap(memory, len) }, 0);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Maps and programs that outlive the object that made them.
+//! Maps and programs that outlive the object that created them.
 
 use std::{fs, os::fd::AsFd as _, path::PathBuf};
 
@@ -19,12 +19,12 @@ use super::{
     given::{INNER, open},
 };
 
-/// A name in the BPF file system, removed behind the test.
+/// A path in the BPF file system, removed when dropped.
 pub(crate) struct Pin(pub(crate) PathBuf);
 
 impl Pin {
     pub(crate) fn new(name: &str) -> Self {
-        let folder = bpf::mount::bpffs().expect("a BPF file system is there, or can be mounted");
+        let folder = bpf::mount::bpffs().expect("no BPF file system, and none can be mounted");
         Self(folder.join(format!("eunomia-{name}-{}", std::process::id())))
     }
 }
@@ -39,8 +39,8 @@ fn cell(id: u32) -> Cell {
     Cell { id, ..Cell::default() }
 }
 
-/// The object that comes later finds what the first one has left in its map.
-pub(crate) fn maps_are_pinned_and_found_again() -> Outcome {
+/// An object uses the pinned map of an earlier one and finds its entries.
+pub(crate) fn pinned_map_is_found_again() -> Outcome {
     let pin = Pin::new("map");
     let load = || {
         let mut open = maps::open()?;
@@ -52,7 +52,7 @@ pub(crate) fn maps_are_pinned_and_found_again() -> Outcome {
     drop(first);
     assert!(pin.0.exists());
     assert_eq!(load()?.maps()?.hash.get(&1)?, Some(cell(2)));
-    // One that is pinned later, by its handle.
+    // A map that is pinned after loading, through its handle.
     let (other, skel) = (Pin::new("other"), maps::open()?.load()?);
     skel.object().map("array")?.pin(&other.0)?;
     assert_eq!(errno(&skel.object().map("array")?.pin(&other.0).unwrap_err()), Some(libc::EEXIST));
@@ -72,8 +72,8 @@ pub(crate) fn maps_are_pinned_and_found_again() -> Outcome {
     Ok(())
 }
 
-/// Two objects share a map, without a name for it.
-pub(crate) fn a_map_of_another_object_is_used() -> Outcome {
+/// Two objects share a map by descriptor, without a path.
+pub(crate) fn map_of_other_object_is_reused() -> Outcome {
     let first = maps::open()?.load()?;
     let mut open = maps::open()?;
     open.object().reuse_map("hash", first.object().map("hash")?.fd())?;
@@ -81,20 +81,20 @@ pub(crate) fn a_map_of_another_object_is_used() -> Outcome {
     second.maps()?.hash.insert(&7, &cell(8))?;
     assert_eq!(first.maps()?.hash.get(&7)?, Some(cell(8)));
     let mut open = maps::open()?;
-    let refused = |error: eunomia_runtime::Error| assert_eq!(error.to_string(), "map `hash`: what is to be used in its place is no map");
+    let refused = |error: eunomia_runtime::Error| assert_eq!(error.to_string(), "map `hash`: the file descriptor does not refer to a map");
     refused(open.object().reuse_map("hash", std::io::stderr().as_fd()).unwrap_err());
     refused(open.object().reuse_map("hash", first.progs()?.run.fd()?).unwrap_err());
-    // One that is not made.
+    // A map that is not created.
     let mut open = maps::open()?;
     open.object().set_autocreate("cgroups", false)?;
     let refused = open.load()?.object().map("cgroups").map(|_| ()).unwrap_err().to_string();
-    assert_eq!(refused, "map `cgroups`: its creation was switched off, so it is not in the kernel");
+    assert_eq!(refused, "map `cgroups`: it is not in the kernel because its creation was switched off");
     Ok(())
 }
 
-/// libbpf would give out memory of another size than there is.
-pub(crate) fn tables_are_nobody_elses_maps() -> Outcome {
-    const WHY: &str = "tables of functions (struct_ops) cannot be used in the place of others, nor others in theirs";
+/// libbpf would expose memory of another size than the map has.
+pub(crate) fn struct_ops_maps_are_not_reused() -> Outcome {
+    const WHY: &str = "a table of functions (struct_ops) cannot replace another map or be replaced by one";
     let (tables, maps) = (congestion::open()?.load()?, maps::open()?.load()?);
     let (table, map) = (tables.object().map("steady")?, maps.object().map("hash")?);
     for fd in [table.fd(), map.fd()] {
@@ -106,7 +106,7 @@ pub(crate) fn tables_are_nobody_elses_maps() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn programs_are_pinned() -> Outcome {
+pub(crate) fn program_is_pinned() -> Outcome {
     let (pin, skel) = (Pin::new("program"), maps::open()?.load()?);
     skel.progs()?.run.pin(&pin.0)?;
     drop(skel);
@@ -114,10 +114,10 @@ pub(crate) fn programs_are_pinned() -> Outcome {
     Ok(())
 }
 
-/// Another process writes what this one reads, and reads what this one writes, also when this one has loaded its object anew.
-pub(crate) fn two_processes_share_a_map() -> Outcome {
+/// Two processes write and read the same map, even after this one has loaded its object again.
+pub(crate) fn processes_share_pinned_map() -> Outcome {
     let pin = Pin::new("shared");
-    let path = pin.0.to_str().ok_or("it has a plain name")?;
+    let path = pin.0.to_str().ok_or("the path is not UTF-8")?;
     let first = shared(path)?;
     first.maps()?.hash.insert(&1, &cell(10))?;
     let mut other = Other::start(&format!("pinned {path}"), [])?;
@@ -129,7 +129,7 @@ pub(crate) fn two_processes_share_a_map() -> Outcome {
     again.maps()?.hash.insert(&1, &cell(11))?;
     other.go_on()?;
     assert_eq!(other.end()?.get("read again").map(String::as_str), Some("11"));
-    assert_eq!(again.maps()?.hash.get(&2)?, Some(cell(21)), "the other process is gone, and what it wrote is there");
+    assert_eq!(again.maps()?.hash.get(&2)?, Some(cell(21)), "written by the process that has ended");
     Ok(())
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn another_process(path: &str) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_pinned_map_is_opened_without_an_object() -> Outcome {
+pub(crate) fn pinned_map_opens_without_object() -> Outcome {
     let (pin, other) = (Pin::new("opened"), Pin::new("program-opened"));
     let skel = open()?.load()?;
     skel.object().map("hits")?.pin(&pin.0)?;
@@ -162,14 +162,14 @@ pub(crate) fn a_pinned_map_is_opened_without_an_object() -> Outcome {
     let hits: HashMap<'static, u32, Event> = Map::open(&pin.0)?.of_types(Some("unsigned int"), Some(Event::C_NAME))?.into_typed()?;
     assert_eq!(hits.get(&1)?.map(|event| event.number), Some(3));
     let refused = Map::open(&pin.0)?.of_types(None, Some(Net::C_NAME)).unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: its values are of the type `struct event`, not `struct net`");
+    assert_eq!(refused.to_string(), "map `hits`: its values are of type `struct event`, expected `struct net`");
     let refused = Map::open(&pin.0)?.into_typed::<HashMap<'_, u32, u32>>().unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: the map has keys of 4 and values of 8 bytes, the types have 4 and 4");
+    assert_eq!(refused.to_string(), "map `hits`: its key and value sizes are 4 and 8 bytes, expected 4 and 4");
     assert!(Map::open(&pin.0)?.into_typed::<Array<'_, Event>>().is_err());
-    // Made without BTF.
+    // A map that was created without BTF accepts any type names.
     Map::create("plain", &INNER)?.of_types(Some("int"), Some("int"))?.into_typed::<Array<'_, u32>>()?;
     let refused = Map::open(&other.0).unwrap_err();
-    assert_eq!(refused.to_string(), format!("open the map that is pinned to {}: it is no map", other.0.display()));
+    assert_eq!(refused.to_string(), format!("open the map pinned to {}: it is not a map", other.0.display()));
     assert_eq!(errno(&Map::open("/sys/fs/bpf/eunomia-none").unwrap_err()), Some(libc::ENOENT));
     assert_eq!(errno(&Map::open("/proc/self/status").unwrap_err()), Some(libc::EACCES));
     assert!(Map::open("/sys/fs/bpf/a\0b").is_err());

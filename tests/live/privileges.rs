@@ -1,4 +1,5 @@
-//! Who may do what, and what those are told who may not. Each is a process of its own, in a network namespace of its own.
+//! What users with some or all privileges may do, and the errors of the rest. Each case runs in a
+//! process of its own, in a network namespace of its own.
 
 use std::{fs, net::UdpSocket, os::fd::AsRawFd as _, path::PathBuf, process::Command};
 
@@ -18,10 +19,10 @@ use super::{
     programs::PROBED,
 };
 
-/// A folder of cgroups that the test has made.
+/// The environment variable that names a cgroup of the test.
 const CGROUP: &str = "EUNOMIA_LIVE_CGROUP";
 
-/// `nobody`.
+/// The user `nobody`.
 const USER: u32 = 65534;
 
 const NAMES: [(&str, CapabilitySet); 5] = [
@@ -35,17 +36,17 @@ const NAMES: [(&str, CapabilitySet); 5] = [
 fn capabilities(names: &str) -> CapabilitySet {
     names
         .split_whitespace()
-        .fold(CapabilitySet::empty(), |set, name| set | NAMES.iter().find(|(known, _)| *known == name).expect("it is one of those above").1)
+        .fold(CapabilitySet::empty(), |set, name| set | NAMES.iter().find(|(known, _)| *known == name).expect("unknown capability").1)
 }
 
-/// The part of a user with these capabilities.
+/// The part of a user with the named capabilities.
 pub(crate) fn as_user(names: &str) -> Outcome {
     unshare(libc::CLONE_NEWNET)?;
     become_user(capabilities(names))?;
     everything()
 }
 
-/// The part of root without these capabilities.
+/// The part of root without the named capabilities.
 pub(crate) fn as_root_without(names: &str) -> Outcome {
     unshare(libc::CLONE_NEWNET)?;
     let mut sets = rustix::thread::capabilities(None)?;
@@ -55,7 +56,7 @@ pub(crate) fn as_root_without(names: &str) -> Outcome {
     everything()
 }
 
-/// Makes this process, which has one thread, that of a user.
+/// Makes this single-threaded process one of `nobody`, with the capabilities `keep`.
 pub(crate) fn become_user(keep: CapabilitySet) -> Outcome {
     rustix::thread::set_keep_capabilities(true)?;
     rustix::thread::set_thread_groups(&[])?;
@@ -63,12 +64,12 @@ pub(crate) fn become_user(keep: CapabilitySet) -> Outcome {
     rustix::thread::set_thread_res_gid(group, group, group)?;
     rustix::thread::set_thread_res_uid(user, user, user)?;
     rustix::thread::set_capabilities(None, CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() })?;
-    // Else its own files below /proc are those of root.
+    // Otherwise its own files below /proc belong to root.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
     Ok(())
 }
 
-/// Programs of the object that has one of every type, and no map that needs more than they do.
+/// Loads programs of `every`, without the map that needs more capabilities than they do.
 fn load(programs: &[&str]) -> Result<every::Loaded, Failed> {
     let mut open = every::open()?;
     open.object().set_autocreate("sockets", false)?;
@@ -76,7 +77,7 @@ fn load(programs: &[&str]) -> Result<every::Loaded, Failed> {
     Ok(open.load()?)
 }
 
-/// Tries one of each kind and tells what came of it.
+/// Tries one program or map of each kind and answers with the results.
 fn everything() -> Outcome {
     let preflight = eunomia_runtime::preflight();
     answer("preflight", &preflight);
@@ -92,7 +93,7 @@ fn everything() -> Outcome {
     if let Some(skel) = tried("raw_tracepoint", load(&["raw_tracepoint"])) {
         tried("raw_tracepoint, attached", (|| Ok(skel.progs()?.raw_tracepoint.attach()?))());
     }
-    // Its readers are perf events.
+    // The rings of a perf event array are perf events.
     tried("perf event array", streams::open().and_then(streams::Open::load).map_err(Into::into));
     if let Some(skel) = tried("uprobe", load(&["uprobe"])) {
         tried("uprobe, attached", (|| Ok(skel.progs()?.uprobe.attach_to("/proc/self/exe", &PROBED, None, 0)?))());
@@ -103,7 +104,7 @@ fn everything() -> Outcome {
     if let Some(skel) = tried("xdp", load(&["xdp"])) {
         tried("xdp, attached", (|| Ok(skel.progs()?.xdp.attach_to(1, XdpMode::Generic)?))());
     }
-    let cgroup = PathBuf::from(std::env::var_os(CGROUP).ok_or("the test names one")?);
+    let cgroup = PathBuf::from(std::env::var_os(CGROUP).ok_or("no cgroup in the environment")?);
     if let Some(skel) = tried("cgroup_skb", load(&["cgroup_egress"])) {
         tried("cgroup_skb, attached", (|| Ok(skel.progs()?.cgroup_egress.attach_to(&cgroup)?))());
     }
@@ -128,7 +129,7 @@ fn everything() -> Outcome {
     Ok(())
 }
 
-/// What many machines forbid to everybody.
+/// Tries programs that many machines forbid to all users.
 fn in_a_machine() -> Outcome {
     if let Some(skel) = tried("fentry", load(&["fentry"])) {
         tried("fentry, attached", (|| Ok(skel.progs()?.fentry.attach()?))());
@@ -157,8 +158,9 @@ fn in_a_machine() -> Outcome {
     Ok(())
 }
 
-/// The part of a process in a user namespace of its own, and in all others that it needs: with a BPF file system on `/sys/fs/bpf` that
-/// delegates what the process outside says, or without.
+/// The part of a process in its own user, mount and network namespaces. If `delegated` is not
+/// empty, the process mounts a BPF file system on `/sys/fs/bpf`, which its parent makes delegate
+/// BPF.
 pub(crate) fn in_user_namespace(delegated: &str) -> Outcome {
     let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
     unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWNET)?;
@@ -166,7 +168,8 @@ pub(crate) fn in_user_namespace(delegated: &str) -> Outcome {
     fs::write("/proc/self/uid_map", format!("0 {} 1", user.as_raw()))?;
     fs::write("/proc/self/gid_map", format!("0 {} 1", group.as_raw()))?;
     if !delegated.is_empty() {
-        // A file system of this namespace, to which the process outside gives what it alone may.
+        // The BPF file system must be opened in this namespace, and configured by a process
+        // outside.
         let context = fsopen("bpf", FsOpenFlags::empty())?;
         answer("context", context.as_raw_fd());
         child::wait()?;
@@ -176,11 +179,12 @@ pub(crate) fn in_user_namespace(delegated: &str) -> Outcome {
     everything()
 }
 
-/// Gives a BPF file system of another process what it may delegate.
+/// Configures the BPF file system of another process to delegate what it may, and returns its
+/// answers.
 fn delegate(mut other: Other, progs: &str) -> Result<Answers, Failed> {
     let Some((name, fd)) = other.next()? else { return other.end() };
     assert_eq!(name, "context");
-    let process = pidfd_open(Pid::from_raw(other.id().cast_signed()).ok_or("it runs")?, PidfdFlags::empty())?;
+    let process = pidfd_open(Pid::from_raw(other.id().cast_signed()).ok_or("no pid")?, PidfdFlags::empty())?;
     let context = pidfd_getfd(process, fd.parse()?, PidfdGetfdFlags::empty())?;
     for (key, value) in [("delegate_cmds", "any"), ("delegate_maps", "any"), ("delegate_progs", progs), ("delegate_attachs", "any")] {
         fsconfig_set_string(&context, key, value)?;
@@ -190,7 +194,7 @@ fn delegate(mut other: Other, progs: &str) -> Result<Answers, Failed> {
     other.end()
 }
 
-/// Starts a part, with a cgroup.
+/// Starts a part with a cgroup, and removes the cgroup afterwards.
 fn started(part: &str, f: impl FnOnce(Other) -> Result<Answers, Failed>) -> Result<Answers, Failed> {
     let cgroup = mount::cgroup2()?.join(format!("eunomia-privileges-{}", std::process::id()));
     fs::create_dir(&cgroup)?;
@@ -199,21 +203,21 @@ fn started(part: &str, f: impl FnOnce(Other) -> Result<Answers, Failed>) -> Resu
     answers
 }
 
-/// What is refused, with what the message must have; all else works.
+/// The operations that are refused, each with a text that the error must contain. All others work.
 type Refused<'a> = &'a [(&'a str, &'a str)];
 
-/// Holds what a process was told against what is to be refused to it, and against what its preflight said.
+/// Compares the answers of a process with the expected refusals and with its preflight.
 fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
-    let said = |name: &str| answers.get(name).unwrap_or_else(|| panic!("{who}: no answer `{name}` in {answers:#?}"));
+    let answer_to = |name: &str| answers.get(name).unwrap_or_else(|| panic!("{who}: no answer `{name}` in {answers:#?}"));
     for (name, text) in answers.iter().filter(|(name, _)| !name.starts_with("preflight")) {
         match refused.iter().find(|(refused, _)| refused == name) {
-            Some((_, wanted)) => assert!(text.contains(wanted), "{who}, {name}: {text}\ndoes not say: {wanted}"),
+            Some((_, expected)) => assert!(text.contains(expected), "{who}, {name}: {text}\nexpected: {expected}"),
             None => assert_eq!(text, "ok", "{who}, {name}"),
         }
     }
     let tried = refused.iter().filter(|(name, _)| eunomia_vm::kernel().is_some() || !IN_MACHINES.contains(name));
-    tried.for_each(|(name, _)| assert_ne!(said(name), "ok", "{who}, {name}"));
-    let ok = |name: &str| said(name) == "ok";
+    tried.for_each(|(name, _)| assert_ne!(answer_to(name), "ok", "{who}, {name}"));
+    let ok = |name: &str| answer_to(name) == "ok";
     for (check, name) in [
         ("bpf(BPF_MAP_CREATE)", "maps"),
         ("bpf(BPF_PROG_LOAD)", "socket"),
@@ -221,21 +225,21 @@ fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
         ("programs on networks and cgroups", "xdp"),
     ] {
         let check = format!("preflight: {check}");
-        assert_eq!(ok(&check), ok(name), "{who}, {name} and {}", said("preflight"));
-        // Both name the same that is missing.
-        if let (false, Some((_, hint))) = (ok(name), said(name).split_once("\n  hint: ")) {
-            assert_eq!(hint, said(&check), "{who}, {name}");
+        assert_eq!(ok(&check), ok(name), "{who}, {name} and {}", answer_to("preflight"));
+        // The error and the preflight name the same missing capability.
+        if let (false, Some((_, hint))) = (ok(name), answer_to(name).split_once("\n  hint: ")) {
+            assert_eq!(hint, answer_to(&check), "{who}, {name}");
         }
     }
     if let Some(attached) = answers.get("tracepoint, attached") {
         let both = ok("preflight: tracefs") && ok("preflight: perf events");
-        assert_eq!(both, attached == "ok", "{who}, {attached} and {}", said("preflight"));
+        assert_eq!(both, attached == "ok", "{who}, {attached} and {}", answer_to("preflight"));
     }
-    assert_eq!(said("preflight: ok") == "true", ok("maps") && ok("socket"), "{who}: {}", said("preflight"));
-    assert!(!said("preflight").contains("FAIL") || said("preflight: ok") == "false", "{who}: {}", said("preflight"));
+    assert_eq!(answer_to("preflight: ok") == "true", ok("maps") && ok("socket"), "{who}: {}", answer_to("preflight"));
+    assert!(!answer_to("preflight").contains("FAIL") || answer_to("preflight: ok") == "false", "{who}: {}", answer_to("preflight"));
 }
 
-/// What [`in_a_machine`] tries.
+/// What [`in_a_machine`] tries, as far as it may be refused.
 const IN_MACHINES: [&str; 8] =
     ["fentry", "kprobe", "kprobe, attached", "uprobe_multi", "uprobe_multi, attached", "sk_lookup", "replaced", "freplace"];
 
@@ -243,15 +247,15 @@ fn setting(name: &str) -> Result<i32, Failed> {
     Ok(fs::read_to_string(format!("/proc/sys/kernel/{name}"))?.trim().parse()?)
 }
 
-/// What those are told who may not read where tracepoints have their numbers.
+/// The error if the user may not read the ids of tracepoints.
 const CLOSED: &str = "this user may not read /sys/kernel/tracing, where the numbers of tracepoints stand";
-const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by their numbers)");
+const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by id)");
 const UPROBE: (&str, &str) = (
     "uprobe, attached",
     "lacks CAP_SYS_ADMIN (for probes of programs and libraries, but for `uprobe.multi`): run it as root, or, if it loads no programs but its own, `setcap",
 );
 
-/// What those are told who lack CAP_NET_ADMIN.
+/// The errors without CAP_NET_ADMIN.
 const NO_NETWORK: [(&str, &str); 5] = [
     (
         "map of sockets",
@@ -279,13 +283,13 @@ const NO_TRACING: [(&str, &str); 7] = [
 ];
 const REPLACE: (&str, &str) = ("freplace", "lacks CAP_SYS_ADMIN (for finding the functions of another program)");
 
-/// What kernels lack before 6.6.
+/// The error of kernels before 6.6, which lack uprobe.multi.
 fn multi() -> Option<(&'static str, &'static str)> {
     let lacking = ("uprobe_multi, attached", "uprobe.multi came with Linux 6.6");
     eunomia_vm::kernel().is_some_and(|kernel| ["5.10", "6.1"].contains(&kernel.as_str())).then_some(lacking)
 }
 
-pub(crate) fn a_user_with_nothing() -> Outcome {
+pub(crate) fn user_without_capabilities_is_told_what_is_missing() -> Outcome {
     if setting("unprivileged_bpf_disabled")? == 0 {
         return unprivileged_use(&started("user", Other::end)?);
     }
@@ -320,11 +324,11 @@ pub(crate) fn a_user_with_nothing() -> Outcome {
     Ok(())
 }
 
-/// What a kernel permits everybody that is set up so.
+/// Checks the answers of a user on a kernel that permits unprivileged BPF.
 fn unprivileged_use(answers: &Answers) -> Outcome {
     let lacks = |name: &str, text: &str| {
-        let said = answers.get(name).map_or("", String::as_str);
-        assert!(said.contains(text), "{name}: {said}");
+        let found = answers.get(name).map_or("", String::as_str);
+        assert!(found.contains(text), "{name}: {found}");
     };
     lacks("preflight: ok", "true");
     lacks("preflight: bpf(BPF_PROG_LOAD)", "ok");
@@ -333,7 +337,7 @@ fn unprivileged_use(answers: &Answers) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn users_with_some() -> Outcome {
+pub(crate) fn user_with_some_capabilities_is_told_what_is_missing() -> Outcome {
     let multi = multi();
     let own = [UPROBE, NUMBERS].into_iter().chain(multi).chain(perf_events()?).collect::<Vec<_>>();
     let closed = [("tracepoint, attached", CLOSED)];
@@ -341,7 +345,7 @@ pub(crate) fn users_with_some() -> Outcome {
     judge("CAP_BPF, CAP_PERFMON", &started("user CAP_BPF CAP_PERFMON", Other::end)?, &[&NO_NETWORK[..], &closed, &own].concat());
     let answers = started("user CAP_BPF CAP_PERFMON CAP_NET_ADMIN", Other::end)?;
     judge("all three", &answers, &[&closed[..], &[REPLACE], &own].concat());
-    // Before 6.9 it does not stand for CAP_NET_ADMIN everywhere.
+    // Before Linux 6.9, CAP_SYS_ADMIN does not imply CAP_NET_ADMIN everywhere.
     let answers = started("user CAP_SYS_ADMIN", Other::end)?;
     let of_network =
         NO_NETWORK.into_iter().filter(|(name, _)| ["map of sockets", "cgroup_skb, attached"].contains(name) && multi.is_some());
@@ -349,7 +353,7 @@ pub(crate) fn users_with_some() -> Outcome {
     Ok(())
 }
 
-/// What is made of perf events, where the kernel opens them to CAP_SYS_ADMIN alone.
+/// The operations that need perf events, if the kernel opens these only with CAP_SYS_ADMIN.
 fn perf_events() -> Result<Vec<(&'static str, &'static str)>, Failed> {
     let paranoid = setting("perf_event_paranoid")? > 2;
     let all = ["kprobe, attached", "perf event array", "tracepoint, attached"];
@@ -357,7 +361,7 @@ fn perf_events() -> Result<Vec<(&'static str, &'static str)>, Failed> {
     Ok(all.into_iter().filter(|_| paranoid).collect())
 }
 
-pub(crate) fn a_user_who_reads_tracefs() -> Outcome {
+pub(crate) fn dac_read_search_opens_tracefs() -> Outcome {
     let own = [UPROBE, NUMBERS].into_iter().chain(multi());
     let own = own.chain(perf_events()?).collect::<Vec<_>>();
     let answers = started("user CAP_BPF CAP_PERFMON CAP_DAC_READ_SEARCH", Other::end)?;
@@ -365,15 +369,15 @@ pub(crate) fn a_user_who_reads_tracefs() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn root_without_sys_admin() -> Outcome {
+pub(crate) fn root_without_sys_admin_is_told_what_is_missing() -> Outcome {
     let own = [UPROBE, NUMBERS, REPLACE].into_iter().chain(multi());
     let own = own.chain(perf_events()?).collect::<Vec<_>>();
     judge("root", &started("root-without CAP_SYS_ADMIN", Other::end)?, &own);
     Ok(())
 }
 
-/// What the messages advise helps.
-pub(crate) fn a_machine_that_is_set_up_for_users() -> Outcome {
+/// The settings that the errors advise help.
+pub(crate) fn advised_settings_permit_users() -> Outcome {
     fn set(name: &str, value: i32) -> Outcome {
         Ok(fs::write(format!("/proc/sys/kernel/{name}"), value.to_string())?)
     }
@@ -397,7 +401,7 @@ pub(crate) fn a_machine_that_is_set_up_for_users() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_user_namespace() -> Outcome {
+pub(crate) fn user_namespace_refusals_are_explained() -> Outcome {
     const TEXT: &str = "the capabilities of this process count in its user namespace alone, and BPF asks for those of the machine";
     let all =
         ["maps", "map of sockets", "tracepoint", "raw_tracepoint", "uprobe", "socket", "xdp", "cgroup_skb", "cgroup_sysctl", "numbers"];
@@ -408,7 +412,7 @@ pub(crate) fn a_user_namespace() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_token() -> Outcome {
+pub(crate) fn token_delegates_bpf() -> Outcome {
     const TEXT: &str = "this process is in a user namespace, and the BPF token of /sys/fs/bpf does not permit this";
     let answers = started("namespace with a token", |other| delegate(other, "any"))?;
     let refused = ["tracepoint, attached", "uprobe, attached", "kprobe, attached", "numbers", "freplace", "perf event array"];
@@ -416,7 +420,7 @@ pub(crate) fn a_token() -> Outcome {
     for check in ["capabilities", "BPF token"] {
         assert_eq!(answers.get(&format!("preflight: {check}")).map(String::as_str), Some("ok"), "{answers:#?}");
     }
-    // The second type of programs is that of socket filters.
+    // Bit 1 (0x2) permits programs of type socket_filter only.
     let answers = started("namespace with less", |other| delegate(other, "0x2"))?;
     let all = ["tracepoint", "raw_tracepoint", "uprobe", "xdp", "cgroup_skb", "cgroup_sysctl", "numbers"];
     let more = ["uprobe_multi", "kprobe", "fentry", "replaced", "sk_lookup", "perf event array"];
@@ -424,11 +428,11 @@ pub(crate) fn a_token() -> Outcome {
     Ok(())
 }
 
-/// A token from another place, which libbpf must use where it is named.
-pub(crate) fn a_place_without_token() -> Outcome {
+/// If the environment names a place for tokens, libbpf must use it.
+pub(crate) fn wrong_token_path_is_explained() -> Outcome {
     let answers = Other::start("tokenless", [("LIBBPF_BPF_TOKEN_PATH", "/proc".as_ref())])?.end()?;
-    let said = answers.get("maps").ok_or("it was tried")?;
-    assert!(said.contains("LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates"), "{said}");
+    let found = answers.get("maps").ok_or("no answer `maps`")?;
+    assert!(found.contains("LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates"), "{found}");
     Ok(())
 }
 
@@ -438,15 +442,15 @@ pub(crate) fn tokenless(_: &str) -> Outcome {
     Ok(())
 }
 
-/// Until the machine ends: it is the last of all tests.
-pub(crate) fn a_kernel_that_is_locked_down() -> Outcome {
+/// The lockdown lasts until the machine ends, so this is the last of all tests.
+pub(crate) fn lockdown_is_explained() -> Outcome {
     fs::write("/sys/kernel/security/lockdown", "confidentiality")?;
     let answers = Other::start("locked", [])?.end()?;
     const TEXT: &str = "hint: this process has the capabilities, but the kernel is locked down (confidentiality)";
     for (name, text) in &answers {
         match name.as_str() {
             "preflight" => assert!(text.contains("warn kernel lockdown: confidentiality"), "{text}"),
-            // Its helper, which reads the kernel's memory, is gone.
+            // The programs need a helper that reads kernel memory, which lockdown forbids.
             "bootstrap" => assert!(text.contains("bpf_probe_read") && text.contains(TEXT), "{text}"),
             "kprobe, attached" => assert!(text.contains(TEXT), "{name}: {text}"),
             _ => assert_eq!(text, "ok", "{name}"),
@@ -455,7 +459,7 @@ pub(crate) fn a_kernel_that_is_locked_down() -> Outcome {
     Ok(())
 }
 
-/// The part of root on such a kernel.
+/// The part of root on a locked-down kernel.
 pub(crate) fn locked(_: &str) -> Outcome {
     answer("preflight", eunomia_runtime::preflight());
     tried("socket", load(&["socket"]));

@@ -1,5 +1,5 @@
-//! Programs that are attached by hand. Interfaces are those of a network namespace of the test's own; probes and samples are of its own
-//! process.
+//! Programs that are attached by hand. Interfaces are in a network namespace of the test; probes
+//! and samples are limited to this process.
 
 use std::{
     io::Read as _,
@@ -14,7 +14,7 @@ use eunomia_tests::{built::programs, fixture};
 
 use super::{Outcome, errno, host::apart, needs::Machine};
 
-pub(crate) fn xdp_on_an_interface() -> Outcome {
+pub(crate) fn xdp_attaches_to_interface() -> Outcome {
     apart(|| {
         let skel = programs::open()?.load()?;
         let program = skel.progs()?.drop_none;
@@ -35,13 +35,13 @@ pub(crate) fn xdp_on_an_interface() -> Outcome {
     })
 }
 
-pub(crate) fn tcx_on_an_interface() -> Outcome {
+pub(crate) fn tcx_attaches_to_interface() -> Outcome {
     apart(|| {
         let skel = programs::open()?.load()?;
         let program = skel.progs()?.pass;
         let link = program.attach_to("lo", Direction::Ingress)?;
         let other = program.attach_to("lo", Direction::Egress)?;
-        // One program stands in a direction once.
+        // A program can be attached only once in each direction.
         let twice = program.attach_to("lo", Direction::Ingress).unwrap_err();
         assert_eq!(errno(&twice), Some(libc::EEXIST), "{twice}");
         drop((link, other));
@@ -57,7 +57,7 @@ fn work(time: Duration) {
     }
 }
 
-pub(crate) fn samples_of_this_process() -> Outcome {
+pub(crate) fn cpu_clock_samples_process() -> Outcome {
     let skel = programs::open()?.load()?;
     let sampling = Sampling { pid: Some(std::process::id()), ..Sampling::cpu_clock(Every::Frequency(1000)) };
     let links = skel.progs()?.on_sample.attach_to(&sampling)?;
@@ -80,7 +80,7 @@ pub(crate) extern "C" fn eunomia_live_probed(number: u64) -> u64 {
 
 pub(crate) const PROBED: ProbePoint<'static> = ProbePoint::Function("eunomia_live_probed");
 
-pub(crate) fn cookies_reach_programs() -> Outcome {
+pub(crate) fn cookie_reaches_program() -> Outcome {
     let skel = programs::open()?.load()?;
     let link = skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 42);
     if Machine::this().is_before(5, 15) {
@@ -94,7 +94,7 @@ pub(crate) fn cookies_reach_programs() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn calls_in_this_process() -> Outcome {
+pub(crate) fn uprobe_counts_calls() -> Outcome {
     let skel = programs::open()?.load()?;
     let program = skel.progs()?.on_call;
     let link = program.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
@@ -108,7 +108,7 @@ pub(crate) fn calls_in_this_process() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_walk_over_tasks() -> Outcome {
+pub(crate) fn task_iterator_lists_process() -> Outcome {
     let skel = programs::open()?.load()?;
     skel.bss()?.wanted_tgid.set(std::process::id().cast_signed())?;
     let mut text = String::new();
@@ -117,7 +117,7 @@ pub(crate) fn a_walk_over_tasks() -> Outcome {
     Ok(())
 }
 
-/// Each program, and the errno of what refused it.
+/// Each program with its error: `Some(None)` for an error without an errno.
 type Results = Vec<(String, Option<Option<i32>>)>;
 
 fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Results) {
@@ -128,12 +128,12 @@ fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Results) {
     (links, results)
 }
 
-pub(crate) fn each_program_has_its_own_result() -> Outcome {
-    // The document says that the first two go to interface 1, which is `lo` here.
+pub(crate) fn links_each_reports_each_program() -> Outcome {
+    // The document attaches the first two programs to interface 1, which is `lo` here.
     let expected = [
         ("drop_none", None),
         ("pass", None),
-        // Nothing says what to attach them to: the kernel was not asked.
+        // The target of these programs is missing, so the kernel was not asked.
         ("on_sample", Some(None)),
         ("on_call", Some(None)),
         ("list", None),

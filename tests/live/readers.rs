@@ -23,12 +23,12 @@ use super::{
 
 const WAIT: Duration = Duration::from_secs(5);
 
-/// What is delivered of `mixture`: whole records and longer ones.
+/// The sequence numbers of `mixture` that are delivered: those of whole and of longer records.
 fn expected() -> Vec<u64> {
     (0..400).filter(|i| i % 4 == 0 || i % 4 == 3).collect()
 }
 
-pub(crate) fn runs_hold_every_record() -> Outcome {
+pub(crate) fn runs_hold_all_records() -> Outcome {
     let skel = load()?;
     let rb = skel.maps()?.rb;
     let mut next = 0;
@@ -54,14 +54,14 @@ pub(crate) fn runs_hold_every_record() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn batches_give_back_what_was_taken() -> Outcome {
+pub(crate) fn batch_consumes_only_iterated_records() -> Outcome {
     let skel = load()?;
     let rb = skel.maps()?.rb;
     run(&skel.progs()?.mixture, 400, 0, 0)?;
     let mut seqs: Vec<u64> = rb.batch()?.iter().take(7).map(|sample| sample.seq).collect();
     assert_eq!(rb.stats().received, 7);
     let batch = rb.batch()?;
-    // The events outlive the iterator, and nothing else reads while they live.
+    // The events outlive the iterator, and the reader cannot be used while they live.
     let rest: Vec<&Sample> = batch.iter().collect();
     assert!(skel.poll(Duration::ZERO, |_| ()).is_err());
     seqs.extend(rest.iter().map(|sample| sample.seq));
@@ -73,7 +73,7 @@ pub(crate) fn batches_give_back_what_was_taken() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn maps_one_by_one() -> Outcome {
+pub(crate) fn maps_are_read_separately() -> Outcome {
     let skel = load()?;
     let maps = skel.maps()?;
     assert!(!skel.wait(Duration::from_millis(1))?);
@@ -84,15 +84,15 @@ pub(crate) fn maps_one_by_one() -> Outcome {
     assert!(skel.wait(WAIT)?);
     assert_eq!(maps.notes.for_each(|note| assert_eq!(note.text.as_str(), Ok("noted")))?, 2);
     assert_eq!(maps.events.for_each(|sample| assert!(is_whole(sample)))?, 4);
-    assert!(skel.wait(WAIT)?, "the other one is still full");
+    assert!(skel.wait(WAIT)?, "the ring buffer still has records");
     assert_eq!(maps.rb.for_each(|sample| if sample.seq == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })?, 2);
     assert_eq!(maps.rb.for_each(|_| ())?, 1);
     assert!(!skel.wait(Duration::from_millis(1))?);
     Ok(())
 }
 
-/// Objects that share a ring buffer or a perf event array, in whatever way: one of them reads it.
-pub(crate) fn a_map_has_one_reader() -> Outcome {
+/// If objects share a ring buffer or a perf event array, in whatever way, one of them reads it.
+pub(crate) fn map_has_one_reader() -> Outcome {
     let pin = Pin::new("one-reader");
     let one = load()?;
     one.object().map("rb")?.pin(&pin.0)?;
@@ -117,7 +117,7 @@ pub(crate) fn a_map_has_one_reader() -> Outcome {
             )
         );
     }
-    // The rings of a perf event array are still those of the first.
+    // The first object still reads the rings of the perf event array.
     run(&one.progs()?.perf, 5, 0, 0)?;
     assert_eq!(one.poll(WAIT, |_| ())?, 5);
 
@@ -132,7 +132,7 @@ pub(crate) fn a_map_has_one_reader() -> Outcome {
     run(&two.progs()?.perf, 4, 0, 0)?;
     run(&two.progs()?.annotate, 1, 0, 0)?;
     assert_eq!((two.poll(WAIT, |_| ())?, one.poll(WAIT, |_| ())?), (1, 7));
-    // Whoever reads is dropped, and another one goes on where it was.
+    // After the reader is dropped, another one continues at its position.
     run(&two.progs()?.produce, 2, 0, 0)?;
     drop(one);
     let mut open = streams::open()?;
@@ -141,14 +141,14 @@ pub(crate) fn a_map_has_one_reader() -> Outcome {
     Ok(())
 }
 
-/// Forks with perf rings open: the kernel gives the child none of their memory.
+/// Forks with perf rings open: the kernel does not map them in the child.
 pub(crate) fn forks(_: &str) -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.perf, 5, 0, 0)?;
     // SAFETY: this process has one thread.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        // Some of it is where the rings were.
+        // Some of this memory lies where the rings were.
         let memory = vec![vec![7_u8; 200 << 10]; 32];
         answer("poll", skel.poll(Duration::ZERO, |_| ()).unwrap_err());
         answer("drain", skel.drain(|_| ()).unwrap_err());
@@ -157,13 +157,13 @@ pub(crate) fn forks(_: &str) -> Outcome {
         std::process::exit(if whole { 0 } else { 1 });
     }
     let mut status = 0;
-    // SAFETY: the status lives through the call.
+    // SAFETY: the status outlives the call.
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!((status, skel.poll(WAIT, |_| ())?), (0, 5));
     Ok(())
 }
 
-pub(crate) fn a_child_has_no_part_in_perf_rings() -> Outcome {
+pub(crate) fn forked_child_cannot_read_perf_rings() -> Outcome {
     let answers = child::run("forks")?;
     let expected = "map `events`: this process was forked from the one that opened its perf rings, and has no part in them: load the object \
                     after forking";
@@ -171,7 +171,7 @@ pub(crate) fn a_child_has_no_part_in_perf_rings() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn errors_of_callbacks_lose_nothing() -> Outcome {
+pub(crate) fn callback_errors_lose_nothing() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 100, 0, 0)?;
     let mut seen = 0;
@@ -190,7 +190,7 @@ pub(crate) fn errors_of_callbacks_lose_nothing() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_pause_keeps_records() -> Outcome {
+pub(crate) fn pause_keeps_records() -> Outcome {
     let skel = load()?;
     let control = skel.control();
     control.pause();
@@ -205,7 +205,8 @@ pub(crate) fn a_pause_keeps_records() -> Outcome {
     assert_eq!(skel.poll(Duration::from_secs(3600), |_| ())?, 10);
     let control = resumer.join().unwrap();
 
-    // A pause that a callback asks for takes hold within the group of records that are looked at together.
+    // A pause that a callback requests takes effect within the group of records that is read at
+    // once.
     run(&skel.progs()?.produce, 500, 0, 0)?;
     let first = skel.poll(WAIT, |_| control.pause())?;
     assert!((1..=32).contains(&first), "{first}");
@@ -213,13 +214,13 @@ pub(crate) fn a_pause_keeps_records() -> Outcome {
     assert_eq!(skel.poll(WAIT, |_| ())?, 500 - first);
     control.stop();
     control.resume();
-    assert!(control.is_stopping() && !control.is_paused(), "a stop is for good");
+    assert!(control.is_stopping() && !control.is_paused(), "a stop is permanent");
     assert_eq!((skel.poll(WAIT, |_| ())?, control.is_stopped()), (0, true));
     Ok(())
 }
 
-/// What is below the watermark is delivered to a reader that sleeps, too.
-pub(crate) fn perf_samples_do_not_wait_for_others() -> Outcome {
+/// Samples below the watermark are also delivered to a reader that sleeps.
+pub(crate) fn perf_sample_below_watermark_is_delivered() -> Outcome {
     let mut open = streams::open()?;
     let buffer = PerfBuffer { pages: 8, flush: Duration::from_millis(20), ..PerfBuffer::default() };
     open.object().set_perf_buffer(buffer);
@@ -237,8 +238,8 @@ pub(crate) fn perf_samples_do_not_wait_for_others() -> Outcome {
     Ok(())
 }
 
-/// A ring without pages would drop all in silence, and the size of a huge one cannot be computed.
-pub(crate) fn rings_have_a_power_of_two_of_pages() -> Outcome {
+/// A ring without pages would silently drop all samples, and the size of a huge ring overflows.
+pub(crate) fn perf_ring_pages_must_be_power_of_two() -> Outcome {
     for pages in [0, 3, 1 << 20, 1 << 52, usize::MAX] {
         let mut open = streams::open()?;
         open.object().set_perf_buffer(PerfBuffer { pages, ..PerfBuffer::default() });
@@ -248,13 +249,13 @@ pub(crate) fn rings_have_a_power_of_two_of_pages() -> Outcome {
     Ok(())
 }
 
-/// By the name of a variable; nothing is known of rings without one.
-pub(crate) fn what_programs_count_is_lost() -> Outcome {
+/// A variable with a certain name counts drops; without one the losses are unknown.
+pub(crate) fn drop_counters_of_programs_are_reported() -> Outcome {
     use eunomia_tests::included::flood;
 
     let skel = flood::open()?.load()?;
     assert_eq!((skel.stats().larges.lost, skel.stats().smalls.lost, skel.stats().events.lost), (Some(0), None, Some(0)));
-    // 4,096 bytes hold 23 records of 176.
+    // The ring of 4,096 bytes holds 23 records of 176 bytes.
     skel.progs()?.stream_large.test_run(Some(&mut 100u64.to_ne_bytes()), None)?;
     let read = skel.poll(WAIT, |_| ())?;
     let lost = skel.stats().larges.lost;

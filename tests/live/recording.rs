@@ -1,3 +1,5 @@
+//! Recordings of events, replayed typed and dynamic.
+
 use std::{
     fs::{self, File},
     io::BufWriter,
@@ -20,7 +22,7 @@ use super::{
 
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Sends some of everything: whole, discarded, short and long samples, notes, and samples through a perf ring.
+/// Sends whole, discarded, short and long records, notes, and samples through a perf ring.
 fn send(skel: &streams::Loaded) -> eunomia_runtime::Result<()> {
     let progs = skel.progs()?;
     run(&progs.mixture, 40, 0, 1)?;
@@ -29,7 +31,7 @@ fn send(skel: &streams::Loaded) -> eunomia_runtime::Result<()> {
     run(&progs.perf, 5, 200, 3)
 }
 
-pub(crate) fn a_recording_holds_what_was_delivered() -> Outcome {
+pub(crate) fn recording_holds_delivered_events() -> Outcome {
     let path = std::env::temp_dir().join(format!("eunomia-{}.rec", std::process::id()));
     let skel = load()?;
     let mut recorder = streams::recorder(BufWriter::new(File::create(&path)?))?.timed();
@@ -37,7 +39,7 @@ pub(crate) fn a_recording_holds_what_was_delivered() -> Outcome {
     let mut count = 0;
     for _ in 0..3 {
         send(&skel)?;
-        // 20 of the mixture, a note, 10 samples, and 5 through the perf ring.
+        // 20 records of the mixture, a note, 10 samples, and 5 samples through the perf ring.
         let whole = count + 36;
         while count < whole {
             count += skel.object().poll(WAIT, |map, record| {
@@ -56,7 +58,7 @@ pub(crate) fn a_recording_holds_what_was_delivered() -> Outcome {
     let mut dynamic = Vec::new();
     Skeleton::parse(&fixture("streams"), "streams")?.replay(File::open(&path)?, |event| dynamic.push(event.value.to_string()))?;
     assert_eq!(dynamic, seen);
-    // Typed events are read in place, and the times go on.
+    // Records are aligned for reading in place, and their times do not decrease.
     let bytes = fs::read(&path)?;
     let mut replay = Replay::new(&bytes[..])?;
     let mut last = Duration::ZERO;
@@ -68,7 +70,7 @@ pub(crate) fn a_recording_holds_what_was_delivered() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_dynamic_recording_is_read_by_types() -> Outcome {
+pub(crate) fn dynamic_recording_is_replayed_typed() -> Outcome {
     let skel = Skeleton::parse(&fixture("streams"), "streams")?.open()?.load()?;
     let mut recorder = skel.checked().recorder(Vec::new())?;
     run(&skel.object().program("mixture")?, 40, 0, 1)?;

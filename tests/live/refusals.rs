@@ -1,4 +1,4 @@
-//! What the build refuses since no kernel loads it, held against this kernel.
+//! Objects that the build refuses because no kernel loads them, tried on this kernel.
 
 use eunomia_runtime::bpf::{Open, Spec};
 
@@ -7,7 +7,7 @@ use super::Outcome;
 #[path = "../refused/sources.rs"]
 pub(crate) mod sources;
 
-pub(crate) fn no_kernel_loads_what_the_build_refuses() -> Outcome {
+pub(crate) fn kernel_refuses_what_build_refuses() -> Outcome {
     let mut wrong = Vec::new();
     for source in sources::loaded() {
         let object = sources::compile(&source);

@@ -1,4 +1,4 @@
-//! Maps that are read at intervals, in the same poll as everything else.
+//! Maps that are sampled at intervals by `poll`.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use super::{Outcome, streams::parts};
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Inserts `count` keys from `start` on, each with a count of one.
+/// Inserts `count` keys from `start` on, each with a count of 1.
 fn insert(skel: &sampled::Loaded, count: u64, start: u64) -> eunomia_runtime::Result<()> {
     parts(count).try_for_each(|(count, first)| {
         let mut args = [count, start + first].map(u64::to_ne_bytes).concat();
@@ -22,7 +22,7 @@ fn insert(skel: &sampled::Loaded, count: u64, start: u64) -> eunomia_runtime::Re
     })
 }
 
-pub(crate) fn entries_arrive_at_intervals() -> Outcome {
+pub(crate) fn entries_are_delivered_at_intervals() -> Outcome {
     for waiting in [Waiting::default(), Waiting::Epoll] {
         let skel = sampled::open()?.load()?;
         skel.set_waiting(waiting);
@@ -39,7 +39,8 @@ pub(crate) fn entries_arrive_at_intervals() -> Outcome {
                 }
             })?;
         }
-        // Taken out when they were read, so that each came once; the others come again and again.
+        // Entries of `table` are removed when they are read, so each is delivered once; those of
+        // `trie` are delivered repeatedly.
         assert_eq!(counts, (0..1000).map(|key| (key, 1)).collect());
         assert_eq!(skel.maps()?.table.keys().count(), 0);
         let stats = skel.stats();
@@ -60,8 +61,8 @@ pub(crate) fn entries_arrive_at_intervals() -> Outcome {
     Ok(())
 }
 
-/// What came into a map since it was last read is not lost with the programs.
-pub(crate) fn the_rest_needs_no_interval() -> Outcome {
+/// Entries that were inserted after the last interval are delivered by `drain`, and after a stop.
+pub(crate) fn drain_and_stop_ignore_interval() -> Outcome {
     let skel = sampled::open()?.load()?;
     insert(&skel, 100, 0)?;
     let mut keys = Vec::new();
@@ -70,7 +71,7 @@ pub(crate) fn the_rest_needs_no_interval() -> Outcome {
             keys.push(*entry.key);
         }
     };
-    // The first interval may be over or not: the entries come once.
+    // The first interval may have ended or not: either way each entry is delivered once.
     skel.drain(&mut take)?;
     insert(&skel, 100, 100)?;
     skel.control().stop();
@@ -82,7 +83,7 @@ pub(crate) fn the_rest_needs_no_interval() -> Outcome {
     keys.sort_unstable();
     assert_eq!(keys, (0..300).collect::<Vec<_>>());
 
-    // A callback that ends its poll gets the rest of the last reading, and no other one.
+    // A callback that ends each poll gets the rest of the last sample, and no further sample.
     let skel = sampled::open()?.load()?;
     insert(&skel, 100, 0)?;
     skel.control().stop();
@@ -100,8 +101,8 @@ pub(crate) fn the_rest_needs_no_interval() -> Outcome {
     Ok(())
 }
 
-/// Entries were taken out of the map: a callback that stops in between gets the others later.
-pub(crate) fn a_sample_goes_on_after_a_break() -> Outcome {
+/// Sampled entries are removed from the map, so after a break later polls must deliver the rest.
+pub(crate) fn break_keeps_remaining_entries() -> Outcome {
     let skel = sampled::open()?.load()?;
     insert(&skel, 100, 0)?;
     let (mut keys, mut polls) = (Vec::new(), 0);
@@ -121,13 +122,13 @@ pub(crate) fn a_sample_goes_on_after_a_break() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn an_event_loop_is_woken_for_a_sample() -> Outcome {
+pub(crate) fn interval_wakes_event_loop() -> Outcome {
     let skel = sampled::open()?.load()?;
     insert(&skel, 3, 0)?;
     let mut received = 0;
     while received < 3 {
         let mut poll = libc::pollfd { fd: std::os::fd::AsRawFd::as_raw_fd(&skel.object().as_fd()), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry, which lives through the call.
+        // SAFETY: the pointer is to one entry, which outlives the call.
         assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 10_000) }, 1);
         received += skel.poll(Duration::ZERO, |_| ())?;
     }

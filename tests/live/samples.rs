@@ -1,3 +1,5 @@
+//! Samplers, which read or take all entries of a map.
+
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -16,7 +18,7 @@ fn load() -> eunomia_runtime::Result<samples::Loaded> {
     samples::open()?.load()
 }
 
-/// Runs a program of `bpf/samples.bpf.c`, which returns how far it came.
+/// Runs a program of `bpf/samples.bpf.c`, which returns the number of rounds that it completed.
 fn run(program: &Program<'_, impl Kind>, count: u64, start: u64) -> eunomia_runtime::Result<()> {
     parts(count).try_for_each(|(count, first)| {
         let mut args = [count, start + first].map(u64::to_ne_bytes).concat();
@@ -32,11 +34,11 @@ fn sorted<T: Clone + Ord>(items: &[T]) -> Vec<T> {
     items
 }
 
-/// Sizes around those of the memory that a sampler starts with, and beyond.
-pub(crate) fn every_entry_whatever_the_size() -> Outcome {
+/// Sizes around the initial capacity of a sampler, and larger ones.
+pub(crate) fn sample_holds_all_entries() -> Outcome {
     let skel = load()?;
     let (table, insert) = (skel.maps()?.table, skel.progs()?.insert);
-    // Of 36-byte entries, a megabyte has room for this many.
+    // The number of 36-byte entries in a megabyte.
     const ROOM: u64 = (1 << 20) / 36;
     let mut grown = table.sampler()?;
     let mut there = 0;
@@ -52,11 +54,11 @@ pub(crate) fn every_entry_whatever_the_size() -> Outcome {
         }
     }
     assert_eq!(table.entries()?.len(), 100_000);
-    // In memory that is grown nothing is allocated.
+    // Sampling into memory that is large enough does not allocate.
     let at = grown.entries().keys().as_ptr();
     assert_eq!(grown.sample()?.keys().as_ptr(), at);
 
-    // To the last entry that there is room for in the map.
+    // A map that is full.
     let small = skel.maps()?.small;
     for key in 0..10_000 {
         small.insert(&key, &Total::default())?;
@@ -70,7 +72,8 @@ pub(crate) fn every_entry_whatever_the_size() -> Outcome {
     Ok(())
 }
 
-/// The hash of the kernel (`jhash` in `include/linux/jhash.h`) of a 4-byte key, with the seed 0 of `BPF_F_ZERO_SEED`.
+/// The kernel's hash (`jhash` in `include/linux/jhash.h`) of a 4-byte key with the seed 0 of
+/// `BPF_F_ZERO_SEED`, as a bucket number.
 fn bucket_of(key: u32, buckets: u32) -> u32 {
     let start = 0xdead_beef_u32.wrapping_add(4);
     let (mut a, mut b, mut c) = (start.wrapping_add(key), start, start);
@@ -85,8 +88,9 @@ fn bucket_of(key: u32, buckets: u32) -> u32 {
     c & (buckets - 1)
 }
 
-/// A bucket comes as a whole or not at all: there is no room for this one, twice.
-pub(crate) fn more_entries_in_one_bucket_than_room() -> Outcome {
+/// A batch holds a bucket as a whole or not at all. This bucket is so large that the room for a
+/// batch must be extended twice.
+pub(crate) fn crowded_bucket_is_sampled() -> Outcome {
     let skel = load()?;
     let crowded = skel.maps()?.crowded;
     let keys: Vec<u32> = (0..).filter(|key| bucket_of(*key, 64) == 5).take(40).collect();
@@ -103,8 +107,9 @@ pub(crate) fn more_entries_in_one_bucket_than_room() -> Outcome {
     Ok(())
 }
 
-/// Every sample has all keys that stay, and none twice, while 10,000 others come and go and those that stay are replaced.
-pub(crate) fn entries_come_and_go_meanwhile() -> Outcome {
+/// Each sample has all entries that stay, and none twice, while 10,000 others come and go and those
+/// that stay are replaced.
+pub(crate) fn sample_is_complete_under_concurrent_changes() -> Outcome {
     const STABLE: u32 = 50_000;
     let skel = load()?;
     let table = skel.maps()?.table;
@@ -137,12 +142,12 @@ pub(crate) fn entries_come_and_go_meanwhile() -> Outcome {
         }
         sampling.join().unwrap()
     })?;
-    assert!(seen > 0 && rounds > 0, "nothing happened meanwhile");
+    assert!(seen > 0 && rounds > 0, "no changes during sampling");
     Ok(())
 }
 
-/// As above, for a map that is walked from key to key and starts over.
-pub(crate) fn a_walk_that_starts_over() -> Outcome {
+/// The same for a map that is read key by key, where the walk may have to restart.
+pub(crate) fn restarted_walk_is_complete() -> Outcome {
     let skel = load()?;
     let devices = skel.maps()?.devices;
     const LOOPBACK: u32 = 1;
@@ -163,7 +168,9 @@ pub(crate) fn a_walk_that_starts_over() -> Outcome {
                         assert!(keys.iter().take(1000).copied().eq(0..1000), "a key is missing");
                         complete += 1;
                     }
-                    Err(error) => assert!(error.to_string().ends_with("it changes faster than it can be walked, entries may be missing")),
+                    Err(error) => {
+                        assert!(error.to_string().ends_with("it changes faster than it can be walked, so entries may be missing"))
+                    }
                 }
             }
             complete
@@ -177,12 +184,12 @@ pub(crate) fn a_walk_that_starts_over() -> Outcome {
         }
         Ok::<_, eunomia_runtime::Error>(sampling.join().unwrap())
     })?;
-    assert!(complete > 0, "no walk came to its end");
+    assert!(complete > 0, "no walk was complete");
     Ok(())
 }
 
-/// What is written as a whole is taken once: no count is lost, and none comes twice.
-pub(crate) fn taking_loses_nothing() -> Outcome {
+/// Each entry is taken once: no count is lost or taken twice.
+pub(crate) fn take_loses_no_counts() -> Outcome {
     let rounds = super::rounds(500);
     let skel = load()?;
     let (table, count) = (skel.maps()?.table, skel.progs()?.count);
@@ -202,15 +209,16 @@ pub(crate) fn taking_loses_nothing() -> Outcome {
         done.store(true, Ordering::Relaxed);
         counted.and(taking.join().unwrap())
     })?;
-    assert!(samples > 1, "nothing was taken meanwhile");
+    assert!(samples > 1, "no entries were taken during counting");
     taken += sampler.take()?.values().iter().map(|total| total.count).sum::<u64>();
     assert_eq!(taken, 5000 * rounds);
     assert!(sampler.sample()?.is_empty());
     Ok(())
 }
 
-/// What is added in place is in the differences of samples, whoever adds it and wherever.
-pub(crate) fn differences_lose_nothing() -> Outcome {
+/// Increments in place all appear in the differences between samples, for hash tables and arrays,
+/// per-CPU ones included.
+pub(crate) fn deltas_lose_no_counts() -> Outcome {
     let rounds = super::rounds(300);
     let skel = load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
@@ -250,12 +258,12 @@ pub(crate) fn differences_lose_nothing() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_value_of_all_cpus() -> Outcome {
+pub(crate) fn per_cpu_values_are_sampled() -> Outcome {
     let skel = load()?;
     let maps = skel.maps()?;
     let part = |cpu: usize| Part { count: 10 + cpu as u32, bytes: 1, last: 7 - cpu.min(7) as u32 };
     let values: Vec<_> = (0..cpus()).map(part).collect();
-    // More than there is memory for at first, of 16 bytes for each CPU.
+    // More than the initial capacity, at 16 bytes for each CPU.
     let count = super::rounds(20_000).max(5000) as u32;
     for key in 0..count {
         maps.parts.insert(&key, &values)?;
@@ -278,7 +286,7 @@ pub(crate) fn a_value_of_all_cpus() -> Outcome {
     }
     assert!(sampler.sample()?.is_empty());
 
-    // Arrays have all their entries, and are zeroed.
+    // Arrays always have all entries; taking zeroes them.
     maps.cpu_cells.set(4999, &vec![3; cpus()])?;
     let mut sampler = maps.cpu_cells.sampler()?;
     for sum in [3 * cpus() as u32, 0] {
@@ -290,7 +298,7 @@ pub(crate) fn a_value_of_all_cpus() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn arrays_are_zeroed() -> Outcome {
+pub(crate) fn take_zeroes_arrays() -> Outcome {
     let skel = load()?;
     let cells = skel.maps()?.cells;
     for key in (0..100_000).step_by(1000) {
@@ -306,8 +314,8 @@ pub(crate) fn arrays_are_zeroed() -> Outcome {
     Ok(())
 }
 
-/// Maps that have no batches, or none that delete.
-pub(crate) fn maps_of_other_kinds() -> Outcome {
+/// Maps without batch operations, maps without batched deletion, and an LRU hash.
+pub(crate) fn other_map_types_are_sampled() -> Outcome {
     let skel = load()?;
     let maps = skel.maps()?;
     for address in 0..5000 {
@@ -349,7 +357,7 @@ pub(crate) fn maps_of_other_kinds() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_sampler_outlives_its_object() -> Outcome {
+pub(crate) fn sampler_outlives_object() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.insert, 10, 0)?;
     let mut sampler = skel.maps()?.table.sampler()?;
@@ -364,6 +372,6 @@ pub(crate) fn a_sampler_outlives_its_object() -> Outcome {
 
     let skel = streams::open()?.load()?;
     let refused = skel.object().map("rb")?.sampler().unwrap_err();
-    assert_eq!(refused.to_string(), "map `rb`: a map of type ringbuf has no entries to be read");
+    assert_eq!(refused.to_string(), "map `rb`: a map of type ringbuf has no entries to read");
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! A process that has more rights than whoever started it (`AT_SECURE` of getauxval(3)) does not read the environment.
+//! A process with more rights than its parent (`AT_SECURE` of getauxval(3)) ignores the environment
+//! variables.
 
 use std::{
     env, fs,
@@ -20,21 +21,21 @@ use super::{
     child::{Answers, answer, command_of, tried},
 };
 
-/// A group that has no rights of its own.
+/// A group without any rights.
 const GROUP: u32 = 65533;
-/// `nobody`.
+/// The user `nobody`.
 const USER: u32 = 65534;
 
-/// The part of a process: what its variables do.
+/// The part that reports the effect of the environment variables.
 pub(crate) fn look(_: &str) -> Outcome {
-    // SAFETY: the call takes a number.
+    // SAFETY: the call takes an integer.
     answer("secure", unsafe { libc::getauxval(libc::AT_SECURE) });
-    // The variables are there all the same.
+    // The process still has the variables.
     for name in [BTF, TOKEN] {
         answer(name, env::var(name)?);
     }
     answer("BTF of the kernel", kernel_btf(None)?.is_some());
-    // SAFETY: the call takes nothing.
+    // SAFETY: `geteuid` has no preconditions.
     if unsafe { libc::geteuid() } == 0 {
         let skel = bootstrap::open();
         tried("open", skel.as_ref().map(drop).map_err(|error| error.to_string().into()));
@@ -48,21 +49,21 @@ const TOKEN: &str = "LIBBPF_BPF_TOKEN_PATH";
 
 fn looked(program: &Path, user: u32) -> Result<Answers, Failed> {
     let mut command = command_of(program, "secure");
-    // Neither is of any use: who reads them cannot load an object.
-    command.envs([(BTF, "/proc/self/status"), (TOKEN, "/proc")]).uid(user).gid(user).stdout(Stdio::piped());
+    // Both values are wrong: a process that uses them cannot load an object.
+    command.envs([(BTF, "/proc/self/exe"), (TOKEN, "/proc")]).uid(user).gid(user).stdout(Stdio::piped());
     let mut process = command.spawn()?;
     let mut answers = Answers::new();
-    for line in BufReader::new(process.stdout.take().ok_or("it has a pipe")?).lines() {
+    for line in BufReader::new(process.stdout.take().ok_or("the stream is not piped")?).lines() {
         let (name, text) = serde_json::from_str(&line?)?;
         answers.insert(name, text);
     }
     assert!(process.wait()?.success(), "{answers:?}");
-    assert_eq!((&*answers[BTF], &*answers[TOKEN]), ("/proc/self/status", "/proc"));
+    assert_eq!((&*answers[BTF], &*answers[TOKEN]), ("/proc/self/exe", "/proc"));
     Ok(answers)
 }
 
-/// The same program as it is, and set-group-ID, which gives it a group more.
-pub(crate) fn variables_are_ignored() -> Outcome {
+/// Runs the program without and with the set-group-ID bit, which gives it another group.
+pub(crate) fn secure_process_ignores_environment() -> Outcome {
     let folder = tempfile::tempdir()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
     let program = folder.path().join("program");

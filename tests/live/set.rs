@@ -26,8 +26,8 @@ use super::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Typed events of one, and of another module, and values of a third.
-pub(crate) fn each_object_has_its_own_events() -> Outcome {
+/// Typed events of two modules, and dynamic values of a third object.
+pub(crate) fn set_delivers_events_of_each_object() -> Outcome {
     for waiting in [Waiting::default(), Waiting::Epoll, Waiting::Busy] {
         let (one, two) = (load()?, kinds::open()?.load()?);
         let three = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?.load()?;
@@ -43,7 +43,7 @@ pub(crate) fn each_object_has_its_own_events() -> Outcome {
             typed.set(typed.get() + 1);
         })?
         .add(&three, |event| texts.borrow_mut().push(event.value.to_string()))?;
-        // Whichever it is that gets some ends the wait.
+        // Any object that gets events ends the wait.
         let programs = [shared(&one.progs()?.perf)?, shared(&two.progs()?.send)?, shared(&one.progs()?.produce)?];
         for program in programs {
             let sender = thread::spawn(move || {
@@ -57,7 +57,7 @@ pub(crate) fn each_object_has_its_own_events() -> Outcome {
         run(&one.progs()?.annotate, 1, 0, 0)?;
         run(&one.progs()?.produce, 500, 0, 0)?;
         three.object().program("send")?.test_run(None, None)?;
-        // What was there when it was stopped is delivered.
+        // The records that are pending when the set is stopped are delivered.
         let control = set.control();
         control.stop();
         let mut count = 0;
@@ -75,7 +75,7 @@ pub(crate) fn each_object_has_its_own_events() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn one_control_handle_for_all() -> Outcome {
+pub(crate) fn control_handle_governs_set() -> Outcome {
     let (one, two) = (load()?, load()?);
     let counts = [Cell::new(0), Cell::new(0)];
     let mut set = Set::new()?;
@@ -100,14 +100,14 @@ pub(crate) fn one_control_handle_for_all() -> Outcome {
     });
     assert_eq!(set.poll(HOUR)?, 10);
     resumer.join().unwrap();
-    // At once, in the middle of the records of one object.
+    // `stop_now` ends a poll at once, between two records of one object.
     run(&two.progs()?.produce, 100, 0, 0)?;
     assert_eq!(set.poll(HOUR)?, 10);
     assert_eq!((control.is_stopped(), set.poll(HOUR)?, two.unread()?), (true, 0, 90));
     assert!(one.control().is_stopped());
     assert_eq!(set.drain()?, 90);
 
-    // A wait that nothing comes in, ended from another thread.
+    // A stop from another thread ends a wait in which nothing arrives.
     let skel = load()?;
     let mut set = Set::new()?;
     set.add(skel, |_| ())?;
@@ -122,8 +122,8 @@ pub(crate) fn one_control_handle_for_all() -> Outcome {
     Ok(())
 }
 
-/// A callback that fails or breaks off, and an object that is stopped by its own handle.
-pub(crate) fn one_object_keeps_no_other_from_being_read() -> Outcome {
+/// A callback that fails or breaks, and an object that is stopped through its own handle.
+pub(crate) fn failing_object_does_not_block_others() -> Outcome {
     let (one, two) = (load()?, load()?);
     let counts = [Cell::new(0), Cell::new(0)];
     let count = |at: usize| counts[at].replace(counts[at].get() + 1);
@@ -149,18 +149,18 @@ pub(crate) fn one_object_keeps_no_other_from_being_read() -> Outcome {
     both(2)?;
     assert_eq!(set.poll(HOUR)?, 4);
     assert!(one.control().is_stopped() && !set.control().is_stopped());
-    // It is waited for no more, and the other one still is.
+    // The stopped object is no longer waited for, and the other one is.
     both(1)?;
     assert_eq!(set.poll(HOUR)?, 1);
     let (start, used) = (Instant::now(), thread_time());
     assert_eq!(set.poll(Duration::from_millis(400))?, 0);
     assert!(thread_time() - used < start.elapsed() / 2, "it spins");
     two.control().stop();
-    assert_eq!((set.poll(HOUR)?, set.control().is_stopped()), (0, true), "with the last of them");
+    assert_eq!((set.poll(HOUR)?, set.control().is_stopped()), (0, true), "the set stops with its last object");
     Ok(())
 }
 
-pub(crate) fn a_set_in_tokio() -> Outcome {
+pub(crate) fn set_works_in_tokio() -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (one, two) = (load()?, load()?);
     let counts = [Cell::new(0), Cell::new(0)];
@@ -175,7 +175,7 @@ pub(crate) fn a_set_in_tokio() -> Outcome {
             });
             let (mut count, start) = (0, Instant::now());
             while count < 2 && start.elapsed() < Duration::from_secs(10) {
-                // Dropped again and again, it loses nothing.
+                // Futures that are dropped repeatedly lose nothing.
                 if let Ok(batch) = tokio::time::timeout(Duration::from_millis(7), set.next()).await {
                     count += batch?;
                 }

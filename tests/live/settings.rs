@@ -1,4 +1,4 @@
-//! What objects take from the kernel's configuration (`__kconfig`).
+//! Variables that hold the kernel's configuration (`__kconfig`).
 
 use std::path::Path;
 
@@ -12,53 +12,54 @@ use super::{
     errno, host,
 };
 
-/// The names in the fixture, by the type that each is declared with.
+/// The settings in the fixture, by the type that each is declared with.
 const INT: &str = "CONFIG_EUNOMIA_A_NUMBER_OF_NOBODY";
 const BOOL: &str = "CONFIG_EUNOMIA_A_SWITCH_OF_NOBODY";
 const SIGNED_CHAR: &str = "CONFIG_EUNOMIA_A_LETTER_OF_NOBODY";
 const TEXT: &str = "CONFIG_EUNOMIA_A_TEXT_OF_NOBODY";
 
-/// The object of the fixture, with other names in the places of some. They stand in BTF and in the symbol table.
+/// Returns the object of the fixture with some names replaced, in its BTF and in its symbol table.
 fn renamed(names: &[(&str, &str)]) -> Result<Vec<u8>, Failed> {
-    let mut object = Skeleton::parse(&fixture("settings"), "settings")?.object.ok_or("it has one")?;
+    let mut object = Skeleton::parse(&fixture("settings"), "settings")?.object.ok_or("the fixture has no object")?;
     for (old, new) in names {
-        let wanted = [b"\0", old.as_bytes(), b"\0"].concat();
+        let pattern = [b"\0", old.as_bytes(), b"\0"].concat();
         let mut other = [b"\0", new.as_bytes()].concat();
-        assert!(other.len() < wanted.len(), "{new} has room");
-        other.resize(wanted.len(), 0);
-        let places: Vec<usize> = (0..object.len() - wanted.len()).filter(|&at| object[at..].starts_with(&wanted)).collect();
+        assert!(other.len() < pattern.len(), "{new} is too long");
+        other.resize(pattern.len(), 0);
+        let places: Vec<usize> = (0..object.len() - pattern.len()).filter(|&at| object[at..].starts_with(&pattern)).collect();
         assert!(!places.is_empty());
-        places.into_iter().for_each(|at| object[at..at + wanted.len()].copy_from_slice(&other));
+        places.into_iter().for_each(|at| object[at..at + pattern.len()].copy_from_slice(&other));
     }
     Ok(object)
 }
 
-/// What the doctor says of the configuration.
+/// Returns the doctor's check of the kernel configuration.
 fn examined(object: &[u8]) -> Result<Check, Failed> {
     let checked = Skeleton::from_object("settings", object.to_vec(), "settings.bpf.o")?.check("settings")?;
     let check = examine(&checked).checks.into_iter().find(|check| check.what == "kernel configuration");
-    Ok(check.ok_or("it looks at the configuration")?)
+    Ok(check.ok_or("no check of the configuration")?)
 }
 
-/// What the library and the command say of an object that cannot be loaded; both have the same hint, and the doctor says no.
+/// Returns the error of an object that cannot be loaded, and its hint. Checks that the command
+/// gives the same hint and that the doctor fails.
 fn refused(names: &[(&str, &str)]) -> Result<(Error, String), Failed> {
     let object = renamed(names)?;
     let check = examined(&object)?;
     assert!(!check.ok && check.required, "{check:?}");
     let error = Skeleton::from_object("settings", object.clone(), "settings.bpf.o")?.open()?.load().unwrap_err();
     let text = error.to_string();
-    let (_, hint) = text.split_once("\n  hint: ").ok_or_else(|| format!("there is a hint in {text}"))?;
+    let (_, hint) = text.split_once("\n  hint: ").ok_or_else(|| format!("no hint in {text}"))?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("settings.bpf.o");
     std::fs::write(&path, object)?;
-    let (exit, err) = run(&["run", path.to_str().ok_or("temporary folders have plain names")?, "-d", "1ms"], &mut Out::default());
+    let (exit, err) = run(&["run", path.to_str().ok_or("the path is not UTF-8")?, "-d", "1ms"], &mut Out::default());
     assert!(exit == Exit::Kernel && err.ends_with(&format!("\n  hint: {hint}\n")), "{err}");
     let hint = hint.to_owned();
     Ok((error, hint))
 }
 
-/// On kernels that do not show their configuration no setting can be had.
-pub(crate) fn a_setting_that_is_not_there() -> Outcome {
+/// If the kernel does not expose its configuration, no setting can be read.
+pub(crate) fn missing_setting_is_explained() -> Outcome {
     let (error, hint) = refused(&[])?;
     let places = [format!("/boot/config-{}", host::release()?.0), "/proc/config.gz".to_owned()];
     match places.iter().find(|place| Path::new(place).exists()) {
@@ -82,8 +83,8 @@ pub(crate) fn a_setting_that_is_not_there() -> Outcome {
     Ok(())
 }
 
-/// Every kernel that runs BPF sets these: a switch, a number that needs 8 bytes, and a text.
-pub(crate) fn values_that_do_not_fit() -> Outcome {
+/// All kernels that run BPF have these: a switch, a number of 8 bytes, and a string.
+pub(crate) fn unsuitable_setting_type_is_explained() -> Outcome {
     const SWITCH: &str = "CONFIG_BPF_SYSCALL";
     const NUMBER: &str = "CONFIG_ILLEGAL_POINTER_VALUE";
     const COMPILER: &str = "CONFIG_CC_VERSION_TEXT";
@@ -92,7 +93,7 @@ pub(crate) fn values_that_do_not_fit() -> Outcome {
     assert!(examined(&good)?.ok);
     Skeleton::from_object("settings", good, "settings.bpf.o")?.open()?.load()?;
 
-    // libbpf says it as it is where a number is not expected at all.
+    // If the type is not an integer, libbpf quotes the text of the setting.
     let (text, number) = ("0xdead000000000000", 0xdead_0000_0000_0000_u64.to_string());
     let integer = |value: &str, what: &str| {
         format!("{NUMBER} is {value}, which the declared type cannot hold: declare it `extern unsigned long {NUMBER} __kconfig`, {what}")

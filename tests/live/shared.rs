@@ -1,4 +1,5 @@
-//! Maps of others, and pinned ones, in the place of an object's own: what can be shared, and what must not.
+//! Maps of other objects and pinned maps that replace an object's own: those that can be shared,
+//! and those that must not.
 
 use std::time::Duration;
 
@@ -17,15 +18,15 @@ use super::{
     pins::Pin,
 };
 
-const REFUSED: &str = "no map that is pinned or another object's can take its place: share a map that the programs look up";
+const REFUSED: &str = "a pinned map or another object's map cannot replace it; share a map that the programs look up";
 
-pub(crate) fn sections_are_not_shared() -> Outcome {
+pub(crate) fn data_section_maps_are_not_shared() -> Outcome {
     let donor = open()?.load()?;
     let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
     let (pin, table) = (Pin::new("section"), Pin::new("table"));
     for section in ["given.bss", "given.rodata", ".bss", ".rodata", ".data.table"] {
         let mut open = open()?;
-        let expected = format!("map `{section}`: it holds the variables of a section, and {REFUSED}");
+        let expected = format!("map `{section}`: it holds the variables of a section, so {REFUSED}");
         let own = donor.object().map(if section.contains("data") { "option" } else { "hits" })?;
         for fd in [large.fd(), own.fd()] {
             assert_eq!(open.object().reuse_map(section, fd).unwrap_err().to_string(), expected);
@@ -34,11 +35,11 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
         let skel = open.load()?;
         assert!(!pin.0.exists());
         skel.bss()?.number.set(1)?;
-        assert_eq!(skel.progs()?.fill.test(&TestInput::new())?.return_value, 1, "the program has the variable");
+        assert_eq!(skel.progs()?.fill.test(&TestInput::new())?.return_value, 1, "the program does not use the variable");
     }
-    let expected = format!("map `steady`: it is a table of functions (struct_ops), and {REFUSED}");
+    let expected = format!("map `steady`: it is a table of functions (struct_ops), so {REFUSED}");
     assert_eq!(congestion::open()?.object().set_pin_path("steady", &table.0).unwrap_err().to_string(), expected);
-    // One that is not made has no variables either.
+    // If the map is not created, its variables cannot be accessed either.
     let mut open = self::open()?;
     open.object().set_autocreate(".data.table", false)?;
     open.object().program("fill")?.set_autoload(false);
@@ -49,8 +50,8 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
-    let expected = format!("map `memory`: it holds the variables of the arena, and {REFUSED}");
+pub(crate) fn arena_with_variables_is_not_shared() -> Outcome {
+    let expected = format!("map `memory`: it holds the variables of the arena, so {REFUSED}");
     let (donor, pin) = (arena::open()?.load()?, Pin::new("arena"));
     let mut open = arena::open()?;
     assert_eq!(open.object().reuse_map("memory", donor.object().map("memory")?.fd()).unwrap_err().to_string(), expected);
@@ -60,9 +61,9 @@ pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
     Ok(())
 }
 
-/// Entries that are delivered as the types that they were declared with have those sizes.
-pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
-    let object = Skeleton::parse(&fixture("given"), "given")?.object.ok_or("it has one")?;
+/// Entries are delivered as the types that they were declared with, so the sizes must match.
+pub(crate) fn sampled_map_keeps_declared_sizes() -> Outcome {
+    let object = Skeleton::parse(&fixture("given"), "given")?.object.ok_or("the fixture has no object")?;
     let samples = [Sample { map: "hits", every: Duration::from_millis(1), clear: false }];
     let spec = Spec { name: "given", object: &object, streams: &["hits"], samples: &samples, dropped: &[], perf_pages: 8 };
     let open = || -> Result<bpf::Open, Error> {
@@ -75,7 +76,7 @@ pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
     changed.set_value_size("hits", 64)?;
     changed.program("hit")?.set_autoload(false);
     let refused = changed.load().unwrap_err().to_string();
-    let expected = "map `hits`: its entries are read as declared, with keys of 4 and values of 8 bytes; they have 4 and 64";
+    let expected = "map `hits`: its key and value sizes are 4 and 64 bytes, but 4 and 8 are declared";
     assert_eq!(refused, expected);
     let other = Map::create("other", &MapSpec { kind: MapType::Hash, key_size: 8, ..INNER })?;
     let mut changed = open()?;
@@ -89,8 +90,8 @@ pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
     Ok(())
 }
 
-/// libbpf calls a map by the name of the one that took its place.
-pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
+/// libbpf uses the name of the map that replaced another.
+pub(crate) fn replaced_map_keeps_its_name() -> Outcome {
     let other = Map::create("hits", &MapSpec { kind: MapType::Array, max_entries: 1, ..INNER })?;
     let other: Array<'_, u32> = other.into_typed()?;
     other.set(0, &31)?;
@@ -103,7 +104,7 @@ pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
     skel.maps()?.hits.insert(&1, &Event::default())?;
     skel.progs()?.choose.test_run(None, None)?;
     assert_eq!(skel.bss()?.seen.get()?, 31);
-    // The same by a path, which is looked at when the object is loaded.
+    // The same through a pinned path, which is opened when the object is loaded.
     let pin = Pin::new("renamed");
     other.as_map().pin(&pin.0)?;
     let mut open = self::open()?;
@@ -111,30 +112,31 @@ pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
     let skel = open.load()?;
     assert_eq!(skel.maps()?.option.get(0)?, Some(31));
     assert_eq!(skel.object().map("hits")?.kind(), MapType::Hash);
-    // A handle is held against what took the place.
+    // A typed handle is checked against the map that took the place.
     let wide = Map::create("wide", &MapSpec { kind: MapType::Array, value_size: 64, max_entries: 1, ..INNER })?;
     let mut open = self::open()?;
     open.object().reuse_map("option", wide.fd())?;
     let skel = open.load()?;
     let refused = skel.maps()?.option.get(0).unwrap_err().to_string();
-    assert!(refused.ends_with("the map has keys of 4 and values of 64 bytes, the types have 4 and 4"), "{refused}");
+    assert!(refused.ends_with("its key and value sizes are 4 and 64 bytes, expected 4 and 4"), "{refused}");
     Ok(())
 }
 
-/// libbpf maps an arena over whatever is at the address that the object names: memory of this process, too.
-pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
-    let object = Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("it has one")?;
+/// libbpf maps an arena at the address that the object names, even over other memory of this
+/// process.
+pub(crate) fn arena_is_not_mapped_over_other_memory() -> Outcome {
+    let object = Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("the fixture has no object")?;
     let spec = Spec { name: "placed", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
     let counter = |loaded: &bpf::Loaded| loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get();
     let first = bpf::Open::new(&spec)?.load()?;
     first.program("count")?.test_run(None, None)?;
     assert_eq!(counter(&first)?, 6);
     let refused = bpf::Open::new(&spec)?.load().unwrap_err().to_string();
-    let why = "the 65536 bytes at 0x100000000000 that its arena is to be at cannot be had in this process: entity already exists";
+    let why = "cannot reserve the 65536 bytes at 0x100000000000 for its arena in this process: entity already exists";
     assert_eq!(refused, format!("load the BPF object `placed`: {why}"));
-    assert_eq!(counter(&first)?, 6, "it is where it was");
+    assert_eq!(counter(&first)?, 6, "the arena has moved or changed");
     drop(first);
-    // What cannot be loaded for another reason keeps no place.
+    // An object that fails to load for another reason does not keep the address reserved.
     let mut open = bpf::Open::new(&spec)?;
     open.set_map_flags("memory", 0)?;
     assert_eq!(errno(&open.load().unwrap_err()), Some(libc::EINVAL));
@@ -142,17 +144,18 @@ pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
     Ok(())
 }
 
-/// What the object itself declares to be pinned is refused when it is opened.
-pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
-    let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("it has one")?;
+/// A map that the object itself declares to be pinned is refused on opening.
+pub(crate) fn pinned_arena_with_variables_is_refused() -> Outcome {
+    let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("the fixture has no object")?;
     let spec = Spec { name: "pinned", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
     let refused = bpf::Open::new(&spec).unwrap_err();
-    assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, and {REFUSED}"));
+    assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, so {REFUSED}"));
     Ok(())
 }
 
-/// libbpf writes variables to pages that the kernel is told not to make: it would end the process.
-pub(crate) fn an_arena_that_faults() -> Outcome {
+/// With these flags libbpf would write variables to pages that the kernel does not allocate, which
+/// ends the process.
+pub(crate) fn arena_that_would_fault_is_refused() -> Outcome {
     const MMAPABLE: u32 = 1 << 10;
     const SEGV_ON_FAULT: u32 = 1 << 17;
     let mut open = arena::open()?;

@@ -1,4 +1,4 @@
-//! Stack traces and histograms of the kernel's own, as text.
+//! Stack traces, histograms and kernel pointers as text.
 
 use std::{fs, time::Duration};
 
@@ -12,7 +12,7 @@ use eunomia_tests::{built::kinds::types::Kinds, fixture};
 
 use super::Outcome;
 
-pub(crate) fn stacks_and_histograms() -> Outcome {
+pub(crate) fn stacks_and_histograms_are_printed() -> Outcome {
     let skel = Skeleton::from_file("bpf/profile.json")?.open()?.load()?;
     for program in ["profile", "measure"] {
         skel.object().program(program)?.test_run(None, None)?;
@@ -29,7 +29,7 @@ pub(crate) fn stacks_and_histograms() -> Outcome {
     }
     let text = String::from_utf8(out)?;
     assert_eq!(maps.len(), 3, "{text}");
-    // The system call that ran the program, by its name, and this program below it.
+    // The name of the system call that ran the program, and the stack of this program after it.
     assert!(text.contains("sys_bpf+0x") && text.contains("Userspace:\n  0 [<"), "{text}");
     assert!(text.contains(&format!("(pid={}) @ CPU ", std::process::id())), "{text}");
     assert!(
@@ -40,9 +40,9 @@ pub(crate) fn stacks_and_histograms() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn pointers_have_names() -> Outcome {
+pub(crate) fn kernel_pointers_are_named() -> Outcome {
     let kallsyms = fs::read_to_string("/proc/kallsyms")?;
-    let line = kallsyms.lines().find(|line| line.ends_with(" T schedule")).ok_or("the kernel does not tell its symbols")?;
+    let line = kallsyms.lines().find(|line| line.ends_with(" T schedule")).ok_or("no symbol `schedule` in /proc/kallsyms")?;
     let address = u64::from_str_radix(line.split(' ').next().unwrap_or_default(), 16)?;
     let event = Kinds { pointer: (address + 1).into(), ..Kinds::default() };
     let checked = Skeleton::parse(&fixture("kinds"), "kinds")?.check("kinds")?;
@@ -53,8 +53,8 @@ pub(crate) fn pointers_have_names() -> Outcome {
     });
     let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["pointer", "self", "function"]);
-    let symbol = named[0].1.symbols.first().ok_or("it has a name")?;
+    let symbol = named[0].1.symbols.first().ok_or("the pointer has no symbol")?;
     assert_eq!((symbol.name.as_str(), symbol.offset), ("schedule", Some(1)));
-    assert!(named[1].1.symbols.is_empty(), "nothing is at 0");
+    assert!(named[1].1.symbols.is_empty(), "a null pointer has no symbol");
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! Full rate for a while, into a ring buffer, a perf event array and a sampled map at once: nothing is lost that is not counted, and
-//! memory and descriptors stay what they were.
+//! Sends at full rate into a ring buffer, a perf event array and a sampled map at once: all losses
+//! are counted, and memory and descriptors do not grow.
 //!
-//! `SOAK_SECONDS` or `SECONDS` say how long, 20 if none is set: `make soak SECONDS=3600`; `make test` takes two minutes.
+//! `SOAK_SECONDS` or `SECONDS` sets the duration, 20 seconds by default: `make soak SECONDS=3600`;
+//! `make test` takes two minutes.
 
 use std::{
     fs,
@@ -22,14 +23,14 @@ use super::{
 };
 
 const PRODUCERS: u64 = 2;
-/// Records of one run of the program, in each map.
+/// Records in each map for one run of the program.
 const BURST: u64 = 1000;
-/// More records than a ring has room for.
+/// More records than a ring holds.
 const ROUND: u64 = 15_000;
-/// What the resident memory may grow by after the first quarter of the time, however long that is.
+/// The most that the resident memory may grow after the first quarter of the time.
 const MORE_MEMORY: u64 = 512 << 10;
 
-/// What a process holds.
+/// Resources of this process.
 #[derive(Debug, Clone, Copy, Default)]
 struct Held {
     bytes: u64,
@@ -44,11 +45,12 @@ impl Held {
     }
 }
 
-/// What came of one map, by producer.
+/// What was received from one map.
 #[derive(Debug, Default)]
 struct Received {
     count: u64,
-    /// The number that comes next at the earliest; streams keep the order of each producer.
+    /// The lowest sequence number that may come next, by producer; streams keep the order of each
+    /// producer.
     next: [u64; PRODUCERS as usize],
 }
 
@@ -61,7 +63,7 @@ impl Received {
     }
 }
 
-pub(crate) fn nothing_is_lost_and_nothing_grows() -> Outcome {
+pub(crate) fn losses_are_counted_and_memory_is_bounded() -> Outcome {
     let asked = std::env::var("SOAK_SECONDS").or_else(|_| std::env::var("SECONDS"));
     let seconds = asked.map_or(Ok(rounds(20)), |seconds| seconds.parse())?;
     let time = Duration::from_secs(seconds);
@@ -93,7 +95,7 @@ pub(crate) fn nothing_is_lost_and_nothing_grows() -> Outcome {
                     unexpected += u64::from(beat.check != !beat.seq);
                     beats.add(beat.producer, beat.seq);
                 }
-                // A producer may move to the other CPU, whose ring is read at another time.
+                // Not in order: a producer may move to another CPU, whose ring is read separately.
                 Export::Events(beat) => {
                     unexpected += u64::from(beat.check != !beat.seq);
                     samples.count += 1;
@@ -108,7 +110,8 @@ pub(crate) fn nothing_is_lost_and_nothing_grows() -> Outcome {
             if looked.elapsed() > Duration::from_millis(500) {
                 looked = Instant::now();
                 let now = Held::now()?;
-                // A page counts when it is first read: each ring goes round some times before.
+                // A page becomes resident when it is first read, so each ring must have wrapped
+                // several times.
                 if start.elapsed() < time / 4 || beats.count.min(samples.count) < 5 * ROUND {
                     first = now;
                 }
@@ -118,11 +121,11 @@ pub(crate) fn nothing_is_lost_and_nothing_grows() -> Outcome {
         Ok(())
     })?;
     let inserted = skel.bss()?.table_sum.get()?;
-    // The kernel tells of what was lost with the next record that there is room for.
-    let told: u64 = (0..cpus()).map(|cpu| u64::from(run_on(cpu, &work, [1, u64::from(u32::MAX) + cpu as u64, PRODUCERS]))).sum();
-    let mut told_of = 0;
-    while skel.poll(Duration::from_millis(20), |export| told_of += u64::from(matches!(export, Export::Events(_))))? > 0 {}
-    assert_eq!(told_of, told);
+    // The kernel reports losses with the next record that finds room.
+    let sent_afterwards: u64 = (0..cpus()).map(|cpu| u64::from(run_on(cpu, &work, [1, u64::from(u32::MAX) + cpu as u64, PRODUCERS]))).sum();
+    let mut reported = 0;
+    while skel.poll(Duration::from_millis(20), |export| reported += u64::from(matches!(export, Export::Events(_))))? > 0 {}
+    assert_eq!(reported, sent_afterwards);
 
     let (sent, stats, bss) = (sent.into_inner(), skel.stats(), skel.bss()?);
     let (dropped, refused, no_room) = (bss.rb_dropped.get()?, bss.events_refused.get()?, bss.table_refused.get()?);
@@ -139,9 +142,9 @@ pub(crate) fn nothing_is_lost_and_nothing_grows() -> Outcome {
     assert_eq!(unexpected, 0);
     assert_eq!((beats.count + dropped, samples.count + refused, entries + no_room), (sent, sent, sent));
     assert_eq!((stats.rb.lost, stats.events.lost), (Some(dropped), Some(refused)), "what is lost is counted");
-    assert_eq!(inserted, sum, "the keys that were inserted came out");
+    assert_eq!(inserted, sum, "the sum of the keys");
     assert!(beats.count > sent / 1000 && samples.count > sent / 1000 && entries > 1000, "hardly anything was read");
-    assert!(first.bytes > 0 && most.bytes < first.bytes + MORE_MEMORY, "it grows: {first:?} {most:?}");
+    assert!(first.bytes > 0 && most.bytes < first.bytes + MORE_MEMORY, "memory grows: {first:?} {most:?}");
     assert_eq!(first.descriptors, most.descriptors);
     Ok(())
 }

@@ -1,3 +1,5 @@
+//! Events from ring buffers: types, order, losses and wakeups.
+
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
@@ -25,9 +27,10 @@ pub(crate) fn load() -> eunomia_runtime::Result<streams::Loaded> {
     streams::open()?.load()
 }
 
-/// Parts of a loop, as the programs take them: how many rounds, and the first.
+/// Splits a loop into parts that a program can run: the number of rounds and the first round of
+/// each.
 pub(crate) fn parts(count: u64) -> impl Iterator<Item = (u64, u64)> {
-    // `bpf/repeat.h`.
+    // The limit of `bpf/repeat.h`.
     const MOST: u64 = 64;
     (0..count).step_by(MOST as usize).map(move |first| ((count - first).min(MOST), first))
 }
@@ -40,12 +43,12 @@ pub(crate) fn run(program: &Program<'_, impl Kind>, count: u64, start: u64, prod
     })
 }
 
-/// Whether the fields that a producer computes fit together.
+/// Returns true if the fields that a producer computes are consistent.
 pub(crate) fn is_whole(sample: &Sample) -> bool {
     sample.check == !sample.seq && sample.len == size_of::<Sample>() as u32 && sample.payload.iter().all(|&byte| byte == sample.payload[0])
 }
 
-pub(crate) fn every_field_arrives() -> Outcome {
+pub(crate) fn all_field_types_are_delivered() -> Outcome {
     const TEXT: &str = "u8=250 i8=-3 u16=65000 i16=-300 u32=4000000000 i32=-70000 u64=18364758544493064720 i64=-1 \
         u128=170141183460469231731687303715884105738 i128=-1237940039285380274899124224 flag=true flags=[false, true, false] \
         text=\"with blank\" lines=[\"\", line] f32=1.25 f64=-0.1 color=GREEN(2) level=LOW(-5) wide=WIDE_MAX(18446744073709551615) size=LARGE(1) point={x=-1 y=1} \
@@ -53,7 +56,7 @@ pub(crate) fn every_field_arrives() -> Outcome {
         numbers=[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 39] \
         pointer=0xffff888000000000 self=0x0 function=0x0";
     let skel = kinds::open()?.load()?;
-    // 16-byte alignment (`__int128`) is more than a ring gives: half of these are copied.
+    // `__int128` has an alignment of 16, and a ring gives 8: half of these records are copied.
     for _ in 0..3 {
         skel.progs()?.send.test_run(None, None)?;
     }
@@ -72,7 +75,7 @@ pub(crate) fn every_field_arrives() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn members_of_every_shape_arrive() -> Outcome {
+pub(crate) fn all_member_shapes_are_delivered() -> Outcome {
     use eunomia_tests::built::shapes::{self, Export, types::Mode};
 
     let skel = shapes::open()?.load()?;
@@ -104,9 +107,10 @@ pub(crate) fn members_of_every_shape_arrive() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn nothing_is_lost_over_many_wraps() -> Outcome {
+pub(crate) fn ring_wraps_lose_nothing() -> Outcome {
     let skel = load()?;
-    // 64 KiB hold 910 samples of 72 bytes: 700 at a time wrap the ring more than a hundred times, at changing offsets.
+    // 64 KiB hold 910 samples of 72 bytes: 700 at a time wrap the ring more than a hundred times,
+    // at changing offsets.
     let mut next = 0;
     for round in 0..150 {
         run(&skel.progs()?.produce, 700, round * 700, 3)?;
@@ -124,7 +128,7 @@ pub(crate) fn nothing_is_lost_over_many_wraps() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn records_are_not_copied() -> Outcome {
+pub(crate) fn records_are_read_in_place() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 100, 0, 0)?;
     let mut addresses = Vec::new();
@@ -132,13 +136,13 @@ pub(crate) fn records_are_not_copied() -> Outcome {
         let Export::Rb(sample) = export else { panic!("{export:?}") };
         addresses.push(std::ptr::from_ref(sample).addr());
     })?;
-    // In place they lie one header and one sample apart.
+    // In the ring, samples are one header and one sample apart.
     assert!(addresses.windows(2).all(|pair| pair[1] - pair[0] == 8 + size_of::<Sample>()));
     assert_eq!(addresses.len(), 100);
     Ok(())
 }
 
-pub(crate) fn discarded_short_and_long_records() -> Outcome {
+pub(crate) fn discarded_and_short_records_are_counted() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.mixture, 400, 0, 0)?;
     let mut seqs = Vec::new();
@@ -154,7 +158,7 @@ pub(crate) fn discarded_short_and_long_records() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_full_ring_refuses_and_goes_on() -> Outcome {
+pub(crate) fn full_ring_recovers() -> Outcome {
     let skel = load()?;
     run(&skel.progs()?.produce, 2000, 0, 0)?;
     let fit = skel.poll(Duration::from_secs(5), |_| ())?;
@@ -166,7 +170,7 @@ pub(crate) fn a_full_ring_refuses_and_goes_on() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn several_maps_in_one_wait() -> Outcome {
+pub(crate) fn one_poll_reads_several_maps() -> Outcome {
     let skel = load()?;
     for round in 0..50 {
         run(&skel.progs()?.produce, 2, round, 0)?;
@@ -178,7 +182,7 @@ pub(crate) fn several_maps_in_one_wait() -> Outcome {
                 assert_eq!((u64::from(note.code), note.text.as_str()), (round, Ok("noted")));
                 notes += 1;
             }
-            Export::Events(_) => panic!("nothing was sent there"),
+            Export::Events(_) => panic!("no perf samples were sent"),
         })?;
         assert_eq!((samples, notes), (2, 1));
     }
@@ -188,7 +192,7 @@ pub(crate) fn several_maps_in_one_wait() -> Outcome {
 }
 
 pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
-    // The bare object declares two types and three maps, so none is known.
+    // The bare object declares two types and three maps, so the types are unknown.
     let skel = included::untyped::open()?.load()?;
     run(&skel.progs()?.annotate, 1, 7, 0)?;
     let mut bytes = Vec::new();
@@ -197,7 +201,7 @@ pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
         bytes = note.to_vec();
     })?;
     assert_eq!(bytes[..10], *b"\x07\0\0\0noted\0");
-    // The application names them.
+    // The application names the types.
     let skel = included::named::open()?.load()?;
     run(&skel.progs()?.annotate, 1, 7, 0)?;
     skel.poll(Duration::from_secs(5), |export| {
@@ -210,7 +214,7 @@ pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn events_that_are_no_structs() -> Outcome {
+pub(crate) fn events_may_be_scalars_and_arrays() -> Outcome {
     use eunomia_tests::built::plain::{self, Export};
 
     let skel = plain::open()?.load()?;
@@ -242,8 +246,9 @@ pub(crate) fn events_that_are_no_structs() -> Outcome {
     Ok(())
 }
 
-/// Producers in random bursts against a consumer that waits without a time limit worth the name: one lost wakeup and it hangs.
-/// `SECONDS` for each way of waiting; if it is not set 2, in a virtual machine 1.
+/// Producers send random bursts to a reader that waits practically without a timeout: one lost
+/// wakeup stalls it. Each way of waiting runs for `SECONDS`; by default 2, or 1 in a virtual
+/// machine.
 pub(crate) fn no_wakeup_is_lost() -> Outcome {
     let seconds = std::env::var("SECONDS").map_or(Ok(rounds(2)), |seconds| seconds.parse())?;
     [Waiting::default(), Waiting::Adaptive { latency: Duration::from_millis(2) }, Waiting::Epoll, Waiting::Busy]
@@ -257,7 +262,8 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
     let sent = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     let stop = skel.control();
-    // The producers need the programs while the reader is borrowed for polling: a second handle by descriptor.
+    // The producers run the program through a second descriptor, because the reader is borrowed for
+    // polling.
     let produce = skel.progs()?.produce.fd()?.try_clone_to_owned()?;
     let deadline = Instant::now() + time;
     let mut received = 0;
@@ -281,7 +287,8 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
                 })
             })
             .collect();
-        // Ends the wait once everything has arrived, or fails the test where it does not.
+        // Ends the wait a second after the last record was sent; the reader must have received all
+        // by then.
         scope.spawn({
             let done = &done;
             move || {
@@ -308,7 +315,7 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
     Ok(())
 }
 
-/// `BPF_PROG_TEST_RUN` by descriptor, with a count, a start and a producer.
+/// Runs a program with `BPF_PROG_TEST_RUN` by descriptor, with a count, a start and a producer.
 pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) {
     #[repr(C)]
     #[derive(Default)]
@@ -328,7 +335,8 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) 
         flags: u32,
         cpu: u32,
         batch_size: u32,
-        // The kernel refuses bytes behind the last field that are not zero, and those of padding may be anything.
+        // The kernel refuses nonzero bytes after the last field that it knows, so padding must be
+        // explicit.
         zero: u32,
     }
     const BPF_PROG_TEST_RUN: libc::c_int = 10;
@@ -338,13 +346,13 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) 
         ctx_in: args.as_ptr().addr() as u64,
         ..TestRun::default()
     };
-    // SAFETY: attributes and context live through the call.
+    // SAFETY: the attributes and the context outlive the call.
     let error = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_TEST_RUN, &raw const run, size_of::<TestRun>()) };
     assert_eq!(error, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// In a ring and in a perf ring, however they are read.
-pub(crate) fn records_end_where_their_last_array_is_filled() -> Outcome {
+/// Records of a ring buffer and of a perf ring, for each way of reading.
+pub(crate) fn variable_length_records_are_delivered() -> Outcome {
     use eunomia_runtime::columns::Columns as _;
     use eunomia_tests::built::tails::{self, Export, types::Line};
 
@@ -405,7 +413,7 @@ pub(crate) fn records_end_where_their_last_array_is_filled() -> Outcome {
     );
     assert!(typed[0].starts_with("kind=3 path=ab key=[97, 98, 0, "), "{}", typed[0]);
 
-    // The handles of the maps give them with what is after their struct, too.
+    // The handles of the maps also deliver the bytes after the struct.
     skel.progs()?.send_tails.test_run(Some(&mut [0; 8]), None)?;
     let mut each = Vec::new();
     maps.blobs.for_each(|blob| each.push(blob.to_string()))?;
@@ -413,7 +421,7 @@ pub(crate) fn records_end_where_their_last_array_is_filled() -> Outcome {
     assert_eq!(each, typed[1..]);
     skel.progs()?.send_tails.test_run(Some(&mut [0; 8]), None)?;
     let blobs = maps.blobs.batch()?;
-    // The second one ends inside of the struct's padding, where the array begins.
+    // The second record ends inside the padding of its struct, where the array begins.
     let mut kept: Vec<_> = blobs.iter().collect();
     kept.extend(&blobs);
     assert_eq!(kept.iter().map(|blob| blob.tail_bytes().len()).collect::<Vec<_>>(), [14, 3, 0]);

@@ -1,4 +1,4 @@
-//! What `eunomia run` says at its end.
+//! The summary that `eunomia run` prints at its end.
 
 use std::{
     env,
@@ -9,15 +9,17 @@ use std::{
 use super::{Outcome, child::command, hooks::eunomia_live_many_a};
 
 fn signal(process: &Child, signal: libc::c_int) {
-    // SAFETY: the call takes no pointers, and the process is a child that has not been waited for.
+    // SAFETY: the call takes only integers, and the child has not been waited for, so its pid is
+    // not reused.
     assert_eq!(unsafe { libc::kill(process.id().cast_signed(), signal) }, 0);
 }
 
-/// Whatever runs this program and calls the function sends an event, and nobody else does. `--count` leaves the rest where it is.
-pub(crate) fn what_stays_in_the_buffers() -> Outcome {
+/// Each call of the function in this program sends an event; nothing else does. `--count` leaves
+/// the remaining events unread.
+pub(crate) fn summary_counts_unread_events() -> Outcome {
     let function = format!("hook=uprobe:{}:eunomia_live_many_a", env::current_exe()?.display());
     let words = "command run bpf/choices.json --map counts=10K --map stacks=64 --event calls=call -f json --only hook --type hook=uprobe";
-    // One that goes on reads what is there until it has enough, one that is to end reads all.
+    // A paused run that continues reads until it has enough; a run that ends reads everything.
     for (limit, calls, then, taken, left) in [
         ("-n 3", 10, libc::SIGTSTP, 3, "7 more events were left unread in the buffers"),
         ("-n 3", 4, libc::SIGTSTP, 3, "1 more event was left unread in the buffers"),
@@ -26,11 +28,11 @@ pub(crate) fn what_stays_in_the_buffers() -> Outcome {
     ] {
         let words = format!("{words} --attach {function} {limit}");
         let mut process = command(&words)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut told = BufReader::new(process.stderr.take().ok_or("it has a pipe")?).lines();
-        let mut out = process.stdout.take().ok_or("it has a pipe")?;
-        let mut next = || told.next().transpose().map(Option::unwrap_or_default);
+        let mut messages = BufReader::new(process.stderr.take().ok_or("the stream is not piped")?).lines();
+        let mut out = process.stdout.take().ok_or("the stream is not piped")?;
+        let mut next = || messages.next().transpose().map(Option::unwrap_or_default);
         assert_eq!(next()?, "choices: 1 program attached, events of calls; Ctrl-C ends");
-        // None of them is read before all are there.
+        // The pause prevents reading until all events were sent.
         signal(&process, libc::SIGTSTP);
         assert_eq!(next()?, "paused; Ctrl-Z resumes");
         (0..calls).for_each(|number| _ = eunomia_live_many_a(number));

@@ -1,4 +1,4 @@
-//! Tables of functions for the kernel (struct_ops).
+//! struct_ops maps.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ pub(crate) fn known_controls() -> Result<String, std::io::Error> {
     fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
 }
 
-pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {
+pub(crate) fn struct_ops_map_attaches() -> Outcome {
     let skel = congestion::open()?.load()?;
     let table = skel.maps()?.steady;
     let link = table.attach()?;
@@ -29,7 +29,7 @@ pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {
     drop(link);
     assert!(!known_controls()?.contains("eunomia_steady"));
 
-    // Attaching everything attaches it too, typed and dynamic.
+    // `attach` on the whole skeleton attaches the map too, typed and dynamic.
     let attached = congestion::open()?.load()?.attach()?;
     assert!(known_controls()?.contains("eunomia_steady"));
     drop(attached);
@@ -40,14 +40,14 @@ pub(crate) fn a_table_of_the_kernels_functions() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn members_of_a_table() -> Outcome {
+pub(crate) fn struct_ops_members_are_set() -> Outcome {
     let mut open = congestion::open()?;
     let mut tables = open.tables();
     let mut steady = tables.steady();
     let members = steady.members()?;
     let mut ops = members.get()?;
     assert_eq!(ops.name, "eunomia_steady");
-    // `cong_avoid` is among those that the kernel must have, so it refuses the table.
+    // The kernel requires `cong_avoid`, so it refuses the table without it.
     ops.cong_avoid = KernelPtr::default();
     ops.name = CharArray::new("eunomia_other")?;
     members.set(ops)?;
@@ -71,17 +71,18 @@ pub(crate) fn members_of_a_table() -> Outcome {
     assert!(small.to_string().starts_with("steady"), "{small}");
     let mut open = hooks::open()?;
     let no_table = open.object().table::<u32>("table").unwrap_err();
-    assert_eq!(no_table.to_string(), "map `table`: it is no table of functions (BPF_MAP_TYPE_STRUCT_OPS)");
+    assert_eq!(no_table.to_string(), "map `table`: it is not a table of functions (BPF_MAP_TYPE_STRUCT_OPS)");
     Ok(())
 }
 
-/// One that is asked for is made, its programs are loaded, and nothing else of the section.
-pub(crate) fn a_table_that_is_asked_for() -> Outcome {
+/// A struct_ops map that is enabled is created and its programs are loaded, but no other map of the
+/// section is created.
+pub(crate) fn autocreated_struct_ops_map_loads() -> Outcome {
     let mut open = every::open()?;
     open.tables().congestion().set_autocreate(true)?;
     let skel = open.load()?;
     let not_made = skel.maps()?.congestion_link.attach().unwrap_err();
-    assert_eq!(not_made.to_string(), "map `congestion_link`: its creation was switched off, so it is not in the kernel");
+    assert_eq!(not_made.to_string(), "map `congestion_link`: it is not in the kernel because its creation was switched off");
     let link = skel.maps()?.congestion.attach()?;
     assert!(known_controls()?.contains("eunomia_every"));
     drop(link);

@@ -1,4 +1,4 @@
-//! Records of several types in one map.
+//! Records of several types in one map, told apart by a tag.
 
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ fn run(program: &Program<'_, impl kind::Kind>, count: u64, seed: u64) -> eunomia
     })
 }
 
-pub(crate) fn records_arrive_as_the_types_they_name() -> Outcome {
+pub(crate) fn tag_selects_record_type() -> Outcome {
     let skel = tagged::open()?.load()?;
     let mut arrived = [0; 6];
     let mut next;
     let mut opens = Vec::new();
-    // Records wrap around the end of the ring several times.
+    // Enough rounds for records to wrap around the end of the ring several times.
     for round in 1..=20 {
         next = 0;
         run(&skel.progs()?.send_files, 7000, round)?;
@@ -49,7 +49,7 @@ pub(crate) fn records_arrive_as_the_types_they_name() -> Outcome {
                     assert_eq!(close.kind, Kind::KIND_CLOSE.0);
                     (3, close.pid, close.seq)
                 }
-                // Too short to have a kind.
+                // Too short to contain the tag.
                 FilesRecord::Unknown(bytes) if bytes.len() == 3 => {
                     arrived[5] += 1;
                     return;
@@ -70,16 +70,16 @@ pub(crate) fn records_arrive_as_the_types_they_name() -> Outcome {
     assert_eq!(arrived, sent[..6], "{sent:?}");
     assert!(sent.iter().all(|&sent| sent > 1000), "{sent:?}");
     let stats = skel.stats().files;
-    // In place: a copy would stand on the stack, always at one address.
+    // Records are read in place: copies would all be at one address on the stack.
     opens.sort_unstable();
     opens.dedup();
     assert!(opens.len() > 1000);
-    // An open that is too short is no record of another type.
+    // A short record of a known type is not delivered as another type.
     assert_eq!((stats.received, stats.short, stats.discarded), (arrived.iter().sum(), sent[6], 0));
     Ok(())
 }
 
-pub(crate) fn perf_samples_arrive_as_the_types_they_name() -> Outcome {
+pub(crate) fn tag_selects_perf_sample_type() -> Outcome {
     let skel = tagged::open()?.load()?;
     let (mut pings, mut pongs) = (0, 0);
     let mut next = 0;
@@ -92,7 +92,7 @@ pub(crate) fn perf_samples_arrive_as_the_types_they_name() -> Outcome {
                     pings += 1;
                     (ping.header, ping.seq)
                 }
-                // Perf samples stand at 4 mod 8, and this one has a field of 8 bytes.
+                // Perf samples are at addresses of 4 modulo 8, and this type has an 8-byte field.
                 BallsRecord::Pong(pong) => {
                     assert!(std::ptr::from_ref(pong).is_aligned());
                     assert_eq!(pong.sum, !u64::from(pong.seq));
@@ -109,7 +109,7 @@ pub(crate) fn perf_samples_arrive_as_the_types_they_name() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn dynamic_values_have_the_types_they_name() -> Outcome {
+pub(crate) fn tag_selects_dynamic_type() -> Outcome {
     let types = [("KIND_OPEN", "struct open_event"), ("KIND_CLOSE", "struct unknown")];
     let skel = Skeleton::parse(&fixture("tagged"), "tagged")?.with_tagged_event("files", "kind", types).open()?.load()?;
     let typed = tagged::open()?.load()?;
@@ -122,7 +122,7 @@ pub(crate) fn dynamic_values_have_the_types_they_name() -> Outcome {
         "bytes" => bytes += 1,
         other => panic!("{other}"),
     })?;
-    // What is sent is the same each time.
+    // The producers are deterministic, so both objects send the same records.
     let mut expected = Vec::new();
     let mut others = 0;
     typed.poll(WAIT, |export| match export {

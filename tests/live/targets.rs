@@ -1,4 +1,4 @@
-//! What programs are attached to, as it is set while the object is open.
+//! Targets of programs that are set before loading.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::{
     order::sized,
 };
 
-pub(crate) fn targets_that_are_set_while_open() -> Outcome {
+pub(crate) fn set_target_is_attached() -> Outcome {
     apart(|| {
         let mut open = hooks::open()?;
         let target = Target::Tc { interface: 1.into(), direction: Direction::Egress, rank: Rank::default(), order: Order::default() };
@@ -30,7 +30,7 @@ pub(crate) fn targets_that_are_set_while_open() -> Outcome {
     })
 }
 
-pub(crate) fn a_packet_socket_of_its_own() -> Outcome {
+pub(crate) fn packet_socket_is_opened() -> Outcome {
     apart(|| {
         let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
         let object = open.object();
@@ -43,7 +43,7 @@ pub(crate) fn a_packet_socket_of_its_own() -> Outcome {
         let (from, to) = pair()?;
         from.send(b"seen")?;
         to.recv(&mut [0; 8])?;
-        // Once as it is sent, once as it is received.
+        // `lo` delivers the packet to the socket when it is sent and when it is received.
         assert_eq!(skel.get("packets")?, "2");
         let loaded = skel.detach();
         from.send(b"not seen")?;
@@ -53,7 +53,7 @@ pub(crate) fn a_packet_socket_of_its_own() -> Outcome {
     })
 }
 
-pub(crate) fn targets_that_cannot_be() -> Outcome {
+pub(crate) fn unsuitable_targets_are_refused() -> Outcome {
     let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
     for (program, target, expected) in [
         ("look", "xdp:lo", "target of the program `look`: the program is of type sched_cls, and such a target is for xdp"),
@@ -63,7 +63,7 @@ pub(crate) fn targets_that_cannot_be() -> Outcome {
         let refused = open.object().set_target(program, target.parse()?).unwrap_err().to_string();
         assert!(refused.starts_with(expected), "{refused}");
     }
-    // A kretprobe would be attached where functions are called.
+    // The program of a kprobe section would run on entry, not on return.
     let mut hooks = hooks::open()?;
     let refused = hooks.object().set_target("on_function", "kretprobe:vfs_read".parse()?).unwrap_err().to_string();
     let expected =
@@ -72,8 +72,8 @@ pub(crate) fn targets_that_cannot_be() -> Outcome {
     Ok(())
 }
 
-/// Of tp_btf the verifier looks at the tracepoint.
-pub(crate) fn a_function_that_is_named_while_open() -> Outcome {
+/// The verifier needs to know the tracepoint of a tp_btf program.
+pub(crate) fn function_target_is_set() -> Outcome {
     let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
     let object = open.object();
     sized(object)?;

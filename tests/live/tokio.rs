@@ -1,3 +1,5 @@
+//! Asynchronous reading with tokio.
+
 use std::{
     future::poll_fn,
     pin::Pin,
@@ -15,8 +17,8 @@ use super::{
     streams::{load, raw_test_run},
 };
 
-/// Bursts from two threads against a task that is cancelled all the time.
-pub(crate) fn batches_survive_cancellation() -> Outcome {
+/// Two threads send bursts while the reading future is cancelled repeatedly.
+pub(crate) fn cancelled_batches_lose_nothing() -> Outcome {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let skel = load()?;
     skel.set_waiting(Waiting::Epoll);
@@ -48,7 +50,7 @@ pub(crate) fn batches_survive_cancellation() -> Outcome {
             }
             received += count;
             if batches % 16 == 0 {
-                // Once in a while nothing is ready at once.
+                // Let some reads find nothing ready.
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }
@@ -64,7 +66,7 @@ pub(crate) fn batches_survive_cancellation() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn a_stream_ends_when_it_is_stopped() -> Outcome {
+pub(crate) fn stop_ends_stream() -> Outcome {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let skel = load()?;
     let (program, control) = (skel.progs()?.produce.fd()?.try_clone_to_owned()?, skel.control());
@@ -84,7 +86,7 @@ pub(crate) fn a_stream_ends_when_it_is_stopped() -> Outcome {
         while let Some(seq) = poll_fn(|context| Pin::new(&mut events).poll_next(context)).await {
             seqs.push(seq?);
             if seqs.len() == 15 {
-                // What is there now belongs to it.
+                // Records that are pending at the stop are delivered.
                 raw_test_run(&last, [3, 0, 0]);
                 control.stop();
             }
@@ -96,8 +98,8 @@ pub(crate) fn a_stream_ends_when_it_is_stopped() -> Outcome {
     })
 }
 
-/// Samples below the watermark of a perf ring wake nobody by themselves.
-pub(crate) fn few_perf_samples_are_not_late() -> Outcome {
+/// Samples below the watermark of a perf ring do not make its descriptor readable.
+pub(crate) fn perf_samples_below_watermark_are_delivered() -> Outcome {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let skel = load()?;
     let program = skel.progs()?.perf.fd()?.try_clone_to_owned()?;

@@ -1,4 +1,5 @@
-//! Kernels that have no count of what found no room in a perf ring (`PERF_FORMAT_LOST`): this one, made to refuse it as they do.
+//! Perf rings on kernels that do not count losses (`PERF_FORMAT_LOST`), simulated by refusing the
+//! flag as these kernels do.
 
 use std::{
     io,
@@ -20,7 +21,7 @@ use super::{
 };
 
 const PERF_FORMAT_LOST: u64 = 1 << 4;
-/// Of `struct perf_event_attr`: two words of 4 bytes and three of 8 come before it.
+/// The offset in `struct perf_event_attr`: two 4-byte fields and three 8-byte fields precede it.
 const READ_FORMAT: usize = 32;
 
 /// `_IOWR('!', 0, struct seccomp_notif)` and `_IOWR('!', 1, struct seccomp_notif_resp)`.
@@ -31,11 +32,12 @@ const fn request(number: libc::c_ulong, size: usize) -> libc::c_ulong {
     3 << 30 | (size as libc::c_ulong) << 16 | 0x21 << 8 | number
 }
 
-/// Has this thread, and those that it starts, ask whoever holds the descriptor about `perf_event_open`.
+/// Makes the kernel ask the holder of the returned descriptor about each `perf_event_open` of this
+/// thread and the threads that it starts.
 fn ask() -> io::Result<OwnedFd> {
     let op = |code: u32, jump, k| libc::sock_filter { code: code as u16, jt: 0, jf: jump, k };
     let mut filter = [
-        // The number of the system call is first in `struct seccomp_data`.
+        // The number of the system call is the first field of `struct seccomp_data`.
         op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
         op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, libc::SYS_perf_event_open as u32),
         op(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_USER_NOTIF),
@@ -43,48 +45,50 @@ fn ask() -> io::Result<OwnedFd> {
     ];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     let (set, flags) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
-    // SAFETY: the program and its filter live through the call, which copies them.
+    // SAFETY: the program and its filter outlive the call, which copies them.
     let fd = unsafe { libc::syscall(libc::SYS_seccomp, set, flags, &raw const program) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and not owned elsewhere.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Refuses calls that ask for the count until all threads that ask are gone; how many it refused.
+/// Refuses calls that request the count until all filtered threads are gone, and counts the
+/// refusals.
 fn refuse(listener: &OwnedFd, refused: &AtomicU64) -> io::Result<()> {
     loop {
         let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry, which lives through the call.
+        // SAFETY: the pointer is to one entry, which outlives the call.
         if unsafe { libc::poll(&raw mut poll, 1, -1) } < 0 {
             return Err(io::Error::last_os_error());
         }
         if poll.revents & libc::POLLIN == 0 {
             return Ok(());
         }
-        // SAFETY: zeros are such a structure, and the kernel wants them.
+        // SAFETY: all zeros is a valid structure, and the kernel requires zeros.
         let mut asked: libc::seccomp_notif = unsafe { std::mem::zeroed() };
-        // SAFETY: the structure lives through the call, which writes it.
+        // SAFETY: the structure outlives the call, which writes it.
         if unsafe { libc::ioctl(listener.as_raw_fd(), RECEIVE, &raw mut asked) } != 0 {
             return Err(io::Error::last_os_error());
         }
         let format = asked.data.args[0] as usize + READ_FORMAT;
-        // SAFETY: it is in the attributes that the caller, a thread of this process, passes, and keeps until it has its answer.
+        // SAFETY: the address is inside the attributes that the caller, a thread of this process,
+        // passes and keeps until it gets the answer.
         let format = unsafe { (format as *const u64).read() };
         let mut answer = libc::seccomp_notif_resp { id: asked.id, val: 0, error: 0, flags: libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32 };
         if format & PERF_FORMAT_LOST != 0 {
             refused.fetch_add(1, Ordering::Relaxed);
             (answer.error, answer.flags) = (-libc::EINVAL, 0);
         }
-        // SAFETY: the structure lives through the call, which reads it.
+        // SAFETY: the structure outlives the call, which reads it.
         if unsafe { libc::ioctl(listener.as_raw_fd(), SEND, &raw mut answer) } != 0 {
             return Err(io::Error::last_os_error());
         }
     }
 }
 
-/// Runs `f` on a thread for which the kernel does not know the count.
+/// Runs `f` on a thread for which the kernel refuses `PERF_FORMAT_LOST`.
 fn as_older_kernels(f: impl FnOnce() -> Outcome + Send) -> Outcome {
     let (refused, (to, from)) = (AtomicU64::new(0), mpsc::channel());
     thread::scope(|scope| {
@@ -92,36 +96,38 @@ fn as_older_kernels(f: impl FnOnce() -> Outcome + Send) -> Outcome {
             to.send(ask()?)?;
             f()
         });
-        // It is gone where it could not be asked, and the reason is what the thread returns.
+        // If the thread failed to install the filter, the channel is closed, and the thread returns
+        // the reason.
         from.recv().map_or(Ok(()), |listener| refuse(&listener, &refused))?;
         ran.join().map_err(|_| "the thread panicked")?
     })?;
-    // Of the first CPU; it is not asked for again.
+    // Only for the first CPU; the reader does not request the count again.
     assert_eq!(refused.into_inner(), 1);
     Ok(())
 }
 
-/// Losses are told by the next sample of the same CPU alone, and it may not come: the count is what they are at least.
-pub(crate) fn losses_that_only_samples_tell() -> Outcome {
+/// Without the count, only the next sample of the same CPU reports losses, and it may not come:
+/// `lost` is a lower bound.
+pub(crate) fn losses_are_known_from_next_sample() -> Outcome {
     as_older_kernels(|| on_one_cpu(lose))
 }
 
 fn lose() -> Outcome {
     let skel = load()?;
     let burst = 2 * (64 * 4096 / (size_of::<Sample>() + 16)) as u64;
-    let mut told = 0;
+    let mut reported = 0;
     for round in 1..=3 {
         run(&skel.progs()?.perf, burst, 0, 0)?;
         let received = skel.poll(Duration::from_secs(5), |_| ())?;
         let (stats, refused) = (skel.stats().events, skel.bss()?.refused.get()?);
-        assert!(received > 0 && refused > told);
-        assert_eq!((stats.lost, stats.lost_at_least), (Some(told), true), "round {round}: nobody has told of the rest");
+        assert!(received > 0 && refused > reported);
+        assert_eq!((stats.lost, stats.lost_at_least), (Some(reported), true), "round {round}: the rest is not reported yet");
         // There is room again.
         run(&skel.progs()?.perf, 1, 0, 0)?;
         assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 1);
         let stats = skel.stats().events;
         assert_eq!((stats.lost, stats.lost_at_least), (Some(refused), true), "round {round}");
-        told = refused;
+        reported = refused;
     }
     Ok(())
 }

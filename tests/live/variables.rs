@@ -1,3 +1,5 @@
+//! Variables of programs, typed and dynamic, with and without a mapping.
+
 use std::{
     os::fd::{AsRawFd as _, BorrowedFd},
     thread,
@@ -24,10 +26,10 @@ use super::{
     given::{self, INNER},
 };
 
-pub(crate) fn typed_values_reach_the_program_and_come_back() -> Outcome {
+pub(crate) fn typed_variables_are_shared_with_program() -> Outcome {
     let mut open = kinds::open()?;
     let rodata = open.rodata()?;
-    // As the C source has them.
+    // The values in the C source.
     assert_eq!((rodata.ro_u8.get()?, rodata.ro_flag.get()?, rodata.ro_level.get()?), (200, Bool::TRUE, Level::LOW));
     assert_eq!((rodata.ro_text.get()?, rodata.ro_array.get()?), (CharArray::new("hello")?, [1, 2, 3]));
     rodata.ro_u8.set(100)?;
@@ -50,7 +52,7 @@ pub(crate) fn typed_values_reach_the_program_and_come_back() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn values_of_the_kernels_configuration() -> Outcome {
+pub(crate) fn kconfig_variables_hold_kernel_values() -> Outcome {
     let skel = kinds::open()?.load()?;
     skel.progs()?.sum.test_run(None, None)?;
     let (ours, bss) = (skel.kconfig()?, skel.bss()?);
@@ -66,7 +68,7 @@ pub(crate) fn values_of_the_kernels_configuration() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn updates_are_seen_by_programs() -> Outcome {
+pub(crate) fn program_sees_updates() -> Outcome {
     let skel = kinds::open()?.load()?;
     assert_eq!(skel.data()?.data_i32.update(|value| value * 10)?, -7);
     skel.progs()?.sum.test_run(None, None)?;
@@ -74,7 +76,7 @@ pub(crate) fn updates_are_seen_by_programs() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn dynamic_values_reach_the_program_and_come_back() -> Outcome {
+pub(crate) fn dynamic_variables_are_shared_with_program() -> Outcome {
     let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
     assert_eq!(open.get("ro_point")?, "x=-1 y=2");
     for (name, text) in [("ro_u8", "0xff"), ("ro_flag", "false"), ("ro_level", "HIGH"), ("data_i32", "-1000"), ("ro_text", "Hi!")] {
@@ -100,7 +102,7 @@ pub(crate) fn dynamic_values_reach_the_program_and_come_back() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn values_of_the_document_are_set() -> Outcome {
+pub(crate) fn document_values_are_set() -> Outcome {
     let mut json: serde_json::Value = serde_json::from_str(&fixture("kinds"))?;
     for section in json["meta"]["bpf_skel"]["data_sections"].as_array_mut().unwrap() {
         for variable in section["variables"].as_array_mut().unwrap() {
@@ -119,8 +121,8 @@ pub(crate) fn values_of_the_document_are_set() -> Outcome {
     Ok(())
 }
 
-/// Programs and user space write the same memory, before and after loading.
-pub(crate) fn variables_in_an_arena() -> Outcome {
+/// Programs and user space access the same memory, before and after loading.
+pub(crate) fn arena_variables_are_shared_with_program() -> Outcome {
     let mut open = arena::open()?;
     let ours = open.arena()?;
     assert_eq!((ours.counter.get()?, ours.corner.get()?.x, ours.ready.get()?), (5, -1, Bool::FALSE));
@@ -149,10 +151,10 @@ pub(crate) fn variables_in_an_arena() -> Outcome {
     Ok(())
 }
 
-/// `uapi/linux/bpf.h`.
+/// From `uapi/linux/bpf.h`.
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
-/// Leaves every section without a mapping, as libbpf does on kernels before 5.5.
+/// Prevents all sections from being mapped, as on kernels before 5.5.
 fn unmap(open: &mut Open) -> eunomia_runtime::Result<()> {
     for map in ["kinds.bss", "kinds.data", "kinds.rodata", "kinds.kconfig", ".data.my_sec"] {
         let flags = open.map_flags(map)?;
@@ -162,7 +164,7 @@ fn unmap(open: &mut Open) -> eunomia_runtime::Result<()> {
     Ok(())
 }
 
-pub(crate) fn typed_values_without_a_mapping() -> Outcome {
+pub(crate) fn typed_variables_work_without_mmap() -> Outcome {
     let mut open = kinds::open()?;
     open.rodata()?.ro_point.set(Point { x: -20, y: 30, ..Point::default() })?;
     unmap(open.object())?;
@@ -170,7 +172,8 @@ pub(crate) fn typed_values_without_a_mapping() -> Outcome {
     let (rodata, data, custom, bss) = (skel.rodata()?, skel.data()?, skel.data_my_sec()?, skel.bss()?);
     assert_eq!((rodata.ro_u8.get()?, rodata.ro_point.get()?.y, rodata.ro_text.get()?), (200, 30, CharArray::new("hello")?));
     assert_eq!((data.data_i32.get()?, data.data_f32.get()?, data.data_u128.get()?), (-7, 1.5, 9));
-    // The program sees what is set, and what it leaves comes back; neighbours stay.
+    // The program sees the values that are set, its values are read back, and neighbouring
+    // variables keep theirs.
     data.data_i32.set(50_000)?;
     data.data_u128.set(u128::MAX)?;
     assert_eq!(custom.custom.update(|value| value - 12)?, 11);
@@ -184,7 +187,7 @@ pub(crate) fn typed_values_without_a_mapping() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn dynamic_values_without_a_mapping() -> Outcome {
+pub(crate) fn dynamic_variables_work_without_mmap() -> Outcome {
     let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
     open.set("data_i32", "-1000")?;
     unmap(open.object())?;
@@ -203,16 +206,16 @@ pub(crate) fn dynamic_values_without_a_mapping() -> Outcome {
     Ok(())
 }
 
-/// Takes user space the right to write a map.
+/// Freezes a map, so that user space cannot write it.
 fn freeze(map: BorrowedFd<'_>) {
     const BPF_MAP_FREEZE: libc::c_int = 22;
     let mut attr = [0i32; 32];
     attr[0] = map.as_raw_fd();
-    // SAFETY: the kernel reads the descriptor, and the attributes live through the call.
+    // SAFETY: the kernel reads the descriptor from the attributes, which outlive the call.
     assert_eq!(unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_FREEZE, attr.as_ptr(), size_of_val(&attr)) }, 0);
 }
 
-pub(crate) fn what_the_kernel_refuses_without_a_mapping() -> Outcome {
+pub(crate) fn refused_writes_without_mmap_are_errors() -> Outcome {
     let mut open = kinds::open()?;
     unmap(open.object())?;
     let missing = open.object().set_map_flags("kinds.bsss", 0).unwrap_err().to_string();
@@ -228,21 +231,21 @@ pub(crate) fn what_the_kernel_refuses_without_a_mapping() -> Outcome {
     Ok(())
 }
 
-pub(crate) fn large_variables_do_not_fill_a_stack() -> Outcome {
-    // A thread of Rust's default size, as tests and servers have.
+pub(crate) fn large_variables_do_not_overflow_stack() -> Outcome {
+    // A thread with Rust's default stack size.
     let read = thread::Builder::new().stack_size(2 << 20).spawn(|| -> Result<(), Error> {
         let mut open = given::open()?;
-        let mut wanted = open.bss()?.big.get_boxed()?;
-        wanted[1 << 17] = 5;
-        open.bss()?.big.set_from(&wanted)?;
+        let mut values = open.bss()?.big.get_boxed()?;
+        values[1 << 17] = 5;
+        open.bss()?.big.set_from(&values)?;
         let skel = open.load()?;
         let big = skel.bss()?.big;
         assert_eq!(big.get_boxed()?[1 << 17], 5);
-        wanted.fill(1);
-        big.read_into(&mut wanted)?;
-        assert_eq!((wanted[0], wanted[1 << 17], wanted[(1 << 18) - 1]), (0, 5, 0));
-        wanted[7] = 9;
-        big.set_from(&wanted)?;
+        values.fill(1);
+        big.read_into(&mut values)?;
+        assert_eq!((values[0], values[1 << 17], values[(1 << 18) - 1]), (0, 5, 0));
+        values[7] = 9;
+        big.set_from(&values)?;
         let section = skel.object().section::<ReadWrite>(".bss")?;
         assert!(section.size() >= 2 << 20 && format!("{big:?}").starts_with("[0, 0, 0, 0, 0, 0, 0, 9"));
         let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
@@ -258,13 +261,13 @@ pub(crate) fn large_variables_do_not_fill_a_stack() -> Outcome {
     Ok(())
 }
 
-/// The value, which is there.
+/// Unwraps the value of an entry that must exist.
 trait Present<T> {
     fn unwrap_or_default_box(self) -> Box<T>;
 }
 
 impl<T> Present<T> for Option<Box<T>> {
     fn unwrap_or_default_box(self) -> Box<T> {
-        self.expect("arrays have all their entries")
+        self.expect("the entry is missing")
     }
 }

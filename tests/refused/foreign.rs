@@ -77,8 +77,8 @@ fn a_type_that_is_not_in_btf() {
     };
     let line = "add `const struct record *unused __attribute__((unused));` to the C source";
     let said = refused("struct record");
-    assert!(said.starts_with(&format!("x: events.rb: the object has no type `struct record` with values; {line}")), "{said}");
-    assert!(refused("even").contains("did you mean `struct even`? Else add"));
+    assert!(said.starts_with(&format!("x: events.rb: the object has no complete type `struct record`; {line}")), "{said}");
+    assert!(refused("even").contains("did you mean `struct even`? Otherwise, add"));
     // It is said in the package, too.
     let checked = Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", "struct even").check("x").unwrap();
     let written = Skeleton::parse(&checked.documented("x").unwrap().to_json(), "x").unwrap();
@@ -124,13 +124,13 @@ fn elf(sections: usize, symbols: usize, name: usize) -> Vec<u8> {
 #[test]
 fn objects_that_ask_for_too_much() {
     for (object, what) in [
-        (elf(1_000_000, 1, 8), "the object has 1000003 sections, more than 65536"),
-        (elf(1, 1_000_000, 8), "the object has 1000000 symbols, more than 131072"),
-        (elf(2000, 1, 8192), "the names of its sections and symbols have more than 8 MiB"),
-        (elf(1, 100_000, 500), "the names of its sections and symbols have more than 8 MiB"),
+        (elf(1_000_000, 1, 8), "the object has 1000003 sections, at most 65536 are supported"),
+        (elf(1, 1_000_000, 8), "the object has 1000000 symbols, at most 131072 are supported"),
+        (elf(2000, 1, 8192), "section and symbol names exceed 8 MiB"),
+        (elf(1, 100_000, 500), "section and symbol names exceed 8 MiB"),
     ] {
         let said = said(&object);
-        assert_eq!(said, format!("x: {what}; this is no object that a compiler wrote"));
+        assert_eq!(said, format!("x: {what}; no compiler writes such an object"));
     }
 }
 

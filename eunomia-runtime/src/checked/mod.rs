@@ -1,4 +1,5 @@
-//! A skeleton held against its object: what the document and BTF say together, and every fault.
+//! A skeleton checked against its object: the combined contents of the document and BTF, and every
+//! fault.
 
 mod args;
 mod check;
@@ -14,6 +15,7 @@ mod summary;
 mod tagged;
 mod targets;
 
+pub(crate) use self::exports::pointee;
 pub use self::{
     args::Argument,
     check::Checked,
@@ -23,4 +25,3 @@ pub use self::{
     tagged::{Tag, Tagged},
     targets::{Hook, Target},
 };
-pub(crate) use self::{check::list, exports::pointee};
