@@ -5,7 +5,7 @@ demo:
 	./setup.sh build
 	./examples/demo.sh
 
-# Everything that CI runs.
+# Runs everything that CI runs.
 test:
 	./setup.sh test
 	cargo fmt --all --check
@@ -19,20 +19,21 @@ test:
 	$(MAKE) --no-print-directory fuzz-all SECONDS=5
 	$(MAKE) --no-print-directory asan NAME="$(UNSAFE)"
 	@if [ "$(KERNEL)" = none ] || $(MAKE) --no-print-directory kernels; then $(MAKE) --no-print-directory test-vm; else \
-		echo "THE KERNELS CANNOT BE FETCHED: THE KERNEL MATRIX IS LEFT OUT, the live tests ran on this machine's kernel alone" >&2; fi
+		echo "THE KERNELS CANNOT BE DOWNLOADED: THE KERNEL MATRIX IS SKIPPED, the live tests ran only on this machine's kernel" >&2; fi
 
-# The live tests, and programs of every type, on other kernels: KERNEL=6.1, several, or all of the matrix. `make test VM_KERNELS=none`
-# leaves it out, and so does, with as many words, a machine that cannot fetch kernels and has none.
+# Runs the live tests, and programs of every type, on other kernels: KERNEL=6.1, several, or all of
+# the matrix. `make test VM_KERNELS=none` skips the matrix. A machine that has no kernels and cannot
+# download them skips it with a warning.
 KERNEL ?= $(or $(VM_KERNELS),all)
 test-vm:
 ifeq ($(KERNEL),none)
-	@echo "VM_KERNELS=none: THE KERNEL MATRIX IS LEFT OUT, the live tests ran on this machine's kernel alone" >&2
+	@echo "VM_KERNELS=none: THE KERNEL MATRIX IS SKIPPED, the live tests ran only on this machine's kernel" >&2
 else
 	./setup.sh vm
 	VM_KERNELS="$(KERNEL)" cargo test --locked -p eunomia-tests --test live --test every
 endif
 
-# Puts the kernels of the matrix into the cache; the tests need no network then.
+# Downloads the kernels of the matrix to the cache; after that the tests need no network.
 kernels:
 	./setup.sh vm
 	cargo run --locked --quiet -p eunomia-vm fetch
@@ -43,41 +44,49 @@ types:
 	cargo run --locked --quiet -p eunomia-build --features cli -- matrix --format markdown -o target/types.md -p eunomia-tests --test every
 	cat tests/every/table.md target/types.md >docs/program-types.md
 
-# Holds CASES random structs, from SEED on, against the C compiler; `make test` takes 200.
+# Compares the layouts of CASES random structs, from SEED on, with the C compiler; `make test` runs
+# 200.
 layouts:
 	./setup.sh test
 	CASES=$(or $(CASES),2000) SEED=$(or $(SEED),1) cargo test --locked -p eunomia-tests --test layouts
 
-# Takes every struct and union of this machine's kernel through the generator and compiles them; `make test` takes a few hundred.
+# Generates and compiles the types for every struct and union of this machine's kernel; `make test`
+# runs a few hundred.
 vmlinux:
 	./setup.sh test
 	TYPES=$(or $(TYPES),all) cargo test --locked --release -p eunomia-tests --test vmlinux
 
-# A fuzz target (tests/README.md lists them) for SECONDS, led by coverage, or one INPUT that failed once more.
+# Runs a fuzz target (listed in tests/README.md) for SECONDS, guided by coverage, or repeats one
+# INPUT that failed.
 fuzz:
 	./setup.sh fuzz
 	./tests/fuzz/campaign.sh $(or $(TARGET),ring) $(if $(INPUT),0 $(INPUT),$(or $(SECONDS),300))
 
-# Every fuzz target for SECONDS, led by coverage; `make test` takes 5. The build takes some minutes at first.
+# Runs every fuzz target for SECONDS, guided by coverage; `make test` runs each for 5. The first
+# build takes some minutes.
 fuzz-all:
 	./setup.sh fuzz
 	./tests/fuzz/campaign.sh all $(or $(SECONDS),60)
 
-# The live tests with AddressSanitizer, in Rust and in libbpf; NAME is one or more parts of their names. Needs root.
+# Runs the live tests with AddressSanitizer in Rust and in libbpf. NAME selects tests by parts of
+# their names. Needs root.
 asan:
 	./setup.sh asan
 	./tests/asan.sh $(NAME)
 
-# The live tests that `make test` takes: those of the modules that read, write or hand out memory of others (docs/unsafe.md).
+# The live tests that `make test` runs with AddressSanitizer: those of the modules that read, write
+# or lend memory that they do not own (docs/unsafe.md).
 UNSAFE = callbacks:: commands:: given:: maps:: perf:: readers:: sampled:: samples:: set:: shared:: test_runs:: variables::
 
-# Full rate into every kind of map for SECONDS: losses are counted, memory stays flat; `make test` takes 120.
+# Sends records at full rate to every kind of map for SECONDS and checks that losses are counted and
+# memory does not grow; `make test` runs 120.
 soak:
 	./setup.sh test
 	SECONDS=$(or $(SECONDS),3600) cargo test --locked --release -p eunomia-tests --test live -- soak
 
-# The readers beside those of libbpf-rs and aya, the macro beside its target, and rustc for generated modules beside libbpf-cargo's. The
-# last lines of each are `ratio NAME=VALUE`; needs root, and a machine that does nothing else.
+# Compares the readers with those of libbpf-rs and aya, the macro with its target time, and the
+# compile time of generated modules with that of libbpf-cargo's. The last lines of each bench are
+# `ratio NAME=VALUE`. Needs root and an idle machine.
 bench:
 	cargo bench --locked -p eunomia-tests --bench ring
 	cargo bench --locked -p eunomia-tests --bench concurrent

@@ -1,25 +1,26 @@
 #!/bin/sh
-# Installs what the workspace needs beside Rust, git and make, and prepares this machine for BPF.
+# Installs what the workspace needs besides Rust, git and make, and prepares this machine for BPF.
 #
-#   ./setup.sh build   what building needs: a C compiler and the libraries below libbpf
-#   ./setup.sh test    that, the clang that our own BPF C is compiled with, and busybox
-#   ./setup.sh fuzz    that, and libFuzzer
-#   ./setup.sh asan    that of `test`, and clang's sanitizers
-#   ./setup.sh vm      what tests/vm needs to run test programs on other kernels
+#   ./setup.sh build   packages for building: a C compiler and the libraries that libbpf needs
+#   ./setup.sh test    those of `build`, the clang for the BPF C of this repository, and busybox
+#   ./setup.sh fuzz    those of `build`, clang and libFuzzer
+#   ./setup.sh asan    those of `test`, and clang's sanitizers
+#   ./setup.sh vm      packages with which tests/vm runs test programs on other kernels
 #
-# Uses apt-get, with sudo only when not root. Where it cannot install it prints the list and fails.
+# Uses apt-get, with sudo unless run as root. If it cannot install, it prints the list and fails.
 set -eu
 
 case "${1-}" in
-    # libbpf is C and stands on libelf and zlib; pkg-config finds them.
+    # libbpf is written in C and needs libelf and zlib, which pkg-config finds.
     build) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev" ;;
-    # The committed objects are the output of this very version; the tests of tests/vm start no machine, but prepare one.
+    # The committed objects are the output of this version of clang. The tests of tests/vm prepare a
+    # machine, which needs busybox, but start none.
     test) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev clang-19 busybox-static" ;;
-    # libFuzzer is C++ and comes with clang's runtime libraries.
+    # libFuzzer is written in C++ and is part of clang's runtime libraries.
     fuzz) packages="gcc g++ libc6-dev pkg-config libelf-dev zlib1g-dev clang-19 libclang-rt-19-dev" ;;
-    # The sanitizer's part of clang; that of Rust comes with Rust.
+    # The sanitizer's runtime for C; the one for Rust comes with Rust.
     asan) packages="gcc libc6-dev pkg-config libelf-dev zlib1g-dev clang-19 libclang-rt-19-dev busybox-static" ;;
-    # The machine, its only commands, what unpacks modules, and what makes programs small.
+    # The machine, its commands, the tool that unpacks modules, and the tool that strips programs.
     vm) packages="qemu-system-x86 busybox-static xz-utils binutils" ;;
     *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
@@ -35,7 +36,7 @@ as_root() {
 
 missing=
 for package in $packages; do
-    # Asks for the state of the package itself; names of removed ones stay known to dpkg.
+    # Queries the state of the package, because dpkg still knows the names of removed packages.
     if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
         missing="$missing $package"
     fi
@@ -49,7 +50,7 @@ if [ -n "$missing" ]; then
     fi
 fi
 
-# Programs on tracepoints need it; most systems mount it at boot.
+# Programs on tracepoints need tracefs; most systems mount it at boot.
 if [ ! -d /sys/kernel/tracing/events ] && [ -d /sys/kernel/tracing ]; then
     echo "setup: mounting tracefs on /sys/kernel/tracing"
     as_root mount -t tracefs tracefs /sys/kernel/tracing || echo "setup: cannot mount tracefs; programs on tracepoints will not attach" >&2

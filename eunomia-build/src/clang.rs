@@ -1,4 +1,4 @@
-//! How clang is called for BPF, and what it says.
+//! Calls clang for BPF and reads what it writes.
 
 use std::{
     borrow::Cow,
@@ -33,20 +33,21 @@ pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path,
         true if object.is_file() && deps.is_file() => Ok(stderr),
         true => {
             let message = format!(
-                "`{}` wrote no object: leave out the argument that has it do something else, as `--version` and `-###` do",
+                "`{}` wrote no object; remove arguments that make it do something else, such as `--version` and `-###`",
                 program.display()
             );
             Err(Error::Toolchain { path, message })
         }
         false if stderr.trim().is_empty() => {
-            Err(Error::Toolchain { path, message: format!("`{}` ended without a word ({})", program.display(), output.status) })
+            Err(Error::Toolchain { path, message: format!("`{}` failed without a message ({})", program.display(), output.status) })
         }
         false => Err(Error::Compile { path, message: stderr }),
     }
 }
 
-/// A file's name as clang takes it for that of a file: one that begins with `-` would be an option, and one that begins with `@` names a
-/// file of more options, which may have clang load a library.
+/// Returns a source's path in a form that clang takes as a file. A path that begins with `-` would
+/// be an option. A path that begins with `@` names a file of more options, which may make clang
+/// load a library.
 fn operand(source: &Path) -> Cow<'_, Path> {
     match source.as_os_str().as_encoded_bytes() {
         [b'-' | b'@', ..] => Cow::Owned(Path::new(".").join(source)),
@@ -54,25 +55,26 @@ fn operand(source: &Path) -> Cow<'_, Path> {
     }
 }
 
-/// What to do where there is no such clang: one that has its version in its name may be there.
+/// Returns the hint for a clang that was not found. A clang with its version in its name may be
+/// installed.
 fn advice(program: &Path, error: &io::Error) -> String {
     if error.kind() != io::ErrorKind::NotFound {
         return String::new();
     }
     let folders: Vec<PathBuf> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
-    let there = |name: &String| folders.iter().any(|folder| folder.join(name).is_file());
-    match (10..100).rev().map(|version| format!("clang-{version}")).find(there) {
-        Some(name) if Path::new(&name) != program => format!("; `{name}` is there: name it by `.clang(\"{name}\")`"),
-        _ => "; install the Debian package clang, or name another by `.clang(\"..\")`".to_owned(),
+    let is_installed = |name: &String| folders.iter().any(|folder| folder.join(name).is_file());
+    match (10..100).rev().map(|version| format!("clang-{version}")).find(is_installed) {
+        Some(name) if Path::new(&name) != program => format!("; `{name}` is installed; select it with `.clang(\"{name}\")`"),
+        _ => "; install the Debian package clang, or select another clang with `.clang(\"..\")`".to_owned(),
     }
 }
 
 fn target_arch() -> String {
-    // Cargo tells build scripts what they build for.
+    // Cargo sets the target architecture for build scripts.
     env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.to_owned())
 }
 
-/// The name by which `bpf_tracing.h` has an architecture.
+/// Returns the name of an architecture in `bpf_tracing.h`.
 fn libbpf_name(arch: &str) -> &str {
     match arch {
         "x86_64" => "x86",
@@ -87,8 +89,8 @@ fn libbpf_name(arch: &str) -> &str {
     }
 }
 
-/// Folders with `<asm/types.h>`, which Linux headers include and clang does not find for the target bpf: those of the target, of its
-/// cross compiler, and of this machine.
+/// Returns the directories with `<asm/types.h>`, which Linux headers include and clang does not
+/// find for the target bpf: those of the target, of its cross compiler, and of this machine.
 pub(crate) fn system_folders() -> Vec<PathBuf> {
     let little = match env::var("CARGO_CFG_TARGET_ENDIAN") {
         Ok(endian) => endian == "little",
@@ -102,7 +104,7 @@ pub(crate) fn system_folders() -> Vec<PathBuf> {
     folders.into_iter().map(PathBuf::from).filter(|folder| folder.is_dir()).collect()
 }
 
-/// The name by which Debian has an architecture.
+/// Returns the Debian name of an architecture.
 fn debian_name(arch: &str, little: bool, abi: &str) -> String {
     match (arch, little) {
         ("x86", _) => "i386-linux-gnu".to_owned(),
@@ -116,10 +118,10 @@ fn debian_name(arch: &str, little: bool, abi: &str) -> String {
     }
 }
 
-/// The files of a dependency list as clang writes it for make: `target: a b \` and so on.
+/// Parses a dependency list as clang writes it for make: `target: a b \` and further lines.
 ///
-/// A `$` is doubled and a `#` has a backslash before it, as has a space, before which each backslash of the name is doubled; other
-/// backslashes are the name's.
+/// A `$` is doubled. A `#` and a space have a backslash before them; before a space, each backslash
+/// of the name is doubled. Other backslashes belong to the name.
 pub(crate) fn dependencies(text: &[u8]) -> Vec<PathBuf> {
     let list = text.windows(2).position(|pair| pair == b": ").and_then(|at| text.get(at + 2..)).unwrap_or_default();
     let (mut files, mut name) = (Vec::new(), Vec::new());
@@ -134,7 +136,7 @@ pub(crate) fn dependencies(text: &[u8]) -> Vec<PathBuf> {
                 let (kept, literal) = match bytes.peek() {
                     Some(b' ') if count % 2 == 1 => (count / 2, bytes.next()),
                     Some(b'#') => (count - 1, bytes.next()),
-                    // The line goes on.
+                    // The list continues on the next line.
                     Some(b'\n') => (count - 1, None),
                     _ => (count, None),
                 };
@@ -160,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dependency_lists_are_read() {
+    fn dependencies_unescapes_names() {
         let text = "object.o: a.bpf.c \\\n  /b/limits\\ $$x\\ \\#1.h c\\d.h \\\n e\\\\\\ f.h g\\\\#h.h\n";
         let files: Vec<PathBuf> = ["a.bpf.c", "/b/limits $x #1.h", "c\\d.h", "e\\ f.h", "g\\#h.h"].map(PathBuf::from).into();
         assert_eq!(dependencies(text.as_bytes()), files);
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_architectures() {
+    fn debian_name_follows_endianness_and_abi() {
         assert_eq!(debian_name("powerpc64", true, ""), "powerpc64le-linux-gnu");
         assert_eq!(debian_name("arm", true, "eabihf"), "arm-linux-gnueabihf");
         assert_eq!(debian_name("aarch64", true, ""), "aarch64-linux-gnu");

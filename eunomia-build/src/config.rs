@@ -1,3 +1,5 @@
+//! The configuration of a build script, and the generation of its files.
+
 use std::{
     collections::BTreeMap,
     env,
@@ -15,7 +17,7 @@ use eunomia_runtime::{
 
 use crate::{Embed, Error, files};
 
-/// Generates a module from a build script.
+/// A builder that generates a module in a build script.
 ///
 /// ```no_run
 /// // build.rs
@@ -24,7 +26,7 @@ use crate::{Embed, Error, files};
 /// }
 /// ```
 ///
-/// The module is then included with `include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));`.
+/// Include the module with `include!(concat!(env!("OUT_DIR"), "/bootstrap.rs"));`.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     skeleton: Vec<PathBuf>,
@@ -40,55 +42,58 @@ pub struct Config {
 }
 
 impl Config {
-    /// Nothing is set.
+    /// Creates a configuration with nothing set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes a JSON skeleton of any generation.
+    /// Sets the JSON skeleton, of any generation of the format.
     pub fn skeleton(mut self, path: impl AsRef<Path>) -> Self {
         self.skeleton.push(path.as_ref().to_owned());
         self
     }
 
-    /// Takes a BPF object: the one that the skeleton describes, or, without a skeleton, one to be described by itself.
+    /// Sets the BPF object: that of the skeleton or, if there is no skeleton, the only input.
     pub fn object(mut self, path: impl AsRef<Path>) -> Self {
         self.object.push(path.as_ref().to_owned());
         self
     }
 
-    /// Takes a skeleton although the C that it was made from has changed since. Otherwise that is a fault, if the C stands beside the
-    /// skeleton and the skeleton was made by [`Self::package`] or `cargo eunomia build`.
+    /// Accepts a skeleton even if its C source has changed since it was built. Without this a
+    /// change is a fault, if the source lies beside the skeleton and the skeleton was built by
+    /// [`Self::package`] or `cargo eunomia build`.
     pub fn stale(mut self, accepted: bool) -> Self {
         self.stale = accepted;
         self
     }
 
-    /// Compiles a C file (`.bpf.c`) with clang and links it with libbpf's linker. What clang warns of, cargo says.
+    /// Compiles a C file (`.bpf.c`) with clang and links it with libbpf's linker. clang's warnings
+    /// become warnings of cargo.
     ///
-    /// Called several times, it links the files into one object, as `bpftool gen object` does; [`Self::module`] then names it. For a module
-    /// of each file make a `Config` for each.
+    /// If it is called several times, the files are linked into one object, as `bpftool gen object`
+    /// does, and [`Self::module`] names the module. For one module per file, use one `Config` per
+    /// file.
     #[cfg(feature = "compile")]
     pub fn source(mut self, path: impl AsRef<Path>) -> Self {
         self.compiler().paths.push(path.as_ref().to_owned());
         self
     }
 
-    /// The clang to compile with; else `clang` in the search path.
+    /// Sets the clang to compile with; the default is `clang` from `PATH`.
     #[cfg(feature = "compile")]
     pub fn clang(mut self, path: impl AsRef<Path>) -> Self {
         self.compiler().clang = Some(path.as_ref().to_owned());
         self
     }
 
-    /// One more argument for clang.
+    /// Adds an argument for clang.
     #[cfg(feature = "compile")]
     pub fn clang_arg(mut self, arg: impl Into<std::ffi::OsString>) -> Self {
         self.compiler().args.push(arg.into());
         self
     }
 
-    /// One more folder in which clang looks for headers.
+    /// Adds a directory in which clang looks for headers.
     #[cfg(feature = "compile")]
     pub fn include(self, dir: impl AsRef<Path>) -> Self {
         let mut arg = std::ffi::OsString::from("-I");
@@ -101,30 +106,34 @@ impl Config {
         self.source.get_or_insert_default()
     }
 
-    /// The module's name; else the input's file name up to its first dot.
+    /// Sets the name of the module; the default is the input's file name up to its first dot.
     pub fn module(mut self, name: impl Into<String>) -> Self {
         self.module = Some(name.into());
         self
     }
 
-    /// Says what the records of a ring buffer or perf event array hold, where the document does not: a C type of the object,
-    /// `struct event` for example.
+    /// Sets the type of the records of a ring buffer or perf event array if the document does not:
+    /// a C type of the object, for example `struct event`.
     pub fn event(mut self, map: impl Into<String>, c_type: impl Into<String>) -> Self {
         self.events.push((map.into(), EventType::One(c_type.into())));
         self
     }
 
-    /// As [`Self::event`], for a map with records of several C types. All have the integer or enum `member` at one place, which may be
-    /// inside of another (`header.kind`); its value, a number or the name of a constant, tells the type.
+    /// Sets the types of the records of a map that delivers records of several C types, otherwise
+    /// as [`Self::event`]. All types have the integer or enum `member` at the same offset, which
+    /// may lie in another member (`header.kind`). Its value selects the type; in `types` it is a
+    /// number or the name of a constant.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), eunomia_build::Error> {
     /// let types = [("KIND_OPEN", "struct open_event"), ("2", "struct close_event")];
-    /// eunomia_build::Config::new().skeleton("bpf/files.json").tagged_event("rb", "kind", types).generate()
+    /// let config = eunomia_build::Config::new().skeleton("bpf/files.json");
+    /// config.tagged_event("rb", "kind", types).generate()
     /// # }
     /// ```
     ///
-    /// `Export::Rb` then holds the enum `RbRecord`, with a variant for each type and `Unknown` for the bytes of any other record.
+    /// `Export::Rb` then holds the enum `RbRecord`, with a variant for each type, and `Unknown` for
+    /// the bytes of any other record.
     pub fn tagged_event<V: Into<String>, T: Into<String>>(
         mut self,
         map: impl Into<String>,
@@ -136,35 +145,41 @@ impl Config {
         self
     }
 
-    /// Names the type of a program whose section does not, as that of `SEC("ext/hook")`: the program is typed as if it were in `section`,
-    /// `xdp` for example. `open` of the module gives it the type. Without a type such a program is a fault, since libbpf does not load it.
+    /// Sets the type of a program whose section names none, for example `SEC("ext/hook")`. The
+    /// program is treated as if it were in `section`, for example `xdp`, and `open` of the module
+    /// sets the type. Without a type such a program is a fault, because libbpf does not load it.
     pub fn program(mut self, program: impl Into<String>, section: impl Into<String>) -> Self {
         self.programs.push((program.into(), section.into()));
         self
     }
 
-    /// Has the options of the module's `Args` begin with a text: with `net-` the variable `rate` has the option `--net-rate`. So the `Args`
-    /// of several modules can be parts of one parser. Short options are left out.
+    /// Sets a prefix for the options of the module's `Args`: with `net-` the variable `rate` has
+    /// the option `--net-rate`. This makes the `Args` of several modules fit into one parser. Short
+    /// options are left out.
     pub fn args_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.args_prefix = prefix.into();
         self
     }
 
-    /// The folder for the generated files, else `$OUT_DIR`: `<module>.rs`, and `<module>.bpf.o`, which it includes.
+    /// Sets the directory for the generated files `<module>.rs` and `<module>.bpf.o`, which the
+    /// module includes; the default is `$OUT_DIR`.
     pub fn out_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.out_dir = Some(dir.as_ref().to_owned());
         self
     }
 
-    /// Reads the input, checks it and writes the module; tells cargo which files it depends on.
+    /// Reads and checks the input, writes the module, and tells cargo which files the module
+    /// depends on.
     ///
     /// # Errors
-    /// [`Error::Input`] with every fault of the input; [`Error::Config`] if this process wrote the module from another input before, as for
-    /// `net.ingress.bpf.c` and `net.egress.bpf.c`, whose names begin alike. Nothing has been written then.
+    /// [`Error::Input`] with every fault of the input. [`Error::Config`] if this process wrote the
+    /// module from another input before, for example for `net.ingress.bpf.c` and
+    /// `net.egress.bpf.c`, whose names share the part before the first dot. In both cases nothing
+    /// is written.
     pub fn generate(&self) -> Result<(), Error> {
         let Some(dir) = self.out_dir.clone().or_else(|| env::var_os("OUT_DIR").map(PathBuf::from)) else {
-            let what = "there is no folder for the generated module: call `out_dir`, or run from a build script";
-            return Err(Error::Config(what.to_owned()));
+            let message = "no directory for the generated module; call `out_dir`, or run from a build script";
+            return Err(Error::Config(message.to_owned()));
         };
         let input = self.input(&mut warn)?;
         let name = self.module.as_ref().unwrap_or(&input.name);
@@ -173,29 +188,30 @@ impl Config {
         let module = text(crate::tokens::of(&checked, &input.file, name, &Embed::File(object_file.clone()))?)?;
         let object = checked.skeleton.object.as_deref().unwrap_or_default();
         let path = dir.join(format!("{name}.rs"));
-        claim(&path, &input.file, "name one of the modules by `module`")?;
+        claim(&path, &input.file, "name one of the modules with `module`")?;
         files::write(&[(&dir.join(object_file), object), (&path, module.as_bytes())])?;
         watch(&input.depends_on);
         note(&input.file, &checked);
         Ok(())
     }
 
-    /// Reads the input, checks it against its object and writes it as a current package (JSON), which needs no clang to be built from.
+    /// Reads the input, checks it against its object and writes it as a package (JSON) of the
+    /// current format. Building from a package needs no clang.
     ///
     /// # Errors
-    /// As [`Self::generate`].
+    /// The errors of [`Self::generate`].
     pub fn package(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let (text, file, depends_on) = self.packed(&mut warn)?;
-        claim(path.as_ref(), &file, "give each a file of its own")?;
+        claim(path.as_ref(), &file, "use a file for each")?;
         files::write(&[(path.as_ref(), text.as_bytes())])?;
         watch(&depends_on);
         Ok(())
     }
 
-    /// The text of the package, what it is made from, and the files that it depends on; `warn` receives
-    /// clang's warnings.
+    /// Returns the text of the package, the name of its input, and the files that it depends on.
+    /// `warn` receives clang's warnings.
     pub(crate) fn packed(&self, warn: &mut dyn FnMut(&str)) -> Result<(String, String, Vec<PathBuf>), Error> {
-        #[cfg_attr(not(feature = "compile"), expect(unused_mut, reason = "what is compiled here alone lists its sources"))]
+        #[cfg_attr(not(feature = "compile"), expect(unused_mut, reason = "only a compiled package lists its sources"))]
         let mut input = self.input(warn)?;
         #[cfg(feature = "compile")]
         if let Some(source) = &self.source {
@@ -210,7 +226,7 @@ impl Config {
         for (at, (map, _)) in self.events.iter().enumerate() {
             if self.events.iter().take(at).any(|(known, _)| known == map) {
                 return Err(Error::Config(format!(
-                    "what the records of `{map}` hold is said twice: call `event` or `tagged_event` once for each map"
+                    "the type of the records of `{map}` is set twice; call `event` or `tagged_event` once for each map"
                 )));
             }
         }
@@ -223,34 +239,34 @@ impl Config {
         Ok(input)
     }
 
-    #[cfg_attr(not(feature = "compile"), expect(unused_variables, reason = "clang alone has something to say"))]
+    #[cfg_attr(not(feature = "compile"), expect(unused_variables, reason = "only clang warns"))]
     fn read(&self, warn: &mut dyn FnMut(&str)) -> Result<Input, Error> {
-        for (what, paths) in [("skeleton", &self.skeleton), ("object", &self.object)] {
+        for (input, paths) in [("skeleton", &self.skeleton), ("object", &self.object)] {
             if let [first, second, ..] = paths.as_slice() {
-                let what = format!(
-                    "`{what}` takes one file, and was given {} and {}: make a `Config` for each",
+                let message = format!(
+                    "`{input}` takes one file, but was called with {} and {}; use one `Config` for each",
                     first.display(),
                     second.display()
                 );
-                return Err(Error::Config(what));
+                return Err(Error::Config(message));
             }
         }
         #[cfg(feature = "compile")]
         if let Some(source) = &self.source {
             if !self.skeleton.is_empty() || !self.object.is_empty() {
-                return Err(Error::Config("`source` makes its own object and skeleton: leave out `object` and `skeleton`".to_owned()));
+                return Err(Error::Config("`source` builds its own object and skeleton; remove `object` and `skeleton`".to_owned()));
             }
             let name = match (source.paths.as_slice(), &self.module) {
-                ([], _) => return Err(Error::Config("there is no C file: call `source`".to_owned())),
+                ([], _) => return Err(Error::Config("no C file; call `source`".to_owned())),
                 ([path], _) => stem(path),
                 (_, Some(module)) => object_name(module),
                 ([first, ..], None) => {
-                    let what = format!(
-                        "{} and {} other files are linked into one object: name it by `module`; for a module of each make a `Config` for each",
+                    let message = format!(
+                        "{} and {} more are linked into one object; name its module with `module`, or use one `Config` for each file",
                         first.display(),
                         source.paths.len() - 1
                     );
-                    return Err(Error::Config(what));
+                    return Err(Error::Config(message));
                 }
             };
             let compiled = source.compile(warn)?;
@@ -268,13 +284,13 @@ impl Config {
                 let file = json.display().to_string();
                 let mut document = Document::new(files::read(json)?, &file)?;
                 if let Some(object) = object {
-                    // What is wrong with the object by itself is said of it.
+                    // Faults of the object alone are reported with the object's name.
                     document = document.with_object(files::read(object)?, &object.display().to_string())?;
                 }
                 let skeleton = document.skeleton;
                 let stale = crate::stale(&skeleton, json, &file);
                 if let Some(fault) = stale.fault.filter(|_| !self.stale) {
-                    // A build script runs again when the C is what it was.
+                    // The build script must run again if the source is changed back.
                     watch(&stale.depends_on);
                     return Err(Faults::one(file, fault).into());
                 }
@@ -288,22 +304,24 @@ impl Config {
                 Ok(Input { skeleton, name, file, depends_on: vec![object.clone()] })
             }
             (None, None) => {
-                let what = "there is no input: call `skeleton`, `object` or `source` (feature `compile`)";
+                let what = "no input; call `skeleton`, `object` or `source` (feature `compile`)";
                 Err(Faults::one("eunomia_build::Config", Fault::at(Place::default(), what, "")).into())
             }
         }
     }
 }
 
-/// Refuses an output that this process wrote from another input: a build script with two sources that are named alike would have the
-/// module of one of them twice, and the other's programs nowhere.
+/// Refuses an output that this process wrote from another input. If a build script had two sources
+/// with the same stem, the later module would overwrite the earlier one.
 fn claim(output: &Path, input: &str, todo: &str) -> Result<(), Error> {
     static WRITTEN: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
 
     let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
     let path = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     match written.get(&path) {
-        Some(other) if other != input => Err(Error::Config(format!("{other} and {input} both become {}; {todo}", output.display()))),
+        Some(other) if other != input => {
+            Err(Error::Config(format!("{other} and {input} would both be written to {}; {todo}", output.display())))
+        }
         _ => {
             written.insert(path, input.to_owned());
             Ok(())
@@ -318,14 +336,15 @@ struct Input {
     depends_on: Vec<PathBuf>,
 }
 
-/// Tells cargo, where it listens, to run the build script again when a file changes.
+/// Tells cargo, if this is a build script, to run the script again if one of the files changes.
 fn watch(files: &[PathBuf]) {
     if env::var_os("OUT_DIR").is_some() {
         files.iter().for_each(|file| println!("cargo::rerun-if-changed={}", watched(file).display()));
     }
 }
 
-/// The file, or the folder around it if cargo cannot be told its name: that is a line of UTF-8.
+/// Returns the file, or its directory if the file's name cannot be passed to cargo: a name must be
+/// one line of UTF-8.
 fn watched(file: &Path) -> &Path {
     match file.to_str() {
         Some(name) if !name.contains(['\n', '\r']) => file,
@@ -333,7 +352,7 @@ fn watched(file: &Path) -> &Path {
     }
 }
 
-/// Tells cargo's user, or whoever runs this outside of a build, what clang says.
+/// Prints clang's warnings as warnings of cargo, or to standard error outside of a build script.
 fn warn(text: &str) {
     match env::var_os("OUT_DIR") {
         Some(_) => text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| println!("cargo::warning={}", one_line(line))),
@@ -341,15 +360,15 @@ fn warn(text: &str) {
     }
 }
 
-/// Tells cargo's user which records are delivered as bytes.
+/// Warns, if this is a build script, of records that are delivered as bytes.
 fn note(file: &str, checked: &Checked) {
     if env::var_os("OUT_DIR").is_none() {
         return;
     }
     for stream in &checked.streams {
         if let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) {
-            let note = format!("{file}: the records of `{}` are delivered as bytes: {why}; name their type with `event`", stream.map);
-            // What cargo is told ends with its line.
+            let note = format!("{file}: the records of `{}` are delivered as bytes: {why}; set their type with `event`", stream.map);
+            // A message for cargo ends with its line.
             println!("cargo::warning={}", one_line(&note));
         }
     }

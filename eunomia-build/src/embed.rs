@@ -1,10 +1,11 @@
-//! How the object gets into a generated module.
+//! The way in which a generated module holds its object.
 
-/// How the object gets into the generated module.
+/// The way in which a generated module holds its object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Embed {
-    /// As one byte string literal: the module is self-contained.
+    /// One byte string literal. The module is self-contained.
     Literal,
-    /// With `include_bytes!` of a file of this name beside the generated one: faster to compile for large objects.
+    /// An `include_bytes!` of a file of this name beside the generated file. Large objects
+    /// compile faster this way.
     File(String),
 }

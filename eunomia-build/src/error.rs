@@ -1,8 +1,10 @@
+//! The error of a build.
+
 use std::{fmt, io, path::PathBuf};
 
 use eunomia_runtime::{__private::one_line as line, fault::Faults};
 
-/// Why a build failed.
+/// The reason why a build failed.
 #[non_exhaustive]
 pub enum Error {
     /// The skeleton or its object is wrong.
@@ -13,16 +15,16 @@ pub enum Error {
         tried: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The configuration asks for too little or too much.
+    /// A setting is missing, or two settings contradict each other.
     Config(String),
     /// clang refused the source.
     Compile {
         /// The C file.
         path: PathBuf,
-        /// What clang wrote, as it wrote it.
+        /// The unchanged output of clang.
         message: String,
     },
     /// clang could not be run.
@@ -31,26 +33,26 @@ pub enum Error {
         path: PathBuf,
         /// The clang.
         program: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
-        /// What to do about it, as the end of the message; empty if that is unknown.
+        /// The hint at the end of the message; empty if there is none.
         advice: String,
     },
-    /// libbpf's linker refused what clang made.
+    /// libbpf's linker refused an object of clang.
     Link {
         /// The C file.
         path: PathBuf,
-        /// What libbpf said.
+        /// The message of libbpf.
         message: String,
     },
-    /// clang ended without a word.
+    /// clang failed without a message, or wrote no object.
     Toolchain {
         /// The C file.
         path: PathBuf,
-        /// What was tried and why it failed.
+        /// The command and its outcome.
         message: String,
     },
-    /// The generated tokens are no Rust; please report it with the input.
+    /// The generated tokens are not Rust, which is a bug; please report it with the input.
     Tokens(String),
 }
 
@@ -62,7 +64,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot {tried} {}: {source}", line(&path.to_string_lossy()))?;
                 f.write_str(if source.kind() == io::ErrorKind::IsADirectory { "; name a file in it" } else { "" })
             }
-            Self::Config(what) => f.write_str(what),
+            Self::Config(message) => f.write_str(message),
             Self::Compile { path, message } => write!(f, "cannot compile {}:\n{}", line(&path.to_string_lossy()), message.trim_end()),
             Self::Clang { path, program, source, advice } => {
                 let [path, shown] = [path, program].map(|path| path.to_string_lossy());
@@ -70,12 +72,12 @@ impl fmt::Display for Error {
             }
             Self::Link { path, message } => write!(f, "cannot link {}: {}", line(&path.to_string_lossy()), message.trim_end()),
             Self::Toolchain { path, message } => write!(f, "cannot compile {}: {message}", line(&path.to_string_lossy())),
-            Self::Tokens(what) => write!(f, "the generated code is no Rust, which is a bug: {what}"),
+            Self::Tokens(reason) => write!(f, "the generated code is not Rust, which is a bug: {reason}"),
         }
     }
 }
 
-/// The same text as `Display`: it is what a build script whose `main` returns the error prints.
+/// Prints the text of `Display`: a build script whose `main` returns the error prints this one.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! Files, with the path in every error.
+//! Reading and writing of files, with the path in every error.
 
 use std::{
     fs::{self, OpenOptions},
@@ -14,20 +14,22 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     regular(path).map_err(|source| Error::File { tried: "read", path: path.to_owned(), source })
 }
 
-/// A regular file of the size that skeletons have: a build does not wait for a pipe.
+/// Reads a regular file of at most the size of a skeleton. Other files are refused, so a build does
+/// not wait for a pipe.
 pub fn regular(path: &Path) -> io::Result<Vec<u8>> {
     read_file(path, MOST)
 }
 
-/// Writes files through temporary ones beside them, which take their names once all are complete: a failure leaves no half of a file.
-/// Leaves those alone that are up to date.
+/// Writes files through temporary files beside them. They are renamed after all are complete, so a
+/// failure leaves no partial file. Files that are up to date are not written.
 pub(crate) fn write(files: &[(&Path, &[u8])]) -> Result<(), Error> {
     let staged: Vec<Staged<'_>> =
         files.iter().filter_map(|(path, bytes)| Staged::new(path, bytes).transpose()).collect::<Result<_, _>>()?;
     staged.iter().try_for_each(Staged::rename)
 }
 
-/// What an output holds. Only a regular file is read: a FIFO would be waited for, and `/dev/zero` never ends.
+/// Reads an existing output. Only a regular file is read, because a FIFO would block and
+/// `/dev/zero` never ends.
 pub(crate) fn written(path: &Path) -> io::Result<Vec<u8>> {
     match fs::metadata(path)?.is_file() {
         true => fs::read(path),
@@ -35,20 +37,20 @@ pub(crate) fn written(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A complete file that does not have its name yet.
+/// A complete file under a temporary name.
 struct Staged<'a> {
     path: &'a Path,
-    /// What is replaced: behind links the file itself.
+    /// The file that is replaced; if `path` is a link, the file that it leads to.
     target: PathBuf,
     temporary: PathBuf,
 }
 
 impl<'a> Staged<'a> {
-    /// `None` if the file is up to date.
+    /// Writes the temporary file. Returns `None` if the file is up to date.
     fn new(path: &'a Path, bytes: &[u8]) -> Result<Option<Self>, Error> {
         match written(path) {
             Ok(found) if found == bytes => return Ok(None),
-            // A terminal, `/dev/null` and the like would be replaced by a file.
+            // A terminal or a device such as `/dev/null` would be replaced by a file.
             Err(error) if error.kind() == io::ErrorKind::Other => return Err(failed(path, error)),
             _ => {}
         }
@@ -56,7 +58,8 @@ impl<'a> Staged<'a> {
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
         let temporary = target.with_file_name(name);
-        // Whoever else may write to the folder may have put a link there by that name, which is not followed.
+        // Another user with write access to the directory may have put a link there by that name.
+        // The link is not followed.
         let _ = fs::remove_file(&temporary);
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(|source| failed(path, source))?;
         let staged = Self { path, temporary, target };
@@ -71,7 +74,7 @@ impl<'a> Staged<'a> {
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        // Once renamed it is not there.
+        // After the rename the temporary file does not exist any more.
         let _ = fs::remove_file(&self.temporary);
     }
 }

@@ -1,14 +1,14 @@
-//! The generated text, formatted.
+//! Formatting of generated code.
 
 use proc_macro2::TokenStream;
 use syn::{File, Item};
 
 use crate::Error;
 
-/// The tokens as a formatted file.
+/// Returns the tokens as the text of a formatted file.
 ///
 /// # Errors
-/// [`Error::Tokens`] where they are no Rust, which is a bug of the generator.
+/// [`Error::Tokens`] if the tokens are not Rust, which is a bug of the generator.
 pub fn format(tokens: TokenStream) -> Result<String, Error> {
     let mut file: File = syn::parse2(tokens).map_err(|error| Error::Tokens(error.to_string()))?;
     let mut bodies = Vec::new();
@@ -19,7 +19,8 @@ pub fn format(tokens: TokenStream) -> Result<String, Error> {
 /// The macros whose arguments are items.
 const OF_ITEMS: [&str; 5] = ["__args", "__columns", "__lifecycle", "__serde", "plain"];
 
-/// The formatter leaves the arguments of macros as they are; so items in them are formatted apart.
+/// Takes the items out of macro calls and formats them separately, because the formatter leaves the
+/// arguments of macros unchanged.
 fn take_bodies(items: &mut [Item], bodies: &mut Vec<(&'static str, String)>) -> Result<(), Error> {
     for item in items {
         match item {
@@ -41,12 +42,13 @@ fn take_bodies(items: &mut [Item], bodies: &mut Vec<(&'static str, String)>) -> 
     Ok(())
 }
 
-/// Puts the bodies into the calls that the formatter printed without, in their order, indented one step deeper.
+/// Puts the bodies, in order, into the empty calls that the formatter printed, indented one step
+/// deeper.
 fn put_back(text: &str, bodies: Vec<(&str, String)>) -> String {
     let mut out = String::with_capacity(2 * text.len());
     let mut bodies = bodies.into_iter().map(|(name, body)| (format!("::eunomia_runtime::{name}! {{}}"), body)).peekable();
     for line in text.lines() {
-        // Nothing but the macro stands on its line; a comment may end like it.
+        // A call is alone on its line; a comment may end with the same text.
         let called = bodies.next_if(|(call, _)| line.strip_suffix(call).is_some_and(|indent| indent.trim().is_empty()));
         let Some((call, body)) = called else {
             out.extend([line, "\n"]);

@@ -1,4 +1,4 @@
-//! Compiles BPF C.
+//! Compiles and links BPF C.
 
 use std::{
     env,
@@ -20,18 +20,18 @@ pub(crate) struct Source {
     pub(crate) args: Vec<OsString>,
 }
 
-/// An object, and every file that went into it.
+/// An object and every file that it was built from.
 pub(crate) struct Compiled {
     pub(crate) object: Vec<u8>,
     pub(crate) depends_on: Vec<PathBuf>,
 }
 
-/// Arguments with which clang writes something else than an object.
+/// Arguments with which clang writes something other than an object.
 const OTHER: [&str; 6] = ["-E", "-M", "-MM", "-S", "-emit-llvm", "-fsyntax-only"];
 
 impl Source {
-    /// Compiles and links the sources. `warn` receives what clang writes to stderr for each source that
-    /// it accepts; for a source that it refuses that text is the error.
+    /// Compiles and links the sources. For each source that clang accepts, `warn` receives what
+    /// clang wrote to stderr; for a source that clang refuses, that text is the error.
     pub(crate) fn compile(&self, warn: &mut dyn FnMut(&str)) -> Result<Compiled, Error> {
         for path in &self.paths {
             self.check(path)?;
@@ -50,7 +50,7 @@ impl Source {
                 warn(&text);
             }
             let included = clang::dependencies(&files::read(&deps)?);
-            // libbpf's own headers go with us.
+            // libbpf's own headers are part of this crate.
             for file in included.into_iter().filter(|file| !file.starts_with(&headers)) {
                 if !depends_on.contains(&file) {
                     depends_on.push(file);
@@ -61,7 +61,7 @@ impl Source {
         let linked = dir.0.join("linked.o");
         let all: Vec<&Path> = objects.iter().map(PathBuf::as_path).collect();
         link(&all, &linked).map_err(|(index, why)| {
-            // libbpf calls the objects by the names that they have here.
+            // libbpf names the objects by their temporary paths.
             let named = |text: String, (object, path): (&PathBuf, &PathBuf)| {
                 text.replace(&object.display().to_string(), &path.display().to_string())
             };
@@ -74,18 +74,19 @@ impl Source {
 
     fn check(&self, path: &Path) -> Result<(), Error> {
         if !path.file_name().unwrap_or_default().to_string_lossy().ends_with(".bpf.c") {
-            // Of other files clang makes no object, or one for no BPF program.
-            let what = format!("cannot compile {}: the name of BPF C ends in `.bpf.c`; rename the file", path.display());
-            return Err(Error::Config(what));
+            // For other files clang makes no object, or one without BPF programs.
+            let message = format!("cannot compile {}: the name of a BPF C file must end with `.bpf.c`; rename the file", path.display());
+            return Err(Error::Config(message));
         }
         if path.to_str().is_none() {
             // BTF names the file, and its names are UTF-8.
-            return Err(Error::Config(format!("cannot compile {}: its path is not UTF-8; rename it", path.display())));
+            return Err(Error::Config(format!("cannot compile {}: the path is not UTF-8; rename the file", path.display())));
         }
         let other = |arg: &&OsString| OTHER.iter().any(|other| arg == other) || arg.to_string_lossy().starts_with("-flto");
         if let Some(arg) = self.args.iter().find(other) {
-            let what = format!("cannot compile {}: with `{}` clang writes no object; leave it out", path.display(), arg.display());
-            return Err(Error::Config(what));
+            let message =
+                format!("cannot compile {}: clang writes no object with `{}`; remove the argument", path.display(), arg.display());
+            return Err(Error::Config(message));
         }
         Ok(())
     }
@@ -95,7 +96,8 @@ impl Source {
         for folder in clang::system_folders() {
             args.extend(["-idirafter".into(), folder.into()]);
         }
-        // Paths of this machine must not get into BTF line information: equal sources give equal objects.
+        // Paths of this machine must not get into BTF line information, so that equal sources give
+        // equal objects.
         let map = |path: &Path, to: &str| {
             let mut map = OsString::from("-ffile-prefix-map=");
             map.push(path);
@@ -116,7 +118,7 @@ fn unpack_headers(folder: &Path) -> Result<(), Error> {
     libbpf_sys::API_HEADERS.iter().try_for_each(|(name, text)| write(folder.join(name), fs::write(folder.join(name), text)))
 }
 
-/// A folder of our own that goes with us.
+/// A temporary directory that is removed on drop.
 struct TempDir(PathBuf);
 
 impl TempDir {
@@ -130,7 +132,7 @@ impl TempDir {
                 Err(source) => return Err(Error::File { tried: "write", path, source }),
             }
         }
-        Err(Error::Config(format!("no free name for a temporary folder in {}", base.display())))
+        Err(Error::Config(format!("cannot create a temporary directory in {}: no free name", base.display())))
     }
 }
 

@@ -1,7 +1,8 @@
-//! Whether a package is older than the C that it was made from.
+//! Detection of packages that are older than their C source.
 //!
-//! A package that is built here lists its sources and the headers beside them, each with a hash (`sources` of its metadata, by names
-//! relative to the source's folder). Where the source stands beside the package, as in most projects, a change of it is noticed.
+//! A package that this crate builds lists its sources and the headers beside them, each with a hash
+//! (`sources` in its metadata, by paths relative to the source's directory). If the source lies
+//! beside the package, as in most projects, a change of it is detected.
 
 #[cfg(feature = "compile")]
 use std::fs;
@@ -15,28 +16,29 @@ use eunomia_runtime::{
     fault::{Fault, Place},
 };
 
-/// The key of the list.
+/// The key of the list in the metadata.
 const SOURCES: &str = "sources";
 
-/// What to do with C in the place of what is made from it.
-pub const C_SOURCE: &str = "this is C, not a skeleton: give it to `Config::source` (feature `compile` of eunomia-build), or make the skeleton by \
-                            `cargo eunomia build` and name that";
+/// The hint for C source that was given in place of a skeleton.
+pub const C_SOURCE: &str = "this is C, not a skeleton; pass it to `Config::source` (feature `compile` of eunomia-build), or build a skeleton with \
+                            `cargo eunomia build` and name the skeleton";
 
-/// A larger file is no source.
+/// The size limit of a source file.
 const MAX_FILE: u64 = 64 << 20;
-/// A package that lists more was not made here.
+/// The limit of listed files; a package that lists more was not built by this crate.
 const MAX_FILES: usize = 4096;
 
-/// What is known of the sources of a package.
+/// The state of the sources of a package.
 #[derive(Debug, Default)]
 pub struct Stale {
-    /// The files that were looked at; a change of them may make the package stale.
+    /// The files that were compared; if one changes, the package may become stale.
     pub depends_on: Vec<PathBuf>,
-    /// What is wrong.
+    /// The fault, if a source has changed.
     pub fault: Option<Fault>,
 }
 
-/// Holds the files beside a package against the ones that it was made from. `file` stands for the package in the command that is named.
+/// Compares the files beside a package with those that it was built from. `file` names the package
+/// in messages.
 pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
     let mut stale = Stale::default();
     let Some(sources) = skeleton.other.get(SOURCES).and_then(|sources| sources.as_object()) else { return stale };
@@ -44,9 +46,9 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
     let listed = sources.iter().take(MAX_FILES).filter_map(|(name, hash)| Some((name, Path::new(name), hash.as_str()?)));
     let listed: Vec<_> = listed.filter(|(_, name, _)| is_relative(name)).collect();
     let is_source = |name: &Path| name.to_str().is_some_and(|name| name.ends_with(".bpf.c"));
-    // Who has the package and not the source is not asked for more.
-    let there = listed.iter().filter(|(_, name, _)| is_source(name)).all(|(_, name, _)| folder.join(name).is_file());
-    if !there || !listed.iter().any(|(_, name, _)| is_source(name)) {
+    // A user who has the package without the source gets no fault.
+    let has_sources = listed.iter().filter(|(_, name, _)| is_source(name)).all(|(_, name, _)| folder.join(name).is_file());
+    if !has_sources || !listed.iter().any(|(_, name, _)| is_source(name)) {
         return stale;
     }
     let (mut changed, mut len) = (Vec::new(), 0);
@@ -55,7 +57,7 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
         let Some(bytes) = read(&path) else { continue };
         len += bytes.len() as u64;
         if len > MAX_FILE {
-            // Together they are no longer than one may be: a document may list a long file by many names.
+            // The sum is bounded, too: a document may list a large file by many names.
             return Stale::default();
         }
         stale.depends_on.push(path);
@@ -67,10 +69,10 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
         let sources = listed.iter().filter(|(_, name, _)| is_source(name));
         let beside = Path::new(file).parent().unwrap_or(Path::new(""));
         let sources: Vec<String> = sources.map(|(_, name, _)| beside.join(name).display().to_string()).collect();
-        let what = format!("{} changed after the skeleton was made", changed.join(", "));
+        let what = format!("{} changed after the skeleton was built", changed.join(", "));
         let todo = format!(
-            "make it anew: `cargo eunomia build {} -o {file}`, with the arguments that clang had; or accept it: `stale = true` of the macro, \
-             `Config::stale(true)`, `--stale` of the command",
+            "rebuild it with `cargo eunomia build {} -o {file}` and the same arguments for clang, or accept it with `stale = true` of the macro, \
+             `Config::stale(true)` or `--stale` of the command",
             sources.join(" ")
         );
         stale.fault = Some(Fault::at(Place::default(), what, todo));
@@ -78,7 +80,7 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
     stale
 }
 
-/// Lists what a package is made from.
+/// Lists the files that a package is built from.
 #[cfg(feature = "compile")]
 pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[PathBuf]) {
     let Some(first) = sources.first() else { return };
@@ -88,7 +90,7 @@ pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[P
     let mut sources = Other::new();
     for path in depends_on {
         let Ok(path) = fs::canonicalize(path) else { continue };
-        // Headers of the system, and what a build script makes, are none of the project's.
+        // Headers of the system and outputs of a build script do not belong to the project.
         let own = (path.starts_with(folder) || path.starts_with(&here)) && !out.as_ref().is_some_and(|out| path.starts_with(out));
         let Some(name) = relative(&path, folder).filter(|_| own) else { continue };
         if let (Some(name), Some(bytes)) = (name.to_str(), read(&path)) {
@@ -98,7 +100,7 @@ pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[P
     skeleton.other.insert(SOURCES.to_owned(), sources.into());
 }
 
-/// The way from a folder to a file.
+/// Returns the path from a directory to a file.
 #[cfg(feature = "compile")]
 fn relative(path: &Path, folder: &Path) -> Option<PathBuf> {
     let shared = path.components().zip(folder.components()).take_while(|(a, b)| a == b).count();
@@ -106,17 +108,18 @@ fn relative(path: &Path, folder: &Path) -> Option<PathBuf> {
     Some(up.chain(path.components().skip(shared)).collect())
 }
 
-/// Whether a name of a document is one of ours, and no place elsewhere in the file system.
+/// Reports whether a name in a document is a relative path.
 fn is_relative(name: &Path) -> bool {
     name.components().all(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
 }
 
-/// A regular file that is not too long.
+/// Reads a regular file within the size limit.
 fn read(path: &Path) -> Option<Vec<u8>> {
     read_file(path, MAX_FILE).ok()
 }
 
-/// FNV-1a over the text, whose lines may end with a carriage return in one checkout and not in another.
+/// Returns the FNV-1a hash of a text. A carriage return before a line feed is skipped, because
+/// checkouts differ in line ends.
 fn hash(bytes: &[u8]) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut next = bytes.iter().copied().peekable();
@@ -134,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_of_texts() {
+    fn hash_is_fnv1a_without_carriage_returns() {
         assert_eq!(hash(b""), "cbf29ce484222325");
         assert_eq!(hash(b"foobar"), "85944171f73967e8");
         assert_eq!(hash(b"a\r\nb\r"), hash(b"a\nb\r"));
@@ -142,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_a_document_stay_beside_it() {
+    fn is_relative_refuses_absolute_paths() {
         assert!(is_relative(Path::new("../x.h")) && is_relative(Path::new("x.bpf.c")));
         assert!(!is_relative(Path::new("/etc/passwd")));
     }

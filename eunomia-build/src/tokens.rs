@@ -1,3 +1,5 @@
+//! Generation of a module's tokens from a checked skeleton.
+
 use eunomia_runtime::{
     Skeleton,
     checked::Checked,
@@ -11,10 +13,11 @@ use crate::{
     module::{self, Module, Types, chosen, verbatim},
 };
 
-/// The module `name` for a skeleton; `file` stands for it in messages.
+/// Generates the module `name` for a skeleton; `file` names the skeleton in messages.
 ///
 /// # Errors
-/// Every fault of the skeleton at once: where it disagrees with its object, and what no module can be made of.
+/// Every fault of the skeleton at once: where it disagrees with its object, and where no module can
+/// be generated for it.
 pub fn tokens(skeleton: Skeleton, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
     of(&skeleton.check(file)?, file, name, embed)
 }
@@ -33,11 +36,11 @@ pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Re
     Ok(emit::module(&module, &chosen(name).unwrap_or_else(|| verbatim(name)), embed))
 }
 
-/// The definitions of some types and of all that they hold by value, without an object around them. Not public API: with it the tests
-/// take every type of the kernel through the generator.
+/// Generates the definitions of types, and of all types that they hold by value, without an object.
+/// Not public API: the tests take every type of the kernel through the generator with it.
 ///
 /// # Errors
-/// The types that have no Rust.
+/// The types that have no Rust representation.
 #[doc(hidden)]
 pub fn definitions(layouts: &Layouts, ids: impl IntoIterator<Item = TypeId>) -> Result<TokenStream, Faults> {
     let mut types = Types::new(layouts);

@@ -12,24 +12,28 @@ use syn::{
     punctuated::Punctuated,
 };
 
-/// `"path" [, mod = name] [, object = "path"] [, events(map = "type", map = match member { value => "type", .. }, ..)]
-/// [, programs(program = "section", ..)] [, args(prefix = "text")] [, stale = true] [, debug = "path"]`
+/// The arguments of `include_skeleton!`.
+///
+/// `"path" [, mod = name] [, object = "path"]
+/// [, events(map = "type", map = match member { value => "type", .. }, ..)]
+/// [, programs(program = "section", ..)] [, args(prefix = "text")] [, stale = true]
+/// [, debug = "path"]`
 pub(crate) struct Input {
     pub(crate) skeleton: Path,
     pub(crate) module: Option<Ident>,
     pub(crate) object: Option<Path>,
     pub(crate) debug: Option<Path>,
-    /// Maps and the C types of their records.
+    /// Maps with the C types of their records.
     pub(crate) events: Vec<(String, EventType)>,
-    /// Programs and the sections that tell their types.
+    /// Programs with the sections that name their types.
     pub(crate) programs: Vec<(String, String)>,
-    /// Whether a skeleton that is older than its C is accepted.
+    /// True if a skeleton that is older than its C source is accepted.
     pub(crate) stale: Option<bool>,
-    /// What options begin with.
+    /// The prefix of the options in `Args`.
     pub(crate) args_prefix: Option<LitStr>,
 }
 
-/// The options, each with how it is written.
+/// The names of the options, each with an example of its form.
 const OPTIONS: [(&str, &str); 7] = [
     ("mod", "mod = name"),
     ("object", "object = \"x.bpf.o\""),
@@ -40,7 +44,7 @@ const OPTIONS: [(&str, &str); 7] = [
     ("debug", "debug = \"x.rs\""),
 ];
 
-/// A file, as the user wrote it and where it is.
+/// A file: its path as the user wrote it, and resolved.
 pub(crate) struct Path {
     pub(crate) text: String,
     pub(crate) span: Span,
@@ -50,7 +54,7 @@ pub(crate) struct Path {
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut parsed = Self {
-            skeleton: input.parse().map_err(|error| written(error, "include_skeleton!(\"x.json\")"))?,
+            skeleton: input.parse().map_err(|error| with_form(error, "include_skeleton!(\"x.json\")"))?,
             module: None,
             object: None,
             debug: None,
@@ -65,12 +69,12 @@ impl Parse for Input {
             if input.is_empty() {
                 break;
             }
-            let option = input.call(Ident::parse_any).map_err(|error| written(error, "mod = name"))?;
+            let option = input.call(Ident::parse_any).map_err(|error| with_form(error, "mod = name"))?;
             let form = known(&option)?;
             if given.contains(&option) {
                 return Err(Error::new(option.span(), format!("the option `{option}` is given twice")));
             }
-            parsed.option(&option, input).map_err(|error| written(error, form))?;
+            parsed.option(&option, input).map_err(|error| with_form(error, form))?;
             given.push(option);
         }
         Ok(parsed)
@@ -78,7 +82,7 @@ impl Parse for Input {
 }
 
 impl Input {
-    /// What stands behind the name of an option.
+    /// Parses the part of an option after its name.
     fn option(&mut self, option: &Ident, input: ParseStream<'_>) -> Result<()> {
         match option.to_string().as_str() {
             "events" => {
@@ -86,8 +90,8 @@ impl Input {
                 parenthesized!(list in input);
                 for NamedEvent { map, span, event } in Punctuated::<NamedEvent, Token![,]>::parse_terminated(&list)? {
                     if self.events.iter().any(|(known, _)| *known == map) {
-                        let what = format!("the map `{map}` is given twice; records of several types are told apart by `match`");
-                        return Err(Error::new(span, what));
+                        let message = format!("the map `{map}` is given twice; use `match` for records of several types");
+                        return Err(Error::new(span, message));
                     }
                     self.events.push((map, event));
                 }
@@ -129,15 +133,15 @@ impl Input {
     }
 }
 
-/// Says how it is written, if the parser has said only what it expected.
-fn written(error: Error, form: &str) -> Error {
+/// Adds the expected form to an error of the parser.
+fn with_form(error: Error, form: &str) -> Error {
     let text = error.to_string();
-    // `unexpected end of input, expected ..`
+    // The parser's errors begin like this: `unexpected end of input, expected ..`
     let is_parsers = ["expected ", "unexpected "].iter().any(|start| text.starts_with(start));
     if is_parsers { Error::new(error.span(), format!("{text}; write `{form}`")) } else { error }
 }
 
-/// How an option is written; one that is none is refused, with the one that was meant.
+/// Returns the form of an option. The error for an unknown option names a similar one.
 fn known(option: &Ident) -> Result<&'static str> {
     let name = option.to_string();
     if let Some((_, written)) = OPTIONS.iter().find(|(known, _)| *known == name) {
@@ -148,15 +152,15 @@ fn known(option: &Ident) -> Result<&'static str> {
         "prefix" => Some("args"),
         other => eunomia_build::near(other, OPTIONS.iter().map(|(known, _)| *known)),
     };
-    let meant = near.and_then(|near| OPTIONS.iter().find(|(known, _)| *known == near));
-    let todo = match meant {
+    let similar = near.and_then(|near| OPTIONS.iter().find(|(known, _)| *known == near));
+    let todo = match similar {
         Some((_, written)) => format!("did you mean `{written}`?"),
         None => "expected `mod`, `object`, `events`, `programs`, `args`, `stale` or `debug`".to_owned(),
     };
     Err(Error::new(option.span(), format!("unknown option `{name}`; {todo}")))
 }
 
-/// `program = "section"`; a program whose name is no identifier is given as a string.
+/// `program = "section"`. A program whose name is not an identifier is written as a string.
 struct NamedProgram {
     program: String,
     span: Span,
@@ -172,7 +176,8 @@ impl Parse for NamedProgram {
     }
 }
 
-/// `map = "struct event"`, or `map = match member { 1 => "struct event", .. }`; a map whose name is no identifier is given as a string.
+/// `map = "struct event"`, or `map = match member { 1 => "struct event", .. }`. A map whose name is
+/// not an identifier is written as a string.
 struct NamedEvent {
     map: String,
     span: Span,
@@ -204,7 +209,7 @@ impl Parse for NamedEvent {
     }
 }
 
-/// `1 => "struct event"`; the value may be negative, or the name of a constant.
+/// `1 => "struct event"`. The value may be negative, or the name of a constant.
 struct Arm(String, String);
 
 impl Parse for Arm {
@@ -225,16 +230,16 @@ impl Parse for Arm {
     }
 }
 
-/// A module's name: any identifier, keywords too, but for those that Rust has no raw ones of.
+/// Parses a module's name: an identifier or a keyword that can be a raw identifier.
 fn module(input: ParseStream<'_>) -> Result<Ident> {
     let name = input.call(Ident::parse_any)?;
     match name.to_string().as_str() {
-        "self" | "Self" | "super" | "crate" | "_" => Err(Error::new(name.span(), format!("no module can be called `{name}`"))),
+        "self" | "Self" | "super" | "crate" | "_" => Err(Error::new(name.span(), format!("`{name}` cannot name a module"))),
         _ => Ok(name),
     }
 }
 
-/// A C name, which may be a keyword of Rust.
+/// Parses a C name, which may be a keyword of Rust.
 fn name(input: ParseStream<'_>) -> Result<String> {
     Ok(input.call(Ident::parse_any)?.to_string().trim_start_matches("r#").to_owned())
 }
@@ -275,6 +280,9 @@ impl Path {
 
     #[cfg(not(feature = "debug"))]
     pub(crate) fn write(&self, _: TokenStream) -> Result<()> {
-        Err(Error::new(self.span, "`debug` needs the feature of this name: eunomia-macros = { version = \"..\", features = [\"debug\"] }"))
+        Err(Error::new(
+            self.span,
+            "`debug` needs the feature `debug` of this crate: eunomia-macros = { version = \"..\", features = [\"debug\"] }",
+        ))
     }
 }

@@ -9,7 +9,8 @@ use quote::quote;
 
 use input::{Input, Path};
 
-/// Typed Rust for a JSON skeleton: a module with its types, maps, variables, programs and its life.
+/// Generates a module for a JSON skeleton, with its types, maps, variables, programs, and the
+/// functions that open, load and attach it.
 ///
 /// ```text
 /// eunomia_macros::include_skeleton!("bpf/bootstrap.json");
@@ -17,24 +18,30 @@ use input::{Input, Path};
 /// eunomia_macros::include_skeleton!("x.skel.json", object = "x.bpf.o", debug = "target/x.rs");
 /// ```
 ///
-/// - The path is relative to the package's `Cargo.toml`; `$OUT_DIR/` at its start is the build script's folder. It may name a BPF
-///   object (`.bpf.o`) too, which is then described by itself.
-/// - `mod = name` names the module; else it is the file's name up to the first dot.
-/// - `object = "path"` gives metadata its object.
-/// - `args(prefix = "net-")` has the options of `Args` begin with a text, so that those of several modules can be parts of one parser.
-/// - `events(map = "struct event")` says what the records of a map hold, where the document does not.
-/// - `events(map = match kind { KIND_OPEN => "struct open_event", 2 => "struct close_event" })` says it of a map with records of several
-///   types: they all have the member `kind` (or `header.kind`), an integer or enum, at one place, and its value tells the type. Values are
-///   numbers or names of constants. `Export::Map` then holds the enum `MapRecord`, with a variant for each type, and `Unknown` for the
-///   bytes of any other record.
-/// - `programs(hook = "xdp")` names the type of a program whose section does not, by a section that does. `open` of the module gives it to
-///   the program.
-/// - `stale = true` accepts a skeleton whose C, beside it, has changed since it was made. Otherwise that is a compile error, for skeletons
-///   that `cargo eunomia build` or `Config::package` made.
-/// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this crate).
+/// - The path is relative to the package's `Cargo.toml`; a leading `$OUT_DIR/` is the output
+///   directory of the build script. The path may also name a BPF object (`.bpf.o`) in place of a
+///   skeleton.
+/// - `mod = name` names the module. The default is the file's name up to the first dot.
+/// - `object = "path"` adds the object to a skeleton that has only metadata.
+/// - `args(prefix = "net-")` sets a prefix for the options of `Args`, so that the `Args` of several
+///   modules fit into one parser.
+/// - `events(map = "struct event")` sets the type of a map's records if the document does not.
+/// - `events(map = match kind { KIND_OPEN => "struct open_event", 2 => "struct close_event" })`
+///   sets the types of a map with records of several types. All types have the member `kind` (or
+///   `header.kind`), an integer or enum, at the same offset, and its value selects the type. Values
+///   are numbers or names of constants. `Export::Map` then holds the enum `MapRecord`, with a
+///   variant for each type, and `Unknown` for the bytes of any other record.
+/// - `programs(hook = "xdp")` sets the type of a program whose section names none, by a section
+///   that names one. `open` of the module sets the type of the program.
+/// - `stale = true` accepts a skeleton whose C source, found beside it, has changed since the
+///   skeleton was built. Without it this is a compile error, for skeletons that `cargo eunomia
+///   build` or `Config::package` built.
+/// - `debug = "path"` writes the formatted expansion to a file (needs the feature `debug` of this
+///   crate).
 ///
 /// # Errors
-/// All faults of the skeleton at once, on the path; those of an object that is given apart on its own.
+/// All faults of the skeleton are reported at once, on its path. Faults of an object that `object`
+/// names are reported on the object's path.
 #[proc_macro]
 pub fn include_skeleton(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as Input);
@@ -42,7 +49,7 @@ pub fn include_skeleton(input: TokenStream) -> TokenStream {
 }
 
 fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
-    let refuse = |path: &Path, what: String| syn::Error::new(path.span, what);
+    let refuse = |path: &Path, message: String| syn::Error::new(path.span, message);
     let file = input.skeleton.text.as_str();
     let faults = |faults: Faults| refuse(&input.skeleton, faults.to_string());
     if file.ends_with(".bpf.c") {
@@ -52,7 +59,7 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     let name = eunomia_build::object_name(input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref());
     let mut document = Document::new(bytes, file).map_err(faults)?;
     if let Some(object) = &input.object {
-        // What is wrong with the object by itself is said of it.
+        // Faults of the object alone are reported on its path.
         let fault = |faults: Faults| refuse(object, faults.to_string());
         document = document.with_object(object.read()?, &object.text).map_err(fault)?;
     }
@@ -71,7 +78,7 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     if let Some(debug) = &input.debug {
         debug.write(module.clone())?;
     }
-    // rustc then knows that the expansion depends on the files.
+    // The `include_bytes!` makes the expansion depend on the files.
     let watched = [Some(&input.skeleton), input.object.as_ref()].into_iter().flatten().map(|path| &path.file);
     let watched = watched.chain(&stale.depends_on).map(|path| path.display().to_string());
     Ok(quote! {

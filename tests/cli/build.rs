@@ -91,21 +91,22 @@ fn what_stands_in_the_way() {
     let why = "cannot compile bpf/names.bpf.c: cannot run `no-such-clang`: No such file or directory (os error 2); ";
     let todo = missing.strip_prefix(why).unwrap();
     assert!(
-        todo.contains("name it by `--clang clang-") || todo == "install the Debian package clang, or name another by `--clang`\n",
+        todo.contains("select it with `--clang clang-")
+            || todo == "install the Debian package clang, or select another clang with `--clang`\n",
         "{missing}"
     );
     let clang = clang();
     assert_eq!(
         refused(&["build", "bpf/names.c", "--clang", &clang, "-o", &package]),
-        "cannot compile bpf/names.c: the name of BPF C ends in `.bpf.c`; rename the file\n"
+        "cannot compile bpf/names.c: the name of a BPF C file must end with `.bpf.c`; rename the file\n"
     );
     assert_eq!(
         refused(&["build", "bpf/names.bpf.c", "--clang", "false", "-o", &package]),
-        "cannot compile bpf/names.bpf.c: `false` ended without a word (exit status: 1)\n"
+        "cannot compile bpf/names.bpf.c: `false` failed without a message (exit status: 1)\n"
     );
     assert_eq!(
         refused(&["build", "bpf/names.bpf.c", "--clang", &clang, "--clang-arg=-S", "-o", &package]),
-        "cannot compile bpf/names.bpf.c: with `-S` clang writes no object; leave it out\n"
+        "cannot compile bpf/names.bpf.c: clang writes no object with `-S`; remove the argument\n"
     );
     let missing = refused(&["build", "bpf/none.bpf.c", "--clang", &clang, "-o", &package]);
     assert_eq!(missing, format!("{clang}: error: no such file or directory: 'bpf/none.bpf.c'\n{clang}: error: no input files\n"));
@@ -154,7 +155,10 @@ fn sources_are_linked_into_one_object() {
     fs::write(&one, text("one")).unwrap();
     fs::write(&two, text("two")).unwrap();
     let Ran { exit, err, .. } = run(&["build", &one, &two, "--clang", &clang()]);
-    assert!(exit == Exit::Usage && err.contains("several sources are linked into one object: name it by `-o FILE.json`"), "{err}");
+    assert!(
+        exit == Exit::Usage && err.contains("several sources are linked into one object; name its skeleton with `-o FILE.json`"),
+        "{err}"
+    );
     printed(&["build", &one, &two, "--clang", &clang(), "-o", &both]);
     assert_eq!(printed(&["check", &both]), format!("{both}: object both; maps: none; programs: p_one, p_two; exports: none\n"));
     fs::write(&two, text("one")).unwrap();

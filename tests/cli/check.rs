@@ -154,7 +154,7 @@ fn the_object_is_told_from_the_document() {
     let [_, object] = disagreeing(&folder);
     let Ran { exit, err, .. } = run(&["check", &object, "--object", &object]);
     assert_eq!(exit, Exit::Usage);
-    assert!(err.starts_with("error: `--object` completes a skeleton, and the input is an object itself\n"), "{err}");
+    assert!(err.starts_with("error: `--object` belongs to a skeleton, but the input is an object\n"), "{err}");
     // The document's own object does not count then.
     assert!(refused(&["check", "bpf/names.json", "--object", &object]).starts_with("bpf/names.json:"));
     assert!(printed(&["check", "bpf/bootstrap.json", "--object", &object]).starts_with("bpf/bootstrap.json: object bootstrap;"));
@@ -184,8 +184,8 @@ fn a_skeleton_that_is_older_than_its_source() {
     assert_eq!(printed(&["check", &file]), summed_up);
     fs::write(folder.join("x.bpf.c"), "int x = 2;\n").unwrap();
     let expected = format!(
-        "{file}: `x.bpf.c` changed after the skeleton was made; make it anew: `cargo eunomia build {path}/x.bpf.c -o {file}`, with the \
-         arguments that clang had; or accept it: `stale = true` of the macro, `Config::stale(true)`, `--stale` of the command\n"
+        "{file}: `x.bpf.c` changed after the skeleton was built; rebuild it with `cargo eunomia build {path}/x.bpf.c -o {file}` and the same \
+         arguments for clang, or accept it with `stale = true` of the macro, `Config::stale(true)` or `--stale` of the command\n"
     );
     assert_eq!(refused(&["check", &file]), expected);
     assert_eq!(printed(&["check", &file, "--stale"]), summed_up);

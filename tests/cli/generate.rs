@@ -35,7 +35,7 @@ fn a_module_is_called_as_it_is_told() {
     assert!(printed(&["gen", "bpf/names.json", "--module", "größe"]).contains("pub mod größe {"));
     for name in ["self", "a b", "2nd", "€"] {
         let Ran { exit, err, .. } = run(&["gen", "bpf/names.json", "--module", name]);
-        assert!(exit == Exit::Usage && err.contains("this is no Rust identifier"), "{err}");
+        assert!(exit == Exit::Usage && err.contains("not a Rust identifier"), "{err}");
     }
 }
 
@@ -89,7 +89,7 @@ fn check_compares_and_writes_nothing() {
     let text = fs::read_to_string(&module).unwrap();
     let edited = text.replacen("do not edit.\n", "do not edit.\n\n", 1);
     fs::write(&module, &edited).unwrap();
-    assert_eq!(refused(&check), format!("{module}:2: differs from what bpf/names.json gives; run the command without `--check`\n"));
+    assert_eq!(refused(&check), format!("{module}:2: differs from the output for bpf/names.json; run the command without `--check`\n"));
     assert_eq!(fs::read_to_string(&module).unwrap(), edited);
     // One that only ends too early differs too, and so does the object.
     fs::write(&module, &text[..text.len() - 1]).unwrap();
@@ -98,8 +98,8 @@ fn check_compares_and_writes_nothing() {
     assert_eq!(
         refused(&check),
         format!(
-            "{object}: differs from what bpf/names.json gives; run the command without `--check`\n\
-             {module}:{last}: differs from what bpf/names.json gives; run the command without `--check`\n"
+            "{object}: differs from the output for bpf/names.json; run the command without `--check`\n\
+             {module}:{last}: differs from the output for bpf/names.json; run the command without `--check`\n"
         )
     );
     assert_eq!(names(&folder), ["names.bpf.o", "names.rs"]);
@@ -243,10 +243,10 @@ fn a_skeleton_that_is_older_than_its_source() {
     for words in [&["gen", &file, "-o", &module][..], &["gen", &file, "-o", &module, "--check"], &["gen", &file]] {
         let text = refused(words);
         assert!(
-            text.starts_with(&format!("{file}: `x.bpf.c` changed after the skeleton was made; make it anew: `cargo eunomia ")),
+            text.starts_with(&format!("{file}: `x.bpf.c` changed after the skeleton was built; rebuild it with `cargo eunomia ")),
             "{text}"
         );
-        assert!(text.ends_with(", `--stale` of the command\n"), "{text}");
+        assert!(text.ends_with(" or `--stale` of the command\n"), "{text}");
     }
     assert_eq!(names(&folder), before);
     printed(&["gen", &file, "-o", &module, "--stale", "--check"]);

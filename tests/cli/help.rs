@@ -60,15 +60,15 @@ fn a_wrong_command_line_is_explained() {
         ),
         (
             &["gen", "x.json", "--module", "my-tool"],
-            "error: invalid value 'my-tool' for '--module <NAME>': this is no Rust identifier\n\nFor more information, try '--help'.\n",
+            "error: invalid value 'my-tool' for '--module <NAME>': not a Rust identifier\n\nFor more information, try '--help'.\n",
         ),
         (
             &["gen", "x.json", "--module", "self"],
-            "error: invalid value 'self' for '--module <NAME>': this is no Rust identifier\n\nFor more information, try '--help'.\n",
+            "error: invalid value 'self' for '--module <NAME>': not a Rust identifier\n\nFor more information, try '--help'.\n",
         ),
         (
             &["build", "bpf/.c"],
-            "error: the source has no name to name the skeleton after: give `-o FILE.json`\n\nUsage: cargo eunomia <COMMAND>\n\n\
+            "error: the source has no name that the skeleton could take; name it with `-o FILE.json`\n\nUsage: cargo eunomia <COMMAND>\n\n\
              For more information, try '--help'.\n",
         ),
         (
@@ -83,17 +83,17 @@ fn a_wrong_command_line_is_explained() {
         ),
         (
             &["matrix", "-p", "probe", "--format", "text", "--", "maps::"],
-            "error: `--format` is not for cargo: it belongs before the arguments that are\n\nUsage: cargo eunomia <COMMAND>\n\n\
+            "error: `--format` is an option of this command; put it before the arguments of cargo\n\nUsage: cargo eunomia <COMMAND>\n\n\
              For more information, try '--help'.\n",
         ),
         (
             &["matrix", "--test=live", "maps::"],
-            "error: `maps::` would be the name of a test, which belongs behind `--`\n\nUsage: cargo eunomia <COMMAND>\n\n\
+            "error: `maps::` looks like the name of a test; put it after `--`\n\nUsage: cargo eunomia <COMMAND>\n\n\
              For more information, try '--help'.\n",
         ),
         (
             &["matrix", "-p", "probe", "--lib", "maps::", "--", "--nocapture"],
-            "error: `maps::` would be the name of a test, which belongs behind `--`\n\nUsage: cargo eunomia <COMMAND>\n\n\
+            "error: `maps::` looks like the name of a test; put it after `--`\n\nUsage: cargo eunomia <COMMAND>\n\n\
              For more information, try '--help'.\n",
         ),
     ];

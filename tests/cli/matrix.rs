@@ -72,11 +72,11 @@ pub(super) fn of_a_crate(program: &Path) {
         "{err}"
     );
     for said in [
-        "kernel 5.10: probe (src/lib.rs): begun\n",
+        "kernel 5.10: probe (src/lib.rs): started\n",
         "test b::typed ... ignored, why\ntest a ... \nkernel 5.10: it ended while the test ran\n    | Kernel panic\n",
         "kernel 5.10: probe (src/main.rs): FAILED: it ended while the test ran (",
         "kernel 6.1: probe (src/main.rs): passed (",
-        "\n2 of 8 results are failures\n",
+        "\n2 of 8 results failed\n",
     ] {
         assert!(err.contains(said), "{said}: {err}");
     }
@@ -85,7 +85,7 @@ pub(super) fn of_a_crate(program: &Path) {
     // A file, and nothing beside it.
     let output = run(&["--kernel=6.1", "--format", "markdown", "-o", "../tables/matrix.md", "--lib"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).2.starts_with("cannot write ../tables/matrix.md: there is no such folder\n"), "{output:?}");
+    assert!(said(&output).2.starts_with("cannot write ../tables/matrix.md: no such directory\n"), "{output:?}");
     fs::create_dir(folder.join("tables")).unwrap();
     let output = run(&["--kernel=6.1", "--format", "markdown", "-o", "../tables/matrix.md", "--lib"]);
     assert_eq!((output.status.code(), said(&output).1), (Some(0), ""), "{output:?}");
@@ -98,6 +98,6 @@ pub(super) fn of_a_crate(program: &Path) {
     let (status, printed, err) = said(&output);
     assert_eq!((status, printed), (Some(1), ""), "{err}");
     assert!(err.contains("--> tests/fault.rs:1:"), "{err}");
-    assert!(err.ends_with("cargo test --no-run: it did not build the tests\n"), "{err}");
+    assert!(err.ends_with("cargo test --no-run: the tests cannot be built\n"), "{err}");
     assert_eq!(fs::read_to_string(folder.join("tables/matrix.md")).unwrap(), expected);
 }

@@ -34,7 +34,7 @@ fn documents_without_their_object() {
     std::fs::write(&document, bare.to_json()).unwrap();
     std::fs::write(&elf, object).unwrap();
     let text = printed(&["inspect", &document]);
-    assert!(text.contains("no object in it (`--object` names one)") && text.contains("handle_exec"), "{text}");
+    assert!(text.contains("no object in the skeleton (`--object FILE` adds one)") && text.contains("handle_exec"), "{text}");
     let whole = printed(&["inspect", &document, "--object", &elf]);
     let same = printed(&["inspect", "bpf/bootstrap.json"]);
     assert_eq!(whole.split_once("\n\n").unwrap().1, same.split_once("\n\n").unwrap().1);

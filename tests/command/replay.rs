@@ -45,7 +45,7 @@ fn what_cannot_be_replayed() {
     let cut = path("cut", &whole[..whole.len() - 10]);
     let Ran { exit, out, err } = run(&["replay", "bpf/bootstrap.json", &cut, "-f", "json"]);
     assert_eq!((exit, out.lines().count()), (Exit::Done, 2));
-    assert_eq!(err, format!("{cut}: 174 bytes at the end are no whole record: it was cut off\n"));
+    assert_eq!(err, format!("{cut}: 174 bytes at the end are not a whole record; the recording was cut off\n"));
     assert!(refused(&["replay", "bpf/bootstrap.json", &path("foreign", b"not a recording")]).contains("not an eunomia recording"));
     let other = path("whole", &whole);
     let unlike = refused(&["replay", "bpf/streams.json", &other]);
@@ -63,7 +63,7 @@ fn what_cannot_be_replayed() {
     assert_eq!(exit, Exit::Usage);
     assert!(err.contains("is read by this command and cannot be its output"), "{err}");
     assert_eq!(fs::read(&other).unwrap(), whole);
-    assert!(run(&["replay", "-", "-"]).err.contains("standard input, which can be read only once"));
+    assert!(run(&["replay", "-", "-"]).err.contains("standard input and can be read only once"));
     // A device without room.
     let Ran { exit, err, .. } = run(&["replay", "bpf/bootstrap.json", &other, "-o", "/dev/full"]);
     assert_eq!((exit, err.as_str()), (Exit::Refused, "/dev/full: No space left on device (os error 28)\n"));

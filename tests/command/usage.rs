@@ -21,7 +21,7 @@ fn wrong_command_lines_are_explained() {
         (&["run", "x.json", "--duration", "soon"], "expected seconds, or units as in `1m30s`, `2h` or `500ms`"),
         (&["record", "x.json"], "--output <FILE>"),
         (&["inspect", "../target/none.bpf.o", "--jsn"], "a similar argument exists: '--json'"),
-        (&["man", "walk"], "there is no command `walk`; there are run, inspect, check, doctor, record, replay, completions, man"),
+        (&["man", "walk"], "no command `walk`; there are run, inspect, check, doctor, record, replay, completions, man"),
     ];
     for (words, expected) in cases {
         let Ran { exit, out, err } = run(words);

@@ -73,12 +73,12 @@ fn a_refusal_writes_nothing() {
     );
     assert_eq!(
         refused(Config::new()).to_string(),
-        "eunomia_build::Config: there is no input: call `skeleton`, `object` or `source` (feature `compile`)"
+        "eunomia_build::Config: no input; call `skeleton`, `object` or `source` (feature `compile`)"
     );
     assert_eq!(
         refused(Config::new().skeleton("bpf/bootstrap.json").event("rb", "int").tagged_event("rb", "pid", [("1", "struct event")]))
             .to_string(),
-        "what the records of `rb` hold is said twice: call `event` or `tagged_event` once for each map"
+        "the type of the records of `rb` is set twice; call `event` or `tagged_event` once for each map"
     );
     assert_eq!(names(&out), [""; 0]);
 }
@@ -113,13 +113,13 @@ fn sources_are_compiled_and_their_headers_known() {
     // It says how it would compile, and does not.
     let config = Config::new().source(dir.join("many.bpf.c")).clang(&clang).out_dir(&dir);
     let nothing = config.clang_arg("-###").generate().unwrap_err().to_string();
-    assert!(nothing.contains(" wrote no object: leave out the argument that has it do something else"), "{nothing}");
+    assert!(nothing.contains(" wrote no object; remove arguments that make it do something else"), "{nothing}");
     let name = OsStr::from_bytes(b"\xff.bpf.c");
     fs::write(dir.join(name), "int x;\n").unwrap();
     let odd = Config::new().source(dir.join(name)).clang(&clang).out_dir(&dir).generate().unwrap_err().to_string();
-    assert!(odd.ends_with("\u{fffd}.bpf.c: its path is not UTF-8; rename it"), "{odd}");
+    assert!(odd.ends_with("\u{fffd}.bpf.c: the path is not UTF-8; rename the file"), "{odd}");
     let both = Config::new().source("a.bpf.c").object("b.o").out_dir(&dir).generate().unwrap_err();
-    assert_eq!(both.to_string(), "`source` makes its own object and skeleton: leave out `object` and `skeleton`");
+    assert_eq!(both.to_string(), "`source` builds its own object and skeleton; remove `object` and `skeleton`");
 }
 
 /// What clang warns of: [`warnings_of_clang_are_cargos`] runs it again as cargo runs a build script.
@@ -159,14 +159,15 @@ fn inputs_that_are_named_alike() {
     config("net.ingress.bpf.c").generate().unwrap();
     let error = config("net.egress.bpf.c").generate().unwrap_err().to_string();
     let path = dir.display();
-    let expected =
-        format!("{path}/net.ingress.bpf.c and {path}/net.egress.bpf.c both become {path}/net.rs; name one of the modules by `module`");
+    let expected = format!(
+        "{path}/net.ingress.bpf.c and {path}/net.egress.bpf.c would both be written to {path}/net.rs; name one of the modules with `module`"
+    );
     assert_eq!(error, expected);
     config("net.egress.bpf.c").module("egress").generate().unwrap();
     config("net.ingress.bpf.c").package(dir.join("net.json")).unwrap();
     let error = config("net.egress.bpf.c").package(dir.join("net.json")).unwrap_err().to_string();
     assert!(
-        error.ends_with("both become {path}/net.json; give each a file of its own".replace("{path}", &path.to_string()).as_str()),
+        error.ends_with("would both be written to {path}/net.json; use a file for each".replace("{path}", &path.to_string()).as_str()),
         "{error}"
     );
 }
@@ -176,9 +177,9 @@ fn inputs_that_are_named_alike() {
 fn several_inputs() {
     let dir = folder("several");
     let twice = Config::new().skeleton("a.json").skeleton("b.json").out_dir(&dir).generate().unwrap_err();
-    assert_eq!(twice.to_string(), "`skeleton` takes one file, and was given a.json and b.json: make a `Config` for each");
+    assert_eq!(twice.to_string(), "`skeleton` takes one file, but was called with a.json and b.json; use one `Config` for each");
     let twice = Config::new().object("a.bpf.o").object("b.bpf.o").out_dir(&dir).generate().unwrap_err();
-    assert_eq!(twice.to_string(), "`object` takes one file, and was given a.bpf.o and b.bpf.o: make a `Config` for each");
+    assert_eq!(twice.to_string(), "`object` takes one file, but was called with a.bpf.o and b.bpf.o; use one `Config` for each");
 
     let function = |name: &str| format!("__attribute__((section(\"xdp\"))) int {name}(void *c) {{ return 2; }}\n");
     for name in ["one", "two"] {
@@ -186,7 +187,7 @@ fn several_inputs() {
     }
     let linked = Config::new().source(dir.join("one.bpf.c")).source(dir.join("two.bpf.c")).clang(clang()).out_dir(&dir);
     let nameless = linked.generate().unwrap_err().to_string();
-    assert!(nameless.contains("are linked into one object: name it by `module`"), "{nameless}");
+    assert!(nameless.contains("are linked into one object; name its module with `module`"), "{nameless}");
     linked.module("both").generate().unwrap();
     let text = fs::read_to_string(dir.join("both.rs")).unwrap();
     assert!(text.contains("pub one: ") && text.contains("pub two: "), "both programs are in it");
@@ -198,7 +199,7 @@ fn several_inputs() {
     assert_eq!(folder, "cannot read bpf: it is a directory; name a file in it");
 
     let source = Config::new().skeleton("x.bpf.c").out_dir(&dir).generate().unwrap_err().to_string();
-    assert!(source.starts_with("x.bpf.c: this is C, not a skeleton: give it to `Config::source`"), "{source}");
+    assert!(source.starts_with("x.bpf.c: this is C, not a skeleton; pass it to `Config::source`"), "{source}");
 }
 
 /// The C beside a skeleton has changed since.
@@ -220,8 +221,8 @@ fn skeletons_that_are_older_than_their_source() {
     fs::write(dir.join("x.h"), "#define X 2\n").unwrap();
     let path = dir.display();
     let expected = format!(
-        "{path}/x.json: `x.h` changed after the skeleton was made; make it anew: `cargo eunomia build {path}/x.bpf.c -o {path}/x.json`, \
-         with the arguments that clang had; or accept it: `stale = true` of the macro, `Config::stale(true)`, \
+        "{path}/x.json: `x.h` changed after the skeleton was built; rebuild it with `cargo eunomia build {path}/x.bpf.c -o {path}/x.json` \
+         and the same arguments for clang, or accept it with `stale = true` of the macro, `Config::stale(true)` or \
          `--stale` of the command"
     );
     assert_eq!(generate(Config::new()), Err(expected));

@@ -408,7 +408,7 @@ pub(crate) fn run_ends_while_output_is_blocked() -> Outcome {
     assert_eq!(unsafe { libc::kill(process.id().cast_signed(), libc::SIGTERM) }, 0);
     assert!(ended_within(&mut process, most)?, "SIGTERM did not end the run");
     messages.read_to_string(&mut err)?;
-    let unwritten = err.lines().find_map(|line| line.strip_suffix(" events were not written: nobody reads the output"));
+    let unwritten = err.lines().find_map(|line| line.strip_suffix(" events were not written because nobody reads the output"));
     assert!(unwritten.is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0)), "{err}");
     // All lines but the last are complete.
     let mut out = String::new();

@@ -21,8 +21,8 @@ pub(crate) fn summary_counts_unread_events() -> Outcome {
     let words = "command run bpf/choices.json --map counts=10K --map stacks=64 --event calls=call -f json --only hook --type hook=uprobe";
     // A paused run that continues reads until it has enough; a run that ends reads everything.
     for (limit, calls, then, taken, left) in [
-        ("-n 3", 10, libc::SIGTSTP, 3, "7 more events were in the buffers at the end, and not read"),
-        ("-n 3", 4, libc::SIGTSTP, 3, "1 more event was in the buffers at the end, and not read"),
+        ("-n 3", 10, libc::SIGTSTP, 3, "7 more events were left unread in the buffers"),
+        ("-n 3", 4, libc::SIGTSTP, 3, "1 more event was left unread in the buffers"),
         ("-n 3", 3, libc::SIGTSTP, 3, ""),
         ("-n 100", 5, libc::SIGTERM, 5, ""),
     ] {
@@ -34,7 +34,7 @@ pub(crate) fn summary_counts_unread_events() -> Outcome {
         assert_eq!(next()?, "choices: 1 program attached, events of calls; Ctrl-C ends");
         // The pause prevents reading until all events were sent.
         signal(&process, libc::SIGTSTP);
-        assert_eq!(next()?, "paused; Ctrl-Z goes on");
+        assert_eq!(next()?, "paused; Ctrl-Z resumes");
         (0..calls).for_each(|number| _ = eunomia_live_many_a(number));
         signal(&process, then);
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The command line. The comments on commands and fields are their help texts.
+//! The command line. The doc comments on commands and fields are their help texts.
 
 use std::{
     ffi::OsString,
@@ -24,98 +24,105 @@ pub(super) enum Command {
     /// Generates the Rust module of a skeleton or a BPF object
     #[command(after_help = AFTER_GEN)]
     Gen(Gen),
-    /// Checks a skeleton against its object and says what is in it
+    /// Checks a skeleton against its object and prints a summary
     #[command(after_help = AFTER_CHECK)]
     Check(Check),
-    /// Compiles BPF C into a skeleton that holds its object
+    /// Compiles BPF C to a skeleton with the object embedded
     #[command(after_help = AFTER_BUILD)]
     Build(Build),
-    /// Runs a crate's tests on other kernels, in virtual machines, and prints a table of the results
+    /// Runs the tests of a crate on other kernels in virtual machines and prints a table of results
     #[command(after_help = AFTER_MATRIX)]
     Matrix(Matrix),
 }
 
 #[derive(clap::Args)]
 pub(super) struct Gen {
-    /// A JSON skeleton or a BPF object (.bpf.o); `-` is standard input
+    /// A JSON skeleton or a BPF object (.bpf.o); `-` for standard input
     pub(super) input: PathBuf,
-    /// The object that the skeleton describes, in place of the one it may hold
+    /// The object that belongs to the skeleton; replaces an object that is embedded in the skeleton
     #[arg(long, value_name = "FILE")]
     pub(super) object: Option<PathBuf>,
-    /// The file to write, and beside it the object, with the extension .bpf.o; else standard output, with the object inside
+    /// The file to write; the object goes beside it as .bpf.o. By default standard output, with the
+    /// object embedded
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The module's name; else the input's file name up to its first dot
+    /// The name of the module; by default the input's file name up to its first dot
     #[arg(long, value_name = "NAME", value_parser = identifier, required_if_eq("input", "-"))]
     pub(super) module: Option<String>,
-    /// What the records of a map hold, for example --event 'rb=struct event'; may be repeated
+    /// The C type of a map's records, for example --event 'rb=struct event'; can be repeated
     #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
     pub(super) events: Vec<(String, String)>,
-    /// The type of a program whose section tells none, as a section, for example --program hook=xdp; may be repeated
+    /// The type of a program whose section names none, given as a section, for example --program
+    /// hook=xdp; can be repeated
     #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
     pub(super) programs: Vec<(String, String)>,
-    /// Accepts a skeleton whose C source, beside it, has changed since the skeleton was made
+    /// Accepts a skeleton whose C source, found beside it, has changed since the skeleton was built
     #[arg(long)]
     pub(super) stale: bool,
-    /// Writes nothing and fails where the files differ from what would be written
+    /// Writes nothing; fails if the files differ from what would be written
     #[arg(long, requires = "output")]
     pub(super) check: bool,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Check {
-    /// A JSON skeleton or a BPF object (.bpf.o); `-` is standard input
+    /// A JSON skeleton or a BPF object (.bpf.o); `-` for standard input
     pub(super) input: PathBuf,
-    /// The object that the skeleton describes, in place of the one it may hold
+    /// The object that belongs to the skeleton; replaces an object that is embedded in the skeleton
     #[arg(long, value_name = "FILE")]
     pub(super) object: Option<PathBuf>,
-    /// Accepts a skeleton whose C source, beside it, has changed since the skeleton was made
+    /// Accepts a skeleton whose C source, found beside it, has changed since the skeleton was built
     #[arg(long)]
     pub(super) stale: bool,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Build {
-    /// The C source; several are linked into one object
+    /// The C sources; several are linked into one object
     #[arg(value_name = "FILE.bpf.c", required = true)]
     pub(super) sources: Vec<PathBuf>,
-    /// The skeleton to write, `-` for standard output; else FILE.json in the working directory
+    /// The skeleton to write; `-` for standard output. By default FILE.json in the current
+    /// directory
     #[arg(short, long, value_name = "FILE.json")]
     output: Option<PathBuf>,
-    /// One more argument for clang, for example --clang-arg=-Iinclude; may be repeated
+    /// An argument for clang, for example --clang-arg=-Iinclude; can be repeated
     #[arg(long = "clang-arg", value_name = "ARG", allow_hyphen_values = true)]
     pub(super) clang_args: Vec<OsString>,
-    /// The clang to compile with; else `clang` in the search path
+    /// The clang to compile with; by default `clang` from PATH
     #[arg(long, value_name = "PROGRAM")]
     pub(super) clang: Option<PathBuf>,
-    /// What the records of a map hold, for example --event 'rb=struct event'; may be repeated
+    /// The C type of a map's records, for example --event 'rb=struct event'; can be repeated
     #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
     pub(super) events: Vec<(String, String)>,
-    /// The type of a program whose section tells none, as a section, for example --program hook=xdp; may be repeated
+    /// The type of a program whose section names none, given as a section, for example --program
+    /// hook=xdp; can be repeated
     #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
     pub(super) programs: Vec<(String, String)>,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Matrix {
-    /// A kernel: one of 5.10, 6.1, 6.12, 7.2, or VERSION@SUITE of Debian; may be repeated; else all four
+    /// A kernel: 5.10, 6.1, 6.12, 7.2, or VERSION@SUITE of Debian; can be repeated; by default all
+    /// four
     #[arg(long = "kernel", value_name = "KERNEL", value_parser = Kernel::named)]
     kernels: Vec<Vec<Kernel>>,
-    /// What the table is written as
+    /// The format of the table
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// The file to write the table to; else standard output
+    /// The file to write the table to; standard output by default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// What `cargo test` is to build, as -p PACKAGE, --test NAME or --features LIST; behind the options of this command
+    /// Arguments for `cargo test`, such as -p PACKAGE, --test NAME or --features LIST; they come
+    /// after the options of this command
     #[arg(value_name = "CARGO TEST ARGUMENTS", allow_hyphen_values = true)]
     cargo: Vec<OsString>,
-    /// What the test programs are run with: names of tests, and options of theirs
+    /// Arguments for the test programs: names of tests and options of the test harness
     #[arg(value_name = "TEST PROGRAM ARGUMENTS", last = true)]
     tests: Vec<OsString>,
 }
 
-// A table's form. Its variants have no comments: each would be a paragraph of the help text.
+// The format of a table. The variants have no doc comments, because each would become a paragraph
+// of the help text.
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Format {
     Text,
@@ -123,7 +130,7 @@ pub(super) enum Format {
 }
 
 impl Gen {
-    /// The file to write; `None` is standard output.
+    /// Returns the file to write; `None` is standard output.
     pub(super) fn output(&self) -> Result<Option<&Path>, Failure> {
         let output = self.output.as_deref().filter(|path| !is_stream(path));
         if self.check && output.is_none() {
@@ -134,22 +141,24 @@ impl Gen {
 }
 
 impl Build {
-    /// The file to write; `None` is standard output.
+    /// Returns the file to write; `None` is standard output.
     pub(super) fn output(&self) -> Result<Option<PathBuf>, Failure> {
         let Some(output) = &self.output else {
             let [source] = self.sources.as_slice() else {
                 return Err(usage(
                     ErrorKind::MissingRequiredArgument,
-                    "several sources are linked into one object: name it by `-o FILE.json`",
+                    "several sources are linked into one object; name its skeleton with `-o FILE.json`",
                 ));
             };
             let name = source.file_name().unwrap_or_default().to_string_lossy();
-            // All of the name: `net.ingress.bpf.c` and `net.egress.bpf.c` are two.
+            // The whole name is used, because `net.ingress.bpf.c` and `net.egress.bpf.c` need two
+            // skeletons.
             let stem = name.strip_suffix(".bpf.c").or_else(|| name.split('.').next()).unwrap_or_default();
             return match stem {
-                "" => {
-                    Err(usage(ErrorKind::MissingRequiredArgument, "the source has no name to name the skeleton after: give `-o FILE.json`"))
-                }
+                "" => Err(usage(
+                    ErrorKind::MissingRequiredArgument,
+                    "the source has no name that the skeleton could take; name it with `-o FILE.json`",
+                )),
                 stem => Ok(Some(format!("{stem}.json").into())),
             };
         };
@@ -158,7 +167,7 @@ impl Build {
 }
 
 impl Matrix {
-    /// Each of the kernels once.
+    /// Returns the kernels without duplicates.
     pub(super) fn kernels(&self) -> Vec<Kernel> {
         let mut kernels = Vec::new();
         for kernel in self.kernels.iter().flatten() {
@@ -169,26 +178,27 @@ impl Matrix {
         if kernels.is_empty() { Kernel::all() } else { kernels }
     }
 
-    /// The file to write; `None` is standard output.
+    /// Returns the file to write; `None` is standard output.
     pub(super) fn output(&self) -> Option<&Path> {
         self.output.as_deref().filter(|path| !is_stream(path))
     }
 
-    /// The arguments for `cargo test`, and those for the test programs. All that follows the first of them is not read before.
+    /// Returns the arguments for `cargo test`, and those for the test programs. clap takes every
+    /// word after the first of them as it is.
     pub(super) fn words(&self) -> Result<(&[OsString], Vec<OsString>), Failure> {
         let mut parts = self.cargo.splitn(2, |word| word == "--");
         let cargo = parts.next().unwrap_or_default();
         let tests = parts.next().unwrap_or_default().iter().chain(&self.tests).cloned().collect();
-        let wrong = |what: String| Err(usage(ErrorKind::UnknownArgument, &what));
+        let wrong = |message: String| Err(usage(ErrorKind::UnknownArgument, &message));
         let mut before = None;
         for word in cargo {
             let text = word.to_string_lossy();
             if OWN.contains(&text.split('=').next().unwrap_or_default()) {
-                return wrong(format!("`{text}` is not for cargo: it belongs before the arguments that are"));
+                return wrong(format!("`{text}` is an option of this command; put it before the arguments of cargo"));
             }
-            // cargo takes names of tests here, and then builds as if there were none.
+            // cargo takes the names of tests here, but then builds as if there were none.
             if !text.starts_with('-') && !before.is_some_and(takes_value) {
-                return wrong(format!("`{text}` would be the name of a test, which belongs behind `--`"));
+                return wrong(format!("`{text}` looks like the name of a test; put it after `--`"));
             }
             before = Some(word);
         }
@@ -196,10 +206,11 @@ impl Matrix {
     }
 }
 
-/// Options of `cargo eunomia matrix` and not of `cargo test`.
+/// Options of `cargo eunomia matrix` that `cargo test` does not have.
 const OWN: [&str; 6] = ["--kernel", "--format", "--output", "-o", "--help", "-h"];
 
-/// Options of `cargo test` that have no value and stand before names of tests; of others the word that follows may be the value.
+/// Options of `cargo test` that take no value and may come before a test name. After any other
+/// option the next word may be its value.
 const FLAGS: &[&str] = &[
     "--lib",
     "--bins",
@@ -225,36 +236,36 @@ const FLAGS: &[&str] = &[
     "-q",
 ];
 
-/// Whether the word behind this one may be its value.
+/// Reports whether the word after this one may be its value.
 fn takes_value(word: &OsString) -> bool {
     let text = word.to_string_lossy();
-    // `-j4` has its value with it.
+    // In `-j4` the value is part of the word.
     let joined = !text.starts_with("--") && text.len() > 2;
     text.starts_with('-') && !text.contains('=') && !joined && !FLAGS.contains(&&*text)
 }
 
-/// Whether the path stands for standard input or output.
+/// Reports whether the path means standard input or output.
 pub(super) fn is_stream(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// A fault of the command line that only shows later.
-pub(super) fn usage(kind: ErrorKind, what: &str) -> Failure {
-    Failure::Usage(Args::command().error(kind, what))
+/// Returns a usage error that was found after clap had parsed the command line.
+pub(super) fn usage(kind: ErrorKind, message: &str) -> Failure {
+    Failure::Usage(Args::command().error(kind, message))
 }
 
-/// `NAME=TEXT`.
+/// Parses `NAME=TEXT`.
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        _ => Err("a name, `=` and what it is were expected".to_owned()),
+        _ => Err("expected a name, `=` and a type".to_owned()),
     }
 }
 
 fn identifier(name: &str) -> Result<String, String> {
     let bare = name.strip_prefix("r#").unwrap_or(name);
     // Keywords become raw identifiers.
-    if chosen(bare).is_some() { Ok(bare.to_owned()) } else { Err("this is no Rust identifier".to_owned()) }
+    if chosen(bare).is_some() { Ok(bare.to_owned()) } else { Err("not a Rust identifier".to_owned()) }
 }
 
 const AFTER: &str = "\
@@ -270,11 +281,14 @@ Exit codes:
   2  the command line is wrong";
 
 const AFTER_GEN: &str = "\
-The module needs the crate eunomia-runtime. From standard output it is self-contained; a file includes the object beside it.
+The module needs the crate eunomia-runtime. A module on standard output is self-contained; a module
+in a file includes the object beside it.
 
 Examples:
-  cargo eunomia gen bpf/bootstrap.json -o src/bootstrap.rs           writes src/bootstrap.rs and src/bootstrap.bpf.o
-  cargo eunomia gen bpf/bootstrap.json -o src/bootstrap.rs --check   fails where they are out of date, for CI
+  cargo eunomia gen bpf/bootstrap.json -o src/bootstrap.rs
+                        writes src/bootstrap.rs and src/bootstrap.bpf.o
+  cargo eunomia gen bpf/bootstrap.json -o src/bootstrap.rs --check
+                        fails if they are out of date, for CI
   cargo eunomia gen tracer.skel.json --object tracer.bpf.o | less
   cargo eunomia gen tracer.bpf.o --module tracing
 
@@ -284,7 +298,8 @@ Exit codes:
   2  the command line is wrong";
 
 const AFTER_CHECK: &str = "\
-Prints one line: the object, its maps and programs, and what each export delivers. Every fault goes to standard error, as
+Prints one line with the object, its maps and programs, and the type of each export. Every fault is
+a line on standard error:
 file:line:column: json.path: what is wrong; what to do
 
 Examples:
@@ -294,14 +309,14 @@ Examples:
 
 Exit codes:
   0  the skeleton and its object agree
-  1  they do not, libbpf never opens or loads the object, or a file cannot be read
+  1  they disagree, libbpf can open or load the object on no kernel, or a file cannot be read
   2  the command line is wrong";
 
 const AFTER_BUILD: &str = "\
-What clang says goes to standard error as it is. Nothing is written where it refuses the source.
+clang's messages go to standard error unchanged. If clang refuses the source, nothing is written.
 
 Examples:
-  cargo eunomia build bpf/bootstrap.bpf.c                            writes bootstrap.json
+  cargo eunomia build bpf/bootstrap.bpf.c          writes bootstrap.json
   cargo eunomia build bpf/bootstrap.bpf.c -o bpf/bootstrap.json --clang-arg=-Ivmlinux --clang-arg=-DMAX=16
   cargo eunomia build bpf/bootstrap.bpf.c -o - --clang clang-19 | cargo eunomia check -
 
@@ -311,32 +326,37 @@ Exit codes:
   2  the command line is wrong";
 
 const AFTER_MATRIX: &str = "\
-Builds the test programs as `cargo test` does and runs each on each kernel, as root, in a virtual machine of QEMU: by software emulation, as
-many at once as this machine has CPUs. Doc tests are not run. In the machine are the program with its libraries, busybox, what VM_FILES
-names and, of the environment, CARGO*, RUST*, what VM_ENV names, and VM_KERNEL. Kernels are fetched once, with apt, and kept. It needs
-these Debian packages: qemu-system-x86 busybox-static xz-utils binutils.
+Builds the test programs as `cargo test` does and runs each of them on each kernel, as root, in a
+virtual machine of QEMU. The machines use software emulation; as many run at once as this machine
+has CPUs. Doc tests are not run. A machine has the program with its libraries, busybox, the files
+that VM_FILES lists and, of the environment, CARGO*, RUST*, the variables that VM_ENV lists, and
+VM_KERNEL. Kernels are downloaded once, with apt, and kept. Required Debian packages:
+qemu-system-x86 busybox-static xz-utils binutils.
 
-In the table:
-  ok      it passed
-  FAILED  it failed; what the program printed goes to standard error
-  1       it was ignored, for the reason with this number
-  ?       its result is not known: the machine or the program ended before, or it cannot be read; counts as failed
-  -       there is no such test on this kernel
+Results in the table:
+  ok      the test passed
+  FAILED  the test failed; the output of the program goes to standard error
+  1       the test was ignored, for the reason with this number
+  ?       the result is unknown, because the machine or the program ended early or the output cannot
+          be parsed; counts as failed
+  -       the test does not exist on this kernel
 
-Variables, with colons between the items of a list:
-  VM_FILES             files and folders that the tests read, taken into the machine at their places here
+Environment variables (items of a list are separated by colons):
+  VM_FILES             files and directories that the tests read; they have the same paths in the
+                       machine
   VM_ENV               names of variables that the tests read
-  VM_TIMEOUT           seconds for a machine with all its tests, 1800
-  VM_BOOT_TIMEOUT      seconds until the tests start, 30
-  VM_MEMORY, VM_CPUS   of a machine: 512 MiB, 2
+  VM_TIMEOUT           time limit in seconds for a machine with all its tests; 1800 by default
+  VM_BOOT_TIMEOUT      time limit in seconds until the tests start; 30 by default
+  VM_MEMORY, VM_CPUS   memory in MiB and CPUs of a machine; 512 and 2 by default
 
 Examples:
-  cargo eunomia matrix                                              all tests on all kernels
+  cargo eunomia matrix                             all tests on all kernels
   cargo eunomia matrix --kernel 5.10 --kernel 7.2 -p mycrate --test live -- maps::
   cargo eunomia matrix --kernel 6.1@bookworm-security --lib -- --test-threads 1
   VM_FILES=tests/data cargo eunomia matrix --test live --format markdown -o KERNELS.md
 
 Exit codes:
   0  all tests passed or were ignored
-  1  a test failed or its machine died, cargo did not build, a kernel cannot be fetched, or a file cannot be written
+  1  a test failed or its machine died, the tests cannot be built, a kernel cannot be downloaded, or
+     a file cannot be written
   2  the command line is wrong";

@@ -1,4 +1,4 @@
-//! `cargo eunomia build`.
+//! `cargo eunomia build`: compiles BPF C to a skeleton.
 
 use std::{io::Write, path::PathBuf};
 
@@ -24,12 +24,12 @@ pub(super) fn run(args: &Build, out: &mut dyn Write, err: &mut dyn Write) -> Res
         config = config.program(program, section);
     }
     let (text, _, depends_on) = config.packed(&mut |warnings| {
-        // There is nobody left to tell.
+        // If this write fails, no other place is left for the warnings.
         let _ = err.write_all(warnings.as_bytes());
     })?;
     match file {
         Some(file) => {
-            // The source, and every header that clang read.
+            // The inputs are the sources and every header that clang read.
             output::apart(&file, depends_on.iter().map(PathBuf::as_path))?;
             Ok(files::write(&[(&file, text.as_bytes())])?)
         }

@@ -1,4 +1,4 @@
-//! `cargo eunomia check`.
+//! `cargo eunomia check`: checks a skeleton against its object and prints a summary.
 
 use std::io::{Read, Write};
 

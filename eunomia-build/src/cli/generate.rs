@@ -1,4 +1,4 @@
-//! `cargo eunomia gen`.
+//! `cargo eunomia gen`: generates the Rust module of a skeleton.
 
 use std::{
     io::{self, Read, Write},
@@ -28,11 +28,13 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
     let Some(file) = file else {
         return Ok(output::print(out, module(Embed::Literal)?.as_bytes())?);
     };
-    // Named after the file and not the module, of which other files beside it may have one of this name.
+    // Named after the file and not after the module: other files in the directory may have a module
+    // of the same name.
     let object_file = file.with_extension("bpf.o");
     let module = module(Embed::File(utf8_name(&object_file)?))?;
     let object = document.skeleton.object.as_deref().unwrap_or_default();
-    // The object beside the module may be the very one that was read: it stays as it is then.
+    // The object beside the module may be the input itself. If it is up to date, it is not written,
+    // so it may be an input.
     if !output::stale(&[(&object_file, object)], &document.file).is_ok_and(|stale| stale.is_empty()) {
         output::apart(&object_file, inputs())?;
     }
@@ -46,14 +48,14 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
     }
 }
 
-/// The name that the module's source includes the object by.
+/// Returns the file name by which the module's source includes the object.
 fn utf8_name(path: &Path) -> Result<String, Error> {
     let Some(name) = path.file_name() else {
-        // `.`, `..` and `/`.
+        // The path is `.`, `..` or `/`.
         let source = io::Error::other("it is not a regular file");
         return Err(Error::File { tried: "write", path: path.to_owned(), source });
     };
-    name.to_str()
-        .map(str::to_owned)
-        .ok_or_else(|| Error::Config(format!("{}: a name in Rust source must be UTF-8; give another `-o`", path.display())))
+    name.to_str().map(str::to_owned).ok_or_else(|| {
+        Error::Config(format!("{}: the object's name is not UTF-8, but Rust source names it; give another `-o`", path.display()))
+    })
 }

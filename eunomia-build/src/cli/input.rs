@@ -1,4 +1,4 @@
-//! What a command works on: a skeleton, from a file or from standard input.
+//! The input of a command: a skeleton from a file or from standard input.
 
 use std::{
     io::Read,
@@ -20,12 +20,13 @@ use crate::{Error, config::stem, stale};
 
 pub(super) struct Input {
     pub(super) document: Document,
-    /// What the module is called where nobody says.
+    /// The module's name unless `--module` is given.
     pub(super) name: String,
 }
 
 impl Input {
-    /// Reads a skeleton, or describes an object: the first bytes decide. Refuses one that is older than its C, unless `is_accepted`.
+    /// Reads a skeleton or an object; the first bytes tell which it is. Refuses a skeleton that is
+    /// older than its C source, unless `is_accepted`.
     pub(super) fn read(path: &Path, object: Option<&Path>, is_accepted: bool, stdin: &mut dyn Read) -> Result<Self, Failure> {
         let (bytes, name, file) = if is_stream(path) {
             let file = "<stdin>".to_owned();
@@ -35,13 +36,13 @@ impl Input {
             (read(path)?, stem(path), path.display().to_string())
         };
         let mut document = Document::new(bytes, &file)?;
-        // Standard input has no place that a source could stand beside.
+        // Standard input has no directory in which a source could lie.
         if let Some(fault) = stale(&document.skeleton, path, &file).fault.filter(|_| !is_accepted && !is_stream(path)) {
             return Err(Faults::one(file, fault).into());
         }
         if let Some(object) = object {
             if document.is_object() {
-                return Err(usage(ErrorKind::ArgumentConflict, "`--object` completes a skeleton, and the input is an object itself"));
+                return Err(usage(ErrorKind::ArgumentConflict, "`--object` belongs to a skeleton, but the input is an object"));
             }
             document = document.with_object(read(object)?, &object.display().to_string())?;
         }
@@ -49,7 +50,7 @@ impl Input {
     }
 }
 
-/// A file, or the pipe that a shell puts in its place.
+/// Reads a file, or the pipe that a shell passes as one.
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     read_any(path, MOST).map_err(|source| Error::File { tried: "read", path: path.to_owned(), source })
 }

@@ -1,9 +1,11 @@
-//! The command `cargo eunomia`: generates modules, checks skeletons and compiles BPF C outside of a build; runs tests on other kernels.
+//! The command `cargo eunomia`: generates modules, checks skeletons and compiles BPF C outside of a
+//! build, and runs tests on other kernels.
 //!
 //! ```no_run
 //! use std::{env, io};
 //!
-//! let exit = eunomia_build::cli::run(env::args_os(), &mut io::stdin(), &mut io::stdout(), &mut io::stderr());
+//! let (mut input, mut out, mut err) = (io::stdin(), io::stdout(), io::stderr());
+//! let exit = eunomia_build::cli::run(env::args_os(), &mut input, &mut out, &mut err);
 //! std::process::exit(exit as i32);
 //! ```
 
@@ -27,13 +29,14 @@ use eunomia_runtime::fault::Faults;
 use crate::Error;
 use args::{Args, Command};
 
-/// How the command ended; as a number it is the exit code.
+/// The outcome of the command; its number is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It did what was asked for.
+    /// The command did what was asked for.
     Done = 0,
-    /// The input has faults, an output differs (`--check`), a test failed, or a file cannot be read or written.
+    /// The input has faults, an output differs (`--check`), a test failed, or a file cannot be read
+    /// or written.
     Refused = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -45,13 +48,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why the command did not do what was asked for.
+/// The reason why the command did not succeed.
 enum Failure {
-    /// The command line is wrong.
+    /// The command line is wrong, or asks for a text that clap prints (`--help`, `--version`).
     Usage(clap::Error),
-    /// One line for each output that is not what the input gives.
+    /// Outputs that differ from the input's result, one line each.
     Stale(Vec<String>),
-    /// Tests failed, or could not be run.
+    /// Tests failed or could not be run.
     Tests(String),
     Error(Error),
 }
@@ -74,40 +77,41 @@ impl From<eunomia_vm::Error> for Failure {
     }
 }
 
-/// Runs the command with the arguments of a process, the program's name first. `cargo eunomia` puts the word `eunomia` before the others.
+/// Runs the command with arguments and streams of the caller. The program's name is the first
+/// argument; `cargo eunomia` puts the word `eunomia` after it.
 ///
-/// What was asked for goes to `out`, what is wrong to `err`. A closed pipe behind `out` is no error.
+/// Results go to `out`, errors to `err`. A closed pipe behind `out` is no error.
 pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
     let mut args: Vec<OsString> = args.into_iter().collect();
     if args.get(1).is_some_and(|word| word == "eunomia") {
         args.remove(1);
     }
-    let done = match Args::try_parse_from(args) {
+    let result = match Args::try_parse_from(args) {
         Ok(Args { command: Command::Gen(args) }) => generate::run(&args, input, out),
         Ok(Args { command: Command::Check(args) }) => check::run(&args, input, out),
         Ok(Args { command: Command::Build(args) }) => build::run(&args, out, err),
         Ok(Args { command: Command::Matrix(args) }) => matrix::run(&args, out, err),
         // `--help` and `--version`.
-        Err(asked) if !asked.use_stderr() => output::print(out, asked.to_string().as_bytes()).map_err(Failure::Error),
-        Err(wrong) => Err(Failure::Usage(wrong)),
+        Err(text) if !text.use_stderr() => output::print(out, text.to_string().as_bytes()).map_err(Failure::Error),
+        Err(error) => Err(Failure::Usage(error)),
     };
-    let (exit, text) = match done {
+    let (exit, text) = match result {
         Ok(()) => return Exit::Done,
         Err(Failure::Usage(error)) => (Exit::Usage, error.to_string()),
         Err(Failure::Stale(files)) => (Exit::Refused, files.join("\n")),
         Err(Failure::Tests(text)) => (Exit::Refused, text),
-        // Editors find the places in it by clang's own format.
+        // clang's message is printed alone, so editors find the places in it.
         Err(Failure::Error(Error::Compile { message, .. })) => (Exit::Refused, message),
-        // The command has an option for what is a call in a build script.
+        // The command has an option in place of the call in a build script.
         Err(Failure::Error(error @ Error::Clang { .. })) => (Exit::Refused, on_command_line(&error.to_string())),
         Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
     };
-    // There is nobody left to tell.
+    // If this write fails, no other place is left for the message.
     let _ = writeln!(err, "{}", text.trim_end());
     exit
 }
 
-/// `.clang("clang-19")` as the command has it.
+/// Replaces `.clang("clang-19")` by the option of the command.
 fn on_command_line(text: &str) -> String {
     text.replace(".clang(\"..\")", "--clang").replace(".clang(\"", "--clang ").replace("\")", "")
 }

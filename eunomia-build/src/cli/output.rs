@@ -1,4 +1,4 @@
-//! Where results go, and whether they are there already.
+//! Outputs of the command, and whether they are up to date.
 
 use std::{
     fs,
@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{Error, files};
 
-/// Writes to standard output. Who closed the pipe behind it has read enough.
+/// Writes to standard output. If the reader closed the pipe, it has read enough, and that is no
+/// error.
 pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Error> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(source) if source.kind() != ErrorKind::BrokenPipe => {
@@ -25,16 +26,17 @@ pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Refuses an output that is a file which the command reads, under whatever name: what the user made would be gone.
+/// Refuses an output that is one of the inputs, also by another path: it would overwrite the user's
+/// file.
 pub(super) fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
     if inputs.into_iter().any(|input| !is_stream(input) && is_same(output, input)) {
-        let what = format!("{} is read by this command and cannot be its output", output.display());
-        return Err(usage(Usage::ArgumentConflict, &what));
+        let message = format!("{} is read by this command and cannot be its output", output.display());
+        return Err(usage(Usage::ArgumentConflict, &message));
     }
     Ok(())
 }
 
-/// Whether two names are those of one file.
+/// Reports whether two paths lead to the same regular file.
 fn is_same(path: &Path, other: &Path) -> bool {
     match (fs::metadata(path), fs::metadata(other)) {
         (Ok(a), Ok(b)) => a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino()),
@@ -42,7 +44,7 @@ fn is_same(path: &Path, other: &Path) -> bool {
     }
 }
 
-/// One line for each file that does not hold these bytes.
+/// Returns one line for each file that does not hold the given bytes.
 pub(super) fn stale(outputs: &[(&Path, &[u8])], input: &str) -> Result<Vec<String>, Error> {
     let mut stale = Vec::new();
     for (path, bytes) in outputs {
@@ -53,7 +55,7 @@ pub(super) fn stale(outputs: &[(&Path, &[u8])], input: &str) -> Result<Vec<Strin
                 let same = found.iter().zip(*bytes).take_while(|(a, b)| a == b);
                 let line = 1 + same.filter(|(byte, _)| **byte == b'\n').count();
                 let at = if is_text(bytes) { format!("{file}:{line}") } else { file.to_string() };
-                stale.push(format!("{at}: differs from what {input} gives; run the command without `--check`"));
+                stale.push(format!("{at}: differs from the output for {input}; run the command without `--check`"));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 stale.push(format!("{file}: does not exist; run the command without `--check`"));

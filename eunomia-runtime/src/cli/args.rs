@@ -1,4 +1,4 @@
-//! The command line. The comments on commands and fields are their help texts.
+//! The command line. The doc comments on commands and fields are their help texts.
 
 use std::{
     ffi::OsString,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::output::Format;
 
-/// Runs eBPF skeletons, and says what is in them
+/// Runs eBPF skeletons and shows what they contain
 #[derive(Parser)]
 #[command(name = "eunomia", version, after_help = AFTER)]
 pub(super) struct Args {
@@ -33,38 +33,39 @@ pub(super) enum Command {
     /// Checks a skeleton against its object
     #[command(after_help = AFTER_CHECK)]
     Check(Check),
-    /// Says whether this kernel can run BPF programs, or those of a skeleton
+    /// Reports whether this kernel can run BPF programs, or those of a skeleton
     #[command(after_help = AFTER_DOCTOR)]
     Doctor(Doctor),
-    /// Writes the events of a skeleton into a file that can be replayed
+    /// Writes the events of a skeleton to a file that `replay` can read
     #[command(after_help = AFTER_RECORD)]
     Record(Record),
     /// Prints the events of a recording; needs no privileges
     #[command(after_help = AFTER_REPLAY)]
     Replay(Replay),
-    /// Prints the completions of a shell
+    /// Prints a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Prints the manual page of this command, or of one of those here, as roff
+    /// Prints the manual page of eunomia or of one of its commands, in roff
     Man {
-        /// One of the commands here
+        /// The command whose page is printed
         command: Option<String>,
     },
 }
 
 #[derive(clap::Args)]
 pub(super) struct Source {
-    /// A JSON skeleton, a BPF object (.bpf.o), or a tar archive of package.json and BTF; `-` is standard input
+    /// A JSON skeleton, a BPF object (.bpf.o), or a tar archive with package.json and BTF; `-` for
+    /// standard input
     pub(super) file: PathBuf,
-    /// The object that the skeleton describes, in place of the one it may hold
+    /// The object that belongs to the skeleton; replaces an object that is embedded in the skeleton
     #[arg(long, value_name = "FILE")]
     pub(super) object: Option<PathBuf>,
 }
 
 impl Source {
-    /// The files that are read.
+    /// Returns the files that the command reads.
     pub(super) fn paths(&self) -> Vec<&Path> {
         [Some(&self.file), self.object.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect()
     }
@@ -72,89 +73,93 @@ impl Source {
 
 #[derive(clap::Args)]
 pub(super) struct Kernel {
-    /// A file with the BTF of this kernel, or a folder with that of many, in place of the kernel's own
+    /// A file with the BTF of this kernel, or a directory with the BTF of many kernels; replaces
+    /// the BTF that the kernel provides
     #[arg(long, value_name = "PATH")]
     pub(super) btf: Option<PathBuf>,
-    /// A folder for the part of the kernel's BTF that the skeleton needs: loading it again takes a fifth of the time
+    /// A directory that caches the part of the kernel's BTF that the skeleton needs; later loads
+    /// take a fifth of the time
     #[arg(long, value_name = "FOLDER", conflicts_with = "btf")]
     pub(super) btf_cache: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Limits {
-    /// Ends after so many events
+    /// Stops after N events
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
-    /// Ends after this time: seconds, or with units as in `1m30s` or `500ms`
+    /// Stops after this time: a number of seconds, or a value with units such as `1m30s` or `500ms`
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     pub(super) duration: Option<Duration>,
 }
 
-/// What is different from what the skeleton says.
+/// Options that change programs, maps and events of a skeleton.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Programs, maps and events")]
 #[group(requires = "file")]
 pub(super) struct Choice {
-    /// Leaves out a program: it is not loaded. `*` stands for any characters, as in `*_btf`
+    /// Does not load a program. `*` matches any characters, as in `*_btf`
     #[arg(long, value_name = "PROGRAM")]
     pub(super) without: Vec<String>,
-    /// Loads this program, and no others but those of `--only`, `--with` and `--attach`
+    /// Loads only the programs that `--only`, `--with` and `--attach` name
     #[arg(long, value_name = "PROGRAM", alias = "program")]
     pub(super) only: Vec<String>,
-    /// Loads and attaches a program that is off: one of `SEC("?..")` or with `"link": false`
+    /// Loads and attaches a program that is off by default: `SEC("?..")` or `"link": false`
     #[arg(long, value_name = "PROGRAM")]
     pub(super) with: Vec<String>,
-    /// Attaches a program to a target, as `packet=xdp:eth0`; `eunomia run --help` lists the targets
+    /// Attaches a program to a target, for example `packet=xdp:eth0`; see `eunomia run --help` for
+    /// targets
     #[arg(long, value_name = "PROGRAM=TARGET")]
     pub(super) attach: Vec<Attach>,
-    /// Says of which type a program is whose section does not, as `hook=xdp` or `hook=cgroup/connect4`
+    /// Sets the type of a program whose section names none, for example `hook=xdp` or
+    /// `hook=cgroup/connect4`
     #[arg(long = "type", value_name = "PROGRAM=TYPE")]
     pub(super) types: Vec<Type>,
-    /// Sets the entries of a map, as `counts=10240`, with the bytes of its values, as `stacks=1024:1016`; of a ring buffer its
-    /// bytes, as `events=256K`
+    /// Sets the entries of a map (`counts=10240`), also the bytes of its values
+    /// (`stacks=1024:1016`), or the bytes of a ring buffer (`events=256K`)
     #[arg(long = "map", value_name = "MAP=ENTRIES[:BYTES]")]
     pub(super) maps: Vec<Size>,
-    /// Names the C type of the events of a map, as `events='struct event'`
+    /// Sets the C type of a map's events, for example `events='struct event'`
     #[arg(long = "event", value_name = "MAP=TYPE")]
     pub(super) events: Vec<Event>,
-    /// Ends with an error if a program cannot be attached; else the others run
+    /// Fails if a program cannot be attached; without it, the other programs run
     #[arg(long)]
     pub(super) strict: bool,
 }
 
-/// Of the commands that load a skeleton.
+/// Options of the commands that load a skeleton.
 #[derive(clap::Args)]
 pub(super) struct Live {
     #[command(flatten)]
     pub(super) limits: Limits,
     #[command(flatten)]
     pub(super) kernel: Kernel,
-    /// Mounts tracefs and bpffs where they are missing
+    /// Mounts tracefs and bpffs if they are missing
     #[arg(long)]
     pub(super) mount: bool,
-    /// Says nothing but errors on standard error
+    /// Prints only errors to standard error
     #[arg(short, long)]
     pub(super) quiet: bool,
-    /// Options of the skeleton's own; `-- --help` lists them
+    /// Options that the skeleton defines; `-- --help` lists them
     #[arg(last = true, value_name = "ARGS")]
     pub(super) args: Vec<OsString>,
-    // Its heading is that of all options after it.
+    // The heading of `Choice` applies to every option that follows, so it comes last.
     #[command(flatten)]
     pub(super) choice: Choice,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Shown {
-    /// How events are printed
+    /// The format of events
     #[arg(short, long, value_enum, default_value_t = Style::Text)]
     pub(super) format: Style,
-    /// The file to print to; else standard output
+    /// The file to write; standard output by default
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Shows stack traces as addresses, without the names of functions
+    /// Prints addresses in stack traces without looking up function names
     #[arg(long)]
     pub(super) no_symbols: bool,
-    /// Names functions of just-in-time compilers by the files that they write to /tmp, too
+    /// Also reads function names from the /tmp/perf-PID.map files of just-in-time compilers
     #[arg(long, conflicts_with = "no_symbols")]
     pub(super) perf_maps: bool,
 }
@@ -163,7 +168,7 @@ pub(super) struct Shown {
 pub(super) enum Style {
     /// A table, histograms or stack traces
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// The bytes that the program sent
     Raw,
@@ -193,7 +198,7 @@ pub(super) struct Run {
 pub(super) struct Inspect {
     #[command(flatten)]
     pub(super) source: Source,
-    /// As one JSON object
+    /// Prints one JSON object
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -206,15 +211,17 @@ pub(super) struct Check {
 
 #[derive(clap::Args)]
 pub(super) struct Doctor {
-    /// A JSON skeleton, a BPF object (.bpf.o), or a tar archive of package.json and BTF; `-` is standard input
+    /// A JSON skeleton, a BPF object (.bpf.o), or a tar archive with package.json and BTF; `-` for
+    /// standard input
     pub(super) file: Option<PathBuf>,
-    /// The object that the skeleton describes, in place of the one it may hold
+    /// The object that belongs to the skeleton; replaces an object that is embedded in the skeleton
     #[arg(long, value_name = "FILE", requires = "file")]
     pub(super) object: Option<PathBuf>,
-    /// A file with the BTF of this kernel, or a folder with that of many, in place of the kernel's own
+    /// A file with the BTF of this kernel, or a directory with the BTF of many kernels; replaces
+    /// the BTF that the kernel provides
     #[arg(long, value_name = "PATH", requires = "file")]
     pub(super) btf: Option<PathBuf>,
-    /// As one JSON object
+    /// Prints one JSON object
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
@@ -225,7 +232,7 @@ pub(super) struct Doctor {
 pub(super) struct Record {
     #[command(flatten)]
     pub(super) source: Source,
-    /// The recording to write; `-` is standard output
+    /// The recording to write; `-` for standard output
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: PathBuf,
     #[command(flatten)]
@@ -236,30 +243,30 @@ pub(super) struct Record {
 pub(super) struct Replay {
     #[command(flatten)]
     pub(super) source: Source,
-    /// The recording; `-` is standard input
+    /// The recording to read; `-` for standard input
     pub(super) recording: PathBuf,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// Ends after so many events
+    /// Stops after N events
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
 }
 
-/// A fault of the command line that only shows later.
-pub(super) fn usage(kind: ErrorKind, what: &str) -> Failure {
-    Args::command().error(kind, what).into()
+/// Returns a usage error that was found after clap had parsed the command line.
+pub(super) fn usage(kind: ErrorKind, message: &str) -> Failure {
+    Args::command().error(kind, message).into()
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    const WANTED: &str = "expected seconds, or units as in `1m30s`, `2h` or `500ms`";
+    const EXPECTED: &str = "expected seconds, or units as in `1m30s`, `2h` or `500ms`";
     let parsed = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => text.parse::<jiff::SignedDuration>().ok().and_then(|time| time.try_into().ok()),
     };
-    parsed.filter(|time| !time.is_zero()).ok_or_else(|| WANTED.to_owned())
+    parsed.filter(|time| !time.is_zero()).ok_or_else(|| EXPECTED.to_owned())
 }
 
-/// A manual page, as clap's own tool writes it.
+/// Renders a manual page in roff.
 pub(super) fn man(command: Option<&str>) -> Result<Vec<u8>, Failure> {
     let mut whole = Args::command();
     whole.build();
@@ -272,7 +279,7 @@ pub(super) fn man(command: Option<&str>) -> Result<Vec<u8>, Failure> {
             }
             None => {
                 let known: Vec<&str> = whole.get_subcommands().map(clap::Command::get_name).collect();
-                return Err(usage(ErrorKind::InvalidValue, &format!("there is no command `{name}`; there are {}", known.join(", "))));
+                return Err(usage(ErrorKind::InvalidValue, &format!("no command `{name}`; there are {}", known.join(", "))));
             }
         },
     };
@@ -293,35 +300,40 @@ Exit codes:
   0  done
   1  the input has faults, the answer is no (doctor), or a file cannot be read or written
   2  the command line is wrong
-  3  the kernel refused";
+  3  the kernel refused, or no program could be attached";
 
 const AFTER_RUN: &str = "\
-Events go to standard output, a summary with what was lost to standard error. Ctrl-C and SIGTERM end, Ctrl-Z pauses and goes on.
-The text of iterators is printed once; the command ends after it if no other programs run.
+Events go to standard output. A summary with the number of lost events goes to standard error.
+Ctrl-C and SIGTERM stop the command; Ctrl-Z pauses and resumes it. The text of iterators is printed
+once; the command ends after it if no other programs run.
 
-A program that cannot be attached is named on standard error with the reason, and the others run. One whose section does not say
-what to attach it to needs `--attach`. Options for programs, maps and events may be repeated.
+If a program cannot be attached, the reason is printed to standard error and the others run. A
+program whose section names no target needs `--attach`. Options for programs, maps and events can be
+repeated.
 
 Targets:
-  xdp:eth0              also xdp:eth0,generic (or native, offload)
-  tcx:eth0/ingress      or egress; then ,first or ,last or ,before=ANCHOR or ,after=ANCHOR. ANCHOR is program:ID, link:ID or the path
-                        of a pin. Kernels before 6.6 take ,priority=N instead
-  netkit:nk0/primary    or peer; an order as of tcx
-  cgroup:/sys/fs/cgroup an order as of tcx
+  xdp:eth0              an interface; optionally with ,generic or ,native or ,offload
+  tcx:eth0/ingress      or egress; optionally with an order: ,first or ,last or ,before=ANCHOR or
+                        ,after=ANCHOR, where ANCHOR is program:ID, link:ID or the path of a pin.
+                        Kernels before 6.6 take ,priority=N instead
+  netkit:nk0/primary    or peer; optionally with an order as for tcx
+  cgroup:/sys/fs/cgroup optionally with an order as for tcx
   netns:/proc/self/ns/net
   netfilter:ipv4/pre_routing,priority=-128,defragmented
   socket:eth0           a socket filter on the packets of an interface
-  map:NAME              a map of sockets, or the map that an iterator walks over
-  kprobe:vfs_read       also kretprobe, ksyscall, fentry, fexit, fmod_ret, lsm, tp_btf, raw_tp
+  map:NAME              a sockmap or sockhash, or the map that an iterator walks
+  kprobe:vfs_read       likewise kretprobe, ksyscall, fentry, fexit, fmod_ret, lsm, tp_btf, raw_tp
   tp:sched/sched_switch
   uprobe:/bin/bash:readline,pid=1234
-                        also uretprobe; FUNCTION+OFFSET, or OFFSET alone; a library by its name, as libc.so.6
+                        likewise uretprobe; also FUNCTION+OFFSET or OFFSET; a library can be given
+                        by its name, for example libc.so.6
   usdt:FILE:PROVIDER:PROBE,pid=1234
-  cpu-clock:99hz        perf events on all CPUs, 99 times a second; cache-misses:10000 after so many; also ,cpu=0 and ,pid=1234
+  cpu-clock:99hz        a perf event on all CPUs, 99 times a second; also ,cpu=0 and ,pid=1234
+  cache-misses:10000    a perf event after every 10000 occurrences
 
 Examples:
-  eunomia run bootstrap.json                                       a table
-  eunomia run bootstrap.json -- --help                             the skeleton's own options
+  eunomia run bootstrap.json
+  eunomia run bootstrap.json -- --help
   eunomia run bootstrap.json -f json -- --min_duration_ns 1000 | jq .comm
   eunomia run meta.skel.json --object prog.bpf.o -n 100 -o events.txt
   eunomia run softirqs.bpf.o --without '*_btf' --event 'events=struct event'
@@ -331,7 +343,7 @@ Examples:
 Exit codes:
   0  done
   1  the input has faults, or a file cannot be read or written
-  2  the command line is wrong, or the skeleton's own options are
+  2  the command line is wrong, or the options of the skeleton are
   3  the kernel refused, or no program could be attached";
 
 const AFTER_INSPECT: &str = "\
@@ -345,26 +357,28 @@ Exit codes:
   2  the command line is wrong";
 
 const AFTER_CHECK: &str = "\
-Prints one line: the object, its maps and programs, and what each export delivers. Every fault goes to standard error, as
+Prints one line with the object, its maps and programs, and the type of each export. Every fault is
+a line on standard error:
 file:line:column: json.path: what is wrong; what to do
 
 Exit codes:
   0  the skeleton and its object agree
-  1  they do not, libbpf never opens or loads the object, or a file cannot be read
+  1  they disagree, libbpf can open or load the object on no kernel, or a file cannot be read
   2  the command line is wrong";
 
 const AFTER_DOCTOR: &str = "\
-Without a file it looks at what every BPF program needs: capabilities, lockdown, the system call, BTF, tracefs, perf events. With
-one, also at what its programs need; with the options of `eunomia run` for programs, maps and events, whether that would run.
-Nothing stays loaded.
+Without FILE, checks what every BPF program needs: capabilities, lockdown, the bpf system call, BTF,
+tracefs and perf events. With FILE, also checks what its programs need; give the same options for
+programs, maps and events as to `eunomia run`. Nothing stays loaded.
 
 Exit codes:
-  0  it can
-  1  it cannot, or the file has faults
+  0  the kernel can run the programs
+  1  the kernel cannot run them, or the file has faults
   2  the command line is wrong";
 
 const AFTER_RECORD: &str = "\
-Ctrl-C and SIGTERM end the recording; what was written before is whole. A new file is for its owner alone.
+Ctrl-C and SIGTERM end the recording, which is complete up to there. A new file can be read only by
+its owner.
 
 Examples:
   eunomia record bootstrap.json -o exec.rec -d 1m
@@ -373,15 +387,17 @@ Examples:
 Exit codes:
   0  done
   1  the input has faults, or a file cannot be read or written
-  2  the command line is wrong, or the skeleton's own options are
+  2  the command line is wrong, or the options of the skeleton are
   3  the kernel refused, or no program could be attached";
 
 const AFTER_REPLAY: &str = "\
-A recording of other layouts is refused. One that was cut off is replayed up to its last whole record.
+The layouts of the recording must be those of the skeleton. A recording that was cut off is replayed
+up to its last whole record.
 
 Exit codes:
   0  done
-  1  the skeleton has faults, the recording is none or of other layouts, or a file cannot be read or written
+  1  the skeleton has faults, the recording is damaged or has other layouts, or a file cannot be read
+     or written
   2  the command line is wrong";
 
 #[cfg(test)]
@@ -389,12 +405,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clap_finds_no_fault() {
+    fn command_line_is_valid_for_clap() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn durations() {
+    fn duration_takes_seconds_or_units() {
         let parsed = |text| duration(text).map(|time| time.as_millis());
         assert_eq!(
             [parsed("3"), parsed("0.5"), parsed("500ms"), parsed("1m30s"), parsed("2h")],

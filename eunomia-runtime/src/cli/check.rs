@@ -1,4 +1,4 @@
-//! `eunomia check`.
+//! `eunomia check`: checks a skeleton against its object and prints a summary.
 
 use super::{Failure, Streams, args::Check, input::Input, output};
 use crate::plain::line;

@@ -1,5 +1,6 @@
-//! What is different from what a skeleton says: the programs that are loaded, what they are attached to, the size of maps and the types of
-//! events. `run`, `record` and `doctor` take the same options, so that they speak of the same programs.
+//! Options that change what a skeleton defines: the programs that are loaded, their targets, the
+//! sizes of maps and the types of events. `run`, `record` and `doctor` take the same options, so
+//! `doctor` checks what the others would run.
 
 use std::{collections::HashSet, str::FromStr};
 
@@ -18,7 +19,7 @@ use crate::{
     object::Layouts,
 };
 
-/// A program and what it is attached to.
+/// A program and the target to attach it to.
 #[derive(Debug, Clone)]
 pub(super) struct Attach {
     pub(super) program: String,
@@ -39,7 +40,7 @@ impl FromStr for Attach {
 pub(super) struct Size {
     pub(super) map: String,
     pub(super) entries: u32,
-    /// Bytes of a value.
+    /// The value size in bytes.
     pub(super) value: Option<u32>,
 }
 
@@ -55,7 +56,7 @@ impl FromStr for Size {
     }
 }
 
-/// A number from 1 to 4294967295, with a unit of powers of 1024.
+/// Parses a number from 1 to 4294967295; the suffixes K, M and G are powers of 1024.
 fn number(text: &str) -> Option<u32> {
     let (digits, unit) = match text.split_at_checked(text.len().saturating_sub(1)) {
         Some((digits, "K" | "k")) => (digits, 1 << 10),
@@ -108,13 +109,13 @@ fn pair(text: &str) -> Option<(&str, &str)> {
 }
 
 impl Choice {
-    /// Gives events the types that were named for them.
+    /// Sets the types of events that `--event` names.
     pub(super) fn name_events(&self, document: &mut Document) {
         if self.events.is_empty() {
             return;
         }
         let object = document.skeleton.object.as_deref().unwrap_or_default();
-        // What is wrong with an object is said when it is checked.
+        // An object that cannot be read is reported when the document is checked.
         let known: HashSet<String> = Layouts::new(object, document.skeleton.export_btf.as_deref())
             .map(|layouts| layouts.own_types().map(|(id, _)| layouts.c_name(id)).collect())
             .unwrap_or_default();
@@ -125,7 +126,7 @@ impl Choice {
         }
     }
 
-    /// Sets up an object that is open.
+    /// Applies the options to an open object.
     pub(super) fn apply(&self, open: &mut Open) -> Result<(), Failure> {
         let wrong = |error: Error| match error {
             Error::NotFound { .. } | Error::Value { .. } => usage(ErrorKind::InvalidValue, &error.to_string()),
@@ -169,7 +170,7 @@ impl Choice {
         Ok(())
     }
 
-    /// The names that `doctor` is to speak of alone.
+    /// Returns the programs and tables that `doctor` examines if `--only` is given.
     pub(super) fn only(&self, object: &bpf::Open) -> Result<Option<Vec<String>>> {
         if self.only.is_empty() {
             return Ok(None);
@@ -183,7 +184,8 @@ impl Choice {
     }
 }
 
-/// Sets the size of a map. The values of a map of stack traces are as large as the kernel lets them be, unless someone says otherwise.
+/// Sets the size of a map. If no value size is given for a map of stack traces, its values hold as
+/// many frames as the kernel allows.
 fn resize(object: &mut bpf::Open, size: &Size) -> Result<()> {
     object.set_max_entries(&size.map, size.entries)?;
     let stacks = || deepest()?.checked_mul(8);
@@ -193,7 +195,7 @@ fn resize(object: &mut bpf::Open, size: &Size) -> Result<()> {
     }
 }
 
-/// The names that patterns stand for, each for one at least.
+/// Returns the names that match the patterns; a pattern without a match is an error.
 fn matching(patterns: &[String], known: &[&str]) -> Result<HashSet<String>> {
     let mut found = HashSet::new();
     for pattern in patterns {
@@ -207,7 +209,7 @@ fn matching(patterns: &[String], known: &[&str]) -> Result<HashSet<String>> {
     Ok(found)
 }
 
-/// Returns the words for a program without a target, which is to be `wants`.
+/// Returns the message for a program that needs a target of kind `wants` and has none.
 pub(super) fn no_target(program: &str, section: &str, wants: &str) -> String {
     let section = section.trim_start_matches('?');
     let example = match section.split(['/', '.']).next().unwrap_or_default() {
@@ -228,7 +230,7 @@ pub(super) fn no_target(program: &str, section: &str, wants: &str) -> String {
         "tp" | "tracepoint" => "tp:CATEGORY/NAME",
         "raw_tp" | "raw_tracepoint" => "raw_tp:NAME",
         "perf_event" => "cpu-clock:99hz",
-        // Sections of no type, whose programs were given one.
+        // The section names no type; the program's type was set by an option.
         _ if matches!(wants, "an interface" | "a cgroup" | "a network namespace" | "a perf event" | "a probe" | "a tracepoint") => {
             return format!(
                 "the program `{program}` ({section}) is not attached: its section names no target; name {wants} with \

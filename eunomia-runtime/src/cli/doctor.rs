@@ -1,4 +1,4 @@
-//! `eunomia doctor`.
+//! `eunomia doctor`: reports whether this kernel can run BPF programs, or those of a skeleton.
 
 use serde_json::json;
 
@@ -25,7 +25,8 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
         let of_object = match checked.clone().open(btf.as_deref()) {
             Ok(mut open) => {
                 match args.choice.apply(&mut open) {
-                    // A function that is the target of a program is looked up at once.
+                    // `apply` looks up a function that is the target of a program and fails if the
+                    // kernel has none.
                     Err(Failure::Error(error @ Error::Kernel(_))) => answers.checks.push(Check {
                         what: "targets".into(),
                         required: true,
@@ -39,15 +40,16 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
                 let only: Option<Vec<&str>> = only.as_ref().map(|only| only.iter().map(String::as_str).collect());
                 doctor.examine_open(open, only.as_deref(), args.choice.strict)
             }
-            // It says why.
+            // `examine` reports why the object cannot be opened.
             Err(_) => doctor.examine(&checked),
         };
         let mut of_object = of_object.checks;
-        // A caller of the library may attach them by other calls; `run` has no other way than `--attach`.
+        // A caller of the library may attach such programs by other calls; `run` has only
+        // `--attach`.
         if args.choice.strict {
             of_object.iter_mut().filter(|check| check.what.starts_with(TARGET_OF)).for_each(|check| check.required = true);
         }
-        // Of what both look at, the object's answer says more.
+        // If both made the same check, the object's answer has more detail.
         answers.checks.retain(|check| !of_object.iter().any(|other| other.what == check.what));
         answers.checks.extend(of_object);
     }

@@ -1,4 +1,4 @@
-//! A skeleton in the kernel and the loop that takes its records: what `run` and `record` share.
+//! Loading a skeleton and the loop that takes its records, shared by `run` and `record`.
 
 use std::{
     collections::BTreeSet,
@@ -9,10 +9,10 @@ use std::{
 use super::{
     Failure, Messages,
     args::{Limits, Live},
+    error_text,
     input::Input,
     outlet::Ending,
     output::Reader,
-    said,
     signals::Handlers,
 };
 use crate::{
@@ -28,7 +28,8 @@ use crate::{
     sample::Verdict,
 };
 
-/// Opens a skeleton and sets it up as the command line says, its variables by its own options.
+/// Opens a skeleton and applies the options of the command line, those of the skeleton's variables
+/// included.
 pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Failure> {
     let checked = input.document.check()?;
     if live.mount {
@@ -45,40 +46,44 @@ pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Fa
     Ok(open)
 }
 
-/// How long a poll waits where nothing happens: signals wake it.
+/// The timeout of a poll while no taken record is pending; a signal ends the wait early.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Where records go.
+/// A consumer of records.
 pub(super) trait Taker {
-    /// Is called when programs run, and records will come; waits for those who read end with the command.
+    /// Called after programs were attached, before the first record. From then on, waiting for a
+    /// reader of the output ends with the command.
     fn begin(&mut self, ending: Ending);
 
-    /// Takes one; [`Verdict::Stop`] where there is no sense in more.
+    /// Takes one record. Returns [`Verdict::Stop`] if no further record is of use.
     fn take(&mut self, map: usize, record: &[u8]) -> Verdict;
 
-    /// Takes a part of the text of an iterator; whether there is sense in more. `None` if it takes none.
+    /// Takes a part of the text of an iterator. Returns false if no further text is of use, and
+    /// `None` if the consumer takes no text.
     fn text(&mut self, text: &[u8]) -> Option<bool>;
 
-    /// Is called when those that were there have been taken.
+    /// Called after all records of a poll were taken.
     fn flush(&mut self) -> Result<Reader>;
 
-    /// Whether nothing that was taken is worked on still.
+    /// Reports whether no taken record is still being processed.
     fn is_done(&self) -> bool {
         true
     }
 
-    /// Is called at the end, and waits for what is worked on; the number of events that were not written since nobody reads.
+    /// Called at the end. Waits for pending records and returns the number of events that were not
+    /// written because nobody reads.
     fn finish(&mut self) -> Result<u64>;
 }
 
-/// How long a poll waits while records are worked on.
+/// The timeout of a poll while taken records are pending.
 const BUSY: Duration = Duration::from_millis(5);
 
-/// Loads and attaches, takes records until a limit is reached, a signal comes or nobody reads any more; then detaches and takes what is left.
+/// Loads and attaches programs and takes records until a limit is reached, a signal comes or the
+/// reader of the output is gone. Then detaches the programs and takes the remaining records.
 pub(super) fn follow(open: Open, live: &Live, err: &mut Messages<'_>, to: &mut impl Taker) -> Result<()> {
     let quiet = live.quiet;
     let loaded = open.load()?;
-    // Before anything runs that a signal would have to end.
+    // Installed before anything runs that a signal would have to end.
     let signals = Handlers::new(loaded.control(), quiet)?;
     let start = Instant::now();
     let running = Running::start(loaded, live.choice.strict, err)?;
@@ -102,29 +107,31 @@ pub(super) fn follow(open: Open, live: &Live, err: &mut Messages<'_>, to: &mut i
         summary(&loaded, start.elapsed(), err);
     }
     if let Ok(unwritten @ 1..) = finished {
-        err.tell(&line(&format!("{unwritten} events were not written: nobody reads the output")));
+        let were = if unwritten == 1 { "event was" } else { "events were" };
+        err.print(&line(&format!("{unwritten} {were} not written because nobody reads the output")));
     }
-    // Until then whoever writes to a pipe that is full can be ended.
+    // Until here, a signal can end a write to a full pipe.
     drop(signals);
     walked.and(followed).and(finished.map(drop))
 }
 
-/// Of a list of names.
+/// The number of names that a message lists.
 const SHOWN: usize = 8;
 
-/// A skeleton whose programs run, as many as could be attached.
+/// A skeleton with those of its programs that could be attached.
 struct Running {
     skel: Attached,
     attached: usize,
     wanted: usize,
-    /// What is wrong with those on hooks of security modules.
+    /// A failed check of programs on hooks of security modules.
     unheard: Option<Check>,
-    /// The places of iterators among the links, with their names.
+    /// The indices of iterators among the links, with their names.
     iterators: Vec<(usize, String)>,
 }
 
 impl Running {
-    /// Attaches the programs, and says of each that cannot be why. That is an error if none can, or if all must.
+    /// Attaches the programs and prints the reason for each one that cannot be attached. Returns an
+    /// error if no program could be attached, or if one could not and `strict` is set.
     fn start(loaded: Loaded, strict: bool, err: &mut Messages<'_>) -> Result<Self> {
         let (mut links, mut iterators) = (Vec::new(), Vec::new());
         let (mut wanted, mut attached) = (BTreeSet::new(), BTreeSet::new());
@@ -143,17 +150,17 @@ impl Running {
             }
         }
         if (strict || attached.is_empty()) && !refused.is_empty() {
-            // One is the error of the command, which is told last.
+            // One of them becomes the error of the command, which is printed last.
             let last = refused.swap_remove(0);
-            refused.iter().for_each(|error| err.tell(&said(error)));
+            refused.iter().for_each(|error| err.print(&error_text(error)));
             return Err(last);
         }
-        refused.iter().for_each(|error| err.tell(&said(error)));
+        refused.iter().for_each(|error| err.print(&error_text(error)));
         let programs: Vec<&str> = loaded.checked().programs.iter().map(|(name, _)| name.as_str()).collect();
         if wanted.is_empty() && !programs.is_empty() {
             let shown = programs.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
             let more = if programs.len() > SHOWN { ", .." } else { "" };
-            err.tell(&line(&format!("no program is attached unless it is asked for: `--with PROGRAM`; there are {shown}{more}")));
+            err.print(&line(&format!("all programs are off by default; turn them on with `--with PROGRAM`; there are {shown}{more}")));
         }
         let sections: Vec<(String, &str)> = attached.iter().filter_map(|name| Some((section(&loaded, name)?, name.as_str()))).collect();
         let unheard = security_module(sections.iter().map(|(section, name)| (section.as_str(), *name)), true).filter(|check| !check.ok);
@@ -161,7 +168,7 @@ impl Running {
         Ok(Self { skel: Attached::new(loaded, links.into_iter().collect()), attached, wanted, unheard, iterators })
     }
 
-    /// Whether nothing will come once they have been read.
+    /// Reports whether no event can follow after the iterators were read.
     fn only_iterators(&self) -> bool {
         let sampled = self.skel.checked().streams.iter().any(|stream| stream.sampled.is_some());
         !self.iterators.is_empty() && self.iterators.len() == self.skel.links().len() && !sampled
@@ -174,17 +181,17 @@ impl Running {
             [] => "no map delivers events".to_owned(),
             streams => format!("events of {}", streams.iter().map(|stream| stream.map.as_str()).collect::<Vec<_>>().join(", ")),
         };
-        let of = if self.attached == self.wanted { String::new() } else { format!(" of {}", self.wanted) };
+        let total = if self.attached == self.wanted { String::new() } else { format!(" of {}", self.wanted) };
         let plural = if self.wanted == 1 { "" } else { "s" };
         let ends = if self.only_iterators() { "" } else { "; Ctrl-C ends" };
-        err.tell(&line(&format!("{}: {}{of} program{plural} attached, {delivers}{ends}", checked.skeleton.name, self.attached)));
+        err.print(&line(&format!("{}: {}{total} program{plural} attached, {delivers}{ends}", checked.skeleton.name, self.attached)));
         if let Some(Check { what, found, todo, .. }) = &self.unheard {
-            err.tell(&line(&format!("{what}: {found}; {}", todo.for_command())));
+            err.print(&line(&format!("{what}: {found}; {}", todo.for_command())));
         }
     }
 }
 
-/// The section of a program; a table of functions has none.
+/// Returns the section of a program; a struct_ops map has none.
 fn section(loaded: &Loaded, program: &str) -> Option<String> {
     Some(loaded.object().program(program).ok()?.section().to_string_lossy().into_owned())
 }
@@ -195,12 +202,12 @@ struct Follower<'a, T> {
     start: Instant,
     count: u64,
     ended: bool,
-    /// Records that were there when nobody read any more.
+    /// Records that were left in the buffers after the reader of the output was gone.
     unread: u64,
 }
 
 impl<T: Taker> Follower<'_, T> {
-    /// Reads the text of iterators, once.
+    /// Reads the text of each iterator once.
     fn walk(&mut self, running: &Running, err: &mut Messages<'_>) -> Result<()> {
         let mut piece = vec![0; 1 << 14];
         let control = running.skel.control();
@@ -217,7 +224,7 @@ impl<T: Taker> Follower<'_, T> {
                 match self.to.text(piece.get(..count).unwrap_or_default()) {
                     Some(more) => self.ended |= !more,
                     None => {
-                        err.tell(&line(&format!("the text of the iterator `{name}` is not recorded")));
+                        err.print(&line(&format!("the text of the iterator `{name}` is not recorded")));
                         break;
                     }
                 }
@@ -255,7 +262,7 @@ impl<T: Taker> Follower<'_, T> {
                 break;
             }
             let polled = skel.object().poll(left.min(if self.to.is_done() { IDLE } else { BUSY }), |map, record| self.take(map, record));
-            // What came before an error is not lost with it.
+            // Events that were taken before an error are written.
             self.ended |= self.to.flush()? != Reader::There;
             polled?;
         }
@@ -274,14 +281,14 @@ impl<T: Taker> Follower<'_, T> {
     }
 }
 
-/// Says of which events the type is not known, and how to name it.
+/// Prints for which events the type is unknown, and how to name it.
 fn untyped(checked: &Checked, err: &mut Messages<'_>) {
     for stream in &checked.streams {
         if let Payload::Bytes { why } = &stream.payload {
             let map = &stream.map;
-            err.tell(&line(&format!(
-                "{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object's; the line \
-                 `const struct NAME *unused __attribute__((unused));` in the C source puts one there"
+            err.print(&line(&format!(
+                "{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object; the line \
+                 `const struct NAME *unused __attribute__((unused));` in the C source adds one"
             )));
         }
     }
@@ -289,28 +296,29 @@ fn untyped(checked: &Checked, err: &mut Messages<'_>) {
 
 fn summary(loaded: &Loaded, time: Duration, err: &mut Messages<'_>) {
     for (stream, (map, stats)) in loaded.checked().streams.iter().zip(loaded.stats()) {
-        err.tell(&line(&became(map, &stats, stream.sampled.is_some(), time)));
+        err.print(&line(&map_summary(map, &stats, stream.sampled.is_some(), time)));
     }
     if let Ok(left @ 1..) = loaded.object().unread() {
         let were = if left == 1 { "event was" } else { "events were" };
-        err.tell(&line(&format!("{left} more {were} in the buffers at the end, and not read")));
+        err.print(&line(&format!("{left} more {were} left unread in the buffers")));
     }
 }
 
-/// What became of the records of a map.
-fn became(map: &str, stats: &Stats, sampled: bool, time: Duration) -> String {
+/// Returns the summary line of a map: its received, lost, discarded and short records.
+fn map_summary(map: &str, stats: &Stats, sampled: bool, time: Duration) -> String {
     let Stats { received, discarded, short, lost, lost_at_least, .. } = *stats;
-    let mut text = format!("{map}: {received} events in {:.1} s", time.as_secs_f64());
+    let events = if received == 1 { "event" } else { "events" };
+    let mut text = format!("{map}: {received} {events} in {:.1} s", time.as_secs_f64());
     text += &match lost {
         Some(lost) if lost_at_least => format!(", at least {lost} lost"),
         Some(lost) => format!(", {lost} lost"),
-        // What is taken out of a map was not lost.
+        // Sampling a map loses no record.
         None if sampled => String::new(),
         None => format!(", lost: unknown (the program has no counter `{map}_dropped`)"),
     };
-    for (number, what) in [(discarded, "discarded by the program"), (short, "shorter than their type")] {
+    for (number, reason) in [(discarded, "discarded by the program"), (short, "shorter than their type")] {
         if number > 0 {
-            text += &format!(", {number} {what}");
+            text += &format!(", {number} {reason}");
         }
     }
     text
@@ -321,15 +329,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_became_of_records() {
-        let of = |stats: Stats, sampled| became("rb", &Stats { received: 5, ..stats }, sampled, Duration::from_millis(1234));
+    fn map_summary_counts_records() {
+        let summary = |stats: Stats, sampled| map_summary("rb", &Stats { received: 5, ..stats }, sampled, Duration::from_millis(1234));
         let (counted, lost) = (Stats { lost: Some(3), ..Stats::default() }, Stats { lost: Some(0), ..Stats::default() });
-        assert_eq!(of(counted, false), "rb: 5 events in 1.2 s, 3 lost");
-        assert_eq!(of(Stats { lost_at_least: true, ..counted }, false), "rb: 5 events in 1.2 s, at least 3 lost");
-        assert_eq!(of(Stats { lost_at_least: true, ..lost }, false), "rb: 5 events in 1.2 s, at least 0 lost");
+        assert_eq!(summary(counted, false), "rb: 5 events in 1.2 s, 3 lost");
+        assert_eq!(summary(Stats { lost_at_least: true, ..counted }, false), "rb: 5 events in 1.2 s, at least 3 lost");
+        assert_eq!(summary(Stats { lost_at_least: true, ..lost }, false), "rb: 5 events in 1.2 s, at least 0 lost");
         let unknown = Stats { discarded: 1, short: 2, lost: None, ..Stats::default() };
         let rest = ", 1 discarded by the program, 2 shorter than their type";
-        assert_eq!(of(unknown, false), format!("rb: 5 events in 1.2 s, lost: unknown (the program has no counter `rb_dropped`){rest}"));
-        assert_eq!(of(unknown, true), format!("rb: 5 events in 1.2 s{rest}"));
+        assert_eq!(
+            summary(unknown, false),
+            format!("rb: 5 events in 1.2 s, lost: unknown (the program has no counter `rb_dropped`){rest}")
+        );
+        assert_eq!(summary(unknown, true), format!("rb: 5 events in 1.2 s{rest}"));
     }
 }

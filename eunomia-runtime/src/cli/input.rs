@@ -1,4 +1,5 @@
-//! What a command works on: a skeleton from a file or from standard input, and the BTF that a tar archive brings along.
+//! The input of a command: a skeleton from a file or from standard input, and the BTF of a tar
+//! archive.
 
 use std::{
     fs,
@@ -21,15 +22,15 @@ use crate::{
 
 pub(super) struct Input {
     pub(super) document: Document,
-    /// BTF of the running kernel out of the archive.
+    /// BTF of the running kernel from the archive.
     btf: Option<Unnamed>,
 }
 
-/// A file in memory alone.
+/// A file that exists only in memory.
 struct Unnamed(OwnedFd);
 
 impl Input {
-    /// Reads a skeleton, or describes an object: the first bytes decide.
+    /// Reads a skeleton or an object; the first bytes tell which it is.
     pub(super) fn read(source: &Source, stdin: &mut dyn Read) -> Result<Self, Failure> {
         read_once(&source.paths())?;
         let (bytes, file) = read(&source.file, stdin)?;
@@ -37,15 +38,15 @@ impl Input {
         let mut document = Document::new(bytes, &file)?;
         if let Some(object) = &source.object {
             if document.is_object() {
-                return Err(usage(ErrorKind::ArgumentConflict, "`--object` completes a skeleton, and the input is an object itself"));
+                return Err(usage(ErrorKind::ArgumentConflict, "`--object` belongs to a skeleton, but the input is an object"));
             }
             document = document.with_object(read(object, stdin)?.0, &object.display().to_string())?;
         }
         Ok(Self { document, btf })
     }
 
-    /// The file of the kernel's BTF that the object is to be opened with, where it is not the kernel's own: the one that was asked for
-    /// before any other.
+    /// Returns the BTF file to open the object with, or `None` for the kernel's own. A file that
+    /// the user named (`asked`) comes before that of the archive.
     pub(super) fn kernel_btf(&self, asked: Option<&Path>) -> Result<Option<PathBuf>, Error> {
         if let Some(asked) = asked {
             return bpf::named_btf(asked).map(Some);
@@ -58,17 +59,17 @@ impl Input {
 /// Refuses to read standard input more than once.
 pub(super) fn read_once(inputs: &[&Path]) -> Result<(), Failure> {
     if inputs.iter().filter(|path| is_stream(path)).count() > 1 {
-        return Err(usage(ErrorKind::ArgumentConflict, "`-` is standard input, which can be read only once"));
+        return Err(usage(ErrorKind::ArgumentConflict, "`-` is standard input and can be read only once"));
     }
     Ok(())
 }
 
-/// Whether the path stands for standard input or output.
+/// Reports whether the path means standard input or output.
 pub(super) fn is_stream(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// The bytes of a file, and what stands for it in messages.
+/// Returns the bytes of a file and its name for messages.
 fn read(path: &Path, stdin: &mut dyn Read) -> Result<(Vec<u8>, String), Error> {
     if !is_stream(path) {
         let bytes = file::read_any(path, MOST).map_err(|source| Error::File { path: path.to_owned(), source })?;
@@ -79,15 +80,16 @@ fn read(path: &Path, stdin: &mut dyn Read) -> Result<(Vec<u8>, String), Error> {
     Ok((bytes, file.to_owned()))
 }
 
-/// The mark of tar(5).
+/// Reports whether the bytes have the magic of tar(5).
 fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// The package of an archive, and its BTF of the running kernel, which stands in a tree as [`bpf::archived`] says, below any folder.
+/// Returns the package of an archive and its BTF of the running kernel. The BTF lies at the path of
+/// [`bpf::archived`], below any directory.
 fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error> {
     let failed = |source| Error::File { path: file.into(), source };
-    let wanted = bpf::archived();
+    let btf_path = bpf::archived();
     let (mut package, mut btf) = (None, None);
     for entry in tar::Archive::new(bytes).entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
@@ -95,7 +97,7 @@ fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error>
         let mut contents = || file::read_from(&mut entry, MOST).map_err(failed);
         if path.file_name().is_some_and(|name| name == "package.json") {
             once(&mut package, contents()?, &path).map_err(failed)?;
-        } else if path.ends_with(&wanted) {
+        } else if path.ends_with(&btf_path) {
             let contents = Unnamed::new(&contents()?).map_err(failed)?;
             once(&mut btf, contents, &path).map_err(failed)?;
         }
@@ -104,11 +106,11 @@ fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error>
     Ok((package, btf))
 }
 
-/// Whoever has looked at the first must not be given another.
+/// Refuses a second file of the same role: the user may have inspected only the first one.
 fn once<T>(slot: &mut Option<T>, contents: T, path: &Path) -> io::Result<()> {
     match slot.replace(contents) {
         None => Ok(()),
-        Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has a second {}", path.display()))),
+        Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("the archive has a second {}", path.display()))),
     }
 }
 
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_brings_the_btf_of_this_kernel_among_others() {
+    fn unpack_finds_package_and_btf_of_this_kernel() {
         let (own, other) = (Path::new("btf").join(bpf::archived()), Path::new("btf/other/1/x86_64/1.2.3.btf"));
         let package: (&Path, &[u8]) = (Path::new("x/package.json"), b"{}");
         let bytes = archive(&[(other, b"other"), (&own, b"own"), package]);
@@ -147,8 +149,8 @@ mod tests {
         let fd = btf.unwrap().0;
         assert_eq!(fs::read(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap(), b"own");
         let second: (&Path, &[u8]) = (Path::new("y/package.json"), b"[]");
-        let Err(refused) = unpack(&archive(&[package, second]), "x.tar") else { panic!("it has two packages") };
-        assert_eq!(refused.to_string(), "x.tar: it has a second y/package.json");
+        let Err(refused) = unpack(&archive(&[package, second]), "x.tar") else { panic!("a second package was accepted") };
+        assert_eq!(refused.to_string(), "x.tar: the archive has a second y/package.json");
         let (_, none) = unpack(&archive(&[(other, b"other"), package]), "x.tar").unwrap();
         assert!(none.is_none());
     }

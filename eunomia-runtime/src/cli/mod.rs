@@ -1,4 +1,5 @@
-//! The command `eunomia`: runs skeletons, shows what is in them, says whether this kernel can run them, records and replays.
+//! The command `eunomia`: runs skeletons, shows what they contain, reports whether this kernel can
+//! run them, and records and replays their events.
 //!
 //! ```no_run
 //! fn main() -> std::process::ExitCode {
@@ -19,7 +20,7 @@ mod printed;
 mod record;
 mod replay;
 mod run;
-#[allow(unsafe_code, reason = "asks and sets what signals do")]
+#[allow(unsafe_code, reason = "reads the disposition of signals")]
 mod signals;
 
 use std::{
@@ -35,18 +36,18 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::{Error, environment, fault::Faults, plain::plain};
 use args::{Args, Command};
 
-/// How the command ended; as a number it is the exit code.
+/// The outcome of the command; its number is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It did what was asked for.
+    /// The command did what was asked for.
     Done = 0,
-    /// The input has faults, or a file cannot be read or written.
+    /// The input has faults, the answer is no (`doctor`), or a file cannot be read or written.
     Refused = 1,
-    /// The command line is wrong, that of the skeleton's variables included.
+    /// The command line is wrong, or the options of the skeleton are.
     Usage = 2,
-    /// The kernel refused: permissions, a feature that it does not have, a program that its verifier rejects. Or no program could be
-    /// attached.
+    /// The kernel refused (permissions, a missing feature, a program that the verifier rejects), or
+    /// no program could be attached.
     Kernel = 3,
 }
 
@@ -56,11 +57,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why the command did not do what was asked for.
+/// The reason why the command did not succeed.
 enum Failure {
-    /// The command line is wrong, or asks for a text that clap has.
+    /// The command line is wrong, or asks for a text that clap prints (`--help`, `--version`).
     Usage(Box<clap::Error>),
-    /// What was asked for was printed, and the answer is no.
+    /// The command printed its answer, and the answer is no.
     No,
     Error(Error),
 }
@@ -83,45 +84,45 @@ impl From<clap::Error> for Failure {
     }
 }
 
-/// The streams of a process.
+/// The streams of the command.
 struct Streams<'a> {
     input: &'a mut dyn Read,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
-    /// Whether they are those of this process.
+    /// True if they are the streams of this process.
     own: bool,
 }
 
-/// Where events go.
+/// The destination of events.
 struct Out<'a> {
     to: &'a mut dyn Write,
-    /// Whether it is this process's standard output.
+    /// True if `to` is this process's standard output.
     own: bool,
 }
 
-/// Where everything else goes.
+/// The destination of all messages.
 struct Messages<'a> {
     to: &'a mut dyn Write,
-    /// Whether it is this process's standard error.
+    /// True if `to` is this process's standard error.
     own: bool,
     stuck: bool,
 }
 
 impl Messages<'_> {
-    /// Says something, unless the pipe behind is stuck.
-    fn tell(&mut self, text: &str) {
-        // One that was stuck is not waited for again.
+    /// Prints a message, unless the pipe behind standard error is stuck.
+    fn print(&mut self, text: &str) {
+        // A pipe that was stuck once is not waited for again.
         let patience = if self.stuck { Duration::ZERO } else { outlet::PATIENCE };
         self.stuck = self.own && !outlet::is_writable(io::stderr(), patience);
         if !self.stuck {
-            // Where this fails there is nobody to tell.
+            // If this write fails, no other place is left for the message.
             let _ = writeln!(self.to, "{}", plain(text));
         }
     }
 }
 
-/// An error as it is told.
-fn said(error: &Error) -> String {
+/// Returns the text of an error, with the command's own options in its hint.
+fn error_text(error: &Error) -> String {
     match error {
         Error::NoTarget { program, section, wants } => choice::no_target(program, section, wants),
         error => error.for_command(),
@@ -130,27 +131,30 @@ fn said(error: &Error) -> String {
 
 /// Runs the command with the arguments and streams of this process.
 ///
-/// A pipe or terminal behind standard output that nobody reads does not keep `run` and `record` from ending by a signal or after their
-/// time: what was not written by then is counted.
+/// If nobody reads the pipe or terminal behind standard output, `run` and `record` still end by a
+/// signal or after their duration. They count the events that could not be written by then.
 pub fn main() -> Exit {
     main_with(env::args_os())
 }
 
-/// As [`main`], with other arguments, the program's name first.
+/// Runs the command with other arguments than those of this process, otherwise as [`main`]. The
+/// program's name comes first.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
     execute(args, Streams { input: &mut io::stdin(), out: &mut io::stdout(), err: &mut io::stderr(), own: true })
 }
 
-/// Runs the command with arguments and streams of the caller's, the program's name first among the arguments.
+/// Runs the command with arguments and streams of the caller. The program's name is the first
+/// argument.
 ///
-/// Events and what was asked for go to `out`, everything else to `err`. A closed pipe behind `out` is no error. `run` and `record` take the
-/// process's signals SIGINT, SIGTERM, SIGHUP and SIGTSTP.
+/// Events and answers go to `out`, everything else to `err`. A closed pipe behind `out` is no
+/// error. `run` and `record` handle the process's signals SIGINT, SIGTERM, SIGHUP and SIGTSTP while
+/// they run.
 pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
     execute(args, Streams { input, out, err, own: false })
 }
 
 fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -> Exit {
-    let done = Args::try_parse_from(args).map_err(Failure::from).and_then(|args| match args.command {
+    let result = Args::try_parse_from(args).map_err(Failure::from).and_then(|args| match args.command {
         Command::Run(args) => run::run(&args, &mut streams),
         Command::Inspect(args) => inspect::run(&args, &mut streams),
         Command::Check(args) => check::run(&args, &mut streams),
@@ -164,27 +168,28 @@ fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
         }
         Command::Man { command } => output::print(streams.out, &args::man(command.as_deref())?),
     });
-    let (exit, text) = match done {
+    let (exit, text) = match result {
         Ok(()) => return Exit::Done,
         Err(Failure::No) => return Exit::Refused,
         // `--help` and `--version`.
-        Err(Failure::Usage(asked)) if !asked.use_stderr() => {
-            let text = rendered(&asked, std::io::stdout().is_terminal());
+        Err(Failure::Usage(text)) if !text.use_stderr() => {
+            let text = rendered(&text, std::io::stdout().is_terminal());
             match output::print(streams.out, text.as_bytes()) {
                 Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
                 _ => return Exit::Done,
             }
         }
         Err(Failure::Usage(wrong)) => (Exit::Usage, rendered(&wrong, std::io::stderr().is_terminal())),
-        Err(Failure::Error(error @ (Error::Kernel(_) | Error::NoTarget { .. }))) => (Exit::Kernel, said(&error)),
-        Err(Failure::Error(error)) => (Exit::Refused, said(&error)),
+        Err(Failure::Error(error @ (Error::Kernel(_) | Error::NoTarget { .. }))) => (Exit::Kernel, error_text(&error)),
+        Err(Failure::Error(error)) => (Exit::Refused, error_text(&error)),
     };
-    // Where this fails there is nobody left to tell.
+    // If this write fails, no other place is left for the message.
     let _ = writeln!(streams.err, "{}", text.trim_end());
     exit
 }
 
-/// A text of clap, in colours on a terminal whose user wants them (<https://no-color.org>).
+/// Renders a text of clap, in colours on a terminal unless NO_COLOR is set
+/// (<https://no-color.org>).
 fn rendered(text: &clap::Error, terminal: bool) -> String {
     let colours = terminal && environment::variable("NO_COLOR").is_none_or(|value| value.is_empty());
     if colours { text.render().ansi().to_string() } else { text.render().to_string() }

@@ -1,4 +1,5 @@
-//! Writes to a pipe or terminal that may be stuck: in a thread of its own, which is left behind if nobody reads when the command ends.
+//! A writer to a pipe or terminal that may be stuck. A thread of its own writes; the command leaves
+//! it behind if nobody reads when it ends.
 
 use std::{
     collections::VecDeque,
@@ -15,13 +16,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{Result, reader::Control, refusal::refusal};
 
-/// A thread that writes what it is given, one batch after the other.
+/// A thread that writes batches in order.
 pub(super) struct Outlet {
     shared: Arc<Shared>,
     ending: Option<Ending>,
 }
 
-/// When the command is to end.
+/// The end of the command: a stop request or a time.
 #[derive(Debug, Clone)]
 pub(super) struct Ending {
     pub(super) control: Option<Control>,
@@ -42,31 +43,32 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// What waits to be written, or is being written.
+    /// The bytes that wait to be written or are being written.
     batch: Vec<u8>,
-    /// Where its events end.
+    /// The offsets in `batch` at which events end.
     ends: VecDeque<usize>,
-    /// How much of it has been.
+    /// The number of bytes of `batch` that were written.
     written: usize,
     closed: bool,
-    /// How much had been written when waiting for more was given up.
+    /// The value of `written` when waiting was given up.
     abandoned: Option<usize>,
     failed: Option<io::Error>,
 }
 
-/// So much is written at once: a pipe has room for it, or for nothing. A reader that takes it has made progress.
+/// The size of one write, which is PIPE_BUF: a pipe has room for all of it or for nothing. Each
+/// finished write shows that the reader made progress.
 const PIECE: usize = 4096;
 
-/// So long a reader may take nothing, after the command was to end.
+/// The time without progress after which a reader counts as stuck, once the command is to end.
 pub(super) const PATIENCE: Duration = Duration::from_millis(200);
 
-/// How soon a wait notices that the command is to end.
+/// The interval at which a wait checks whether the command is to end.
 const GLANCE: Duration = Duration::from_millis(25);
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug)]
 pub(super) enum Given {
-    /// It is written, or will be.
+    /// The batch is written, or will be.
     Taken,
     /// Writing failed.
     Failed(io::Error),
@@ -77,18 +79,18 @@ pub(super) enum Given {
 impl Outlet {
     pub(super) fn new(file: File) -> Result<Self> {
         let shared = Arc::new(Shared::default());
-        let of_thread = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("output".to_owned()).spawn(move || of_thread.write(file));
-        thread.map_err(|error| refusal("start the thread that writes", error))?;
+        let of_writer = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("output".to_owned()).spawn(move || of_writer.write(file));
+        thread.map_err(|error| refusal("start the output thread", error))?;
         Ok(Self { shared, ending: None })
     }
 
-    /// From now on waits end with the command.
+    /// Makes every wait end with the command from now on.
     pub(super) fn end_with(&mut self, ending: Ending) {
         self.ending = Some(ending);
     }
 
-    /// Takes a batch whose events end at `ends`, after the one before it was written.
+    /// Takes a batch whose events end at `ends`, after the previous batch was written.
     pub(super) fn give(&self, batch: &mut Vec<u8>, ends: &mut VecDeque<usize>) -> Given {
         let (given, mut state) = self.settle();
         if matches!(given, Given::Taken) {
@@ -101,23 +103,23 @@ impl Outlet {
         given
     }
 
-    /// Waits until all is written.
+    /// Waits until everything is written.
     pub(super) fn finish(&self) -> Given {
         self.settle().0
     }
 
-    /// What has failed meanwhile.
+    /// Returns and clears the error of a write that failed since the last call.
     pub(super) fn failure(&self) -> Option<io::Error> {
         self.shared.lock().failed.take()
     }
 
-    /// The events that were given and are not written to their end.
+    /// Returns the number of events that were given and are not completely written.
     pub(super) fn unwritten(&self) -> u64 {
         let state = self.shared.lock();
         state.ends.iter().filter(|end| **end > state.written).count() as u64
     }
 
-    /// Waits until what was given before is written.
+    /// Waits until the previous batch is written.
     fn settle(&self) -> (Given, MutexGuard<'_, State>) {
         let mut state = self.shared.lock();
         let mut progress = (state.written, Instant::now());
@@ -141,7 +143,7 @@ impl Outlet {
 
 impl Drop for Outlet {
     fn drop(&mut self) {
-        // Nothing is cut off where the command ends in another way.
+        // Waits, so that nothing is cut off if the command ends by an error.
         drop(self.settle());
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
@@ -153,7 +155,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread.
+    /// The body of the thread.
     fn write(&self, mut file: File) {
         let mut piece = Vec::with_capacity(PIECE);
         let mut state = self.lock();
@@ -171,14 +173,14 @@ impl Shared {
                     Err(error) => state.failed = Some(error),
                 }
                 if state.failed.is_some() {
-                    // The rest has no place to go to.
+                    // The rest cannot be written.
                     let written = state.written;
                     state.batch.truncate(written);
                 }
                 if state.failed.is_some() || state.written == state.batch.len() {
                     self.changed.notify_all();
                 }
-                // What was given last is written, also if nobody waits for it.
+                // The last batch is written before this, even if nobody waits for it.
             } else if state.closed {
                 return;
             } else {
@@ -188,7 +190,8 @@ impl Shared {
     }
 }
 
-/// Whether a short text can be written to a pipe or terminal, now or within a time.
+/// Reports whether a short text can be written to a pipe or terminal, within `within` at the
+/// latest.
 pub(super) fn is_writable(to: impl AsFd, within: Duration) -> bool {
     let within = Timespec { tv_sec: 0, tv_nsec: within.subsec_nanos().into() };
     let mut fds = [PollFd::new(&to, PollFlags::OUT)];
@@ -206,13 +209,13 @@ mod tests {
         (File::from(OwnedFd::from(reader)), File::from(OwnedFd::from(writer)))
     }
 
-    /// A batch of events of 1000 bytes.
+    /// Returns a batch of events of 1000 bytes each.
     fn batch(events: usize) -> (Vec<u8>, VecDeque<usize>) {
         (vec![b'x'; events * 1000], (1..=events).map(|event| event * 1000).collect())
     }
 
     #[test]
-    fn what_nobody_reads_is_counted() {
+    fn unread_events_are_counted() {
         let (mut reader, writer) = pipe();
         let mut outlet = Outlet::new(writer).unwrap();
         let (mut bytes, mut ends) = batch(100);
@@ -232,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_goes_away_is_noticed() {
+    fn closed_reader_is_reported() {
         let (reader, writer) = pipe();
         let outlet = Outlet::new(writer).unwrap();
         drop(reader);

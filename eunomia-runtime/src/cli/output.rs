@@ -1,4 +1,4 @@
-//! Where events and answers go.
+//! Destinations of events and answers: standard output, files and pipes.
 
 use std::{
     collections::VecDeque,
@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// Writes to standard output. Who closed the pipe behind it has read enough.
+/// Writes to standard output. If the reader closed the pipe, it has read enough, and that is no
+/// error.
 pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Failure> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::File { path: "<stdout>".into(), source }.into()),
@@ -30,15 +31,16 @@ pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Takes events in batches: a batch is one write, and what fails in its midst leaves no part of an event in a file.
+/// Takes events in batches. A batch is one write; if the write fails, no part of an event stays in
+/// a file.
 pub(super) struct Sink<'a> {
     to: To<'a>,
     path: PathBuf,
-    /// Where the events of the batch end.
+    /// The offsets in the batch at which events end.
     ends: VecDeque<usize>,
-    /// Events that nobody has read.
+    /// The number of events that nobody read.
     unwritten: u64,
-    /// Bytes of whole events in the file.
+    /// The number of bytes of whole events in the file.
     written: u64,
     reader: Reader,
     failed: Option<Error>,
@@ -51,24 +53,24 @@ enum To<'a> {
     Outlet(Outlet),
 }
 
-/// Who may read a file that is made.
+/// The users who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// As the process's umask has it.
+    /// The users that the process's umask allows.
     Usual,
-    /// Its owner alone.
+    /// Only the owner.
     Owner,
 }
 
-/// A file that keeps what is in it until it is known that something will be written.
+/// A file that keeps its old contents until the first event is certain to come.
 struct Target {
     file: File,
     path: PathBuf,
-    /// Whether there was none before, and nothing is in it yet.
+    /// True if this command made the file and nothing was written to it yet.
     empty: bool,
 }
 
-/// Whether there is still somebody to read.
+/// The state of the reader of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reader {
     There,
@@ -77,18 +79,19 @@ pub(super) enum Reader {
     Stuck,
 }
 
-/// A batch that is longer than this is written before the poll ends.
+/// The size of a batch from which it is written before the poll ends.
 const BATCH: usize = 1 << 16;
 
 impl<'a> Sink<'a> {
-    /// A file, or standard output. The file must be none of the `inputs`, and is left as it is until [`Self::begin`].
+    /// Opens a file, or standard output without a `path`. Refuses a file that is one of the
+    /// `inputs`. The file keeps its contents until [`Self::begin`].
     pub(super) fn new(path: Option<&Path>, readers: Readers, inputs: &[&Path], out: Out<'a>) -> Result<Self, Failure> {
         let (to, path) = match path.filter(|path| !is_stream(path)) {
             None => (To::stream(out)?, PathBuf::from("<stdout>")),
             Some(path) => {
                 if inputs.iter().any(|input| is_same(path, input)) {
-                    let what = format!("{} is read by this command and cannot be its output", path.display());
-                    return Err(usage(Usage::ArgumentConflict, &what));
+                    let message = format!("{} is read by this command and cannot be its output", path.display());
+                    return Err(usage(Usage::ArgumentConflict, &message));
                 }
                 (To::path(path, readers)?, path.to_owned())
             }
@@ -96,14 +99,14 @@ impl<'a> Sink<'a> {
         Ok(Self { to, path, ends: VecDeque::new(), unwritten: 0, written: 0, reader: Reader::There, failed: None })
     }
 
-    /// Waits for those who read end with the command from now on.
+    /// Makes waits for the reader end with the command from now on.
     pub(super) fn end_with(&mut self, ending: Ending) {
         if let To::Outlet(outlet) = &mut self.to {
             outlet.end_with(ending);
         }
     }
 
-    /// Empties the file: events will come.
+    /// Empties the file; called when the first event is certain to come.
     pub(super) fn begin(&mut self) {
         if let To::File(target) = &mut self.to {
             target.empty = false;
@@ -111,7 +114,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Takes a batch where it is long enough to be written now; whether there is sense in more.
+    /// Writes a batch if it is long enough. Returns false if no further event is of use.
     pub(super) fn offer(&mut self, batch: &mut Vec<u8>) -> bool {
         if matches!(self.to, To::Outlet(_)) {
             self.ends.push_back(batch.len());
@@ -124,7 +127,7 @@ impl<'a> Sink<'a> {
         self.failed.is_none() && self.reader == Reader::There
     }
 
-    /// Writes what is left of a batch, unless nobody reads.
+    /// Writes the rest of a batch, unless nobody reads. Returns the state of the reader.
     pub(super) fn flush(&mut self, batch: &mut Vec<u8>) -> Result<Reader> {
         match self.failed.take() {
             Some(error) => return Err(error),
@@ -139,7 +142,7 @@ impl<'a> Sink<'a> {
         Ok(self.reader)
     }
 
-    /// Waits until all is written; the number of events that were not.
+    /// Waits until everything is written. Returns the number of events that were not.
     pub(super) fn finish(&mut self, batch: &mut Vec<u8>) -> Result<u64> {
         self.flush(batch)?;
         let To::Outlet(outlet) = &self.to else { return Ok(0) };
@@ -151,7 +154,7 @@ impl<'a> Sink<'a> {
         Ok(mem::take(&mut self.unwritten))
     }
 
-    /// Whoever has closed a pipe has read enough.
+    /// A reader that closed the pipe has read enough; every other failure is an error.
     fn fail(&mut self, error: io::Error) -> Result<()> {
         if error.kind() == ErrorKind::BrokenPipe {
             self.reader = Reader::Gone;
@@ -178,7 +181,7 @@ impl<'a> Sink<'a> {
             Ok(()) => self.written += batch.len() as u64,
             Err(source) => {
                 if let To::File(target) = &self.to {
-                    // The part of the batch that a full disk still had room for.
+                    // Removes the part of the batch for which a full disk still had room.
                     target.cut(self.written);
                 }
                 self.fail(source)?;
@@ -227,12 +230,12 @@ impl Target {
         Ok(Self { file, path: path.to_owned(), empty })
     }
 
-    /// The file alone; it has been there before.
+    /// Returns a file that existed before; a new one would be removed.
     fn into_file(self) -> Result<File> {
         self.file.try_clone().map_err(|source| Error::File { path: self.path.clone(), source })
     }
 
-    /// A file that cannot be cut is none: a device, a pipe.
+    /// Truncates the file. A device or a pipe cannot be truncated, so failures are ignored.
     fn cut(&self, len: u64) {
         let _: io::Result<()> = self.file.set_len(len);
     }
@@ -246,7 +249,7 @@ impl Drop for Target {
     }
 }
 
-/// Whether two names are those of one file that has contents.
+/// Reports whether two paths lead to the same regular file.
 fn is_same(path: &Path, other: &Path) -> bool {
     match (fs::metadata(path), fs::metadata(other)) {
         (Ok(a), Ok(b)) => a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino()),
@@ -258,7 +261,7 @@ fn is_same(path: &Path, other: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes and then fails.
+    /// Takes this many bytes and then fails.
     struct Full(usize, ErrorKind);
 
     impl Write for Full {
@@ -277,11 +280,11 @@ mod tests {
     }
 
     fn sink<'a>(path: Option<&Path>, out: &'a mut dyn Write) -> Sink<'a> {
-        Sink::new(path, Readers::Usual, &[], Out { to: out, own: false }).unwrap_or_else(|_| panic!("it can be written"))
+        Sink::new(path, Readers::Usual, &[], Out { to: out, own: false }).unwrap_or_else(|_| panic!("the output cannot be opened"))
     }
 
     #[test]
-    fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+    fn closed_pipe_is_no_error_and_full_disk_is_one() {
         let mut closed = Full(3, ErrorKind::BrokenPipe);
         let mut to = sink(None, &mut closed);
         let mut batch = b"ab\n".to_vec();
@@ -295,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_touched_when_something_comes() {
+    fn file_keeps_contents_until_begin() {
         let folder = std::env::temp_dir().join(format!("eunomia-output-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let [new, old] = ["new", "old"].map(|name| folder.join(name));

@@ -1,4 +1,4 @@
-//! Records that are printed.
+//! Records that are printed as text, JSON or raw bytes.
 
 use std::collections::VecDeque;
 
@@ -20,18 +20,19 @@ use crate::{
     value::Event,
 };
 
-/// How many wait for their names; each holds some files.
+/// The number of records that may wait for symbol names; each holds open files.
 const LOCATED: usize = 64;
 
-/// Prints records in batches.
+/// A consumer that prints records in batches.
 pub(super) struct Printed<'a> {
     checked: &'a Checked,
     printer: Printer<'a>,
     sink: Sink<'a>,
     batch: Vec<u8>,
-    /// Records whose names are looked up meanwhile: that of one takes so long that the processes of others end.
+    /// Records whose symbol names are being looked up. A lookup can take so long that other traced
+    /// processes end meanwhile, so records wait here instead of blocking the loop.
     located: VecDeque<(usize, Vec<u8>, Option<Located>)>,
-    /// The second that is shown before events; `None` where none is.
+    /// The second that was last printed before an event; `None` if no time is printed.
     second: Option<i64>,
 }
 
@@ -43,30 +44,31 @@ impl<'a> Printed<'a> {
         } else if shown.perf_maps {
             printer = printer.with_symbols(Some(Symbols::new().with_perf_maps()));
         }
-        // Before programs run: what they send first would wait for it.
+        // Reads the kernel's names before programs run, so that the first events do not wait for
+        // it.
         printer.read_kernel();
         Ok(Self { checked, printer, sink, batch: Vec::new(), located: VecDeque::new(), second: None })
     }
 
-    /// Shows the time before each event.
+    /// Prints the time before each event.
     pub(super) fn timed(self) -> Self {
         Self { second: Some(-1), ..self }
     }
 
-    /// Empties the file: events will come.
+    /// Empties the file; called when the first event is certain to come.
     pub(super) fn empty(&mut self) {
         self.sink.begin();
     }
 
-    /// Prints an event; whether there is sense in more.
+    /// Prints an event. Returns false if no further event is of use.
     pub(super) fn event(&mut self, event: &Event<'_>) -> bool {
-        self.tell_time();
+        self.update_time();
         self.printer.write(event, &mut self.batch);
         self.sink.offer(&mut self.batch)
     }
 
-    /// Prints events whose names were looked up, in their order, as far as there is no need to wait, and waits until no more than `left`
-    /// are left; whether there is sense in more.
+    /// Prints events in their order while their names are known, and waits for names until at most
+    /// `left` events are pending. Returns false if no further event is of use.
     fn print_located(&mut self, left: usize) -> bool {
         let mut more = true;
         while let Some((_, _, located)) = self.located.front_mut()
@@ -81,8 +83,8 @@ impl<'a> Printed<'a> {
         more
     }
 
-    /// The local time is worked out once a second: it takes longer than the event.
-    fn tell_time(&mut self) {
+    /// Updates the local time once a second: formatting it takes longer than printing an event.
+    fn update_time(&mut self) {
         let Some(second) = self.second else { return };
         let now = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
         if second != now {
@@ -108,7 +110,7 @@ impl Taker for Printed<'_> {
         let located = self.printer.wants_symbols();
         let verdict = self.checked.deliver(map, record, |event| {
             if located {
-                self.tell_time();
+                self.update_time();
                 self.located.push_back((map, record.to_vec(), self.printer.locate(&event)));
             } else {
                 more = self.event(&event);

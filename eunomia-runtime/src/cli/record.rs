@@ -1,4 +1,4 @@
-//! `eunomia record`.
+//! `eunomia record`: writes the events of a skeleton to a recording.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), Failur
     Ok(events::follow(open, &args.live, &mut Messages { to: streams.err, own: streams.own, stuck: false }, &mut recorded)?)
 }
 
-/// Records in batches, as events are printed.
+/// A consumer that writes records to a recording, in batches.
 struct Recorded<'a> {
     recorder: Recorder<Vec<u8>>,
     sink: Sink<'a>,
@@ -35,7 +35,7 @@ impl Taker for Recorded<'_> {
         self.sink.begin();
     }
 
-    /// A recording has records alone.
+    /// A recording holds only records, so the text of iterators is refused.
     fn text(&mut self, _: &[u8]) -> Option<bool> {
         None
     }

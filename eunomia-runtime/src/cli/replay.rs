@@ -1,4 +1,4 @@
-//! `eunomia replay`.
+//! `eunomia replay`: prints the events of a recording.
 
 use std::{fs::File, io::Read, ops::ControlFlow};
 
@@ -33,24 +33,31 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failur
     let mut count = 0;
     let replayed = checked.replay(from, |event| {
         if count == 0 {
-            // It is a recording, and of this skeleton.
+            // The header was read: the file is a recording of this skeleton.
             printed.empty();
         }
         count += 1;
         if printed.event(&event) && Some(count) != args.count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    // What stands before the damage of a recording is not lost with it.
+    // Events before the damaged part of a recording are printed.
     printed.finish()?;
     let replayed = replayed?;
     if count == 0 {
         printed.empty();
     }
     let lines = [
-        (replayed.short, "records are shorter than their type"),
-        (replayed.left_over, "bytes at the end are no whole record: it was cut off"),
+        (replayed.short, ["record is shorter than its type", "records are shorter than their type"]),
+        (
+            replayed.left_over,
+            [
+                "byte at the end is not a whole record; the recording was cut off",
+                "bytes at the end are not a whole record; the recording was cut off",
+            ],
+        ),
     ];
-    for (number, what) in lines.into_iter().filter(|(number, _)| *number > 0) {
-        let _ = writeln!(streams.err, "{}: {number} {what}", path.display());
+    for (number, [one, many]) in lines.into_iter().filter(|(number, _)| *number > 0) {
+        let problem = if number == 1 { one } else { many };
+        let _ = writeln!(streams.err, "{}: {number} {problem}", path.display());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `eunomia run`.
+//! `eunomia run`: loads a skeleton and prints its events.
 
 use std::sync::Arc;
 
@@ -20,20 +20,20 @@ pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> 
     let open = events::open(&input, &args.live, "run")?;
     let checked = Arc::clone(open.checked());
     can_be_raw(&checked, args.shown.format)?;
-    // Before anything is loaded it is known that what comes can be written.
+    // Opened before anything is loaded: an output that cannot be written is refused early.
     let out = Out { to: streams.out, own: streams.own };
     let sink = Sink::new(args.shown.output.as_deref(), Readers::Usual, &args.source.paths(), out)?;
     let mut printed = Printed::new(&checked, &args.shown, sink)?.timed();
     Ok(events::follow(open, &args.live, &mut Messages { to: streams.err, own: streams.own, stuck: false }, &mut printed)?)
 }
 
-/// Refuses to print the bytes of several maps, one after the other.
+/// Refuses raw output of several maps, whose bytes could not be told apart.
 pub(super) fn can_be_raw(checked: &Checked, style: Style) -> Result<(), Failure> {
     match (&checked.streams[..], style) {
         ([_, _, ..], Style::Raw) => {
             let maps: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
-            let what = format!("{} deliver events, and raw bytes do not tell which: `eunomia record` keeps them apart", maps.join(", "));
-            Err(usage(ErrorKind::ArgumentConflict, &what))
+            let message = format!("{} deliver events, and raw bytes do not tell the maps apart; `eunomia record` does", maps.join(", "));
+            Err(usage(ErrorKind::ArgumentConflict, &message))
         }
         _ => Ok(()),
     }

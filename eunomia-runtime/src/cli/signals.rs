@@ -1,4 +1,4 @@
-//! Signals of a terminal and of whoever supervises the process.
+//! Signals from the terminal and from supervisors of the process.
 
 use std::{
     io::{self, Write as _},
@@ -16,40 +16,42 @@ use signal_hook::{
 use super::outlet::is_writable;
 use crate::{Error, Result, reader::Control, refusal::refusal};
 
-/// Takes the signals until it is dropped.
+/// Handles the signals until it is dropped.
 pub(super) struct Handlers {
     handle: Handle,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// Supervisors send a signal to the process and then to its group: that is one request.
+/// The window in which repeated signals count as one request: supervisors signal the process and
+/// then its group.
 const ONE_REQUEST: Duration = Duration::from_secs(1);
 
 impl Handlers {
-    /// SIGINT, SIGTERM and SIGHUP stop, and once more, a second later, end the process at once; SIGTSTP pauses, and the next one goes on.
-    /// Those that the process was started to ignore (`nohup`) it goes on to ignore.
+    /// Installs the handlers. SIGINT, SIGTERM and SIGHUP stop the command; another one more than a
+    /// second later ends the process at once. SIGTSTP pauses, and the next one resumes. Signals
+    /// that the process was started to ignore (`nohup`) stay ignored.
     pub(super) fn new(control: Control, quiet: bool) -> Result<Self> {
-        let failed = |source: io::Error| -> Error { refusal("take the signals of this process", source) };
-        let wanted = [SIGHUP, SIGINT, SIGTERM, SIGTSTP].into_iter().filter(|signal| !is_ignored(*signal));
-        let mut signals = Signals::new(wanted).map_err(failed)?;
+        let failed = |source: io::Error| -> Error { refusal("install signal handlers", source) };
+        let handled = [SIGHUP, SIGINT, SIGTERM, SIGTSTP].into_iter().filter(|signal| !is_ignored(*signal));
+        let mut signals = Signals::new(handled).map_err(failed)?;
         let handle = signals.handle();
         let work = move || {
-            let mut asked: Option<Instant> = None;
+            let mut requested: Option<Instant> = None;
             for signal in &mut signals {
                 if signal != SIGTSTP {
-                    if asked.get_or_insert_with(Instant::now).elapsed() > ONE_REQUEST {
-                        // Something does not end.
+                    if requested.get_or_insert_with(Instant::now).elapsed() > ONE_REQUEST {
+                        // The command does not end: end the process.
                         let _ = emulate_default_handler(signal);
                     }
-                    // What is left is read after the programs are detached.
+                    // The remaining records are read after the programs were detached.
                     control.stop_now();
                 } else if control.is_paused() {
                     control.resume();
                 } else {
                     control.pause();
-                    // A pipe that is stuck must not keep this thread from the next signal.
+                    // A stuck pipe must not keep this thread from the next signal.
                     if !quiet && is_writable(io::stderr(), Duration::ZERO) {
-                        let _ = writeln!(io::stderr(), "paused; Ctrl-Z goes on");
+                        let _ = writeln!(io::stderr(), "paused; Ctrl-Z resumes");
                     }
                 }
             }
@@ -63,7 +65,7 @@ impl Drop for Handlers {
     fn drop(&mut self) {
         self.handle.close();
         if let Some(thread) = self.thread.take() {
-            // It does not panic.
+            // The thread does not panic.
             let _ = thread.join();
         }
     }
@@ -71,11 +73,13 @@ impl Drop for Handlers {
 
 fn is_ignored(signal: i32) -> bool {
     let mut now = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: without a new action the call only writes the present one to where the pointer leads, which is as large.
+    // SAFETY: without a new action, `sigaction` only writes the current one through the pointer,
+    // and `now` has the size and alignment of a `sigaction`.
     if unsafe { libc::sigaction(signal, ptr::null(), now.as_mut_ptr()) } != 0 {
         return false;
     }
-    // SAFETY: the call has written it, and all its bytes were zero before, which its fields may be.
+    // SAFETY: the call has initialized it. Its bytes were zero before, which is valid for every
+    // field.
     let now = unsafe { now.assume_init() };
     now.sa_sigaction == libc::SIG_IGN
 }

@@ -1,4 +1,4 @@
-//! Names for places in one executable or library.
+//! Symbols of one executable or library.
 
 use std::{
     fs::File,
@@ -20,11 +20,11 @@ use super::{
     file, symbols,
 };
 
-/// Where distributions keep debug information by build id.
+/// The directory where distributions keep debug information by build id.
 const DEBUG: &str = "/usr/lib/debug/.build-id";
 const NO_FOLDERS: [&str; 0] = [];
 
-/// A copy of a file, and one of the file with its debug information.
+/// A copy of a file, and a copy of the file with its debug information.
 pub(super) struct Binary {
     own: Names,
     debug: Option<Names>,
@@ -33,26 +33,27 @@ pub(super) struct Binary {
 
 struct Names {
     symbolizer: Symbolizer,
-    /// Held open, since blazesym knows it by the number of its descriptor.
+    /// Held open, because blazesym reads the file by its descriptor number.
     file: File,
     bytes: u64,
     has_debug: bool,
 }
 
 impl Binary {
-    /// `with_debug` is for files of root and of this user: what debug information says can take much time and memory to read.
+    /// Copies a file. `with_debug` is true only for files of root and of this user, because debug
+    /// information can take much time and memory to read.
     pub(super) fn new(file: &File, with_debug: bool) -> Option<Self> {
         let copy = Copy::new(file, with_debug).ok()?;
         let debug = copy.build_id.as_deref().filter(|_| !copy.has_debug).and_then(Names::of_build);
         Some(Self { debug, own: Names::new(copy.file, copy.bytes, copy.has_debug), loads: copy.loads })
     }
 
-    /// What it takes of memory.
+    /// Returns the memory that the copies take.
     pub(super) fn bytes(&self) -> u64 {
         self.own.bytes + self.debug.as_ref().map_or(0, |debug| debug.bytes)
     }
 
-    /// The function at a place in the file, and those inside of it.
+    /// Returns the function at an offset in the file, and the functions inlined there.
     pub(super) fn symbols(&self, offset: u64, path: &Path) -> Vec<Symbol> {
         let Some(address) = self.loads.iter().find_map(|load| load.address(offset)) else { return Vec::new() };
         let found = self.debug.as_ref().map(|debug| debug.symbols(address, path)).filter(|symbols| !symbols.is_empty());
@@ -62,7 +63,7 @@ impl Binary {
 
 #[cfg(feature = "fuzz")]
 impl Binary {
-    /// Looks at places in the file and at addresses of its symbols.
+    /// Looks up offsets in the file and addresses of its symbols.
     pub(super) fn every_symbol(&self) {
         let path = Path::new("executable");
         [0, 1, 64, 4096, 1 << 20, u64::MAX].iter().for_each(|offset| drop(self.symbols(*offset, path)));
@@ -73,12 +74,13 @@ impl Binary {
 impl Names {
     fn new(file: File, bytes: u64, has_debug: bool) -> Self {
         let builder = Symbolizer::builder().enable_auto_reload(false).enable_demangling(false);
-        // The copy has no links to other files; this is said twice.
+        // The copy has no links to other files anyway; an empty list of directories makes blazesym
+        // follow none.
         let symbolizer = builder.set_debug_dirs(Some(NO_FOLDERS)).build();
         Self { symbolizer, file, bytes, has_debug }
     }
 
-    /// What a distribution's package with debug information has of a build.
+    /// Opens the debug information of a build id, from a package of the distribution.
     fn of_build(id: &[u8]) -> Option<Self> {
         let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         let (first, rest) = digits.split_at_checked(2)?;
@@ -91,7 +93,7 @@ impl Names {
 
     fn symbols(&self, address: u64, path: &Path) -> Vec<Symbol> {
         let mut elf = Elf::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
-        // Where debug information is broken, the symbol table may not be.
+        // If the debug information is damaged, the symbol table may still be usable.
         for debug_syms in [true, false].into_iter().filter(|debug| self.has_debug || !debug) {
             elf.debug_syms = debug_syms;
             let found = self.symbolizer.symbolize_single(&Source::Elf(elf.clone()), Input::VirtOffset(address));

@@ -1,8 +1,10 @@
-//! A copy of the parts of an executable that names are in.
+//! Copies of the parts of an executable that hold symbols.
 //!
-//! A file that another user can change must not be mapped: a mapping of a file that shrinks ends the process that reads it (SIGBUS). The
-//! parts are copied with bounds into a sealed file in memory, as an ELF file of its own: it has no links to other files (`.gnu_debuglink`,
-//! `.gnu_debugaltlink`, `.debug_sup`), which an attacker could point at a FIFO, and no compressed sections, which could grow without end.
+//! A file that another user can change must not be mapped: if the file shrinks, reading the mapping
+//! ends the process (SIGBUS). The parts are copied with bounds into a sealed file in memory, which
+//! is an ELF file of its own. It has no links to other files (`.gnu_debuglink`,
+//! `.gnu_debugaltlink`, `.debug_sup`), which an attacker could point at a FIFO, and no compressed
+//! sections, which could grow without bound.
 
 use std::{
     fs::File,
@@ -22,11 +24,11 @@ use elf::{
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
-/// The copy, and what the original's headers say.
+/// A copy, and facts from the headers of the original.
 pub(super) struct Copy {
     pub(super) file: File,
     pub(super) bytes: u64,
-    /// Whether debug information is in it.
+    /// True if the copy has debug information.
     pub(super) has_debug: bool,
     pub(super) loads: Vec<Load>,
     pub(super) build_id: Option<Vec<u8>>,
@@ -39,36 +41,38 @@ pub(super) struct Load {
     address: u64,
 }
 
-/// Real executables have fewer than a hundred.
+/// Real executables have fewer than a hundred headers.
 const MOST_HEADERS: u64 = 4096;
 const MOST_NAMES: u64 = 1 << 20;
 const LONGEST_NAME: usize = 64;
-/// Chrome, with all of its symbols, stays below.
+/// The symbols of Chrome take less, even with all of its symbols.
 const MOST_SYMBOLS: u64 = 64 << 20;
-/// What has more is shown with the names of its symbol table.
+/// A file with more debug information is used with its symbol table only.
 const MOST_DEBUG: u64 = 256 << 20;
 const MOST_NOTES: u64 = 1 << 16;
 
 const SYMBOLS: [&str; 4] = [".symtab", ".strtab", ".dynsym", ".dynstr"];
 
 impl Copy {
-    /// Copies symbols, and debug information if that is wanted and not too large.
+    /// Copies the symbol tables, and the debug information if `with_debug` is set and it is not too
+    /// large.
     ///
     /// # Errors
-    /// Those of reading, and [`io::ErrorKind::InvalidData`] if it is no ELF file of this machine or is beyond the bounds.
+    /// The errors of reading, and [`io::ErrorKind::InvalidData`] if the file is not an ELF file of
+    /// this machine's byte order or exceeds the bounds.
     pub(super) fn new(from: &File, with_debug: bool) -> io::Result<Self> {
         let source = Original::new(from)?;
         let sections = source.sections()?;
-        let symbols: Vec<_> = wanted(&sections, |name| SYMBOLS.contains(&name)).collect();
+        let symbols: Vec<_> = select(&sections, |name| SYMBOLS.contains(&name)).collect();
         if symbols.iter().map(|(_, header)| header.sh_size).fold(0, u64::saturating_add) > MOST_SYMBOLS {
             return Err(invalid());
         }
-        let debug: Vec<_> = wanted(&sections, |name| name.starts_with(".debug_") && name != ".debug_sup").filter(|_| with_debug).collect();
+        let debug: Vec<_> = select(&sections, |name| name.starts_with(".debug_") && name != ".debug_sup").filter(|_| with_debug).collect();
         let mut writer = Writer::new(&source.header)?;
         for (name, header) in symbols {
             writer.copy(name, header, from)?;
         }
-        // All of it or none: parts of debug information are of no use.
+        // Debug information is copied completely or not, because parts of it are of no use.
         let has_debug = !debug.is_empty() && source.debug(&debug, &mut writer)?;
         let (file, bytes) = writer.finish()?;
         Ok(Self { file, bytes, has_debug, loads: source.loads()?, build_id: source.build_id(&sections) })
@@ -76,7 +80,7 @@ impl Copy {
 }
 
 impl Load {
-    /// The address, in the numbers of the symbol table, of a place in the file.
+    /// Returns the address, as the symbol table counts it, of an offset in the file.
     pub(super) fn address(&self, offset: u64) -> Option<u64> {
         let inside = offset.checked_sub(self.offset).filter(|inside| *inside < self.size)?;
         self.address.checked_add(inside)
@@ -85,19 +89,19 @@ impl Load {
 
 type Section = (String, SectionHeader);
 
-/// The first section of each name that is wanted, if it has contents.
-fn wanted(sections: &[Section], wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (&str, &SectionHeader)> {
+/// Returns the first section with each name that `is_selected` accepts, if it has contents.
+fn select(sections: &[Section], is_selected: impl Fn(&str) -> bool) -> impl Iterator<Item = (&str, &SectionHeader)> {
     let mut seen = std::collections::HashSet::new();
     let has_contents = |header: &SectionHeader| header.sh_type != abi::SHT_NOBITS && header.sh_type != abi::SHT_NULL;
     let named = sections.iter().map(|(name, header)| (name.as_str(), header));
-    named.filter(move |(name, header)| wanted(name) && has_contents(header) && seen.insert(name.to_owned()))
+    named.filter(move |(name, header)| is_selected(name) && has_contents(header) && seen.insert(name.to_owned()))
 }
 
 fn invalid() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
-/// The file that is copied from.
+/// The file that is copied.
 struct Original<'f> {
     file: &'f File,
     header: FileHeader<NativeEndian>,
@@ -138,7 +142,8 @@ impl<'f> Original<'f> {
         let names = read(self.file, names.sh_offset, names.sh_size)?;
         let name = |header: &SectionHeader| {
             let name = names.get(usize::try_from(header.sh_name).ok()?..)?;
-            // No name that is wanted is longer, and every section may have one that does not end.
+            // No section name that is looked up is longer. A file may give every section a name
+            // without an end.
             let name = name.get(..LONGEST_NAME).unwrap_or(name);
             let end = name.iter().position(|byte| *byte == 0)?;
             std::str::from_utf8(name.get(..end)?).ok().map(str::to_owned)
@@ -146,7 +151,8 @@ impl<'f> Original<'f> {
         Ok(headers.into_iter().filter_map(|header| Some((name(&header)?, header))).collect())
     }
 
-    /// Copies debug information, inflated; whether all of it was.
+    /// Copies debug information and inflates compressed sections. Returns false and copies nothing
+    /// if it is too large or cannot be inflated.
     fn debug(&self, sections: &[(&str, &SectionHeader)], writer: &mut Writer) -> io::Result<bool> {
         let before = writer.mark()?;
         let mut left = MOST_DEBUG;
@@ -173,20 +179,20 @@ impl<'f> Original<'f> {
         Ok((compression.ch_type == abi::ELFCOMPRESS_ZLIB).then(|| decompress_to_vec_zlib_with_limit(deflated, most).ok()).flatten())
     }
 
-    /// What names the build, and the file with its debug information.
+    /// Returns the build id, which also names the file with the debug information.
     fn build_id(&self, sections: &[Section]) -> Option<Vec<u8>> {
-        let (_, header) = wanted(sections, |name| name == ".note.gnu.build-id").next()?;
+        let (_, header) = select(sections, |name| name == ".note.gnu.build-id").next()?;
         let note = read(self.file, header.sh_offset, header.sh_size.min(MOST_NOTES)).ok()?;
-        // Sizes of name and contents, the type, the name `GNU`, the contents.
+        // The note has the sizes of name and contents, the type, the name `GNU`, then the contents.
         let size = u32::from_ne_bytes(note.get(4..8)?.try_into().ok()?);
         note.get(16..)?.get(..usize::try_from(size).ok()?).filter(|id| id.len() > 2).map(<[u8]>::to_vec)
     }
 }
 
-/// Reads so many bytes; the caller bounds them.
+/// Reads `size` bytes at an offset; the caller bounds `size`.
 fn read(file: &File, at: u64, size: u64) -> io::Result<Vec<u8>> {
     let end = at.checked_add(size).ok_or_else(invalid)?;
-    // Before memory is taken for what is not there.
+    // Checked before memory is allocated for bytes that the file does not have.
     if end > file.metadata()?.len() {
         return Err(invalid());
     }
@@ -195,7 +201,7 @@ fn read(file: &File, at: u64, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes an ELF file with nothing but sections.
+/// A writer of an ELF file that has only sections.
 struct Writer {
     file: File,
     class: Class,
@@ -205,7 +211,7 @@ struct Writer {
     count: u16,
 }
 
-/// A state to go back to.
+/// A state of the writer to return to.
 struct Mark {
     end: u64,
     names: usize,
@@ -216,19 +222,20 @@ struct Mark {
 impl Writer {
     fn new(header: &FileHeader<NativeEndian>) -> io::Result<Self> {
         let file = memfd_create("symbols", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        // An executable or a library: other kinds have relocations, which are not copied.
+        // The copy is an executable or a library. Other kinds have relocations, which are not
+        // copied.
         let kind = (if header.e_type == abi::ET_EXEC { abi::ET_EXEC } else { abi::ET_DYN }, header.e_machine);
         let mut writer = Self { file: file.into(), class: header.class, kind, names: vec![0], headers: Vec::new(), count: 0 };
         writer.file.write_all(&[0; 64])?;
-        // The first section of any file is none.
+        // The first section header of every file is the null section.
         writer.header(0, abi::SHT_NULL, 0, 0);
         Ok(writer)
     }
 
-    /// A number of the file's class.
+    /// Appends a number in the width of the file's class.
     fn number(&self, number: u64, out: &mut Vec<u8>) {
         match self.class {
-            // Files of 32 bits are smaller than that: their parts are bounded.
+            // Files of 32 bits are smaller than that, because their parts are bounded.
             Class::ELF32 => out.extend(u32::try_from(number).unwrap_or(u32::MAX).to_ne_bytes()),
             Class::ELF64 => out.extend(number.to_ne_bytes()),
         }
@@ -238,7 +245,7 @@ impl Writer {
         let mut header = Vec::new();
         header.extend(u32::try_from(name).unwrap_or(0).to_ne_bytes());
         header.extend(kind.to_ne_bytes());
-        // Flags, address, place, size; then link and info; then alignment and the size of an entry.
+        // Flags, address, offset, size; then link and info; then alignment and entry size.
         [0, 0, offset, size].iter().for_each(|number| self.number(*number, &mut header));
         header.extend([0; 8]);
         [8, 0].iter().for_each(|number| self.number(*number, &mut header));
@@ -246,7 +253,8 @@ impl Writer {
         self.count += 1;
     }
 
-    /// Where the next section begins: symbols are looked at in place.
+    /// Pads the file and returns the offset of the next section; symbols are read in place and need
+    /// alignment.
     fn aligned(&mut self) -> io::Result<u64> {
         let end = self.file.stream_position()?;
         let padding = end.next_multiple_of(8) - end;
@@ -268,7 +276,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Copies a section as it is.
+    /// Copies a section unchanged.
     fn copy(&mut self, name: &str, header: &SectionHeader, from: &File) -> io::Result<()> {
         let offset = self.aligned()?;
         let mut piece = vec![0; 1 << 16];
@@ -298,7 +306,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The file, and its size.
+    /// Seals the file and returns it with its size.
     fn finish(mut self) -> io::Result<(File, u64)> {
         const NAMES: &str = ".shstrtab";
         let offset = self.aligned()?;
@@ -323,7 +331,7 @@ impl Writer {
         let (kind, machine) = self.kind;
         [kind, machine].iter().for_each(|number| header.extend(number.to_ne_bytes()));
         header.extend(u32::from(abi::EV_CURRENT).to_ne_bytes());
-        // The entry, program headers, section headers; then flags.
+        // The entry point, program headers and section headers; then flags.
         [0, 0, sections].iter().for_each(|number| self.number(*number, &mut header));
         header.extend([0; 4]);
         [size, 0, 0, section, self.count, self.count - 1].iter().for_each(|number| header.extend(number.to_ne_bytes()));

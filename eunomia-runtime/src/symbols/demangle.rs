@@ -1,17 +1,18 @@
-//! Names as they are written in the source. A symbol table may hold names that would grow without end.
+//! Demangling of C++ and Rust names, bounded because a symbol table may hold names that would grow
+//! without end.
 
 use std::fmt;
 
-/// Longer names are cut, and not demangled.
+/// The longest name that is demangled, in bytes; longer names are truncated.
 const LONGEST: usize = 4096;
 
-/// A name of C++ or Rust as its source has it, any other as it is.
+/// Returns a C++ or Rust name as its source has it, and any other name unchanged.
 pub(super) fn demangled(name: &str) -> String {
     if name.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
         return format!("{}...", name.get(..end).unwrap_or_default());
     }
-    // Names that the compiler has made begin so; others would be taken for names of types: `f` for `float`.
+    // Mangled names have this prefix. Without it a name would be read as a type: `f` as `float`.
     let made = name.starts_with('_').then(|| rust(name).or_else(|| cpp(name))).flatten();
     made.unwrap_or_else(|| name.to_owned())
 }
@@ -19,7 +20,7 @@ pub(super) fn demangled(name: &str) -> String {
 fn rust(name: &str) -> Option<String> {
     let name = rustc_demangle::try_demangle(name).ok()?;
     let mut out = Bounded(String::new());
-    // Without the hash.
+    // The alternate form omits the hash.
     fmt::write(&mut out, format_args!("{name:#}")).ok()?;
     Some(out.0)
 }
@@ -31,7 +32,8 @@ fn cpp(name: &str) -> Option<String> {
     Some(out.0)
 }
 
-/// Refuses what is too long: a name may refer to parts of itself, and double with each of its letters.
+/// A string that refuses to exceed the limit: a mangled name may refer to parts of itself and
+/// double with each letter.
 struct Bounded(String);
 
 impl fmt::Write for Bounded {
@@ -49,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_languages() {
+    fn demangled_handles_cpp_and_rust() {
         for name in ["main", "f", "i", "Pc", "St6vector"] {
             assert_eq!(demangled(name), name);
         }
@@ -58,8 +60,8 @@ mod tests {
     }
 
     #[test]
-    fn names_that_double_with_each_letter_stay_as_they_are() {
-        // Each template has the one before it twice.
+    fn demangled_keeps_names_that_would_grow_too_long() {
+        // Each template argument list holds the previous one twice.
         let mut name = "_Z1f1AI1BS0_E".to_owned();
         for number in 1..36 {
             let digit = char::from_digit(number, 36).unwrap().to_ascii_uppercase();

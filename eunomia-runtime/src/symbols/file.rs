@@ -1,4 +1,5 @@
-//! Files that other users may have made: looked at before they are opened, and opened only if reading them cannot block.
+//! Files that other users may have made. They are inspected before they are opened, and opened only
+//! if reading them cannot block.
 
 use std::{
     fs::File,
@@ -8,7 +9,7 @@ use std::{
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open as open_at};
 
-/// What a file was when it was looked at.
+/// The identity and the state of a file when it was inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     device: u64,
@@ -18,10 +19,11 @@ pub(super) struct Key {
     changed: (i64, u64),
 }
 
-/// A file that is only pointed to: `O_PATH` has no effect on a device and does not wait for the other end of a FIFO.
+/// Opens a file by `O_PATH`, which has no effect on a device and does not wait for the other end of
+/// a FIFO.
 ///
 /// # Errors
-/// Those of open(2), and [`io::ErrorKind::InvalidInput`] if it is no regular file.
+/// The errors of open(2), and [`io::ErrorKind::InvalidInput`] if it is not a regular file.
 pub(super) fn open(path: &[u8]) -> io::Result<OwnedFd> {
     let file = open_at(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile {
@@ -30,16 +32,16 @@ pub(super) fn open(path: &[u8]) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::InvalidInput.into())
 }
 
-/// Opens a file of [`open`] for reading.
+/// Reopens a file of [`open`] for reading.
 ///
 /// # Errors
-/// Those of open(2).
+/// The errors of open(2).
 pub(super) fn readable(file: impl AsFd) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     Ok(open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?.into())
 }
 
-/// Whether nobody but root and this user decides what is in the file.
+/// Reports whether only root and this user can change the contents of the file.
 pub(super) fn is_trusted(about: &Stat) -> bool {
     let owner = about.st_uid;
     (owner == 0 || owner == rustix::process::geteuid().as_raw()) && about.st_mode & 0o022 == 0

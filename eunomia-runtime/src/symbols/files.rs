@@ -1,4 +1,4 @@
-//! Files that were read for their names, within bounds.
+//! A bounded cache of files whose symbols were read.
 
 use std::{
     collections::HashMap,
@@ -28,7 +28,8 @@ pub(super) struct Files {
 struct Known {
     names: Names,
     used: u64,
-    /// How long looking up names in it may still take; `None` before the first time, which reads the file.
+    /// The time that look-ups in the file may still take; `None` before the first look-up, which
+    /// reads the file.
     credit: Option<Duration>,
 }
 
@@ -41,30 +42,33 @@ impl Known {
 enum Names {
     Binary(Box<Binary>),
     PerfMap(PerfMap),
-    /// It cannot be read, or there is nothing in it.
+    /// The file cannot be read or has no symbols.
     Nothing,
 }
 
-/// Each takes up to four descriptors.
+/// The number of cached files; each takes up to four descriptors.
 const MOST_FILES: usize = 128;
 const MOST_BYTES: u64 = 512 << 20;
 
-/// How long the names of a stack may take. After that the rest of it has none: somebody waits, for the events of others too.
+/// The time limit for the names of one stack. The rest of the stack gets no names, because the
+/// events of other processes wait as well.
 const MOST_TIME: Duration = Duration::from_secs(1);
 
-/// What each name may take, and what all of them may take together beyond that. A file that another user has made can be such that each
-/// takes long: many symbols that lie in each other for example, or a name of megabytes.
+/// The time that each name may take, and the time that all names of a file may take beyond that. A
+/// file of another user can be made so that each look-up is slow, for example with many nested
+/// symbols or a name of megabytes.
 const MEAN_TIME: Duration = Duration::from_millis(10);
 const MOST_CREDIT: Duration = Duration::from_millis(500);
 
-/// The functions at each place.
+/// Returns the functions at each place.
 pub(super) fn name(files: &mut Files, places: Vec<Place>) -> Vec<Vec<Symbol>> {
     let start = Instant::now();
     let symbols = |place| match place {
         _ if start.elapsed() > MOST_TIME => Vec::new(),
         Place::Unknown => Vec::new(),
         Place::Vdso(offset) => files.vdso.get_or_insert_with(|| Vdso::new(own_vdso())).symbols(offset),
-        // A file that its reader cannot stand must not end the program; what was read of it is dropped.
+        // A file that makes blazesym panic must not end the program. What was read of the file is
+        // dropped.
         Place::File { id, file, path, offset } => catch_unwind(AssertUnwindSafe(|| files.of_file(id, &file, &path, offset)))
             .unwrap_or_else(|_| {
                 files.files.insert(id, Known::new(Names::Nothing, files.clock));
@@ -89,7 +93,7 @@ impl Files {
         };
         known.credit = match known.credit {
             None => Some(MOST_CREDIT),
-            // What root and this user have made is read as long as it takes.
+            // Files of root and of this user have no time limit.
             Some(credit) if id.content == Content::DebugInformation => Some(credit),
             Some(credit) => (credit + MEAN_TIME).checked_sub(start.elapsed()).map(|credit| credit.min(MOST_CREDIT)).or_else(|| {
                 known.names = Names::Nothing;
@@ -99,7 +103,8 @@ impl Files {
         symbols
     }
 
-    /// Forgets those that were not used for the longest time, until the others are few and small enough. The last one used stays.
+    /// Drops the least recently used files until the rest is within the bounds. The last one used
+    /// stays.
     fn forget(&mut self) {
         let mut sum: u64 = self.files.values().map(|known| known.names.bytes()).sum();
         while self.files.len() > 1 && (self.files.len() > MOST_FILES || sum > MOST_BYTES) {
@@ -140,12 +145,14 @@ mod tests {
         numbers.iter().flat_map(|number| number.to_ne_bytes()).collect()
     }
 
-    /// A section header: the place of its name, its type, and where what of it is.
+    /// Returns a section header with the offset of its name, its type, and the range of its
+    /// contents.
     fn section(name: u64, kind: u64, offset: usize, size: usize) -> Vec<u8> {
         numbers(&[name | kind << 32, 0, 0, offset as u64, size as u64, 0, 8, 0])
     }
 
-    /// An ELF file with these symbols, which are called `f`, and with `more` sections of a name that does not end.
+    /// Returns an ELF file with the symbols, which are all named `f`, and with `more` sections
+    /// whose name has no end.
     fn file(symbols: &[u8], names: &[u8], more: usize) -> File {
         let mut file = File::from(memfd_create("executable", MemfdFlags::CLOEXEC).unwrap());
         let at = 64 + 56;
@@ -161,7 +168,7 @@ mod tests {
         let counts = [64_u16, 56, 1, 64, 4 + more as u16, 3];
         header.extend([0; 4]);
         header.extend(counts.iter().flat_map(|number| number.to_ne_bytes()));
-        // One part of it is mapped as code.
+        // One segment is mapped as code.
         let load = numbers(&[1 | 5 << 32, 0, 0, 0, 1 << 20, 1 << 20, 4096]);
         [&header, &load, symbols, names].iter().for_each(|part| file.write_all(part).unwrap());
         file.write_all_at(&headers, end as u64).unwrap();
@@ -180,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_sections_that_do_not_end_take_no_time() {
+    fn endless_section_names_do_not_slow_look_ups() {
         let symbol = numbers(&[1 | 0x12 << 32 | 1 << 48, 0x1000, 0x100]);
         let start = Instant::now();
         let found = name(&mut Files::default(), vec![place(file(&symbol, &names(1 << 20), 4000), 0x1010)]);
@@ -189,8 +196,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_takes_long_has_no_names() {
-        // All of them hold the place that is looked for.
+    fn slow_file_loses_its_names() {
+        // Every symbol contains the address that is looked up.
         let symbols = numbers(&[1 | 0x12 << 32 | 1 << 48, 0x1000, 0x100]).repeat(1 << 20);
         let first = place(file(&symbols, &names(64), 0), 0x1010);
         let (mut files, start) = (Files::default(), Instant::now());

@@ -1,4 +1,5 @@
-//! Which files the addresses of a process lie in, held so that names can be read when the process has ended.
+//! Finds the files that contain the addresses of a process and holds them, so names can be read
+//! after the process has ended.
 
 use std::{
     collections::HashMap,
@@ -20,7 +21,7 @@ pub(super) struct Question {
     pub(super) perf_maps: bool,
 }
 
-/// Where an address lies.
+/// The place of an address.
 #[derive(Clone)]
 pub(super) enum Place {
     Unknown,
@@ -28,7 +29,7 @@ pub(super) enum Place {
     Vdso(u64),
 }
 
-/// A file and what is read of it.
+/// A file and the part of it that is read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Id {
     pub(super) key: Key,
@@ -42,11 +43,11 @@ pub(super) enum Content {
     PerfMap,
 }
 
-/// Files that somebody holds: events of one program share its descriptor.
+/// Files that are held open elsewhere, so events of one program share a descriptor.
 #[derive(Default)]
 pub(super) struct Held(HashMap<Id, Weak<OwnedFd>>);
 
-/// The place of each address.
+/// Returns the place of each address.
 pub(super) fn locate(held: &mut Held, Question { pid, addresses, perf_maps }: Question) -> Vec<Place> {
     let mut mounts = Mounts::new(pid);
     let mut places: HashMap<u64, Place> = HashMap::new();
@@ -61,7 +62,7 @@ pub(super) fn locate(held: &mut Held, Question { pid, addresses, perf_maps }: Qu
             Some(Place::Vdso(0))
         } else if perf_maps && mapping.name.is_empty() {
             let held = perf_map(pid).and_then(|file| held.hold(file, |_| Content::PerfMap));
-            // Its functions are named by their addresses.
+            // The functions of a perf map have absolute addresses, so the offset is the address.
             held.map(|(id, file)| Place::File { id, file, path: Path::new("").into(), offset: mapping.range.start })
         } else {
             None
@@ -76,7 +77,7 @@ pub(super) fn locate(held: &mut Held, Question { pid, addresses, perf_maps }: Qu
 }
 
 impl Place {
-    /// The place so many bytes after this one.
+    /// Returns the place `more` bytes after this one.
     fn at(&self, more: u64) -> Self {
         match self.clone() {
             Self::Unknown => Self::Unknown,

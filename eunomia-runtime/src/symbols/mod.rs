@@ -1,4 +1,4 @@
-//! Names for the addresses of stack traces, through blazesym.
+//! Symbol names for the addresses of stack traces, looked up through blazesym.
 //!
 //! ```no_run
 //! use eunomia_runtime::symbols::Symbols;
@@ -6,24 +6,32 @@
 //! let symbols = Symbols::new();
 //! # let addresses = [0];
 //! for frame in symbols.of_process(1234, &addresses) {
-//!     println!("{:#x} {}", frame.address, frame.symbols.first().map_or("?", |symbol| &symbol.name));
+//!     let name = frame.symbols.first().map_or("?", |symbol| &symbol.name);
+//!     println!("{:#x} {name}", frame.address);
 //! }
 //! ```
 //!
 //! # Processes of other users
-//! Whoever is traced decides what is in its files, and the process that traces mostly has more rights. So files of processes are looked at
-//! before they are opened and must be regular; they are opened without blocking, through `/proc/PID/map_files` (which needs
-//! `CAP_CHECKPOINT_RESTORE` or `CAP_SYS_ADMIN`), so that neither links, mount namespaces nor deletion matter; and symbols are read from a
-//! bounded copy in memory, since a mapping of a file that somebody cuts would end this process.
-//! - Debug information, which gives lines and inlined functions, is read only of files that root or this user owns and nobody else can
-//!   write to, in processes that share the mount namespace of this one; other files give the names of their symbol tables. Debug
-//!   information is also found by build id in `/usr/lib/debug/.build-id`. Links to debug information elsewhere are not followed.
-//! - Files on FUSE give no names: whoever waits for one waits as long as its owner likes.
-//! - What just-in-time compilers write to `/tmp/perf-PID.map` is read only if that is asked for ([`Symbols::with_perf_maps`]).
-//! - All of this happens in threads. If one has no answer in time ([`Symbols::with_patience`]), the frames have no names. A thread that
-//!   does not end is left behind; after four there are no more names of processes.
+//! A traced process controls its files, and the tracing process usually has more privileges.
+//! Therefore files of processes are inspected before they are opened and must be regular files.
+//! They are opened without blocking, through `/proc/PID/map_files` (which needs
+//! `CAP_CHECKPOINT_RESTORE` or `CAP_SYS_ADMIN`), so links, mount namespaces and deletion do not
+//! matter. Symbols are read from a bounded copy in memory, because a mapping of a file that another
+//! user truncates would end this process (SIGBUS).
+//! - Debug information, which gives lines and inlined functions, is read only from files that root
+//!   or this user owns and nobody else can write to, in processes that share the mount namespace of
+//!   this one. Other files give the names of their symbol tables. Debug information is also found
+//!   by build id in `/usr/lib/debug/.build-id`. Links to debug information elsewhere are not
+//!   followed.
+//! - Files on FUSE give no names, because their owner decides how long a read takes.
+//! - The files `/tmp/perf-PID.map` of just-in-time compilers are read only after
+//!   [`Symbols::with_perf_maps`].
+//! - All of this happens in threads. If a thread does not answer in time
+//!   ([`Symbols::with_patience`]), the frames have no names. A thread that does not end is
+//!   abandoned; after four abandoned threads, processes get no names any more.
 //!
-//! Names can be had after a process has ended if its addresses were located while it was there, see [`Symbols::locate`].
+//! Names are available after a process has ended if its addresses were located while it ran, see
+//! [`Symbols::locate`].
 
 mod binary;
 mod copy;
@@ -33,7 +41,7 @@ mod files;
 mod locate;
 mod perf_map;
 mod process;
-#[allow(unsafe_code, reason = "asks the kernel about mappings")]
+#[allow(unsafe_code, reason = "queries the kernel for mappings")]
 mod procmap;
 mod vdso;
 mod worker;
@@ -55,28 +63,28 @@ use demangle::demangled;
 use locate::{Place, Question};
 use worker::{Answer, Worker};
 
-/// Looks up names; keeps what it has read of the kernel and of files, so have one for all.
+/// Looks up symbol names. Caches what it reads of the kernel and of files, so share one instance.
 pub struct Symbols {
     kernel: Symbolizer,
     locator: Mutex<Option<Worker<Question, Vec<Place>>>>,
     namer: Mutex<Option<Worker<Vec<Place>, Named>>>,
-    /// Has an owner more for each thread that runs.
+    /// Cloned once for each thread that runs.
     running: Arc<()>,
     perf_maps: bool,
     patience: Duration,
 }
 
-/// The functions at each of some places.
+/// The functions at each of a list of places.
 type Named = Vec<Vec<Symbol>>;
 
-/// How many threads there may be: the two that work, and those that were left behind.
+/// The number of threads that may exist: the two workers and four abandoned ones.
 const MOST_THREADS: usize = 6;
 
 /// Addresses of a process whose names are being looked up, see [`Symbols::locate`].
 #[must_use = "names are there when `Symbols::name` is asked for them"]
 pub struct Located {
     addresses: Vec<u64>,
-    /// `None` if nothing is known of any of them.
+    /// `None` if no address lies in a known file.
     symbols: Option<Answer<Named>>,
 }
 
@@ -85,28 +93,30 @@ pub struct Located {
 pub struct Frame {
     /// The address.
     pub address: u64,
-    /// The function that it lies in, then those that the compiler has put inside of it, the innermost last. Empty where nobody knows:
-    /// the process has ended, its file has no symbols, or the kernel does not tell (`kernel.kptr_restrict`).
+    /// The function that contains the address, then the functions that the compiler inlined there,
+    /// the innermost last. Empty if the names are unknown: the process has ended, its file has no
+    /// symbols, or the kernel hides them (`kernel.kptr_restrict`).
     pub symbols: Vec<Symbol>,
 }
 
 /// A function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Symbol {
-    /// Its name; of C++ and Rust as it is written in the source.
+    /// The name; C++ and Rust names are demangled.
     pub name: String,
-    /// Bytes from its start; `None` for one inside of another, which has no start.
+    /// The offset from the start of the function in bytes; `None` for an inlined function, which
+    /// has no start.
     pub offset: Option<u64>,
-    /// The file or the kernel module that it is from, where that is told.
+    /// The file or kernel module of the function, if known.
     pub module: Option<String>,
-    /// The source file, where debug information tells.
+    /// The source file, if debug information names it.
     pub file: Option<String>,
-    /// The line there.
+    /// The line in the source file.
     pub line: Option<u32>,
 }
 
 impl Symbols {
-    /// Nothing looked up yet.
+    /// Creates an instance with an empty cache.
     pub fn new() -> Self {
         let kernel = Symbolizer::builder().enable_demangling(false).build();
         Self {
@@ -119,28 +129,32 @@ impl Symbols {
         }
     }
 
-    /// Reads perf maps, too, the files in which just-in-time compilers name their functions. One is read only if it is a regular file of
-    /// the process's own user, in `/tmp` as the process sees it.
+    /// Also reads perf maps, the files in which just-in-time compilers name their functions. A perf
+    /// map is read only if it is a regular file that belongs to the user of the process, in `/tmp`
+    /// as the process sees it.
     #[must_use]
     pub fn with_perf_maps(self) -> Self {
         Self { perf_maps: true, ..self }
     }
 
-    /// How long a look at a process may take before it is given up; 3 seconds unless set.
+    /// Sets how long a look-up in a process may take before it is given up; the default is 3
+    /// seconds.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// Reads the names of the kernel now, which takes some ten milliseconds, and not when they are needed first.
+    /// Reads the symbols of the kernel now, which takes some ten milliseconds, instead of at the
+    /// first look-up.
     pub fn read_kernel(&self) {
-        // No function is there; all of them are read to know that.
+        // No function contains this address; to know that, all symbols are read.
         self.of_kernel(&[u64::MAX]);
     }
 
-    /// Addresses of the running kernel.
+    /// Returns the frames of addresses in the running kernel.
     pub fn of_kernel(&self, addresses: &[u64]) -> Vec<Frame> {
-        // Without names the addresses are still there; and without addresses the kernel's names need not be read.
+        // If there are no names, the frames still have their addresses. Without addresses the
+        // kernel's symbols need not be read.
         let found = if addresses.is_empty() {
             Ok(Vec::new())
         } else {
@@ -151,26 +165,28 @@ impl Symbols {
         addresses.iter().map(|address| Frame { address: *address, symbols: found.next().map(symbols).unwrap_or_default() }).collect()
     }
 
-    /// What a pointer of an event leads to in the running kernel, a function mostly; `None` for a value that is no pointer.
+    /// Returns the frame of the kernel address that a pointer in an event holds, mostly a function;
+    /// `None` if the value is not a pointer.
     pub fn of_pointer(&self, value: &Value<'_>) -> Option<Frame> {
         let address = value.as_pointer()?;
         self.of_kernel(&[address]).pop()
     }
 
-    /// Addresses of a process that still runs.
+    /// Returns the frames of addresses in a process that still runs.
     pub fn of_process(&self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
         self.name(self.locate(pid, addresses))
     }
 
-    /// Looks up which files the addresses of a process lie in, holds the files, and begins to read their names; [`Self::name`] waits for
-    /// them.
+    /// Finds the files that contain the addresses of a process, holds them open, and begins to look
+    /// up the names. [`Self::name`] waits for the names.
     ///
-    /// It takes far less time than names do. An app that wants the names of processes that end soon calls this for each event as soon as
-    /// it is there, and names it when [`Located::is_ready`], or when it has nothing else to do. What is not yet named holds a descriptor
-    /// for each file, so it should be some hundred events at most.
+    /// This takes far less time than the names do. An app that wants the names of short-lived
+    /// processes calls it for each event as soon as the event arrives, and calls [`Self::name`]
+    /// when [`Located::is_ready`] returns true or when it is idle. Each pending [`Located`] holds a
+    /// descriptor for each file, so keep at most some hundred pending.
     pub fn locate(&self, pid: u32, addresses: &[u64]) -> Located {
         let addresses = addresses.to_vec();
-        // 0 would be this process.
+        // Pid 0 would be this process.
         let places = (pid != 0 && !addresses.is_empty()).then(|| {
             let question = Question { pid, addresses: addresses.clone(), perf_maps: self.perf_maps };
             self.ask(&self.locator, locate::locate, question)?.wait(self.patience)
@@ -180,20 +196,20 @@ impl Symbols {
         Located { addresses, symbols }
     }
 
-    /// The names of addresses that were located, also of a process that has ended.
+    /// Returns the frames of addresses that were located, even if the process has ended.
     pub fn name(&self, located: Located) -> Vec<Frame> {
         let mut symbols = located.symbols.and_then(|symbols| symbols.wait(self.patience)).unwrap_or_default().into_iter();
         located.addresses.into_iter().map(|address| Frame { address, symbols: symbols.next().unwrap_or_default() }).collect()
     }
 
-    /// Asks a thread, which is started if there is none.
+    /// Sends a question to a worker thread and starts the thread if there is none.
     fn ask<S: Default + 'static, Q: Send + 'static, A: Send + 'static>(
         &self,
         worker: &Mutex<Option<Worker<Q, A>>>,
         answer: fn(&mut S, Q) -> A,
         question: Q,
     ) -> Option<Answer<A>> {
-        // What a panic has left there is a worker, or none.
+        // A panic while the lock was held leaves a worker or `None`, both of which are valid.
         let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
         if worker.as_ref().is_some_and(Worker::is_given_up) {
             *worker = None;
@@ -206,7 +222,7 @@ impl Symbols {
 }
 
 impl Located {
-    /// Whether [`Symbols::name`] would return at once.
+    /// Reports whether [`Symbols::name`] would return at once.
     pub fn is_ready(&mut self) -> bool {
         self.symbols.as_mut().is_none_or(Answer::is_ready)
     }
@@ -218,7 +234,8 @@ impl fmt::Debug for Located {
     }
 }
 
-/// `module` is the file's name, if the symbolizer knows it by another one.
+/// Converts what blazesym found. `module` is the file's name, if blazesym knows the file by another
+/// one.
 fn symbols(found: Symbolized<'_>, module: Option<&Path>) -> Vec<Symbol> {
     let Symbolized::Sym(sym) = found else { return Vec::new() };
     let place = |info: Option<&CodeInfo<'_>>| (info.map(|info| info.to_path().display().to_string()), info.and_then(|info| info.line));
@@ -245,7 +262,7 @@ impl fmt::Debug for Symbols {
     }
 }
 
-/// For the tests of this workspace only.
+/// Entry points for the fuzz targets of this workspace only.
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz {
@@ -256,8 +273,9 @@ pub mod fuzz {
 
     use super::binary::Binary;
 
-    /// Looks for names in a file that a process may have mapped, with debug information; whether it could be read. What blazesym cannot
-    /// stand is caught, as the thread that names does: it adds sizes of symbols with a check.
+    /// Reads the symbols and the debug information of a file as a process may have mapped it.
+    /// Returns true if the file could be read. A panic of blazesym, which adds sizes of symbols
+    /// with overflow checks, is caught, as in the worker thread.
     pub fn executable(file: &File) -> bool {
         let read = || Binary::new(file, true).map(|binary| binary.every_symbol());
         catch_unwind(AssertUnwindSafe(read)).is_ok_and(|read| read.is_some())
@@ -268,14 +286,14 @@ pub mod fuzz {
 mod tests {
     use super::*;
 
-    /// Long enough that its second byte is still its own.
+    /// A function that is longer than one byte, so its second byte belongs to it.
     #[inline(never)]
     fn known_function() -> u64 {
         std::hint::black_box(5) * std::hint::black_box(7)
     }
 
     #[test]
-    fn functions_of_this_process_and_of_none() {
+    fn of_process_names_functions_of_this_process() {
         let symbols = Symbols::new();
         let address = known_function as fn() -> u64 as usize as u64;
         let frames = symbols.of_process(std::process::id(), &[address + 1, 8]);
@@ -284,7 +302,7 @@ mod tests {
         assert!(symbol.name.ends_with("known_function"), "{symbol:?}");
         assert_eq!((symbol.offset, known.address), (Some(1), address + 1));
         assert_eq!(*unknown, Frame { address: 8, symbols: Vec::new() });
-        // No process has this number, and 0 is not taken for this one.
+        // No process has this pid, and pid 0 must not mean this process.
         for pid in [0, u32::MAX - 1] {
             assert_eq!(symbols.of_process(pid, &[address]), [Frame { address, symbols: Vec::new() }]);
         }

@@ -1,4 +1,4 @@
-//! What programs that compile as they run say of their functions.
+//! Perf maps, the files in which just-in-time compilers name their functions.
 
 use std::{
     fs::File,
@@ -7,13 +7,13 @@ use std::{
 
 use super::{Symbol, demangle::demangled};
 
-/// Functions by their start, and what they take of memory.
+/// Functions sorted by their start, and the memory that they take.
 pub(super) struct PerfMap {
     functions: Vec<Function>,
     bytes: u64,
 }
 
-/// Start, size and name.
+/// The start, size and name of a function.
 type Function = (u64, u64, String);
 
 const MOST: u64 = 32 << 20;
@@ -22,7 +22,7 @@ impl PerfMap {
     pub(super) fn new(file: File) -> Self {
         let lines = BufReader::new(file.take(MOST)).split(b'\n').map_while(Result::ok);
         let mut bytes = 0;
-        // A line of five bytes takes eight times as much here.
+        // A line of five bytes takes eight times as much memory here.
         let fits = |function: &Function| {
             bytes += (size_of::<Function>() + function.2.len()) as u64;
             bytes <= 2 * MOST
@@ -32,7 +32,7 @@ impl PerfMap {
         Self { functions, bytes }
     }
 
-    /// What it takes of memory.
+    /// Returns the memory that the map takes, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_lines_take_no_more_memory_than_long_ones() {
+    fn memory_of_short_lines_is_bounded() {
         let mut file = File::from(memfd_create("map", MemfdFlags::CLOEXEC).unwrap());
         file.write_all(b"10 8 first\n").unwrap();
         file.write_all(&b"1 1 \n".repeat(2 << 20)).unwrap();

@@ -1,4 +1,4 @@
-//! Where the addresses of a process lie, by /proc.
+//! Places of the addresses of a process, from /proc.
 
 use std::{
     collections::HashMap,
@@ -17,28 +17,28 @@ use rustix::{
 
 use super::{file, procmap::query};
 
-/// A line of /proc/PID/maps, proc_pid_maps(5).
+/// A line of /proc/PID/maps, see proc_pid_maps(5).
 pub(super) struct Mapping {
     pub(super) range: Range<u64>,
     pub(super) offset: u64,
     pub(super) device: (u32, u32),
-    /// The file; `[vdso]` and the like; nothing.
+    /// The path of the file, a name such as `[vdso]`, or empty.
     pub(super) name: Vec<u8>,
 }
 
-/// A process may have 65530 mappings of long paths, and decides how many.
+/// A process may have 65530 mappings with long paths, and decides how many.
 const MOST_MAPS: u64 = 16 << 20;
 const MOST_MOUNTS: u64 = 4 << 20;
 
-/// The mappings that hold the addresses.
+/// Returns the mappings that contain the addresses.
 pub(super) fn mappings(pid: u32, addresses: &[u64]) -> io::Result<Vec<Mapping>> {
     let maps = File::open(format!("/proc/{pid}/maps"))?;
-    asked(&maps, addresses).map_or_else(|| listed(maps, addresses), Ok)
+    queried(&maps, addresses).map_or_else(|| listed(maps, addresses), Ok)
 }
 
-/// Asks the kernel for each (Linux 6.11): a process that has made tens of thousands of mappings costs no more than another. `None` if the
-/// kernel does not know the question.
-fn asked(maps: &File, addresses: &[u64]) -> Option<Vec<Mapping>> {
+/// Queries the kernel for each address (Linux 6.11), so a process with tens of thousands of
+/// mappings costs no more than another. Returns `None` if the kernel does not support the query.
+fn queried(maps: &File, addresses: &[u64]) -> Option<Vec<Mapping>> {
     let (mut found, mut left) = (Vec::new(), addresses.to_vec());
     while let Some(address) = left.pop() {
         match query(maps, address) {
@@ -46,9 +46,9 @@ fn asked(maps: &File, addresses: &[u64]) -> Option<Vec<Mapping>> {
                 left.retain(|address| !mapping.range.contains(address));
                 found.push(mapping);
             }
-            // There is no mapping, or no process, or the mapping has a name that is no path.
+            // No mapping, no process, or a name that is longer than any path.
             Err(Errno::NOENT | Errno::SRCH | Errno::NAMETOOLONG) => {}
-            // ENOTTY, or a filter of system calls.
+            // ENOTTY from an older kernel, or an error from a seccomp filter.
             Err(_) => return None,
         }
     }
@@ -91,15 +91,15 @@ impl Mapping {
         Some(Self { range: hex(start)?..hex(end)?, offset: hex(offset)?, device, name: rest.to_vec() })
     }
 
-    /// The file's name, as the process knew it.
+    /// Returns the file's path as the process knew it.
     pub(super) fn path(&self) -> PathBuf {
         OsString::from_vec(self.name.strip_suffix(b" (deleted)").unwrap_or(&self.name).to_vec()).into()
     }
 
-    /// Points to the file, whatever has become of its name. `None` if it is no regular file, or the kernel would have to ask a program of
-    /// somebody else about it.
+    /// Opens the file by `O_PATH`, even if it was renamed or deleted. Returns `None` if it is not a
+    /// regular file, or if the kernel would have to ask another user's program about it (FUSE).
     pub(super) fn file(&self, pid: u32, mounts: &mut Mounts) -> Option<OwnedFd> {
-        if !self.name.starts_with(b"/") || !mounts.are_of_the_kernel(self.device) {
+        if !self.name.starts_with(b"/") || !mounts.is_served_by_kernel(self.device) {
             return None;
         }
         let Range { start, end } = self.range;
@@ -107,10 +107,10 @@ impl Mapping {
     }
 }
 
-/// Types of file systems by their device.
+/// File system types by device.
 type Types = HashMap<(u32, u32), Vec<u8>>;
 
-/// The file systems that a process sees, and those that this one does.
+/// The file systems that a process sees, and those that this process sees.
 pub(super) struct Mounts {
     pid: u32,
     types: Option<[Types; 2]>,
@@ -121,14 +121,17 @@ impl Mounts {
         Self { pid, types: None }
     }
 
-    /// Whether the process has the mounts and users of this one, and not those of a container.
+    /// Reports whether the process has the mounts and users of this one, and not those of a
+    /// container.
     pub(super) fn are_shared(&self) -> bool {
         same_namespace(self.pid, "mnt") && same_namespace(self.pid, "user")
     }
 
-    /// Whether no program of a user answers for the file system: a FUSE file system may never answer, and whoever waits for it cannot even
-    /// be killed. Disks are mounted by root alone. An overlay may stand on FUSE if somebody mounted it in a user namespace of his own.
-    fn are_of_the_kernel(&mut self, device: (u32, u32)) -> bool {
+    /// Reports whether the kernel alone serves the file system of a device. A FUSE file system is
+    /// served by a program of a user and may never answer, and a process that waits for it cannot
+    /// even be killed. Only root mounts disks. An overlay can lie on FUSE if a user mounted it in a
+    /// user namespace of his own.
+    fn is_served_by_kernel(&mut self, device: (u32, u32)) -> bool {
         if device.0 != 0 {
             return true;
         }
@@ -148,13 +151,13 @@ fn same_namespace(pid: u32, name: &str) -> bool {
     matches!((own, fs::read_link(format!("/proc/{pid}/ns/{name}"))), (Ok(own), Ok(other)) if own == other)
 }
 
-/// The lines of proc_pid_mountinfo(5).
+/// Returns the lines of proc_pid_mountinfo(5).
 fn mounts(pid: &str) -> io::Result<impl Iterator<Item = Vec<u8>>> {
     let file = File::open(format!("/proc/{pid}/mountinfo"))?;
     Ok(BufReader::new(file.take(MOST_MOUNTS)).split(b'\n').map_while(Result::ok))
 }
 
-/// The type of each mounted file system by its device; none that cannot be read.
+/// Returns the type of each mounted file system by its device; empty if the list cannot be read.
 fn types(pid: &str) -> Types {
     let mut types = Types::new();
     for line in mounts(pid).into_iter().flatten() {
@@ -168,11 +171,12 @@ fn types(pid: &str) -> Types {
     types
 }
 
-/// The file in which a program that compiles as it runs says what it has put where, by the kernel's
-/// `tools/perf/Documentation/jit-interface.txt`: in `/tmp` of the process, by the number that it has in its own PID namespace, and only if
-/// it is the process's own.
+/// Opens the perf map of a process, in which a just-in-time compiler names its functions, as
+/// described in the kernel's `tools/perf/Documentation/jit-interface.txt`. The file is in `/tmp` of
+/// the process, is named by the pid in the process's own PID namespace, and is used only if it
+/// belongs to the process's user.
 pub(super) fn perf_map(pid: u32) -> Option<OwnedFd> {
-    // The way there must not lead to a FUSE file system, whose owner decides when it goes on.
+    // The path must not lead to a FUSE file system, whose owner decides how long a read takes.
     let is_on_fuse = |line: &[u8]| {
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
         let point = words.get(4).copied().unwrap_or_default();
@@ -187,15 +191,16 @@ pub(super) fn perf_map(pid: u32) -> Option<OwnedFd> {
     let effective = words("Uid:")?.nth(1)?.parse::<u32>().ok()?;
     let number = words("NStgid:")?.next_back()?;
     let root = open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let way = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = openat2(root, format!("tmp/perf-{number}.map"), flags, Mode::empty(), way).ok()?;
+    let file = openat2(root, format!("tmp/perf-{number}.map"), flags, Mode::empty(), resolve).ok()?;
     let about = fstat(&file).ok()?;
     let is_own = about.st_uid == effective && about.st_mode & 0o022 == 0;
     (is_own && FileType::from_raw_mode(about.st_mode) == FileType::RegularFile).then_some(file)
 }
 
-/// The offset of the kernel's code in this process, which is the same file in every process of this class.
+/// Returns the start of the vDSO in this process. The vDSO is the same file in every process of the
+/// same class (32 or 64 bits).
 pub(super) fn own_vdso() -> Option<u64> {
     let maps = fs::read("/proc/self/maps").ok()?;
     let line = maps.split(|byte| *byte == b'\n').find(|line| line.ends_with(b"[vdso]"))?;
@@ -209,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_maps() {
+    fn mapping_parses_lines_of_maps() {
         let mapping = Mapping::of(b"7f00a000-7f00b000 r-xp 0001f000 08:1e 131 /usr/lib/a b.so (deleted)").unwrap();
         assert_eq!((mapping.range.clone(), mapping.offset, mapping.device), (0x7f00_a000..0x7f00_b000, 0x1f000, (8, 0x1e)));
         assert_eq!(mapping.path(), Path::new("/usr/lib/a b.so"));
@@ -218,22 +223,23 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_answers_as_it_lists() {
-        let addresses = [the_kernel_answers_as_it_lists as fn() as usize as u64, std::ptr::from_ref(&0_u64) as u64, own_vdso().unwrap(), 8];
+    fn query_finds_the_mappings_of_the_list() {
+        let function = query_finds_the_mappings_of_the_list as fn() as usize as u64;
+        let addresses = [function, std::ptr::from_ref(&0_u64) as u64, own_vdso().unwrap(), 8];
         let maps = || File::open("/proc/self/maps").unwrap();
-        let Some(mut asked) = asked(&maps(), &addresses) else { return };
+        let Some(mut queried) = queried(&maps(), &addresses) else { return };
         let mut listed = listed(maps(), &addresses).unwrap();
-        [&mut asked, &mut listed].iter_mut().for_each(|found| found.sort_by_key(|mapping| mapping.range.start));
+        [&mut queried, &mut listed].iter_mut().for_each(|found| found.sort_by_key(|mapping| mapping.range.start));
         let words = |found: &[Mapping]| found.iter().map(|m| (m.range.clone(), m.offset, m.device, m.name.clone())).collect::<Vec<_>>();
-        assert_eq!(words(&asked), words(&listed));
+        assert_eq!(words(&queried), words(&listed));
         assert!(listed.len() > 1 && listed.iter().any(|mapping| mapping.name == b"[vdso]"));
     }
 
     #[test]
-    fn files_of_the_kernel_are_told_apart_from_those_of_a_program() {
+    fn fuse_is_not_served_by_kernel() {
         let mut mounts = Mounts { pid: std::process::id(), types: None };
-        assert!(mounts.are_of_the_kernel((8, 1)));
-        assert!(!mounts.are_of_the_kernel((0, u32::MAX)), "nobody knows it");
+        assert!(mounts.is_served_by_kernel((8, 1)));
+        assert!(!mounts.is_served_by_kernel((0, u32::MAX)), "the device is unknown");
         let table = |name: &[u8]| HashMap::from([((0, 7), name.to_vec())]);
         for (theirs, ours, expected) in [
             (table(b"tmpfs"), HashMap::new(), true),
@@ -242,7 +248,7 @@ mod tests {
             (table(b"overlay"), table(b"overlay"), true),
         ] {
             mounts.types = Some([theirs, ours]);
-            assert_eq!(mounts.are_of_the_kernel((0, 7)), expected);
+            assert_eq!(mounts.is_served_by_kernel((0, 7)), expected);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The mapping at one address of a process, by `PROCMAP_QUERY` of uapi/linux/fs.h (Linux 6.11).
+//! Queries the mapping at one address of a process, with `PROCMAP_QUERY` of uapi/linux/fs.h (Linux
+//! 6.11).
 
 use std::{fs::File, ptr};
 
@@ -11,10 +12,10 @@ use super::process::Mapping;
 
 const PROCMAP_QUERY: Opcode = opcode::read_write::<Query>(b'f', 17);
 
-/// As many as the kernel needs for any path.
+/// The size of a buffer for any path of the kernel.
 const PATH_MAX: usize = 4096;
 
-/// `struct procmap_query`
+/// `struct procmap_query` of the kernel.
 #[derive(Default)]
 #[repr(C)]
 struct Query {
@@ -35,10 +36,11 @@ struct Query {
     build_id_addr: u64,
 }
 
-/// Asks `/proc/PID/maps` for the mapping of an address.
+/// Queries `/proc/PID/maps` for the mapping that contains an address.
 ///
 /// # Errors
-/// ENOENT if there is none, ESRCH if the process is gone, ENOTTY if the kernel does not know the question.
+/// ENOENT if no mapping contains it, ESRCH if the process is gone, ENOTTY if the kernel does not
+/// support the query.
 pub(super) fn query(maps: &File, address: u64) -> Result<Mapping, Errno> {
     let mut name = [0_u8; PATH_MAX];
     let mut query = Query {
@@ -48,17 +50,18 @@ pub(super) fn query(maps: &File, address: u64) -> Result<Mapping, Errno> {
         vma_name_addr: ptr::from_mut(&mut name) as u64,
         ..Query::default()
     };
-    // SAFETY: the question is of the type that its number says.
-    let question = unsafe { Updater::<PROCMAP_QUERY, Query>::new(&mut query) };
-    // SAFETY: the kernel writes the answer into the question, and as many bytes of the name as were said, which both live through the call.
-    // On what is no such file it fails, or does not know the number: no other file of /proc takes it.
-    unsafe { ioctl(maps, question) }?;
+    // SAFETY: `PROCMAP_QUERY` is the ioctl number of this type.
+    let request = unsafe { Updater::<PROCMAP_QUERY, Query>::new(&mut query) };
+    // SAFETY: the kernel writes the answer to `query`, and at most `vma_name_size` bytes to `name`;
+    // both live through the call. On any other file the call fails, because no other file of /proc
+    // accepts this number.
+    unsafe { ioctl(maps, request) }?;
     let len = usize::try_from(query.vma_name_size).unwrap_or(0).saturating_sub(1);
     Ok(Mapping {
         range: query.vma_start..query.vma_end,
         offset: query.vma_offset,
         device: (query.dev_major, query.dev_minor),
-        // The size counts the NUL at its end, and is 0 if there is no name.
+        // The size includes the NUL at the end, and is 0 if the mapping has no name.
         name: name.get(..len).unwrap_or_default().to_vec(),
     })
 }

@@ -1,4 +1,5 @@
-//! Names of the code that the kernel gives every process (vDSO), from that of this one.
+//! Names of functions in the vDSO, the code that the kernel maps into every process, read from this
+//! process's vDSO.
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use super::{Symbol, symbols};
 
 pub(super) struct Vdso {
     symbolizer: Symbolizer,
-    /// Where it is in this process.
+    /// The start of the vDSO in this process.
     start: Option<u64>,
 }
 

@@ -1,7 +1,8 @@
-//! Threads that look into other processes and their files, for as long as somebody waits.
+//! Threads that look into other processes and their files while a caller waits with a time limit.
 //!
-//! Files are copied, and never waited for on purpose. But whoever is looked at decides how large and how strange they are, and may hold
-//! locks of the kernel that /proc needs. A thread can be left behind; the reader of events cannot.
+//! The threads open and copy files so that reads should not block. But the traced process decides
+//! how large and how malformed the files are, and may hold kernel locks that /proc needs. A worker
+//! thread can be abandoned; the reader of events cannot.
 
 use std::{
     sync::{
@@ -13,22 +14,23 @@ use std::{
     time::Duration,
 };
 
-/// A thread that answers, until whoever asks is gone or has given it up.
+/// A thread that answers questions until the asker is gone or has given it up.
 pub(super) struct Worker<Q, A> {
     questions: Sender<(Q, Sender<A>)>,
     given_up: Arc<AtomicBool>,
 }
 
-/// An answer that a thread works on.
+/// An answer that a thread is working on.
 pub(super) struct Answer<A> {
     from: Receiver<A>,
-    /// What has come already; `None` in it if nothing will.
-    come: Option<Option<A>>,
+    /// The received answer; the inner `None` means that none will come.
+    received: Option<Option<A>>,
     given_up: Arc<AtomicBool>,
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Worker<Q, A> {
-    /// `running` is held by the thread until it ends. What it keeps between questions is made there.
+    /// Starts the thread. The thread holds `running` until it ends, and its state between questions
+    /// is created in the thread.
     pub(super) fn start<S: Default + 'static>(running: Arc<()>, answer: fn(&mut S, Q) -> A) -> Option<Self> {
         let (questions, asked) = channel::<(Q, Sender<A>)>();
         let given_up = Arc::new(AtomicBool::new(false));
@@ -40,23 +42,23 @@ impl<Q: Send + 'static, A: Send + 'static> Worker<Q, A> {
                 if is_given_up.load(Ordering::Relaxed) {
                     break;
                 }
-                // Nobody waits any more: the next may.
+                // If this asker no longer waits, the next one may.
                 let _ = to.send(answer(&mut state, question));
             }
         };
-        // Names of C++ are read by functions that call themselves.
+        // C++ names are demangled by recursive functions, which need a large stack.
         thread::Builder::new().name("symbols".to_owned()).stack_size(8 << 20).spawn(work).ok()?;
         Some(Self { questions, given_up })
     }
 
-    /// Asks without waiting; `None` if the thread has ended.
+    /// Asks without waiting. Returns `None` if the thread has ended.
     pub(super) fn ask(&self, question: Q) -> Option<Answer<A>> {
         let (to, from) = channel();
         if self.questions.send((question, to)).is_err() {
             self.given_up.store(true, Ordering::Relaxed);
             return None;
         }
-        Some(Answer { from, come: None, given_up: Arc::clone(&self.given_up) })
+        Some(Answer { from, received: None, given_up: Arc::clone(&self.given_up) })
     }
 
     pub(super) fn is_given_up(&self) -> bool {
@@ -65,22 +67,23 @@ impl<Q: Send + 'static, A: Send + 'static> Worker<Q, A> {
 }
 
 impl<A> Answer<A> {
-    /// Whether there is no need to wait.
+    /// Reports whether [`Self::wait`] would return at once.
     pub(super) fn is_ready(&mut self) -> bool {
-        if self.come.is_none() {
-            self.come = match self.from.try_recv() {
+        if self.received.is_none() {
+            self.received = match self.from.try_recv() {
                 Ok(answer) => Some(Some(answer)),
                 Err(TryRecvError::Disconnected) => Some(None),
                 Err(TryRecvError::Empty) => None,
             };
         }
-        self.come.is_some()
+        self.received.is_some()
     }
 
-    /// Waits; after so long the thread is given up, and all that it was asked.
+    /// Waits for the answer. If it takes longer than `patience`, gives up the thread and all its
+    /// pending questions.
     pub(super) fn wait(mut self, patience: Duration) -> Option<A> {
         if self.is_ready() {
-            return self.come.flatten();
+            return self.received.flatten();
         }
         if self.given_up.load(Ordering::Relaxed) {
             return None;
@@ -104,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_does_not_answer_is_given_up() {
+    fn wait_gives_up_thread_that_does_not_answer() {
         let running = Arc::new(());
         let worker = Worker::start(Arc::clone(&running), sleep).unwrap();
         assert_eq!(worker.ask(0).unwrap().wait(Duration::from_secs(10)), Some(1));
         let [slow, queued] = [500, 0].map(|time| worker.ask(time).unwrap());
         assert_eq!(slow.wait(Duration::from_millis(10)), None);
         assert!(worker.is_given_up());
-        // Nobody waits for what stands in its queue.
+        // Nobody waits for the queued questions of an abandoned thread.
         assert_eq!(queued.wait(Duration::from_secs(1000)), None);
         while Arc::strong_count(&running) > 1 {
             thread::yield_now();

@@ -1,4 +1,4 @@
-//! Test programs, as cargo builds them.
+//! Test programs, built by cargo.
 
 use std::{
     env,
@@ -15,14 +15,14 @@ use super::Failure;
 
 /// A test program.
 pub(super) struct Program {
-    /// That of its target; with its source where others have the name too.
+    /// The name of the target; with its source if other targets have the same name.
     pub(super) name: String,
     path: PathBuf,
     manifest: PathBuf,
 }
 
 impl Program {
-    /// The program with arguments, as cargo runs it: in the folder of its package.
+    /// Returns a run of the program with arguments, in the directory of its package as cargo does.
     pub(super) fn run(&self, args: &[OsString]) -> Result<Run, eunomia_vm::Error> {
         let folder = self.manifest.parent().unwrap_or(Path::new("/"));
         let run = Run::new(&self.path, args.iter().cloned())?;
@@ -30,11 +30,12 @@ impl Program {
     }
 }
 
-/// Builds what `cargo test` would run. What cargo and the compiler say goes to standard error as it is.
+/// Builds what `cargo test` would run. The output of cargo and of the compiler goes to standard
+/// error unchanged.
 pub(super) fn build(args: &[OsString]) -> Result<Vec<Program>, Failure> {
-    let failed = |what: String| Failure::Tests(format!("cargo test --no-run: {what}"));
-    let not_read = |error: io::Error| failed(format!("cannot read what it says: {error}"));
-    // cargo names itself to its commands.
+    let failed = |message: String| Failure::Tests(format!("cargo test --no-run: {message}"));
+    let not_read = |error: io::Error| failed(format!("cannot read its messages: {error}"));
+    // cargo sets CARGO for its subcommands.
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(args);
     let mut cargo = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
@@ -44,18 +45,19 @@ pub(super) fn build(args: &[OsString]) -> Result<Vec<Program>, Failure> {
         Ok(_) => None,
         Err(error) => Some(Err(error)),
     });
-    // Nobody reads what cargo says behind an error, and it ends by that.
+    // An error ends the reading, and cargo ends by the closed pipe.
     let artifacts: Result<Vec<_>, _> = artifacts.collect();
     let status = cargo.wait().map_err(not_read)?;
     let artifacts = artifacts.map_err(not_read)?;
     if !status.success() {
-        return Err(failed("it did not build the tests".to_owned()));
+        return Err(failed("the tests cannot be built".to_owned()));
     }
     let programs = programs(artifacts);
-    if programs.is_empty() { Err(failed("it built no tests".to_owned())) } else { Ok(programs) }
+    if programs.is_empty() { Err(failed("no tests were built".to_owned())) } else { Ok(programs) }
 }
 
-/// The programs in the order in which cargo runs them: it tells of them as they are ready.
+/// Returns the programs in the order in which cargo runs them; cargo reports them as they are
+/// built.
 fn programs(mut artifacts: Vec<Artifact>) -> Vec<Program> {
     let place = |artifact: &Artifact| match artifact.target.kind.first() {
         Some(TargetKind::Bin) => 1,

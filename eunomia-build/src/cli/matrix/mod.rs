@@ -1,4 +1,4 @@
-//! `cargo eunomia matrix`.
+//! `cargo eunomia matrix`: runs the tests of a crate on other kernels.
 
 mod cargo;
 mod table;
@@ -22,15 +22,15 @@ use table::Table;
 pub(super) fn run(args: &Matrix, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
     let (cargo, tests) = args.words()?;
     let file = args.output();
-    file.map_or(Ok(()), can_be_written)?;
+    file.map_or(Ok(()), check_output)?;
     let kernels = args.kernels();
-    // What is missing is said before anything is built.
+    // Missing tools are reported before anything is built.
     let releases = eunomia_vm::prepare(&kernels)?;
     let programs = cargo::build(cargo)?;
     let runs = programs.iter().map(|program| program.run(&tests)).collect::<Result<Vec<_>, _>>()?;
     let outcomes = eunomia_vm::matrix(&runs, &kernels, |event| {
-        // Where nobody reads it any more the results are still true.
-        _ = tell(err, event, &programs, &kernels);
+        // If standard error cannot be written, the results are still valid.
+        _ = print(err, event, &programs, &kernels);
     })?;
     let mut table = Table::new(kernels.iter().map(Kernel::to_string).zip(releases));
     for (program, outcomes) in programs.iter().zip(outcomes) {
@@ -46,24 +46,24 @@ pub(super) fn run(args: &Matrix, out: &mut dyn Write, err: &mut dyn Write) -> Re
     }
     match table.failed() {
         0 => Ok(()),
-        failed => Err(Failure::Tests(format!("{failed} of {} results are failures", table.results()))),
+        failed => Err(Failure::Tests(format!("{failed} of {} results failed", table.results()))),
     }
 }
 
-/// Whether there is a place for the file, before all that time passes in which the tests run.
-fn can_be_written(file: &Path) -> Result<(), Error> {
+/// Refuses an output in a missing directory before the tests, which take a long time, run.
+fn check_output(file: &Path) -> Result<(), Error> {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            Err(Error::File { tried: "write", path: file.to_owned(), source: io::Error::other("there is no such folder") })
+            Err(Error::File { tried: "write", path: file.to_owned(), source: io::Error::other("no such directory") })
         }
         _ => Ok(()),
     }
 }
 
-/// Says what happens and, where something failed, what was printed.
-fn tell(err: &mut dyn Write, event: Event<'_>, programs: &[Program], kernels: &[Kernel]) -> io::Result<()> {
+/// Prints the progress and, if a run failed, the output of the program.
+fn print(err: &mut dyn Write, event: Event<'_>, programs: &[Program], kernels: &[Kernel]) -> io::Result<()> {
     match event {
-        Event::Begun { run, kernel } => writeln!(err, "kernel {}: {}: begun", kernels[kernel], programs[run].name),
+        Event::Begun { run, kernel } => writeln!(err, "kernel {}: {}: started", kernels[kernel], programs[run].name),
         Event::Ended { run, kernel, outcome } => {
             if outcome.report().failed() {
                 err.write_all(&outcome.printed)?;

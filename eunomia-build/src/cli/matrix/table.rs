@@ -1,20 +1,20 @@
-//! The results of tests by kernels, for people.
+//! A table of test results by kernel, as text or Markdown.
 
 use std::fmt::Write as _;
 
 use eunomia_vm::{Ended, Report, Verdict};
 
-/// Where the tests of a program do not tell how it ended, it has a row itself.
+/// The name of the row for a program whose tests do not tell how it ended.
 const WHOLE: &str = "(the program)";
 
-/// A row for each test and a column for each kernel.
+/// A table with a row for each test and a column for each kernel.
 pub(super) struct Table {
-    /// What each was asked for as, and what it calls itself.
+    /// The kernels as the user named them, each with its release.
     kernels: Vec<(String, String)>,
     programs: Vec<Program>,
-    /// Why tests were ignored, each reason once; the first is number 1.
+    /// The reasons for which tests were ignored, without duplicates; the first is number 1.
     reasons: Vec<String>,
-    /// How programs and machines ended whose tests do not tell.
+    /// The ends of programs and machines whose tests do not tell how they ended.
     ends: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ struct Program {
 enum Cell {
     Passed,
     Failed,
-    /// For the reason with this index, if there is one.
+    /// Ignored for the reason with this index, if a reason was given.
     Ignored(Option<usize>),
     Unknown,
     Absent,
@@ -38,7 +38,7 @@ impl Table {
         Self { kernels: kernels.into_iter().collect(), programs: Vec::new(), reasons: Vec::new(), ends: Vec::new() }
     }
 
-    /// Adds a program: what became of it on each kernel.
+    /// Adds a program with its outcome on each kernel.
     pub(super) fn add(&mut self, name: &str, outcomes: impl IntoIterator<Item = (Report, Ended)>) {
         let (reports, ends): (Vec<_>, Vec<_>) = outcomes.into_iter().unzip();
         let names = names(&reports);
@@ -46,7 +46,7 @@ impl Table {
         for test in &names {
             let cells = reports.iter().map(|report| match report.tests.iter().find(|(name, _)| name == test) {
                 Some((_, verdict)) => self.cell(verdict),
-                // It could not say what it has.
+                // The program could not list its tests.
                 None if report.tests.is_empty() && report.failed() => Cell::Unknown,
                 None => Cell::Absent,
             });
@@ -64,7 +64,7 @@ impl Table {
                 self.ends.push(format!("{name} on {}: {ended}", kernel.0));
             }
         }
-        // Nothing was asked of it.
+        // A program without rows had nothing to run.
         if !rows.is_empty() {
             self.programs.push(Program { name: name.to_owned(), rows });
         }
@@ -88,17 +88,17 @@ impl Table {
         rows.flat_map(|(_, cells)| cells).copied().filter(|cell| *cell != Cell::Absent)
     }
 
-    /// How many results there are.
+    /// Returns the number of results.
     pub(super) fn results(&self) -> usize {
         self.cells().count()
     }
 
-    /// How many of them are no success.
+    /// Returns the number of results that count as failed.
     pub(super) fn failed(&self) -> usize {
         self.cells().filter(|cell| matches!(cell, Cell::Failed | Cell::Unknown)).count()
     }
 
-    /// Columns, with a line for each kernel above and one for each reason below.
+    /// Returns the table as text, with a line for each kernel above and one for each reason below.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to memory cannot fail.
@@ -125,7 +125,8 @@ impl Table {
         text
     }
 
-    /// A table with the kernels' releases in its head, and a list of the reasons.
+    /// Returns the table as Markdown, with the kernels' releases in its head and a list of the
+    /// reasons.
     pub(super) fn markdown(&self) -> String {
         let mut text = String::new();
         for program in &self.programs {
@@ -134,7 +135,7 @@ impl Table {
             _ = writeln!(text, "| {} |{kernels}\n|---|{rule}", escaped(&program.name));
             for (name, cells) in &program.rows {
                 let cells: String = cells.iter().map(|cell| format!(" {} |", cell.word())).collect();
-                // Only there what has a meaning in tables needs it.
+                // In code only `|` needs a backslash.
                 let name = if name == WHOLE { name.clone() } else { format!("`{}`", name.replace('|', "\\|")) };
                 _ = writeln!(text, "| {name} |{cells}");
             }
@@ -158,7 +159,8 @@ impl Table {
     }
 }
 
-/// The tests of all kernels, where one kernel has more of them at the places they have there.
+/// Returns the tests of all kernels in one order; a test that only some kernels have keeps its
+/// place between its neighbours.
 fn names(reports: &[Report]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for report in reports {
@@ -186,7 +188,7 @@ impl Cell {
     }
 }
 
-/// Lines of words below each other.
+/// Formats rows of words in aligned columns.
 fn columns(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|word| word.chars().count()).max().unwrap_or(0);
     let widths: Vec<_> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
@@ -194,7 +196,7 @@ fn columns(rows: &[Vec<String>]) -> String {
     rows.iter().map(|row| format!("{}\n", line(row).trim_end())).collect()
 }
 
-/// Text that Markdown shows as it is, in a table too.
+/// Escapes text for Markdown, also inside of tables.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for letter in text.chars() {
@@ -212,7 +214,7 @@ mod tests {
 
     use super::Table;
 
-    /// Words with spaces between them: names of tests, each before its result.
+    /// Returns a report of alternating test names and results, separated by spaces.
     fn report(words: &str) -> Report {
         let words: Vec<_> = words.split_whitespace().collect();
         let tests = words.chunks_exact(2).map(|test| {
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn text() {
+    fn text_has_columns_and_reasons() {
         let table = of_two_programs();
         assert_eq!(
             table.text(),
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn markdown() {
+    fn markdown_has_tables_and_reasons() {
         assert_eq!(
             of_two_programs().markdown(),
             "| live | 5.10<br>5.10.0-9-cloud-amd64 | 7.2@sid<br>7.2.1-cloud-amd64 |\n\
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_that_are_no_harness_and_no_tests_at_all() {
+    fn table_shows_programs_without_harness_and_no_tests() {
         let mut table = table();
         assert_eq!(table.text(), "5.10: Linux 5.10.0-9-cloud-amd64\n7.2@sid: Linux 7.2.1-cloud-amd64\n\nno tests\n");
         assert_eq!(table.markdown(), "No tests.\n");

@@ -1,3 +1,5 @@
+//! Describes a skeleton by its object or by its document.
+
 use std::collections::HashSet;
 
 use serde_json::Value as Json;
@@ -11,11 +13,11 @@ use crate::{
     value::Value,
 };
 
-/// Values of more bytes are not shown.
+/// The largest size in bytes of a value that is shown.
 const LONGEST: u64 = 4096;
 
 impl Description {
-    /// All that the object tells.
+    /// Describes a skeleton by its object.
     pub(super) fn of_object(file: &str, checked: &Checked) -> Result<Self> {
         let layouts = &checked.layouts;
         let part = |ty: Option<TypeId>, size: u32| Part { ty: ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty)), size: size.into() };
@@ -65,7 +67,7 @@ impl Description {
         })
     }
 
-    /// What the document says of an object that is somewhere else.
+    /// Describes a skeleton by its document, without the object.
     pub(super) fn of_document(document: &Document) -> Self {
         let skeleton = &document.skeleton;
         let programs = skeleton.programs.iter().map(|program| Program {
@@ -164,7 +166,7 @@ fn export(checked: &Checked, stream: &Stream, part: impl Fn(Option<TypeId>, u32)
         },
         key: stream.sampled.as_ref().map(|sampled| part(sampled.key, sampled.key_size)),
         interval: stream.sampled.as_ref().map(|sampled| sampled.interval),
-        // Of a perf event array the kernel counts; from a map that is sampled nothing is lost.
+        // The kernel counts the lost records of a perf event array. Sampling a map loses no record.
         counted: match stream.kind {
             MapKind::PERF_EVENT_ARRAY => Some(true),
             MapKind::RINGBUF => Some(stream.dropped.is_some()),
@@ -180,7 +182,7 @@ fn fields(checked: &Checked, ty: TypeId, before: &str) -> Vec<Field> {
     let last = fields.len().saturating_sub(1);
     let fields = fields.into_iter().enumerate().map(|(index, field)| {
         let c_name = field.ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty));
-        // Its length is that of the record.
+        // The length of the last member depends on the record.
         let is_tail = index == last && layouts.layout(ty).flexible;
         Field {
             name: format!("{before}{}", field.name),
@@ -193,7 +195,7 @@ fn fields(checked: &Checked, ty: TypeId, before: &str) -> Vec<Field> {
     fields.collect()
 }
 
-/// The name of a kind without what all of them start with.
+/// Returns the name of a map kind without the common prefix, in lower case.
 fn short(kind: &str) -> String {
     kind.strip_prefix("BPF_MAP_TYPE_").unwrap_or(kind).to_lowercase()
 }

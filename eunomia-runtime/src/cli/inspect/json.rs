@@ -1,3 +1,5 @@
+//! The description as JSON.
+
 use serde_json::{Value as Json, json};
 
 use super::{Description, Part};

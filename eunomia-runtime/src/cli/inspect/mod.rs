@@ -1,4 +1,5 @@
-//! `eunomia inspect`: what is in a skeleton, from its object, or from the document alone where it has none.
+//! `eunomia inspect`: shows what a skeleton contains, from its object or, if it has none, from the
+//! document.
 
 mod describe;
 mod json;
@@ -7,16 +8,17 @@ mod table;
 use super::{Failure, Streams, args::Inspect, input::Input, output};
 use crate::plain;
 
-/// What is shown. What a document without an object does not tell is `None`.
+/// The contents of a skeleton. A field is `None` if the document has no object and does not tell
+/// it.
 struct Description {
     file: String,
-    /// Which generation of the format it is.
+    /// The generation of the format.
     format: &'static str,
     name: String,
     version: Option<String>,
     about: Option<String>,
     compiler: Option<String>,
-    /// Bytes of the object.
+    /// The size of the object in bytes.
     object: Option<usize>,
     programs: Vec<Program>,
     maps: Vec<Map>,
@@ -27,7 +29,7 @@ struct Description {
 struct Program {
     name: String,
     section: Option<String>,
-    /// Whether it is attached when nobody says otherwise.
+    /// True if the program is attached by default.
     link: bool,
 }
 
@@ -39,7 +41,7 @@ struct Map {
     max_entries: Option<u32>,
 }
 
-/// A type and its bytes.
+/// A type and its size in bytes.
 struct Part {
     ty: String,
     size: u64,
@@ -51,22 +53,22 @@ struct Variable {
     ty: String,
     offset: Option<u64>,
     size: Option<u64>,
-    /// As a line and as JSON.
+    /// The value as a line of text and as JSON.
     value: Option<(String, serde_json::Value)>,
-    /// With its dashes.
+    /// The option with its dashes.
     option: Option<String>,
     help: Option<String>,
 }
 
 struct Export {
-    /// The map; unknown where the document alone does not tell.
+    /// The map; unknown if the skeleton has no object.
     map: Option<String>,
     kind: Option<String>,
     ty: String,
     size: Option<u64>,
     key: Option<Part>,
     interval: Option<u64>,
-    /// Whether it is counted what is lost.
+    /// True if lost records are counted.
     counted: Option<bool>,
     fields: Vec<Field>,
 }
@@ -74,7 +76,7 @@ struct Export {
 struct Field {
     name: String,
     ty: String,
-    /// Bits from the start of the record.
+    /// The offset from the start of the record, in bits.
     bit_offset: Option<u64>,
     size: Option<u64>,
     /// The width of a bit field.

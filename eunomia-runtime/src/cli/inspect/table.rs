@@ -1,3 +1,5 @@
+//! The description as tables for a terminal.
+
 use std::fmt::Write as _;
 
 use comfy_table::{Table, presets::NOTHING};
@@ -5,18 +7,18 @@ use comfy_table::{Table, presets::NOTHING};
 use super::{Description, Export, Field, Part};
 use crate::plain::{line, plain};
 
-/// The longest text of a column: values can be whole arrays.
+/// The longest text of a column, in characters: a value can be a whole array.
 const LONGEST: usize = 60;
 
 impl Description {
-    /// For people: a table for each kind of thing that there is.
+    /// Returns the description as text: one table for each kind of item that the skeleton has.
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
         // Writing to memory cannot fail.
         _ = write!(text, "{}: {} `{}`", line(&self.file), self.format, line(&self.name));
-        for (what, known) in [(" ", &self.version), (", compiler ", &self.compiler)] {
+        for (prefix, known) in [(" ", &self.version), (", compiler ", &self.compiler)] {
             if let Some(known) = known {
-                _ = write!(text, "{what}{}", line(known));
+                _ = write!(text, "{prefix}{}", line(known));
             }
         }
         if let Some(about) = &self.about {
@@ -24,10 +26,12 @@ impl Description {
         }
         text += &match self.object {
             Some(bytes) => format!("\nobject of {bytes} bytes\n"),
-            None => "\nno object in it (`--object` names one): types, offsets and sizes are those that the document tells\n".to_owned(),
+            None => {
+                "\nno object in the skeleton (`--object FILE` adds one): types, offsets and sizes are those of the document\n".to_owned()
+            }
         };
         let programs = self.programs.iter().map(|program| {
-            [program.name.clone(), option(program.section.as_ref()), if program.link { "" } else { "not attached by itself" }.to_owned()]
+            [program.name.clone(), option(program.section.as_ref()), if program.link { "" } else { "not attached by default" }.to_owned()]
         });
         section(&mut text, "Programs", ["NAME", "SECTION", ""], programs);
         let maps = self.maps.iter().map(|map| {
@@ -95,7 +99,7 @@ fn section<const N: usize>(text: &mut String, title: &str, head: [&str; N], rows
     }
 }
 
-/// Bytes, and bits where it does not start at one.
+/// Returns the offset in bytes; for a bit field also the bit, after a colon.
 fn offset(field: &Field) -> String {
     match (field.bit_offset, field.bits) {
         (None, _) => String::new(),
