@@ -73,8 +73,8 @@ fn a_wrong_command_line_is_explained() {
         ),
         (
             &["matrix", "--kernel", "6"],
-            "error: invalid value '6' for '--kernel <KERNEL>': `6` is no kernel that is known; there are 5.10 6.1 6.12 7.2, `all`, and \
-             others as VERSION@SUITE of Debian, as in 6.1@bookworm-security\n\nFor more information, try '--help'.\n",
+            "error: invalid value '6' for '--kernel <KERNEL>': unknown kernel `6`; expected 5.10, 6.1, 6.12, 7.2, VERSION@SUITE \
+             of Debian as in 6.1@bookworm-security, or `all`\n\nFor more information, try '--help'.\n",
         ),
         (
             &["matrix", "--format", "html"],
