@@ -20,7 +20,7 @@ use crate::{
 /// The variable that names the requested kernel inside a machine.
 const NAME: &str = "VM_KERNEL";
 
-/// The status if a machine did not boot: that of `env` and `timeout` if they fail themselves.
+/// The status if a machine did not boot, which `env` and `timeout` use for their own failures.
 const NOT_RUN: u8 = 125;
 
 /// The status of Rust's test harnesses if a test failed.
