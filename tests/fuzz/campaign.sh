@@ -1,7 +1,8 @@
 #!/bin/sh
-# campaign.sh TARGET SECONDS: a target, or `all` of them one after the other, under libFuzzer and AddressSanitizer, from the inputs that
-# earlier campaigns kept in target/fuzz/corpus. What libFuzzer says is in target/fuzz/log; an input that fails is kept in target/fuzz/found.
-# campaign.sh TARGET 0 FILE: that input again.
+# campaign.sh TARGET SECONDS: runs a target, or `all` of them one after the other, under libFuzzer
+# and AddressSanitizer, from the inputs that earlier campaigns kept in target/fuzz/corpus. The output
+# of libFuzzer goes to target/fuzz/log; an input that fails is kept in target/fuzz/found.
+# campaign.sh TARGET 0 FILE: runs that input again.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/sanitized.sh
@@ -40,7 +41,7 @@ done
 for target in $failed; do
     echo "fuzz: $target FAILED, see $folder/log/$target; to run it again:" >&2
     inputs=$(sed -n '/slow-unit-/d; s/.*Test unit written to //p' "$folder/log/$target")
-    # None if a seed could not be made.
+    # Empty if a seed could not be created.
     [ -n "$inputs" ] || echo "    make fuzz TARGET=$target" >&2
     for input in $inputs; do
         echo "    make fuzz TARGET=$target INPUT=$input" >&2
