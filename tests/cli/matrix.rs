@@ -20,8 +20,8 @@ case "$*" in
 esac
 "#;
 
-/// Called by the test that builds the program.
-pub(super) fn of_a_crate(program: &Path) {
+/// Checks the command on a crate with tests. The test that builds the program calls this function.
+pub(super) fn runs_tests_of_crate(program: &Path) {
     let (folder, path) = folder("matrix");
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
