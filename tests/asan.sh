@@ -1,12 +1,12 @@
 #!/bin/sh
-# asan.sh [NAME..]: the live tests with AddressSanitizer, or those that have a NAME in theirs.
+# asan.sh [NAME..]: runs the live tests with AddressSanitizer, or those with a NAME in their names.
 #
-# The soak is left out: freed memory is kept for a while by design, and it looks at just that. So is an arena at an address at which the
-# sanitizer has its own memory.
+# Two tests are left out: the soak, which measures memory, because the sanitizer keeps freed memory
+# for a while; and an arena at an address at which the sanitizer has its own memory.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/sanitized.sh
-# The tests run without the flags: what they build in turn is built as always.
+# The tests run without the flags, so that what they build does not use the sanitizer.
 live=$(sanitized test --test live --no-run --message-format json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 [ -x "$live" ] || exit 1
 cd tests

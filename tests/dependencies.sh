@@ -1,36 +1,36 @@
 #!/bin/sh
-# What each crate is allowed to bring along, and every set of features on its own.
+# Checks the allowed dependencies of each crate, and builds each set of features alone.
 set -eu
 cd "$(dirname "$0")/.."
 
-# absent PACKAGES TREE..: fails where the tree of dependencies holds one of the packages.
+# absent PACKAGES TREE..: fails if the tree of dependencies has one of the packages.
 absent() {
     packages=$1
     shift
     if found=$(cargo tree --locked --prefix none --format '{p}' "$@" | grep -E "^($packages) v"); then
-        echo "cargo tree $*: must not hold" >&2
+        echo "cargo tree $*: forbidden dependencies:" >&2
         echo "$found" >&2
         exit 1
     fi
     echo "cargo tree $*: none of $packages"
 }
 
-# A proc macro is built in every user's build: no libbpf, no C, no command line.
+# Every user builds the proc macro: no libbpf, no C, no command line.
 absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap|prettyplease|eunomia-vm' -p eunomia-macros --edges normal,build
 absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap' -p eunomia-build --edges normal,build
-# Virtual machines are the command's alone.
+# Only the command needs virtual machines.
 absent 'eunomia-vm|cpio' -p eunomia-build --features compile --edges normal,build
-# A typed program ships no JSON, base64, zlib, ELF or BTF reader, and guesses no names.
+# A typed program has no reader of JSON, base64, zlib, ELF or BTF, and no suggestions for names.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs|strsim' -p eunomia-runtime --no-default-features --features load --edges normal
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap-build --edges normal
-# With the macro they stand in the tree of the macro alone, which is no part of the program.
+# With the macro, only the macro depends on them, and it is not part of the program.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap --edges no-proc-macro,normal
-# Nobody's program has a command line who did not ask for it.
+# A command line is opt-in.
 absent 'clap|clap_builder|arrow-array' -p eunomia-runtime --edges normal
 absent 'clap_derive|blazesym|tar' -p eunomia-runtime --features clap,serde,tokio --edges normal
 # The typed core builds on any system.
 absent 'libbpf-rs|libbpf-sys|rustix|libc' -p eunomia-runtime --no-default-features --edges normal
-# Columns are vectors; a table of them brings no C and nothing that computes or reads files.
+# Columns are vectors; their Arrow form needs no C, no compute kernels and no file formats.
 absent 'arrow-array|arrow-buffer|arrow-schema' -p eunomia-runtime --no-default-features --features columns --edges normal
 absent 'arrow|arrow-cast|arrow-ipc|arrow-select|parquet|cc' -p eunomia-runtime --no-default-features --features arrow --edges normal,build
 
@@ -43,7 +43,8 @@ for features in '' format compile cli; do
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-build --no-default-features --features "$features" --target-dir target/features
 done
 
-# A generated module compiles whatever the runtime is built with, in an app that has nothing else.
+# A generated module compiles with any features of the runtime, in an application without other
+# dependencies.
 app=target/app
 mkdir -p "$app/src"
 cp Cargo.lock "$app"
@@ -75,7 +76,7 @@ for features in '' load columns clap clap,load; do
     cargo check --quiet --manifest-path "$app/Cargo.toml" --features "$features" --target-dir target/features
 done
 
-# Recordings are replayed where nothing can be loaded.
+# Recordings can be replayed by a program that cannot load objects.
 cat >"$app/src/main.rs" <<'END'
 //! Replays a recording.
 eunomia_macros::include_skeleton!("../../tests/bpf/streams.json");

@@ -1,19 +1,22 @@
-# sanitized.sh, read by asan.sh and fuzz/campaign.sh: what both build with, so that each finds built what the other has built.
+# sanitized.sh, sourced by asan.sh and fuzz/campaign.sh: the flags of both, so that they share builds.
 #
-# AddressSanitizer is in the Rust code of this workspace and its dependencies and in libbpf, the counters of libFuzzer are in the Rust code.
-# `RUSTC_BOOTSTRAP` permits the one flag to the stable compiler, for these runs alone; the runtime of the sanitizer comes with Rust. The C code
-# is compiled by clang, whose sanitizer is the same one.
+# AddressSanitizer instruments the Rust code of this workspace, its dependencies and libbpf; the
+# counters of libFuzzer are only in the Rust code. `RUSTC_BOOTSTRAP` allows the `-Z` flag with the
+# stable compiler, for these builds only. The runtime of the sanitizer comes with Rust. clang compiles
+# the C code, with the same sanitizer.
 host=$(rustc -vV | sed -n 's/^host: //p')
 clang=${EUNOMIA_CLANG:-clang-19}
-# What `cargo fuzz` passes too, and works with any compiler: counters on every edge, and comparisons told.
+# The flags of `cargo fuzz`, except those for nightly compilers: counters on every edge, and traced
+# comparisons.
 flags="-Zsanitizer=address -Cforce-frame-pointers -Cpasses=sancov-module"
 for option in level=4 inline-8bit-counters pc-table trace-compares; do
     flags="$flags -Cllvm-args=-sanitizer-coverage-$option"
 done
-# Leaks are not looked for: the C library and libbpf keep some memory until the end.
+# Leaks are not detected, because the C library and libbpf keep some memory until the end.
 export ASAN_OPTIONS="detect_leaks=0:detect_stack_use_after_return=1:abort_on_error=1"
 
-# sanitized COMMAND ..: a command of cargo, with a target of its own, so that flags are not for build scripts and macros.
+# sanitized COMMAND ..: runs a command of cargo with `--target`, so that the flags do not apply to
+# build scripts and macros.
 sanitized() {
     command=$1
     shift

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Holds the list of docs/unsafe.md against the code: each file with unsafe code is in it, and no other.
+# Compares the list in docs/unsafe.md with the code: it has each file with unsafe code, and no other.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p target
 sed -n 's/^| `\([^`]*\.rs\)` |.*/\1/p' docs/unsafe.md | sort >target/unsafe.listed
-# Code, not comments or texts: a block, an item, or an attribute.
+# Only code, not comments or strings: a block, an item or an attribute.
 grep -rlE '^[^/"]*\bunsafe *(\{|\(|impl\b|fn\b|extern\b|trait\b)' --include='*.rs' eunomia-*/src examples tests/vm tests/src | grep -v /target/ | sort \
     >target/unsafe.found
 if ! diff target/unsafe.listed target/unsafe.found; then
