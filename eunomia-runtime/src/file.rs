@@ -92,7 +92,7 @@ mod linux {
         let place = open_at(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let kind = match FileType::from_raw_mode(fstat(&place)?.st_mode) {
             FileType::RegularFile => None,
-            FileType::Directory => Some("it is a folder"),
+            FileType::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")),
             FileType::Fifo => Some("it is a FIFO, and is not opened"),
             FileType::Socket => Some("it is a socket, and is not opened"),
             FileType::CharacterDevice | FileType::BlockDevice => Some("it is a device, and is not opened"),
@@ -144,7 +144,7 @@ mod tests {
             ("/proc/self/status".into(), KERNEL),
             ("/proc/kmsg".into(), KERNEL),
             ("/sys/kernel/profiling".into(), KERNEL),
-            ("/proc/self".into(), "it is a folder"),
+            ("/proc/self".into(), "it is a directory"),
             (path("none"), "No such file or directory (os error 2)"),
         ] {
             // Not every kernel has every file.

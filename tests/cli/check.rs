@@ -78,9 +78,7 @@ fn every_fault_has_path_and_line() {
     assert_eq!(refused(&["check", &metadata, "--object", &object]), disagreements(&metadata));
     assert_eq!(
         refused(&["check", &metadata]),
-        format!(
-            "{metadata}: the document holds no BPF object; give the object beside it, or use the package that the compiler wrote too\n"
-        )
+        format!("{metadata}: the document contains no BPF object; pass the object as well, or use the package that the compiler wrote\n")
     );
     assert_eq!(
         refused(&["check", "bpf/names.bpf.c"]),
@@ -132,12 +130,12 @@ fn options_and_targets_are_checked() {
         format!(
             "{}.data_sections[0].variables[0].value: `seven` {no_value}\n\
              {}.data_sections[0].variables[0].cmdarg.default: `eight` {no_value}\n\
-             {}.data_sections[0].variables[0].cmdarg.long: the option `--help` of the variable `{name}` belongs to every program; name \
+             {}.data_sections[0].variables[0].cmdarg.long: option `--help` of variable `{name}` is already used by every program; set \
              another in `cmdarg.long`\n\
              {}.progs[0].flags: expected a whole number from 0 to 4294967295, found -10\n\
              {}.progs[0].ifindex: expected a whole number from 1 to 4294967295, found \"nine\"\n\
-             {}.progs[1].tchook.attach_point: expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"; attach the program by its handle for \
-             anything else\n",
+             {}.progs[1].tchook.attach_point: expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"; for other attach points, attach the \
+             program by its handle\n",
             at("\"seven\""),
             at("\"eight\""),
             at("\"help\""),

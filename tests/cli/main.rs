@@ -100,15 +100,15 @@ fn disagreeing(folder: &Path) -> [String; 2] {
 
 /// Returns the expected faults of [`disagreeing`].
 fn disagreements(file: &str) -> String {
-    const STALE: &str = "the document and the object are not of one build; make the package anew";
+    const STALE: &str = "skeleton and object come from different builds; rebuild the package";
     format!(
         "{file}:5:40: bpf_skel.maps[0].name: the object has no map `exec_strat`, it has `exec_start`, `rb`; did you mean `exec_start`? \
-         Else {STALE}\n\
+         Otherwise, {STALE}\n\
          {file}:5:66: bpf_skel.maps[1].name: the object has no map `pids`, it has `exec_start`, `rb`; {STALE}\n\
-         {file}:7:50: bpf_skel.progs[0].attach: the program `handle_exec` is in the section `tp/sched/sched_process_exec`, the document \
-         says `kprobe/execve`; {STALE}\n\
-         {file}:10:63: bpf_skel.data_sections[0].variables[0].name: the section `.rodata` has no variable `max_duration_ns`, it has \
-         `min_duration_ns`; did you mean `min_duration_ns`? Else {STALE}\n\
-         {file}:14:30: export_types[0].size: `struct event` has 176 bytes in the object, the document says 168; {STALE}\n"
+         {file}:7:50: bpf_skel.progs[0].attach: program `handle_exec` is in section `tp/sched/sched_process_exec` of the object, but \
+         in `kprobe/execve` of the document; {STALE}\n\
+         {file}:10:63: bpf_skel.data_sections[0].variables[0].name: section `.rodata` has no variable `max_duration_ns`, it has \
+         `min_duration_ns`; did you mean `min_duration_ns`? Otherwise, {STALE}\n\
+         {file}:14:30: export_types[0].size: `struct event` has 176 bytes in the object, but 168 in the document; {STALE}\n"
     )
 }

@@ -44,7 +44,7 @@ fn document_without_object_is_completed_by_it() {
     // The object describes itself.
     assert!(printed(&["inspect", &elf]).contains("Events of rb (ringbuf): struct event, 176 bytes, drops are counted"));
     assert_eq!(run(&["inspect", &elf, "--object", &elf]).exit, Exit::Usage);
-    assert!(refused(&["check", &document]).contains("the document holds no BPF object"));
+    assert!(refused(&["check", &document]).contains("the document contains no BPF object"));
     assert_eq!(printed(&["check", &document, "--object", &elf]).split_once(": ").unwrap().1, CHECKED);
 }
 

@@ -64,7 +64,7 @@ fn refusal_writes_nothing() {
     fs::write(&metadata, serde_json::from_str::<serde_json::Value>(&fixture("names")).unwrap()["meta"].to_string()).unwrap();
     let error = refused(Config::new().skeleton(&metadata));
     assert!(matches!(&error, Error::Input(faults) if faults.faults.len() == 1), "{error}");
-    assert!(error.to_string().starts_with(&format!("{}: the document holds no BPF object", metadata.display())), "{error}");
+    assert!(error.to_string().starts_with(&format!("{}: the document contains no BPF object", metadata.display())), "{error}");
     // A build script's `main` prints the error with `{:?}`.
     assert_eq!(format!("{error:?}"), error.to_string());
     assert_eq!(
@@ -197,7 +197,7 @@ fn several_inputs_are_linked_or_refused() {
     let both = Config::new().skeleton("bpf/names.json").object("bpf/kinds.json").out_dir(&dir).generate().unwrap_err().to_string();
     assert_eq!(both, "bpf/kinds.json: this is JSON, not a BPF object; give it as the skeleton");
     let folder = Config::new().skeleton("bpf").out_dir(&dir).generate().unwrap_err().to_string();
-    assert_eq!(folder, "cannot read bpf: Is a directory (os error 21); name a file in it");
+    assert_eq!(folder, "cannot read bpf: it is a directory; name a file in it");
 
     let source = Config::new().skeleton("x.bpf.c").out_dir(&dir).generate().unwrap_err().to_string();
     assert!(source.starts_with("x.bpf.c: this is C, not a skeleton: give it to `Config::source`"), "{source}");

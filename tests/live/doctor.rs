@@ -270,7 +270,7 @@ pub(crate) fn causes_are_those_of_errors() -> Outcome {
             "of_the_kernel",
             "/proc/self/status: it is made up by the kernel, like those of /proc and /sys, and is not opened; install".to_owned(),
         ),
-        ("folder", "/dev: it is a folder; install".to_owned()),
+        ("folder", "/dev: it is a directory; install".to_owned()),
         ("no_entries", "its max_entries is 0, which is left to whoever loads the object; set the number of entries".to_owned()),
         ("no_inner", "it is a map of maps, and nothing says how the maps in it are made; give it one before loading".to_owned()),
     ] {

@@ -49,7 +49,7 @@ const TOKEN: &str = "LIBBPF_BPF_TOKEN_PATH";
 fn looked(program: &Path, user: u32) -> Result<Answers, Failed> {
     let mut command = command_of(program, "secure");
     // Neither is of any use: who reads them cannot load an object.
-    command.envs([(BTF, "/proc/self/status"), (TOKEN, "/proc")]).uid(user).gid(user).stdout(Stdio::piped());
+    command.envs([(BTF, "/proc/self/exe"), (TOKEN, "/proc")]).uid(user).gid(user).stdout(Stdio::piped());
     let mut process = command.spawn()?;
     let mut answers = Answers::new();
     for line in BufReader::new(process.stdout.take().ok_or("it has a pipe")?).lines() {
@@ -57,7 +57,7 @@ fn looked(program: &Path, user: u32) -> Result<Answers, Failed> {
         answers.insert(name, text);
     }
     assert!(process.wait()?.success(), "{answers:?}");
-    assert_eq!((&*answers[BTF], &*answers[TOKEN]), ("/proc/self/status", "/proc"));
+    assert_eq!((&*answers[BTF], &*answers[TOKEN]), ("/proc/self/exe", "/proc"));
     Ok(answers)
 }
 

@@ -70,15 +70,13 @@ fn option_names_must_be_valid() {
     for short in ["", "ab", "-", "=", " ", "\u{7}"] {
         assert_eq!(
             say("u8", json!({"short": short})),
-            format!("@u8.cmdarg.short: {short:?} cannot be a short option; give one letter or digit")
+            format!("@u8.cmdarg.short: {short:?} is not a valid short option; use one letter or digit")
         );
     }
     for long in ["", "--u8", "a b", "a=b", "a\n"] {
         assert_eq!(
             say("u8", json!({"long": long})),
-            format!(
-                "@u8.cmdarg.long: {long:?} cannot be the name of an option; name another in `cmdarg.long`, without the dashes before it"
-            )
+            format!("@u8.cmdarg.long: {long:?} is not a valid option name; set another in `cmdarg.long`, without leading dashes")
         );
     }
 }
@@ -86,11 +84,11 @@ fn option_names_must_be_valid() {
 /// clap lays out help in columns, whose width is limited.
 #[test]
 fn long_option_names_are_refused() {
-    const TODO: &str = "bytes are too many for the name of an option; name another in `cmdarg.long`, of up to 128 bytes";
+    const TODO: &str = "bytes long; set another of at most 128 bytes in `cmdarg.long`";
     for len in [129, 1 << 16] {
-        assert_eq!(say("u8", json!({"long": "x".repeat(len)})), format!("@u8.cmdarg.long: {len} {TODO}"));
+        assert_eq!(say("u8", json!({"long": "x".repeat(len)})), format!("@u8.cmdarg.long: the option name is {len} {TODO}"));
     }
-    assert_eq!(say("on", json!({"long": "\u{fc}".repeat(65)})), format!("@on.cmdarg.long: 130 {TODO}"));
+    assert_eq!(say("on", json!({"long": "\u{fc}".repeat(65)})), format!("@on.cmdarg.long: the option name is 130 {TODO}"));
 }
 
 /// The help also shows names of variables, so variables with longer names have no option.
@@ -112,7 +110,7 @@ fn variables_with_long_names_have_no_option() {
     let variable = skeleton.sections[0].variables.iter_mut().find(|variable| variable.name == longer).unwrap();
     variable.arg = Some(CmdArg { long: Some("short".to_owned()), ..CmdArg::default() });
     let refused = options(&skeleton).unwrap_err().to_string();
-    assert!(refused.ends_with("; remove the key: options are for variables with names of up to 128 bytes"), "{refused}");
+    assert!(refused.ends_with("; remove the key: an option needs a variable name of at most 128 bytes"), "{refused}");
 }
 
 #[test]
@@ -122,22 +120,22 @@ fn option_names_must_be_unique() {
             set("u8", json!({"long": "i8", "short": "q"}));
             set("u64", json!({"long": "i16"}));
         }),
-        "@u8.cmdarg.long: the option `--i8` of the variable `u8` belongs to the variable `i8`; name another in `cmdarg.long`\n\
-         @u64.cmdarg.long: the option `--i16` of the variable `u64` belongs to the variable `i16`; name another in `cmdarg.long`\n\
-         @quiet.cmdarg.short: the option `-q` of the variable `quiet` belongs to the variable `u8`; name another in `cmdarg.short`"
+        "@u8.cmdarg.long: option `--i8` of variable `u8` is already used by variable `i8`; set another in `cmdarg.long`\n\
+         @u64.cmdarg.long: option `--i16` of variable `u64` is already used by variable `i16`; set another in `cmdarg.long`\n\
+         @quiet.cmdarg.short: option `-q` of variable `quiet` is already used by variable `u8`; set another in `cmdarg.short`"
             .replace("@quiet", "meta.bpf_skel.data_sections[0].variables[15]")
     );
     // The fault is at the later variable, whose option has the name of the variable.
     assert_eq!(
         say("i8", json!({"long": "u8"})),
-        "meta.bpf_skel.data_sections[0].variables[1].name: the option `--u8` of the variable `u8` belongs to the variable `i8`; name \
-         another in `cmdarg.long`"
+        "meta.bpf_skel.data_sections[0].variables[1].name: option `--u8` of variable `u8` is already used by variable `i8`; set another \
+         in `cmdarg.long`"
     );
     // The options of switches begin with `enable-` or `disable-`.
     assert_eq!(
         say("u8", json!({"long": "enable-off"})),
-        "meta.bpf_skel.data_sections[0].variables[13].name: the option `--enable-off` of the variable `off` belongs to the variable \
-         `u8`; name another in `cmdarg.long`"
+        "meta.bpf_skel.data_sections[0].variables[13].name: option `--enable-off` of variable `off` is already used by variable `u8`; set \
+         another in `cmdarg.long`"
     );
 }
 
@@ -152,21 +150,16 @@ fn options_of_every_program_are_reserved() {
     ] {
         assert_eq!(
             say("u8", json!({ key: name })),
-            format!(
-                "@u8.cmdarg.{key}: the option `{option}` of the variable `u8` belongs to every program; name another in `cmdarg.{key}`"
-            )
+            format!("@u8.cmdarg.{key}: option `{option}` of variable `u8` is already used by every program; set another in `cmdarg.{key}`")
         );
     }
 }
 
 #[test]
 fn options_are_for_scalars_and_texts() {
-    const TODO: &str = "; remove the key: options are for numbers, truth values, enums and texts of up to 4095 bytes";
+    const TODO: &str = "; remove the key: options support numbers, booleans, enums and strings of at most 4095 bytes";
     for (name, ty) in [("pair", "struct pair"), ("numbers", "int[4]"), ("buffer", "char[5000]")] {
-        assert_eq!(
-            say(name, json!({"long": "x"})),
-            format!("@{name}.cmdarg: an option cannot set the variable `{name}` of the type `{ty}`{TODO}")
-        );
+        assert_eq!(say(name, json!({"long": "x"})), format!("@{name}.cmdarg: an option cannot set variable `{name}` of type `{ty}`{TODO}"));
     }
 }
 
@@ -185,8 +178,8 @@ fn kconfig_variables_have_no_option() {
     assert_eq!(
         skeleton.check("x").unwrap().setup("x").unwrap_err().to_string(),
         format!(
-            "x: meta.bpf_skel.data_sections[{at}].variables[0].cmdarg: an option cannot set the variable `{name}` of the type `{ty}`; \
-             remove the key: its value is from the kernel's configuration"
+            "x: meta.bpf_skel.data_sections[{at}].variables[0].cmdarg: an option cannot set variable `{name}` of type `{ty}`; \
+             remove the key: the value comes from the kernel configuration"
         )
     );
 }
@@ -251,9 +244,8 @@ fn options_begin_with_a_prefix() {
     assert_eq!(prefixed, plain);
     assert!(prefixed.contains(&("net-disable-switch".to_owned(), None)));
     for prefix in ["--net-", "a b", "a=", "\u{1b}"] {
-        let refused = format!(
-            "x: {prefix:?} cannot be what options begin with; give letters, digits and dashes, without those before the option: `net-`"
-        );
+        let refused =
+            format!("x: {prefix:?} is not a valid option prefix; use letters, digits and dashes, without the leading dashes: `net-`");
         assert_eq!(options(prefix), Err(refused));
     }
 }

@@ -24,7 +24,7 @@ fn wrong_headers_are_refused() {
         set(&mut object, at + offset, value);
         with_object(&object)
     };
-    const REBUILD: &str = "; compile the object anew with `-g`";
+    const REBUILD: &str = "; compile the object again with `-g`";
     let corrupt = "x.json: bpf_object: corrupt BTF: ";
     assert_eq!(refusal(0, 0), format!("{corrupt}it does not start with the little-endian magic 0xeb9f{REBUILD}"));
     assert_eq!(refusal(0, 0x0002_eb9f), format!("{corrupt}Unsupported BTF version: 2{REBUILD}"));
@@ -45,8 +45,8 @@ fn bad_ids_strings_and_cycles_are_refused() {
         with_object(&object)
     };
     let corrupt = "x.json: bpf_object: corrupt BTF: ";
-    const REBUILD: &str = "; compile the object anew with `-g`";
-    assert_eq!(refusal(2, 5000), format!("{corrupt}type 1 refers to type 5000, and there are only 47{REBUILD}"));
+    const REBUILD: &str = "; compile the object again with `-g`";
+    assert_eq!(refusal(2, 5000), format!("{corrupt}type 1 refers to type 5000, but the last type is 47{REBUILD}"));
     assert_eq!(refusal(0, 0x00ff_ffff), format!("{corrupt}no string at offset 16777215{REBUILD}"));
     // A const type that refers to itself.
     const CONST: u32 = 10 << 24;
@@ -54,7 +54,7 @@ fn bad_ids_strings_and_cycles_are_refused() {
     let (_, types, _) = btf(&object);
     set(&mut object, types + 4, CONST);
     set(&mut object, types + 8, 1);
-    assert_eq!(with_object(&object), format!("{corrupt}type 1 contains itself, or nests deeper than 64 types{REBUILD}"));
+    assert_eq!(with_object(&object), format!("{corrupt}type 1 contains itself or nests deeper than 64 types{REBUILD}"));
     // An unknown kind.
     assert_eq!(refusal(1, 31 << 24), format!("{corrupt}Unsupported BTF type 31{REBUILD}"));
     // A struct with 65,535 members in a section with room for few.
@@ -77,7 +77,7 @@ fn long_chains_of_types_are_refused() {
     }
     bytes.push(0);
     let error = Btf::parse(&bytes).unwrap_err().to_string();
-    assert_eq!(error, "corrupt BTF: type 1 contains itself, or nests deeper than 64 types");
+    assert_eq!(error, "corrupt BTF: type 1 contains itself or nests deeper than 64 types");
 }
 
 /// Thousands of damaged objects: each is accepted or refused, and an accepted one gives a valid

@@ -178,7 +178,7 @@ fn metadata_needs_its_object() {
     let metadata = package()["meta"].to_string();
     assert_eq!(
         refusal(&metadata),
-        "x.json: the document holds no BPF object; give the object beside it, or use the package that the compiler wrote too"
+        "x.json: the document contains no BPF object; pass the object as well, or use the package that the compiler wrote"
     );
 }
 
@@ -241,7 +241,7 @@ fn long_names_are_cut_in_faults() {
     // Also in paths of events that the user names.
     let skeleton = Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(&*name, "struct event");
     let refused = skeleton.check("x.json").unwrap_err().to_string();
-    assert!(refused.starts_with(&format!("x.json: events.{cut}: no map `{cut}` delivers records, ")), "{refused}");
+    assert!(refused.starts_with(&format!("x.json: events.{cut}: no map `{cut}` that delivers records (")), "{refused}");
     // Also if the name has quotes.
     for part in ["`a", "\" b", "` \""] {
         let text = changed(|json| json["meta"]["bpf_skel"]["progs"][0]["name"] = json!(part.repeat(100_000)));

@@ -37,7 +37,7 @@ fn other_files_are_named_by_their_format() {
 fn other_files_are_not_objects() {
     for (bytes, what) in [
         (&b""[..], "the file is empty; compile the object"),
-        (b"\x1f\x8b\x08", "this is compressed by gzip; unpack it"),
+        (b"\x1f\x8b\x08", "this is compressed with gzip; unpack it"),
         (b"#include <x.h>\n", "this is C, not a skeleton; `cargo eunomia build FILE.bpf.c`"),
         (b"{\"meta\": {}}", "this is JSON, not a BPF object; give it as the skeleton"),
         (b"\0", "not an ELF file; compile it with"),
@@ -78,8 +78,8 @@ fn event_type_must_be_in_btf() {
     };
     let line = "add `const struct record *unused __attribute__((unused));` to the C source";
     let said = refused("struct record");
-    assert!(said.starts_with(&format!("x: events.rb: the object has no type `struct record` with values; {line}")), "{said}");
-    assert!(refused("even").contains("did you mean `struct even`? Else add"));
+    assert!(said.starts_with(&format!("x: events.rb: the object has no complete type `struct record`; {line}")), "{said}");
+    assert!(refused("even").contains("did you mean `struct even`? Otherwise, add"));
     // The package names the type, too.
     let checked = Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", "struct even").check("x").unwrap();
     let written = Skeleton::parse(&checked.documented("x").unwrap().to_json(), "x").unwrap();
@@ -125,13 +125,13 @@ fn elf(sections: usize, symbols: usize, name: usize) -> Vec<u8> {
 #[test]
 fn sections_and_symbols_are_limited() {
     for (object, what) in [
-        (elf(1_000_000, 1, 8), "the object has 1000003 sections, more than 65536"),
-        (elf(1, 1_000_000, 8), "the object has 1000000 symbols, more than 131072"),
-        (elf(2000, 1, 8192), "the names of its sections and symbols have more than 8 MiB"),
-        (elf(1, 100_000, 500), "the names of its sections and symbols have more than 8 MiB"),
+        (elf(1_000_000, 1, 8), "the object has 1000003 sections, at most 65536 are supported"),
+        (elf(1, 1_000_000, 8), "the object has 1000000 symbols, at most 131072 are supported"),
+        (elf(2000, 1, 8192), "section and symbol names exceed 8 MiB"),
+        (elf(1, 100_000, 500), "section and symbol names exceed 8 MiB"),
     ] {
         let said = said(&object);
-        assert_eq!(said, format!("x: {what}; this is no object that a compiler wrote"));
+        assert_eq!(said, format!("x: {what}; no compiler writes such an object"));
     }
 }
 

@@ -79,12 +79,12 @@ fn program_type_can_be_set() {
     let object = compile(&read("//= hook\nSEC(\"ext/hook\") int hook(void *c) { return 0; }")[0]);
     let skeleton = || Skeleton::from_object("x", object.clone(), "x.bpf.o").unwrap();
     let text = |skeleton: Skeleton| tokens(skeleton, "x.bpf.o", "x", &Embed::Literal).map(|tokens| tokens.to_string());
-    assert!(text(skeleton()).unwrap_err().to_string().contains("the program `hook` is in the section `ext/hook`"));
+    assert!(text(skeleton()).unwrap_err().to_string().contains("program `hook` is in section `ext/hook`"));
     assert!(text(skeleton().with_program("hook", "xdp")).unwrap().contains("kind :: Xdp"));
     let written = Skeleton::parse(&skeleton().with_program("hook", "xdp").to_json(), "x.json").unwrap();
     assert!(text(written).unwrap().contains("kind :: Xdp"), "the document does not keep the type");
     let wrong = text(skeleton().with_program("hook", "xpd")).unwrap_err().to_string();
-    assert_eq!(wrong, "x.bpf.o: type: \"xpd\" gives a program no type; did you mean `xdp`?");
+    assert_eq!(wrong, "x.bpf.o: type: \"xpd\" does not name a program type; did you mean `xdp`?");
     let unknown = text(skeleton().with_program("hok", "xdp")).unwrap_err().to_string();
     assert!(unknown.contains("the object has no program `hok`") && unknown.contains("did you mean `hook`?"), "{unknown}");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Case, edited, elf, of, package, with_object};
 
-const STALE: &str = "; the document and the object are not of one build; make the package anew";
+const STALE: &str = "; skeleton and object come from different builds; rebuild the package";
 
 #[test]
 fn other_elf_files_are_refused() {
@@ -27,7 +27,7 @@ fn other_elf_files_are_refused() {
     assert_eq!(object(&|elf| elf[16] = 2), format!("x.json: bpf_object: the ELF file is not a 64-bit relocatable object{COMPILE}"));
     assert_eq!(
         object(&|elf| elf.truncate(40)),
-        "x.json: bpf_object: broken ELF file: Could not read bytes in range [0x10, 0x40); copy or compile the object anew"
+        "x.json: bpf_object: broken ELF file: Could not read bytes in range [0x10, 0x40); copy or compile the object again"
     );
     // The header of a big-endian object, whose fields are big-endian too.
     let mut big = vec![0u8; 64];
@@ -50,8 +50,8 @@ fn object_needs_btf() {
     object[at + 1] = b'_';
     assert_eq!(
         with_object(&object),
-        "x.json: bpf_object: the object has no section .BTF, so the layout of its types is unknown; compile it with `-g` (of gcc \
-         `-gbtf`), and do not strip it"
+        "x.json: bpf_object: the object has no .BTF section, so the layout of its types is unknown; compile it with `-g` (gcc: `-gbtf`), \
+         and do not strip it"
     );
 }
 
@@ -70,9 +70,9 @@ fn names_must_be_in_object() {
         "meta.bpf_skel.maps[0].name: the object has no map `exec_begin`, it has `exec_start`, `rb`",
         "meta.bpf_skel.maps[2].name: the object has no map `bootstra.rodata.extra`, it has `exec_start`, `rb`",
         "meta.bpf_skel.progs[0].name: the object has no program `handle_fork`, it has `handle_exec`, `handle_exit`",
-        "meta.bpf_skel.progs[1].attach: the program `handle_exit` is in the section `tp/sched/sched_process_exit`, the document says \
-         `tp/sched/sched_process_fork`",
-        "meta.bpf_skel.data_sections[0].variables[0].name: the section `.rodata` has no variable `longest`, it has `min_duration_ns`",
+        "meta.bpf_skel.progs[1].attach: program `handle_exit` is in section `tp/sched/sched_process_exit` of the object, but in \
+         `tp/sched/sched_process_fork` of the document",
+        "meta.bpf_skel.data_sections[0].variables[0].name: section `.rodata` has no variable `longest`, it has `min_duration_ns`",
         "meta.bpf_skel.data_sections[1].name: the object has no section `.data` with variables, it has `.rodata`, `.bss`",
     ];
     assert_eq!(text, lines.map(|line| format!("x.json: {line}{STALE}")).join("\n"));
@@ -94,34 +94,34 @@ fn near_names_are_suggested() {
         ("meta.bpf_skel.maps[0].name: the object has no map `exec_strat`, it has `exec_start`, `rb`", "exec_start"),
         ("meta.bpf_skel.progs[0].name: the object has no program `handle_exce`, it has `handle_exec`, `handle_exit`", "handle_exec"),
         (
-            "meta.bpf_skel.data_sections[0].variables[0].name: the section `.rodata` has no variable `max_duration_ns`, it has \
+            "meta.bpf_skel.data_sections[0].variables[0].name: section `.rodata` has no variable `max_duration_ns`, it has \
              `min_duration_ns`",
             "min_duration_ns",
         ),
         ("meta.bpf_skel.data_sections[1].name: the object has no section `.bss.` with variables, it has `.rodata`, `.bss`", ".bss"),
         ("meta.export_types[0].name: the object has no `struct evnt`", "event"),
     ];
-    let lines = lines.map(|(line, near)| format!("x.json: {line}; did you mean `{near}`? Else{}", STALE.trim_start_matches(';')));
+    let lines = lines.map(|(line, near)| format!("x.json: {line}; did you mean `{near}`? Otherwise,{}", STALE.trim_start_matches(';')));
     assert_eq!(text, lines.join("\n"));
 }
 
 #[test]
 fn export_types_must_agree_with_btf() {
     let cases: [Case; 8] = [
-        ("[0].type_id: the object has no type 9999, its last is 47", |export| export["type_id"] = json!(9999)),
+        ("[0].type_id: the object has no type 9999, its last type is 47", |export| export["type_id"] = json!(9999)),
         ("[0].type_id: type 2 of the object is `int`, not `struct event`", |export| export["type_id"] = json!(2)),
         ("[0].name: type 38 of the object is `struct event`, not `struct happening`", |export| export["name"] = json!("happening")),
-        ("[0].size: `struct event` has 176 bytes in the object, the document says 168", |export| export["size"] = json!(168)),
-        ("[0].members[1].name: member 1 of `struct event` is `ppid` in the object, the document says `tgid`", |export| {
+        ("[0].size: `struct event` has 176 bytes in the object, but 168 in the document", |export| export["size"] = json!(168)),
+        ("[0].members[1].name: member 1 of `struct event` is `ppid` in the object, but `tgid` in the document", |export| {
             export["members"][1]["name"] = json!("tgid");
         }),
-        ("[0].members[4].type: `comm` of `struct event` is `char[16]` in the object, the document says `char[32]`", |export| {
+        ("[0].members[4].type: member `comm` of `struct event` is `char[16]` in the object, but `char[32]` in the document", |export| {
             export["members"][4]["type"] = json!("char[32]");
         }),
-        ("[0].members: `struct event` has 8 members in the object, the document lists 7", |export| {
+        ("[0].members: `struct event` has 8 members in the object, but 7 in the document", |export| {
             drop(export["members"].as_array_mut().unwrap().pop());
         }),
-        ("[0].members[8]: `struct event` has 8 members in the object, none behind them", |export| {
+        ("[0].members[8]: `struct event` has only 8 members in the object", |export| {
             export["members"].as_array_mut().unwrap().push(json!({"name": "more", "type": "int"}));
         }),
     ];
@@ -151,19 +151,23 @@ fn exports_of_multiple_mode_are_checked() {
     assert_eq!(
         say(&json!("default")),
         format!(
-            "{at}: `default` is the value type of a sampled map, and a ring buffer or perf event array has none; name the type: {{\"btf_type_id\": N}}"
+            "{at}: `default` is the value type of a sampled map, but a ring buffer or perf event array has none; name the type: \
+             {{\"btf_type_id\": N}}"
         )
     );
     assert_eq!(
         say(&json!({"btf_type_id": 0})),
-        format!("{at}.btf_type_id: type 0 of the object (`void`) has no values; take the id from `bpftool btf dump file <object>`")
+        format!(
+            "{at}.btf_type_id: type 0 of the object (`void`) is not a complete data type; take the id from \
+             `bpftool btf dump file <object>`"
+        )
     );
     assert_eq!(
         custom(&[member("b", 2, 2), member("a", 0, 2), member("c", 12_345_678, 2), member("d", 8, 777)]),
         format!(
-            "{at}.custom_members[3].btf_type_id: the object has no type 777, its last is 47\n\
+            "{at}.custom_members[3].btf_type_id: the object has no type 777, its last type is 47\n\
              {at}.custom_members[0].offset: `b` overlaps `a`\n\
-             {at}.custom_members[2].offset: `c` ends behind 1048576 bytes, and no record is that long"
+             {at}.custom_members[2].offset: `c` does not fit into a record of at most 1048576 bytes"
         )
     );
 }
@@ -209,14 +213,14 @@ fn everything_is_listed_once() {
             twice(&mut skel["data_sections"][0]["variables"], 0);
             twice(&mut skel["data_sections"], 1);
         }),
-        "x.json: meta.bpf_skel.maps[4].name: the map `rb` is listed before; list each map once\n\
-         x.json: meta.bpf_skel.progs[2].name: the program `handle_exec` is listed before; list each program once\n\
-         x.json: meta.bpf_skel.data_sections[2].name: the section `.bss` is listed before; list each section once\n\
-         x.json: meta.bpf_skel.data_sections[0].variables[1].name: the variable `min_duration_ns` is listed before; list each variable once"
+        "x.json: meta.bpf_skel.maps[4].name: map `rb` is listed twice; list each map once\n\
+         x.json: meta.bpf_skel.progs[2].name: program `handle_exec` is listed twice; list each program once\n\
+         x.json: meta.bpf_skel.data_sections[2].name: section `.bss` is listed twice; list each section once\n\
+         x.json: meta.bpf_skel.data_sections[0].variables[1].name: variable `min_duration_ns` is listed twice; list each variable once"
     );
     assert_eq!(
         custom(&[member("a", 0, 2), member("a", 8, 2)]),
-        "x.json: meta.bpf_skel.maps[1].export_config.custom_members[1].name: the member `a` is listed before; list each member once"
+        "x.json: meta.bpf_skel.maps[1].export_config.custom_members[1].name: member `a` is listed twice; list each member once"
     );
 }
 
@@ -229,7 +233,7 @@ fn sections_must_agree_with_object() {
     assert_eq!(
         section(".rodta", json!({"name": "min_duration_ns", "type": "unsigned long long"})),
         format!(
-            "{at}.name: the object has no section `.rodta` with variables, it has `.rodata`, `.bss`; did you mean `.rodata`? Else {}",
+            "{at}.name: the object has no section `.rodta` with variables, it has `.rodata`, `.bss`; did you mean `.rodata`? Otherwise, {}",
             &STALE[2..]
         )
     );
@@ -248,7 +252,7 @@ fn sections_must_agree_with_object() {
             sections.insert(0, json!({"name": ".kconfig", "variables": [variable]}));
         }),
         format!(
-            "{at}.variables[0].value: nobody can set the variable `CONFIG_HZ`; remove the key: its value is from the kernel's configuration"
+            "{at}.variables[0].value: variable `CONFIG_HZ` cannot be set; remove the key: the value comes from the kernel configuration"
         )
     );
 }
@@ -262,7 +266,7 @@ fn members_of_sampled_map_are_inside_its_values() {
             map["sample"] = json!({"interval": 100});
             map["export_config"] = json!({"custom_members": [member("late", 6, 2)]});
         }),
-        "x.json: meta.bpf_skel.maps[0].export_config.custom_members[0].offset: `late` ends behind 8 bytes, and no record is that long"
+        "x.json: meta.bpf_skel.maps[0].export_config.custom_members[0].offset: `late` does not fit into a record of at most 8 bytes"
     );
 }
 
@@ -270,8 +274,8 @@ fn members_of_sampled_map_are_inside_its_values() {
 fn variables_are_not_sampled() {
     assert_eq!(
         edited(|json| json["meta"]["bpf_skel"]["maps"][3]["sample"] = json!({"interval": 100})),
-        "x.json: meta.bpf_skel.maps[3].sample: the map `bootstra.bss` holds the variables of a section, which are not read at intervals; \
-         remove the key; put what is to be read into a map of its own"
+        "x.json: meta.bpf_skel.maps[3].sample: map `bootstra.bss` holds the variables of a section, which cannot be sampled; remove the \
+         key, and put the data to sample into a separate map"
     );
 }
 
@@ -279,7 +283,7 @@ fn variables_are_not_sampled() {
 fn object_name_has_no_nul() {
     assert_eq!(
         edited(|json| json["meta"]["bpf_skel"]["obj_name"] = json!("boot\0strap")),
-        "x.json: meta.bpf_skel.obj_name: the name \"boot\\0strap\" holds a NUL, and libbpf takes names without; name the object otherwise"
+        "x.json: meta.bpf_skel.obj_name: object name \"boot\\0strap\" contains a NUL byte, which libbpf does not accept; rename the object"
     );
 }
 
@@ -301,16 +305,16 @@ fn event_types_of_application_are_checked() {
     };
     assert_eq!(
         named("exec_start", "struct event"),
-        "x.json: events.exec_start: no map `exec_start` delivers records, those that do are `rb`; name one of them"
+        "x.json: events.exec_start: no map `exec_start` that delivers records (maps that do: `rb`); use one of them"
     );
     assert_eq!(
         named("rb", "struct evnt"),
-        "x.json: events.rb: the object has no type `struct evnt` with values; did you mean `struct event`? Else add \
-         `const struct evnt *unused __attribute__((unused));` to the C source: BTF has the types that globals and maps lead to"
+        "x.json: events.rb: the object has no complete type `struct evnt`; did you mean `struct event`? Otherwise, add \
+         `const struct evnt *unused __attribute__((unused));` to the C source: BTF contains the types that globals and maps refer to"
     );
     // The keyword may be missing or wrong.
     for c_type in ["evnt", "event", "union event", "enum evnt"] {
-        let what = format!("x.json: events.rb: the object has no type `{c_type}` with values; did you mean `struct event`? Else add");
+        let what = format!("x.json: events.rb: the object has no complete type `{c_type}`; did you mean `struct event`? Otherwise, add");
         let said = named("rb", c_type);
         assert!(said.starts_with(&what), "{said}");
     }
@@ -326,7 +330,7 @@ fn tagged_events_are_checked() {
     let open = ("KIND_OPEN", "struct open_event");
     assert_eq!(
         named("file", "kind", &[open]),
-        "x.json: events.file: no map `file` delivers records, those that do are `balls`, `files`; did you mean `files`?"
+        "x.json: events.file: no map `file` that delivers records (maps that do: `balls`, `files`); did you mean `files`?"
     );
     assert_eq!(named("files", "kind", &[]), "x.json: events.files: the list of types is empty; name a value and its type");
     // All faults are reported at once.
@@ -344,8 +348,8 @@ fn tagged_events_are_checked() {
                 ("4", "int")
             ]
         ),
-        "x.json: events.files.KIND_RAED: the object has no type `struct dta_event` with values; did you mean `struct data_event`? Else \
-         add `const struct dta_event *unused __attribute__((unused));` to the C source: BTF has the types that globals and maps lead \
+        "x.json: events.files.KIND_RAED: the object has no complete type `struct dta_event`; did you mean `struct data_event`? Otherwise, \
+         add `const struct dta_event *unused __attribute__((unused));` to the C source: BTF contains the types that globals and maps refer \
          to\n\
          x.json: events.files.CLOSE: `struct ping` has no member `kind`, it has `header`, `seq`\n\
          x.json: events.files.4: `int` has no member `kind`, it has none\n\
@@ -353,16 +357,16 @@ fn tagged_events_are_checked() {
          one of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE; did you mean `KIND_READ`?\n\
          x.json: events.files.-1: `-1` is not a value of type `enum kind`; expected a number from 0 to 4294967295, or one \
          of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE\n\
-         x.json: events.files.0x1: `0x1` is the value 1 of `kind`, as is `KIND_OPEN` before it; give each value one type\n\
+         x.json: events.files.0x1: `0x1` is the value 1 of `kind`, already used by `KIND_OPEN`; give each value one type\n\
          x.json: events.files.CLOSE: `CLOSE` is not a value of type `enum kind`; expected a number from 0 to 4294967295, or \
-         one of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE; a constant of an enum that no type in BTF uses is given as its number\n\
-         x.json: events.files.3: `kind` of `struct untagged` is at byte 4 with a size of 4, that of `struct open_event` at byte 0 with a \
-         size of 4; put it at one place in all of them"
+         one of KIND_OPEN, KIND_READ, KIND_WRITE, KIND_CLOSE; if no type in BTF uses the enum, give the constant as a number\n\
+         x.json: events.files.3: `kind` of `struct untagged` is at byte 4 with size 4, but in `struct open_event` at byte 0 with size 4; \
+         use the same offset and size in all types"
     );
     let untagged = |member: &str| named("files", member, &[("1", "struct untagged")]);
-    let todo = "records are told apart by an integer or enum of 1, 2, 4 or 8 bytes";
+    let todo = "use an integer or enum of 1, 2, 4 or 8 bytes";
     assert_eq!(untagged("bits"), format!("x.json: events.files.1: `bits` of `struct untagged` is a bit field; {todo}"));
-    assert_eq!(untagged("text"), format!("x.json: events.files.1: `text` of `struct untagged` is of the type `char[8]`; {todo}"));
+    assert_eq!(untagged("text"), format!("x.json: events.files.1: `text` of `struct untagged` has type `char[8]`; {todo}"));
     assert_eq!(
         untagged("kinds"),
         "x.json: events.files.1: `struct untagged` has no member `kinds`, it has `pid`, `kind`, `bits`, `text`; did you mean `kind`?"
@@ -372,7 +376,7 @@ fn tagged_events_are_checked() {
     assert_eq!(
         named("balls", "header.kind", &[("KIND_OPEN", "struct ping"), ("KIND_CLOSE", "struct pong"), ("1", "struct pong")]),
         "x.json: events.balls.KIND_CLOSE: `2147483648` is not a value of type `short`; expected a number from -32768 to 32767\n\
-         x.json: events.balls.1: `1` is the value 1 of `header.kind`, as is `KIND_OPEN` before it; give each value one type"
+         x.json: events.balls.1: `1` is the value 1 of `header.kind`, already used by `KIND_OPEN`; give each value one type"
     );
 }
 
@@ -389,21 +393,18 @@ fn targets_of_programs_are_checked() {
         tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap_err().to_string(),
         format!(
             "{at}[0].flags: expected a whole number from 0 to 4294967295, found -1\n\
-             {at}[0].xdpopts.old_prog_fd: 3 is a descriptor of another process, which means nothing here; remove the key; no program is \
+             {at}[0].xdpopts.old_prog_fd: 3 is a file descriptor of another process; remove the key; no program is \
              replaced\n\
              {at}[0].ifindex: expected a whole number from 1 to 4294967295, found \"lo\"\n\
-             {at}[1].tchook.attach_point: expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"; attach the program by its handle for anything \
-             else"
+             {at}[1].tchook.attach_point: expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"; for other attach points, attach the program \
+             by its handle"
         )
     );
     let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("programs")).unwrap();
     json["meta"]["bpf_skel"]["progs"][1]["tchook"]["order"] = json!("second");
     assert_eq!(
         tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap_err().to_string(),
-        format!(
-            "{at}[1].tchook.order: expected \"first\" or \"last\"; name the program that it is to stand beside when it is attached, by its \
-             handle"
-        )
+        format!("{at}[1].tchook.order: expected \"first\" or \"last\"; to place it next to another program, attach it by its handle")
     );
 }
 

@@ -1,4 +1,5 @@
-//! Which variables the command line can set, by which options: what the document says, held against the object.
+//! The variables that the command line can set and their options, as the document declares them,
+//! checked against the object.
 
 use std::{
     borrow::Cow,
@@ -21,37 +22,43 @@ use crate::{
 /// A variable that the command line can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Argument<'a> {
-    /// The variable's section.
+    /// The section of the variable.
     pub section: &'a DataSection,
     /// The variable.
     pub variable: &'a Variable,
-    /// Its value without the option, as many bytes as the type has: `cmdarg.default`, else `value`, else what the object has.
+    /// The value without the option, as the bytes of the type: `cmdarg.default`, else `value`, else
+    /// the value in the object.
     pub default: Vec<u8>,
-    /// The value that it is opened with: `value`, else what the object has.
+    /// The value that the object is opened with: `value`, else the value in the object.
     pub opened: Vec<u8>,
-    /// Its option.
+    /// The option.
     pub arg: Arg,
 }
 
-/// The longest text that an option takes, `PATH_MAX` of Linux: larger `char` arrays are the program's own memory.
+/// The maximum length of a string option, which is `PATH_MAX` of Linux. Larger `char` arrays are
+/// memory of the program.
 const MAX_TEXT: u32 = 4096;
 
-/// The most constants of an enum: each option shows them, and a damaged object can have any number.
+/// The maximum number of constants of an enum with an option. Help shows them all, and a damaged
+/// object can have any number.
 const MAX_CONSTANTS: usize = 1024;
 
-/// The longest name of an option, and of a variable that has one, which stands in the help, too: as long as a symbol of the kernel. A
-/// document can give any other, and help is laid out in columns, none of which may be 65,535 wide.
+/// The maximum length of an option name, and of the name of a variable with an option, which help
+/// shows as well. It is the length of a kernel symbol. A document can contain longer names, but
+/// help is formatted in columns, and no column may be 65,535 wide.
 const MAX_NAME: usize = 128;
 
-/// Who has the options of [`RESERVED`].
+/// The owner of the options in [`RESERVED`].
 const EVERY_PROGRAM: &str = "every program";
 
-/// The options that every program has, or that an app may expect to be free for it, as in other loaders of the format.
+/// The options that every program has or that an application may expect to be free, as in other
+/// loaders of the format.
 const RESERVED: [&str; 5] = ["--help", "-h", "--version", "-V", "--verbose"];
 
 impl Checked {
-    /// The variables that the command line can set. Faults are the options that cannot be: their name is another's or no name, their
-    /// default is no value of the type, their type has no text.
+    /// Returns the variables that the command line can set. Invalid options are faults: a name that
+    /// is invalid or already used, a default that is not a value of the type, a type that options
+    /// do not support.
     pub(crate) fn arguments(&self, faults: &mut Found) -> Vec<Argument<'_>> {
         let place = self.skeleton.skel_place().key("data_sections");
         let described = self.described(&place);
@@ -60,12 +67,8 @@ impl Checked {
         let mut arguments = Vec::new();
         let prefix = &self.skeleton.option_prefix;
         if prefix.starts_with('-') || !prefix.chars().all(is_option) || prefix.len() > MAX_NAME {
-            let what = format!("{prefix:?} cannot be what options begin with");
-            reader.faults.push(Fault::new(
-                Place::default(),
-                what,
-                "give letters, digits and dashes, without those before the option: `net-`",
-            ));
+            let what = format!("{prefix:?} is not a valid option prefix");
+            reader.faults.push(Fault::new(Place::default(), what, "use letters, digits and dashes, without the leading dashes: `net-`"));
         }
         for section in &self.sections {
             let header = headers.get(section.name.as_str()).copied();
@@ -83,7 +86,7 @@ impl Checked {
         arguments
     }
 
-    /// The options of the arguments, and the document's texts around them.
+    /// Returns the options of `arguments`, with the texts of the document.
     pub fn command(&self, arguments: &[Argument<'_>]) -> Command {
         let doc = self.skeleton.doc.clone().unwrap_or_default();
         Command {
@@ -95,7 +98,7 @@ impl Checked {
         }
     }
 
-    /// What the document says of variables, by section and name.
+    /// Returns the document's descriptions of variables, by section and name.
     fn described(&self, place: &Place) -> HashMap<(&str, &str), (Place, &model::Variable)> {
         let mut described = HashMap::new();
         for (i, section) in self.skeleton.sections.iter().enumerate() {
@@ -107,7 +110,8 @@ impl Checked {
         described
     }
 
-    /// The bytes that a variable is loaded with: what the document says, else what the object has; `None` where that ends before it.
+    /// Returns the bytes that a variable is loaded with: the value in the document, else the value
+    /// in the object. Returns `None` if the object ends before the value.
     #[cfg(feature = "cli")]
     pub(crate) fn initial(&self, section: &DataSection, variable: &Variable, setup: &super::Setup<'_>) -> Option<Vec<u8>> {
         if let Some(given) = setup.values.iter().find(|value| value.variable.id == variable.id) {
@@ -117,7 +121,7 @@ impl Checked {
         self.value_in_object(header, variable)
     }
 
-    /// The value of a variable in the object, or `None` where the file ends before it.
+    /// Returns the value of a variable in the object, or `None` if the file ends before it.
     fn value_in_object(&self, section: &elf::Section, variable: &Variable) -> Option<Vec<u8>> {
         let size = usize::try_from(self.layouts.layout(variable.ty).size).ok()?;
         let Some(start) = section.offset else { return Some(vec![0; size]) };
@@ -137,7 +141,8 @@ struct Reader<'a> {
 type Constants = Arc<[(Cow<'static, str>, i128)]>;
 
 impl Reader<'_> {
-    /// The default and the option of a variable, which the document describes at `place`.
+    /// Returns the default, the initial value and the option of a variable that the document
+    /// describes at `place`.
     fn argument(
         &mut self,
         section: &DataSection,
@@ -150,18 +155,18 @@ impl Reader<'_> {
         let cmdarg = described.and_then(|described| described.arg.clone()).unwrap_or_default();
         let value = described.and_then(|described| described.value.as_ref());
         let asked = cmdarg != model::CmdArg::default();
-        if !asked && !self.is_meant(section, variable, value.is_some()) {
+        if !asked && !self.gets_option(section, variable, value.is_some()) {
             return None;
         }
-        let Some(scalar) = self.expressible(variable).filter(|_| !section.is_kconfig()) else {
+        let Some(scalar) = self.option_type(variable).filter(|_| !section.is_kconfig()) else {
             if asked {
-                let what = format!("an option cannot set the variable `{name}` of the type `{}`", layouts.c_name(variable.ty));
+                let what = format!("an option cannot set variable `{name}` of type `{}`", layouts.c_name(variable.ty));
                 let todo = if section.is_kconfig() {
-                    "remove the key: its value is from the kernel's configuration"
+                    "remove the key: the value comes from the kernel configuration"
                 } else if name.len() > MAX_NAME {
-                    "remove the key: options are for variables with names of up to 128 bytes"
+                    "remove the key: an option needs a variable name of at most 128 bytes"
                 } else {
-                    "remove the key: options are for numbers, truth values, enums and texts of up to 4095 bytes"
+                    "remove the key: options support numbers, booleans, enums and strings of at most 4095 bytes"
                 };
                 self.faults.push(Fault::new(place.key("cmdarg"), what, todo));
             }
@@ -171,17 +176,18 @@ impl Reader<'_> {
             (Some(default), _) => encode(layouts, variable.ty, default).map_err(|why| {
                 self.faults.push(Fault::new(place.key("cmdarg").key("default"), why, ""));
             }),
-            // What is wrong with it is a fault of the initial values.
+            // A bad value is reported once, with the initial values.
             (None, Some(value)) => encode(layouts, variable.ty, value).map_err(drop),
             (None, None) => in_object.clone().ok_or_else(|| {
-                let what = format!("the object ends before the value of the variable `{name}`");
-                self.faults.push(Fault::new(Place::default(), what, "copy or compile the object anew"));
+                let what = format!("the object ends before the value of variable `{name}`");
+                self.faults.push(Fault::new(Place::default(), what, "copy or compile the object again"));
             }),
         };
         let opened = value.and_then(|value| encode(layouts, variable.ty, value).ok()).or(in_object);
         let text = default.as_ref().ok().map(|default| scalar.text(default, constants(layouts, variable.ty)));
         let long = self.long(variable, &cmdarg, place, |plain| match (scalar, text.as_deref()) {
-            // Named after what they do, as in other loaders of the format; where nobody has said `false` it just switches it on.
+            // Named after the action, as in other loaders of the format. A variable without an
+            // explicit `false` gets an option with its plain name, which switches it on.
             (Scalar::Bool(_), Some("true")) => format!("disable-{plain}"),
             (Scalar::Bool(_), Some("false")) if cmdarg.default.is_some() || value.is_some() => format!("enable-{plain}"),
             _ => plain.to_owned(),
@@ -192,17 +198,18 @@ impl Reader<'_> {
             format!("Set value of `{ty}` variable {name}")
         });
         let default = default.ok()?;
-        let said = match cmdarg.default.as_ref().or(value) {
-            Some(Json::String(said)) => Some(said.clone()),
-            Some(Json::Number(said)) => Some(said.to_string()),
+        let written = match cmdarg.default.as_ref().or(value) {
+            Some(Json::String(text)) => Some(text.clone()),
+            Some(Json::Number(number)) => Some(number.to_string()),
             _ => None,
         };
-        // Text that is no UTF-8, or has more behind its NUL, cannot be written down; a terminal would obey control characters, and
-        // nothing would be seen of an empty one.
+        // Some defaults cannot be shown: text that is not UTF-8 or continues after its NUL cannot
+        // be written as an argument, control characters would affect the terminal, and empty text
+        // would be invisible.
         let exact = |text: &String| scalar.parse(text, constants(layouts, variable.ty)).as_ref() == Ok(&default);
         let shown = match scalar {
             Scalar::Bool(_) => text,
-            _ => said.or(text).filter(|text| !text.is_empty() && !text.contains(char::is_control) && exact(text)),
+            _ => written.or(text).filter(|text| !text.is_empty() && !text.contains(char::is_control) && exact(text)),
         };
         let arg = Arg {
             variable: name.clone().into(),
@@ -217,26 +224,28 @@ impl Reader<'_> {
         Some((default, opened, arg))
     }
 
-    /// Whether a variable without a `cmdarg` is one that its author means to be set: a constant (`const volatile`), or one that starts with
-    /// a value. Others are the program's own memory, as are counters of lost records, and names that no option can have ask for none.
-    fn is_meant(&self, section: &DataSection, variable: &Variable, has_value: bool) -> bool {
+    /// Reports whether a variable without a `cmdarg` gets an option: a constant (`const volatile`),
+    /// or a variable with an initial value. Other variables are memory of the program, and so are
+    /// counters of lost records. A variable whose name is not a valid option gets none.
+    fn gets_option(&self, section: &DataSection, variable: &Variable, has_value: bool) -> bool {
         let name = variable.name.as_str();
         let counts = self.checked.streams.iter().filter_map(|stream| stream.dropped.as_ref());
         let is_counter = name == "dropped"
             || name.strip_suffix("_dropped").is_some_and(|map| self.checked.maps.iter().any(|known| known.name == map))
             || counts.into_iter().any(|dropped| (&dropped.section, dropped.offset) == (&section.name, variable.offset));
         let option = format!("--{}{name}", self.checked.skeleton.option_prefix);
-        // Variables of several files may have one name; another option that takes it is a fault of the document.
+        // Variables of several files may have the same name. Any other option with this name is a
+        // fault of the document.
         let owner = self.options.0.get(&option).map_or("", String::as_str);
-        let is_taken = owner == EVERY_PROGRAM || owner == format!("the variable `{name}`");
+        let is_taken = owner == EVERY_PROGRAM || owner == format!("variable `{name}`");
         let can_be = !name.is_empty() && !name.starts_with('-') && name.chars().all(is_option) && !is_taken;
         let starts = [".rodata", ".data"].iter().any(|kind| section.name.starts_with(kind)) || has_value;
         starts && !is_counter && can_be
     }
 
-    /// What an option of the variable would say, or `None` where it cannot have one: Rust has no numbers of odd sizes, and nobody types
-    /// names of any length.
-    fn expressible(&self, variable: &Variable) -> Option<Scalar> {
+    /// Returns the type of the variable's option, or `None` if it cannot have one: Rust has no
+    /// numbers of odd sizes, and names must have a reasonable length.
+    fn option_type(&self, variable: &Variable) -> Option<Scalar> {
         if variable.name.len() > MAX_NAME {
             return None;
         }
@@ -254,7 +263,7 @@ impl Reader<'_> {
         fits.then_some(scalar)
     }
 
-    /// The long option, which `prefixed` makes from its plain name.
+    /// Returns the long option, which `prefixed` derives from its plain name.
     fn long(&mut self, variable: &Variable, cmdarg: &model::CmdArg, place: &Place, prefixed: impl FnOnce(&str) -> String) -> String {
         let (plain, place) = match &cmdarg.long {
             Some(long) => (long, place.key("cmdarg").key("long")),
@@ -262,12 +271,12 @@ impl Reader<'_> {
         };
         let long = format!("{}{}", self.checked.skeleton.option_prefix, prefixed(plain));
         if plain.is_empty() || plain.starts_with('-') || !plain.chars().all(is_option) {
-            let what = format!("{plain:?} cannot be the name of an option");
-            self.faults.push(Fault::new(place, what, "name another in `cmdarg.long`, without the dashes before it"));
+            let what = format!("{plain:?} is not a valid option name");
+            self.faults.push(Fault::new(place, what, "set another in `cmdarg.long`, without leading dashes"));
         } else if plain.len() > MAX_NAME {
-            // What is this long is not said again.
-            let what = format!("{} bytes are too many for the name of an option", plain.len());
-            self.faults.push(Fault::new(place, what, format!("name another in `cmdarg.long`, of up to {MAX_NAME} bytes")));
+            // A name of this length is not repeated in the message.
+            let what = format!("the option name is {} bytes long", plain.len());
+            self.faults.push(Fault::new(place, what, format!("set another of at most {MAX_NAME} bytes in `cmdarg.long`")));
         } else {
             self.faults.extend(self.options.claim(format!("--{long}"), variable, place, "long"));
         }
@@ -275,7 +284,7 @@ impl Reader<'_> {
     }
 
     fn short(&mut self, variable: &Variable, text: &str, place: &Place) -> Option<char> {
-        // Those of several objects in one program would be the same.
+        // Short options of several objects in one program would collide.
         if !self.checked.skeleton.option_prefix.is_empty() {
             return None;
         }
@@ -287,7 +296,7 @@ impl Reader<'_> {
                 Some(short)
             }
             _ => {
-                self.faults.push(Fault::new(place, format!("{text:?} cannot be a short option"), "give one letter or digit"));
+                self.faults.push(Fault::new(place, format!("{text:?} is not a valid short option"), "use one letter or digit"));
                 None
             }
         }
@@ -300,12 +309,12 @@ impl Reader<'_> {
     }
 }
 
-/// Whether an option may have the character in its name.
+/// Reports whether an option name may contain the character.
 fn is_option(c: char) -> bool {
     c != '=' && !c.is_whitespace() && is_shown(c)
 }
 
-/// The options that are taken, and by whom.
+/// The options in use, with their owners.
 struct Options(BTreeMap<String, String>);
 
 impl Default for Options {
@@ -315,14 +324,14 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Gives the option to the variable; a fault where it has an owner.
+    /// Assigns the option to the variable, or returns a fault if it has an owner.
     fn claim(&mut self, option: String, variable: &Variable, place: Place, key: &str) -> Option<Fault> {
         let name = &variable.name;
         if let Some(owner) = self.0.get(&option) {
-            let what = format!("the option `{option}` of the variable `{name}` belongs to {owner}");
-            return Some(Fault::new(place, what, format!("name another in `cmdarg.{key}`")));
+            let what = format!("option `{option}` of variable `{name}` is already used by {owner}");
+            return Some(Fault::new(place, what, format!("set another in `cmdarg.{key}`")));
         }
-        self.0.insert(option, format!("the variable `{name}`"));
+        self.0.insert(option, format!("variable `{name}`"));
         None
     }
 }

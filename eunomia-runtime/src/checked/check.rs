@@ -1,4 +1,5 @@
-//! Holds a skeleton against its object: everything that can be wrong is found here, before anything is generated or loaded.
+//! Checks a skeleton against its object. Every fault is found here, before code is generated or the
+//! object is loaded.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +12,7 @@ use crate::{
     suggestion::near,
 };
 
-/// A skeleton that agrees with its object, and what the object says about it.
+/// A skeleton that matches its object, with the information that the object provides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     /// The document.
@@ -20,25 +21,25 @@ pub struct Checked {
     pub layouts: Layouts,
     /// The maps that the object declares.
     pub maps: Vec<MapDef>,
-    /// The data sections, which become maps too.
+    /// The data sections, which become maps as well.
     pub sections: Vec<DataSection>,
-    /// Name and section of each program.
+    /// The name and section of each program.
     pub programs: Vec<(String, String)>,
-    /// What is delivered to user space.
+    /// The maps that deliver records to user space.
     pub streams: Vec<Stream>,
 }
 
 impl Skeleton {
-    /// Checks the skeleton against its object; `file` stands for it in messages.
+    /// Checks the skeleton against its object. Messages call it `file`.
     ///
     /// # Errors
-    /// Every disagreement at once: a missing or unreadable object, maps, programs and variables that are not in it, export types that
-    /// differ from its BTF.
+    /// [`Faults`] with every mismatch: a missing or unreadable object, maps, programs and variables
+    /// that the object does not have, and export types that differ from its BTF.
     pub fn check(self, file: &str) -> Result<Checked, Faults> {
         let top = Place::default();
         let Some(object) = &self.object else {
-            let todo = "give the object beside it, or use the package that the compiler wrote too";
-            return Err(Faults::one(file, Fault::new(top, "the document holds no BPF object", todo)));
+            let todo = "pass the object as well, or use the package that the compiler wrote";
+            return Err(Faults::one(file, Fault::new(top, "the document contains no BPF object", todo)));
         };
         let place = match self.format {
             Format::Package | Format::EarlyV1 => top.key("bpf_object"),
@@ -51,8 +52,8 @@ impl Skeleton {
 
         let mut faults = Found::default();
         if self.name.contains('\0') {
-            let what = format!("the name {:?} holds a NUL, and libbpf takes names without", self.name);
-            faults.push(Fault::new(self.skel_place().key("obj_name"), what, "name the object otherwise"));
+            let what = format!("object name {:?} contains a NUL byte, which libbpf does not accept", self.name);
+            faults.push(Fault::new(self.skel_place().key("obj_name"), what, "rename the object"));
         }
         let maps = maps::read(&layouts);
         let sections = sections::read(&layouts, &mut faults);
@@ -60,7 +61,7 @@ impl Skeleton {
         check_maps(&self, &layouts, &maps, &mut faults);
         check_programs(&self, &programs, &mut faults);
         check_variables(&self, &layouts, &sections, &mut faults);
-        // Where the calls cannot be read, every array is taken for one that records come through.
+        // If the calls cannot be read, every perf event array is assumed to deliver records.
         let has_arrays = maps.iter().any(|map| map.kind == MapKind::PERF_EVENT_ARRAY);
         let calls = self.object.as_deref().filter(|_| has_arrays).and_then(|object| Calls::read(object, &layouts.elf, &maps).ok());
         let counters = calls.unwrap_or_default().counters;
@@ -68,7 +69,7 @@ impl Skeleton {
         Faults::or(file, faults, Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }))
     }
 
-    /// Where `bpf_skel` stands in the document.
+    /// Returns the place of `bpf_skel` in the document.
     pub fn skel_place(&self) -> Place {
         match self.format {
             Format::Package => Place::default().key("meta").key("bpf_skel"),
@@ -78,7 +79,7 @@ impl Skeleton {
         }
     }
 
-    /// Where `export_types` stands in the document.
+    /// Returns the place of `export_types` in the document.
     pub fn exports_place(&self) -> Place {
         match self.format {
             Format::Package => Place::default().key("meta").key("export_types"),
@@ -88,7 +89,7 @@ impl Skeleton {
     }
 }
 
-pub(crate) const STALE: &str = "the document and the object are not of one build; make the package anew";
+pub(crate) const STALE: &str = "skeleton and object come from different builds; rebuild the package";
 
 fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Found) {
     let place = skeleton.skel_place().key("maps");
@@ -96,7 +97,8 @@ fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &
     let sections = all_sections(layouts);
     check_once("map", skeleton.maps.iter().map(|map| map.name.as_str()), &place, faults);
     for (i, map) in skeleton.maps.iter().enumerate() {
-        // libbpf names internal maps after the object, which may have dots too, and the section; custom ones after the section alone.
+        // libbpf names an internal map after the object, whose name may contain dots, and the
+        // section. It names custom ones after the section alone.
         let mut dots = map.name.match_indices('.');
         if !declared.contains(map.name.as_str()) && !dots.any(|(dot, _)| map.name.get(dot..).is_some_and(|end| sections.contains(end))) {
             let names = maps.iter().map(|def| def.name.as_str());
@@ -105,20 +107,20 @@ fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &
     }
 }
 
-/// The sections of the ELF file, and those that BTF alone has.
+/// Returns the sections of the ELF file, and those that only BTF has.
 fn all_sections(layouts: &Layouts) -> HashSet<&str> {
     let of_btf = layouts.own_types().filter(|(_, ty)| matches!(ty.kind, Kind::Section { .. })).map(|(_, ty)| ty.name.as_str());
     layouts.elf.sections.iter().map(|section| section.name.as_str()).chain(of_btf).collect()
 }
 
-/// Refuses names that are listed twice: of two descriptions of one thing neither can be the right one.
+/// Reports names that are listed twice, since it is unclear which description is valid.
 pub(crate) fn check_once<'a>(what: &str, names: impl Iterator<Item = &'a str>, place: &Place, faults: &mut Found) {
     let mut seen = HashSet::new();
     for (i, name) in names.enumerate() {
         if !seen.insert(name) {
             faults.push(Fault::new(
                 place.index(i).key("name"),
-                format!("the {what} `{name}` is listed before"),
+                format!("{what} `{name}` is listed twice"),
                 format!("list each {what} once"),
             ));
         }
@@ -138,7 +140,7 @@ fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &m
             }
             (Some((name, section)), Some(attach)) if section != attach => faults.push(Fault::new(
                 place.index(i).key("attach"),
-                format!("the program `{name}` is in the section `{section}`, the document says `{attach}`"),
+                format!("program `{name}` is in section `{section}` of the object, but in `{attach}` of the document"),
                 STALE,
             )),
             _ => {}
@@ -153,9 +155,9 @@ fn check_variables(skeleton: &Skeleton, layouts: &Layouts, sections: &[DataSecti
     let by_name: HashMap<&str, &DataSection> = sections.iter().map(|section| (section.name.as_str(), section)).collect();
     for (i, model::Section { name, variables, .. }) in skeleton.sections.iter().enumerate() {
         let Some(section) = by_name.get(name.as_str()) else {
-            // Compilers list sections without variables, too, such as `license`.
-            let says = variables.iter().any(|variable| variable.value.is_some() || variable.arg.is_some());
-            if says || sections::is_data(name) || !others.contains(name.as_str()) {
+            // Compilers also list sections without variables, such as `license`.
+            let has_settings = variables.iter().any(|variable| variable.value.is_some() || variable.arg.is_some());
+            if has_settings || sections::is_data(name) || !others.contains(name.as_str()) {
                 let names = sections.iter().map(|section| section.name.as_str());
                 unknown(place.index(i).key("name"), &format!("the object has no section `{name}` with variables"), name, names, faults);
             }
@@ -166,33 +168,33 @@ fn check_variables(skeleton: &Skeleton, layouts: &Layouts, sections: &[DataSecti
         check_once("variable", variables.iter().map(|variable| variable.name.as_str()), &place, faults);
         for (j, variable) in variables.iter().enumerate() {
             if variable.value.is_some() && section.is_kconfig() {
-                let what = format!("nobody can set the variable `{}`", variable.name);
-                let todo = "remove the key: its value is from the kernel's configuration";
+                let what = format!("variable `{}` cannot be set", variable.name);
+                let todo = "remove the key: the value comes from the kernel configuration";
                 faults.push(Fault::new(place.index(j).key("value"), what, todo));
             }
             if !known.contains(variable.name.as_str()) {
                 let names = section.variables.iter().map(|variable| variable.name.as_str());
-                let what = format!("the section `{name}` has no variable `{}`", variable.name);
+                let what = format!("section `{name}` has no variable `{}`", variable.name);
                 unknown(place.index(j).key("name"), &what, &variable.name, names, faults);
             }
         }
     }
 }
 
-/// Reports that `name` is not among the known names: which those are, and which of them was meant.
+/// Reports that `name` is not one of the known names, lists them, and suggests a similar one.
 fn unknown<'a>(place: Place, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone, faults: &mut Found) {
     let todo = stale(name, known.clone(), faults.len());
     faults.push(Fault::new(place, format!("{what}, it has {}", list(known)), todo));
 }
 
-/// What to do about an unknown name, behind so many other faults.
+/// Returns the hint for an unknown name, given the number of earlier faults.
 pub(crate) fn stale<'a>(name: &str, known: impl Iterator<Item = &'a str>, faults: usize) -> String {
-    // Faults that are not shown need no guess, which costs more than they do.
-    let meant = if faults < SHOWN { near(name, known) } else { None };
-    meant.map_or_else(|| STALE.to_owned(), |meant| format!("did you mean `{meant}`? Else {STALE}"))
+    // A fault that is not shown needs no suggestion, which is expensive to compute.
+    let similar = if faults < SHOWN { near(name, known) } else { None };
+    similar.map_or_else(|| STALE.to_owned(), |similar| format!("did you mean `{similar}`? Otherwise, {STALE}"))
 }
 
-/// `a`, `b`, or none; of many the first.
+/// Formats names as `a`, `b`, or "none". Long lists are cut.
 pub(crate) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 16;
     let shown: Vec<String> = names.by_ref().take(SHOWN).map(|name| format!("`{}`", cut(name))).collect();

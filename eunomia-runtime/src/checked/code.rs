@@ -9,19 +9,19 @@ use crate::{
 };
 
 impl Checked {
-    /// What the object's functions call.
+    /// Returns the calls of the object's functions.
     ///
     /// # Errors
-    /// Tables of relocations or symbols that are broken.
+    /// A [`Fault`] if the relocation or symbol tables are broken.
     pub fn calls(&self) -> Result<Calls, Fault> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         Calls::read(object, &self.layouts.elf, &self.maps).map_err(|(what, todo)| Fault::new(Place::default(), what, todo))
     }
 
-    /// The relocations of the object; none where it has no `.BTF.ext`.
+    /// Returns the CO-RE relocations of the object, or none if it has no `.BTF.ext` section.
     ///
     /// # Errors
-    /// A section that is broken; libbpf ignores it then.
+    /// A [`Fault`] if the section is broken. libbpf ignores such a section.
     pub fn relocations(&self) -> Result<Vec<Relocation>, Fault> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         let sections = &self.layouts.elf.sections;
@@ -33,6 +33,6 @@ impl Checked {
         let (Some(ext), Some(btf)) = (bytes(".BTF.ext"), bytes(".BTF")) else { return Ok(Vec::new()) };
         let indices: HashMap<&[u8], usize> = sections.iter().enumerate().map(|(i, section)| (section.name.as_bytes(), i)).collect();
         relocations::read(ext, relocations::strings(btf).unwrap_or_default(), &indices, self.layouts.btf.iter().count())
-            .ok_or_else(|| Fault::new(Place::default(), "the section .BTF.ext is broken", "compile the object anew"))
+            .ok_or_else(|| Fault::new(Place::default(), "the .BTF.ext section is broken", "compile the object again"))
     }
 }

@@ -1,4 +1,4 @@
-//! What `export_types` of a document declares, held against the object.
+//! The types that `export_types` of a document declares, checked against the object.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,8 @@ use crate::{
     skeleton::{Format, Skeleton, model::Export},
 };
 
-/// The type that an entry of `export_types` means, held against BTF by id, name, size and members.
+/// Returns the type that an entry of `export_types` declares, after comparing its id, name, size
+/// and members with BTF.
 pub(crate) fn declared_type(
     skeleton: &Skeleton,
     export: &Export,
@@ -35,7 +36,7 @@ pub(crate) fn declared_type(
         }
         Some(id) => TypeId(id),
         None => structs.get(export.name.as_str()).copied().or_else(|| {
-            // In the order of BTF, so that of two equally near names it is always the same.
+            // In BTF order, so that the choice between two equally similar names is stable.
             let names = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. })).map(|(_, ty)| ty.name.as_str());
             let todo = stale(&export.name, names, before);
             faults.push(Fault::new(place.key("name"), format!("the object has no `struct {}`", export.name), todo));
@@ -60,20 +61,20 @@ pub(crate) fn declared_type(
     if let Some(declared) = export.size
         && declared != *size
     {
-        fault(place.key("size"), format!("`struct {}` has {size} bytes in the object, the document says {declared}", ty.name));
+        fault(place.key("size"), format!("`struct {}` has {size} bytes in the object, but {declared} in the document", ty.name));
     }
     for (i, declared) in export.members.iter().flatten().enumerate() {
         let place = place.key("members").index(i);
         match members.get(i) {
-            None => fault(place, format!("`struct {}` has {} members in the object, none behind them", ty.name, members.len())),
+            None => fault(place, format!("`struct {}` has only {} members in the object", ty.name, members.len())),
             Some(member) if member.name != declared.name => fault(
                 place.key("name"),
-                format!("member {i} of `struct {}` is `{}` in the object, the document says `{}`", ty.name, member.name, declared.name),
+                format!("member {i} of `struct {}` is `{}` in the object, but `{}` in the document", ty.name, member.name, declared.name),
             ),
             Some(member) if !layouts.is_spelled(member.ty, &declared.ty) => fault(
                 place.key("type"),
                 format!(
-                    "`{}` of `struct {}` is `{}` in the object, the document says `{}`",
+                    "member `{}` of `struct {}` is `{}` in the object, but `{}` in the document",
                     member.name,
                     ty.name,
                     layouts.c_name(member.ty),
@@ -88,7 +89,7 @@ pub(crate) fn declared_type(
     {
         fault(
             place.key("members"),
-            format!("`struct {}` has {} members in the object, the document lists {}", ty.name, members.len(), declared.len()),
+            format!("`struct {}` has {} members in the object, but {} in the document", ty.name, members.len(), declared.len()),
         );
     }
     (faults.len() == before).then_some(id)

@@ -1,4 +1,4 @@
-//! Which maps deliver records to user space, and of what type.
+//! The maps that deliver records to user space, and the types of these records.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -22,47 +22,49 @@ use crate::{
 pub struct Stream {
     /// The map.
     pub map: String,
-    /// [`MapKind::RINGBUF`], [`MapKind::PERF_EVENT_ARRAY`], or the kind of a map that is read at intervals.
+    /// [`MapKind::RINGBUF`], [`MapKind::PERF_EVENT_ARRAY`], or the type of a sampled map.
     pub kind: MapKind,
-    /// What its records hold, or the values of a map that is read at intervals.
+    /// The contents of its records, or of the values of a sampled map.
     pub payload: Payload,
-    /// Of a map that is read at intervals.
+    /// The sampling settings, if the map is a sampled map.
     pub sampled: Option<Sampled>,
-    /// Of a ring buffer: where the programs count what found no room. By convention a global variable `<map>_dropped`, or `dropped` where
-    /// one ring buffer is all that delivers; unsigned, of 4 or 8 bytes, in `.bss` or `.data`.
+    /// The variable in which the programs count records that did not fit into a ring buffer. By
+    /// convention this is a global variable `<map>_dropped`, or `dropped` if only one map delivers
+    /// records. It is unsigned, has 4 or 8 bytes, and is in `.bss` or `.data`.
     pub dropped: Option<Dropped>,
-    /// Where the document says so.
+    /// The place of its declaration in the document.
     pub place: Place,
 }
 
 /// A variable in which programs count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dropped {
-    /// Its section.
+    /// The section of the variable.
     pub section: String,
     /// Bytes from the start of the section.
     pub offset: u64,
-    /// Bytes of the variable.
+    /// The size of the variable in bytes.
     pub size: u64,
 }
 
-/// How a map is read at intervals.
+/// The settings of a sampled map, whose entries are read at intervals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sampled {
-    /// The type of its keys; `None` where the object does not tell.
+    /// The type of its keys, or `None` if the object does not declare it.
     pub key: Option<TypeId>,
-    /// Bytes of a key.
+    /// The size of a key in bytes.
     pub key_size: u32,
-    /// Bytes of a value.
+    /// The size of a value in bytes.
     pub value_size: u32,
-    /// Milliseconds between two readings.
+    /// The interval between two readings in milliseconds.
     pub interval: u64,
-    /// Whether its entries are taken out.
+    /// True if entries are removed when they are read.
     pub clear: bool,
 }
 
 impl Layouts {
-    /// Bytes that a record with these members has at least; see [`Layout::least`](crate::object::Layout::least).
+    /// Returns the minimum size of a record with these members; see
+    /// [`Layout::least`](crate::object::Layout::least).
     pub fn least_of(&self, fields: &[CustomField]) -> u64 {
         let Some(last) = fields.iter().max_by_key(|field| field.offset) else { return 0 };
         match self.btf.resolve(last.ty).1.kind {
@@ -72,18 +74,18 @@ impl Layouts {
     }
 }
 
-/// What a record holds.
+/// The contents of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
     /// A type of the object.
     Type(TypeId),
-    /// Members that the document picks, by offset, without overlap.
+    /// Members that the document selects, sorted by offset and without overlap.
     Custom(Vec<CustomField>),
     /// One of several types of the object.
     Tagged(Tagged),
     /// Bytes of an unknown type.
     Bytes {
-        /// Why the type is unknown.
+        /// The reason why the type is unknown.
         why: String,
     },
 }
@@ -91,16 +93,16 @@ pub enum Payload {
 /// A member of a custom type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomField {
-    /// Any text.
+    /// The name, which may be any text.
     pub name: String,
     /// Bytes from the start of the record.
     pub offset: u64,
-    /// Its type.
+    /// The type of the member.
     pub ty: TypeId,
 }
 
-/// Resolves every ring buffer, perf event array and map that is read at intervals, in the document's order, then in the object's. Perf
-/// event arrays that are `counters` to the programs deliver nothing.
+/// Resolves every ring buffer, perf event array and sampled map, in document order and then in
+/// object order. Perf event arrays in `counters` are used for counters and deliver nothing.
 pub(crate) fn resolve(
     skeleton: &Skeleton,
     layouts: &Layouts,
@@ -108,7 +110,7 @@ pub(crate) fn resolve(
     sections: &[DataSection],
     faults: &mut Found,
 ) -> Vec<Stream> {
-    // The first struct of each name that is asked for.
+    // The first struct of each name that is looked up.
     let asked = skeleton.exports.iter().filter(|export| export.type_id.is_none()).map(|export| export.name.as_str());
     let asked: HashSet<&str> = asked.collect();
     let mut structs = HashMap::new();
@@ -123,7 +125,7 @@ pub(crate) fn resolve(
         .enumerate()
         .map(|(i, export)| declared_type(skeleton, export, &skeleton.exports_place().index(i), layouts, &structs, faults))
         .collect();
-    // A type that is declared twice is one.
+    // A type that is declared twice in a row counts once.
     declared.dedup();
     let place = skeleton.skel_place().key("maps");
     let sampled: HashSet<&str> = skeleton.maps.iter().filter(|map| map.sample.is_some()).map(|map| map.name.as_str()).collect();
@@ -134,15 +136,19 @@ pub(crate) fn resolve(
     };
     let exported = |map: &crate::skeleton::model::Map| !matches!(map.export, ExportConfig::None) && counters.contains(&map.name);
     for (i, map) in skeleton.maps.iter().enumerate().filter(|(_, map)| exported(map)) {
-        let what = format!("programs read counters from the perf event array `{}` and send no records through it", map.name);
-        faults.push(Fault::new(place.index(i).key("export_config"), what, "remove the key; the handle of the map takes perf events"));
+        let what = format!("perf event array `{}` delivers no records: programs only read counters from it", map.name);
+        faults.push(Fault::new(
+            place.index(i).key("export_config"),
+            what,
+            "remove the key, and put perf events into the map through its handle",
+        ));
     }
     let streams = |def: &&MapDef| is_ring(def) || sampled.contains(def.name.as_str());
     let defs: HashMap<&str, &MapDef> = maps.iter().filter(streams).map(|def| (def.name.as_str(), def)).collect();
     let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();
     for (i, map) in skeleton.maps.iter().enumerate().filter(|(_, map)| map.sample.is_some() && map.name.contains('.')) {
-        let what = format!("the map `{}` holds the variables of a section, which are not read at intervals", map.name);
-        faults.push(Fault::new(place.index(i).key("sample"), what, "remove the key; put what is to be read into a map of its own"));
+        let what = format!("map `{}` holds the variables of a section, which cannot be sampled", map.name);
+        faults.push(Fault::new(place.index(i).key("sample"), what, "remove the key, and put the data to sample into a separate map"));
     }
     let listed = skeleton.maps.iter().enumerate().filter_map(|(i, map)| {
         let def = *defs.get(map.name.as_str())?;
@@ -156,11 +162,11 @@ pub(crate) fn resolve(
     let unknown = skeleton.events.keys().filter(|map| !defs.contains_key(map.as_str()));
     faults.extend(unknown.map(|map| {
         let what = format!(
-            "no map `{map}` delivers records, those that do are {}",
+            "no map `{map}` that delivers records (maps that do: {})",
             list(defs.keys().copied().collect::<BTreeSet<_>>().into_iter())
         );
-        let meant = near(map, defs.keys().copied().collect::<BTreeSet<_>>()).map(|meant| format!("did you mean `{meant}`?"));
-        Fault::new(Place::default().key("events").key(map), what, meant.unwrap_or_else(|| "name one of them".to_owned()))
+        let similar = near(map, defs.keys().copied().collect::<BTreeSet<_>>()).map(|similar| format!("did you mean `{similar}`?"));
+        Fault::new(Place::default().key("events").key(map), what, similar.unwrap_or_else(|| "use one of them".to_owned()))
     }));
     all.into_iter()
         .filter_map(|(def, place, config, sample)| {
@@ -173,7 +179,7 @@ pub(crate) fn resolve(
                 match event {
                     EventType::One(c_type) => Payload::Type(named(c_type, &place, layouts, faults)?),
                     EventType::Tagged { .. } if sampled.is_some() => {
-                        let what = format!("the values of `{}` are all of one type, as it is read at intervals", def.name);
+                        let what = format!("map `{}` is sampled, so all its values have one type", def.name);
                         faults.push(Fault::new(place, what, "name that type"));
                         return None;
                     }
@@ -187,7 +193,7 @@ pub(crate) fn resolve(
                 single.clone()
             };
             if let (Payload::Type(id), true) = (&payload, sampled.is_some()) {
-                fits(layouts, *id, def, &place, faults);
+                check_size(layouts, *id, def, &place, faults);
             }
             let dropped = if def.kind == MapKind::RINGBUF { dropped(&def.name, count == 1, layouts, sections) } else { None };
             Some(Stream { map: def.name.clone(), kind: def.kind, payload, sampled, dropped, place })
@@ -195,7 +201,7 @@ pub(crate) fn resolve(
         .collect()
 }
 
-/// The variable in which programs count the records of a ring buffer that found no room.
+/// Returns the variable in which programs count the records that did not fit into a ring buffer.
 fn dropped(map: &str, alone: bool, layouts: &Layouts, sections: &[DataSection]) -> Option<Dropped> {
     let own = format!("{map}_dropped");
     let counts = |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Int { size: 4 | 8, signed: false, bool: false, .. });
@@ -208,75 +214,79 @@ fn dropped(map: &str, alone: bool, layouts: &Layouts, sections: &[DataSection]) 
     Some(Dropped { section: section.name.clone(), offset: variable.offset, size: variable.size })
 }
 
-/// The values of a map that is read at intervals, as its definition tells.
+/// Returns the value type in the definition of a sampled map.
 fn own_value(def: &MapDef, layouts: &Layouts) -> Payload {
     match def.value.filter(|id| has_values(layouts, *id)) {
         Some(id) => Payload::Type(id),
-        None => Payload::Bytes { why: "the map is defined by sizes alone".to_owned() },
+        None => Payload::Bytes { why: "the map is defined by sizes, without types".to_owned() },
     }
 }
 
-/// How a map is read at intervals, where that can be done.
+/// Returns how a map is sampled, if its type supports it.
 fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Found) -> Option<Sampled> {
     const WITH_ENTRIES: [MapKind; 7] =
         [MapKind::HASH, MapKind::LRU_HASH, MapKind::ARRAY, MapKind::LPM_TRIE, MapKind::DEVMAP, MapKind::DEVMAP_HASH, MapKind::CPUMAP];
     if !WITH_ENTRIES.contains(&def.kind) {
-        let what = format!("a map of type {} has no entries that could be read at intervals", def.kind);
-        faults.push(Fault::new(place.clone(), what, "remove the key; per-CPU maps have samplers of their own"));
+        let what = format!("a map of type {} cannot be sampled", def.kind);
+        faults.push(Fault::new(place.clone(), what, "remove the key; per-CPU maps have their own samplers"));
         return None;
     }
     let Sample { interval, clear_map, .. } = *sample;
     Some(Sampled { key: def.key, key_size: def.key_size, value_size: def.value_size, interval, clear: clear_map })
 }
 
-/// Refuses a type with more bytes than the map's values have.
-fn fits(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut Found) {
+/// Reports a type that is larger than the map's values.
+fn check_size(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut Found) {
     let size = layouts.layout(id).size;
     if size > def.value_size.into() {
-        let what = format!("`{}` has {size} bytes, the values of the map have {}", layouts.c_name(id), def.value_size);
-        faults.push(Fault::new(place.clone(), what, "name the type of the map's values"));
+        let what = format!("`{}` has {size} bytes, but the map values have {}", layouts.c_name(id), def.value_size);
+        faults.push(Fault::new(place.clone(), what, "name the value type of the map"));
     }
 }
 
-/// The type that the application names.
+/// Returns the type with the C name that the application gives.
 pub(crate) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<TypeId> {
-    // Of a type with a name that is all of what it is called; others are spelled out for it alone.
+    // Pointers, arrays and functions have no name of their own. They are only spelled out if
+    // `c_type` may denote one.
     let spelled = c_type.contains(['*', '[', '(']);
     let candidates = || layouts.btf.iter().filter(|(_, ty)| spelled || !ty.name.is_empty()).map(|(id, _)| id);
     let found = candidates().find(|id| layouts.c_name(*id) == c_type && has_values(layouts, *id));
     if found.is_none() {
         let named = candidates().filter(|id| !layouts.btf.get(*id).name.is_empty() && has_values(layouts, *id));
         let names: Vec<String> = named.map(|id| layouts.c_name(id)).collect();
-        let todo = match meant(c_type, &names) {
-            Some(meant) => format!("did you mean `{meant}`? Else {}", declare(c_type)),
-            None => declare(c_type),
+        let todo = match similar(c_type, &names) {
+            Some(similar) => format!("did you mean `{similar}`? Otherwise, {}", declare_hint(c_type)),
+            None => declare_hint(c_type),
         };
-        faults.push(Fault::new(place.clone(), format!("the object has no type `{c_type}` with values"), todo));
+        faults.push(Fault::new(place.clone(), format!("the object has no complete type `{c_type}`"), todo));
     }
     found
 }
 
-/// How a type gets into BTF: the compiler leaves those out that only local variables have.
-fn declare(c_type: &str) -> String {
+/// Returns the hint how to add a type to BTF. The compiler omits types that only local variables
+/// have.
+fn declare_hint(c_type: &str) -> String {
     let c_type = if c_type.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ')) { c_type } else { "struct event" };
-    format!("add `const {c_type} *unused __attribute__((unused));` to the C source: BTF has the types that globals and maps lead to")
+    format!("add `const {c_type} *unused __attribute__((unused));` to the C source: BTF contains the types that globals and maps refer to")
 }
 
-/// The type that was meant, where its kind may have been left out too: `evnt` for `struct event`.
-fn meant<'a>(c_type: &str, names: &'a [String]) -> Option<&'a str> {
+/// Returns the type that was probably meant. Its keyword may be missing as well: `evnt` for
+/// `struct event`.
+fn similar<'a>(c_type: &str, names: &'a [String]) -> Option<&'a str> {
     fn bare(name: &str) -> &str {
         ["struct ", "union ", "enum "].into_iter().find_map(|kind| name.strip_prefix(kind)).unwrap_or(name).trim()
     }
     let known = || names.iter().map(String::as_str);
     let of = |name: &str| known().find(|known| bare(known) == name);
     let name = bare(c_type);
-    // A slip of one key; what merely looks alike is another type.
-    let slip = |meant: &&str| meant.len().abs_diff(name.len()) <= 1 && name.len() > 3;
+    // A typing error. A name that is merely similar belongs to another type.
+    let slip = |known: &&str| known.len().abs_diff(name.len()) <= 1 && name.len() > 3;
     of(name).or_else(|| of(near(name, known().map(bare)).filter(slip)?))
 }
 
-/// The types that the object declares with the compiler's convention, a global `const volatile struct T *__eunomia_dummy_T_ptr`, or else
-/// with that of other generators, `const struct T *unused`.
+/// Returns the types that the object declares with the compiler's convention, a global
+/// `const volatile struct T *__eunomia_dummy_T_ptr`, or else with that of other generators,
+/// `const struct T *unused`.
 fn dummies(layouts: &Layouts, sections: &[DataSection]) -> Vec<TypeId> {
     let variables = || sections.iter().flat_map(|section| &section.variables);
     let own: Vec<TypeId> =
@@ -291,12 +301,12 @@ fn dummies(layouts: &Layouts, sections: &[DataSection]) -> Vec<TypeId> {
     unused
 }
 
-/// `unused`, `unused_event`, `_unused`, `event_unused`, `unused2`.
+/// Matches `unused`, `unused_event`, `_unused`, `event_unused`, `unused2`.
 fn is_unused(name: &str) -> bool {
     name.trim_matches('_').trim_end_matches(|c: char| c.is_ascii_digit()).split('_').any(|word| word == "unused")
 }
 
-/// The struct or union that a pointer leads to; one without a name by its typedef.
+/// Returns the struct or union that a pointer refers to; an anonymous one by its typedef.
 fn record(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
     let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
     pointee(layouts, id).or_else(|| {
@@ -306,14 +316,15 @@ fn record(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
     })
 }
 
-/// The struct or union with a name that a pointer leads to.
+/// Returns the named struct or union that a pointer refers to.
 pub(crate) fn pointee(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
     let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
     let (id, ty) = layouts.btf.resolve(to);
     (matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }) && !ty.name.is_empty()).then_some(id)
 }
 
-/// In single mode the one export type belongs to the one map that delivers. Anything else would be a guess.
+/// Returns the payload in single mode, in which the only export type belongs to the only map that
+/// delivers records. Anything else would be a guess.
 fn single_mode(declared: &[Option<TypeId>], exports: &[Export], dummies: &[TypeId], streams: usize, layouts: &Layouts) -> Payload {
     let bytes = |why: String| Payload::Bytes { why };
     match (declared, dummies, streams) {
@@ -323,13 +334,14 @@ fn single_mode(declared: &[Option<TypeId>], exports: &[Export], dummies: &[TypeI
             let names: Vec<String> = dummies.iter().map(|id| layouts.c_name(*id)).collect();
             bytes(format!("the object declares {}, and {streams} maps deliver records", list(names.iter().map(String::as_str))))
         }
-        ([_], _, 1) => bytes("its export type is faulty".to_owned()),
+        ([_], _, 1) => bytes("its export type is invalid".to_owned()),
         ([_], ..) => bytes(format!("the document declares one export type, and {streams} maps deliver records")),
         _ => bytes(format!("the document does not say which of {} it is", list(exports.iter().map(|export| export.name.as_str())))),
     }
 }
 
-/// In multiple mode each map names its type; `None` where it is not exported.
+/// Returns the payload in multiple mode, in which each map names its type, or `None` if the map is
+/// not exported.
 fn multiple_mode(config: &ExportConfig, sampled: Option<&MapDef>, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Payload> {
     match config {
         ExportConfig::None => None,
@@ -337,7 +349,7 @@ fn multiple_mode(config: &ExportConfig, sampled: Option<&MapDef>, place: &Place,
         ExportConfig::Default => {
             faults.push(Fault::new(
                 place.clone(),
-                "`default` is the value type of a sampled map, and a ring buffer or perf event array has none",
+                "`default` is the value type of a sampled map, but a ring buffer or perf event array has none",
                 "name the type: {\"btf_type_id\": N}",
             ));
             None
@@ -383,13 +395,14 @@ fn custom(members: &[CustomMember], room: u64, place: &Place, layouts: &Layouts,
     if let Some((i, last)) = fields.last()
         && last.offset + layouts.layout(last.ty).size > room
     {
-        let what = format!("`{}` ends behind {room} bytes, and no record is that long", last.name);
+        let what = format!("`{}` does not fit into a record of at most {room} bytes", last.name);
         faults.push(Fault::new(place.index(*i).key("offset"), what, ""));
     }
     (faults.len() == before).then(|| Payload::Custom(fields.into_iter().map(|(_, field)| field).collect()))
 }
 
-/// Longer than any event; a ring buffer record may have 2^30 bytes, and nobody copies that.
+/// The maximum size of a record, which is larger than any event. A ring buffer record may have 2^30
+/// bytes, but nobody copies one of that size.
 const MAX_RECORD: u64 = 1 << 20;
 
 pub(crate) fn has_values(layouts: &Layouts, id: TypeId) -> bool {
@@ -401,8 +414,8 @@ pub(crate) fn has_values(layouts: &Layouts, id: TypeId) -> bool {
 
 pub(crate) fn no_values(layouts: &Layouts, id: TypeId) -> String {
     if layouts.btf.contains(id) {
-        format!("type {} of the object (`{}`) has no values", id.0, layouts.c_name(id))
+        format!("type {} of the object (`{}`) is not a complete data type", id.0, layouts.c_name(id))
     } else {
-        format!("the object has no type {}, its last is {}", id.0, layouts.btf.iter().count() - 1)
+        format!("the object has no type {}, its last type is {}", id.0, layouts.btf.iter().count() - 1)
     }
 }

@@ -1,15 +1,18 @@
-//! Layouts as texts that tell them apart, for recordings.
+//! Fingerprints of layouts for recordings: texts that differ if the layouts do.
 //!
-//! A text has a line `struct <bytes>` or `union <bytes>` for each type that holds members, behind those that it holds itself, and then a
-//! line ` <offset> <type> <name>` for each of its members, those of anonymous ones among them. The offset is in bytes, a bit field's has
-//! `.<bit>` behind it; the type is `u8` to `i128`, `f32`, `f64`, `bool`, `pointer`, `enum(..)` of a number, `char` in arrays of text,
-//! `bytes(n)` where Rust has no such number or the type is not known, or `#n` for the nth type above, from 0; `[n]` behind it is an array,
-//! `:n` the width of a bit field. The last line is the type of the records. Equal types are written once, so that it says nothing of how
-//! often the compiler wrote them into BTF.
+//! A text has a line `struct <bytes>` or `union <bytes>` for each type with members, after the
+//! types that it contains, followed by a line ` <offset> <type> <name>` for each member, including
+//! those of anonymous members. The offset is in bytes; for a bit field, `.<bit>` follows. The type
+//! is `u8` to `i128`, `f32`, `f64`, `bool`, `pointer`, `enum(..)` of a number, `char` in arrays of
+//! text, `bytes(n)` if Rust has no such number or the type is not known, or `#n` for the nth type
+//! above, from 0. A suffix `[n]` is an array, `:n` the width of a bit field. The last line is the
+//! type of the records. Equal types are written once, so that the text does not depend on how often
+//! the compiler wrote them into BTF.
 //!
-//! Members that the document picks are those of a type `members <bytes>`. Records of several types have a type
-//! `tagged <offset> <bytes>`, where the member that tells them apart stands, with lines ` <value> <type>`. Entries of a map are
-//! `entry <bytes> <type> <bytes> <type>` of their keys and values, records of unknown types `bytes`.
+//! Members that the document selects are those of a type `members <bytes>`. Records of several
+//! types have a type `tagged <offset> <bytes>` with the position of the member that distinguishes
+//! them, and lines ` <value> <type>`. Entries of a map are `entry <bytes> <type> <bytes> <type>`
+//! for keys and values, and records of unknown types are `bytes`.
 
 use std::{collections::HashMap, fmt::Display};
 
@@ -24,7 +27,7 @@ use crate::{
 };
 
 impl Checked {
-    /// What a recording says of each stream.
+    /// Returns the description of each stream for a recording.
     pub fn recorded_streams(&self) -> Vec<recording::Stream<'_>> {
         self.streams.iter().map(|stream| self.recorded(stream)).collect()
     }
@@ -60,20 +63,20 @@ impl Checked {
 
 struct Texts<'a> {
     layouts: &'a Layouts,
-    /// The texts of types with members, each once.
+    /// The texts of types with members, without duplicates.
     types: Vec<String>,
     known: HashMap<TypeId, String>,
 }
 
 impl Texts<'_> {
-    /// How a type is called in the text.
+    /// Returns the name of a type in the text.
     fn of(&mut self, id: TypeId) -> String {
         let layouts = self.layouts;
         let (id, ty) = layouts.btf.resolve(id);
         match &ty.kind {
             Kind::Array { element, len } => {
                 let element = if layouts.char_array(id).is_some() { "char".to_owned() } else { self.of(*element) };
-                // As in C, the outer dimension stands first.
+                // As in C, the outer dimension comes first.
                 let (of, inner) = element.split_at(element.find('[').unwrap_or(element.len()));
                 format!("{of}[{len}]{inner}")
             }
@@ -106,7 +109,7 @@ impl Texts<'_> {
         text
     }
 
-    /// Adds a type with these members, unless there is an equal one; returns how it is called.
+    /// Adds a type with these members unless an equal one exists, and returns its name.
     fn add(&mut self, kind: &str, size: u64, members: String) -> String {
         let text = format!("{kind} {size}\n{members}");
         let index = self.types.iter().position(|known| *known == text).unwrap_or_else(|| {

@@ -1,4 +1,5 @@
-//! A skeleton held against its object: what the document and BTF say together, and every fault.
+//! A skeleton checked against its object: the combined contents of the document and BTF, and every
+//! fault.
 
 mod args;
 mod check;

@@ -1,4 +1,4 @@
-//! What the document asks to be set before the object is loaded.
+//! The settings that the document requests before the object is loaded.
 
 use std::collections::HashMap;
 
@@ -9,40 +9,41 @@ use crate::{
     value::encode,
 };
 
-/// All that the document asks for, read against the object.
+/// All settings that the document requests, checked against the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup<'a> {
-    /// Values of variables.
+    /// The initial values of variables.
     pub values: Vec<InitialValue<'a>>,
-    /// The variables that the command line can set: integers, enums, truth values, floats and texts.
+    /// The variables that the command line can set: integers, enums, booleans, floats and strings.
     pub arguments: Vec<Argument<'a>>,
-    /// What programs are attached to whose sections do not say it.
+    /// The targets of programs whose sections do not name one.
     pub targets: Vec<Target<'a>>,
 }
 
-/// A value that the document gives to a variable.
+/// The initial value of a variable in the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitialValue<'a> {
-    /// The variable's section.
+    /// The section of the variable.
     pub section: &'a DataSection,
     /// The variable.
     pub variable: &'a Variable,
-    /// The value, as many bytes as the type has.
+    /// The value, as the bytes of the type.
     pub bytes: Vec<u8>,
 }
 
 impl Checked {
-    /// Pages of a perf ring on each CPU, a power of two: 64 where the document does not say.
+    /// Returns the number of pages of a perf ring on each CPU, a power of two. The default is 64.
     pub fn perf_pages(&self) -> usize {
-        // The document was read with this limit; a `Skeleton` made by hand gets it here.
+        // The parser enforces this limit. A `Skeleton` that was built by hand is limited here.
         let pages = self.skeleton.settings.perf_buffer_pages.unwrap_or(64).clamp(1, 1 << 16);
         pages.next_power_of_two() as usize
     }
 
-    /// What the document asks for; `file` stands for it in messages.
+    /// Returns the settings that the document requests. Messages call it `file`.
     ///
     /// # Errors
-    /// Every value that does not fit its variable, every option that cannot be, every target of a wrong type or range.
+    /// [`Faults`] with every value that does not fit its variable, every invalid option, and every
+    /// target of a wrong type or range.
     pub fn setup(&self, file: &str) -> Result<Setup<'_>, Faults> {
         let mut faults = Found::default();
         let values = self.values(&mut faults);

@@ -1,8 +1,10 @@
+//! One-line summaries of a checked object and of its records.
+
 use super::{Checked, Payload, Stream};
 use crate::plain::{line, name as cut};
 
 impl Checked {
-    /// What is in the object, on one line, whatever its names hold.
+    /// Returns a summary of the object on one line, whatever its names contain.
     pub fn summary(&self) -> String {
         let maps = self.maps.iter().map(|map| cut(&map.name).into_owned());
         let programs = self.programs.iter().map(|(name, _)| cut(name).into_owned());
@@ -11,7 +13,7 @@ impl Checked {
         line(&format!("object {name}; maps: {}; programs: {}; exports: {}", list(maps), list(programs), list(exports))).into_owned()
     }
 
-    /// What the records of a map are.
+    /// Returns a description of the records of a map.
     pub fn payload(&self, stream: &Stream) -> String {
         match &stream.payload {
             Payload::Type(id) => self.layouts.c_name(*id),

@@ -1,4 +1,5 @@
-//! Records of several types in one map, told apart by a member that all of them have at one place.
+//! Records of several types in one map, distinguished by a member at the same offset in all of
+//! them.
 
 use super::{check::list, exports::named};
 use crate::{
@@ -8,32 +9,33 @@ use crate::{
     value::{constants, parse},
 };
 
-/// The types of a map's records, and the member that tells which one a record has.
+/// The types of a map's records, and the member that distinguishes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tagged {
-    /// The member as C writes it behind the record, for example `kind` or `header.kind`.
+    /// The path of the member in C, for example `kind` or `header.kind`.
     pub member: String,
     /// Bytes from the start of each type to the member.
     pub offset: u64,
-    /// Bytes of the member: 1, 2, 4 or 8.
+    /// The size of the member: 1, 2, 4 or 8 bytes.
     pub size: u64,
-    /// The types by the member's value, in the application's order.
+    /// The types by value of the member, in the order of the application.
     pub tags: Vec<Tag>,
 }
 
-/// A value of the member, and the type that has it.
+/// A value of the member, and the type of records with this value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
-    /// As the application wrote it: a number or the name of an enum's constant.
+    /// The value as the application wrote it: a number or the name of an enum constant.
     pub text: String,
-    /// The bytes of the member as an unsigned number, whether it has a sign or not.
+    /// The bytes of the member as an unsigned number, even if the member is signed.
     pub value: u64,
     /// The type.
     pub ty: TypeId,
 }
 
 impl Tagged {
-    /// The type of a record; `None` where it ends before the member, or has a value there that was not named.
+    /// Returns the type of a record, or `None` if the record ends before the member or has an
+    /// unlisted value.
     pub fn type_of(&self, record: &[u8]) -> Option<TypeId> {
         let start = usize::try_from(self.offset).ok()?;
         let value = unsigned(record.get(start..)?.get(..usize::try_from(self.size).ok()?)?);
@@ -41,7 +43,7 @@ impl Tagged {
     }
 }
 
-/// Holds what the application says against BTF: pairs of a value of `member` and a C type.
+/// Checks the pairs of a value of `member` and a C type, which the application gives, against BTF.
 pub(crate) fn resolve(member: &str, types: &[(String, String)], place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Tagged> {
     let before = faults.len();
     if types.is_empty() {
@@ -58,17 +60,17 @@ pub(crate) fn resolve(member: &str, types: &[(String, String)], place: &Place, l
     let mut tags: Vec<Tag> = Vec::new();
     for ((text, _), found) in types.iter().zip(&found) {
         let place = place.key(text);
-        // A faulty type does not keep its value from being checked.
+        // The value of a faulty type is still checked.
         let (ty, c_type, field) = found.as_ref().unwrap_or(first);
         if (field.offset(), field.size) != (expected.offset(), expected.size) {
-            let at = |field: &Field<'_>| format!("at byte {} with a size of {}", field.offset(), field.size);
-            let what = format!("`{member}` of `{c_type}` is {}, that of `{first_type}` {}", at(field), at(expected));
-            faults.push(Fault::new(place.clone(), what, "put it at one place in all of them"));
+            let at = |field: &Field<'_>| format!("at byte {} with size {}", field.offset(), field.size);
+            let what = format!("`{member}` of `{c_type}` is {}, but in `{first_type}` {}", at(field), at(expected));
+            faults.push(Fault::new(place.clone(), what, "use the same offset and size in all types"));
         }
         let Some(value) = value(text, field.ty?, &place, layouts, faults) else { continue };
         match tags.iter().find(|tag| tag.value == value) {
             Some(tag) => {
-                let what = format!("`{text}` is the value {value} of `{member}`, as is `{}` before it", tag.text);
+                let what = format!("`{text}` is the value {value} of `{member}`, already used by `{}`", tag.text);
                 faults.push(Fault::new(place, what, "give each value one type"));
             }
             None => tags.push(Tag { text: text.clone(), value, ty: *ty }),
@@ -78,7 +80,7 @@ pub(crate) fn resolve(member: &str, types: &[(String, String)], place: &Place, l
     (faults.len() == before).then_some(tagged)
 }
 
-/// The member of `ty`, as the outermost struct has it.
+/// Returns the member of `ty` at `path`, relative to the outermost struct.
 fn discriminant<'a>(path: &str, ty: TypeId, place: &Place, layouts: &'a Layouts, faults: &mut Found) -> Option<Field<'a>> {
     let (mut inside, mut start) = (ty, 0);
     let mut found = None;
@@ -87,7 +89,7 @@ fn discriminant<'a>(path: &str, ty: TypeId, place: &Place, layouts: &'a Layouts,
         let Some(field) = fields.iter().find(|field| field.name == name) else {
             let names = || fields.iter().map(|field| field.name).filter(|name| !name.is_empty());
             let what = format!("`{}` has no member `{name}`, it has {}", layouts.c_name(inside), list(names()));
-            faults.push(Fault::new(place.clone(), what, meant(name, names()).unwrap_or_default()));
+            faults.push(Fault::new(place.clone(), what, similar(name, names()).unwrap_or_default()));
             return None;
         };
         let field = Field { bit_offset: start + field.bit_offset, ..*field };
@@ -97,29 +99,30 @@ fn discriminant<'a>(path: &str, ty: TypeId, place: &Place, layouts: &'a Layouts,
     let field = found?;
     let integer = matches!(layouts.btf.resolve(inside).1.kind, Kind::Int { .. } | Kind::Enum { .. });
     let is = match field.bits {
-        // It is not read as whole bytes, and its neighbours would be taken for a part of it.
-        Some(_) => "a bit field".to_owned(),
+        // A bit field is not read as whole bytes, which would include its neighbours.
+        Some(_) => "is a bit field".to_owned(),
         None if integer && matches!(field.size, 1 | 2 | 4 | 8) => return Some(field),
-        None => format!("of the type `{}`", layouts.c_name(inside)),
+        None => format!("has type `{}`", layouts.c_name(inside)),
     };
-    let what = format!("`{path}` of `{}` is {is}", layouts.c_name(ty));
-    faults.push(Fault::new(place.clone(), what, "records are told apart by an integer or enum of 1, 2, 4 or 8 bytes"));
+    let what = format!("`{path}` of `{}` {is}", layouts.c_name(ty));
+    faults.push(Fault::new(place.clone(), what, "use an integer or enum of 1, 2, 4 or 8 bytes"));
     None
 }
 
-/// The value that `text` means to a member of type `ty`: a number, or a constant of its enum, or else of any other one, since C declares
-/// many a member that holds an enum's constants as a number.
+/// Returns the value of `text` for a member of type `ty`: a number or a constant of its enum.
+/// Constants of other enums are accepted as well, since C code often declares a member that holds
+/// enum constants as an integer.
 fn value(text: &str, ty: TypeId, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<u64> {
     let all = || constants(layouts, ty).chain(layouts.btf.iter().flat_map(|(id, _)| constants(layouts, id)));
     let number = all().find(|(name, _)| *name == text).map(|(_, number)| number.to_string());
     match parse(layouts, ty, number.as_deref().unwrap_or(text)) {
         Ok(bytes) => Some(unsigned(&bytes)),
         Err(what) => {
-            // A number out of range has no name that was meant.
+            // A number out of range is not a misspelled name.
             let is_unknown = number.is_none() && text.starts_with(|c: char| c.is_alphabetic() || c == '_');
             let todo = is_unknown.then(|| {
-                let elsewhere = "a constant of an enum that no type in BTF uses is given as its number";
-                meant(text, all().map(|(name, _)| name)).unwrap_or_else(|| elsewhere.to_owned())
+                let elsewhere = "if no type in BTF uses the enum, give the constant as a number";
+                similar(text, all().map(|(name, _)| name)).unwrap_or_else(|| elsewhere.to_owned())
             });
             faults.push(Fault::new(place.clone(), what, todo.unwrap_or_default()));
             None
@@ -127,11 +130,11 @@ fn value(text: &str, ty: TypeId, place: &Place, layouts: &Layouts, faults: &mut 
     }
 }
 
-/// Little-endian, as objects are; at most 8 bytes, as was checked.
+/// Little-endian, as objects are. The length was checked to be at most 8 bytes.
 fn unsigned(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    near(name, known).map(|meant| format!("did you mean `{meant}`?"))
+fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    near(name, known).map(|similar| format!("did you mean `{similar}`?"))
 }

@@ -1,4 +1,4 @@
-//! Where the document says that programs are to be attached: what it has beside a program for sections that do not say it.
+//! The attach targets in the document, for programs whose sections do not name one.
 
 use serde_json::Value as Json;
 
@@ -8,37 +8,40 @@ use crate::{
     skeleton::model::Program,
 };
 
-/// What a program is attached to.
+/// The target that a program is attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// The program.
+    /// The name of the program.
     pub program: &'a str,
-    /// Number of the interface.
+    /// The index of the network interface.
     pub interface: u32,
-    /// Which of its hooks.
+    /// The hook of the interface.
     pub hook: Hook,
 }
 
-/// A hook of an interface.
+/// A hook of a network interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
     /// XDP, with flags (`XDP_FLAGS_*`).
     Xdp(u32),
-    /// Packets that enter or leave.
+    /// Traffic control: packets that enter or leave.
     Tc {
-        /// Those that enter.
+        /// True for packets that enter.
         ingress: bool,
-        /// The number of its filter among those of a priority, on kernels that order programs so.
+        /// The handle of the filter among those of the same priority, on kernels that order
+        /// programs by handle.
         handle: u32,
-        /// Lower ones run first.
+        /// The priority; lower ones run first.
         priority: u32,
-        /// Whether it runs before those that are there, on kernels with tcx; else after them.
+        /// True to run before the programs already attached, on kernels with tcx; otherwise it runs
+        /// after them.
         first: bool,
     },
 }
 
 impl Checked {
-    /// The targets that the document gives: `ifindex` and `flags` of an XDP program, `tchook` and `tcopts` of a tc program.
+    /// Returns the targets in the document: `ifindex` and `flags` of an XDP program, `tchook` and
+    /// `tcopts` of a tc program.
     pub(crate) fn targets(&self, faults: &mut Found) -> Vec<Target<'_>> {
         let place = self.skeleton.skel_place().key("progs");
         let targets = self.skeleton.programs.iter().enumerate().filter_map(|(i, program)| {
@@ -67,7 +70,7 @@ impl Reader<'_> {
         if let Some(old) = program.other.get("xdpopts").and_then(|options| options.get("old_prog_fd"))
             && old.as_i64() != Some(0)
         {
-            let what = format!("{old} is a descriptor of another process, which means nothing here");
+            let what = format!("{old} is a file descriptor of another process");
             self.faults.push(Fault::new(place.key("xdpopts").key("old_prog_fd"), what, "remove the key; no program is replaced"));
         }
         let interface = self.number(interface, &place.key("ifindex"), 1)?;
@@ -84,7 +87,7 @@ impl Reader<'_> {
             Some("BPF_TC_EGRESS") => false,
             _ => {
                 let what = "expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"";
-                self.faults.push(Fault::new(place.key("attach_point"), what, "attach the program by its handle for anything else"));
+                self.faults.push(Fault::new(place.key("attach_point"), what, "for other attach points, attach the program by its handle"));
                 return None;
             }
         };
@@ -92,7 +95,7 @@ impl Reader<'_> {
             Some("first") => true,
             Some("last") => false,
             _ => {
-                let todo = "name the program that it is to stand beside when it is attached, by its handle";
+                let todo = "to place it next to another program, attach it by its handle";
                 self.faults.push(Fault::new(place.key("order"), "expected \"first\" or \"last\"", todo));
                 return None;
             }
@@ -101,7 +104,7 @@ impl Reader<'_> {
         Some(Target { program: &program.name, interface: interface?, hook: Hook::Tc { ingress, handle, priority, first } })
     }
 
-    /// Handle and priority; where the document does not speak of them the kernel chooses.
+    /// Returns `handle` and `priority` of `tcopts`. Each is 1 if it is missing.
     fn rank(&mut self, options: &Json) -> Option<(u32, u32)> {
         let place = self.place.key("tcopts");
         let mut number = |key| options.get(key).map_or(Some(1), |number| self.number(number, &place.key(key), 0));

@@ -335,7 +335,7 @@ mod tests {
             (path("large"), "it has more than 512 MiB"),
             ("/proc/self/status".to_owned(), "it is made up by the kernel, like those of /proc and /sys, and is not opened"),
             ("/proc/kmsg".to_owned(), "it is made up by the kernel, like those of /proc and /sys, and is not opened"),
-            ("/proc/self".to_owned(), "it is a folder"),
+            ("/proc/self".to_owned(), "it is a directory"),
             (path("none"), "No such file or directory (os error 2)"),
         ] {
             assert_eq!(why(&path), format!("{path}: {expected}"));

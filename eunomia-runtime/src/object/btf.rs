@@ -1,5 +1,5 @@
-//! BTF, decoded by btf-rs into an arena of our own that is indexed by type id and checked once, so that everything behind it can
-//! follow ids without asking again.
+//! BTF, decoded by btf-rs into an arena that is indexed by type id. The arena is checked once, so
+//! that later code can follow ids without checks.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -7,20 +7,20 @@ use btf_rs::{Btf as Raw, BtfType, Type as RawType};
 
 use super::relocations::{size, word};
 
-/// A type's id in the object's BTF; 0 is `void`.
+/// The id of a type in the object's BTF; 0 is `void`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeId(pub u32);
 
-/// One BTF record.
+/// A BTF type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Type {
-    /// The C name; empty for anonymous types and for kinds without one.
+    /// The C name, empty for anonymous types and for kinds without a name.
     pub name: String,
-    /// What it is.
+    /// The kind of the type, with its kind-specific data.
     pub kind: Kind,
 }
 
-/// The kinds of BTF, `uapi/linux/btf.h`.
+/// The kinds of BTF types, see `uapi/linux/btf.h`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are those of the C structs of the same names")]
 pub enum Kind {
@@ -57,7 +57,7 @@ pub enum Kind {
     Typedef {
         to: TypeId,
     },
-    /// const, volatile, restrict or a type tag.
+    /// `const`, `volatile`, `restrict` or a type tag.
     Modifier {
         to: TypeId,
         keyword: &'static str,
@@ -71,10 +71,10 @@ pub enum Kind {
     Section {
         variables: Vec<Slot>,
     },
-    /// `__attribute__((btf_decl_tag(..)))`; its text is the name.
+    /// `__attribute__((btf_decl_tag(..)))`; the type's name is the text of the tag.
     DeclTag {
         on: TypeId,
-        /// Which member or parameter, or the whole.
+        /// The index of the tagged member or parameter, or `None` for the type as a whole.
         component: Option<u32>,
     },
 }
@@ -84,33 +84,34 @@ pub enum Kind {
 pub struct Member {
     /// The C name; empty for an anonymous struct or union.
     pub name: String,
-    /// Its type.
+    /// The type of the member.
     pub ty: TypeId,
     /// Bits from the start of the struct.
     pub bit_offset: u32,
-    /// Width of a bit field, else `None`.
+    /// The width of a bit field, or `None` for any other member.
     pub bits: Option<u32>,
 }
 
-/// A variable in a data section. In objects that no BPF linker has seen, offset and size of the section are zero here.
+/// A variable in a data section. In objects that no BPF linker has processed, its offset and the
+/// size of the section are zero in BTF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
     /// The variable.
     pub variable: TypeId,
     /// Bytes from the start of the section, if the compiler wrote them.
     pub offset: u32,
-    /// Size in bytes.
+    /// The size in bytes.
     pub size: u32,
 }
 
-/// Who can see a variable.
+/// The linkage of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Linkage {
-    /// This file.
+    /// Visible in this file only.
     Static,
-    /// Every file, and user space.
+    /// Visible to every file and to user space.
     Global,
-    /// Defined elsewhere: the kernel, its configuration.
+    /// Defined elsewhere: by the kernel or its configuration.
     Extern,
 }
 
@@ -122,7 +123,7 @@ pub struct Btf {
     signatures: Vec<TypeId>,
 }
 
-/// Why BTF cannot be used.
+/// The reason why BTF cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BtfError(pub(crate) String);
 
@@ -134,10 +135,12 @@ impl fmt::Display for BtfError {
 
 impl std::error::Error for BtfError {}
 
-/// How deep types may nest by value; C code stays far below it, and it bounds every recursion over them.
+/// The maximum depth of types nested by value. C code stays far below it, and it bounds every
+/// recursion over types.
 const MAX_DEPTH: u8 = 64;
 
-/// The longest name that the kernel takes (`KSYM_NAME_LEN` with its NUL). Any number of types can share one, and each gets a copy.
+/// The longest name that the kernel accepts (`KSYM_NAME_LEN` including its NUL). Any number of
+/// types can share one name, and each gets its own copy.
 pub(crate) const MAX_NAME: usize = 511;
 
 const VOID: &Type = &Type { name: String::new(), kind: Kind::Void };
@@ -146,7 +149,8 @@ impl Btf {
     /// Decodes a `.BTF` section.
     ///
     /// # Errors
-    /// [`BtfError`] where btf-rs refuses it, an id or a string is out of range, a type contains itself by value, or nests too deep.
+    /// [`BtfError`] if btf-rs rejects it, if an id or a string is out of range, or if a type
+    /// contains itself by value or nests too deep.
     pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
         check_header(bytes)?;
         check_counts(bytes)?;
@@ -159,34 +163,35 @@ impl Btf {
         Ok(btf)
     }
 
-    /// No type but `void`, for an object without BTF.
+    /// Returns BTF with only `void`, for an object without BTF.
     pub fn empty() -> Self {
         Self { types: vec![VOID.clone()], signatures: Vec::new() }
     }
 
-    /// The type of an id; `void` for one that is out of range, which no id inside the arena is.
+    /// Returns the type with this id, or `void` if the id is out of range. Ids in the arena are
+    /// never out of range.
     pub fn get(&self, id: TypeId) -> &Type {
         self.types.get(id.0 as usize).unwrap_or(VOID)
     }
 
-    /// Whether there is a type of this id.
+    /// Reports whether a type with this id exists.
     pub fn contains(&self, id: TypeId) -> bool {
         (id.0 as usize) < self.types.len()
     }
 
-    /// The types of what the global functions, programs among them, take and return.
+    /// Returns the types of the parameters and results of global functions, including programs.
     pub fn signatures(&self) -> impl Iterator<Item = TypeId> {
         self.signatures.iter().copied().filter(|id| self.contains(*id))
     }
 
-    /// All types in order, `void` first.
+    /// Returns all types by id, `void` first.
     pub fn iter(&self) -> impl Iterator<Item = (TypeId, &Type)> {
         (0u32..).map(TypeId).zip(&self.types)
     }
 
-    /// The type behind typedefs and modifiers.
+    /// Follows typedefs and modifiers to the underlying type.
     pub fn resolve(&self, mut id: TypeId) -> (TypeId, &Type) {
-        // Ends: by-value chains were checked to be short.
+        // Terminates: chains of types by value have a checked maximum depth.
         loop {
             let ty = self.get(id);
             match ty.kind {
@@ -196,7 +201,7 @@ impl Btf {
         }
     }
 
-    /// The type behind modifiers, a typedef kept.
+    /// Follows modifiers, but not typedefs.
     pub fn unmodified(&self, mut id: TypeId) -> (TypeId, &Type) {
         loop {
             let ty = self.get(id);
@@ -207,7 +212,7 @@ impl Btf {
         }
     }
 
-    /// Appends the types of `other`, which keep their order: type 1 of `other` becomes the next one here.
+    /// Appends the types of `other` in the same order: type 1 of `other` gets the next free id.
     pub(crate) fn append(&mut self, other: Self) {
         let shift = u32::try_from(self.types.len()).unwrap_or(u32::MAX).saturating_sub(1);
         self.types.extend(other.types.into_iter().skip(1).map(|mut ty| {
@@ -225,24 +230,24 @@ impl Btf {
             let mut bad = None;
             each_id(&ty.kind, |to| bad = bad.or((!self.contains(to)).then_some(to)));
             if let Some(bad) = bad {
-                return Err(BtfError(format!("type {} refers to type {}, and there are only {}", id.0, bad.0, self.types.len() - 1)));
+                return Err(BtfError(format!("type {} refers to type {}, but the last type is {}", id.0, bad.0, self.types.len() - 1)));
             }
             if let Kind::Section { variables } = &ty.kind
                 && let Some(slot) =
                     variables.iter().find(|slot| !matches!(self.get(slot.variable).kind, Kind::Variable { .. } | Kind::Function))
             {
-                return Err(BtfError(format!("section `{}` lists type {}, which is no variable", ty.name, slot.variable.0)));
+                return Err(BtfError(format!("section `{}` lists type {}, which is not a variable", ty.name, slot.variable.0)));
             }
         }
         Ok(())
     }
 
-    /// Bounds the depth of by-value containment, which also excludes cycles.
+    /// Limits the depth of types nested by value, which also excludes cycles.
     fn check_nesting(&self) -> Result<(), BtfError> {
         let mut depths = vec![None; self.types.len()];
         for (id, _) in self.iter() {
             self.depth(id, MAX_DEPTH, &mut depths)
-                .ok_or_else(|| BtfError(format!("type {} contains itself, or nests deeper than {MAX_DEPTH} types", id.0)))?;
+                .ok_or_else(|| BtfError(format!("type {} contains itself or nests deeper than {MAX_DEPTH} types", id.0)))?;
         }
         Ok(())
     }
@@ -265,7 +270,7 @@ impl Btf {
     }
 }
 
-/// The types in the prototypes of global functions.
+/// Returns the types in the prototypes of global functions.
 fn signatures(raw: &Raw, last: u32) -> Vec<TypeId> {
     let id = |of: &dyn BtfType| TypeId(of.get_type_id().unwrap_or(0));
     let mut types = BTreeSet::new();
@@ -282,13 +287,14 @@ fn signatures(raw: &Raw, last: u32) -> Vec<TypeId> {
     types.into_iter().collect()
 }
 
-/// btf-rs reserves memory by the header's lengths, so they must fit the section first.
+/// Checks the header. btf-rs allocates memory according to its lengths, so they must fit into the
+/// section.
 pub(crate) fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
     let word = |at: usize| bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes).map(u64::from);
     let (Some(magic), Some(header), Some(type_off), Some(type_len), Some(str_off), Some(str_len)) =
         (bytes.get(..2), word(4), word(8), word(12), word(16), word(20))
     else {
-        return Err(BtfError(format!("the section has {} bytes, its header needs 24", bytes.len())));
+        return Err(BtfError(format!("the section has {} bytes, too few for its header of 24", bytes.len())));
     };
     if magic != [0x9f, 0xeb] {
         return Err(BtfError("it does not start with the little-endian magic 0xeb9f".to_owned()));
@@ -296,23 +302,24 @@ pub(crate) fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
     let size = bytes.len() as u64;
     for (what, offset, len) in [("types", type_off, type_len), ("strings", str_off, str_len)] {
         if header + offset + len > size {
-            return Err(BtfError(format!("its {what} end at byte {}, the section at byte {size}", header + offset + len)));
+            return Err(BtfError(format!("its {what} end at byte {}, but the section ends at byte {size}", header + offset + len)));
         }
     }
     Ok(())
 }
 
-/// More than any kernel has with all its modules; BPF objects have a hundredth of it.
+/// More types than any kernel has with all its modules; BPF objects have a hundredth of it.
 const MAX_TYPES: usize = 1 << 19;
-/// Members, constants, parameters and variables together.
+/// Total number of members, constants, parameters and variables.
 const MAX_ITEMS: usize = 1 << 20;
-/// Bytes of all names together: any number of types can share one, and each gets a copy.
+/// Total bytes of all names. Any number of types can share one name, and each gets its own copy.
 const MAX_NAMES: usize = 32 << 20;
 
-/// Bounds what decoding allocates before anything is decoded: some kilobytes of compressed BTF could ask for gigabytes.
+/// Limits what decoding can allocate, before anything is decoded: a few kilobytes of compressed BTF
+/// could otherwise make it allocate gigabytes.
 fn check_counts(bytes: &[u8]) -> Result<(), BtfError> {
     const RECORD: usize = 12;
-    // The header was checked; what it does not describe is left to the decoder.
+    // The header was checked; parts that it does not describe are left to the decoder.
     let part = |at: usize| {
         let start = size(bytes, 4)?.checked_add(size(bytes, at)?)?;
         bytes.get(start..start.checked_add(size(bytes, at.checked_add(4)?)?)?)
@@ -324,7 +331,8 @@ fn check_counts(bytes: &[u8]) -> Result<(), BtfError> {
     };
     let (mut count, mut items, mut names, mut at) = (0, 0, 0, 0);
     while let Some(info) = word(types, at + 4) {
-        // Bytes behind the record, and of each item; in all of these items the name comes first.
+        // The bytes after the record and the bytes of each item. All items but those of kind 15
+        // (`DATASEC`) begin with a name.
         let (kind, many) = (info >> 24 & 0x1f, (info & 0xffff) as usize);
         let (each, fixed) = match kind {
             1 | 14 | 17 => (0, 4),
@@ -345,11 +353,11 @@ fn check_counts(bytes: &[u8]) -> Result<(), BtfError> {
         }
         for (what, found, most) in [("types", count, MAX_TYPES), ("members and constants", items, MAX_ITEMS)] {
             if found > most {
-                return Err(BtfError(format!("it has more than {most} {what}, which no compiler writes")));
+                return Err(BtfError(format!("it has more than {most} {what}, more than any compiler writes")));
             }
         }
         if names > MAX_NAMES {
-            return Err(BtfError(format!("its names have more than {} MiB, which no compiler writes", MAX_NAMES >> 20)));
+            return Err(BtfError(format!("its names exceed {} MiB, more than any compiler writes", MAX_NAMES >> 20)));
         }
     }
     Ok(())
@@ -374,7 +382,7 @@ pub(crate) fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
                     name: name(member)?,
                     ty: to(member),
                     bit_offset: member.bit_offset(),
-                    // btf-rs gives 0 for the plain members of a struct that has bit fields.
+                    // btf-rs returns 0 for the ordinary members of a struct that has bit fields.
                     bits: member.bitfield_size().filter(|&bits| bits != 0),
                 })
             })
@@ -429,18 +437,19 @@ pub(crate) fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
             named(section, Kind::Section { variables })
         }
         RawType::DeclTag(tag) => named(tag, Kind::DeclTag { on: to(tag), component: tag.component_index() }),
-        other => Err(BtfError(format!("type {id} is a {}, which is not known here", other.name()))),
+        other => Err(BtfError(format!("type {id} has the unsupported kind {}", other.name()))),
     }
 }
 
-/// The value of an enum's constant as a variable of the enum holds it: BTF has 32 or 64 bits for each, whatever the enum's size.
+/// Returns the value of an enum constant as a variable of the enum holds it. BTF stores 32 or 64
+/// bits for each constant, whatever the size of the enum.
 fn fit(value: u64, size: u32, signed: bool) -> i128 {
     let unused = 64 - size.clamp(1, 8) * 8;
     let value = value << unused;
     if signed { i128::from(value.cast_signed() >> unused) } else { i128::from(value >> unused) }
 }
 
-/// The ids that a type holds by value.
+/// Calls `f` with each id that a type contains by value.
 fn each_value_id(kind: &Kind, mut f: impl FnMut(TypeId)) {
     match kind {
         Kind::Array { element, .. } => f(*element),

@@ -1,4 +1,5 @@
-//! What the functions of an object call: helpers by number, other functions of the object, and what the kernel is to have.
+//! The calls in an object's functions: helpers by number, other functions of the object, and the
+//! externs that the kernel must provide.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,66 +19,70 @@ use super::{
     maps::{MapDef, MapKind},
 };
 
-/// The functions of an object and what they call, as the compiler left them: before libbpf has put any two of them together.
+/// The functions of an object and their calls as the compiler wrote them, before libbpf links
+/// functions and programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Calls {
-    /// By section, then by place.
+    /// The functions, sorted by section and offset.
     pub functions: Vec<Function>,
-    /// The symbols that nobody has to define.
+    /// The weak symbols, which may remain undefined.
     pub weak: BTreeSet<String>,
-    /// The perf event arrays that they read counters from and send nothing through: user space fills them with perf events.
+    /// The perf event arrays that programs only read counters from, and never send records through.
+    /// User space fills them with perf events.
     pub counters: BTreeSet<String>,
 }
 
-/// A function: a program, or one that programs call.
+/// A function: a program, or a function that programs call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
-    /// Its name.
+    /// The name of the function.
     pub name: String,
-    /// Index of its section.
+    /// The index of its section.
     pub section: usize,
-    /// Its bytes in the section.
+    /// The range of its bytes in the section.
     pub range: Range<u64>,
     /// The numbers of the helpers that it calls (`BPF_FUNC_*`).
     pub helpers: BTreeSet<u32>,
-    /// The symbols that it refers to and no section of the object defines: functions and variables of the kernel, its configuration.
+    /// The symbols that it refers to and no section of the object defines: functions and variables
+    /// of the kernel, and values of its configuration.
     pub externs: BTreeSet<String>,
-    /// Whether it reads constants (`.rodata`), which user space may set before the object is loaded.
+    /// True if it reads constants (`.rodata`), which user space may set before the object is
+    /// loaded.
     pub constants: bool,
-    /// The functions that it calls or hands on, by their index.
+    /// The functions that it calls or passes on, by index.
     callees: BTreeSet<usize>,
 }
 
-const BROKEN: &str = "compile the object anew";
+const BROKEN: &str = "compile the object again";
 const INSTRUCTION: usize = Instruction::SIZE;
 
 /// An instruction, `struct bpf_insn`.
 pub(crate) struct Instruction {
     pub(crate) code: u8,
-    /// The register that it writes.
+    /// The destination register.
     pub(crate) target: u8,
     pub(crate) source: u8,
     pub(crate) offset: i16,
     pub(crate) immediate: i32,
 }
 
-/// What a relocation of an instruction leads to.
+/// The target of an instruction's relocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reference {
     /// The perf event array with this number.
     Array(usize),
-    /// Anything else, or nothing.
+    /// Any other target, or no relocation.
     Other,
 }
 
 impl Instruction {
-    /// Its bytes.
+    /// The size of an instruction in bytes.
     pub(crate) const SIZE: usize = 8;
     /// `BPF_JMP | BPF_CALL`
     pub(crate) const CALL: u8 = 0x85;
-    /// `BPF_LD | BPF_DW | BPF_IMM`, which takes the room of two.
+    /// `BPF_LD | BPF_DW | BPF_IMM`, which takes two instruction slots.
     pub(crate) const LOAD64: u8 = 0x18;
-    /// `BPF_PSEUDO_CALL`: of a function, not of a helper.
+    /// `BPF_PSEUDO_CALL`: the call of a function, not of a helper.
     const FUNCTION: u8 = 1;
 
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
@@ -88,14 +93,15 @@ impl Instruction {
 }
 
 impl Calls {
-    /// Reads the instructions of all functions, and the relocations that say what they mean.
+    /// Reads the instructions of all functions, with the relocations that resolve them.
     pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Result<Self, Refused> {
         let mut calls = Self { functions: functions(elf), ..Self::default() };
         let broken = |error: elf::ParseError| (format!("broken ELF file: {error}"), BROKEN);
         let file = ElfBytes::<AnyEndian>::minimal_parse(object).map_err(broken)?;
         let Some(headers) = file.section_headers() else { return Ok(calls) };
         let symbols = file.symbol_table().map_err(broken)?;
-        // Sections of a compiler do not overlap; where they do, a small file could keep us busy for hours.
+        // Compilers write sections that do not overlap. If sections overlap, a small file could
+        // take hours to process.
         let mut budget = object.len() as u64;
         let mut spend = |size: u64| {
             budget = budget.checked_sub(size).ok_or_else(|| ("broken ELF file: its sections overlap".to_owned(), BROKEN))?;
@@ -115,7 +121,8 @@ impl Calls {
                 let place = (section, relocation.r_offset);
                 if symbol.st_shndx == 0 {
                     let name = strings.get(symbol.st_name as usize).map_err(broken)?;
-                    // The longest name that the kernel takes; others name nothing there.
+                    // The longest name that the kernel accepts; the kernel has no symbol with a
+                    // longer name.
                     let name: String = name.chars().take(512).collect();
                     if symbol.st_bind() == STB_WEAK {
                         calls.weak.insert(name.clone());
@@ -144,7 +151,7 @@ impl Calls {
                 object.get(at..at.checked_add(usize::try_from(range.end - range.start).ok()?)?)
             });
             let Some(bytes) = bytes else {
-                return Err((format!("broken ELF file: the function `{}` ends behind it", function.name), BROKEN));
+                return Err((format!("broken ELF file: function `{}` ends after the end of the file", function.name), BROKEN));
             };
             if !numbers.is_empty() {
                 uses.follow(bytes, |at| {
@@ -159,7 +166,7 @@ impl Calls {
             while let Some((at, bytes)) = places.next() {
                 let Some(instruction) = Instruction::read(bytes) else { continue };
                 let called = instruction.code == Instruction::CALL && instruction.source == Instruction::FUNCTION;
-                // Calls count instructions behind the call, addresses are in bytes.
+                // Calls count instructions after the call; addresses count bytes.
                 let jump = match called {
                     true => (i64::from(instruction.immediate) + 1) * INSTRUCTION as i64,
                     false => i64::from(instruction.immediate),
@@ -195,7 +202,7 @@ impl Calls {
         Ok(calls)
     }
 
-    /// The index of the function that has this byte of a section.
+    /// Returns the index of the function that contains this byte of a section.
     pub fn at(&self, section: usize, offset: u64) -> Option<usize> {
         let behind = self.functions.partition_point(|function| (function.section, function.range.start) <= (section, offset));
         let index = behind.checked_sub(1)?;
@@ -203,8 +210,9 @@ impl Calls {
         (function.section == section && function.range.contains(&offset)).then_some(index)
     }
 
-    /// The functions that a program can reach, itself among them: all that it calls or passes to a helper, and so on. Whether a call is
-    /// ever made is not asked.
+    /// Returns the functions that a program can reach, including itself: the functions that it
+    /// calls or passes to a helper, and those that they call in turn. Calls in unreachable code
+    /// count as well.
     pub fn reached(&self, program: usize) -> BTreeSet<usize> {
         let mut reached = BTreeSet::new();
         let mut next = vec![program];
@@ -219,7 +227,7 @@ impl Calls {
     }
 }
 
-/// The functions by place; each ends where the next one begins.
+/// Returns the functions by section and offset. Each ends where the next one begins.
 fn functions(elf: &Elf) -> Vec<Function> {
     let executable = |section: usize| elf.sections.get(section).filter(|section| section.executable);
     let mut starts = BTreeMap::new();
@@ -250,14 +258,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instructions() {
+    fn read_decodes_instruction() {
         let call = Instruction::read(&[0x85, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
         assert_eq!((call.code, call.source, call.immediate), (Instruction::CALL, Instruction::FUNCTION, -1));
         assert!(Instruction::read(&[0x85, 0x10]).is_none());
     }
 
     #[test]
-    fn functions_are_found_by_their_bytes() {
+    fn at_finds_function_by_offset() {
         let function = |section, range| Function {
             name: String::new(),
             section,
@@ -273,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_that_call_each_other() {
+    fn reached_follows_recursive_calls() {
         let mut calls = Calls::default();
         for (at, callees) in [(0, vec![1]), (8, vec![2]), (16, vec![0]), (24, vec![])] {
             let callees = callees.into_iter().collect();

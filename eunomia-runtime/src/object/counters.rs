@@ -1,32 +1,35 @@
-//! Which perf event arrays programs read counters from, and which they send records through.
+//! Finds the perf event arrays that programs read counters from, rather than send records through.
 
 use std::collections::BTreeSet;
 
 use super::calls::{Instruction, Reference};
 
-/// Which of the first arrays, one bit each; [`OTHER`] is all else.
+/// The possible values of a register: one bit for each of the first arrays, and [`OTHER`] for any
+/// other value.
 type Possible = u64;
 
-/// Anything but one of the arrays that are told apart, unless it was handed on where nobody follows it.
+/// Any value but one of the tracked arrays. It may also be an array that was passed on, since
+/// passed values are not tracked further.
 const OTHER: Possible = 1 << 63;
 
-/// What each register may hold.
+/// The possible values of each register.
 type Registers = [Possible; 11];
 
-/// What the functions of an object do with its perf event arrays.
+/// The uses of an object's perf event arrays by its functions.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Uses {
     read: Possible,
     sent: Possible,
-    /// Those that were stored, returned or passed to another function.
+    /// The arrays that were stored, returned or passed to another function.
     passed: Possible,
 }
 
 impl Uses {
-    /// As many as are told apart.
+    /// The maximum number of arrays that are tracked.
     pub(crate) const MOST: usize = 63;
 
-    /// Whether programs read counters from the array with this number, and send nothing through it.
+    /// Reports whether programs read counters from the array with this number, and send nothing
+    /// through it.
     fn is_counters(&self, number: usize) -> bool {
         let Some(own) = u32::try_from(number).ok().filter(|_| number < Self::MOST).and_then(|bit| 1u64.checked_shl(bit)) else {
             return false;
@@ -35,12 +38,13 @@ impl Uses {
         met(self.read) && !met(self.sent)
     }
 
-    /// The names of those that are counters.
+    /// Returns the names of the arrays that are used for counters.
     pub(crate) fn counters<'n>(&self, arrays: impl Iterator<Item = &'n str>) -> BTreeSet<String> {
         arrays.enumerate().filter(|(number, _)| self.is_counters(*number)).map(|(_, name)| name.to_owned()).collect()
     }
 
-    /// Follows the arrays through a function; `array` tells the number of the one that a `ld_imm64` at a byte of it loads.
+    /// Tracks the arrays through a function. `array` returns the number of the array that the
+    /// `ld_imm64` at a byte offset loads.
     pub(crate) fn follow(&mut self, function: &[u8], array: impl Fn(u64) -> Reference) {
         let code: Vec<Option<Instruction>> = function.chunks_exact(Instruction::SIZE).map(Instruction::read).collect();
         let mut states: Vec<Option<Registers>> = vec![None; code.len()];
@@ -67,7 +71,8 @@ impl Uses {
         }
     }
 
-    /// What one instruction does, and how many slots on the next ones are.
+    /// Applies one instruction, and returns the distances to the possible next instructions in
+    /// slots.
     fn step(&mut self, instruction: &Instruction, reference: Reference, registers: &mut Registers) -> [Option<isize>; 2] {
         /// `BPF_ALU64 | BPF_MOV | BPF_X`
         const MOVE: u8 = 0xbf;
@@ -119,13 +124,13 @@ impl Uses {
                 self.passed |= registers[0];
                 [None, None]
             }
-            // `BPF_JA`, in 16 and in 32 bits.
+            // `BPF_JA` with a 16-bit and a 32-bit offset.
             0x05 => [Some(1 + isize::from(instruction.offset)), None],
             0x06 => [isize::try_from(instruction.immediate).ok().and_then(|slots| slots.checked_add(1)), None],
             _ if JUMPS.contains(&class) => [Some(1), Some(1 + isize::from(instruction.offset))],
             // `BPF_ST`
             _ if class == 2 => on,
-            // `BPF_STX`, of which atomic ones write the register or r0.
+            // `BPF_STX`. Atomic operations also write the source register or r0.
             _ if class == 3 => {
                 self.passed |= of(instruction.source, registers);
                 if instruction.code & 0xe0 == 0xc0 {
@@ -134,7 +139,7 @@ impl Uses {
                 }
                 on
             }
-            // `BPF_LD` of packets, which is a call.
+            // `BPF_LD` from packets, which acts as a call.
             _ if class == 0 => {
                 registers[..6].fill(OTHER);
                 on
@@ -163,7 +168,7 @@ mod tests {
     const IF_R0: [u8; 8] = [0x15, 0, 2, 0, 0, 0, 0, 0];
     const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
 
-    /// Whether the arrays are counters, the first `ld_imm64` being of the first one, and so on.
+    /// Reports which arrays are counters. The first `ld_imm64` loads the first array, and so on.
     fn counters<const N: usize>(functions: &[&[&[u8]]]) -> [bool; N] {
         let (mut uses, mut number) = (Uses::default(), 0);
         for function in functions {
@@ -179,32 +184,32 @@ mod tests {
     }
 
     #[test]
-    fn helpers_tell_what_an_array_is_for() {
+    fn helpers_determine_use_of_array() {
         assert_eq!(counters(&[&[&LOAD_R1, &READ, &LOAD_R2, &SEND, &EXIT]]), [true, false]);
-        assert_eq!(counters(&[&[&LOAD_R6, &R1_IS_R6, &READ, &R1_IS_R6, &READ, &EXIT]]), [true], "kept through a call");
+        assert_eq!(counters(&[&[&LOAD_R6, &R1_IS_R6, &READ, &R1_IS_R6, &READ, &EXIT]]), [true], "preserved across a call");
         assert_eq!(counters(&[&[&LOAD_R1, &EXIT]]), [false], "neither");
-        assert_eq!(counters(&[&[&READ, &EXIT]]), [false], "nothing is known of it");
+        assert_eq!(counters(&[&[&READ, &EXIT]]), [false], "an unknown value");
     }
 
     #[test]
-    fn either_of_two_arrays() {
-        // r1 is the second array, or the first where r0 was 0.
+    fn branch_may_read_either_array() {
+        // r1 is the second array, or the first one if r0 was 0.
         let either = [&LOAD_R6[..], &R1_IS_R6, &IF_R0, &LOAD_R1, &READ, &EXIT];
         assert_eq!(counters(&[&either]), [true, true]);
     }
 
     #[test]
-    fn arrays_that_are_passed_on() {
+    fn passed_arrays_reach_other_functions() {
         let send = [&SEND[..], &EXIT];
         let read = [&READ[..], &EXIT];
         assert_eq!(counters(&[&[&LOAD_R1, &CALL, &EXIT], &read]), [true]);
         assert_eq!(counters(&[&[&LOAD_R1, &READ, &LOAD_R2, &CALL, &EXIT], &send]), [true, false]);
-        assert_eq!(counters(&[&[&LOAD_R1, &STORE_R1, &READ, &EXIT], &send]), [false], "it may be the one that is sent through");
+        assert_eq!(counters(&[&[&LOAD_R1, &STORE_R1, &READ, &EXIT], &send]), [false], "another function may send through it");
         assert_eq!(counters(&[&[&LOAD_R1, &CALL, &EXIT], &read, &send]), [false]);
     }
 
     #[test]
-    fn broken_code_ends() {
+    fn broken_code_terminates() {
         let mut uses = Uses::default();
         for bytes in [&[0xff; 64][..], &[0x05; 64], &[0x18; 8], &[0x06, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], &[]] {
             uses.follow(bytes, |_| Reference::Other);

@@ -1,4 +1,4 @@
-//! The BPF ELF: sections and symbols, through the `elf` crate.
+//! The ELF file of a BPF object: sections and symbols, parsed by the `elf` crate.
 
 use elf::{
     ElfBytes,
@@ -10,7 +10,7 @@ use elf::{
 use super::btf::MAX_NAME;
 use super::foreign::foreign;
 
-/// What is needed of an ELF file.
+/// The sections and symbols of an ELF file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Elf {
     /// Sections by index.
@@ -22,78 +22,80 @@ pub struct Elf {
 /// An ELF section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// Its name.
+    /// The name of the section.
     pub name: String,
-    /// Its size in bytes, also where the file holds none of them (`.bss`).
+    /// The size in bytes, which is also set if the file holds no bytes of the section (`.bss`).
     pub size: u64,
-    /// Where its bytes stand in the file; `None` where the file holds none of them, and they are zero.
+    /// The offset of its bytes in the file, or `None` if the file holds none and all of them are
+    /// zero.
     pub offset: Option<u64>,
-    /// Whether it holds instructions.
+    /// True if it holds instructions.
     pub executable: bool,
 }
 
 /// A symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Symbol {
-    /// Its name.
+    /// The name of the symbol.
     pub name: String,
-    /// Index of its section.
+    /// The index of its section.
     pub section: usize,
     /// Bytes from the start of the section.
     pub offset: u64,
-    /// Whether it is a function.
+    /// True if it is a function.
     pub function: bool,
-    /// Whether other files and user space can see it.
+    /// True if other files and user space can see it.
     pub visible: bool,
 }
 
-/// What is wrong with a file, and what to do.
+/// A fault of a file, and a hint what to do about it.
 pub(crate) type Refused = (String, &'static str);
 
-/// What is wrong with a file whose tables do not fit together.
+/// Returns the fault of a file whose ELF tables are inconsistent.
 pub(crate) fn broken(error: elf::ParseError) -> Refused {
-    (format!("broken ELF file: {error}"), "copy or compile the object anew")
+    (format!("broken ELF file: {error}"), "copy or compile the object again")
 }
 
-/// Room for what a program attaches to: a path and a symbol.
+/// The longest section name: a program's section names its target, which can be a path and a
+/// symbol.
 const MAX_SECTION_NAME: usize = 8192;
 
-/// More than any BPF object has. A few hundred kilobytes that inflate could ask for gigabytes otherwise.
+/// More sections than any BPF object has. Without these limits, an object of a few hundred
+/// compressed kilobytes could make the parser allocate gigabytes.
 const MAX_SECTIONS: usize = 1 << 16;
 const MAX_SYMBOLS: usize = 1 << 17;
-/// Bytes of all names together: any number of records can share one, and each gets a copy.
+/// Total bytes of all names. Any number of records can share one name, and each gets its own copy.
 const MAX_NAMES: usize = 8 << 20;
 
-/// How many bytes of names may still be copied.
+/// The number of bytes of names that may still be copied.
 struct Names(usize);
 
 impl Names {
-    /// A name of at most `max` bytes.
+    /// Copies a name of at most `max` bytes.
     fn copy(&mut self, name: &str, max: usize) -> Result<String, Refused> {
         self.spend(name.len())?;
         if name.len() > max {
-            return Err((format!("broken ELF file: a name has {} bytes, more than the {max} that are used", name.len()), AGAIN));
+            return Err((format!("broken ELF file: a name has {} bytes, at most {max} are supported", name.len()), AGAIN));
         }
         Ok(name.to_owned())
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
         let left = self.0.checked_sub(bytes);
-        self.0 =
-            left.ok_or_else(|| (format!("the names of its sections and symbols have more than {} MiB", MAX_NAMES >> 20), NO_OBJECT))?;
+        self.0 = left.ok_or_else(|| (format!("section and symbol names exceed {} MiB", MAX_NAMES >> 20), NO_OBJECT))?;
         Ok(())
     }
 }
 
-const AGAIN: &str = "compile the object anew";
-const NO_OBJECT: &str = "this is no object that a compiler wrote";
+const AGAIN: &str = "compile the object again";
+const NO_OBJECT: &str = "no compiler writes such an object";
 
-fn few(what: &str, count: usize, most: usize) -> Result<(), Refused> {
-    if count <= most { Ok(()) } else { Err((format!("the object has {count} {what}, more than {most}"), NO_OBJECT)) }
+fn check_count(what: &str, count: usize, most: usize) -> Result<(), Refused> {
+    if count <= most { Ok(()) } else { Err((format!("the object has {count} {what}, at most {most} are supported"), NO_OBJECT)) }
 }
 
 impl Elf {
-    /// Reads the tables and returns them with the bytes of `.BTF`.
+    /// Parses the tables, and returns them with the bytes of `.BTF`.
     pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), Refused> {
         const COMPILE: &str = "compile it with `clang -g -O2 -target bpf -c`";
         if !bytes.starts_with(b"\x7fELF") {
@@ -123,13 +125,13 @@ impl Elf {
         };
         let (mut elf, mut copied) = (Self::default(), Names(MAX_NAMES));
         let mut btf = None;
-        few("sections", headers.len(), MAX_SECTIONS)?;
+        check_count("sections", headers.len(), MAX_SECTIONS)?;
         for header in headers.iter() {
             let name = copied.copy(names.get(header.sh_name as usize).map_err(broken)?, MAX_SECTION_NAME)?;
             if name == ".BTF" {
                 let (data, compression) = file.section_data(&header).map_err(broken)?;
                 if compression.is_some() {
-                    return Err(("the section .BTF is compressed, which libbpf cannot read either".to_owned(), COMPILE));
+                    return Err(("the .BTF section is compressed, and libbpf cannot read it".to_owned(), COMPILE));
                 }
                 btf = Some(data);
             }
@@ -142,19 +144,20 @@ impl Elf {
             });
         }
         if let Some((symbols, names)) = file.symbol_table().map_err(broken)? {
-            few("symbols", symbols.len(), MAX_SYMBOLS)?;
+            check_count("symbols", symbols.len(), MAX_SYMBOLS)?;
             for symbol in symbols.iter() {
                 if symbol.st_shndx >= SHN_LORESERVE {
                     continue;
                 }
-                // Also that of a symbol which the kernel defines is to be text, although nobody reads it here.
+                // The name of an undefined symbol must be valid as well, although it is not used
+                // here.
                 let name = names.get(symbol.st_name as usize).map_err(broken)?;
                 if symbol.st_shndx == 0 {
                     continue;
                 }
                 let (section, function) = (usize::from(symbol.st_shndx), symbol.st_symtype() == STT_FUNC);
                 if function {
-                    // A program has the name of its section with it.
+                    // Each program is returned with a copy of the name of its section.
                     copied.spend(elf.sections.get(section).map_or(0, |section| section.name.len()))?;
                 }
                 elf.symbols.push(Symbol {
@@ -171,20 +174,21 @@ impl Elf {
             return Err(match dwarf {
                 // gcc writes DWARF for `-g`.
                 true => (
-                    "the object has DWARF and no section .BTF, so the layout of its types is unknown".to_owned(),
-                    "compile it with `clang -g -target bpf`, or with `-gbtf` of gcc, and do not take .BTF out",
+                    "the object has DWARF but no .BTF section, so the layout of its types is unknown".to_owned(),
+                    "compile it with `clang -g -target bpf` or `gcc -gbtf`, and do not strip .BTF",
                 ),
                 false => (
-                    "the object has no section .BTF, so the layout of its types is unknown".to_owned(),
-                    "compile it with `-g` (of gcc `-gbtf`), and do not strip it",
+                    "the object has no .BTF section, so the layout of its types is unknown".to_owned(),
+                    "compile it with `-g` (gcc: `-gbtf`), and do not strip it",
                 ),
             });
         };
         Ok((elf, btf))
     }
 
-    /// The programs: functions in executable sections, each with its section; libbpf does not open an
-    /// object with a static one. `.text` holds functions that programs call.
+    /// Returns the programs: functions in executable sections, each with its section. Functions in
+    /// `.text` are called by programs and are not returned. Static functions are, although libbpf
+    /// does not open an object with a static program.
     pub fn programs(&self) -> impl Iterator<Item = (&Symbol, &Section)> {
         self.symbols.iter().filter(|symbol| symbol.function).filter_map(|symbol| {
             let section = self.sections.get(symbol.section)?;
@@ -193,7 +197,7 @@ impl Elf {
     }
 }
 
-/// Returns the name of an ELF machine number if it is in common use.
+/// Returns the name of an ELF machine, or its number if it is an uncommon one.
 fn machine(number: u16) -> String {
     let name = match number {
         3 => "x86",

@@ -1,42 +1,45 @@
-//! The members of structs and unions as C sees them.
+//! The members of structs and unions as C code sees them.
 
 use super::{
     btf::{Kind, Member, TypeId},
     layout::Layouts,
 };
 
-/// A member of a struct or union. Those of anonymous structs and unions inside count as the outer one's own, as in C.
+/// A member of a struct or union. Members of anonymous structs and unions count as members of the
+/// outer type, as in C.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
     /// The C name.
     pub name: &'a str,
-    /// Its type; `None` where the compiler wrote none (`_Atomic`), and only the bytes are known.
+    /// The type, or `None` if the compiler wrote none (`_Atomic`), so that only the bytes are
+    /// known.
     pub ty: Option<TypeId>,
     /// Bits from the start of the outermost struct.
     pub bit_offset: u64,
-    /// Width of a bit field, else `None`.
+    /// The width of a bit field, or `None` for any other member.
     pub bits: Option<u32>,
-    /// Bytes; of a bit field those that it touches.
+    /// The size in bytes; for a bit field, the number of bytes that it touches.
     pub size: u64,
-    /// The struct that declares it, and which member of that it is.
+    /// The struct that declares the member, and the index of the member in it.
     pub declared: (TypeId, u32),
 }
 
 impl Field<'_> {
-    /// Bytes from the start of the outermost struct; of a bit field to the first byte that it touches.
+    /// Returns the bytes from the start of the outermost struct; for a bit field, those up to the
+    /// first byte that it touches.
     pub fn offset(&self) -> u64 {
         self.bit_offset / 8
     }
 
-    /// The first byte behind it.
+    /// Returns the offset of the first byte after the member.
     pub fn end(&self) -> u64 {
         self.offset() + self.size
     }
 }
 
 impl Layouts {
-    /// The members of a struct or union in the order of their declaration; none for any other type, and for one that is not
-    /// [`super::Layout::regular`].
+    /// Returns the members of a struct or union in the order of declaration. Returns no members for
+    /// any other type, and for a type that is not [`super::Layout::regular`].
     pub fn fields(&self, id: TypeId) -> Vec<Field<'_>> {
         let mut fields = Vec::new();
         if self.layout(id).regular {
@@ -69,10 +72,11 @@ impl Layouts {
         matches!(self.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. })
     }
 
-    /// Whether the type says what its values are; `void` and functions do not, and some compilers write `void` for `_Atomic`.
+    /// Reports whether the type describes its values. `void` and functions do not, and some
+    /// compilers write `void` for `_Atomic` types.
     pub fn has_values(&self, id: TypeId) -> bool {
         match self.btf.resolve(id).1.kind {
-            // By-value nesting was checked to be shallow.
+            // Terminates: the nesting depth of types by value was checked.
             Kind::Array { element, .. } => self.has_values(element),
             Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } | Kind::Enum { .. } => true,
             Kind::Struct { .. } | Kind::Union { .. } => true,
@@ -81,7 +85,8 @@ impl Layouts {
     }
 }
 
-/// The bytes up to the next member, or the end of the struct: as much as is known of a member without a type.
+/// Returns the bytes up to the next member or the end of the struct, which is all that is known of
+/// a member without a type.
 fn gap(member: &Member, members: &[Member], size: u32) -> u64 {
     let next = members.iter().map(|other| other.bit_offset / 8).filter(|&other| other > member.bit_offset / 8).min();
     u64::from(next.unwrap_or(size).saturating_sub(member.bit_offset / 8))

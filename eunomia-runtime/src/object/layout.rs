@@ -1,4 +1,4 @@
-//! Sizes, alignments and offsets: BTF and the symbol table are the only source of layout.
+//! Sizes, alignments and offsets. BTF and the symbol table are the only source of layout.
 
 use std::collections::HashMap;
 
@@ -9,23 +9,24 @@ use super::{
     elf::{Elf, Refused},
 };
 
-/// Size and alignment of a type, in bytes.
+/// The size and alignment of a type, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// Size; 0 for `void`, functions and forward declarations.
+    /// The size; 0 for `void`, functions and forward declarations.
     pub size: u64,
-    /// Alignment, at least 1: what C gives the type as far as BTF shows it. Types that are packed have 1. Where a struct is longer than
-    /// its members and their alignment explain, it was declared `aligned`.
+    /// The alignment, at least 1. It is the C alignment as far as BTF shows it: 1 for packed types,
+    /// and larger than natural for a struct whose size implies that it was declared `aligned`.
     pub align: u64,
-    /// Members at any depth, the items of arrays counted.
+    /// The number of members at any depth, including array elements.
     parts: u64,
-    /// Members as C sees them, those of anonymous structs and unions counted.
+    /// The number of members as C code sees them, including those of anonymous structs and unions.
     fields: u64,
-    /// Bytes at the end that a record may lack.
+    /// The number of bytes at the end that a record may lack.
     slack: u64,
-    /// Whether the last member is an array without a length.
+    /// True if the last member is an array without a length.
     pub(crate) flexible: bool,
-    /// Whether the type has no more members than the bytes of a C type can hold. Only then is a walk through them bounded.
+    /// True if the type has no more members than a C type of its size can hold. Only then is a walk
+    /// over its members bounded.
     pub regular: bool,
 }
 
@@ -36,39 +37,42 @@ impl Default for Layout {
 }
 
 impl Layout {
-    /// Bytes that a record of the type has at least. Programs send what is filled of an array that is the last member, so a record may end
-    /// where that array begins, or anywhere inside of it; what it lacks is zero.
+    /// Returns the minimum size of a record of this type. Programs send only the used part of an
+    /// array that is the last member, so a record may end at any point from the start of that array
+    /// on. Missing bytes are zero.
     pub fn least(&self) -> u64 {
         self.size - self.slack
     }
 }
 
-/// Bounds of [`Layout::regular`]: unions let members share bytes, and the kernel's own stay a factor of a hundred below both.
+/// Limits for [`Layout::regular`]. Union members can share bytes; kernel types stay below both
+/// limits by a factor of a hundred.
 const MAX_FIELDS: u64 = 1 << 16;
 const MAX_PARTS_PER_BYTE: u64 = 1024;
 
-/// The object's ELF and BTF with every layout computed.
+/// The object's ELF and BTF, with the layout of every type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layouts {
     /// Sections and symbols.
     pub elf: Elf,
-    /// Types. Those of [`crate::skeleton::Skeleton::export_btf`] stand behind the object's own.
+    /// Types. Those of [`crate::skeleton::Skeleton::export_btf`] follow the object's own types.
     pub btf: Btf,
-    /// How many types are the object's own.
+    /// The number of the object's own types.
     own: usize,
     layouts: Vec<Layout>,
-    /// Texts of declaration tags, by what they stand on.
+    /// The texts of declaration tags, by tagged type and member.
     tags: HashMap<(TypeId, Option<u32>), Vec<String>>,
-    /// How values are written as JSON; kept with the types, since events hold on to nothing else.
+    /// The plans that format values as JSON. Stored with the types, since events refer to nothing
+    /// else.
     pub(crate) json: Plans,
-    /// As a line of text.
+    /// The plans that format values as a line of text.
     pub(crate) line: Plans,
 }
 
 impl Layouts {
-    /// Reads an object, and the BTF of its export types where the document has that apart.
+    /// Reads an object, and the BTF of the export types if the document has its own.
     pub(crate) fn new(object: &[u8], export_btf: Option<&[u8]>) -> Result<Self, Refused> {
-        const REBUILD: &str = "compile the object anew with `-g`";
+        const REBUILD: &str = "compile the object again with `-g`";
         let refuse = |error: BtfError| (error.to_string(), REBUILD);
         let (elf, btf) = Elf::parse(object)?;
         let mut btf = Btf::parse(btf).map_err(refuse)?;
@@ -80,10 +84,10 @@ impl Layouts {
         Ok(Self { elf, tags: tags(&btf), btf, own, json: Plans::of(layouts.len()), line: Plans::of(layouts.len()), layouts })
     }
 
-    /// Types alone, without an object around them, such as the kernel's own.
+    /// Reads BTF without an object, for example the kernel's.
     ///
     /// # Errors
-    /// Those of [`Btf::parse`], and where a member does not lie in its struct.
+    /// The same as [`Btf::parse`], or [`BtfError`] if a member ends after its struct.
     pub fn of_btf(bytes: &[u8]) -> Result<Self, BtfError> {
         let btf = Btf::parse(bytes)?;
         let layouts = compute(&btf)?;
@@ -98,29 +102,31 @@ impl Layouts {
         })
     }
 
-    /// The object's own types: the only ones that say something of its sections and maps.
+    /// Returns the object's own types, which are the only types that describe its sections and
+    /// maps.
     pub(crate) fn own_types(&self) -> impl Iterator<Item = (TypeId, &Type)> {
         self.btf.iter().take(self.own)
     }
 
-    /// The id here of a type of the export BTF.
+    /// Returns the id in this arena for a type id of the export BTF.
     pub(crate) fn export_type(&self, id: u32) -> TypeId {
-        // `void` is one and the same.
+        // `void` is shared.
         let shift = if id == 0 { 0 } else { u32::try_from(self.own).unwrap_or(u32::MAX).saturating_sub(1) };
         TypeId(shift.saturating_add(id))
     }
 
-    /// Layout of a type.
+    /// Returns the layout of a type.
     pub fn layout(&self, id: TypeId) -> Layout {
         self.layouts.get(id.0 as usize).copied().unwrap_or_default()
     }
 
-    /// The texts of the declaration tags (`btf_decl_tag`) of a type or variable, or of one of its members.
+    /// Returns the texts of the declaration tags (`btf_decl_tag`) on a type or variable, or on one
+    /// of its members.
     pub fn tags(&self, on: TypeId, member: Option<u32>) -> &[String] {
         self.tags.get(&(on, member)).map_or(&[], Vec::as_slice)
     }
 
-    /// Length of the text that `id` holds, where it is a C `char` array.
+    /// Returns the length of a C `char` array, or `None` if `id` is not one.
     pub fn char_array(&self, id: TypeId) -> Option<u32> {
         match self.btf.resolve(id).1.kind {
             Kind::Array { element, len } => {
@@ -132,13 +138,14 @@ impl Layouts {
         }
     }
 
-    /// Whether `id` is an array of unsigned integers, as the slots of a histogram and the addresses of a stack are.
+    /// Reports whether `id` is an array of unsigned integers, as are histogram slots and stack
+    /// addresses.
     pub(crate) fn counts(&self, id: TypeId) -> bool {
         let Kind::Array { element, .. } = self.btf.resolve(id).1.kind else { return false };
         matches!(self.btf.resolve(element).1.kind, Kind::Int { signed: false, bool: false, size: 1 | 2 | 4 | 8, .. })
     }
 
-    /// Name of the type of an enum's value, if it has one of this value.
+    /// Returns the name of the enum constant with this value, if the enum has one.
     pub fn enum_name(ty: &Type, value: i128) -> Option<&str> {
         match &ty.kind {
             Kind::Enum { values, .. } => values.iter().find(|(_, known)| *known == value).map(|(name, _)| name.as_str()),
@@ -166,7 +173,8 @@ fn compute(btf: &Btf) -> Result<Vec<Layout>, BtfError> {
     Ok(layouts.into_iter().map(Option::unwrap_or_default).collect())
 }
 
-/// The largest alignment that each type can have where it is a member: what its offsets are multiples of.
+/// Returns the largest alignment that each type can have, given the offsets of its uses as a
+/// member.
 fn limits(btf: &Btf) -> Vec<u64> {
     let mut limits = vec![u64::MAX; btf.iter().count()];
     for (_, ty) in btf.iter() {
@@ -184,10 +192,10 @@ fn limits(btf: &Btf) -> Vec<u64> {
     limits
 }
 
-/// Larger than any type that something is of.
+/// The limit for recorded sizes, which no value reaches.
 const MAX_SIZE: u64 = 1 << 32;
 
-/// Recursion ends: [`Btf::parse`] has bounded the depth of by-value containment.
+/// Recursion terminates: [`Btf::parse`] has limited the depth of types nested by value.
 fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) -> Result<Layout, BtfError> {
     if let Some(layout) = known.get(id.0 as usize).copied().flatten() {
         return Ok(layout);
@@ -208,7 +216,7 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
             let size = u64::from(*size);
             let mut layout = Layout { size, parts: 0, ..Layout::default() };
             let (mut end, mut packed) = (0, false);
-            // Beside bit fields, clang writes the lowest 24 bits of an offset.
+            // In a struct with bit fields, clang writes only the lowest 24 bits of an offset.
             let in_order = matches!(ty.kind, Kind::Struct { .. }) && members.iter().any(|member| member.bits.is_some());
             let mut last = 0;
             for member in members {
@@ -217,7 +225,10 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
                 let bits = member.bits.map_or(of.size.saturating_mul(8), u64::from);
                 if start.saturating_add(bits) > size * 8 {
                     let end = start.saturating_add(bits);
-                    let what = format!("`{}` of type {} (`{}`) ends at bit {end}, the type has {size} bytes", member.name, id.0, ty.name);
+                    let what = format!(
+                        "member `{}` of type {} (`{}`) ends at bit {end}, but the type has {size} bytes",
+                        member.name, id.0, ty.name
+                    );
                     return Err(BtfError(what));
                 }
                 layout.regular &= !in_order || start >= last;
@@ -229,7 +240,7 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
                 layout.fields = layout.fields.saturating_add(if member.name.is_empty() { of.fields.max(1) } else { 1 });
                 layout.regular &= of.regular;
             }
-            // The rule of libbpf's btf__align_of().
+            // The rule of libbpf's `btf__align_of()`.
             packed |= size % layout.align != 0;
             layout.align = if packed { 1 } else { declared_align(size, end, layout.align, limit) };
             layout.regular &= layout.fields <= MAX_FIELDS && layout.parts <= MAX_PARTS_PER_BYTE * (size + 1);
@@ -240,7 +251,8 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
         Kind::Variable { ty, .. } => visit(btf, *ty, limits, known)?,
         Kind::Void | Kind::Forward | Kind::Function | Kind::Prototype | Kind::Section { .. } | Kind::DeclTag { .. } => Layout::default(),
     };
-    // Nothing has so much; but what a map is declared with stands in arrays that only pointers lead to.
+    // No value has this size. A larger type can occur in a map definition, as the array
+    // that a pointer refers to.
     let size = layout.size.min(MAX_SIZE);
     let layout = Layout { size, slack: layout.slack.min(size), ..layout };
     if let Some(slot) = known.get_mut(id.0 as usize) {
@@ -249,8 +261,8 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
     Ok(layout)
 }
 
-/// Bytes at the end of a struct or union that a record may lack, and whether its last member is an array without a length. A union of
-/// arrays alone is as one of them.
+/// Returns the number of bytes at the end of a struct or union that a record may lack, and whether
+/// its last member is an array without a length. A union of arrays counts as one of them.
 fn open_end(btf: &Btf, of: &Kind, size: u64, known: &[Option<Layout>]) -> (u64, bool) {
     let layout = |id: TypeId| known.get(id.0 as usize).copied().flatten().unwrap_or_default();
     let is_array = |member: &Member| matches!(btf.resolve(member.ty).1.kind, Kind::Array { .. });
@@ -266,7 +278,7 @@ fn open_end(btf: &Btf, of: &Kind, size: u64, known: &[Option<Layout>]) -> (u64, 
             let (inner, start) = (layout(last.ty), u64::from(last.bit_offset / 8));
             match btf.resolve(last.ty).1.kind {
                 Kind::Array { element, len } => (size.saturating_sub(start), len == 0 && layout(element).size > 0),
-                // Its end is not filled by padding of this struct alone.
+                // The slack includes the padding of this struct after the inner one.
                 Kind::Struct { .. } | Kind::Union { .. } if inner.slack > 0 || inner.flexible => {
                     (size.saturating_sub(start.saturating_add(inner.least())), inner.flexible && last.name.is_empty())
                 }
@@ -277,8 +289,9 @@ fn open_end(btf: &Btf, of: &Kind, size: u64, known: &[Option<Layout>]) -> (u64, 
     }
 }
 
-/// The alignment of a struct whose members end at `end` and ask for `natural`: where `size` goes beyond what that fills up, the least one
-/// that explains it. BTF has no word for `__attribute__((aligned))`.
+/// Returns the alignment of a struct whose members end at `end` and need `natural`. If `size`
+/// exceeds the naturally padded size, returns the smallest alignment that results in `size`, since
+/// BTF does not record `__attribute__((aligned))`.
 fn declared_align(size: u64, end: u64, natural: u64, limit: u64) -> u64 {
     if size == 0 || end.next_multiple_of(natural) == size {
         return natural;
@@ -293,11 +306,11 @@ mod tests {
     use super::declared_align;
 
     #[test]
-    fn alignment_is_read_from_the_size() {
+    fn alignment_is_derived_from_size() {
         assert_eq!(declared_align(4, 4, 4, u64::MAX), 4);
         assert_eq!(declared_align(64, 4, 4, u64::MAX), 64);
-        assert_eq!(declared_align(64, 36, 4, u64::MAX), 32, "the least that explains it");
-        assert_eq!(declared_align(64, 4, 4, 8), 4, "a member stands at a multiple of 8 only");
+        assert_eq!(declared_align(64, 36, 4, u64::MAX), 32, "the smallest that results in the size");
+        assert_eq!(declared_align(64, 4, 4, 8), 4, "a member has an offset that is only a multiple of 8");
         assert_eq!(declared_align(12, 4, 4, u64::MAX), 4, "unnamed bit fields fill it");
         assert_eq!(declared_align(0, 0, 1, u64::MAX), 1);
     }

@@ -1,4 +1,4 @@
-//! Map definitions as they stand in the section `.maps`: structs whose member types carry the values.
+//! Map definitions in the section `.maps`: structs whose member types encode the values.
 
 use std::fmt;
 
@@ -10,29 +10,30 @@ use super::{
 /// A map that the object declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapDef {
-    /// Its C identifier, which is its name.
+    /// The C identifier, which is the name of the map.
     pub name: String,
-    /// Its kind.
+    /// The map type.
     pub kind: MapKind,
-    /// Type of the keys, where it is declared by type.
+    /// The key type, if the definition has one.
     pub key: Option<TypeId>,
-    /// Type of the values, where it is declared by type.
+    /// The value type, if the definition has one.
     pub value: Option<TypeId>,
-    /// Bytes of a key.
+    /// The size of a key in bytes.
     pub key_size: u32,
-    /// Bytes of a value.
+    /// The size of a value in bytes.
     pub value_size: u32,
-    /// Entries, or bytes of a ring buffer.
+    /// The number of entries, or of bytes for a ring buffer.
     pub max_entries: u32,
-    /// Flags (`BPF_F_*`).
+    /// The flags (`BPF_F_*`).
     pub flags: u32,
-    /// What some kinds have more (`map_extra`): the number of hash functions of a bloom filter, the address of an arena.
+    /// The `map_extra` of some map types: the number of hash functions of a bloom filter, the
+    /// address of an arena.
     pub extra: u64,
-    /// What the maps in a map of maps are, where it is declared.
+    /// The definition of the inner maps of a map of maps, if declared.
     pub inner: Option<Box<MapDef>>,
 }
 
-/// `enum bpf_map_type`, `uapi/linux/bpf.h`.
+/// A map type, `enum bpf_map_type` of `uapi/linux/bpf.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MapKind(pub u32);
 
@@ -93,17 +94,19 @@ impl fmt::Display for MapKind {
     }
 }
 
-/// Every map that the object declares: those of the section `.maps`, then the tables of struct_ops, each in the order of BTF.
+/// Returns every map that the object declares: those in the section `.maps`, then the struct_ops
+/// tables, each in BTF order.
 pub(crate) fn read(layouts: &Layouts) -> Vec<MapDef> {
     let maps = variables(layouts, |section| section == ".maps").map(|(name, ty)| {
         let mut map = definition(layouts, name, ty);
-        // There is but one level of them.
+        // Maps of maps cannot nest deeper.
         if matches!(map.kind, MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS) {
             map.inner = inner(layouts, ty).map(|ty| Box::new(definition(layouts, &format!("{name}.inner"), ty)));
         }
         map
     });
-    // libbpf makes a map of each variable of these sections (`init_struct_ops_maps`); `?` keeps it from being loaded.
+    // libbpf creates a map for each variable of these sections (`init_struct_ops_maps`). A `?`
+    // prevents loading by default.
     let tables = |section: &str| matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
     let tables = variables(layouts, tables).map(|(name, ty)| {
         let value_size = u32::try_from(layouts.layout(ty).size).unwrap_or(u32::MAX);
@@ -112,7 +115,7 @@ pub(crate) fn read(layouts: &Layouts) -> Vec<MapDef> {
     maps.chain(tables).collect()
 }
 
-/// Names and types of the variables of some sections.
+/// Returns the names and types of the variables of some sections.
 fn variables(layouts: &Layouts, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (&str, TypeId)> {
     let sections = layouts.own_types().filter_map(move |(_, ty)| match &ty.kind {
         Kind::Section { variables } if wanted(&ty.name) => Some(variables),
@@ -127,7 +130,7 @@ fn variables(layouts: &Layouts, wanted: impl Fn(&str) -> bool) -> impl Iterator<
     })
 }
 
-/// The type of the maps inside: `__array(values, T)` declares `T *values[]`.
+/// Returns the type of the inner maps: `__array(values, T)` declares `T *values[]`.
 fn inner(layouts: &Layouts, ty: TypeId) -> Option<TypeId> {
     let Kind::Struct { members, .. } = &layouts.btf.resolve(ty).1.kind else { return None };
     let values = members.iter().find(|member| member.name == "values")?;
@@ -136,7 +139,7 @@ fn inner(layouts: &Layouts, ty: TypeId) -> Option<TypeId> {
     matches!(layouts.btf.resolve(to).1.kind, Kind::Struct { .. }).then_some(to)
 }
 
-/// A map of which nothing is known yet.
+/// Returns a map definition with only a name.
 fn empty(name: &str) -> MapDef {
     let (key, value) = (None, None);
     MapDef {
@@ -159,7 +162,7 @@ fn definition(layouts: &Layouts, name: &str, ty: TypeId) -> MapDef {
     for member in members {
         let to = match &layouts.btf.resolve(member.ty).1.kind {
             Kind::Pointer { to } => *to,
-            // `__ulong(map_extra, N)` declares an enum with the one constant N.
+            // `__ulong(map_extra, N)` declares an enum with the single constant N.
             Kind::Enum { values, .. } if member.name == "map_extra" => {
                 map.extra = values.first().map_or(0, |(_, value)| *value as u64);
                 continue;

@@ -1,8 +1,10 @@
-//! A kernel's BTF cut down to the types of some names and what lies in them: all that libbpf looks at to relocate an object that asks for
-//! members of these types, in a hundredth of the bytes.
+//! Reduces a kernel's BTF to the types with given names and the types that they contain. This is
+//! all that libbpf reads to relocate an object that accesses members of these types, in a hundredth
+//! of the bytes.
 //!
-//! The layout is that of `Documentation/bpf/btf.rst`. What pointers lead to is left out: a relocation to a field never follows them. Those
-//! that do, to types that are pointers themselves, need the whole.
+//! The layout is documented in `Documentation/bpf/btf.rst`. The targets of pointers are left out,
+//! since a field relocation never follows a pointer. A relocation that does, because its type is a
+//! pointer itself, needs the complete BTF.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -17,7 +19,7 @@ const MAGIC: [u8; 3] = [0x9f, 0xeb, 1];
 /// `struct btf_type`.
 const RECORD: usize = 12;
 
-/// Kinds of types, `enum` of `uapi/linux/btf.h`.
+/// The kinds of types, an `enum` in `uapi/linux/btf.h`.
 mod kind {
     pub(crate) const INT: u32 = 1;
     pub(crate) const PTR: u32 = 2;
@@ -40,16 +42,17 @@ mod kind {
     pub(crate) const ENUM64: u32 = 19;
 }
 
-/// A part of BTF.
+/// The parts of a BTF section.
 struct Source<'a> {
     types: &'a [u8],
     strings: &'a [u8],
-    /// Where each type stands; the first is `void` and stands nowhere.
+    /// The offset of each type. The first type is `void`, which has no record.
     starts: Vec<usize>,
 }
 
-/// The types of these names (without flavors), and what lies in them. `None` where one of the names is none of the kernel's, so that it
-/// may be a module's; where the BTF is damaged; and where it has kinds that are not known here.
+/// Returns BTF with the types of these names (without flavors) and the types that they contain.
+/// Returns `None` if the kernel does not define one of the names, which may then be a module's, if
+/// the BTF is damaged, or if it contains unsupported kinds.
 pub(crate) fn minimal(btf: &[u8], names: &HashSet<&str>) -> Option<Vec<u8>> {
     let source = Source::new(btf)?;
     let (mut found, mut kept) = (HashSet::new(), Kept::default());
@@ -74,13 +77,13 @@ pub(crate) fn minimal(btf: &[u8], names: &HashSet<&str>) -> Option<Vec<u8>> {
     output.finish()
 }
 
-/// Whether these are all bytes of some BTF, by its header.
+/// Reports whether `btf` is a complete BTF section, according to its header.
 pub(crate) fn is_whole(btf: &[u8]) -> bool {
     let end = || size(btf, 4)?.checked_add(size(btf, 16)?)?.checked_add(size(btf, 20)?);
     btf.get(..3) == Some(&MAGIC) && end() == Some(btf.len())
 }
 
-/// The new numbers of types, in the order in which they are met.
+/// The new ids of types, in the order in which the types are reached.
 #[derive(Default)]
 struct Kept {
     numbers: HashMap<u32, u32>,
@@ -101,12 +104,12 @@ impl Kept {
     }
 }
 
-/// A type with the numbers behind it.
+/// A type record, with the words that follow it.
 struct Record<'a> {
     name: u32,
     info: u32,
     kind: u32,
-    /// Its size, or the type that it is made of.
+    /// The size of the type, or the type that it refers to.
     size_or_type: u32,
     rest: &'a [u8],
 }
@@ -141,7 +144,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Bytes behind a type, by its `info`.
+/// Returns the number of bytes after a type record, according to its `info`.
 fn rest(info: u32) -> Option<usize> {
     let count = (info & 0xffff) as usize;
     Some(match info >> 24 & 0x1f {
@@ -169,9 +172,9 @@ impl<'a> Output<'a> {
                 record.size_or_type
             }
             kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => kept.id(record.size_or_type),
-            // To `void`.
+            // A pointer to `void`.
             kind::PTR => 0,
-            // Nothing that lies in a type.
+            // No kind that a type can contain.
             _ => return None,
         };
         self.words(&[name, record.info, numbers]);
@@ -243,9 +246,9 @@ mod tests {
         object[at..at + usize::try_from(section.size).unwrap()].to_vec()
     }
 
-    /// Every name, offset and size of what was asked for is as it was, but for what pointers lead to.
+    /// Every name, offset and size of the requested types is unchanged, except for pointees.
     #[test]
-    fn types_are_as_they_were() {
+    fn requested_types_are_unchanged() {
         let whole = btf();
         let cut = minimal(&whole, &HashSet::from(["kinds"])).unwrap();
         assert!(cut.len() < whole.len());
@@ -262,11 +265,11 @@ mod tests {
             (layouts.layout(id).size, texts.collect::<Vec<_>>())
         };
         assert_eq!(of(&whole), of(&cut));
-        assert!(cut.btf.iter().all(|(_, ty)| ty.name != "rb"), "maps are none of it");
+        assert!(cut.btf.iter().all(|(_, ty)| ty.name != "rb"), "maps are left out");
     }
 
     #[test]
-    fn names_that_are_not_there_and_damaged_bytes() {
+    fn unknown_names_and_damaged_bytes_are_rejected() {
         let whole = btf();
         assert_eq!(minimal(&whole, &HashSet::from(["kinds", "none"])), None);
         for end in (0..whole.len()).step_by(7) {

@@ -1,4 +1,5 @@
-//! The BPF object: what its ELF and its BTF say. This room knows nothing of skeletons.
+//! The BPF object: the contents of its ELF file and of its BTF. This module does not depend on
+//! skeletons.
 
 mod btf;
 mod calls;
@@ -32,13 +33,13 @@ pub(crate) use self::{
     minimal::{is_whole, minimal},
 };
 
-/// For the tests of this workspace only.
+/// Entry points for the fuzz tests of this workspace; not part of the API.
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz {
     use std::collections::HashSet;
 
-    /// A kernel's BTF cut down to a type.
+    /// Reduces a kernel's BTF to one type and the types that it contains.
     pub fn minimal_btf(btf: &[u8], name: &str) -> Option<Vec<u8>> {
         let minimal = super::minimal(btf, &HashSet::from([name]))?;
         assert!(super::is_whole(&minimal));

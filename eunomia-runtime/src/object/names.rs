@@ -1,25 +1,26 @@
-//! C spellings of types, for documentation and to hold a document's texts against BTF.
+//! C spellings of types, for documentation and for comparing the type names in a document with BTF.
 
 use super::{
     btf::{Kind, TypeId},
     layout::Layouts,
 };
 
-/// Ends the spelling of pointers that lead back to themselves without a name between them.
+/// Limits the spelling of pointer cycles that contain no named type.
 const MAX_STEPS: u8 = 16;
 
 impl Layouts {
-    /// The type as C writes it, for example `char[16]` or `struct event *`.
+    /// Returns the type as C spells it, for example `char[16]` or `struct event *`.
     pub fn c_name(&self, id: TypeId) -> String {
         self.declare(id, String::new(), MAX_STEPS)
     }
 
-    /// A declaration of `name` as C writes it, for example `char comm[16]` or `const char *const name`.
+    /// Returns a C declaration of `name`, for example `char comm[16]` or `const char *const name`.
     pub fn c_declaration(&self, name: &str, id: TypeId) -> String {
         self.declare(id, name.to_owned(), MAX_STEPS)
     }
 
-    /// Writes from the name outwards, as C's declarators nest: `declarator` is what the name has around it so far.
+    /// Spells a declaration from the name outwards, as C declarators nest. `declarator` is the part
+    /// around the name so far.
     fn declare(&self, id: TypeId, declarator: String, steps: u8) -> String {
         let (of, qualifiers) = self.qualifiers(id);
         let ty = self.btf.get(of);
@@ -46,18 +47,19 @@ impl Layouts {
         join(&base, &declarator)
     }
 
-    /// The type behind modifiers, and those that C has words for.
+    /// Returns the unmodified type, and its modifiers that have a C keyword.
     fn qualifiers(&self, mut id: TypeId) -> (TypeId, String) {
         let mut words = Vec::new();
         while let Kind::Modifier { to, keyword } = self.btf.get(id).kind {
-            // One that is said twice says no more.
+            // A repeated qualifier has no further effect.
             words.extend(Some(keyword).filter(|keyword| !keyword.is_empty() && !words.contains(keyword)));
             id = to;
         }
         (id, words.join(" "))
     }
 
-    /// Whether `text`, as compilers write it into documents, means the type `id`.
+    /// Reports whether `text`, a type name that a compiler wrote into a document, is a spelling of
+    /// type `id`.
     pub(crate) fn is_spelled(&self, id: TypeId, text: &str) -> bool {
         let bare = |text: &str| {
             let text = text.replace('*', " * ").replace('[', " [");
@@ -66,12 +68,12 @@ impl Layouts {
         };
         let (_, resolved) = self.btf.resolve(id);
         if matches!(resolved.kind, Kind::Pointer { .. }) {
-            // Pointers all have one layout, and their spellings differ from tool to tool.
+            // All pointers have the same layout, and their spellings differ between tools.
             return text.ends_with('*') || text.contains("(*") || bare(text) == bare(&self.c_name(id));
         }
         let (_, direct) = self.btf.unmodified(id);
         if direct.name.is_empty() && matches!(direct.kind, Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. }) {
-            // Nothing in the text could be compared.
+            // An anonymous type has no name to compare.
             return true;
         }
         let text = match bare(text).as_str() {
@@ -99,7 +101,7 @@ fn tagged(keyword: &str, name: &str) -> String {
     if name.is_empty() { format!("{keyword} {{..}}") } else { format!("{keyword} {name}") }
 }
 
-/// Puts a declarator behind its type.
+/// Appends a declarator to its type.
 fn join(ty: &str, declarator: &str) -> String {
     let space = if declarator.is_empty() || declarator.starts_with('[') { "" } else { " " };
     format!("{ty}{space}{declarator}")
@@ -117,7 +119,8 @@ mod tests {
     const CONST: u32 = 10;
     const PROTOTYPE: u32 = 13;
 
-    /// A BTF section of `char` and these types, each of a kind and the type that it is of: 1 is `char`, the first one here 2.
+    /// Returns layouts for BTF with `char` as type 1, followed by `types`. Each entry is a kind and
+    /// the id of the type that it refers to; the first entry is type 2.
     fn layouts(types: &[(u32, u32)]) -> Layouts {
         let strings = b"\0char\0event\0";
         let mut records = vec![1, INT << 24, 1, 1 << 24 | 8];
@@ -136,7 +139,7 @@ mod tests {
         Layouts::of_btf(&bytes).unwrap()
     }
 
-    /// The last of the types, and a declaration of `x` of it.
+    /// Returns the spelling of the last type, and a declaration of `x` with this type.
     fn spelled(types: &[(u32, u32)]) -> [String; 2] {
         let id = TypeId(types.len() as u32 + 1);
         let layouts = layouts(types);
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn qualifiers_stand_behind_the_pointer_that_they_qualify() {
+    fn qualifiers_follow_their_pointer() {
         assert_eq!(spelled(&[(CONST, 1)]), ["const char", "const char x"]);
         assert_eq!(spelled(&[(POINTER, 1)]), ["char *", "char *x"]);
         assert_eq!(spelled(&[(CONST, 1), (POINTER, 2)]), ["const char *", "const char *x"]);
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_and_functions_bind_stronger_than_pointers() {
+    fn arrays_and_functions_bind_tighter_than_pointers() {
         assert_eq!(spelled(&[(ARRAY, 1)]), ["char[3]", "char x[3]"]);
         assert_eq!(spelled(&[(ARRAY, 1), (ARRAY, 2)]), ["char[3][3]", "char x[3][3]"]);
         assert_eq!(spelled(&[(ARRAY, 1), (CONST, 2)]), ["const char[3]", "const char x[3]"]);
@@ -167,12 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn pointers_to_themselves_end() {
+    fn pointer_cycle_terminates() {
         assert_eq!(spelled(&[(POINTER, 2)])[1], format!(".. {}x", "*".repeat(16)));
     }
 
     #[test]
-    fn spellings_of_other_tools_are_understood() {
+    fn spellings_of_other_tools_match() {
         let layouts = layouts(&[(POINTER, 1), (CONST, 2), (ARRAY, 3)]);
         for text in ["char *const[3]", "char * const [3]", "const char *[3]", "char*[3]"] {
             assert!(layouts.is_spelled(TypeId(4), text), "{text}");

@@ -1,27 +1,30 @@
-//! CO-RE relocations: the places of an object that depend on the kernel's types, from the section `.BTF.ext`.
+//! CO-RE relocations from the section `.BTF.ext`: the places of an object that depend on the
+//! kernel's types.
 
 use std::{collections::HashMap, ops::Range};
 
 use super::btf::TypeId;
 
-/// A place in the instructions that libbpf fills in from the kernel's types, `struct bpf_core_relo` of `uapi/linux/bpf.h`.
+/// An instruction that libbpf patches according to the kernel's types, `struct bpf_core_relo` of
+/// `uapi/linux/bpf.h`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relocation {
-    /// Index of the section.
+    /// The index of the section.
     pub section: usize,
-    /// Its number among those of the section, which libbpf's messages have too.
+    /// The index of the relocation in the section, which libbpf's messages show as well.
     pub index: usize,
-    /// Where the instruction stands in the section, in bytes.
+    /// The offset of the instruction in the section, in bytes.
     pub offset: u32,
-    /// What is asked.
+    /// The kind of the relocation.
     pub kind: RelocationKind,
-    /// The type of the object that it is asked of.
+    /// The local type of the object that it refers to.
     pub ty: TypeId,
-    /// The way from there, by the object's own numbers: which item, of that which member, and so on. Of an enum: which constant.
+    /// The access path from that type, by local indices: an element, a member of it, and so on. For
+    /// an enum, the index of the constant.
     pub access: Vec<u32>,
 }
 
-/// What a relocation asks, `enum bpf_core_relo_kind`.
+/// The kind of a relocation, `enum bpf_core_relo_kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the kernel's own names")]
 pub enum RelocationKind {
@@ -57,7 +60,8 @@ impl RelocationKind {
         Self::TypeMatches,
     ];
 
-    /// Whether it only asks if something is there: its answer may be no.
+    /// Reports whether the relocation only tests for existence or a match, so that "no" is a valid
+    /// answer.
     pub fn is_question(self) -> bool {
         matches!(self, Self::FieldExists | Self::TypeExists | Self::EnumvalExists | Self::TypeMatches)
     }
@@ -66,37 +70,38 @@ impl RelocationKind {
 /// `BPF_CORE_SPEC_MAX_LEN` of libbpf.
 const MAX_ACCESS: usize = 64;
 
-/// A number at a byte.
+/// Returns the little-endian word at byte `at`.
 pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
 }
 
-/// The same as an offset.
+/// Returns the same word as a `usize`.
 pub(crate) fn size(bytes: &[u8], at: usize) -> Option<usize> {
     word(bytes, at).and_then(|word| usize::try_from(word).ok())
 }
 
-/// A part of a section that its header describes by offset and length, in this order, at a byte.
+/// Returns the range of a part of the section. The header stores its offset and length, in this
+/// order, at byte `at`.
 fn part(bytes: &[u8], header: usize, at: usize) -> Option<Range<usize>> {
     let start = header.checked_add(size(bytes, at)?)?;
     let end = start.checked_add(size(bytes, at.checked_add(4)?)?)?;
     (end <= bytes.len()).then_some(start..end)
 }
 
-/// The strings of a `.BTF` section, one after the other.
+/// Returns the strings of a `.BTF` section, each followed by a NUL.
 pub(crate) fn strings(btf: &[u8]) -> Option<&[u8]> {
     btf.get(part(btf, size(btf, 4)?, 16)?)
 }
 
-/// The string at an offset, without its NUL; of at most `max` bytes.
+/// Returns the string at an offset without its NUL, if it has at most `max` bytes.
 fn string(strings: &[u8], at: u32, max: usize) -> Option<&[u8]> {
     let rest = strings.get(usize::try_from(at).ok()?..)?;
     let rest = rest.get(..rest.len().min(max.checked_add(1)?))?;
     rest.get(..rest.iter().position(|byte| *byte == 0)?)
 }
 
-/// Reads the section, with the strings of `.BTF` beside it; nothing where it is broken. The layout is that of `struct btf_ext_header`,
-/// `struct btf_ext_info_sec` and `struct bpf_core_relo`.
+/// Reads the section, using the strings of `.BTF`. Returns `None` if it is broken. The layout is
+/// that of `struct btf_ext_header`, `struct btf_ext_info_sec` and `struct bpf_core_relo`.
 pub(crate) fn read(ext: &[u8], strings: &[u8], sections: &HashMap<&[u8], usize>, types: usize) -> Option<Vec<Relocation>> {
     const HEADER: usize = 32;
     const RECORD: usize = 16;
@@ -105,7 +110,7 @@ pub(crate) fn read(ext: &[u8], strings: &[u8], sections: &HashMap<&[u8], usize>,
         return None;
     }
     let header = size(ext, 4)?;
-    // Older compilers knew no relocations.
+    // Older compilers wrote no relocations.
     if header < HEADER {
         return Some(Vec::new());
     }
@@ -137,7 +142,7 @@ pub(crate) fn read(ext: &[u8], strings: &[u8], sections: &HashMap<&[u8], usize>,
     Some(relocations)
 }
 
-/// `0:1:2`
+/// Parses an access path such as `0:1:2`.
 fn access(text: &[u8]) -> Option<Vec<u32>> {
     let numbers: Vec<u32> = std::str::from_utf8(text).ok()?.split(':').map(|number| number.parse().ok()).collect::<Option<_>>()?;
     (numbers.len() <= MAX_ACCESS).then_some(numbers)
@@ -153,7 +158,7 @@ mod tests {
         HashMap::from([(&b"kprobe/x"[..], 3)])
     }
 
-    /// A section with two relocations.
+    /// Returns a section with two relocations.
     fn section() -> Vec<u8> {
         let mut words = vec![0x0001_eb9f_u32, 32, 0, 0, 0, 0, 0, 4 + 8 + 32];
         words.extend([16, 1, 2]);
@@ -163,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn relocations_are_read() {
+    fn read_decodes_relocations() {
         let relocations = read(&section(), STRINGS, &sections(), 7).unwrap();
         let first =
             Relocation { section: 3, index: 0, offset: 8, kind: RelocationKind::FieldByteOffset, ty: TypeId(5), access: vec![0, 1] };
@@ -179,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn truncated_sections_are_refused() {
+    fn truncated_sections_are_rejected() {
         let section = section();
         for end in 0..section.len() {
             assert_eq!(read(&section[..end], STRINGS, &sections(), 7), None, "{end}");
@@ -188,12 +193,12 @@ mod tests {
             let read = read(&section, &STRINGS[..end], &sections(), 7);
             assert_eq!(read.is_some(), end >= STRINGS.len() - 4, "{end}");
         }
-        assert_eq!(read(&section, STRINGS, &sections(), 6), None, "a type that is not there");
-        assert_eq!(read(&section, STRINGS, &HashMap::new(), 7), None, "a section that is not there");
+        assert_eq!(read(&section, STRINGS, &sections(), 6), None, "an unknown type");
+        assert_eq!(read(&section, STRINGS, &HashMap::new(), 7), None, "an unknown section");
     }
 
     #[test]
-    fn damaged_sections_are_read_or_refused() {
+    fn damaged_sections_do_not_panic() {
         let original = section();
         for at in 0..original.len() {
             for value in [0, 1, 0x7f, 0x80, 0xff] {
@@ -205,15 +210,15 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_other_lengths() {
+    fn headers_without_relocations_are_accepted() {
         let short: Vec<u8> = [0x0001_eb9f_u32, 24, 0, 0, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
-        assert_eq!(read(&short, STRINGS, &sections(), 7), Some(Vec::new()), "before there were relocations");
+        assert_eq!(read(&short, STRINGS, &sections(), 7), Some(Vec::new()), "an older header without relocations");
         let none: Vec<u8> = [0x0001_eb9f_u32, 32, 0, 0, 0, 0, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
         assert_eq!(read(&none, STRINGS, &sections(), 7), Some(Vec::new()));
     }
 
     #[test]
-    fn ways() {
+    fn access_paths_are_parsed() {
         assert_eq!(access(b"0"), Some(vec![0]));
         for text in [&b""[..], b":", b"0:", b"-1", b"4294967296", b"\xff"] {
             assert_eq!(access(text), None);
@@ -223,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_its_number() {
+    fn kinds_match_their_numbers() {
         for (number, kind) in RelocationKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, number);
         }

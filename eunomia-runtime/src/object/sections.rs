@@ -1,5 +1,6 @@
-//! Data sections and their variables. Plain objects have zeros for them in BTF, so offsets come from the symbol table and sizes
-//! from the section headers, as libbpf does when it opens an object (`btf_fixup_datasec`).
+//! Data sections and their variables. In unlinked objects, BTF has zeros for their offsets and
+//! sizes, so offsets come from the symbol table and sizes from the section headers, as in libbpf
+//! when it opens an object (`btf_fixup_datasec`).
 
 use std::collections::HashMap;
 
@@ -9,15 +10,17 @@ use super::{
 };
 use crate::fault::{Fault, Found, Place};
 
-/// A section that libbpf turns into a map: `.rodata`, `.data`, `.bss`, custom ones such as `.data.x`, and `.kconfig`; or puts into the
-/// object's arena: `.addr_space.1`, which clang names after their address space. libbpf (1.7) has none with a value for each CPU.
+/// A section whose variables user space can access. libbpf creates a map for `.rodata`, `.data`,
+/// `.bss`, custom sections such as `.data.x`, and `.kconfig`. It puts `.addr_space.1`, which clang
+/// names after the address space, into the object's arena. libbpf 1.7 has no section with a value
+/// for each CPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSection {
-    /// The ELF section.
+    /// The name of the ELF section.
     pub name: String,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// The variables that user space can see, by offset.
+    /// The variables that user space can see, sorted by offset.
     pub variables: Vec<Variable>,
 }
 
@@ -26,47 +29,51 @@ pub struct DataSection {
 pub struct Variable {
     /// The C name.
     pub name: String,
-    /// The variable's own id.
+    /// The BTF id of the variable.
     pub id: TypeId,
-    /// Its type; one without values where the compiler wrote none (`_Atomic`).
+    /// The type of the variable, or one without values if the compiler wrote none (`_Atomic`).
     pub ty: TypeId,
     /// Bytes from the start of the section.
     pub offset: u64,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
 impl DataSection {
-    /// Whether the BPF side only reads it; user space sets it before the object is loaded.
+    /// Reports whether programs only read the section; user space sets it before the object is
+    /// loaded.
     pub fn read_only(&self) -> bool {
         self.name.starts_with(".rodata") || self.is_kconfig()
     }
 
-    /// Whether libbpf fills it from the kernel's configuration when it loads the object, so that nobody else can set it.
+    /// Reports whether libbpf fills the section from the kernel configuration when it loads the
+    /// object, so that nothing else can set it.
     pub fn is_kconfig(&self) -> bool {
         self.name == KCONFIG
     }
 
-    /// Whether it holds the variables of the object's arena, which has a map of its own.
+    /// Reports whether the section holds the variables of the object's arena, which has a map of
+    /// its own.
     pub fn is_arena(&self) -> bool {
         self.name == ARENA
     }
 }
 
 impl Variable {
-    /// Whether it exists only to bring a type into BTF: the compiler's `__eunomia_dummy_<T>_ptr`.
+    /// Reports whether the variable only exists to add a type to BTF: the compiler's
+    /// `__eunomia_dummy_<T>_ptr`.
     pub fn is_dummy(&self) -> bool {
         self.name.starts_with("__eunomia_dummy")
     }
 }
 
-/// Externs with values from the kernel's configuration.
+/// Externs with values from the kernel configuration.
 const KCONFIG: &str = ".kconfig";
 
 /// Variables in address space 1.
 const ARENA: &str = ".addr_space.1";
 
-/// Whether libbpf has a map for the section.
+/// Reports whether libbpf has a map for the section, other than `.kconfig`.
 pub(crate) fn is_data(section: &str) -> bool {
     section == ARENA
         || [".rodata", ".data", ".bss"]
@@ -91,7 +98,7 @@ pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
             continue;
         }
         let Some(&(index, size)) = headers.get(ty.name.as_str()) else {
-            faults.push(corrupt(format!("BTF describes the section `{}`, which the object does not have", ty.name)));
+            faults.push(corrupt(format!("BTF describes section `{}`, which is missing from the object", ty.name)));
             continue;
         };
         let mut variables = Vec::new();
@@ -99,7 +106,7 @@ pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
             let variable = layouts.btf.get(slot.variable);
             let Kind::Variable { ty: id, linkage: Linkage::Global } = variable.kind else { continue };
             match symbols.get(&(index, variable.name.as_str())) {
-                // Hidden ones are static for user space.
+                // Hidden variables are static for user space.
                 Some((_, false)) => {}
                 Some((offset, true)) => {
                     let known = if is_whole(layouts, id, slot.size) { id } else { TypeId::default() };
@@ -107,10 +114,10 @@ pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
                     if offset.saturating_add(own) <= size {
                         variables.push(Variable { name: variable.name.clone(), id: slot.variable, ty: known, offset: *offset, size: own });
                     } else {
-                        faults.push(corrupt(format!("the variable `{}` ends behind its section `{}`", variable.name, ty.name)));
+                        faults.push(corrupt(format!("variable `{}` ends after the end of its section `{}`", variable.name, ty.name)));
                     }
                 }
-                None => faults.push(corrupt(format!("the variable `{}` of the section `{}` has no symbol", variable.name, ty.name))),
+                None => faults.push(corrupt(format!("variable `{}` of section `{}` has no symbol", variable.name, ty.name))),
             }
         }
         variables.sort_by_key(|variable| variable.offset);
@@ -119,15 +126,17 @@ pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
     sections
 }
 
-/// Whether the type accounts for the variable's bytes. More than a struct has are its flexible tail; for anything else the type is not
-/// the variable's: clang writes some other one for the items of `_Atomic` arrays.
+/// Reports whether the type accounts for the bytes of the variable. A struct may have more bytes,
+/// which are its flexible tail. In all other cases the type is not the variable's own: clang writes
+/// a different type for the elements of `_Atomic` arrays.
 fn is_whole(layouts: &Layouts, id: TypeId, size: u32) -> bool {
     let own = layouts.layout(id).size;
     let size = u64::from(size);
     size == own || size == 0 || (size > own && matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. }))
 }
 
-/// The section exists in libbpf alone, which places the externs by falling alignment, rising size, and name (`cmp_externs`).
+/// Lays out `.kconfig`, which only exists in libbpf. libbpf sorts the externs by descending
+/// alignment, ascending size, and name (`cmp_externs`).
 fn kconfig(layouts: &Layouts, slots: &[Slot]) -> DataSection {
     let externs = slots.iter().filter_map(|slot| {
         let variable = layouts.btf.get(slot.variable);
@@ -147,5 +156,5 @@ fn kconfig(layouts: &Layouts, slots: &[Slot]) -> DataSection {
 }
 
 fn corrupt(what: String) -> Fault {
-    Fault::new(Place::default(), what, "the object is corrupt; compile it anew")
+    Fault::new(Place::default(), what, "the object is corrupt; compile it again")
 }

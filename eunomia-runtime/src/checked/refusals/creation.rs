@@ -1,6 +1,8 @@
-//! Maps that no kernel makes as they are defined: the `map_alloc_check` and `map_alloc` functions of the kernel's map types.
+//! Map definitions that no kernel accepts, according to the `map_alloc_check` and `map_alloc`
+//! functions of the kernel's map types.
 //!
-//! What a rule refuses is refused since the type came and still is in Linux 7.2. Flags and types that came later are not looked at.
+//! Each rule has applied since its map type was introduced, and still does in Linux 7.2. Newer
+//! flags and map types are not checked.
 
 use super::{PAGE, with_inner};
 use crate::{
@@ -40,59 +42,58 @@ const FLAGS: [(u32, &str); 13] = [
 
 pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &Place, faults: &mut Found) {
     if let Some(inner) = def.inner.as_deref().filter(|inner| !can_be_inner(inner.kind)) {
-        let what = format!("the map `{}` holds maps of the type {}, which no kernel takes inside of another", def.name, inner.kind);
-        faults.push(Fault::new(place.clone(), what, "make the inner one an array or a hash table"));
+        let what = format!("map `{}` holds maps of type {}, which no kernel accepts as inner maps", def.name, inner.kind);
+        faults.push(Fault::new(place.clone(), what, "use an array or a hash table as the inner map"));
     }
     for def in with_inner(def) {
         let mut refuse = |what: String, todo: &str| {
-            let what = format!("the map `{}` is a {}, {what}; no kernel makes it", def.name, def.kind);
+            let what = format!("no kernel creates map `{}` ({}): {what}", def.name, def.kind);
             faults.push(Fault::new(place.clone(), what, todo));
         };
-        if let Some((sizes, todo)) = keys(def.kind).filter(|(sizes, _)| !sizes.take(def.key_size)) {
-            refuse(format!("whose keys have {sizes}, and these have {}", def.key_size), todo);
+        if let Some((sizes, todo)) = key_sizes(def.kind).filter(|(sizes, _)| !sizes.accept(def.key_size)) {
+            refuse(format!("key size is {}, expected {sizes}", def.key_size), todo);
         }
-        if let Some((sizes, todo)) = values(def).filter(|(sizes, _)| !sizes.take(def.value_size)) {
-            refuse(format!("whose values have {sizes}, and these have {}", def.value_size), todo);
+        if let Some((sizes, todo)) = value_sizes(def).filter(|(sizes, _)| !sizes.accept(def.value_size)) {
+            refuse(format!("value size is {}, expected {sizes}", def.value_size), todo);
         }
-        for (_, name) in needed(def.kind).filter(|(flag, _)| def.flags & flag == 0) {
-            refuse(format!("which needs the flag {name}"), &format!("add __uint(map_flags, {name})"));
+        for (_, name) in required_flags(def.kind).filter(|(flag, _)| def.flags & flag == 0) {
+            refuse(format!("flag {name} is missing"), &format!("add __uint(map_flags, {name})"));
         }
-        for (_, name) in FLAGS.iter().filter(|(flag, _)| def.flags & flag & !taken(def.kind) != 0) {
+        for (_, name) in FLAGS.iter().filter(|(flag, _)| def.flags & flag & !supported_flags(def.kind) != 0) {
             let todo = match def.kind {
-                MapKind::HASH | MapKind::PERCPU_HASH if *name == "BPF_F_NO_COMMON_LRU" => {
-                    "remove the flag, or make it a BPF_MAP_TYPE_LRU_HASH"
-                }
-                kind if *name == "BPF_F_MMAPABLE" && is_table(kind) => "remove the flag, or make it a BPF_MAP_TYPE_ARRAY",
+                MapKind::HASH | MapKind::PERCPU_HASH if *name == "BPF_F_NO_COMMON_LRU" => "remove the flag, or use BPF_MAP_TYPE_LRU_HASH",
+                kind if *name == "BPF_F_MMAPABLE" && is_table(kind) => "remove the flag, or use BPF_MAP_TYPE_ARRAY",
                 _ => "remove the flag",
             };
-            refuse(format!("which does not take the flag {name}"), todo);
+            refuse(format!("flag {name} is not supported"), todo);
         }
         for (both, names) in [(RDONLY | WRONLY, ["BPF_F_RDONLY", "BPF_F_WRONLY"]), (RDONLY_PROG | WRONLY_PROG, PROGRAMS)] {
             if def.flags & both == both {
                 let [one, other] = names;
-                refuse(format!("and has both flags {one} and {other}"), "remove one of them");
+                refuse(format!("flags {one} and {other} exclude each other"), "remove one of them");
             }
         }
-        if let Some((what, todo)) = extra(def) {
+        if let Some((what, todo)) = check_extra(def) {
             refuse(what, todo);
         }
-        if let Some((what, todo)) = storage(def, layouts) {
+        if let Some((what, todo)) = check_storage(def, layouts) {
             refuse(what.to_owned(), todo);
         }
-        if let Some(most) = most_bytes(def).filter(|most| def.value_size > *most) {
-            refuse(format!("whose values have at most {most} bytes, and these have {}", def.value_size), "make the value smaller");
+        if let Some(most) = max_value_size(def).filter(|most| def.value_size > *most) {
+            refuse(format!("value size is {}, expected at most {most}", def.value_size), "reduce the size of the value");
         }
-        // `htab_map_alloc`: as many buckets, 16 bytes each, as 32 bits can count.
+        // `htab_map_alloc`: the buckets of 16 bytes each must be countable in 32 bits.
         if is_hash(def.kind) && def.max_entries > 1 << 27 {
-            refuse(format!("which has at most {} entries, and this one {}", 1 << 27, def.max_entries), "make `max_entries` smaller");
+            refuse(format!("max_entries is {}, expected at most {}", def.max_entries, 1 << 27), "reduce `max_entries`");
         }
         if no_entries(def.kind) && def.max_entries != 0 {
-            refuse("which has no number of entries".to_owned(), "remove `max_entries`");
+            refuse(format!("max_entries is {}, expected 0", def.max_entries), "remove `max_entries`");
         }
     }
 }
 
-/// Sizes that a kernel takes. One of 0 is a size that the loader is to set, unless there must be none.
+/// The sizes that a kernel accepts. A size of 0 is left to the loader, unless the map must have
+/// none.
 #[derive(Clone, Copy)]
 enum Sizes {
     None,
@@ -102,7 +103,7 @@ enum Sizes {
 }
 
 impl Sizes {
-    fn take(&self, size: u32) -> bool {
+    fn accept(&self, size: u32) -> bool {
         match self {
             Self::None => size == 0,
             _ if size == 0 => true,
@@ -116,25 +117,24 @@ impl Sizes {
 impl std::fmt::Display for Sizes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::None => f.write_str("no bytes"),
-            Self::Of([one]) => write!(f, "{one} bytes"),
-            Self::Of(sizes) => write!(f, "{} bytes", sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(" or ")),
-            Self::Between(least, most) => write!(f, "{least} to {most} bytes"),
-            Self::MultipleOf(of) => write!(f, "a multiple of {of} bytes"),
+            Self::None => f.write_str("0"),
+            Self::Of(sizes) => f.write_str(&sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(" or ")),
+            Self::Between(least, most) => write!(f, "{least} to {most}"),
+            Self::MultipleOf(of) => write!(f, "a multiple of {of}"),
         }
     }
 }
 
 const INDEX: &str = "write __type(key, __u32)";
 const NO_KEY: &str = "remove `key` and `key_size`";
-const NO_VALUE: &str =
-    "remove `value` and `value_size`; a pointer `struct event *unused __attribute__((unused))` names the type of records";
+const NO_VALUE: &str = "remove `value` and `value_size`; a pointer `struct event *unused __attribute__((unused))` names the record type";
 const REFERENCE: &str = "write __type(value, __u32): it holds a reference";
 
-fn keys(kind: MapKind) -> Option<(Sizes, &'static str)> {
+fn key_sizes(kind: MapKind) -> Option<(Sizes, &'static str)> {
     Some(match kind {
-        // `array_map_alloc_check`, `fd_array_map_alloc_check`, `stack_map_alloc`, `dev_map_alloc`, `cpu_map_alloc`, `xsk_map_alloc`,
-        // `sock_map_alloc`, `reuseport_array_alloc_check`, `bpf_local_storage_map_alloc_check`
+        // `array_map_alloc_check`, `fd_array_map_alloc_check`, `stack_map_alloc`, `dev_map_alloc`,
+        // `cpu_map_alloc`, `xsk_map_alloc`, `sock_map_alloc`, `reuseport_array_alloc_check`,
+        // `bpf_local_storage_map_alloc_check`
         MapKind::ARRAY
         | MapKind::PERCPU_ARRAY
         | MapKind::PROG_ARRAY
@@ -166,14 +166,15 @@ fn keys(kind: MapKind) -> Option<(Sizes, &'static str)> {
     })
 }
 
-fn values(def: &MapDef) -> Option<(Sizes, &'static str)> {
+fn value_sizes(def: &MapDef) -> Option<(Sizes, &'static str)> {
     Some(match def.kind {
         // `fd_array_map_alloc_check`, `fd_htab_map_alloc_check`, `xsk_map_alloc`
         MapKind::PERF_EVENT_ARRAY => (Sizes::Of(&[4]), NO_PERF_VALUE),
         MapKind::PROG_ARRAY | MapKind::CGROUP_ARRAY | MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS | MapKind::XSKMAP => {
             (Sizes::Of(&[4]), REFERENCE)
         }
-        // `dev_map_alloc`, `cpu_map_alloc`, `sock_map_alloc`, `sock_hash_alloc`, `reuseport_array_alloc_check`
+        // `dev_map_alloc`, `cpu_map_alloc`, `sock_map_alloc`, `sock_hash_alloc`,
+        // `reuseport_array_alloc_check`
         MapKind::DEVMAP | MapKind::DEVMAP_HASH => {
             (Sizes::Of(&[4, 8]), "write __type(value, __u32) or __type(value, struct bpf_devmap_val)")
         }
@@ -191,13 +192,14 @@ fn values(def: &MapDef) -> Option<(Sizes, &'static str)> {
     })
 }
 
-const NO_PERF_VALUE: &str = "write __uint(value_size, sizeof(int)): it holds a descriptor for each CPU; a pointer `struct event *unused \
-                             __attribute__((unused))` names the type of records";
+const NO_PERF_VALUE: &str = "write __uint(value_size, sizeof(int)): it holds a file descriptor for each CPU; a pointer `struct event *unused \
+                             __attribute__((unused))` names the record type";
 
 const PROGRAMS: [&str; 2] = ["BPF_F_RDONLY_PROG", "BPF_F_WRONLY_PROG"];
 
-/// The flags that a kind must have: `trie_alloc`, `bpf_local_storage_map_alloc_check`, `arena_map_alloc`.
-fn needed(kind: MapKind) -> impl Iterator<Item = (u32, &'static str)> {
+/// Returns the flags that a map type requires: `trie_alloc`, `bpf_local_storage_map_alloc_check`,
+/// `arena_map_alloc`.
+fn required_flags(kind: MapKind) -> impl Iterator<Item = (u32, &'static str)> {
     let needed = match kind {
         MapKind::LPM_TRIE => NO_PREALLOC,
         kind if is_storage(kind) => NO_PREALLOC,
@@ -207,8 +209,8 @@ fn needed(kind: MapKind) -> impl Iterator<Item = (u32, &'static str)> {
     FLAGS.into_iter().filter(move |(flag, _)| needed & flag != 0)
 }
 
-/// The flags that a kind may have; all if the kind is not known.
-fn taken(kind: MapKind) -> u32 {
+/// Returns the flags that a map type supports, or all flags if the type is not known.
+fn supported_flags(kind: MapKind) -> u32 {
     // `BPF_F_ACCESS_MASK`.
     const ACCESS: u32 = RDONLY | WRONLY | RDONLY_PROG | WRONLY_PROG;
 
@@ -244,40 +246,42 @@ fn taken(kind: MapKind) -> u32 {
     }
 }
 
-/// `map_create`, `bloom_map_alloc` and `arena_map_alloc`.
-fn extra(def: &MapDef) -> Option<(String, &'static str)> {
+/// Checks `map_extra`: `map_create`, `bloom_map_alloc` and `arena_map_alloc`.
+fn check_extra(def: &MapDef) -> Option<(String, &'static str)> {
     match def.kind {
         MapKind::BLOOM_FILTER if def.extra > 15 => {
-            Some((format!("which has at most 15 hash functions, and `map_extra` is {}", def.extra), "write __uint(map_extra, 5)"))
+            Some((format!("map_extra (hash functions) is {}, expected at most 15", def.extra), "write __uint(map_extra, 5)"))
         }
-        MapKind::ARENA if !def.extra.is_multiple_of(4096) => {
-            Some((format!("which begins with a page, and `map_extra` is {:#x}", def.extra), "write a multiple of the size of pages"))
-        }
+        MapKind::ARENA if !def.extra.is_multiple_of(4096) => Some((
+            format!("map_extra (start address) is {:#x}, expected a multiple of 4096", def.extra),
+            "write a multiple of the page size",
+        )),
         MapKind::BLOOM_FILTER | MapKind::ARENA => None,
         MapKind(kind) if kind <= MapKind::ARENA.0 && def.extra != 0 => {
-            Some((format!("which has no `map_extra`, and this one is {}", def.extra), "remove `map_extra`"))
+            Some((format!("map_extra is {}, expected 0", def.extra), "remove `map_extra`"))
         }
         _ => None,
     }
 }
 
-/// `bpf_local_storage_map_alloc_check` and `bpf_local_storage_map_check_btf`: both types are known, and the key is an integer.
-fn storage(def: &MapDef, layouts: &Layouts) -> Option<(&'static str, &'static str)> {
+/// Checks local storage: `bpf_local_storage_map_alloc_check` and `bpf_local_storage_map_check_btf`.
+/// Both types are required, and the key must be an integer.
+fn check_storage(def: &MapDef, layouts: &Layouts) -> Option<(&'static str, &'static str)> {
     if !is_storage(def.kind) {
         return None;
     }
     let (Some(key), Some(_)) = (def.key, def.value) else {
-        return Some(("whose key and value the kernel takes by type", "write __type(key, int) and __type(value, T)"));
+        return Some(("the type of the key or value is missing", "write __type(key, int) and __type(value, T)"));
     };
     let is_int = matches!(layouts.btf.resolve(key).1.kind, Kind::Int { .. });
-    (!is_int).then_some(("whose key is an integer", "write __type(key, int)"))
+    (!is_int).then_some(("the key is not an integer", "write __type(key, int)"))
 }
 
-/// The most bytes that a value has.
-fn most_bytes(def: &MapDef) -> Option<u32> {
+/// Returns the maximum size of a value.
+fn max_value_size(def: &MapDef) -> Option<u32> {
     match def.kind {
-        // Memory of each CPU is given out in parts of this size at most (`PCPU_MIN_UNIT_SIZE`). Tables without entries of their own are made
-        // all the same.
+        // Per-CPU memory is allocated in units of at most this size (`PCPU_MIN_UNIT_SIZE`). Hash
+        // tables without preallocated entries are created nevertheless.
         MapKind::PERCPU_ARRAY | MapKind::LRU_PERCPU_HASH => Some(PAGE.max(32 << 10)),
         MapKind::PERCPU_HASH if def.flags & NO_PREALLOC == 0 => Some(PAGE.max(32 << 10)),
         // `array_map_alloc_check`
@@ -286,7 +290,8 @@ fn most_bytes(def: &MapDef) -> Option<u32> {
     }
 }
 
-/// `bpf_map_meta_alloc`: those without `map_meta_equal`, and maps of maps.
+/// Reports whether a map of this type can be an inner map. `bpf_map_meta_alloc` rejects types
+/// without `map_meta_equal`, and maps of maps.
 fn can_be_inner(kind: MapKind) -> bool {
     !matches!(
         kind,
@@ -303,7 +308,7 @@ fn is_hash(kind: MapKind) -> bool {
     matches!(kind, MapKind::HASH | MapKind::PERCPU_HASH | MapKind::LRU_HASH | MapKind::LRU_PERCPU_HASH | MapKind::HASH_OF_MAPS)
 }
 
-/// Those that are mistaken for arrays that can be mapped.
+/// Reports whether the type is easily mistaken for an array that can be mapped.
 fn is_table(kind: MapKind) -> bool {
     is_hash(kind) || kind == MapKind::PERCPU_ARRAY
 }
@@ -312,7 +317,8 @@ fn is_storage(kind: MapKind) -> bool {
     matches!(kind, MapKind::SK_STORAGE | MapKind::INODE_STORAGE | MapKind::TASK_STORAGE | MapKind::CGRP_STORAGE)
 }
 
-/// `bpf_local_storage_map_alloc_check`, `cgroup_storage_map_alloc`: an entry belongs to what it is of.
+/// Reports whether the type has no `max_entries`, since each entry belongs to another kernel
+/// object: `bpf_local_storage_map_alloc_check`, `cgroup_storage_map_alloc`.
 fn no_entries(kind: MapKind) -> bool {
     is_storage(kind) || matches!(kind, MapKind::CGROUP_STORAGE | MapKind::PERCPU_CGROUP_STORAGE)
 }

@@ -1,4 +1,5 @@
-//! Map definitions as libbpf reads them: `bpf_object__init_user_btf_maps`, `parse_btf_map_def` and `init_struct_ops_maps`.
+//! Map definitions, checked as libbpf parses them: `bpf_object__init_user_btf_maps`,
+//! `parse_btf_map_def` and `init_struct_ops_maps`.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,7 @@ use crate::{
     suggestion::near,
 };
 
-/// The members of a definition, in the order of `parse_btf_map_def`.
+/// The members of a map definition, in the order of `parse_btf_map_def`.
 const FIELDS: [&str; 11] =
     ["type", "max_entries", "map_flags", "numa_node", "key_size", "key", "value_size", "value", "values", "pinning", "map_extra"];
 
@@ -34,29 +35,29 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
             let name = variable.name.as_str();
             let mut fault = |what: String, todo: &str| faults.push(Fault::new(subject.map(name), what, todo));
             let Kind::Variable { ty, linkage } = variable.kind else {
-                fault(format!("`{name}` in the section `{section}` is no variable"), "the object is corrupt; compile it anew");
+                fault(format!("`{name}` in section `{section}` is not a variable"), "the object is corrupt; compile it again");
                 continue;
             };
             let (_, def) = btf.resolve(ty);
             let Kind::Struct { members, .. } = &def.kind else {
-                fault(format!("`{name}` in the section `{section}` is `{}`, not a struct", checked.layouts.c_name(ty)), "define a struct");
+                fault(format!("`{name}` in section `{section}` is `{}`, not a struct", checked.layouts.c_name(ty)), "define a struct");
                 continue;
             };
             if is_table {
                 if def.name.is_empty() {
                     fault(
-                        format!("the table `{name}` is of a struct without a name"),
-                        "use the kernel's type, `struct tcp_congestion_ops` for example",
+                        format!("struct_ops table `{name}` has an anonymous struct type"),
+                        "use a type of the kernel, for example `struct tcp_congestion_ops`",
                     );
                 }
                 continue;
             }
             if linkage != Linkage::Global {
-                fault(format!("the map `{name}` is static, and libbpf takes maps that are not"), "remove `static`");
+                fault(format!("map `{name}` is static, and libbpf rejects static maps"), "remove `static`");
             } else if visible.get(name) == Some(&false) {
                 // `btf_fixup_datasec` makes it static.
                 let todo = "give it default visibility; -fvisibility=hidden hides maps too";
-                fault(format!("the map `{name}` is hidden, which libbpf takes for static and does not open"), todo);
+                fault(format!("map `{name}` is hidden, which libbpf treats as static and rejects"), todo);
             }
             let mut definition = Definition { checked, name, place: subject.map(name), kind: 0, faults };
             definition.read(members, false);
@@ -75,7 +76,7 @@ struct Definition<'a> {
 
 impl Definition<'_> {
     fn fault(&mut self, what: &str, todo: impl Into<String>) {
-        self.faults.push(Fault::new(self.place.clone(), format!("the map `{}`: {what}", self.name), todo));
+        self.faults.push(Fault::new(self.place.clone(), format!("map `{}`: {what}", self.name), todo));
     }
 
     fn read(&mut self, members: &[Member], inner: bool) {
@@ -92,7 +93,7 @@ impl Definition<'_> {
                         Kind::Pointer { to } if is_sized(btf, to) => layouts.layout(to).size,
                         _ => {
                             self.fault(
-                                &format!("`{field}` is no type with a size"),
+                                &format!("`{field}` is not a complete type"),
                                 format!("write __type({field}, T) with a complete type"),
                             );
                             continue;
@@ -102,15 +103,15 @@ impl Definition<'_> {
                     let conflict = *known != 0 && *known != size;
                     *known = size;
                     if conflict {
-                        self.fault(&format!("its {field} has two sizes"), format!("leave one of `{field}` and `{field}_size` out"));
+                        self.fault(&format!("{field} has two different sizes"), format!("remove `{field}` or `{field}_size`"));
                     }
                 }
                 "values" => self.values(members, at, inner, value),
-                // An integer, or since libbpf 1.6 an enum of one constant.
+                // An integer, or since libbpf 1.6 an enum with a single constant.
                 "map_extra" if matches!(btf.resolve(member.ty).1.kind, Kind::Enum { .. }) => {}
                 _ if FIELDS.contains(&field) => {
                     let Some(number) = number(btf, member.ty) else {
-                        self.fault(&format!("`{field}` is no number"), format!("write __uint({field}, N)"));
+                        self.fault(&format!("`{field}` is not a number"), format!("write __uint({field}, N)"));
                         continue;
                     };
                     match field {
@@ -121,10 +122,10 @@ impl Definition<'_> {
                             *known = number.into();
                             if conflict {
                                 let ty = field.trim_end_matches("_size");
-                                self.fault(&format!("its {ty} has two sizes"), format!("leave one of `{ty}` and `{field}` out"));
+                                self.fault(&format!("{ty} has two different sizes"), format!("remove `{ty}` or `{field}`"));
                             }
                         }
-                        "pinning" if inner => self.fault("maps inside of another cannot be pinned", "remove `pinning`"),
+                        "pinning" if inner => self.fault("inner maps cannot be pinned", "remove `pinning`"),
                         "pinning" if number > 1 => {
                             self.fault(&format!("`pinning` is {number}"), "write LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1)");
                         }
@@ -133,38 +134,38 @@ impl Definition<'_> {
                 }
                 _ => {
                     let todo = near(field, FIELDS).map_or_else(|| "remove it".to_owned(), |near| format!("did you mean `{near}`?"));
-                    self.fault(&format!("libbpf knows no `{field}` of a map"), todo);
+                    self.fault(&format!("unknown field `{field}`"), todo);
                 }
             }
         }
         if self.kind == 0 && self.faults.len() == before {
-            let what = if inner { "its inner map has no type" } else { "it has no type" };
+            let what = if inner { "the type of the inner map is missing" } else { "the type is missing" };
             self.fault(what, "add __uint(type, BPF_MAP_TYPE_..)");
         }
         if MapKind(self.kind) == MapKind::STRUCT_OPS && !inner {
-            // libbpf (1.7) crashes.
-            let what = "BPF_MAP_TYPE_STRUCT_OPS is of tables of functions, which are not defined as maps";
-            self.fault(what, "define a variable of the kernel's type in SEC(\".struct_ops\")");
+            // libbpf 1.7 crashes on such a definition.
+            let what = "BPF_MAP_TYPE_STRUCT_OPS is for struct_ops tables, which are not defined as maps";
+            self.fault(what, "define a variable of a kernel type in SEC(\".struct_ops\")");
         }
     }
 
-    /// `__array(values, T)`: the maps inside, or the programs of an array of them.
+    /// Checks `__array(values, T)`: the inner maps, or the programs of a program array.
     fn values(&mut self, members: &[Member], at: usize, inner: bool, value: u64) {
         let checked = self.checked;
         let btf = &checked.layouts.btf;
         let is_nested = matches!(MapKind(self.kind), MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS);
         let Some(member) = members.get(at) else { return };
         if inner {
-            return self.fault("maps inside of another hold no maps", "remove `values` of the inner one");
+            return self.fault("inner maps cannot hold maps", "remove `values` from the inner map");
         }
         if at + 1 != members.len() {
-            return self.fault("`values` is not its last member", "move it to the end");
+            return self.fault("`values` is not the last member", "move it to the end");
         }
         if !is_nested && MapKind(self.kind) != MapKind::PROG_ARRAY {
-            return self.fault("`values` is for maps of maps and arrays of programs", "name such a type before it, or remove it");
+            return self.fault("`values` needs a map of maps or a program array", "set such a `type` before it, or remove it");
         }
         if !matches!(value, 0 | 4) {
-            return self.fault(&format!("its values have {value} bytes and are references, which have 4"), "leave the value's size out");
+            return self.fault(&format!("value size is {value}, expected 4"), "remove the value size");
         }
         let to = match btf.get(member.ty).kind {
             Kind::Array { element, len: 0 } => match btf.resolve(element).1.kind {
@@ -180,12 +181,13 @@ impl Definition<'_> {
                 self.kind = outer;
             }
             Some(Kind::Prototype) if !is_nested => {}
-            _ => self.fault("`values` is no list of what it can hold", "write __array(values, T), T being the inner map or a function"),
+            _ => self.fault("`values` has an unsupported type", "write __array(values, T), where T is the inner map or a function"),
         }
     }
 }
 
-/// `get_map_field_int`: `__uint(name, N)` declares `int (*name)[N]`.
+/// Returns the number in a member, as `get_map_field_int` does: `__uint(name, N)` declares
+/// `int (*name)[N]`.
 fn number(btf: &Btf, id: TypeId) -> Option<u32> {
     let Kind::Pointer { to } = btf.resolve(id).1.kind else { return None };
     match btf.get(to).kind {
@@ -194,7 +196,7 @@ fn number(btf: &Btf, id: TypeId) -> Option<u32> {
     }
 }
 
-/// `btf__resolve_size`.
+/// Reports whether `btf__resolve_size` knows a size for the type.
 fn is_sized(btf: &Btf, id: TypeId) -> bool {
     match btf.resolve(id).1.kind {
         Kind::Array { element, .. } => is_sized(btf, element),
@@ -203,7 +205,8 @@ fn is_sized(btf: &Btf, id: TypeId) -> bool {
     }
 }
 
-/// libbpf (1.7) has one arena an object, and puts the variables of the address space into it (`init_arena_map_data`).
+/// Checks arenas. libbpf 1.7 supports one arena per object, and stores the variables of the address
+/// space in it (`init_arena_map_data`).
 fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
     /// `BPF_F_SEGV_ON_FAULT`
     const SEGV_ON_FAULT: u32 = 1 << 17;
@@ -212,15 +215,15 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
     let mut arenas = checked.maps.iter().filter(|def| def.kind == MapKind::ARENA);
     let data = checked.layouts.elf.sections.iter().find(|section| section.name == ".addr_space.1" && section.size > 0);
     match (arenas.next(), data) {
-        // Without maps libbpf looks at the references alone, as `references` does.
+        // Without maps, libbpf only checks the references, as `references` does.
         (None, Some(data)) if has_maps => {
-            let what = format!("{} bytes of variables are in an arena (__arena), and the object has no map of this type", data.size);
+            let what = format!("{} bytes of variables are in an arena (__arena), but the object has no arena map", data.size);
             faults.push(Fault::new(Place::default(), what, "define one in SEC(\".maps\") with __uint(type, BPF_MAP_TYPE_ARENA)"));
         }
         (Some(arena), Some(data)) if data.size > u64::from(PAGE).saturating_mul(arena.max_entries.into()) => {
             let pages = data.size.div_ceil(PAGE.into());
-            let what = format!("the arena `{}` has {} pages, its variables need {pages}", arena.name, arena.max_entries);
-            faults.push(Fault::new(subject.map(&arena.name), what, "make `max_entries` that large at least"));
+            let what = format!("max_entries of arena `{}` is {}, but its variables need {pages} pages", arena.name, arena.max_entries);
+            faults.push(Fault::new(subject.map(&arena.name), what, "increase `max_entries`"));
         }
         // It copies their values to pages that are not there.
         (Some(arena), Some(_)) if arena.flags & SEGV_ON_FAULT != 0 => {
@@ -231,7 +234,7 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
         _ => {}
     }
     for second in arenas {
-        let what = format!("the arena `{}` is one too many: an object has one", second.name);
-        faults.push(Fault::new(subject.map(&second.name), what, "use the other one"));
+        let what = format!("arena `{}` is one too many: an object can have only one", second.name);
+        faults.push(Fault::new(subject.map(&second.name), what, "use the first one"));
     }
 }

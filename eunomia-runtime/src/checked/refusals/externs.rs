@@ -1,4 +1,4 @@
-//! Names that the object does not define: `bpf_object__collect_externs` of libbpf.
+//! Symbols that the object does not define, checked as in libbpf's `bpf_object__collect_externs`.
 
 use std::collections::HashMap;
 
@@ -30,17 +30,17 @@ pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Fou
     for name in raw.symbols.iter().filter(is_extern).map(|symbol| raw.name(symbol)).filter(|name| !name.is_empty()) {
         let found = named.get(name).filter(|(_, kind)| !matches!(kind, Kind::Variable { linkage, .. } if *linkage != Linkage::Extern));
         let Some((id, kind)) = found else {
-            let what = format!("`{name}` is used and not defined, and BTF does not say what it is");
+            let what = format!("`{name}` is used but not defined, and BTF does not describe it");
             faults.push(Fault::new(Place::default(), what, DEFINE));
             continue;
         };
         match (sections.get(id).copied(), kind) {
             (Some(".kconfig"), Kind::Function) => {
-                let what = format!("`{name}` is a function, and the kernel's configuration (__kconfig) has values alone");
-                faults.push(Fault::new(Place::default(), what, "declare it __ksym if it is one of the kernel's"));
+                let what = format!("`{name}` is a function, but the kernel configuration (__kconfig) contains only values");
+                faults.push(Fault::new(Place::default(), what, "declare it __ksym if it is a kernel function"));
             }
             (Some(".kconfig"), Kind::Variable { ty, .. }) if !is_setting(btf, *ty) => {
-                let what = format!("`{name}` is `{}`, which no value of the kernel's configuration is", checked.layouts.c_name(*ty));
+                let what = format!("`{name}` has type `{}`, which __kconfig does not support", checked.layouts.c_name(*ty));
                 let todo = "declare it as an integer, bool, char, char array or enum libbpf_tristate";
                 faults.push(Fault::new(Place::default(), what, todo));
             }
@@ -53,20 +53,20 @@ pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Fou
             }
             (Some(".ksyms"), _) => {}
             (_, Kind::Function) => {
-                let what = format!("the function `{name}` is called and not defined");
+                let what = format!("function `{name}` is called but not defined");
                 faults.push(Fault::new(Place::default(), what, DEFINE));
             }
             (..) => {
-                let what = format!("the variable `{name}` is used and not defined");
+                let what = format!("variable `{name}` is used but not defined");
                 faults.push(Fault::new(Place::default(), what, DEFINE));
             }
         }
     }
 }
 
-const DEFINE: &str = "define it, link the object that does, or declare it __ksym or __kconfig if the kernel has it";
+const DEFINE: &str = "define it, link the object that defines it, or declare it __ksym or __kconfig if the kernel has it";
 
-/// `find_kcfg_type`.
+/// Reports whether libbpf's `find_kcfg_type` supports the type.
 fn is_setting(btf: &Btf, id: TypeId) -> bool {
     let (_, ty) = btf.resolve(id);
     match &ty.kind {
@@ -78,25 +78,25 @@ fn is_setting(btf: &Btf, id: TypeId) -> bool {
     }
 }
 
-/// What keeps libbpf from setting a value of the kernel's configuration: `bpf_object__resolve_externs`, `set_kcfg_value_num`. It knows some
-/// that are in no configuration.
+/// Returns the reason why libbpf cannot set a `__kconfig` value: `bpf_object__resolve_externs`,
+/// `set_kcfg_value_num`. libbpf provides some values that are in no kernel configuration.
 fn unset(btf: &Btf, name: &str, id: TypeId, weak: bool) -> Option<(&'static str, &'static str)> {
     let kind = &btf.resolve(id).1.kind;
     match name {
         _ if name.starts_with("CONFIG_") => None,
         "LINUX_KERNEL_VERSION" => match kind {
             Kind::Int { size: 4 | 8, bool: false, .. } => None,
-            _ => Some(("is the kernel's version, which has four bytes", "declare it `extern int LINUX_KERNEL_VERSION __kconfig;`")),
+            _ => Some(("is the kernel version, an integer of 4 or 8 bytes", "declare it `extern int LINUX_KERNEL_VERSION __kconfig;`")),
         },
         "LINUX_HAS_BPF_COOKIE" | "LINUX_HAS_SYSCALL_WRAPPER" => match kind {
             Kind::Int { .. } => None,
-            _ => Some(("is yes or no", "declare it as `bool`")),
+            _ => Some(("is a boolean", "declare it as `bool`")),
         },
         _ if name.starts_with("LINUX_") && weak => None,
         _ if name.starts_with("LINUX_") => Some((
-            "is no value that libbpf knows beside the kernel's configuration",
-            "did you mean LINUX_KERNEL_VERSION, LINUX_HAS_BPF_COOKIE or LINUX_HAS_SYSCALL_WRAPPER? Declared `__weak`, an unknown one is 0",
+            "is not a value that libbpf provides",
+            "did you mean LINUX_KERNEL_VERSION, LINUX_HAS_BPF_COOKIE or LINUX_HAS_SYSCALL_WRAPPER? An unknown value is 0 if it is declared `__weak`",
         )),
-        _ => Some(("is no value of the kernel's configuration", "name an option of it as it does, `CONFIG_HZ` for example")),
+        _ => Some(("is not a kernel configuration option", "use the name of an option, for example `CONFIG_HZ`")),
     }
 }

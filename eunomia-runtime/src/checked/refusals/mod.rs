@@ -1,7 +1,9 @@
-//! What libbpf never opens and no kernel loads, found when an app is built and not where it runs.
+//! Objects that libbpf does not open or no kernel loads, found when an application is built instead
+//! of when it runs.
 //!
-//! The rules are those of libbpf 1.7 (`libbpf.c`) and of the kernel's `map_alloc_check` functions. A rule is here only if nothing that a
-//! loader usually sets makes up for it: sizes and entries of 0 are left to the loader, since tools size their maps at run time.
+//! The rules are those of libbpf 1.7 (`libbpf.c`) and of the kernel's `map_alloc_check` functions.
+//! A rule is only included if a loader does not usually compensate for it: sizes and entries of 0
+//! are left to the loader, since tools size their maps at run time.
 
 mod creation;
 mod definitions;
@@ -31,18 +33,19 @@ use crate::{
 };
 
 impl Checked {
-    /// [`Self::refusals`] as an error; `file` stands for the input in messages.
+    /// Checks the object for [`Self::refusals`]. Messages call the input `file`.
     ///
     /// # Errors
-    /// Every refusal.
+    /// [`Faults`] with every refusal.
     pub fn loadable(&self, file: &str) -> Result<(), Faults> {
         Faults::or(file, self.found(), Some(()))
     }
 
-    /// What keeps libbpf from opening the object, and any kernel from loading it: faults of the C source that only users would meet
-    /// otherwise. Empty for an object that libbpf opens, and whose maps and programs have sizes and types that a kernel may take.
+    /// Returns the reasons why libbpf does not open the object, or why no kernel loads it: faults
+    /// of the C source that only users would see otherwise. Empty for an object that libbpf opens,
+    /// and whose maps and programs have sizes and types that a kernel may accept.
     ///
-    /// What depends on the kernel is left to the module `doctor`.
+    /// Conditions that depend on the kernel are checked by the module `doctor`.
     pub fn refusals(&self) -> Vec<Fault> {
         self.found().into_shown()
     }
@@ -67,7 +70,7 @@ impl Checked {
     }
 }
 
-/// What is looked at.
+/// The object to check, with indices by name.
 struct Subject<'a> {
     checked: &'a Checked,
     raw: Raw<'a>,
@@ -77,7 +80,7 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn new(checked: &'a Checked, raw: Raw<'a>) -> Self {
-        // An object by itself has no document whose places could be named.
+        // A bare object has no document with places to name.
         let listed = (checked.skeleton.format != Format::Object).then_some(&checked.skeleton);
         let maps = listed.iter().flat_map(|skeleton| skeleton.maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)));
         let maps = maps.collect();
@@ -86,18 +89,18 @@ impl<'a> Subject<'a> {
         Self { checked, raw, maps, programs }
     }
 
-    /// Where the document lists a map.
+    /// Returns the place of a map in the document.
     fn map(&self, name: &str) -> Place {
         self.maps.get(name).map_or_else(Place::default, |index| self.checked.skeleton.skel_place().key("maps").index(*index))
     }
 
-    /// Where the document lists a program.
+    /// Returns the place of a program in the document.
     fn program(&self, name: &str) -> Place {
         self.programs.get(name).map_or_else(Place::default, |index| self.checked.skeleton.skel_place().key("progs").index(*index))
     }
 }
 
-/// The tables of the ELF file as libbpf goes through them: undefined and local symbols, too.
+/// The ELF tables as libbpf iterates over them, including undefined and local symbols.
 struct Raw<'a> {
     file: ElfBytes<'a, AnyEndian>,
     headers: Vec<SectionHeader>,
@@ -111,14 +114,14 @@ impl<'a> Raw<'a> {
         let file = ElfBytes::<AnyEndian>::minimal_parse(object).map_err(broken)?;
         let (headers, section_names) = file.section_headers_with_strtab().map_err(broken)?;
         let Some((symbols, strings)) = file.symbol_table().map_err(broken)? else {
-            // `bpf_object__elf_collect`: it has no names without them.
-            return Err(("the object has no symbol table, without which libbpf does not open it".to_owned(), "do not strip it"));
+            // `bpf_object__elf_collect` needs a symbol table.
+            return Err(("the object has no symbol table, which libbpf needs".to_owned(), "do not strip it"));
         };
         let headers = headers.iter().flat_map(|headers| headers.iter()).collect();
         Ok(Self { headers, section_names: section_names.unwrap_or_default(), symbols: symbols.iter().collect(), strings, file })
     }
 
-    /// The name of a section; empty if there is none.
+    /// Returns the name of a section, or an empty string if the section does not exist.
     fn section(&self, index: usize) -> &'a str {
         let name = self.headers.get(index).and_then(|header| self.section_names.get(header.sh_name as usize).ok());
         name.unwrap_or_default()
@@ -128,7 +131,8 @@ impl<'a> Raw<'a> {
         self.strings.get(symbol.st_name as usize).unwrap_or_default()
     }
 
-    /// The sections whose functions are programs, or `.text`, which has those that programs call.
+    /// Returns the sections whose functions are programs, and `.text`, whose functions are called
+    /// by programs.
     fn executable(&self) -> impl Iterator<Item = (usize, &SectionHeader)> {
         let is_code = |header: &SectionHeader| {
             header.sh_type == SHT_PROGBITS && header.sh_size > 0 && header.sh_flags & u64::from(SHF_EXECINSTR) != 0
@@ -136,32 +140,32 @@ impl<'a> Raw<'a> {
         self.headers.iter().enumerate().filter(move |(_, header)| is_code(header))
     }
 
-    /// The functions that libbpf makes a program of each, those of `.text` among them.
+    /// Returns the functions for which libbpf creates a program each, including those in `.text`.
     fn functions(&self) -> impl Iterator<Item = &Symbol> {
         let code: HashSet<usize> = self.executable().map(|(index, _)| index).collect();
         self.symbols.iter().filter(move |symbol| symbol.st_symtype() == STT_FUNC && code.contains(&usize::from(symbol.st_shndx)))
     }
 }
 
-/// `bpf_object__elf_collect` and `bpf_object__add_programs`.
+/// Checks sections and functions: `bpf_object__elf_collect` and `bpf_object__add_programs`.
 fn sections(subject: &Subject<'_>, faults: &mut Found) {
     let raw = &subject.raw;
     for index in 0..raw.headers.len() {
         if raw.section(index) == "maps" {
-            let what = "the section `maps` has map definitions of a form that libbpf does not read since version 1.0";
+            let what = "section `maps` has legacy map definitions, which libbpf rejects since version 1.0";
             let todo = "define them in SEC(\".maps\") with __uint(type, ..), __type(key, ..), __type(value, ..)";
             faults.push(Fault::new(Place::default(), what, todo));
         }
         let size = raw.headers.get(index).map_or(0, |header| header.sh_size);
         // `bpf_object__init_kversion`
         if raw.section(index) == "version" && size != 4 {
-            let what = format!("the section `version` has {size} bytes, and libbpf takes a number of 4");
+            let what = format!("section `version` has {size} bytes, expected 4");
             faults.push(Fault::new(Place::default(), what, "remove it, or write `__u32 version SEC(\"version\") = LINUX_VERSION_CODE;`"));
         }
         // The value of an array: `array_map_alloc_check`.
         if is_data(raw.section(index)) && size > i32::MAX as u64 {
             let what =
-                format!("the variables of the section `{}` have {size} bytes, and no kernel makes a map of so many", raw.section(index));
+                format!("the variables of section `{}` have {size} bytes, more than any kernel accepts for a map", raw.section(index));
             faults.push(Fault::new(Place::default(), what, "make them smaller, or put them into maps with several entries"));
         }
     }
@@ -173,25 +177,25 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
             || symbol.st_size % 8 != 0
             || symbol.st_value % 8 != 0
         {
-            let what = format!("the function `{name}` does not lie in its section `{section}`");
-            faults.push(Fault::new(subject.program(name), what, "the object is corrupt; compile it anew"));
+            let what = format!("function `{name}` has an invalid offset or size in section `{section}`");
+            faults.push(Fault::new(subject.program(name), what, "the object is corrupt; compile it again"));
         } else if section != ".text" && symbol.st_bind() == STB_LOCAL {
-            let what = format!("the program `{name}` in the section `{section}` is static, and libbpf takes programs that are not");
+            let what = format!("program `{name}` in section `{section}` is static, and libbpf rejects static programs");
             let todo = "remove `static`; a function that programs call needs no SEC(..)";
             faults.push(Fault::new(subject.program(name), what, todo));
         }
     }
 }
 
-/// Whether libbpf makes a map of the section's variables.
+/// Reports whether libbpf creates a map for the variables of the section.
 fn is_data(section: &str) -> bool {
     [".data", ".rodata", ".bss"].iter().any(|kind| section.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
-/// The largest pages that a machine may have: an object may be made for one that has them.
+/// The largest page size of the architecture, since the object may run on a machine that uses it.
 const PAGE: u32 = if cfg!(any(target_arch = "x86_64", target_arch = "s390x", target_arch = "riscv64")) { 4096 } else { 65536 };
 
-/// A map and what it holds, if that is a map.
+/// Returns a map definition, and its inner map if it is a map of maps.
 fn with_inner(def: &MapDef) -> impl Iterator<Item = &MapDef> {
     std::iter::once(def).chain(def.inner.as_deref())
 }

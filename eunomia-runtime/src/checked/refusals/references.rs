@@ -1,4 +1,4 @@
-//! What instructions and tables refer to: `bpf_object__collect_relos` of libbpf.
+//! The references of instructions and tables, checked as in libbpf's `bpf_object__collect_relos`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,7 +18,8 @@ const LOAD64: u8 = 0x18;
 
 pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
     let Subject { checked, raw, .. } = subject;
-    // Programs by section and place: relocations outside of them, of functions that were replaced, are not read.
+    // Programs by section and offset. Relocations outside of them belong to replaced functions, and
+    // libbpf skips them.
     let mut programs = BTreeMap::new();
     for symbol in raw.functions() {
         programs.insert((usize::from(symbol.st_shndx), symbol.st_value), (symbol.st_size, raw.name(symbol)));
@@ -30,7 +31,7 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
     };
     let place = Places::new(subject);
     let mut in_tables = HashSet::new();
-    // A broken table could name one section many times.
+    // A broken table could refer to the same section many times.
     let mut budget = checked.skeleton.object.as_ref().map_or(0, Vec::len);
     for header in raw.headers.iter().filter(|header| header.sh_type == SHT_REL) {
         let section = header.sh_info as usize;
@@ -50,18 +51,18 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
             let fault = if is_table {
                 let named = program(symbol.st_shndx.into(), symbol.st_value);
                 in_tables.extend(named);
-                named.and_then(|name| place.of_table(symbol, name))
+                named.and_then(|name| place.table_fault(symbol, name))
             } else if executable {
                 let Some(program) = program(section, relocation.r_offset) else { continue };
                 let at = usize::try_from(relocation.r_offset).unwrap_or(usize::MAX);
                 let Some(&code) = bytes.get(at) else { continue };
                 let source = bytes.get(at.saturating_add(1)).map_or(0, |registers| registers >> 4);
-                place.of_instruction(code, source, symbol).map(|(what, todo)| {
-                    let what = format!("the program `{program}` refers to `{}`, {what}", place.symbol(symbol));
+                place.instruction_fault(code, source, symbol).map(|(what, todo)| {
+                    let what = format!("program `{program}` refers to `{}`, {what}", place.symbol(symbol));
                     Fault::new(subject.program(program), what, todo)
                 })
             } else {
-                place.of_map(relocation.r_offset, symbol)
+                place.map_fault(relocation.r_offset, symbol)
             };
             if let Some(fault) = fault
                 && !faults.contains(&fault)
@@ -73,10 +74,11 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
             }
         }
     }
-    // `libbpf_prepare_prog_load`: what it is called for by the kernel is told by its place in a table.
+    // `libbpf_prepare_prog_load`: the position in a table determines the kernel function that the
+    // program implements.
     let is_function = |section: &str| matches!(section.split('/').next(), Some("struct_ops" | "struct_ops.s"));
     for (name, _) in subject.checked.programs.iter().filter(|(name, section)| is_function(section) && !in_tables.contains(name.as_str())) {
-        let what = format!("the program `{name}` is for a table of struct_ops, and stands in none");
+        let what = format!("program `{name}` is for a struct_ops table, but no table refers to it");
         faults.push(Fault::new(subject.program(name), what, "put it into a table in SEC(\".struct_ops\"), or remove it"));
     }
 }
@@ -86,7 +88,7 @@ type Wrong = (String, &'static str);
 struct Places<'a> {
     subject: &'a Subject<'a>,
     has_arena: bool,
-    /// The maps by the place of their definition.
+    /// The maps by offset of their definition.
     maps: BTreeMap<u64, &'a str>,
     defs: HashMap<&'a str, &'a MapDef>,
     programs: HashSet<&'a str>,
@@ -104,7 +106,7 @@ impl<'a> Places<'a> {
         Self { subject, has_arena, maps, defs, programs }
     }
 
-    /// How the symbol is called; one of a section goes by the section's name.
+    /// Returns the name of a symbol; for a section symbol, the name of the section.
     fn symbol(&self, symbol: &Symbol) -> &'a str {
         match symbol.st_name {
             0 if symbol.st_symtype() == STT_SECTION => self.subject.raw.section(symbol.st_shndx.into()),
@@ -112,24 +114,23 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// `bpf_program__record_reloc`.
-    fn of_instruction(&self, code: u8, source: u8, symbol: &Symbol) -> Option<Wrong> {
-        const MOVE: &str =
-            "put it into .data, .rodata, .bss or a section whose name begins so (SEC(\".data.name\")), or define it as a map";
+    /// Checks the reference of an instruction: `bpf_program__record_reloc`.
+    fn instruction_fault(&self, code: u8, source: u8, symbol: &Symbol) -> Option<Wrong> {
+        const MOVE: &str = "put it into .data, .rodata, .bss or a section with such a prefix (SEC(\".data.name\")), or define it as a map";
         let section = usize::from(symbol.st_shndx);
         let name = self.subject.raw.section(section);
         if !matches!(code, CALL | LOAD64) {
             return Some(("by an instruction that is neither a call nor a load of an address".to_owned(), "compile it with `-mcpu=v3`"));
         }
-        // Undefined ones are those of `externs`.
+        // Undefined symbols are checked by `externs`.
         if symbol.st_shndx == 0 && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK) && symbol.st_symtype() == STT_NOTYPE {
             return None;
         }
         if code == CALL {
             return match name {
-                _ if source != 1 => Some(("by a call of a helper".to_owned(), "compile the object anew")),
+                _ if source != 1 => Some(("by a helper call".to_owned(), "compile the object again")),
                 ".text" => None,
-                _ => Some((format!("a function of the section `{name}`"), "leave SEC(..) out at functions that programs call")),
+                _ => Some((format!("a function in section `{name}`"), "remove SEC(..) from functions that programs call")),
             };
         }
         if symbol.st_shndx == 0 || symbol.st_shndx >= SHN_LORESERVE {
@@ -150,46 +151,47 @@ impl<'a> Places<'a> {
         match name {
             ".text" if is_function => None,
             ".addr_space.1" if header.sh_type == SHT_PROGBITS && header.sh_size > 0 => (!self.has_arena)
-                .then(|| ("a variable of an arena, and the object has no arena".to_owned(), "define a map of the type BPF_MAP_TYPE_ARENA")),
-            // The section `maps` is a fault by itself.
+                .then(|| ("an arena variable, but the object has no arena map".to_owned(), "define a map of type BPF_MAP_TYPE_ARENA")),
+            // The section `maps` is reported as a fault of its own.
             ".jumptables" | "maps" => None,
             ".maps" if self.maps.contains_key(&symbol.st_value) => None,
-            ".maps" => Some(("which is not the start of a map".to_owned(), "refer to maps alone in SEC(\".maps\")")),
+            ".maps" => Some(("which is not the start of a map".to_owned(), "refer only to maps in SEC(\".maps\")")),
             _ if is_data => None,
-            _ => Some((format!("which is in the section `{name}`, and libbpf makes no map of it"), MOVE)),
+            _ => Some((format!("which is in section `{name}`, for which libbpf creates no map"), MOVE)),
         }
     }
 
-    /// `bpf_object__collect_map_relos`: what maps of maps and arrays of programs hold when they are made.
-    fn of_map(&self, offset: u64, symbol: &Symbol) -> Option<Fault> {
+    /// Checks the initial values of maps of maps and program arrays:
+    /// `bpf_object__collect_map_relos`.
+    fn map_fault(&self, offset: u64, symbol: &Symbol) -> Option<Fault> {
         let (start, map) = self.maps.range(..=offset).next_back()?;
         let def = *self.defs.get(map)?;
         let (section, name) = (self.subject.raw.section(symbol.st_shndx.into()), self.symbol(symbol));
         let wrong = match def.kind {
             MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => match self.defs.get(name).filter(|_| section == ".maps") {
-                Some(held) => def.inner.as_deref().and_then(|inner| unlike(inner, held)).map(|what| {
-                    (format!("holds `{name}`, which {what}"), "give all maps of a map of maps one type, with the same sizes and flags")
+                Some(held) => def.inner.as_deref().and_then(|inner| mismatch(inner, held)).map(|what| {
+                    (format!("holds `{name}`, which {what}"), "use the same type, sizes and flags for all maps of a map of maps")
                 }),
-                None => Some((format!("holds `{name}`, which is no map"), "list maps of SEC(\".maps\")")),
+                None => Some((format!("holds `{name}`, which is not a map"), "list only maps from SEC(\".maps\")")),
             },
             MapKind::PROG_ARRAY if section != ".text" && self.programs.contains(name) => None,
-            MapKind::PROG_ARRAY => Some((format!("holds `{name}`, which is no program"), "list functions with SEC(..)")),
+            MapKind::PROG_ARRAY => Some((format!("holds `{name}`, which is not a program"), "list only functions with SEC(..)")),
             _ => return None,
         };
         let place = self.subject.map(map);
         if let Some((what, todo)) = wrong {
-            return Some(Fault::new(place, format!("the map `{map}` {what}"), todo));
+            return Some(Fault::new(place, format!("map `{map}` {what}"), todo));
         }
-        // Hash tables have their slot for a key.
+        // Hash tables use their slots as keys.
         let slot = self.first_slot(map).and_then(|first| (offset - start).checked_sub(first)).map(|behind| behind / 8)?;
         let full = def.max_entries != 0 && def.kind != MapKind::HASH_OF_MAPS && slot >= def.max_entries.into();
         full.then(|| {
-            let what = format!("the map `{map}` has {} entries, and a value for the one at {slot}", def.max_entries);
-            Fault::new(place, what, "make `max_entries` larger")
+            let what = format!("max_entries of map `{map}` is {}, but it has a value at index {slot}", def.max_entries);
+            Fault::new(place, what, "increase `max_entries`")
         })
     }
 
-    /// Bytes from the start of a map's definition to its list of values.
+    /// Returns the offset of the list of values in a map definition.
     fn first_slot(&self, map: &str) -> Option<u64> {
         let btf = &self.subject.checked.layouts.btf;
         let ty = self.subject.checked.layouts.own_types().find_map(|(_, ty)| match ty.kind {
@@ -200,36 +202,37 @@ impl<'a> Places<'a> {
         members.iter().find(|member| member.name == "values").map(|member| u64::from(member.bit_offset) / 8)
     }
 
-    /// `bpf_object__collect_st_ops_relos`.
-    fn of_table(&self, symbol: &Symbol, name: &str) -> Option<Fault> {
+    /// Checks a struct_ops table: `bpf_object__collect_st_ops_relos`.
+    fn table_fault(&self, symbol: &Symbol, name: &str) -> Option<Fault> {
         if symbol.st_shndx >= SHN_LORESERVE {
             return None;
         }
         let section = self.subject.raw.section(symbol.st_shndx.into());
         let bare = section.strip_prefix('?').unwrap_or(section);
         let is_one = is_typed(bare) && matches!(bare.split('/').next(), Some("struct_ops" | "struct_ops.s"));
-        let what = format!("the program `{name}` stands in a table of struct_ops, and its section `{section}` is of another kind");
+        let what = format!("program `{name}` is in a struct_ops table, but its section is `{section}`");
         (!is_one).then(|| Fault::new(self.subject.program(name), what, "write SEC(\"struct_ops\")"))
     }
 }
 
-/// What keeps the kernel from taking a map for one of the kind that a map of maps is declared with: `bpf_map_meta_equal`,
-/// `array_map_meta_equal`, `xsk_map_meta_equal`. What is 0 is the loader's to set.
-fn unlike(inner: &MapDef, held: &MapDef) -> Option<String> {
+/// Returns the reason why the kernel rejects a map as inner map of a map of maps:
+/// `bpf_map_meta_equal`, `array_map_meta_equal`, `xsk_map_meta_equal`. A size or number of 0 is
+/// left to the loader.
+fn mismatch(inner: &MapDef, held: &MapDef) -> Option<String> {
     let differ = |one: u32, other: u32| one != 0 && other != 0 && one != other;
     Some(match () {
-        () if inner.kind != held.kind => format!("is a {} and no {}", held.kind, inner.kind),
-        () if differ(inner.key_size, held.key_size) => format!("has keys of {} bytes and not of {}", held.key_size, inner.key_size),
+        () if inner.kind != held.kind => format!("is a {}, expected {}", held.kind, inner.kind),
+        () if differ(inner.key_size, held.key_size) => format!("has key size {}, expected {}", held.key_size, inner.key_size),
         () if differ(inner.value_size, held.value_size) => {
-            format!("has values of {} bytes and not of {}", held.value_size, inner.value_size)
+            format!("has value size {}, expected {}", held.value_size, inner.value_size)
         }
-        () if inner.flags != held.flags => format!("has the flags {:#x} and not {:#x}", held.flags, inner.flags),
+        () if inner.flags != held.flags => format!("has flags {:#x}, expected {:#x}", held.flags, inner.flags),
         () if matches!(inner.kind, MapKind::ARRAY | MapKind::XSKMAP)
             && inner.flags & INNER_MAP == 0
             && differ(inner.max_entries, held.max_entries) =>
         {
             format!(
-                "has {} entries and not {} (arrays may differ in it with the flag BPF_F_INNER_MAP)",
+                "has max_entries {}, expected {} (arrays may differ in it with the flag BPF_F_INNER_MAP)",
                 held.max_entries, inner.max_entries
             )
         }

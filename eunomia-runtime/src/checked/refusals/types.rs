@@ -1,4 +1,4 @@
-//! Types of programs by their sections: `section_defs` and `find_sec_def` of libbpf 1.7.
+//! Program types by section: `section_defs` and `find_sec_def` of libbpf 1.7.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::{
     suggestion::near,
 };
 
-/// The sections that have a type as they are.
+/// Section names that must match exactly.
 const EXACT: &[&str] = &[
     "socket",
     "sk_reuseport/migrate",
@@ -76,7 +76,7 @@ const EXACT: &[&str] = &[
     "netfilter",
 ];
 
-/// Those that have it alone or with a target behind a slash.
+/// Section names that stand alone or are followed by a slash and a target.
 const WITH_TARGET: &[&str] = &[
     "kprobe",
     "uprobe",
@@ -122,63 +122,66 @@ const WITH_TARGET: &[&str] = &[
     "struct_ops.s",
 ];
 
-/// Whether libbpf gives programs of the section a type.
+/// Reports whether libbpf assigns a type to programs in the section.
 pub(crate) fn is_typed(section: &str) -> bool {
     let head = section.split('/').next().unwrap_or(section);
     EXACT.contains(&section) || WITH_TARGET.contains(&head)
 }
 
-/// libbpf opens an object with a program that has no type, and does not load it unless somebody gives it one.
+/// Checks program types. libbpf opens an object with a program that has no type, but does not load
+/// it unless the caller sets a type.
 pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
     let checked = subject.checked;
-    let said = checked.program_types();
+    let types = checked.program_types();
     for program in &checked.skeleton.programs {
-        let Some(said) = program.other.get(TYPE) else { continue };
-        if !said.as_str().is_some_and(is_typed) {
+        let Some(section) = program.other.get(TYPE) else { continue };
+        if !section.as_str().is_some_and(is_typed) {
             let place = subject.program(&program.name).key(TYPE);
-            let near = said.as_str().and_then(meant).map(|near| format!("did you mean `{near}`?"));
-            let todo = near.unwrap_or_else(|| "name a section of libbpf, \"xdp\" or \"tp/sched/sched_switch\" for example".to_owned());
-            faults.push(Fault::new(place, format!("{said} gives a program no type"), todo));
+            let near = section.as_str().and_then(similar).map(|near| format!("did you mean `{near}`?"));
+            let todo = near.unwrap_or_else(|| "use a section name of libbpf, for example \"xdp\" or \"tp/sched/sched_switch\"".to_owned());
+            faults.push(Fault::new(place, format!("{section} does not name a program type"), todo));
         }
     }
     for (name, section) in &checked.programs {
-        // `?` is for programs that nobody loads unasked.
-        if section.starts_with('?') || is_typed(section) || said.contains_key(name.as_str()) {
+        // Programs in a section with `?` are not loaded by default.
+        if section.starts_with('?') || is_typed(section) || types.contains_key(name.as_str()) {
             continue;
         }
-        let set = format!(
-            "f its type is known, name it: `Config::program(\"{name}\", \"xdp\")`, `programs({name} = \"xdp\")` of \
-             the macro, `--program {name}=xdp`, or SEC(\"?{section}\"), which is not loaded unasked"
+        let hint = format!(
+            "set its type with `Config::program(\"{name}\", \"xdp\")`, `programs({name} = \"xdp\")` of the macro or \
+             `--program {name}=xdp`, or write SEC(\"?{section}\"), which is not loaded by default"
         );
-        let todo = meant(section).map_or_else(|| format!("i{set}"), |near| format!("did you mean `{near}`? I{set}"));
-        let what = format!("the program `{name}` is in the section `{section}`, which has no program type, so that it cannot be loaded");
+        let todo = similar(section).map_or_else(|| hint.clone(), |near| format!("did you mean `{near}`? Otherwise, {hint}"));
+        let what = format!("program `{name}` is in section `{section}`, which has no program type, so it cannot be loaded");
         faults.push(Fault::new(subject.program(name), what, todo));
     }
 }
 
 impl Checked {
-    /// The programs for which the document or the application names a section that tells their type (`type`), and that section.
+    /// Returns the section names that the document or the application sets to define the type of a
+    /// program (`type`), by program.
     pub fn program_types(&self) -> HashMap<&str, &str> {
-        let said = self.skeleton.programs.iter().filter_map(|program| Some((program.name.as_str(), program.other.get(TYPE)?.as_str()?)));
-        said.collect()
+        let types = self.skeleton.programs.iter().filter_map(|program| Some((program.name.as_str(), program.other.get(TYPE)?.as_str()?)));
+        types.collect()
     }
 }
 
-/// The section that was meant: a slip of the hand, or a name as of other loaders (`xdp_filter`, `classifier/ingress`, `tracepoint_x`).
-fn meant(section: &str) -> Option<&'static str> {
+/// Returns the section name that was probably meant. It may be misspelled, or follow the convention
+/// of another loader (`xdp_filter`, `classifier/ingress`, `tracepoint_x`).
+fn similar(section: &str) -> Option<&'static str> {
     let known = || EXACT.iter().chain(WITH_TARGET).copied();
     let head = section.split('/').next().unwrap_or(section);
     if let Some(typed) = known().find(|known| *known == head) {
         return Some(match typed {
-            // Its hooks are libbpf's under the short name alone.
+            // libbpf only knows its hooks under the short name.
             "classifier" => is_exact(&section.replacen("classifier", "tc", 1)).unwrap_or("tc"),
             _ => near(section, known()).unwrap_or(typed),
         });
     }
-    let behind = |known: &&str| section.strip_prefix(known).is_some_and(|rest| rest.starts_with(|c: char| !c.is_ascii_alphanumeric()));
+    let is_prefix = |known: &&str| section.strip_prefix(known).is_some_and(|rest| rest.starts_with(|c: char| !c.is_ascii_alphanumeric()));
     near(section, known())
         .or_else(|| near(head, WITH_TARGET.iter().copied()))
-        .or_else(|| known().filter(behind).max_by_key(|known| known.len()))
+        .or_else(|| known().filter(is_prefix).max_by_key(|known| known.len()))
 }
 
 fn is_exact(section: &str) -> Option<&'static str> {
