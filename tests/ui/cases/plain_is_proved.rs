@@ -1,5 +1,4 @@
-//! `plain!` proves its claims for the type that becomes plain, even if attributes change the
-//! declaration.
+//! `plain!` proves its claims for the type that becomes plain, even if attributes change it.
 #![forbid(unsafe_code)]
 
 use std::ops::Deref;
