@@ -1,12 +1,13 @@
 #!/bin/sh
-# asan.sh [NAME..]: runs the live tests with AddressSanitizer, or those with a NAME in their names.
+# asan.sh [NAME..]: runs the live tests with AddressSanitizer, or those whose names contain a NAME.
 #
-# Two tests are left out: the soak, which measures memory, because the sanitizer keeps freed memory
-# for a while; and an arena at an address at which the sanitizer has its own memory.
+# The soak test is skipped: it checks that memory does not grow, but the sanitizer delays the reuse
+# of freed memory. The test of an arena at an address where the sanitizer has its own memory is
+# skipped, too.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/sanitized.sh
-# The tests run without the flags, so that what they build does not use the sanitizer.
+# The tests run without the flags, so the programs that they build are built as usual.
 live=$(sanitized test --test live --no-run --message-format json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 [ -x "$live" ] || exit 1
 cd tests
@@ -14,7 +15,7 @@ set_aside="--skip soak:: --skip given::an_arena_is_not_mapped_over_other_memory"
 failed=
 for name in "${@:-}"; do
     if [ "$("$live" --list $set_aside "$name" | grep -c ': test$')" -eq 0 ]; then
-        echo "asan: no live test has \`$name\` in its name" >&2
+        echo "asan: no live test has a name with \`$name\`" >&2
         exit 2
     fi
     echo "asan: live tests $name"

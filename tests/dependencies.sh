@@ -1,36 +1,36 @@
 #!/bin/sh
-# Checks the allowed dependencies of each crate, and builds each set of features alone.
+# Checks the dependencies that each crate may have, and builds every set of features alone.
 set -eu
 cd "$(dirname "$0")/.."
 
-# absent PACKAGES TREE..: fails if the tree of dependencies has one of the packages.
+# absent PACKAGES TREE..: fails if the dependency tree has one of the packages.
 absent() {
     packages=$1
     shift
     if found=$(cargo tree --locked --prefix none --format '{p}' "$@" | grep -E "^($packages) v"); then
-        echo "cargo tree $*: forbidden dependencies:" >&2
+        echo "cargo tree $*: must not have" >&2
         echo "$found" >&2
         exit 1
     fi
     echo "cargo tree $*: none of $packages"
 }
 
-# Every user builds the proc macro: no libbpf, no C, no command line.
+# A proc macro is built in every user's build: no libbpf, no C, no command line.
 absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap|prettyplease|eunomia-vm' -p eunomia-macros --edges normal,build
 absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap' -p eunomia-build --edges normal,build
 # Only the command needs virtual machines.
 absent 'eunomia-vm|cpio' -p eunomia-build --features compile --edges normal,build
-# A typed program has no reader of JSON, base64, zlib, ELF or BTF, and no suggestions for names.
+# A typed program has no JSON, base64, zlib, ELF or BTF reader and suggests no similar names.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs|strsim' -p eunomia-runtime --no-default-features --features load --edges normal
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap-build --edges normal
-# With the macro, only the macro depends on them, and it is not part of the program.
+# With the macro these crates are only in the macro's tree, which is not part of the program.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap --edges no-proc-macro,normal
-# A command line is opt-in.
+# A program has a command line only if it enables the feature.
 absent 'clap|clap_builder|arrow-array' -p eunomia-runtime --edges normal
 absent 'clap_derive|blazesym|tar' -p eunomia-runtime --features clap,serde,tokio --edges normal
 # The typed core builds on any system.
 absent 'libbpf-rs|libbpf-sys|rustix|libc' -p eunomia-runtime --no-default-features --edges normal
-# Columns are vectors; their Arrow form needs no C, no compute kernels and no file formats.
+# Columns are vectors. A table of columns needs no C and no crate that computes or reads files.
 absent 'arrow-array|arrow-buffer|arrow-schema' -p eunomia-runtime --no-default-features --features columns --edges normal
 absent 'arrow|arrow-cast|arrow-ipc|arrow-select|parquet|cc' -p eunomia-runtime --no-default-features --features arrow --edges normal,build
 
@@ -43,7 +43,7 @@ for features in '' format compile cli; do
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-build --no-default-features --features "$features" --target-dir target/features
 done
 
-# A generated module compiles with any features of the runtime, in an application without other
+# A generated module compiles with every set of features of the runtime, in an app without other
 # dependencies.
 app=target/app
 mkdir -p "$app/src"
@@ -76,7 +76,7 @@ for features in '' load columns clap clap,load; do
     cargo check --quiet --manifest-path "$app/Cargo.toml" --features "$features" --target-dir target/features
 done
 
-# Recordings can be replayed by a program that cannot load objects.
+# Recordings are replayed without the feature that loads programs.
 cat >"$app/src/main.rs" <<'END'
 //! Replays a recording.
 eunomia_macros::include_skeleton!("../../tests/bpf/streams.json");

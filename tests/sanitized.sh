@@ -1,13 +1,14 @@
-# sanitized.sh, sourced by asan.sh and fuzz/campaign.sh: the flags of both, so that they share builds.
+# sanitized.sh: the build settings that asan.sh and fuzz/campaign.sh share, so that each reuses what
+# the other has built.
 #
-# AddressSanitizer instruments the Rust code of this workspace, its dependencies and libbpf; the
-# counters of libFuzzer are only in the Rust code. `RUSTC_BOOTSTRAP` allows the `-Z` flag with the
-# stable compiler, for these builds only. The runtime of the sanitizer comes with Rust. clang compiles
-# the C code, with the same sanitizer.
+# AddressSanitizer instruments the Rust code of this workspace and its dependencies, and libbpf. The
+# counters of libFuzzer are in the Rust code. `RUSTC_BOOTSTRAP` lets the stable compiler accept the
+# one flag, only in these runs; the sanitizer's runtime comes with Rust. clang compiles the C code
+# with the same sanitizer.
 host=$(rustc -vV | sed -n 's/^host: //p')
 clang=${EUNOMIA_CLANG:-clang-19}
-# The flags of `cargo fuzz`, except those for nightly compilers: counters on every edge, and traced
-# comparisons.
+# The options that `cargo fuzz` passes, which work with any compiler: counters on every edge, and
+# traced comparisons.
 flags="-Zsanitizer=address -Cforce-frame-pointers -Cpasses=sancov-module"
 for option in level=4 inline-8bit-counters pc-table trace-compares; do
     flags="$flags -Cllvm-args=-sanitizer-coverage-$option"
@@ -15,8 +16,8 @@ done
 # Leaks are not detected, because the C library and libbpf keep some memory until the end.
 export ASAN_OPTIONS="detect_leaks=0:detect_stack_use_after_return=1:abort_on_error=1"
 
-# sanitized COMMAND ..: runs a command of cargo with `--target`, so that the flags do not apply to
-# build scripts and macros.
+# sanitized COMMAND ..: runs a command of cargo with an explicit target, so that the flags do not
+# apply to build scripts and macros.
 sanitized() {
     command=$1
     shift

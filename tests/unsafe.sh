@@ -1,10 +1,11 @@
 #!/bin/sh
-# Compares the list in docs/unsafe.md with the code: it has each file with unsafe code, and no other.
+# Compares the list in docs/unsafe.md with the code: it names each file with unsafe code, and no
+# other.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p target
 sed -n 's/^| `\([^`]*\.rs\)` |.*/\1/p' docs/unsafe.md | sort >target/unsafe.listed
-# Only code, not comments or strings: a block, an item or an attribute.
+# Matches code (a block, an item or an attribute), not comments or strings.
 grep -rlE '^[^/"]*\bunsafe *(\{|\(|impl\b|fn\b|extern\b|trait\b)' --include='*.rs' eunomia-*/src examples tests/vm tests/src | grep -v /target/ | sort \
     >target/unsafe.found
 if ! diff target/unsafe.listed target/unsafe.found; then

@@ -1,8 +1,8 @@
 #!/bin/sh
-# campaign.sh TARGET SECONDS: runs a target, or `all` of them one after the other, under libFuzzer
-# and AddressSanitizer, from the inputs that earlier campaigns kept in target/fuzz/corpus. The output
-# of libFuzzer goes to target/fuzz/log; an input that fails is kept in target/fuzz/found.
-# campaign.sh TARGET 0 FILE: runs that input again.
+# campaign.sh TARGET SECONDS: runs a target, or `all` targets in sequence, under libFuzzer and
+# AddressSanitizer, starting from the inputs of earlier campaigns in target/fuzz/corpus. The output
+# of libFuzzer goes to target/fuzz/log, and inputs that fail to target/fuzz/found.
+# campaign.sh TARGET 0 FILE: runs the target on one input.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/sanitized.sh

@@ -1,12 +1,12 @@
 #!/bin/busybox sh
-# The first process of the machine: mounts what a booted system has, runs /test and reports its
-# status.
+# The first process of the machine: sets up what a booted system has, runs /test and reports how it
+# ended.
 #
 #   ttyS0  the kernel's messages
-#   ttyS1  what the test prints
-#   ttyS2  lines: `ready` before the test, `list` and a line of the test's list, `status N`; or
-#          `failed` and the command that failed
-# Nothing is mounted on /tmp: the files of a run may be below it, and the root is memory anyway.
+#   ttyS1  the output of the test
+#   ttyS2  one line each: `ready` before the test, `list` and a line of the test's list, `status N`;
+#          or `failed` and the command that failed
+# Nothing is mounted on /tmp: the files of a run may lie below it, and the root is in memory anyway.
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /var/tmp /etc /usr
 /bin/busybox --install -s /bin
 for folder in /sbin /usr/bin /usr/sbin; do
@@ -23,7 +23,7 @@ needed() {
     "$@" || end failed "$*"
 }
 
-# The kernel mounts /dev only over a root that it mounted itself.
+# The kernel mounts devtmpfs only over a root that it mounted itself.
 mount -t devtmpfs dev /dev 2>/dev/null || [ -c /dev/null ] || end failed mount /dev
 needed stty -F /dev/ttyS1 raw -echo
 needed stty -F /dev/ttyS2 raw -echo
@@ -44,7 +44,8 @@ echo "root:x:0:0:root:/root:/bin/sh" >/etc/passwd
 echo "127.0.0.1 localhost" >/etc/hosts
 
 echo ready >/dev/ttyS2
-# Through a pipe, because programs print differently to a terminal.
+# The output goes through a pipe, because programs print to a terminal in another way than to a
+# file.
 {
     sh /test </dev/null 2>&1
     echo "$?" >/run/status
