@@ -12,6 +12,7 @@ test:
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	./tests/dependencies.sh
 	./tests/unsafe.sh
+	./tests/package.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 	cargo test --locked --workspace --doc
 	SOAK_SECONDS=120 VM_KERNELS=none cargo test --locked --workspace --lib --bins --tests

@@ -1,11 +1,9 @@
 //! What is wrong with a document or an object: every independent fault at once, each with its place.
 
+pub(crate) mod locate;
 use std::{borrow::Cow, fmt};
 
-use crate::{
-    plain::{line, message, name},
-    skeleton::locate,
-};
+use crate::plain::{line, message, name};
 
 /// One thing that is wrong with the input.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -125,6 +125,18 @@ pub(crate) fn push(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(line(name).as_bytes());
 }
 
+#[cfg(feature = "dynamic")]
+/// Formats names as `a`, `b`, or "none". Long lists are cut.
+pub(crate) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 16;
+    let shown: Vec<String> = names.by_ref().take(SHOWN).map(|name| format!("`{}`", self::name(name))).collect();
+    match (shown.is_empty(), names.next()) {
+        (true, _) => "none".to_owned(),
+        (false, None) => shown.join(", "),
+        (false, Some(_)) => format!("{} and more", shown.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,7 +62,7 @@ pub(crate) fn folders_that_others_can_write_to() -> Outcome {
     fs::set_permissions(&open, fs::Permissions::from_mode(0o1777))?;
     BtfCache::new(&inner)?;
     chown(&foreign, Some(65534), None)?;
-    assert!(refused(&foreign).contains("neither root's nor this user's"), "{}", refused(&foreign));
+    assert!(refused(&foreign).contains("belongs neither to root nor to this user"), "{}", refused(&foreign));
     // A link may be somebody else's, wherever it leads.
     symlink(&own, &link)?;
     assert!(refused(&link).starts_with(&format!("{}: ", link.display())), "{}", refused(&link));

@@ -241,7 +241,7 @@ pub(crate) fn programs_are_left_out_or_taken() -> Outcome {
         (["--only", "none*"], "no program `none*`; there are "),
         (["--attach", "none=xdp:lo"], "no program `none`; there are "),
         (["--map", "count=5"], "did you mean `counts`?"),
-        (["--type", "hook=hook"], "type `hook` of the program `hook`: libbpf knows no programs of such a section"),
+        (["--type", "hook=hook"], "type `hook` of the program `hook`: libbpf does not know this section"),
         (["--attach", "packet=kprobe:vfs_read"], "the program is of type xdp, and such a target is for kprobe"),
     ] {
         for command in ["run", "doctor"] {

@@ -139,9 +139,9 @@ pub(crate) fn records_of_any_length() -> Outcome {
     // Those that are too short for a command.
     assert_eq!(skel.bss()?.broken.get()?, size_of::<Command>() as u64);
     let never = producer.send_bytes(&[5; 4089]).unwrap_err();
-    assert_eq!(never.to_string(), "map `commands`: a record of 4089 bytes does not fit into a ring of 4096");
+    assert_eq!(never.to_string(), "map `commands`: a record of 4089 bytes does not fit into a ring of 4096 bytes");
     let never = producer.send_timeout(&[0u64; 1000], Duration::from_secs(3600)).unwrap_err();
-    assert_eq!(never.to_string(), "map `commands`: a record of 8000 bytes does not fit into a ring of 4096");
+    assert_eq!(never.to_string(), "map `commands`: a record of 8000 bytes does not fit into a ring of 4096 bytes");
     Ok(())
 }
 
@@ -166,7 +166,7 @@ pub(crate) fn one_producer_at_a_time() -> Outcome {
     assert_eq!((drain(&skel)?, skel.bss()?.last.get()?, skel.bss()?.broken.get()?), (2, command(2), 0));
 
     let other = skel.object().user_ring_buffer("bloom")?.producer().unwrap_err();
-    assert_eq!(other.to_string(), "map `bloom`: the map is of type bloom_filter, not user_ringbuf");
+    assert_eq!(other.to_string(), "map `bloom`: it is of type bloom_filter, not user_ringbuf");
 
     // Somebody else does write.
     let ring = skel.maps()?.commands.as_map().fd().as_raw_fd();

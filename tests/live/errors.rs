@@ -112,7 +112,7 @@ pub(crate) fn names_that_are_not_there() -> Outcome {
 pub(crate) fn what_would_reach_wrong_memory() -> Outcome {
     let mut open = kinds::open()?;
     let error = open.object().set_max_entries("kinds.bss", 2).unwrap_err();
-    assert_eq!(error.to_string(), "map `kinds.bss`: it is a section of the object and has one entry");
+    assert_eq!(error.to_string(), "map `kinds.bss`: it is a section of the object, which has one entry");
     let skel = open.load()?;
     let frozen = skel.object().section::<ReadWrite>(".rodata").unwrap_err();
     assert_eq!(frozen.to_string(), ".rodata: the kernel has frozen the section; set it before the object is loaded");
@@ -122,14 +122,14 @@ pub(crate) fn what_would_reach_wrong_memory() -> Outcome {
     }
     let twice = Spec { name: "kinds", object: kinds::OBJECT, streams: &["rb", "rb"], samples: &[], dropped: &[], perf_pages: 1 };
     let error = Open::new(&twice).unwrap_err();
-    assert_eq!(error.to_string(), "map `rb`: it is named twice among those to be read");
+    assert_eq!(error.to_string(), "map `rb`: it is listed twice in the maps to read");
     Ok(())
 }
 
 pub(crate) fn an_arena_that_is_too_small() -> Outcome {
     let mut small = arena::open()?;
     let error = small.object().set_max_entries("memory", 0).unwrap_err();
-    assert_eq!(error.to_string(), "map `memory`: its variables need 1 pages, 0 were asked for");
+    assert_eq!(error.to_string(), "map `memory`: the number of its pages is 0, but its variables need 1");
     small.object().set_max_entries("memory", 1)?;
     assert_eq!(small.load()?.arena()?.counter.get()?, 5);
     Ok(())

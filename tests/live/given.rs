@@ -118,7 +118,7 @@ pub(crate) fn without_a_map_all_else_works() -> Outcome {
         let mut senders = Vec::new();
         let refused = |result: Result<(), Error>, map: &str| match result {
             Err(error) if map == off => {
-                assert_eq!(error.to_string(), format!("map `{map}`: its creation was switched off, so it is not in the kernel"));
+                assert_eq!(error.to_string(), format!("map `{map}`: it is not in the kernel because its creation was switched off"));
             }
             result => assert_eq!((result.is_ok(), map == off), (true, false), "{map} {result:?}"),
         };
@@ -183,7 +183,7 @@ pub(crate) fn a_ring_becomes_a_perf_array() -> Outcome {
         assert_eq!((numbers, skel.stats().events.received, skel.stats().events.absent), (vec![1, 2, 3, 4], 4, false));
     }
     let refused = open()?.object().set_perf_for_ring("hits").unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: it is no ring buffer but of type Hash");
+    assert_eq!(refused.to_string(), "map `hits`: it is of type Hash, not a ring buffer");
     Ok(())
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     skel.progs()?.hit.test_run(None, None)?;
     assert_eq!(maps.hits.get(&1)?.map(|event| event.number), Some(6));
     let refused = maps.option.get(0).unwrap_err();
-    assert_eq!(refused.to_string(), "map `option`: the map is of type hash, not array");
+    assert_eq!(refused.to_string(), "map `option`: it is of type hash, not array");
     let option: HashMap<'_, u32, u32> = skel.object().typed_map("option")?;
     option.insert(&0, &9)?;
     skel.progs()?.choose.test_run(None, None)?;
@@ -212,7 +212,7 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     open.object().set_type("hits", MapType::PercpuHash)?;
     let skel = open.load()?;
     let maps = skel.maps()?;
-    let why = "map `option`: the map has keys of 4 and values of 64 bytes, the types have 4 and 4";
+    let why = "map `option`: its key and value sizes are 4 and 64 bytes, expected 4 and 4";
     assert_eq!(maps.option.get(0).unwrap_err().to_string(), why);
     assert_eq!(maps.option.set(0, &1).unwrap_err().to_string(), why);
     assert!(maps.option.iter().all(|value| value.is_err()) && maps.option.in_place().is_err() && maps.option.sampler().is_err());
@@ -230,11 +230,11 @@ pub(crate) fn types_and_sizes_of_maps_are_set() -> Outcome {
     let refused = |result: Result<(), Error>, why: &str| assert_eq!(result.unwrap_err().to_string(), why);
     let mut open = self::open()?;
     let object = open.object();
-    refused(object.set_type("given.bss", MapType::Hash), "map `given.bss`: a map of type Array cannot be made one of type Hash");
-    refused(object.set_type(".bss", MapType::Arena), "map `.bss`: a map of type Array cannot be made one of type Arena");
-    refused(object.set_type("hits", MapType::StructOps), "map `hits`: a map of type Hash cannot be made one of type StructOps");
-    refused(object.set_type("outer", MapType::Hash), "map `outer`: a map of type HashOfMaps cannot be made one of type Hash");
-    refused(object.set_key_size(".bss", 8), "map `.bss`: a map of type Array has keys of its own");
+    refused(object.set_type("given.bss", MapType::Hash), "map `given.bss`: its type cannot be changed from Array to Hash");
+    refused(object.set_type(".bss", MapType::Arena), "map `.bss`: its type cannot be changed from Array to Arena");
+    refused(object.set_type("hits", MapType::StructOps), "map `hits`: its type cannot be changed from Hash to StructOps");
+    refused(object.set_type("outer", MapType::Hash), "map `outer`: its type cannot be changed from HashOfMaps to Hash");
+    refused(object.set_key_size(".bss", 8), "map `.bss`: the key size of a map of type Array is fixed");
     let mut tables = congestion::open()?;
     for result in [tables.object().set_value_size("steady", 1 << 20), tables.object().set_key_size("steady", 8)] {
         assert!(matches!(result, Err(Error::Value { .. })), "{result:?}");
@@ -264,7 +264,9 @@ pub(crate) fn sections_grow() -> Outcome {
     let mut open = self::open()?;
     for size in [0, 15, u32::MAX, 1 << 31] {
         let refused = open.object().set_value_size(".data.table", size).unwrap_err();
-        let expected = format!("map `.data.table`: a section of 16 bytes cannot have {size}: it can grow, to 2147483647 bytes at most");
+        let expected = format!(
+            "map `.data.table`: a section of 16 bytes cannot be resized to {size} bytes: it can only grow, to 2147483647 bytes at most"
+        );
         assert_eq!(refused.to_string(), expected);
     }
     // Not to what an array ends; it is as it was where there is no memory.
@@ -293,10 +295,10 @@ pub(crate) fn maps_in_maps_are_given() -> Outcome {
     // The last word counts.
     object.set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
     let refused = object.set_inner_map("hits", Map::create("inner", &INNER)?.fd()).unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: it is no map of maps but of type Hash");
+    assert_eq!(refused.to_string(), "map `hits`: it is of type Hash, not a map of maps");
     let file = fs::File::open("/proc/self/status")?;
     let refused = object.set_inner_map("outer", std::os::fd::AsFd::as_fd(&file)).unwrap_err();
-    assert_eq!(refused.to_string(), "map `outer`: what is to be used in its place is no map");
+    assert_eq!(refused.to_string(), "map `outer`: the file descriptor does not refer to a map");
     let skel = open.load()?;
     let outer = skel.maps()?.outer;
     let inner = outer.create_inner()?;

@@ -109,10 +109,7 @@ pub(crate) fn maps_in_maps() -> Outcome {
     assert_eq!(untyped.get(&0)?.ok_or("it is there")?.kind(), table.as_map().kind());
     let wrong: MapOfMaps<'_, u32, HashMap<'_, u32, u64>> = skel.object().map("outer")?.into_typed()?;
     let wrong = wrong.get(&2).unwrap_err();
-    assert_eq!(
-        wrong.to_string(),
-        "map `second`: the map is of type array, not hash or lru_hash or lpm_trie or devmap or devmap_hash or cpumap"
-    );
+    assert_eq!(wrong.to_string(), "map `second`: it is of type array, not hash or lru_hash or lpm_trie or devmap or devmap_hash or cpumap");
     Ok(())
 }
 
@@ -120,9 +117,9 @@ pub(crate) fn wrong_types_are_refused() -> Outcome {
     let skel = kinds::open()?.load()?;
     let map = |name| skel.object().map(name);
     let size = map("markers")?.into_typed::<HashMap<u32, u64>>().unwrap_err();
-    assert_eq!(size.to_string(), "map `markers`: the map has keys of 8 and values of 12 bytes, the types have 4 and 8");
+    assert_eq!(size.to_string(), "map `markers`: its key and value sizes are 8 and 12 bytes, expected 4 and 8");
     let kind = map("markers")?.into_typed::<Array<u64>>().unwrap_err();
-    assert_eq!(kind.to_string(), "map `markers`: the map is of type hash, not array");
+    assert_eq!(kind.to_string(), "map `markers`: it is of type hash, not array");
     Ok(())
 }
 
@@ -165,7 +162,7 @@ pub(crate) fn a_value_for_each_cpu() -> Outcome {
     assert_eq!((maps.per_cpu.get(&5)?, maps.per_cpu.get(&6)?), (Some(values.clone()), None));
     assert_eq!(maps.per_cpu.iter().collect::<Result<Vec<_>, _>>()?, [(5, values.clone())]);
     let wrong = maps.per_cpu.insert(&5, &values[1..]).unwrap_err();
-    assert_eq!(wrong.to_string(), format!("map `per_cpu`: there are {} values for {} CPUs", cpus() - 1, cpus()));
+    assert_eq!(wrong.to_string(), format!("map `per_cpu`: expected {} values, one for each possible CPU, not {}", cpus(), cpus() - 1));
 
     maps.per_cpu_array.set(1, &values)?;
     assert_eq!((maps.per_cpu_array.get(1)?, maps.per_cpu_array.get(2)?), (Some(values), None));

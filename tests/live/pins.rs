@@ -81,20 +81,20 @@ pub(crate) fn a_map_of_another_object_is_used() -> Outcome {
     second.maps()?.hash.insert(&7, &cell(8))?;
     assert_eq!(first.maps()?.hash.get(&7)?, Some(cell(8)));
     let mut open = maps::open()?;
-    let refused = |error: eunomia_runtime::Error| assert_eq!(error.to_string(), "map `hash`: what is to be used in its place is no map");
+    let refused = |error: eunomia_runtime::Error| assert_eq!(error.to_string(), "map `hash`: the file descriptor does not refer to a map");
     refused(open.object().reuse_map("hash", std::io::stderr().as_fd()).unwrap_err());
     refused(open.object().reuse_map("hash", first.progs()?.run.fd()?).unwrap_err());
     // One that is not made.
     let mut open = maps::open()?;
     open.object().set_autocreate("cgroups", false)?;
     let refused = open.load()?.object().map("cgroups").map(|_| ()).unwrap_err().to_string();
-    assert_eq!(refused, "map `cgroups`: its creation was switched off, so it is not in the kernel");
+    assert_eq!(refused, "map `cgroups`: it is not in the kernel because its creation was switched off");
     Ok(())
 }
 
 /// libbpf would give out memory of another size than there is.
 pub(crate) fn tables_are_nobody_elses_maps() -> Outcome {
-    const WHY: &str = "tables of functions (struct_ops) cannot be used in the place of others, nor others in theirs";
+    const WHY: &str = "a table of functions (struct_ops) cannot replace another map or be replaced by one";
     let (tables, maps) = (congestion::open()?.load()?, maps::open()?.load()?);
     let (table, map) = (tables.object().map("steady")?, maps.object().map("hash")?);
     for fd in [table.fd(), map.fd()] {
@@ -162,14 +162,14 @@ pub(crate) fn a_pinned_map_is_opened_without_an_object() -> Outcome {
     let hits: HashMap<'static, u32, Event> = Map::open(&pin.0)?.of_types(Some("unsigned int"), Some(Event::C_NAME))?.into_typed()?;
     assert_eq!(hits.get(&1)?.map(|event| event.number), Some(3));
     let refused = Map::open(&pin.0)?.of_types(None, Some(Net::C_NAME)).unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: its values are of the type `struct event`, not `struct net`");
+    assert_eq!(refused.to_string(), "map `hits`: its values are of type `struct event`, expected `struct net`");
     let refused = Map::open(&pin.0)?.into_typed::<HashMap<'_, u32, u32>>().unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: the map has keys of 4 and values of 8 bytes, the types have 4 and 4");
+    assert_eq!(refused.to_string(), "map `hits`: its key and value sizes are 4 and 8 bytes, expected 4 and 4");
     assert!(Map::open(&pin.0)?.into_typed::<Array<'_, Event>>().is_err());
     // Made without BTF.
     Map::create("plain", &INNER)?.of_types(Some("int"), Some("int"))?.into_typed::<Array<'_, u32>>()?;
     let refused = Map::open(&other.0).unwrap_err();
-    assert_eq!(refused.to_string(), format!("open the map that is pinned to {}: it is no map", other.0.display()));
+    assert_eq!(refused.to_string(), format!("open the map pinned to {}: it is not a map", other.0.display()));
     assert_eq!(errno(&Map::open("/sys/fs/bpf/eunomia-none").unwrap_err()), Some(libc::ENOENT));
     assert_eq!(errno(&Map::open("/proc/self/status").unwrap_err()), Some(libc::EACCES));
     assert!(Map::open("/sys/fs/bpf/a\0b").is_err());

@@ -245,7 +245,7 @@ fn setting(name: &str) -> Result<i32, Failed> {
 
 /// What those are told who may not read where tracepoints have their numbers.
 const CLOSED: &str = "this user may not read /sys/kernel/tracing, where the numbers of tracepoints stand";
-const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by their numbers)");
+const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by id)");
 const UPROBE: (&str, &str) = (
     "uprobe, attached",
     "lacks CAP_SYS_ADMIN (for probes of programs and libraries, but for `uprobe.multi`): run it as root, or, if it loads no programs but its own, `setcap",

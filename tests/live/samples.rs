@@ -163,7 +163,9 @@ pub(crate) fn a_walk_that_starts_over() -> Outcome {
                         assert!(keys.iter().take(1000).copied().eq(0..1000), "a key is missing");
                         complete += 1;
                     }
-                    Err(error) => assert!(error.to_string().ends_with("it changes faster than it can be walked, entries may be missing")),
+                    Err(error) => {
+                        assert!(error.to_string().ends_with("it changes faster than it can be walked, so entries may be missing"))
+                    }
                 }
             }
             complete
@@ -364,6 +366,6 @@ pub(crate) fn a_sampler_outlives_its_object() -> Outcome {
 
     let skel = streams::open()?.load()?;
     let refused = skel.object().map("rb")?.sampler().unwrap_err();
-    assert_eq!(refused.to_string(), "map `rb`: a map of type ringbuf has no entries to be read");
+    assert_eq!(refused.to_string(), "map `rb`: a map of type ringbuf has no entries to read");
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::{
     pins::Pin,
 };
 
-const REFUSED: &str = "no map that is pinned or another object's can take its place: share a map that the programs look up";
+const REFUSED: &str = "a pinned map or another object's map cannot replace it; share a map that the programs look up";
 
 pub(crate) fn sections_are_not_shared() -> Outcome {
     let donor = open()?.load()?;
@@ -25,7 +25,7 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
     let (pin, table) = (Pin::new("section"), Pin::new("table"));
     for section in ["given.bss", "given.rodata", ".bss", ".rodata", ".data.table"] {
         let mut open = open()?;
-        let expected = format!("map `{section}`: it holds the variables of a section, and {REFUSED}");
+        let expected = format!("map `{section}`: it holds the variables of a section, so {REFUSED}");
         let own = donor.object().map(if section.contains("data") { "option" } else { "hits" })?;
         for fd in [large.fd(), own.fd()] {
             assert_eq!(open.object().reuse_map(section, fd).unwrap_err().to_string(), expected);
@@ -36,7 +36,7 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
         skel.bss()?.number.set(1)?;
         assert_eq!(skel.progs()?.fill.test(&TestInput::new())?.return_value, 1, "the program has the variable");
     }
-    let expected = format!("map `steady`: it is a table of functions (struct_ops), and {REFUSED}");
+    let expected = format!("map `steady`: it is a table of functions (struct_ops), so {REFUSED}");
     assert_eq!(congestion::open()?.object().set_pin_path("steady", &table.0).unwrap_err().to_string(), expected);
     // One that is not made has no variables either.
     let mut open = self::open()?;
@@ -50,7 +50,7 @@ pub(crate) fn sections_are_not_shared() -> Outcome {
 }
 
 pub(crate) fn arenas_with_variables_are_not_shared() -> Outcome {
-    let expected = format!("map `memory`: it holds the variables of the arena, and {REFUSED}");
+    let expected = format!("map `memory`: it holds the variables of the arena, so {REFUSED}");
     let (donor, pin) = (arena::open()?.load()?, Pin::new("arena"));
     let mut open = arena::open()?;
     assert_eq!(open.object().reuse_map("memory", donor.object().map("memory")?.fd()).unwrap_err().to_string(), expected);
@@ -75,7 +75,7 @@ pub(crate) fn maps_that_are_read_keep_their_sizes() -> Outcome {
     changed.set_value_size("hits", 64)?;
     changed.program("hit")?.set_autoload(false);
     let refused = changed.load().unwrap_err().to_string();
-    let expected = "map `hits`: its entries are read as declared, with keys of 4 and values of 8 bytes; they have 4 and 64";
+    let expected = "map `hits`: its key and value sizes are 4 and 64 bytes, but 4 and 8 are declared";
     assert_eq!(refused, expected);
     let other = Map::create("other", &MapSpec { kind: MapType::Hash, key_size: 8, ..INNER })?;
     let mut changed = open()?;
@@ -117,7 +117,7 @@ pub(crate) fn a_map_keeps_its_name_in_the_object() -> Outcome {
     open.object().reuse_map("option", wide.fd())?;
     let skel = open.load()?;
     let refused = skel.maps()?.option.get(0).unwrap_err().to_string();
-    assert!(refused.ends_with("the map has keys of 4 and values of 64 bytes, the types have 4 and 4"), "{refused}");
+    assert!(refused.ends_with("its key and value sizes are 4 and 64 bytes, expected 4 and 4"), "{refused}");
     Ok(())
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn an_arena_is_not_mapped_over_other_memory() -> Outcome {
     first.program("count")?.test_run(None, None)?;
     assert_eq!(counter(&first)?, 6);
     let refused = bpf::Open::new(&spec)?.load().unwrap_err().to_string();
-    let why = "the 65536 bytes at 0x100000000000 that its arena is to be at cannot be had in this process: entity already exists";
+    let why = "cannot reserve the 65536 bytes at 0x100000000000 for its arena in this process: entity already exists";
     assert_eq!(refused, format!("load the BPF object `placed`: {why}"));
     assert_eq!(counter(&first)?, 6, "it is where it was");
     drop(first);
@@ -147,7 +147,7 @@ pub(crate) fn an_arena_that_declares_to_be_pinned() -> Outcome {
     let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("it has one")?;
     let spec = Spec { name: "pinned", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
     let refused = bpf::Open::new(&spec).unwrap_err();
-    assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, and {REFUSED}"));
+    assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, so {REFUSED}"));
     Ok(())
 }
 

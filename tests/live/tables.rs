@@ -71,7 +71,7 @@ pub(crate) fn members_of_a_table() -> Outcome {
     assert!(small.to_string().starts_with("steady"), "{small}");
     let mut open = hooks::open()?;
     let no_table = open.object().table::<u32>("table").unwrap_err();
-    assert_eq!(no_table.to_string(), "map `table`: it is no table of functions (BPF_MAP_TYPE_STRUCT_OPS)");
+    assert_eq!(no_table.to_string(), "map `table`: it is not a table of functions (BPF_MAP_TYPE_STRUCT_OPS)");
     Ok(())
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn a_table_that_is_asked_for() -> Outcome {
     open.tables().congestion().set_autocreate(true)?;
     let skel = open.load()?;
     let not_made = skel.maps()?.congestion_link.attach().unwrap_err();
-    assert_eq!(not_made.to_string(), "map `congestion_link`: its creation was switched off, so it is not in the kernel");
+    assert_eq!(not_made.to_string(), "map `congestion_link`: it is not in the kernel because its creation was switched off");
     let link = skel.maps()?.congestion.attach()?;
     assert!(known_controls()?.contains("eunomia_every"));
     drop(link);

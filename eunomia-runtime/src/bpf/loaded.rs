@@ -1,4 +1,4 @@
-//! The object with its maps and programs in the kernel.
+//! Loaded objects, whose maps and programs are in the kernel.
 
 pub(crate) mod handles;
 pub(crate) mod load;
@@ -31,14 +31,16 @@ use crate::{
     reader::{Control, PerfArray, Reader, Ring, Sampled, Source, Stats, Verdict, Waiting},
 };
 
-/// An object whose maps and programs are in the kernel, with its readers open. Dropping it unloads them.
+/// An object whose maps and programs are in the kernel, with its readers open.
+///
+/// Dropping it unloads them.
 #[derive(Debug)]
 pub struct Loaded {
     reader: Reader,
     object: Arc<Object>,
     facts: Facts,
     name: String,
-    /// The names of the maps in libbpf's order.
+    /// The names of the maps, in libbpf's order.
     maps: Vec<String>,
     streams: Vec<String>,
     dropped: BTreeMap<String, (String, usize, usize)>,
@@ -55,52 +57,60 @@ impl Loaded {
         Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, maps, streams, dropped, targets })
     }
 
-    /// The object's name.
+    /// Returns the name of the object.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Attaches every program that is not switched off with [`super::OpenProgram::set_autoattach`], as its section
-    /// says, or to its targets ([`super::Open::set_target`]); programs of struct_ops through the map that holds them, `syscall` programs
-    /// not at all: they are run.
+    /// Attaches every program that is not switched off with [`super::OpenProgram::set_autoattach`],
+    /// to the target that its section names or to those set with [`super::Open::set_target`].
+    ///
+    /// struct_ops programs are attached through the map that holds them. `syscall` programs are not
+    /// attached, because they are run.
     ///
     /// # Errors
-    /// [`Error::Kernel`] for the first program that cannot be attached. Those attached before it are detached.
+    /// [`Error::Kernel`] for the first program that cannot be attached. Those attached before it
+    /// are detached.
     pub fn links(&self) -> Result<Links> {
         attach(&self.object, &self.targets).map(|(_, link)| link).collect::<Result<_>>().map(Links)
     }
 
-    /// As [`Self::links`], with the result of each program and map of struct_ops by its name; one that cannot be attached keeps none of the
-    /// others from it. A program with several targets, or with a perf event on several CPUs, is there for each.
+    /// Attaches like [`Self::links`], and returns the result of each program and struct_ops map
+    /// with its name.
+    ///
+    /// A program that cannot be attached does not prevent the others from being attached. A program
+    /// with several targets, or with a perf event on several CPUs, has a result for each.
     pub fn links_each(&self) -> Vec<(String, Result<Link>)> {
         attach(&self.object, &self.targets).collect()
     }
 
-    /// A map.
+    /// Returns a map.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no map of this name.
+    /// [`Error::NotFound`] if the object has no map of this name; [`Error::Value`] if it was not
+    /// created.
     pub fn map(&self, name: &str) -> Result<Map<'_>> {
-        let (map, made) = self.find_map(name)?;
-        if made { Ok(map) } else { Err(not_made(name)) }
+        let (map, created) = self.find_map(name)?;
+        if created { Ok(map) } else { Err(not_made(name)) }
     }
 
-    /// A map, as one whose handles refuse each call where it cannot be used; others of the object are none the worse.
+    /// Returns a map whose typed handles refuse each call if the map cannot be used.
     pub(super) fn map_or_none(&self, name: &str) -> Result<Map<'_>> {
-        let (map, made) = self.find_map(name)?;
-        Ok(if made { map.lenient() } else { map.refuse(not_made_why().to_owned()) })
+        let (map, created) = self.find_map(name)?;
+        Ok(if created { map.lenient() } else { map.refuse(not_made_why().to_owned()) })
     }
 
-    /// A map, and whether it was made.
+    /// Returns a map, and true if it was created.
     fn find_map(&self, name: &str) -> Result<(Map<'_>, bool)> {
         let (index, map) = find_map(&self.object, &self.maps, name)?;
         let inner = self.facts.inner.get(&index).map(|def| def.with(self.btf()));
-        // libbpf has a descriptor for each, and that of one that it did not make stands for no map.
-        let made = map.autocreate();
-        Ok((Map::new(map, inner), made))
+        // libbpf has a descriptor for each map. That of a map that it did not create refers to no
+        // map.
+        let created = map.autocreate();
+        Ok((Map::new(map, inner), created))
     }
 
-    /// A map as the handle of its kind.
+    /// Returns a map as a typed handle.
     ///
     /// # Errors
     /// Those of [`Self::map`] and [`Map::into_typed`].
@@ -108,31 +118,34 @@ impl Loaded {
         self.map(name)?.into_typed()
     }
 
-    /// As [`Self::typed_map`], as a handle that refuses each call where the map was not made, or made as one of another kind or size.
+    /// Returns a map as a typed handle that refuses each call if the map was not created, or was
+    /// created with another type or other sizes.
     pub(super) fn typed_map_or_none<'a, T: FromMap<'a>>(&'a self, name: &str) -> Result<T> {
         self.map_or_none(name)?.into_typed()
     }
 
-    /// The object's BTF in the kernel, where it has any.
+    /// Returns the object's BTF in the kernel, if it has any.
     fn btf(&self) -> Option<BorrowedFd<'_>> {
-        // SAFETY: the object is live, and the call reads a number.
+        // SAFETY: the object is live, and the call only reads a number.
         let fd = unsafe { libbpf_sys::bpf_object__btf_fd(self.object.as_libbpf_object().as_ptr()) };
-        // SAFETY: libbpf holds the descriptor as long as the object, which is borrowed.
+        // SAFETY: libbpf keeps the descriptor open as long as the object, which is borrowed.
         (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
-    /// A ring buffer whose records are delivered, by itself. One that was not made has a handle too, which refuses each call.
+    /// Returns a ring buffer that delivers records, to read it apart from the others. The handle
+    /// refuses each call if the map was not created.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where no map of this name was named as a stream when the object was opened.
+    /// [`Error::NotFound`] if the map was not listed as a stream when the object was opened.
     pub fn ring_buffer<E: ?Sized>(&self, name: &str) -> Result<RingBuffer<'_, E>> {
         Ok(RingBuffer::new(self.map_or_none(name)?, &self.reader, self.stream(name)?))
     }
 
-    /// A perf event array whose records are delivered, by itself.
+    /// Returns a perf event array that delivers records, to read it apart from the others. The
+    /// handle refuses each call if the map was not created.
     ///
     /// # Errors
-    /// As [`Self::ring_buffer`].
+    /// Those of [`Self::ring_buffer`].
     pub fn perf_event_array<E: ?Sized>(&self, name: &str) -> Result<PerfEventArray<'_, E>> {
         Ok(PerfEventArray::new(self.map_or_none(name)?, &self.reader, self.stream(name)?))
     }
@@ -142,16 +155,19 @@ impl Loaded {
         found.ok_or_else(|| Error::NotFound { what: "stream", name: name.to_owned(), known: self.streams.clone() })
     }
 
-    /// A table of the kernel's functions that programs fill.
+    /// Returns a table of kernel functions that programs implement (struct_ops).
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no map of this name, [`Error::Value`] where it is of another kind.
+    /// [`Error::NotFound`] if the object has no map of this name; [`Error::Value`] if the map is of
+    /// another type.
     pub fn struct_ops(&self, name: &str) -> Result<StructOps<'_>> {
-        // One that was not made has a handle too: those of `SEC("?.struct_ops")` are not made unless asked for.
+        // A table that was not created has a handle too: tables of `SEC("?.struct_ops")` are not
+        // created by default.
         StructOps::new(Map::new(find_map(&self.object, &self.maps, name)?.1, None), &self.object)
     }
 
-    /// A ring buffer that programs read. If the map is of another kind, or was not made, each call of the handle is refused.
+    /// Returns a ring buffer that programs read. The handle refuses each call if the map is of
+    /// another type or was not created.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no map of this name.
@@ -159,10 +175,10 @@ impl Loaded {
         UserRingBuffer::new(self.map_or_none(name)?)
     }
 
-    /// A program.
+    /// Returns a program.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no program of this name.
+    /// [`Error::NotFound`] if the object has no program of this name.
     pub fn program(&self, name: &str) -> Result<Program<'_>> {
         self.object.progs_mut().find(|program| program.name() == name).map(|program| Program::new(program, &self.object)).ok_or_else(|| {
             Error::NotFound {
@@ -173,7 +189,7 @@ impl Loaded {
         })
     }
 
-    /// A program as one of a kind.
+    /// Returns a program as one of the kind `K`.
     ///
     /// # Errors
     /// Those of [`Self::program`] and [`Program::into_kind`].
@@ -181,11 +197,13 @@ impl Loaded {
         self.program(name)?.into_kind()
     }
 
-    /// The variables of an ELF section. Ask for [`super::ReadOnly`] access to `.rodata`, which the kernel has frozen.
+    /// Returns the variables of an ELF section. `.rodata` allows only [`super::ReadOnly`] access,
+    /// because the kernel has frozen it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no such section; [`Error::Value`] where it is read-only and `A` is not, or the kernel
-    /// (before 5.2) has no variables.
+    /// [`Error::NotFound`] if the object has no such section. [`Error::Value`] if the section is
+    /// read-only and `A` is not, if its map was not created, or if the kernel has no global
+    /// variables (before 5.2).
     pub fn section<A: Access>(&self, name: &str) -> Result<Section<'_, A>> {
         let Some(map) = SectionMap::find(self.object.as_libbpf_object(), name) else {
             return Err(Error::NotFound { what: "section", name: name.to_owned(), known: self.maps.clone() });
@@ -194,14 +212,14 @@ impl Loaded {
         if A::WRITES && map.freezes() {
             return Err(refused("the kernel has frozen the section; set it before the object is loaded"));
         }
-        // libbpf keeps its memory of a section that it did not make, which no program sees.
-        let made = map.is_made().then_some(map);
-        made.and_then(|map| map.loaded(self.facts.in_arena)).map(Section::new).ok_or_else(|| {
+        // libbpf keeps memory for a section that it did not create, but no program sees it.
+        let created = map.is_made().then_some(map);
+        created.and_then(|map| map.loaded(self.facts.in_arena)).map(Section::new).ok_or_else(|| {
             refused("the section is not in the kernel: its creation was switched off, or the kernel (before 5.2) has no global variables")
         })
     }
 
-    /// The variables of an ELF section of `SIZE` bytes.
+    /// Returns the variables of an ELF section of `SIZE` bytes.
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::sized`].
@@ -209,7 +227,7 @@ impl Loaded {
         self.section(name)?.sized(name)
     }
 
-    /// Delivers records with the number of their map, see [`Reader::poll`].
+    /// Delivers records with the number of their map, as [`Reader::poll`] does.
     ///
     /// # Errors
     /// Those of [`Reader::poll`].
@@ -217,7 +235,7 @@ impl Loaded {
         self.reader.poll(timeout, deliver)
     }
 
-    /// Waits until there are records to read, see [`Reader::wait`].
+    /// Waits until there are records to read, as [`Reader::wait`] does.
     ///
     /// # Errors
     /// Those of [`Reader::wait`].
@@ -225,7 +243,7 @@ impl Loaded {
         self.reader.wait(timeout)
     }
 
-    /// Delivers what is there, see [`Reader::drain`].
+    /// Delivers the available records, as [`Reader::drain`] does.
     ///
     /// # Errors
     /// Those of [`Reader::poll`].
@@ -233,7 +251,8 @@ impl Loaded {
         self.reader.drain(deliver)
     }
 
-    /// How many records are in the buffers that were not delivered, see [`Reader::unread`].
+    /// Returns the number of records in the buffers that were not delivered, as [`Reader::unread`]
+    /// does.
     ///
     /// # Errors
     /// Those of [`Reader::unread`].
@@ -241,19 +260,21 @@ impl Loaded {
         self.reader.unread()
     }
 
-    /// What became of the records of each map, by its number.
+    /// Returns the statistics of the records of each map, in the order of the map numbers.
     pub fn stats(&self) -> Vec<Stats> {
         let counted = self.reader.stats().zip(&self.streams).map(|(stats, map)| match (stats.lost, self.dropped(map)) {
             _ if self.map(map).is_err() => Stats { absent: true, ..stats },
             (None, lost) => Stats { lost, ..stats },
-            // A program sees all refusals of a perf event array, the kernel those for want of room, and older ones not all of these.
+            // A program sees every refusal of a perf event array. The kernel counts those for lack
+            // of room, and older kernels miss some of these.
             (Some(known), Some(lost)) if stats.lost_at_least => Stats { lost: Some(lost.max(known)), lost_at_least: false, ..stats },
             (Some(_), _) => stats,
         });
         counted.collect()
     }
 
-    /// What the programs counted for want of room; `None` where they do not, or the variable cannot be read.
+    /// Returns the number of records that the programs counted as lost. `None` if they do not
+    /// count, or if the variable cannot be read.
     fn dropped(&self, map: &str) -> Option<u64> {
         let (section, offset, size) = self.dropped.get(map)?;
         let section = self.section::<ReadOnly>(section).ok()?;
@@ -263,25 +284,26 @@ impl Loaded {
         }
     }
 
-    /// A handle that pauses, resumes and ends polling from any thread.
+    /// Returns a handle that pauses, resumes and ends polling from any thread.
     pub fn control(&self) -> Control {
         self.reader.control()
     }
 
-    /// How polls wait for records from now on.
+    /// Sets how polls wait for records from now on.
     pub fn set_waiting(&self, waiting: Waiting) {
         self.reader.set_waiting(waiting);
     }
 }
 
-/// Readable when a record may be there: for an event loop of one's own, which then polls with a timeout of zero.
+/// Returns a descriptor that is readable if a record may be available. It is for an external event
+/// loop, which then polls with a timeout of zero.
 impl AsFd for Loaded {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
 }
 
-/// The map with this name among those that `names` has in order, and its place.
+/// Returns the map `name` and its index, from `names` in the order of the object's maps.
 fn find_map<'a>(object: &'a Object, names: &[String], name: &str) -> Result<(usize, libbpf_rs::Map<'a>)> {
     let found = names.iter().position(|map| map == name).and_then(|index| Some((index, object.maps().nth(index)?)));
     found.ok_or_else(|| Error::NotFound { what: "map", name: name.to_owned(), known: names.to_vec() })
@@ -292,23 +314,23 @@ pub(super) fn not_made(map: &str) -> Error {
 }
 
 fn not_made_why() -> &'static str {
-    "its creation was switched off, so it is not in the kernel"
+    "it is not in the kernel because its creation was switched off"
 }
 
-/// The reader of the map `name`.
+/// Opens the reader of the map `name`.
 fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
     let (_, map) = find_map(object, &settings.maps, name)?;
-    // Either keeps the numbers of the others.
+    // An unread source keeps the numbers of the other maps the same.
     if !map.autocreate() || settings.left.contains(name) {
         return Ok(Source::Unread);
     }
     if let Some(&(every, clear, declared)) = settings.samples.get(name) {
         let sampler = Map::new(map, None).sampler()?;
-        let (sizes, known) = (sampler.sizes(), (declared.key_size as usize, declared.value_size as usize));
-        if sizes != known {
+        let (sizes, declared_sizes) = (sampler.sizes(), (declared.key_size as usize, declared.value_size as usize));
+        if sizes != declared_sizes {
             let why = format!(
-                "its entries are read as declared, with keys of {} and values of {} bytes; they have {} and {}",
-                known.0, known.1, sizes.0, sizes.1
+                "its key and value sizes are {} and {} bytes, but {} and {} are declared",
+                sizes.0, sizes.1, declared_sizes.0, declared_sizes.1
             );
             return Err(Error::Value { name: format!("map `{name}`"), why });
         }

@@ -1,6 +1,11 @@
-//! Open, load, attach: the life of a BPF object, through libbpf.
+//! Opens, loads and attaches BPF objects through libbpf.
 //!
-//! These types know names and bytes; generated modules and [`crate::dynamic`] put types over them.
+//! - [`Open`]: an object before it is loaded, whose maps, programs and variables can be set up.
+//! - [`Loaded`]: an object in the kernel, with its [`Map`]s, [`Section`]s and [`Program`]s.
+//! - [`Target`]: the target to which a program attaches.
+//! - [`Link`]: an attached program.
+//!
+//! These types work with names and bytes. Generated modules and [`crate::dynamic`] add the types.
 
 mod attach;
 pub mod kind;

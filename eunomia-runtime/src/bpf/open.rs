@@ -1,4 +1,4 @@
-//! The object before it is loaded: maps, programs and variables can be set up.
+//! Objects that are open and not yet loaded, whose maps, programs and variables can be set up.
 
 #[cfg(feature = "dynamic")]
 mod btf_cache;
@@ -45,67 +45,71 @@ use crate::{
     refusal::refusal,
 };
 
-/// What an object is, for those who open it.
+/// The parameters for opening an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec<'a> {
-    /// What libbpf is to call it; internal maps are named after it.
+    /// The name that libbpf gives the object. Internal maps are named after it.
     pub name: &'a str,
-    /// The ELF.
+    /// The ELF file.
     pub object: &'a [u8],
-    /// The maps whose records are delivered, in the order in which [`Loaded::poll`] numbers them.
+    /// The maps that deliver records, in the order in which [`Loaded::poll`] numbers them.
     pub streams: &'a [&'a str],
-    /// Those of them that are read at intervals.
+    /// Those of the maps in `streams` that are read at intervals.
     pub samples: &'a [Sample<'a>],
-    /// Where programs count the records that found no room.
+    /// The variables in which programs count the records that found no room.
     pub dropped: &'a [Dropped<'a>],
-    /// Pages of a perf ring on each CPU, a power of two; see [`Open::set_perf_buffer`].
+    /// The number of pages of a perf ring on each CPU, a power of two; see
+    /// [`Open::set_perf_buffer`].
     pub perf_pages: usize,
 }
 
 /// A map that is read at intervals.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample<'a> {
-    /// The map.
+    /// The name of the map.
     pub map: &'a str,
     /// The time between two readings.
     pub every: Duration,
-    /// Whether its entries are taken out; see [`super::Sampler::take`].
+    /// True if reading takes the entries out of the map; see [`super::Sampler::take`].
     pub clear: bool,
 }
 
-/// A global variable in which the programs count the records of a map that found no room.
+/// A global variable in which programs count the records of a map that found no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropped<'a> {
-    /// The map.
+    /// The name of the map.
     pub map: &'a str,
-    /// Its section.
+    /// The section of the variable.
     pub section: &'a str,
-    /// Bytes from the start of the section.
+    /// The offset of the variable in the section, in bytes.
     pub offset: usize,
-    /// Bytes of the variable, 4 or 8.
+    /// The number of bytes of the variable, 4 or 8.
     pub size: usize,
 }
 
-/// An object that is open and not yet loaded: variables and programs can be set up.
+/// An object that is open and not yet loaded: maps, programs and variables can be set up.
 #[derive(Debug)]
-#[must_use = "an object that is open does nothing until it is loaded"]
+#[must_use = "an open object does nothing until it is loaded"]
 pub struct Open {
     pub(super) object: OpenObject,
     pub(super) settings: Settings,
 }
 
-/// What loading needs beside the object.
+/// The settings for loading, apart from the object.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) name: String,
-    /// The names of the maps in libbpf's order: one that another map takes the place of is called like that one by libbpf.
+    /// The names of the maps in libbpf's order. They are kept because libbpf renames a map that
+    /// another map replaces.
     pub(super) maps: Vec<String>,
-    /// What maps in maps are made like, held until the object is loaded.
+    /// The templates of inner maps, by the index of the map of maps. They are kept open until the
+    /// object is loaded.
     pub(super) inner: BTreeMap<usize, OwnedFd>,
     pub(super) streams: Vec<String>,
-    /// Those that are read at intervals, whether they are emptied, and what they are declared like.
+    /// The maps that are read at intervals: the interval, whether entries are taken out, and the
+    /// declaration.
     pub(super) samples: BTreeMap<String, (Duration, bool, MapSpec)>,
-    /// By the map: section, offset and size of the variable.
+    /// The section, offset and size of the variable, by the name of the map.
     pub(super) dropped: BTreeMap<String, (String, usize, usize)>,
     /// The streams whose records are left to another reader.
     pub(super) left: BTreeSet<String>,
@@ -114,28 +118,30 @@ pub(super) struct Settings {
 }
 
 impl Open {
-    /// Opens the object. Asks nothing of the kernel.
+    /// Opens an object, without a call to the kernel.
     ///
     /// # Errors
-    /// [`Error::Kernel`] with what libbpf says is wrong with the object, [`Error::NotFound`] where it has no such map,
-    /// [`Error::Value`] if a map is named twice, since a record has one reader, if an arena with variables is declared to be pinned
-    /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`], and if a table of functions (struct_ops) is defined in `SEC(".maps")`.
+    /// [`Error::Kernel`] with libbpf's messages if libbpf cannot open the object.
+    /// [`Error::NotFound`] if it has no map of a given name. [`Error::Value`] if a map is listed
+    /// twice, because a record has one reader; if an arena with variables is declared as pinned
+    /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`]; or if a table of functions (struct_ops)
+    /// is defined in `SEC(".maps")`.
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
         Self::for_kernel(spec, None)
     }
 
-    /// As [`Self::new`], with a file of the kernel's BTF in place of `/sys/kernel/btf/vmlinux`, for kernels that have none; see
-    /// [`super::open::kernel_btf`]. It is read when the object is loaded.
+    /// Opens an object for a kernel without `/sys/kernel/btf/vmlinux`, with the kernel's BTF in a
+    /// file; see [`super::open::kernel_btf`]. The file is read when the object is loaded.
     ///
     /// # Errors
-    /// As [`Self::new`]; [`Error::File`] if the path does not lead to a regular file.
+    /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file.
     pub fn for_kernel(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
         let tried = || format!("open the BPF object `{}`", spec.name);
-        // libbpf opens whatever the path leads to, and would wait for a FIFO.
+        // libbpf opens any path, and would wait for a FIFO.
         if let Some(path) = btf {
             file::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
         }
-        let (object, said) = listen(|| {
+        let (object, log) = listen(|| {
             let mut builder = ObjectBuilder::default();
             builder.name(spec.name)?;
             if let Some(btf) = btf {
@@ -146,7 +152,7 @@ impl Open {
             let without_table = StructOps::without_table(&object)?;
             Ok((object, without_table))
         });
-        let (object, without_table) = object.map_err(|error| refused(tried(), &error, &said))?;
+        let (object, without_table) = object.map_err(|error| refused(tried(), &error, &log))?;
         if let Some(name) = without_table {
             let why = "it is of the type BPF_MAP_TYPE_STRUCT_OPS and defined in SEC(\".maps\"): define a variable of the kernel's type in \
                        SEC(\".struct_ops\")";
@@ -162,12 +168,16 @@ impl Open {
                 .iter()
                 .filter_map(|sample| {
                     let map = object.maps().find(|map| map.name() == sample.map)?;
-                    // SAFETY: the map is that of a live object.
+                    // SAFETY: the map belongs to a live object.
                     let declared = unsafe { MapSpec::declared(map.as_libbpf_object()) };
                     Some((sample.map.to_owned(), (sample.every, sample.clear, declared)))
                 })
                 .collect(),
-            dropped: spec.dropped.iter().map(|at| (at.map.to_owned(), (at.section.to_owned(), at.offset, at.size))).collect(),
+            dropped: spec
+                .dropped
+                .iter()
+                .map(|counter| (counter.map.to_owned(), (counter.section.to_owned(), counter.offset, counter.size)))
+                .collect(),
             perf: PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() },
             left: BTreeSet::new(),
             targets: BTreeMap::new(),
@@ -176,25 +186,25 @@ impl Open {
         spec.streams.iter().try_for_each(|map| open.find_map(map).map(drop))?;
         open.refuse_pinned_values()?;
         if let Some(twice) = spec.streams.iter().find(|map| spec.streams.iter().filter(|other| other == map).count() > 1) {
-            return Err(Error::Value { name: format!("map `{twice}`"), why: "it is named twice among those to be read".to_owned() });
+            return Err(Error::Value { name: format!("map `{twice}`"), why: "it is listed twice in the maps to read".to_owned() });
         }
         Ok(open)
     }
 
-    /// The place of a map among those of the object. A section's map may go by the name of the section.
+    /// Returns the index of a map. A section's map is also found by the name of the section.
     pub(super) fn find_map(&self, name: &str) -> Result<usize> {
         let names = &self.settings.maps;
         let section = || SectionMap::find(self.object.as_libbpf_object(), name);
-        let of_section = || section().and_then(|section| self.object.maps().position(|map| section.is(map.as_libbpf_object())));
-        let found = names.iter().position(|map| map == name).or_else(of_section);
+        let by_section = || section().and_then(|section| self.object.maps().position(|map| section.is(map.as_libbpf_object())));
+        let found = names.iter().position(|map| map == name).or_else(by_section);
         found.ok_or_else(|| Error::NotFound { what: "map", name: name.to_owned(), known: names.clone() })
     }
 
-    /// The variables of an ELF section, `.rodata` for example, or `.addr_space.1` for those of an arena. All can be set until the object
-    /// is loaded.
+    /// Returns the variables of an ELF section, for example `.rodata`, or `.addr_space.1` for those
+    /// of an arena. All variables can be set until the object is loaded.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no such section.
+    /// [`Error::NotFound`] if the object has no such section.
     pub fn section(&mut self, name: &str) -> Result<Section<'_, ReadWrite>> {
         let storage = SectionMap::find(self.object.as_libbpf_object(), name).and_then(SectionMap::open);
         storage.map(Section::new).ok_or_else(|| Error::NotFound {
@@ -204,7 +214,7 @@ impl Open {
         })
     }
 
-    /// The variables of an ELF section of `SIZE` bytes.
+    /// Returns the variables of an ELF section of `SIZE` bytes.
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::sized`].
@@ -212,7 +222,8 @@ impl Open {
         self.section(name)?.sized(name)
     }
 
-    /// Sets variables to the bytes of their values, each with the section that it is in, its name and its offset.
+    /// Sets variables to the bytes of their values. Each is given by its section, name, offset and
+    /// bytes.
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::write`].
@@ -220,9 +231,12 @@ impl Open {
         values.iter().try_for_each(|(section, variable, offset, bytes)| self.section(section)?.write(variable, *offset, bytes))
     }
 
-    /// Sets variables to what a command line says, each with the section that it is in, its name and its offset, and three values: that of
-    /// its option, the option's default, and the one that it was opened with. What is the default says nothing: it is written only if the
-    /// variable was opened with another value and still has that. So what the application has set before stays.
+    /// Sets variables to the values of command line options.
+    ///
+    /// Each is given by its section, name and offset, and by three values: that of the option, the
+    /// option's default, and the value with which the variable was opened. The default is written
+    /// only if it differs from the value with which the variable was opened and the variable still
+    /// has that value. So values that the application has set before are kept.
     ///
     /// # Errors
     /// Those of [`Self::write`].
@@ -237,10 +251,10 @@ impl Open {
         Ok(())
     }
 
-    /// A program.
+    /// Returns a program.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the object has no program of this name.
+    /// [`Error::NotFound`] if the object has no program of this name.
     pub fn program(&mut self, name: &str) -> Result<OpenProgram<'_>> {
         let known = self.programs();
         match self.object.progs_mut().find(|program| program.name() == name) {
@@ -249,7 +263,8 @@ impl Open {
         }
     }
 
-    /// Says what `attach` attaches a program to, in place of what its section says, or of targets that were set before.
+    /// Sets the target to which `attach` attaches a program. It replaces the target in the
+    /// program's section and all targets that were set before.
     ///
     /// ```no_run
     /// # fn main() -> eunomia_runtime::Result<()> {
@@ -261,14 +276,16 @@ impl Open {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no program of this name, or no such [`Target::Map`]; [`Error::Value`] if programs of its type
-    /// or section are not attached to such a target; [`Error::Kernel`] with ENOENT or ESRCH if there is no such [`Target::Function`].
+    /// [`Error::NotFound`] if the object has no program of this name, or no
+    /// such [`Target::Map`]. [`Error::Value`] if programs
+    /// of its type or section cannot be attached to such a target. [`Error::Kernel`] with ENOENT or
+    /// ESRCH if the function of a [`Target::Function`] is not found.
     pub fn set_target(&mut self, program: &str, target: Target) -> Result<()> {
         self.settings.targets.remove(program);
         self.add_target(program, target)
     }
 
-    /// As [`Self::set_target`], beside the targets that were set before: the program is attached to each of them.
+    /// Adds a target to those that were set before: `attach` attaches the program to each of them.
     ///
     /// # Errors
     /// Those of [`Self::set_target`].
@@ -283,41 +300,44 @@ impl Open {
             return Err(Error::Value { name: format!("target of the program `{program}`"), why });
         }
         if let Target::Function(function) = &target {
-            // The verifier looks at it, and attaching goes by it.
+            // The verifier checks the program against the function, and attaching uses it.
             found.set_attach_target(function, None)?;
         }
         self.settings.targets.entry(program.to_owned()).or_default().push(target);
         Ok(())
     }
 
-    /// The targets that were set, by the programs' names.
+    /// Returns the targets that were set, by the names of the programs.
     #[cfg(feature = "dynamic")]
     pub(crate) fn targets(&self) -> &BTreeMap<String, Vec<Target>> {
         &self.settings.targets
     }
 
-    /// Whether the maps in a map of maps were given, by its place among the maps.
+    /// Reports whether [`Self::set_inner_map`] was called for the map of maps with this index.
     #[cfg(feature = "dynamic")]
     pub(crate) fn gives_inner(&self, index: usize) -> bool {
         self.settings.inner.contains_key(&index)
     }
 
-    /// The object as it will be loaded.
+    /// Returns the object as it will be loaded.
     #[cfg(feature = "dynamic")]
     pub(crate) fn opened(&self) -> &OpenObject {
         &self.object
     }
 
-    /// The names of the programs.
+    /// Returns the names of the programs.
     pub fn programs(&self) -> Vec<String> {
         self.object.progs().map(|program| program.name().to_string_lossy().into_owned()).collect()
     }
 
-    /// Leaves the records of a map to another reader: an object that shares the map, of this process or another one. A map has one reader,
-    /// so of several objects that share it all but one do this. Polls of this object deliver nothing of it.
+    /// Leaves the records of a map to another reader: an object in this process or another one that
+    /// shares the map.
+    ///
+    /// A map has one reader, so all but one of the objects that share it call this. Polls of this
+    /// object deliver no records of the map.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if no map of this name was named as a stream when the object was opened.
+    /// [`Error::NotFound`] if the map was not listed as a stream when the object was opened.
     pub fn leave_records(&mut self, map: &str) -> Result<()> {
         let streams = &self.settings.streams;
         if !streams.iter().any(|stream| stream == map) {
@@ -327,34 +347,37 @@ impl Open {
         Ok(())
     }
 
-    /// How the rings of perf event arrays are set up: their size, and when the kernel wakes the reader.
+    /// Sets the size of the rings of perf event arrays, and when the kernel wakes the reader.
     pub fn set_perf_buffer(&mut self, buffer: PerfBuffer) {
         self.settings.perf = buffer;
     }
 
-    /// How the rings of perf event arrays are set up.
+    /// Returns the settings of the rings of perf event arrays.
     pub fn perf_buffer(&self) -> PerfBuffer {
         self.settings.perf
     }
 
-    /// Loads maps and programs into the kernel and opens the readers, so that no record is missed once programs are attached.
+    /// Loads maps and programs into the kernel and opens the readers. Readers are open before
+    /// programs are attached, so no record is missed.
     ///
-    /// A process in a user namespace does this with a BPF token (kernel 6.9 and later), which is taken from the bpffs on `/sys/fs/bpf` where
-    /// that delegates to the namespace, or from the one that the environment variable `LIBBPF_BPF_TOKEN_PATH` names; where the variable is
-    /// empty no token is taken.
+    /// In a user namespace, loading uses a BPF token (kernel 6.9 and later). The token comes from
+    /// the BPF file system on `/sys/fs/bpf` if that delegates to the namespace, or from the one
+    /// that the environment variable `LIBBPF_BPF_TOKEN_PATH` names. No token is used if the
+    /// variable is empty.
     ///
     /// # Errors
-    /// [`Error::Kernel`] with the verifier's log where a program was refused, and with the capabilities that this process lacks for its
-    /// programs and maps. [`Error::InUse`] where another object of this process reads a map that is shared with it, see
-    /// [`Self::leave_records`]. Everything that was loaded before is unloaded.
+    /// [`Error::Kernel`] if loading fails, with the verifier's log of a refused program and with
+    /// the capabilities that this process lacks for the programs and maps. [`Error::InUse`] if
+    /// another object in this process reads a shared map, see [`Self::leave_records`]. After an
+    /// error nothing stays loaded.
     pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
-        // libbpf takes the object, and does not give it back where it cannot be loaded.
+        // libbpf takes the object, and does not return it if loading fails.
         let wanted = Wanted::of(&object, &settings.inner);
-        let (object, said) = listen(|| load(object));
+        let (object, log) = listen(|| load(object));
         let (object, facts) = object.map_err(|error| {
-            let error = refused(format!("load the BPF object `{}`", settings.name), &error, &said);
-            wanted.explain(error, &said)
+            let error = refused(format!("load the BPF object `{}`", settings.name), &error, &log);
+            wanted.explain(error, &log)
         })?;
         Loaded::new(object, facts, settings)
     }
@@ -362,7 +385,7 @@ impl Open {
 
 #[cfg(feature = "dynamic")]
 impl Open {
-    /// Loads as [`Self::load`] does, and unloads. No map is pinned that is not yet.
+    /// Loads like [`Self::load`], and unloads. It pins no new map.
     pub(crate) fn try_load(mut self) -> Result<()> {
         pin_none(&mut self.object);
         self.load().map(drop)
@@ -374,29 +397,33 @@ impl Open {
 pub struct OpenProgram<'a>(OpenProgramMut<'a>);
 
 impl OpenProgram<'_> {
-    /// The C function.
+    /// Returns the name of the C function.
     pub fn name(&self) -> &OsStr {
         self.0.name()
     }
 
-    /// The ELF section, which says what the program attaches to.
+    /// Returns the ELF section, which names the program's type and target.
     pub fn section(&self) -> &OsStr {
         self.0.section()
     }
 
-    /// Whether the program is loaded; on by default, unless its section starts with `?`.
+    /// Sets whether the program is loaded. It is by default, unless its section starts with `?`.
     pub fn set_autoload(&mut self, on: bool) {
         self.0.set_autoload(on);
     }
 
-    /// The type that it is loaded as, for one whose section says none (`SEC("ext/hook")`) or another. Its handle is that of any kind then;
-    /// [`super::Program::into_kind`] makes it that of the type: `skel.progs()?.hook.into_kind::<kind::Xdp>()?`.
+    /// Sets the type as which the program is loaded, for a program whose section names no type
+    /// (`SEC("ext/hook")`) or another one.
     ///
-    /// libbpf then forgets what the section says, so that `attach` does not know what to attach the program to: call the method of its
-    /// kind, or name the target with [`Open::set_target`]; and [`Self::set_attach_type`] is to be set where the type has several.
+    /// Its handle is then one of kind [`Any`](super::kind::Any); [`super::Program::into_kind`]
+    /// makes it one of the type: `skel.progs()?.hook.into_kind::<kind::Xdp>()?`.
+    ///
+    /// libbpf then ignores the section, so `attach` does not know the target: attach it with a
+    /// method of its kind, or set a target with [`Open::set_target`]. If the type has several
+    /// attach types, call [`Self::set_attach_type`] too.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; none before the object is loaded.
+    /// [`Error::Kernel`] from libbpf; none occurs before the object is loaded.
     pub fn set_type(&mut self, ty: ProgramType) -> Result<()> {
         self.set_type_number(ty as u32)
     }
@@ -404,14 +431,14 @@ impl OpenProgram<'_> {
     fn set_type_number(&mut self, ty: libbpf_sys::bpf_prog_type) -> Result<()> {
         // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
         let error = unsafe { libbpf_sys::bpf_program__set_type(self.0.as_libbpf_object().as_ptr(), ty) };
-        self.was_set(error, "type")
+        self.check_set(error, "type")
     }
 
-    /// What it is loaded to be attached as (`expected_attach_type`), which the kernel asks for of some types, for example those of sockets
-    /// and cgroups. [`Self::set_type`] leaves it as it is.
+    /// Sets the expected attach type (`expected_attach_type`), which the kernel requires for some
+    /// types, for example those of sockets and cgroups. [`Self::set_type`] does not change it.
     ///
     /// # Errors
-    /// As [`Self::set_type`].
+    /// Those of [`Self::set_type`].
     pub fn set_attach_type(&mut self, ty: ProgramAttachType) -> Result<()> {
         self.set_attach_type_number(ty as u32)
     }
@@ -419,53 +446,59 @@ impl OpenProgram<'_> {
     fn set_attach_type_number(&mut self, ty: libbpf_sys::bpf_attach_type) -> Result<()> {
         // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
         let error = unsafe { libbpf_sys::bpf_program__set_expected_attach_type(self.0.as_libbpf_object().as_ptr(), ty) };
-        self.was_set(error, "attach type")
+        self.check_set(error, "attach type")
     }
 
-    /// Its type, as the section says or as it was set; `Unspec` if libbpf does not know the section.
+    /// Returns the type that the section names or that was set; `Unspec` if libbpf does not know
+    /// the section.
     pub fn prog_type(&self) -> ProgramType {
         self.0.prog_type()
     }
 
-    fn was_set(&self, error: i32, what: &str) -> Result<()> {
-        let tried = || format!("set the {what} of the program `{}`", self.name().to_string_lossy());
+    fn check_set(&self, error: i32, property: &str) -> Result<()> {
+        let tried = || format!("set the {property} of the program `{}`", self.name().to_string_lossy());
         if error < 0 { Err(refusal(tried(), io::Error::from_raw_os_error(-error))) } else { Ok(()) }
     }
 
-    /// Says which function the program attaches to: for `fentry`, `fexit`, `fmod_ret` and `lsm` one of the kernel, for `freplace` one of
-    /// another program (`of`), which it takes the place of. The kernel decides at loading whether their types agree.
+    /// Sets the function to which the program attaches.
+    ///
+    /// For `fentry`, `fexit`, `fmod_ret` and `lsm` it is a function of the kernel. For `freplace`
+    /// it is a function of the program `of`, which this program replaces. The kernel checks the
+    /// types of the two functions at loading.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; ENOENT or, in the kernel, ESRCH where there is no such function, EINVAL where `of` has no BTF.
+    /// [`Error::Kernel`] if libbpf refuses the function: ENOENT (for a function of the kernel also
+    /// ESRCH) if it is not found, EINVAL if `of` has no BTF.
     pub fn set_attach_target(&mut self, function: &str, of: Option<BorrowedFd<'_>>) -> Result<()> {
-        let tried = format!("make `{function}` the target of the program `{}`", self.name().to_string_lossy());
+        let tried = format!("set `{function}` as the target of the program `{}`", self.name().to_string_lossy());
         let program = of.map_or(0, |program| program.as_raw_fd());
-        let (set, said) = listen(|| self.0.set_attach_target(program, Some(function.to_owned())));
+        let (set, log) = listen(|| self.0.set_attach_target(program, Some(function.to_owned())));
         set.map_err(|error| {
-            refused(tried, &error, &said).without(|| lacking(&[Need::by_number("finding the functions of another program")]))
+            refused(tried, &error, &log).without(|| lacking(&[Need::by_number("finding the functions of another program")]))
         })
     }
 
-    /// Gives it the type, and what it is loaded to be attached as, of programs of a section (`xdp`, `cgroup/connect4`). Its own section
-    /// says neither any more.
+    /// Sets the type and the expected attach type to those of programs in `section`, for example
+    /// `xdp` or `cgroup/connect4`. The program's own section is then ignored.
     ///
     /// # Errors
-    /// [`Error::Value`] if libbpf knows no such section, else as [`Self::set_type`].
+    /// [`Error::Value`] if libbpf does not know the section; otherwise those of [`Self::set_type`].
     pub fn set_type_of(&mut self, section: &str) -> Result<()> {
         let name = || format!("type `{section}` of the program `{}`", self.name().to_string_lossy());
         let c_section = c_string(section, name)?;
         let (mut ty, mut attach_type) = (0, 0);
-        // SAFETY: the text ends with a NUL and lives through the call, as do the two numbers that it writes.
+        // SAFETY: the string ends with a NUL and lives through the call, as do the two numbers that
+        // the call writes.
         let (error, _) = listen(|| unsafe { libbpf_sys::libbpf_prog_type_by_name(c_section.as_ptr(), &raw mut ty, &raw mut attach_type) });
         if error < 0 {
-            return Err(Error::Value { name: name(), why: "libbpf knows no programs of such a section".to_owned() });
+            return Err(Error::Value { name: name(), why: "libbpf does not know this section".to_owned() });
         }
-        // By number: libbpf-rs has no names for some of them.
+        // Set as numbers, because libbpf-rs has no names for some of them.
         self.set_type_number(ty)?;
         self.set_attach_type_number(attach_type)
     }
 
-    /// Whether `attach` attaches the program; on by default.
+    /// Sets whether `attach` attaches the program. It does by default.
     pub fn set_autoattach(&mut self, on: bool) {
         self.0.set_autoattach(on);
     }

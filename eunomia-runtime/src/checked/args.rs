@@ -13,10 +13,12 @@ use super::Checked;
 use crate::{
     args::{Arg, Command, Scalar},
     fault::{Fault, Found, Place},
-    object::{DataSection, Kind, TypeId, Variable, elf},
+    object::{
+        DataSection, Kind, TypeId, Variable, elf,
+        encode::{constants, encode, scalar},
+    },
     plain::is_shown,
     skeleton::model,
-    value::{constants, encode, scalar},
 };
 
 /// A variable that the command line can set.

@@ -7,7 +7,7 @@ use super::exports::{self, Stream};
 use crate::{
     fault::{Fault, Faults, Found, Place, SHOWN},
     object::{Calls, DataSection, Kind, Layouts, MapDef, MapKind, maps, sections},
-    plain::name as cut,
+    plain::list,
     skeleton::{Format, Skeleton, model},
     suggestion::near,
 };
@@ -192,15 +192,4 @@ pub(crate) fn stale<'a>(name: &str, known: impl Iterator<Item = &'a str>, faults
     // A fault that is not shown needs no suggestion, which is expensive to compute.
     let similar = if faults < SHOWN { near(name, known) } else { None };
     similar.map_or_else(|| STALE.to_owned(), |similar| format!("did you mean `{similar}`? Otherwise, {STALE}"))
-}
-
-/// Formats names as `a`, `b`, or "none". Long lists are cut.
-pub(crate) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
-    const SHOWN: usize = 16;
-    let shown: Vec<String> = names.by_ref().take(SHOWN).map(|name| format!("`{}`", cut(name))).collect();
-    match (shown.is_empty(), names.next()) {
-        (true, _) => "none".to_owned(),
-        (false, None) => shown.join(", "),
-        (false, Some(_)) => format!("{} and more", shown.join(", ")),
-    }
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
-    check::{check_once, list},
+    check::check_once,
     declared::declared_type,
     tagged::{self, Tagged},
 };
 use crate::{
     fault::{Fault, Found, Place},
     object::{DataSection, Kind, Layouts, MapDef, MapKind, TypeId},
+    plain::list,
     skeleton::{
         Skeleton,
         model::{CustomMember, EventType, Export, ExportConfig, Sample},

@@ -15,6 +15,7 @@ mod summary;
 mod tagged;
 mod targets;
 
+pub(crate) use self::exports::pointee;
 pub use self::{
     args::Argument,
     check::Checked,
@@ -24,4 +25,3 @@ pub use self::{
     tagged::{Tag, Tagged},
     targets::{Hook, Target},
 };
-pub(crate) use self::{check::list, exports::pointee};

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use super::{Argument, Checked, Target};
 use crate::{
     fault::{Fault, Faults, Found},
-    object::{DataSection, Variable},
-    value::encode,
+    object::{DataSection, Variable, encode::encode},
 };
 
 /// All settings that the document requests, checked against the object.

@@ -1,12 +1,15 @@
 //! Records of several types in one map, distinguished by a member at the same offset in all of
 //! them.
 
-use super::{check::list, exports::named};
+use super::exports::named;
 use crate::{
     fault::{Fault, Found, Place},
-    object::{Field, Kind, Layouts, TypeId},
+    object::{
+        Field, Kind, Layouts, TypeId,
+        encode::{constants, parse},
+    },
+    plain::list,
     suggestion::near,
-    value::{constants, parse},
 };
 
 /// The types of a map's records, and the member that distinguishes them.

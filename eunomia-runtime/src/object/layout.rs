@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::value::Plans;
-
 use super::{
     btf::{Btf, BtfError, Kind, Member, Type, TypeId},
+    derived::Derived,
     elf::{Elf, Refused},
 };
 
@@ -64,9 +63,9 @@ pub struct Layouts {
     tags: HashMap<(TypeId, Option<u32>), Vec<String>>,
     /// The plans that format values as JSON. Stored with the types, since events refer to nothing
     /// else.
-    pub(crate) json: Plans,
+    pub(crate) json: Derived,
     /// The plans that format values as a line of text.
-    pub(crate) line: Plans,
+    pub(crate) line: Derived,
 }
 
 impl Layouts {
@@ -81,7 +80,7 @@ impl Layouts {
             btf.append(Btf::parse(bytes).map_err(refuse)?);
         }
         let layouts = compute(&btf).map_err(refuse)?;
-        Ok(Self { elf, tags: tags(&btf), btf, own, json: Plans::of(layouts.len()), line: Plans::of(layouts.len()), layouts })
+        Ok(Self { elf, tags: tags(&btf), btf, own, json: Derived::new(layouts.len()), line: Derived::new(layouts.len()), layouts })
     }
 
     /// Reads BTF without an object, for example the kernel's.
@@ -96,8 +95,8 @@ impl Layouts {
             own: layouts.len(),
             tags: tags(&btf),
             btf,
-            json: Plans::of(layouts.len()),
-            line: Plans::of(layouts.len()),
+            json: Derived::new(layouts.len()),
+            line: Derived::new(layouts.len()),
             layouts,
         })
     }

@@ -4,7 +4,9 @@
 mod btf;
 mod calls;
 mod counters;
+mod derived;
 pub(crate) mod elf;
+pub(crate) mod encode;
 mod fields;
 pub(crate) mod foreign;
 #[cfg(feature = "load")]
@@ -17,6 +19,7 @@ mod names;
 pub(crate) mod relocations;
 pub(crate) mod sections;
 
+pub(crate) use self::derived::Derived;
 pub use self::{
     btf::{Btf, BtfError, Kind, Linkage, Member, Slot, Type, TypeId},
     calls::{Calls, Function},

@@ -40,8 +40,6 @@ mod flaw;
 mod format;
 mod recorder;
 pub(crate) mod replay;
-#[cfg(feature = "dynamic")]
-mod skeleton;
 #[cfg(test)]
 mod tests;
 

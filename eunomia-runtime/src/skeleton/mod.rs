@@ -1,7 +1,6 @@
 //! The JSON skeleton document: every generation of the format is read, and the current one is
 //! written.
 
-pub(crate) mod locate;
 pub mod model;
 mod package;
 mod read;
@@ -13,7 +12,7 @@ use std::str::FromStr;
 pub use model::{Format, Skeleton};
 
 use crate::{
-    fault::Faults,
+    fault::{Faults, locate},
     skeleton::model::TYPE,
     skeleton::model::{EventType, Program},
 };

@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use serde_json::Value as Json;
 
 use super::{
-    locate,
     model::{
         CmdArg, CustomMember, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Other, Program, Sample, SampleKind, Section,
         Settings, Skeleton, Variable,
@@ -15,7 +14,7 @@ use super::{
     package,
     table::{Node, Table},
 };
-use crate::fault::{Fault, Faults, Place, SHOWN};
+use crate::fault::{Fault, Faults, Place, SHOWN, locate};
 
 /// Values of a document, each of which takes a hundred times its two characters while it is read.
 const MOST_VALUES: usize = 1 << 18;

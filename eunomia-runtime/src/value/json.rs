@@ -7,7 +7,7 @@ use std::{fmt::Display, io::Write as _};
 
 use super::{
     Value,
-    plan::{self, Form, Plans, digits},
+    plan::{self, Form, digits},
 };
 use crate::{object::Layouts, plain::json};
 
@@ -77,7 +77,7 @@ impl Form for Json {
         }
     }
 
-    fn plans(layouts: &Layouts) -> &Plans {
+    fn plans(layouts: &Layouts) -> &crate::object::Derived {
         &layouts.json
     }
 }

@@ -3,11 +3,9 @@
 //! Each is made once: fixed texts, and between them the places of what varies. Writing a value
 //! walks the plan and looks nothing up.
 
-use std::sync::OnceLock;
-
 use super::view::Shape;
 use crate::{
-    object::{Field, Kind, Layouts, TypeId},
+    object::{Derived, Field, Kind, Layouts, TypeId},
     sample::{access::number, until_nul},
 };
 
@@ -43,33 +41,9 @@ pub(super) trait Form: Sized {
         numbers::<Self>(bytes, out);
     }
 
-    /// Returns the plans of this form.
-    fn plans(layouts: &Layouts) -> &Plans;
+    /// Returns the plans of this form, one for each type.
+    fn plans(layouts: &Layouts) -> &Derived;
 }
-
-/// The plans of a form, by type. They are a cache in the type layouts and do not affect equality.
-#[derive(Debug, Default)]
-pub(crate) struct Plans(Vec<OnceLock<Plan>>);
-
-impl Plans {
-    pub(crate) fn of(types: usize) -> Self {
-        Self((0..types).map(|_| OnceLock::new()).collect())
-    }
-}
-
-impl Clone for Plans {
-    fn clone(&self) -> Self {
-        Self::of(self.0.len())
-    }
-}
-
-impl PartialEq for Plans {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Plans {}
 
 /// The steps that write the values of one type.
 #[derive(Debug, Default)]
@@ -149,8 +123,8 @@ pub(super) fn write<F: Form>(layouts: &Layouts, shape: Shape<'_>, bytes: &[u8], 
 /// whole record, which goes on after a struct with a flexible member.
 fn of_type<F: Form>(layouts: &Layouts, ty: TypeId, bytes: &[u8], whole: bool, out: &mut Vec<u8>) {
     // Every type has a plan; see `Layouts`.
-    if let Some(plan) = F::plans(layouts).0.get(layouts.btf.resolve(ty).0.0 as usize) {
-        plan.get_or_init(|| Plan::new::<F>(layouts, ty)).write::<F>(layouts, bytes, whole, out);
+    if let Some(plan) = F::plans(layouts).get_or_init(layouts.btf.resolve(ty).0, || Plan::new::<F>(layouts, ty)) {
+        plan.write::<F>(layouts, bytes, whole, out);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Value,
-    plan::{self, Form, Plans},
+    plan::{self, Form},
 };
 use crate::{
     object::Layouts,
@@ -81,7 +81,7 @@ impl Form for Line {
         out.extend_from_slice(hexadecimal.as_bytes());
     }
 
-    fn plans(layouts: &Layouts) -> &Plans {
+    fn plans(layouts: &Layouts) -> &crate::object::Derived {
         &layouts.line
     }
 }

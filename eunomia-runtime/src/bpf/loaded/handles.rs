@@ -1,17 +1,19 @@
-//! Handles by their names, many in one call. A generated module has one for each map and program; each `?` takes the compiler as long as
-//! a small function.
+//! Handles of many maps or programs in one call.
+//!
+//! A generated module has a handle for each map and program. One `?` for each would cost as much
+//! compile time as a small function.
 
 use crate::{
     Result,
     bpf::{FromMap, Loaded, PerfEventArray, Program, RingBuffer, StructOps, UserRingBuffer, kind::Kind},
 };
 
-/// A handle that a loaded object gives by a name.
+/// A handle that a loaded object returns by name.
 pub trait Named<'a>: Sized {
-    /// The handle of the map or program `name`.
+    /// Returns the handle of the map or program `name`.
     ///
     /// # Errors
-    /// Those of the method of [`Loaded`] that makes it.
+    /// Those of the method of [`Loaded`] that returns it.
     fn named(loaded: &'a Loaded, name: &str) -> Result<Self>;
 }
 
@@ -51,12 +53,12 @@ impl<'a, K: Kind> Named<'a> for Program<'a, K> {
     }
 }
 
-/// As many handles as there are names, in a tuple.
+/// A tuple of handles, one for each name.
 pub trait Group<'a, const N: usize>: Sized {
-    /// The handles of the maps or programs with these names.
+    /// Returns the handles of the maps or programs `names`.
     ///
     /// # Errors
-    /// Those of the first that there is none for.
+    /// Those of the first handle that fails.
     fn group(loaded: &'a Loaded, names: [&str; N]) -> Result<Self>;
 }
 
@@ -81,10 +83,10 @@ groups! {
     8: A a B b C c D d E e F f G g H h;
 }
 
-/// The handles of the maps or programs with these names.
+/// Returns the handles of the maps or programs `names`.
 ///
 /// # Errors
-/// Those of the first that there is none for.
+/// Those of the first handle that fails.
 pub fn handles<'a, T: Group<'a, N>, const N: usize>(loaded: &'a Loaded, names: [&str; N]) -> Result<T> {
     T::group(loaded, names)
 }

@@ -1,4 +1,4 @@
-//! Loads an object, and keeps what libbpf says of it at that moment only.
+//! Loading of an object, which keeps the facts that libbpf reports only before or during loading.
 
 use std::{
     collections::BTreeMap,
@@ -10,12 +10,12 @@ use libbpf_rs::{AsRawLibbpf as _, MapType, Object, OpenObject, libbpf_sys};
 
 use crate::{bpf::map::InnerDef, reader::Reserved};
 
-/// What is known of a loaded object beside itself.
+/// Facts about a loaded object that libbpf does not keep.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// Bytes from the start of its arena to its variables.
+    /// The offset of the variables in the arena, in bytes.
     pub(crate) in_arena: usize,
-    /// How the maps in each map of maps are made.
+    /// The definition of the inner maps, by the index of the map of maps.
     pub(crate) inner: BTreeMap<usize, InnerDef>,
 }
 
@@ -30,15 +30,16 @@ pub(crate) fn load(object: OpenObject) -> libbpf_rs::Result<(Object, Facts)> {
     Ok((object, facts))
 }
 
-/// Loads an object that shares an arena with user space. libbpf puts the variables to its end where the kernel can address that, so that
-/// what programs make there can start at the beginning; where they are it tells only those who load a skeleton.
+/// Loads an object that shares an arena with user space. libbpf places the variables at the end of
+/// the arena if the kernel supports that, so that programs can allocate from the start. It reports
+/// their place only to callers that load a skeleton.
 fn with_arena(object: OpenObject, arena: NonNull<libbpf_sys::bpf_map>, in_arena: &mut usize) -> libbpf_rs::Result<Object> {
     let mut raw = object.as_libbpf_object().as_ptr();
     let (mut map, mut variables) = (arena.as_ptr(), ptr::null_mut());
     let mut maps = [libbpf_sys::bpf_map_skeleton { map: &raw mut map, mmaped: &raw mut variables, ..Default::default() }];
     let mut skeleton = libbpf_sys::bpf_object_skeleton {
         sz: size_of::<libbpf_sys::bpf_object_skeleton>() as libbpf_sys::size_t,
-        // SAFETY: the object is alive, and its name lives with it.
+        // SAFETY: the object is live, and its name lives as long as it does.
         name: unsafe { libbpf_sys::bpf_object__name(raw) },
         obj: &raw mut raw,
         map_cnt: 1,
@@ -48,30 +49,31 @@ fn with_arena(object: OpenObject, arena: NonNull<libbpf_sys::bpf_map>, in_arena:
     };
     refuse_faults(arena)?;
     let place = place(arena)?;
-    // SAFETY: the object is open, the map is its own, and all that the skeleton points to lives through the call, which keeps none of it.
-    // What it maps over at a place that the object names is reserved for it.
+    // SAFETY: the object is open, the map belongs to it, and everything that the skeleton points to
+    // lives through the call, which keeps none of it. An address that the object names for its
+    // arena is reserved, so libbpf maps the arena over no other memory.
     let error = unsafe { libbpf_sys::bpf_object__load_skeleton(&raw mut skeleton) };
     let mut len: libbpf_sys::size_t = 0;
-    // SAFETY: the map is that of a live object; libbpf writes the size and nothing else.
+    // SAFETY: the map belongs to a live object; libbpf writes the size and nothing else.
     let start = unsafe { libbpf_sys::bpf_map__initial_value(arena.as_ptr(), &raw mut len) };
     if let Some(place) = place
         && place.start() == start.cast()
     {
-        // The arena is there now, and libbpf unmaps it, also after an error.
+        // The arena is mapped there now. libbpf unmaps it, also after an error.
         place.give_away();
     }
     if error < 0 {
         return Err(libbpf_rs::Error::from_raw_os_error(-error));
     }
     *in_arena = variables.addr().saturating_sub(start.addr());
-    // SAFETY: the object is loaded, and nobody else has it.
+    // SAFETY: the object is loaded, and nothing else owns it.
     Ok(unsafe { Object::from_ptr(object.take_ptr()) })
 }
 
-/// Refuses an arena whose variables end the process: libbpf writes their values to pages that no program has allocated, and this flag makes
-/// the kernel answer that with SIGSEGV (`arena_vm_fault`).
+/// Refuses an arena whose variables would end the process: libbpf writes their values to pages that
+/// no program has allocated, and with this flag the kernel answers with SIGSEGV (`arena_vm_fault`).
 fn refuse_faults(arena: NonNull<libbpf_sys::bpf_map>) -> libbpf_rs::Result<()> {
-    // SAFETY: the map is that of a live object, and the call only reads a number.
+    // SAFETY: the map belongs to a live object, and the call only reads a number.
     let flags = unsafe { libbpf_sys::bpf_map__map_flags(arena.as_ptr()) };
     let mut len: libbpf_sys::size_t = 0;
     // SAFETY: as above; libbpf writes the size and nothing else.
@@ -83,10 +85,10 @@ fn refuse_faults(arena: NonNull<libbpf_sys::bpf_map>) -> libbpf_rs::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, why).into())
 }
 
-/// Reserves the place in this process that an object names for its arena (`__ulong(map_extra, ..)`): libbpf maps it there over whatever
-/// there is, memory of this process too.
+/// Reserves the address range that an object names for its arena (`__ulong(map_extra, ..)`). libbpf
+/// maps the arena there over anything that is there, including other memory of this process.
 fn place(arena: NonNull<libbpf_sys::bpf_map>) -> libbpf_rs::Result<Option<Reserved>> {
-    // SAFETY: the map is that of a live object, and the call only reads a number.
+    // SAFETY: the map belongs to a live object, and the call only reads a number.
     let start = unsafe { libbpf_sys::bpf_map__map_extra(arena.as_ptr()) };
     // SAFETY: as above.
     let pages = unsafe { libbpf_sys::bpf_map__max_entries(arena.as_ptr()) } as usize;
@@ -97,8 +99,9 @@ fn place(arena: NonNull<libbpf_sys::bpf_map>) -> libbpf_rs::Result<Option<Reserv
     let len = pages.saturating_mul(rustix::param::page_size());
     let reserved = usize::try_from(start).map_err(|_| rustix::io::Errno::INVAL).and_then(|start| Reserved::new(start, len));
     reserved.map(Some).map_err(|errno| {
-        // An errno at the end would be taken for the whole of it.
+        // The kind without the errno: an errno at the end of the text would be taken for the whole
+        // error, and the message would be lost.
         let why = io::Error::from(errno).kind();
-        io::Error::new(why, format!("the {len} bytes at {start:#x} that its arena is to be at cannot be had in this process: {why}")).into()
+        io::Error::new(why, format!("cannot reserve the {len} bytes at {start:#x} for its arena in this process: {why}")).into()
     })
 }

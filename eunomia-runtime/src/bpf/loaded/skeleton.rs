@@ -1,3 +1,5 @@
+//! Loaded objects with the types of a skeleton.
+
 use std::{
     fmt,
     ops::Deref,
@@ -11,19 +13,22 @@ use crate::{
     reader::{Control, Outcome, Records, Verdict, Waiting},
 };
 
-/// An object in the kernel and what is known of it: the types of a generated module, or a skeleton that was read at run time. Both are
-/// polled, attached and controlled alike, here; what each has beside is behind `Deref`.
+/// A loaded object with the types of its records and handles: those of a generated module, or of a
+/// skeleton that was read at run time.
+///
+/// Polling, attaching and control are the same for both and are here. `Deref` gives access to the
+/// rest.
 pub struct Typed<H>(H);
 
-/// What is known of an object.
+/// The types and handles of a loaded object.
 pub trait Handles: 'static {
-    /// A record of its maps.
+    /// The type of a record of any of its maps.
     type Export<'a>;
 
-    /// The object.
+    /// Returns the object.
     fn object(&self) -> &Loaded;
 
-    /// Hands a record to `f` as what it is, `map` being the number of its map.
+    /// Passes a record of the map number `map` to `f` as its type.
     fn deliver<R: Outcome>(&self, map: usize, record: &[u8], f: impl FnOnce(Self::Export<'_>) -> R) -> Verdict;
 }
 
@@ -33,34 +38,42 @@ impl<H: Handles> Typed<H> {
         Self(handles)
     }
 
-    /// The object below, by names.
+    /// Returns the untyped object, whose maps and programs are found by name.
     pub fn object(&self) -> &Loaded {
         self.0.object()
     }
 
-    /// Attaches every program that is not switched off, as its section says.
+    /// Attaches every program that is not switched off, to the target that its section names or
+    /// that was set.
     ///
     /// # Errors
-    /// The kernel's refusal for the first program that cannot be attached; nothing stays attached. See [`Loaded::links`].
+    /// [`crate::Error::Kernel`] for the first program that cannot be attached; nothing stays
+    /// attached. See [`Loaded::links`].
     pub fn attach(self) -> Result<Attached<Self>> {
         let links = self.object().links()?;
         Ok(Attached::new(self, links))
     }
 
-    /// Delivers the records that are there, or waits for the first ones until `timeout` has passed; returns how many came. After
-    /// [`Control::stop`] it delivers what was there, then polling has ended.
+    /// Delivers the available records, or waits for the first ones until `timeout` has passed.
+    /// Returns the number of records.
     ///
-    /// The callback of a generated module gets each record where the kernel wrote it (one copy where a record there is not aligned for its
-    /// type). It may return [`std::ops::ControlFlow::Break`] to end this poll, or an error, see [`Outcome`].
+    /// After [`Control::stop`] it delivers the records that were available at the stop, and then
+    /// polling has ended.
+    ///
+    /// The callback of a generated module gets each record in the buffer, or a copy if the record
+    /// is not aligned for its type there. The callback may return [`std::ops::ControlFlow::Break`]
+    /// to end this poll, or an error, see [`Outcome`].
     ///
     /// # Errors
-    /// Where the memory of a ring contradicts itself, or waiting fails; [`crate::Error::Callback`]. A signal is no error, a short record is
-    /// counted.
+    /// Those of [`Reader::poll`](crate::reader::Reader::poll): if the memory of a ring contradicts
+    /// itself, if waiting fails, or [`crate::Error::Callback`] if callbacks returned errors. A signal
+    /// is not an error, and a short record is counted.
     pub fn poll<R: Outcome>(&self, timeout: Duration, mut f: impl FnMut(H::Export<'_>) -> R) -> Result<u64> {
         self.object().poll(timeout, |map, record| self.0.deliver(map, record, &mut f))
     }
 
-    /// Delivers the records that are there, also after a stop: what the programs sent before they were detached; see [`Reader::drain`](crate::reader::Reader::drain).
+    /// Delivers the available records, even after a stop: those that the programs sent before they
+    /// were detached. See [`Reader::drain`](crate::reader::Reader::drain).
     ///
     /// # Errors
     /// Those of [`Self::poll`].
@@ -68,7 +81,8 @@ impl<H: Handles> Typed<H> {
         self.object().drain(|map, record| self.0.deliver(map, record, &mut f))
     }
 
-    /// How many records are in the buffers that were not delivered, see [`Reader::unread`](crate::reader::Reader::unread).
+    /// Returns the number of records in the buffers that were not delivered, see
+    /// [`Reader::unread`](crate::reader::Reader::unread).
     ///
     /// # Errors
     /// Those of [`Self::poll`].
@@ -76,21 +90,22 @@ impl<H: Handles> Typed<H> {
         self.object().unread()
     }
 
-    /// Waits until there are records to read, or `timeout` has passed; whether there are. For those who read maps one by one, by their
-    /// handles. For the end of such a loop see [`Control::stop`].
+    /// Waits until there are records to read or `timeout` has passed; returns false if there are
+    /// none. It is for callers that read maps one by one, by their handles. For the end of such a
+    /// loop see [`Control::stop`].
     ///
     /// # Errors
-    /// Where waiting fails.
+    /// [`crate::Error::Kernel`] if waiting fails.
     pub fn wait(&self, timeout: Duration) -> Result<bool> {
         self.object().wait(timeout)
     }
 
-    /// A handle that pauses, resumes and ends polling from any thread.
+    /// Returns a handle that pauses, resumes and ends polling from any thread.
     pub fn control(&self) -> Control {
         self.object().control()
     }
 
-    /// How polls wait for records from now on.
+    /// Sets how polls wait for records from now on.
     pub fn set_waiting(&self, waiting: Waiting) {
         self.object().set_waiting(waiting);
     }

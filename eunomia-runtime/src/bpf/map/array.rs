@@ -1,3 +1,5 @@
+//! Arrays with one value for each index.
+
 use std::marker::PhantomData;
 
 use libbpf_rs::{MapType, libbpf_sys};
@@ -5,7 +7,10 @@ use libbpf_rs::{MapType, libbpf_sys};
 use super::{FromMap, Map};
 use crate::{Result, sample::Plain};
 
-/// An array in the kernel; all its entries always exist.
+/// An array of values in the kernel: `BPF_MAP_TYPE_ARRAY`, since kernel 3.19.
+///
+/// All entries always exist. They start as zeros and cannot be removed.
+#[doc(alias = "BPF_MAP_TYPE_ARRAY")]
 #[derive(Debug)]
 pub struct Array<'a, V> {
     map: Map<'a>,
@@ -20,51 +25,52 @@ impl<'a, V> FromMap<'a> for Array<'a, V> {
 }
 
 impl<'a, V: Plain> Array<'a, V> {
-    /// The value of an entry; `None` behind the end. As [`Self::iter`] it compiles for values of up to [`ON_STACK`](crate::bpf::ON_STACK)
-    /// bytes.
+    /// Returns the value of an entry, or `None` if `index` is past the end. Like [`Self::iter`], it
+    /// compiles for values of up to [`ON_STACK`](crate::bpf::ON_STACK) bytes.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn get(&self, index: u32) -> Result<Option<V>> {
         self.map.lookup(&index)
     }
 
-    /// The value of an entry on the heap, of any size; `None` behind the end.
+    /// Returns the value of an entry on the heap, for values of any size, or `None` if `index` is
+    /// past the end.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn get_boxed(&self, index: u32) -> Result<Option<Box<V>>> {
         self.map.lookup_boxed(&index)
     }
 
-    /// Reads the value of an entry into a place of the caller's; whether there is such an entry.
+    /// Reads the value of an entry into `value`; returns false if `index` is past the end.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn read_into(&self, index: u32, value: &mut V) -> Result<bool> {
         self.map.lookup_into(&index, value)
     }
 
-    /// Sets an entry.
+    /// Sets the value of an entry.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`]; E2BIG behind the end.
+    /// [`crate::Error::Kernel`] if the system call fails: E2BIG if `index` is past the end.
     pub fn set(&self, index: u32, value: &V) -> Result<()> {
         self.map.update(&index, value, libbpf_sys::BPF_ANY)
     }
 
-    /// Every value in order, one lookup for each.
+    /// Iterates over the values in order, with one lookup each.
     pub fn iter(&self) -> impl Iterator<Item = Result<V>> {
         (0..self.len()).filter_map(|index| self.get(index).transpose())
     }
 
-    /// The number of entries.
-    #[allow(clippy::len_without_is_empty, reason = "the kernel makes no empty arrays")]
+    /// Returns the number of entries.
+    #[allow(clippy::len_without_is_empty, reason = "the kernel refuses empty arrays")]
     pub fn len(&self) -> u32 {
         self.map.max_entries()
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }

@@ -1,4 +1,4 @@
-//! Maps that are filled with file descriptors, or are asked by one.
+//! Maps that hold kernel objects by their file descriptors, and maps that are looked up by one.
 
 use std::{
     marker::PhantomData,
@@ -11,17 +11,47 @@ use libbpf_rs::{MapType, libbpf_sys};
 use super::{FromMap, Map};
 use crate::{Result, sample::Plain};
 
-/// A map from keys to kernel objects, which are given by their descriptors: programs to be tail-called, cgroups, sockets, perf events by
-/// the CPU that they count on. The map holds the object from then on, the descriptor may be closed; perf events only as long as the map's
-/// descriptor is open that they were put in by (unless it has `BPF_F_PRESERVE_ELEMS`).
+/// A map from keys to kernel objects, which are put in by their file descriptors.
+///
+/// It is the handle of these map types:
+///
+/// - `BPF_MAP_TYPE_PROG_ARRAY` (since kernel 4.2): programs for tail calls.
+/// - `BPF_MAP_TYPE_PERF_EVENT_ARRAY` (4.3): perf events by the CPU that they count on.
+/// - `BPF_MAP_TYPE_CGROUP_ARRAY` (4.8): cgroups.
+/// - `BPF_MAP_TYPE_SOCKMAP` (4.14) and `BPF_MAP_TYPE_SOCKHASH` (4.18): sockets.
+/// - `BPF_MAP_TYPE_XSKMAP` (4.18): AF_XDP sockets.
+/// - `BPF_MAP_TYPE_REUSEPORT_SOCKARRAY` (4.19): sockets of a reuseport group.
+///
+/// The map holds programs, cgroups and perf events, so their descriptors may be closed. A perf
+/// event is removed when the map descriptor that it was put in by is closed, unless the map has the
+/// flag `BPF_F_PRESERVE_ELEMS`. A socket is removed when it is closed.
+#[doc(alias = "BPF_MAP_TYPE_PROG_ARRAY")]
+#[doc(alias = "BPF_MAP_TYPE_PERF_EVENT_ARRAY")]
+#[doc(alias = "BPF_MAP_TYPE_CGROUP_ARRAY")]
+#[doc(alias = "BPF_MAP_TYPE_SOCKMAP")]
+#[doc(alias = "BPF_MAP_TYPE_SOCKHASH")]
+#[doc(alias = "BPF_MAP_TYPE_XSKMAP")]
+#[doc(alias = "BPF_MAP_TYPE_REUSEPORT_SOCKARRAY")]
 #[derive(Debug)]
 pub struct FdMap<'a, K> {
     map: Map<'a>,
     types: PhantomData<fn() -> K>,
 }
 
-/// Values that hang on kernel objects (`BPF_MAP_TYPE_TASK_STORAGE` and its kin): tasks by a pidfd, inodes, sockets and cgroups by a
-/// descriptor of theirs.
+/// A map of values that belong to kernel objects.
+///
+/// It is the handle of these map types:
+///
+/// - `BPF_MAP_TYPE_SK_STORAGE` (since kernel 5.2): values of sockets.
+/// - `BPF_MAP_TYPE_INODE_STORAGE` (5.10): values of inodes.
+/// - `BPF_MAP_TYPE_TASK_STORAGE` (5.11): values of tasks.
+/// - `BPF_MAP_TYPE_CGRP_STORAGE` (6.2): values of cgroups.
+///
+/// User space names a task by a pidfd, and any other object by one of its file descriptors.
+#[doc(alias = "BPF_MAP_TYPE_SK_STORAGE")]
+#[doc(alias = "BPF_MAP_TYPE_INODE_STORAGE")]
+#[doc(alias = "BPF_MAP_TYPE_TASK_STORAGE")]
+#[doc(alias = "BPF_MAP_TYPE_CGRP_STORAGE")]
 #[derive(Debug)]
 pub struct Storage<'a, V> {
     map: Map<'a>,
@@ -56,33 +86,33 @@ impl<'a, K: Plain> FdMap<'a, K> {
     /// Puts the object of a descriptor under a key.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`]; E2BIG where the map is full.
+    /// [`crate::Error::Kernel`] if the system call fails: E2BIG if the map is full.
     pub fn insert(&self, key: &K, object: impl AsFd) -> Result<()> {
-        // Socket maps may have values of 8 bytes, of which the lower ones are the descriptor.
+        // Values of socket maps may have 8 bytes. The lower ones are the descriptor.
         let fd = i64::from(object.as_fd().as_raw_fd()).to_le_bytes();
         let size = (self.map.value_size() as usize).min(fd.len());
         self.map.update_bytes(ptr::from_ref(key).cast(), fd.get(..size).unwrap_or(&fd), libbpf_sys::BPF_ANY)
     }
 
-    /// Takes the object of a key out; whether there was one.
+    /// Removes the object of a key; returns false if the key has none.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn remove(&self, key: &K) -> Result<bool> {
         self.map.delete(key)
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }
 }
 
 impl<'a, V: Plain> Storage<'a, V> {
-    /// The value of an object.
+    /// Returns the value of an object.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn get(&self, object: impl AsFd) -> Result<Option<V>> {
         self.map.lookup(&object.as_fd().as_raw_fd())
     }
@@ -90,20 +120,20 @@ impl<'a, V: Plain> Storage<'a, V> {
     /// Sets the value of an object.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn insert(&self, object: impl AsFd, value: &V) -> Result<()> {
         self.map.update(&object.as_fd().as_raw_fd(), value, libbpf_sys::BPF_ANY)
     }
 
-    /// Removes the value of an object; whether there was one.
+    /// Removes the value of an object; returns false if the object has none.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn remove(&self, object: impl AsFd) -> Result<bool> {
         self.map.delete(&object.as_fd().as_raw_fd())
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }

@@ -1,3 +1,5 @@
+//! Maps from keys to values.
+
 use std::marker::PhantomData;
 
 use libbpf_rs::{MapType, libbpf_sys};
@@ -5,8 +7,24 @@ use libbpf_rs::{MapType, libbpf_sys};
 use super::{FromMap, Map};
 use crate::{Error, Result, bpf::ON_STACK, sample::Plain};
 
-/// A table from keys to values in the kernel: a hash table, also one that forgets its least recently used entries, or a trie of
-/// prefixes (`BPF_MAP_TYPE_LPM_TRIE`, whose keys start with the length of their prefix in bits).
+/// A map from keys to values in the kernel.
+///
+/// It is the handle of these map types:
+///
+/// - `BPF_MAP_TYPE_HASH` (since kernel 3.19): a hash table.
+/// - `BPF_MAP_TYPE_LRU_HASH` (4.10): a hash table that evicts its least recently used entries when
+///   it is full.
+/// - `BPF_MAP_TYPE_LPM_TRIE` (4.11): a trie for longest-prefix matches. Its keys start with the
+///   length of their prefix in bits.
+/// - `BPF_MAP_TYPE_DEVMAP` (4.14) and `BPF_MAP_TYPE_DEVMAP_HASH` (5.4): network devices for XDP
+///   redirects.
+/// - `BPF_MAP_TYPE_CPUMAP` (4.15): CPUs for XDP redirects.
+#[doc(alias = "BPF_MAP_TYPE_HASH")]
+#[doc(alias = "BPF_MAP_TYPE_LRU_HASH")]
+#[doc(alias = "BPF_MAP_TYPE_LPM_TRIE")]
+#[doc(alias = "BPF_MAP_TYPE_DEVMAP")]
+#[doc(alias = "BPF_MAP_TYPE_DEVMAP_HASH")]
+#[doc(alias = "BPF_MAP_TYPE_CPUMAP")]
 #[derive(Debug)]
 pub struct HashMap<'a, K, V> {
     map: Map<'a>,
@@ -27,42 +45,44 @@ where
     K: Plain,
     V: Plain,
 {
-    /// The value of a key. As [`Self::iter`] and [`Self::entries`] it compiles for values of up to [`ON_STACK`] bytes.
+    /// Returns the value of a key. Like [`Self::iter`] and [`Self::entries`], it compiles for
+    /// values of up to [`ON_STACK`] bytes.
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`] if the system call fails.
     pub fn get(&self, key: &K) -> Result<Option<V>> {
         self.map.lookup(key)
     }
 
-    /// The value of a key on the heap, of any size.
+    /// Returns the value of a key on the heap, for values of any size.
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`] if the system call fails.
     pub fn get_boxed(&self, key: &K) -> Result<Option<Box<V>>> {
         self.map.lookup_boxed(key)
     }
 
-    /// Reads the value of a key into a place of the caller's, which is left as it was if there is none; whether there is one.
+    /// Reads the value of a key into `value`. Returns false and leaves `value` as it was if the key
+    /// is missing.
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`] if the system call fails.
     pub fn read_into(&self, key: &K, value: &mut V) -> Result<bool> {
         self.map.lookup_into(key, value)
     }
 
-    /// Sets the value of a key, new or not.
+    /// Sets the value of a key, whether or not the key exists.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; E2BIG where the map is full.
+    /// [`Error::Kernel`] if the system call fails: E2BIG if the map is full.
     pub fn insert(&self, key: &K, value: &V) -> Result<()> {
         self.map.update(key, value, libbpf_sys::BPF_ANY)
     }
 
-    /// Sets the value of a key that is not there yet; whether it was new.
+    /// Sets the value of a key if the key is missing; returns false if it exists.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; E2BIG where the map is full.
+    /// [`Error::Kernel`] if the system call fails: E2BIG if the map is full.
     pub fn insert_new(&self, key: &K, value: &V) -> Result<bool> {
         match self.map.update(key, value, libbpf_sys::BPF_NOEXIST) {
             Err(Error::Kernel(refusal)) if refusal.source.raw_os_error() == Some(libc::EEXIST) => Ok(false),
@@ -70,22 +90,25 @@ where
         }
     }
 
-    /// Removes a key; whether it was there.
+    /// Removes a key; returns false if it is missing.
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`] if the system call fails.
     pub fn remove(&self, key: &K) -> Result<bool> {
         self.map.delete(key)
     }
 
-    /// Every key. Those that go while we read are left out; where the BPF side removes the very key that the walk stands on, the kernel
-    /// starts over and keys can come twice (`htab_map_get_next_key`). A map that changes faster than it is walked ends the walk with an
-    /// error, after twice as many steps as it has room for.
+    /// Iterates over the keys.
+    ///
+    /// Keys that are removed during the walk may be left out. If a program removes the key at which
+    /// the walk is, the kernel starts over and keys can come twice (`htab_map_get_next_key`). The
+    /// walk ends with [`Error::Value`] after twice as many steps as the map can have entries,
+    /// because the map then changes faster than it is walked.
     pub fn keys(&self) -> impl Iterator<Item = Result<K>> {
         self.map.walk()
     }
 
-    /// Every entry, one lookup for each, by a walk as in [`Self::keys`].
+    /// Iterates over the entries, with one lookup each. It walks the map as [`Self::keys`] does.
     pub fn iter(&self) -> impl Iterator<Item = Result<(K, V)>> {
         self.keys().filter_map(|key| match key {
             Ok(key) => Some(self.get(&key).transpose()?.map(|value| (key, value))),
@@ -93,10 +116,10 @@ where
         })
     }
 
-    /// Every entry, once: one sample of [`Self::sampler`], copied.
+    /// Returns the entries, each key once: a copy of one sample of [`Self::sampler`].
     ///
     /// # Errors
-    /// As [`super::Sampler::sample`].
+    /// Those of [`super::Sampler::sample`].
     pub fn entries(&self) -> Result<Vec<(K, V)>> {
         const { assert!(size_of::<V>() <= ON_STACK, "the values are too large for a stack: use `sampler`, or `keys` and `get_boxed`") };
         let mut sampler = self.map.sampler()?;
@@ -104,7 +127,7 @@ where
         Ok(entries.iter().filter_map(|(key, value)| K::read(key).zip(V::read(value))).collect())
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }

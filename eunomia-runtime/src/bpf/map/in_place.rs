@@ -1,3 +1,5 @@
+//! Arrays that are mapped into this process.
+
 use std::marker::PhantomData;
 
 use libbpf_rs::{MapInfo, libbpf_sys};
@@ -11,22 +13,24 @@ use crate::{
     sample::Plain,
 };
 
-/// The values of an array, mapped into this process: they are accessed like variables, without system calls.
+/// The values of an [`Array`], mapped into this process: reading and writing them takes no system
+/// call.
 #[derive(Debug)]
 pub struct InPlace<'a, V> {
     storage: Storage,
     entries: u32,
-    /// What the storage is a part of.
+    /// The mapping that the storage is a part of.
     _mapping: Mapping,
     borrow: PhantomData<&'a V>,
 }
 
 impl<'a, V: Plain> Array<'a, V> {
-    /// Maps the values into this process. The programs see what is written there at once.
+    /// Maps the values into this process. Programs see at once what is written to the mapping.
     ///
     /// # Errors
-    /// [`Error::Value`] where the map is not made with `BPF_F_MMAPABLE` (`__uint(map_flags, BPF_F_MMAPABLE)`, kernel 5.5);
-    /// [`Error::Kernel`], EPERM where user space may not write the map.
+    /// [`Error::Value`] if the map was created without `BPF_F_MMAPABLE` (`__uint(map_flags,
+    /// BPF_F_MMAPABLE)`, since kernel 5.5). [`Error::Kernel`] if mapping fails: EPERM if user space
+    /// may not write to the map.
     pub fn in_place(&self) -> Result<InPlace<'a, V>> {
         let map = self.as_map();
         map.usable()?;
@@ -38,8 +42,8 @@ impl<'a, V: Plain> Array<'a, V> {
         let len = stride::<V>() * self.len() as usize;
         let mapping = Mapping::new(map.fd(), 0, len, true)
             .map_err(|error| refusal(format!("map the values of the {}", map.describe()), error.into()))?;
-        // SAFETY: the mapping lives as long as what it is kept with and is written to by the kernel and through its storage alone, which
-        // stays on one thread.
+        // SAFETY: the mapping lives as long as the storage, which is kept with it. Only the kernel
+        // and this storage write to it, and the storage stays on one thread.
         let storage = unsafe { Storage::memory(mapping.start(), len) };
         let misaligned = || Error::Value { name: map.describe(), why: "its mapping is misaligned".to_owned() };
         Ok(InPlace { storage: storage.ok_or_else(misaligned)?, entries: self.len(), _mapping: mapping, borrow: PhantomData })
@@ -47,24 +51,24 @@ impl<'a, V: Plain> Array<'a, V> {
 }
 
 impl<V: Plain> InPlace<'_, V> {
-    /// The value of an entry; `None` behind the end.
+    /// Returns the value of an entry, or `None` if `index` is past the end.
     pub fn at(&self, index: u32) -> Option<Variable<'_, V, ReadWrite>> {
         (index < self.entries).then(|| Variable::new(self.storage, index as usize * stride::<V>()))
     }
 
-    /// Every value in order.
+    /// Iterates over the values in order.
     pub fn iter(&self) -> impl Iterator<Item = Variable<'_, V, ReadWrite>> {
         (0..self.entries).filter_map(|index| self.at(index))
     }
 
-    /// The number of entries.
-    #[allow(clippy::len_without_is_empty, reason = "the kernel makes no empty arrays")]
+    /// Returns the number of entries.
+    #[allow(clippy::len_without_is_empty, reason = "the kernel refuses empty arrays")]
     pub fn len(&self) -> u32 {
         self.entries
     }
 }
 
-/// Bytes from one value to the next (`array_map_alloc`).
+/// The number of bytes from one value to the next (`array_map_alloc`).
 const fn stride<V>() -> usize {
     size_of::<V>().next_multiple_of(8)
 }

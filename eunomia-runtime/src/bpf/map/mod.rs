@@ -1,4 +1,4 @@
-//! Maps, by kind.
+//! Handles of maps in the kernel, one for each kind of map.
 
 mod array;
 mod calls;
@@ -52,40 +52,42 @@ pub use stream::{PerfEventArray, RingBuffer};
 pub use struct_ops::StructOps;
 pub use user_ring::{Producer, Reserved, UserRingBuffer};
 
-/// A map of any kind.
+/// An untyped handle of a map of any type.
+///
+/// [`Self::into_typed`] makes a typed handle of it.
 #[derive(Debug)]
 pub struct Map<'a> {
     held: Held<'a>,
-    /// What the maps in it are.
+    /// How to create its inner maps, for a map of maps.
     inner: Option<Inner<'a>>,
     trust: Trust,
 }
 
-/// What becomes of a map that is not what its handle takes it for.
+/// The answer to a map that does not match its typed handle.
 #[derive(Debug)]
 enum Trust {
-    /// The handle is not made.
+    /// Making the typed handle fails.
     Strict,
-    /// The handle refuses each call, and the other handles of the object are made.
+    /// The typed handle is made and refuses each call, so the object's other handles are made.
     Lenient,
-    /// Each call is refused: why.
+    /// The typed handle is made and refuses each call, for this reason.
     Refused(String),
 }
 
 #[derive(Debug)]
 enum Held<'a> {
-    /// By the object.
+    /// A map of a loaded object.
     Object(libbpf_rs::Map<'a>),
-    /// By a descriptor of its own.
+    /// A map with a descriptor of its own.
     Own(MapHandle),
 }
 
-/// The handles that a map can be made into.
+/// A typed handle that a [`Map`] can be turned into.
 pub trait FromMap<'a>: Sized {
-    /// The map as one of this kind, with these keys and values.
+    /// Turns the map into this handle, with the handle's key and value types.
     ///
     /// # Errors
-    /// [`Error::Value`] where it is of another kind, or its keys or values have another size.
+    /// [`Error::Value`] if the map is of another type, or if its key or value size differs.
     fn from_map(map: Map<'a>) -> Result<Self>;
 }
 
@@ -104,17 +106,17 @@ impl<'a> Map<'a> {
         Self { held: Held::Own(map), inner: None, trust: Trust::Strict }
     }
 
-    /// Has a handle of the wrong kind or size refuse each call.
+    /// Makes a typed handle of the wrong type or size refuse each call.
     pub(super) fn lenient(self) -> Self {
         Self { trust: Trust::Lenient, ..self }
     }
 
-    /// Has its handle refuse each call.
+    /// Makes its typed handle refuse each call.
     pub(super) fn refuse(self, why: String) -> Self {
         Self { trust: Trust::Refused(why), ..self }
     }
 
-    /// Whether calls may be made.
+    /// Fails if calls are refused.
     pub(super) fn usable(&self) -> Result<()> {
         match &self.trust {
             Trust::Refused(why) => Err(Error::Value { name: self.describe(), why: why.clone() }),
@@ -129,7 +131,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// The map by a descriptor of its own.
+    /// Returns a handle with a descriptor of its own.
     fn to_handle(&self) -> Result<MapHandle> {
         self.usable()?;
         let handle = match &self.held {
@@ -139,20 +141,20 @@ impl<'a> Map<'a> {
         handle.map_err(|error| refused(format!("duplicate the descriptor of the {}", self.describe()), &error, ""))
     }
 
-    /// The map with types: `map.into_typed::<HashMap<u32, u64>>()`.
+    /// Turns the map into a typed handle, for example `map.into_typed::<HashMap<u32, u64>>()`.
     ///
     /// # Errors
-    /// As [`FromMap::from_map`].
+    /// Those of [`FromMap::from_map`].
     pub fn into_typed<T: FromMap<'a>>(self) -> Result<T> {
         T::from_map(self)
     }
 
-    /// Its name in the kernel; for an internal map the one that libbpf made.
+    /// Returns the name in the kernel. libbpf chooses that of an internal map.
     pub fn name(&self) -> &OsStr {
         self.as_core().name()
     }
 
-    /// Its kind.
+    /// Returns the map type.
     pub fn kind(&self) -> MapType {
         match self.as_core().map_type() {
             // libbpf-rs has not kept the number.
@@ -161,52 +163,55 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// Bytes of a key.
+    /// Returns the number of bytes of a key.
     pub fn key_size(&self) -> u32 {
         self.as_core().key_size()
     }
 
-    /// Bytes of a value.
+    /// Returns the number of bytes of a value.
     pub fn value_size(&self) -> u32 {
         self.as_core().value_size()
     }
 
-    /// Entries, or bytes of a ring buffer.
+    /// Returns the maximum number of entries; for a ring buffer, its size in bytes.
     pub fn max_entries(&self) -> u32 {
         self.as_core().max_entries()
     }
 
-    /// Its descriptor. That of a map whose creation was switched off stands for no map.
+    /// Returns the file descriptor. It refers to no map if the creation of the map was switched
+    /// off.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.as_core().as_fd()
     }
 
-    /// Pins the map to a path in a BPF file system, where it lives on behind this object and [`super::Open::set_pin_path`] finds it;
-    /// removing the file ends that.
+    /// Pins the map to a path in a BPF file system. A pinned map outlives this object, and
+    /// [`super::Open::set_pin_path`] reuses it. Removing the file unpins the map.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EEXIST where there is a file, EPERM where the path is in no BPF file system
-    /// ([`mount::bpffs`](crate::diagnosis::mount::bpffs)).
+    /// [`Error::Kernel`] if the kernel refuses to pin it: EEXIST if the path exists, EPERM if it is
+    /// not in a BPF file system ([`mount::bpffs`](crate::diagnosis::mount::bpffs)).
+    /// [`Error::Value`] if the handle refuses calls.
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
         self.usable()?;
         pin(self.fd(), path.as_ref(), &format!("the {}", self.describe()))
     }
 
-    /// Refuses a handle whose kind or sizes are not those of the map; key and value have `None` bytes where the handle does not ask.
+    /// Checks the map's type and sizes against those of a typed handle. A size of `None` matches
+    /// any.
     fn expect(self, kinds: &[MapType], key: Option<usize>, value: Option<usize>) -> Result<Self> {
         if matches!(self.trust, Trust::Refused(_)) {
             return Ok(self);
         }
         let why = if !kinds.contains(&self.kind()) {
-            format!("the map is of type {}, not {}", map_type_name(self.kind() as u32), map_type_names(kinds))
+            format!("it is of type {}, not {}", map_type_name(self.kind() as u32), map_type_names(kinds))
         } else if key.is_some_and(|size| size != self.key_size() as usize) || value.is_some_and(|size| size != self.value_size() as usize) {
-            let asked = |size: Option<usize>| size.map_or("any".to_owned(), |size| size.to_string());
+            let expected = |size: Option<usize>| size.map_or("any".to_owned(), |size| size.to_string());
             format!(
-                "the map has keys of {} and values of {} bytes, the types have {} and {}",
+                "its key and value sizes are {} and {} bytes, expected {} and {}",
                 self.key_size(),
                 self.value_size(),
-                asked(key),
-                asked(value)
+                expected(key),
+                expected(value)
             )
         } else {
             return Ok(self);
@@ -217,7 +222,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// The system calls, where the map is what its handle takes it for.
+    /// Returns the system calls on the map, if the map matches its handle.
     fn calls(&self) -> Result<Calls<'_>> {
         self.usable().map(|()| Calls(self.as_core()))
     }
@@ -226,25 +231,27 @@ impl<'a> Map<'a> {
         Calls(self.as_core()).describe()
     }
 
-    /// The value of `key`; the types were held against the map's sizes when its typed handle was made.
+    /// Returns the value of `key`. The sizes of both types were checked when the typed handle was
+    /// made.
     fn lookup<K: Plain, V: Plain>(&self, key: &K) -> Result<Option<V>> {
         const { assert!(size_of::<V>() <= ON_STACK, "the value is too large for a stack: use `get_boxed` or `read_into`") };
         let mut value = V::zeroed();
         Ok(self.lookup_into(key, &mut value)?.then_some(value))
     }
 
-    /// As [`Self::lookup`], for values of any size.
+    /// Returns the value of `key` on the heap, for values of any size.
     fn lookup_boxed<K: Plain, V: Plain>(&self, key: &K) -> Result<Option<Box<V>>> {
         let mut value = V::zeroed_box();
         Ok(self.lookup_into(key, &mut *value)?.then_some(value))
     }
 
-    /// Reads the value of `key` into a place of the caller's; whether there is one.
+    /// Reads the value of `key` into `value`; returns false if the key is missing.
     fn lookup_into<K: Plain, V: Plain>(&self, key: &K, value: &mut V) -> Result<bool> {
         self.lookup_bytes(ptr::from_ref(key).cast(), value.bytes_mut())
     }
 
-    /// Reads the value of the key at `key`, which has the map's size, or is null for a kind without keys.
+    /// Reads the value of the key at `key`, which has the map's key size, or is null for a map
+    /// without keys.
     pub(super) fn lookup_bytes(&self, key: *const c_void, value: &mut [u8]) -> Result<bool> {
         self.calls()?.lookup(key, value)
     }
@@ -253,7 +260,8 @@ impl<'a> Map<'a> {
         self.update_bytes(ptr::from_ref(key).cast(), value.bytes(), flags)
     }
 
-    /// Writes the value of the key at `key`, which has the map's size, or is null for a kind without keys.
+    /// Writes the value of the key at `key`, which has the map's key size, or is null for a map
+    /// without keys.
     pub(super) fn update_bytes(&self, key: *const c_void, value: &[u8], flags: u32) -> Result<()> {
         self.calls()?.update(key, value, flags)
     }
@@ -262,7 +270,7 @@ impl<'a> Map<'a> {
         self.calls()?.delete(ptr::from_ref(key).cast())
     }
 
-    /// The key behind `last`, or the first.
+    /// Returns the key after `last`, or the first key.
     fn next_key<K: Plain>(&self, last: Option<&K>) -> Result<Option<K>> {
         let mut next = K::zeroed();
         let last = last.map_or(ptr::null(), |last| ptr::from_ref(last).cast());
@@ -270,9 +278,10 @@ impl<'a> Map<'a> {
         Ok(found.then_some(next))
     }
 
-    /// Every key. Those that go while we read are left out; where the BPF side removes the very key that the walk stands on, the kernel
-    /// starts over and keys can come twice (`htab_map_get_next_key`). A map that changes faster than it is walked ends the walk with an
-    /// error, after twice as many steps as it has room for.
+    /// Iterates over the keys. Keys that are removed during the walk may be left out. If a program
+    /// removes the key at which the walk is, the kernel starts over and keys can come twice
+    /// (`htab_map_get_next_key`). The walk ends with an error after twice as many steps as the map
+    /// can have entries, because the map then changes faster than it is walked.
     fn walk<K: Plain>(&self) -> impl Iterator<Item = Result<K>> {
         let mut steps = self.max_entries().saturating_mul(2);
         let mut next = self.next_key(None);
@@ -281,7 +290,7 @@ impl<'a> Map<'a> {
                 Ok(key) => key?,
                 Err(error) => return Some(Err(error)),
             };
-            // Asked for before the caller has this one, who may remove it.
+            // Ask for the next key first: the caller may remove this one.
             next = match steps.checked_sub(1) {
                 Some(left) => {
                     steps = left;

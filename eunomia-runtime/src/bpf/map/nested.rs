@@ -1,3 +1,5 @@
+//! Maps of maps.
+
 use std::{
     marker::PhantomData,
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
@@ -14,7 +16,12 @@ use crate::{
     sample::Plain,
 };
 
-/// A map from keys to maps (`BPF_MAP_TYPE_HASH_OF_MAPS`, `BPF_MAP_TYPE_ARRAY_OF_MAPS`), which are `I`.
+/// A map from keys to inner maps, with the handle `I`.
+///
+/// It is the handle of `BPF_MAP_TYPE_ARRAY_OF_MAPS` and `BPF_MAP_TYPE_HASH_OF_MAPS`, both since
+/// kernel 4.12.
+#[doc(alias = "BPF_MAP_TYPE_ARRAY_OF_MAPS")]
+#[doc(alias = "BPF_MAP_TYPE_HASH_OF_MAPS")]
 #[derive(Debug)]
 pub struct MapOfMaps<'a, K, I = Map<'static>> {
     map: Map<'a>,
@@ -29,82 +36,88 @@ impl<'a, K, I> FromMap<'a> for MapOfMaps<'a, K, I> {
 }
 
 impl<'a, K: Plain, I: FromMap<'static>> MapOfMaps<'a, K, I> {
-    /// The map of a key. It lives as long as the handle, also when it is taken out.
+    /// Returns the inner map of a key. It lives as long as the returned handle, even after it is
+    /// removed.
     ///
     /// # Errors
-    /// [`Error::Kernel`], EPERM without CAP_SYS_ADMIN, which the way from a map's number to its descriptor needs; [`Error::Value`] where
-    /// it is no `I`.
+    /// [`Error::Kernel`] if a system call fails: EPERM without CAP_SYS_ADMIN, which opening a map
+    /// by its id needs. [`Error::Value`] if the inner map does not match `I`.
     pub fn get(&self, key: &K) -> Result<Option<I>> {
         let mut gone = None;
         while let Some(id) = self.map.lookup::<K, u32>(key)? {
             match MapHandle::from_map_id(id) {
                 Ok(map) => return I::from_map(Map::own(map)).map(Some),
-                // Meanwhile it was taken out, or another one took its place.
+                // The map was removed or replaced after the lookup.
                 Err(error) if error.kind() == ErrorKind::NotFound && gone != Some(id) => gone = Some(id),
                 Err(error) => {
-                    let error = refused(format!("open map {id}, which is in the {}", self.map.describe()), &error, "");
-                    return Err(error.without(|| lacking(&[Need::by_number("opening maps by their numbers")])));
+                    let error = refused(format!("open map {id} of the {}", self.map.describe()), &error, "");
+                    return Err(error.without(|| lacking(&[Need::by_number("opening maps by id")])));
                 }
             }
         }
         Ok(None)
     }
 
-    /// Puts a map under a key, new or not. The map of maps holds it from then on, the handle may go.
+    /// Puts a map under a key, whether or not the key exists. The outer map then keeps it alive, so
+    /// its handle may be dropped.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EINVAL where the object declares the maps in it otherwise, E2BIG where it is full.
+    /// [`Error::Kernel`] if the system call fails: EINVAL if the map differs from the inner maps
+    /// that the object declares, E2BIG if the outer map is full.
     pub fn insert(&self, key: &K, inner: impl AsFd) -> Result<()> {
         self.map.update(key, &inner.as_fd().as_raw_fd(), libbpf_sys::BPF_ANY)
     }
 
-    /// Takes the map of a key out; whether there was one.
+    /// Removes the map of a key; returns false if the key has none.
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`] if the system call fails.
     pub fn remove(&self, key: &K) -> Result<bool> {
         self.map.delete(key)
     }
 
-    /// Every key, by a walk as in [`super::HashMap::keys`]; of an array also those without a map.
+    /// Iterates over the keys, walking the map as [`super::HashMap::keys`] does. The keys of an
+    /// array include those without a map.
     pub fn keys(&self) -> impl Iterator<Item = Result<K>> {
         self.map.walk()
     }
 
-    /// Makes a map as the object declares those in this one, to be filled and inserted.
+    /// Creates a map as the object declares the inner maps, to be filled and inserted.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; [`Error::Value`] where the object does not declare them.
+    /// [`Error::Kernel`] if the map cannot be created; [`Error::Value`] if the object does not
+    /// declare its inner map.
     pub fn create_inner(&self) -> Result<I> {
         self.map.usable()?;
         let Some(inner) = &self.map.inner else {
-            let why = "the object does not declare what maps are in it".to_owned();
+            let why = "the object does not declare its inner map".to_owned();
             return Err(Error::Value { name: self.map.describe(), why });
         };
         I::from_map(Map::own(inner.create(&self.map)?))
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }
 }
 
-/// How the maps in a map of maps are made.
+/// The definition of the inner maps of a map of maps.
 #[derive(Debug)]
 pub(crate) struct InnerDef {
     spec: MapSpec,
-    /// The types of key and value in the object's BTF, 0 where it does not say.
+    /// The type of keys in the object's BTF, 0 if it is not declared.
     btf_key: u32,
     btf_value: u32,
-    /// The BTF that has the types, where it is not the object's.
+    /// The BTF that holds the types, if it is not the object's.
     btf: Option<OwnedFd>,
 }
 
 impl InnerDef {
-    /// What the object declares of the maps in `map`, before it is loaded: then libbpf forgets it.
+    /// Returns the object's declaration of the inner maps of `map`. libbpf forgets it when it loads
+    /// the object.
     pub(crate) fn of(map: NonNull<libbpf_sys::bpf_map>) -> Option<Self> {
-        // SAFETY: the map is that of a live object.
+        // SAFETY: the map belongs to a live object.
         let inner = NonNull::new(unsafe { libbpf_sys::bpf_map__inner_map(map.as_ptr()) })?;
         // SAFETY: libbpf keeps the declaration with the map.
         let spec = unsafe { MapSpec::declared(inner) };
@@ -115,26 +128,26 @@ impl InnerDef {
         Some(Self { spec, btf_key, btf_value, btf: None })
     }
 
-    /// As a map is that the user gave.
+    /// Returns the definition of an existing map.
     pub(crate) fn like(map: BorrowedFd<'_>) -> Result<Self> {
-        let tried = || "ask the kernel about the map that others are made like".to_owned();
+        let tried = || "ask the kernel about the inner map".to_owned();
         let info = MapInfo::new(map).map_err(|error| refused(tried(), &error, ""))?.info;
-        // SAFETY: the call takes a number, which may be that of no BTF.
+        // SAFETY: the call takes a number and fails if no BTF has this id.
         let btf = (info.btf_id != 0).then(|| unsafe { libbpf_sys::bpf_btf_get_fd_by_id(info.btf_id) });
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and nothing else owns it.
         let btf = btf.filter(|fd| *fd >= 0).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
         let has_types = btf.is_some();
         let types = |id| if has_types { id } else { 0 };
         Ok(Self { spec: MapSpec::of(&info), btf_key: types(info.btf_key_type_id), btf_value: types(info.btf_value_type_id), btf })
     }
 
-    /// With the BTF of the object.
+    /// Adds the object's BTF, for definitions without BTF of their own.
     pub(crate) fn with<'a>(&'a self, object: Option<BorrowedFd<'a>>) -> Inner<'a> {
         Inner { def: self, btf: self.btf.as_ref().map(AsFd::as_fd).or(object) }
     }
 }
 
-/// How the maps in a map of maps are made, once the object is loaded.
+/// How to create the inner maps of a map of maps after the object is loaded.
 #[derive(Debug)]
 pub(crate) struct Inner<'a> {
     def: &'a InnerDef,
@@ -143,12 +156,13 @@ pub(crate) struct Inner<'a> {
 }
 
 impl Inner<'_> {
-    /// Makes one with BTF, as libbpf made the one that the kernel compares it with: kernels before 6.2 tell maps with and without apart. As
-    /// for that one, without BTF where the kernel does not take it.
+    /// Creates an inner map with BTF, as libbpf created the one that the kernel compares it with:
+    /// kernels before 6.2 tell a map with BTF from one without. Like libbpf, it creates the map
+    /// without BTF if the kernel refuses the BTF.
     fn create(&self, outer: &Map<'_>) -> Result<MapHandle> {
         let &InnerDef { spec, btf_key, btf_value, .. } = self.def;
         let without = spec.options();
-        // As libbpf names them; the kernel keeps the first 15 bytes.
+        // Named as libbpf names inner maps. The kernel keeps the first 15 bytes.
         let mut name = outer.name().to_owned();
         name.push(".inner");
         let create = |options: &_| MapHandle::create(spec.kind, Some(&name), spec.key_size, spec.value_size, spec.max_entries, options);
@@ -163,6 +177,6 @@ impl Inner<'_> {
         });
         created
             .map_or_else(|| create(&without), Ok)
-            .map_err(|error| refused(format!("make a map for the {}", outer.describe()), &error, ""))
+            .map_err(|error| refused(format!("create an inner map for the {}", outer.describe()), &error, ""))
     }
 }

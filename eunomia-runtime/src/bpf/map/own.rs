@@ -1,4 +1,4 @@
-//! Maps without an object: opened by their path or made.
+//! Maps without an object: opened by their path, or created.
 
 use std::{
     ffi::CStr,
@@ -16,7 +16,8 @@ use crate::{
     refusal::refusal,
 };
 
-/// Returns the type of a map by its number. libbpf-rs has a name for storage of cgroups, and does not find it by its number.
+/// Returns the type of a map by its number. libbpf-rs names the storage of cgroups, but does not
+/// convert its number.
 pub(in crate::bpf) fn map_type(number: u32) -> MapType {
     match number {
         libbpf_sys::BPF_MAP_TYPE_CGRP_STORAGE => MapType::CGrpStorage,
@@ -24,23 +25,23 @@ pub(in crate::bpf) fn map_type(number: u32) -> MapType {
     }
 }
 
-/// What a map is made like.
+/// The definition of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MapSpec {
-    /// Its type.
+    /// The map type.
     pub kind: MapType,
-    /// Bytes of a key.
+    /// The number of bytes of a key.
     pub key_size: u32,
-    /// Bytes of a value.
+    /// The number of bytes of a value.
     pub value_size: u32,
-    /// Entries, or bytes of a ring buffer.
+    /// The maximum number of entries; for a ring buffer, its size in bytes.
     pub max_entries: u32,
-    /// `BPF_F_*` of `uapi/linux/bpf.h`.
+    /// The flags, `BPF_F_*` of `uapi/linux/bpf.h`.
     pub flags: u32,
 }
 
 impl MapSpec {
-    /// What the kernel says of a map.
+    /// Returns the definition in the kernel's information about a map.
     pub(crate) fn of(info: &libbpf_sys::bpf_map_info) -> Self {
         Self {
             kind: map_type(info.type_),
@@ -51,14 +52,14 @@ impl MapSpec {
         }
     }
 
-    /// What libbpf says of a map.
+    /// Returns the definition that libbpf has of a map.
     ///
     /// # Safety
-    /// The map is that of a live object.
+    /// The map belongs to a live object.
     pub(crate) unsafe fn declared(map: NonNull<libbpf_sys::bpf_map>) -> Self {
         let map = map.as_ptr();
         Self {
-            // SAFETY: the map lives, as the caller says, and the call only reads a number.
+            // SAFETY: the caller guarantees that the map is live, and the call only reads a number.
             kind: map_type(unsafe { libbpf_sys::bpf_map__type(map) }),
             // SAFETY: as above.
             key_size: unsafe { libbpf_sys::bpf_map__key_size(map) },
@@ -81,57 +82,65 @@ impl MapSpec {
 }
 
 impl Map<'static> {
-    /// Opens the map that is pinned to `path`, without an object: `Map::open(path)?.into_typed::<HashMap<u32, u64>>()?`. Its sizes are
-    /// those that the kernel says, and typed handles are held against them; [`Self::of_types`] compares the names of the types, too.
+    /// Opens the map that is pinned to `path`, without an object:
+    /// `Map::open(path)?.into_typed::<HashMap<u32, u64>>()?`.
+    ///
+    /// A typed handle checks the sizes of its types against the map. [`Self::of_types`] checks the
+    /// names of the types too.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; ENOENT if there is no such file, EACCES if it is in no BPF file system or may not be read and written.
-    /// [`Error::Value`] if something else is pinned there.
+    /// [`Error::Kernel`] if the path cannot be opened: ENOENT if it does not exist, EACCES if it is
+    /// not in a BPF file system or may not be read and written. [`Error::Value`] if it is not a
+    /// map.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let tried = || format!("open the map that is pinned to {}", path.display());
+        let tried = || format!("open the map pinned to {}", path.display());
         let is_map = |fd: BorrowedFd<'_>| {
-            let about = fdinfo(fd).map_err(|error| refusal(tried(), error))?;
-            let other = || Error::Value { name: tried(), why: "it is no map".to_owned() };
-            if about.lines().any(|line| line.starts_with("map_type:")) { Ok(()) } else { Err(other()) }
+            let text = fdinfo(fd).map_err(|error| refusal(tried(), error))?;
+            let not_map = || Error::Value { name: tried(), why: "it is not a map".to_owned() };
+            if text.lines().any(|line| line.starts_with("map_type:")) { Ok(()) } else { Err(not_map()) }
         };
-        // The kernel answers about anything as if it were a map.
+        // The kernel answers a query about an object of any kind as if it were a map.
         is_map(pinned(path, "a map")?.as_fd())?;
         let map = MapHandle::from_pinned_path(path).map_err(|error| refused(tried(), &error, ""))?;
-        // Another file may have come there meanwhile.
+        // Another object may have been pinned there after the first check.
         is_map(map.as_fd())?;
         Ok(Self::own(map))
     }
 
-    /// Makes a map, for [`Open::reuse_map`](crate::bpf::Open::reuse_map), [`Open::set_inner_map`](crate::bpf::Open::set_inner_map) or a map
-    /// of maps, for example. It lives as long as the handle, and as others use it.
+    /// Creates a map, for example for [`Open::reuse_map`](crate::bpf::Open::reuse_map),
+    /// [`Open::set_inner_map`](crate::bpf::Open::set_inner_map) or a map of maps. It lives as long
+    /// as this handle or anything else that uses it.
     ///
-    /// The kernel keeps the first 15 bytes of the name, and takes letters, digits, `_` and `.`.
+    /// The kernel keeps the first 15 bytes of the name, and accepts letters, digits, `_` and `.`.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EINVAL if the kernel makes no such maps.
+    /// [`Error::Kernel`] if the kernel refuses: EINVAL if it does not support the definition.
     pub fn create(name: &str, spec: &MapSpec) -> Result<Self> {
-        let made = MapHandle::create(spec.kind, Some(name), spec.key_size, spec.value_size, spec.max_entries, &spec.options());
-        made.map(Self::own).map_err(|error| refused(format!("make the map `{name}`"), &error, ""))
+        let created = MapHandle::create(spec.kind, Some(name), spec.key_size, spec.value_size, spec.max_entries, &spec.options());
+        created.map(Self::own).map_err(|error| refused(format!("create the map `{name}`"), &error, ""))
     }
 }
 
 impl<'a> Map<'a> {
-    /// Compares the types of keys and values with what the kernel has of them: their names in C, for example that of
-    /// [`Event::C_NAME`](crate::sample::Event::C_NAME), a typedef or what it stands for. `None` is any type. Nothing is refused if the map
-    /// was made without BTF, or this process may not read it (CAP_SYS_ADMIN).
+    /// Checks the C names of the key and value types against the BTF of the map in the kernel.
+    ///
+    /// A name is, for example, that of [`Event::C_NAME`](crate::sample::Event::C_NAME). A typedef
+    /// matches by its own name and by that of its target; `None` matches any type. The check passes
+    /// if the map was created without BTF, or if this process may not read the BTF (CAP_SYS_ADMIN).
     ///
     /// # Errors
-    /// [`Error::Value`] if a type has another name.
+    /// [`Error::Value`] if a type has another name; [`Error::Kernel`] if the kernel cannot be asked
+    /// about the map.
     pub fn of_types(self, key: Option<&str>, value: Option<&str>) -> Result<Self> {
         let info =
             MapInfo::new(self.fd()).map_err(|error| refused(format!("ask the kernel about the {}", self.describe()), &error, ""))?.info;
         let Some(btf) = KernelBtf::load(info.btf_id) else { return Ok(self) };
-        let asked = [("keys", key, info.btf_key_type_id), ("values", value, info.btf_value_type_id)];
-        for (what, wanted, id) in asked {
+        let checks = [("keys", key, info.btf_key_type_id), ("values", value, info.btf_value_type_id)];
+        for (which, expected, id) in checks {
             let names = btf.names(id);
-            if let Some(wanted) = wanted.filter(|wanted| !names.is_empty() && !names.iter().any(|name| name == wanted)) {
-                let why = format!("its {what} are of the type `{}`, not `{wanted}`", names.join("` or `"));
+            if let Some(expected) = expected.filter(|expected| !names.is_empty() && !names.iter().any(|name| name == expected)) {
+                let why = format!("its {which} are of type `{}`, expected `{expected}`", names.join("` or `"));
                 return Err(Error::Value { name: self.describe(), why });
             }
         }
@@ -139,18 +148,20 @@ impl<'a> Map<'a> {
     }
 }
 
-/// BTF of an object in the kernel.
+/// The BTF of an object in the kernel.
 struct KernelBtf(NonNull<libbpf_sys::btf>);
 
 impl KernelBtf {
     fn load(id: u32) -> Option<Self> {
-        // SAFETY: the call takes a number, which may be that of no BTF, and returns null or what is ours.
+        // SAFETY: the call takes a number, fails if no BTF has this id, and returns null or BTF
+        // that the caller owns.
         (id != 0).then(|| NonNull::new(unsafe { libbpf_sys::btf__load_from_kernel_by_id(id) }).map(Self))?
     }
 
-    /// What a type is called: each typedef on the way, and what it stands for. None where it has no name.
+    /// Returns the names of a type: those of each typedef on the way and that of its target. Empty
+    /// if none has a name.
     fn names(&self, mut id: u32) -> Vec<String> {
-        /// As far as the kernel follows them.
+        /// The number of steps that the kernel follows.
         const DEPTH: usize = 32;
         const NAMING: [u32; 5] = [
             libbpf_sys::BTF_KIND_TYPEDEF,
@@ -162,13 +173,14 @@ impl KernelBtf {
 
         let mut names = Vec::new();
         for _ in 0..DEPTH {
-            // SAFETY: the BTF is live; the call returns null where there is no such type.
+            // SAFETY: the BTF is live; the call returns null if there is no such type.
             let ty = unsafe { libbpf_sys::btf__type_by_id(self.0.as_ptr(), id) };
-            // SAFETY: it is a type of the BTF, which lives and is not changed.
+            // SAFETY: the pointer is null or that of a type in the BTF, which is live and not
+            // changed.
             let Some(ty) = (unsafe { ty.as_ref() }) else { break };
-            // SAFETY: the BTF is live; the call returns null or a text of its own.
+            // SAFETY: the BTF is live; the call returns null or a string of the BTF.
             let name = unsafe { libbpf_sys::btf__name_by_offset(self.0.as_ptr(), ty.name_off) };
-            // SAFETY: the text ends with a NUL and lives as the BTF does.
+            // SAFETY: the string ends with a NUL and lives as long as the BTF.
             let name = if name.is_null() { String::new() } else { unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned() };
             let kind = ty.info >> 24 & 0x1f;
             let prefix = match kind {
@@ -183,7 +195,8 @@ impl KernelBtf {
             if !NAMING.contains(&kind) {
                 break;
             }
-            // SAFETY: types of these kinds have a type in the union, and any bytes are one of its numbers.
+            // SAFETY: types of these kinds keep a type id in the union, and any bytes are a valid
+            // number.
             id = unsafe { ty.__bindgen_anon_1.type_ };
         }
         names
@@ -192,7 +205,7 @@ impl KernelBtf {
 
 impl Drop for KernelBtf {
     fn drop(&mut self) {
-        // SAFETY: it is ours, and nobody has anything of it.
+        // SAFETY: this is the only owner of the BTF, and nothing borrows from it.
         unsafe { libbpf_sys::btf__free(self.0.as_ptr()) };
     }
 }

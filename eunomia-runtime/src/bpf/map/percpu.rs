@@ -1,5 +1,7 @@
-//! Maps with a value for each CPU. The kernel hands over all of a key at once, each rounded up to 8 bytes, for every CPU that is possible
-//! (not only those that are online).
+//! Maps with a value for each CPU.
+//!
+//! The kernel copies the values of a key all at once: one for each possible CPU (not only for those
+//! that are online), each padded to 8 bytes.
 
 use std::{ffi::c_void, marker::PhantomData, ptr};
 
@@ -9,13 +11,20 @@ use super::{FromMap, Map};
 use crate::{Error, Result, cpus, sample::Plain};
 
 /// A hash table with a value for each CPU.
+///
+/// It is the handle of `BPF_MAP_TYPE_PERCPU_HASH` (since kernel 4.6) and of
+/// `BPF_MAP_TYPE_LRU_PERCPU_HASH` (4.10), which evicts its least recently used entries when it is
+/// full.
+#[doc(alias = "BPF_MAP_TYPE_PERCPU_HASH")]
+#[doc(alias = "BPF_MAP_TYPE_LRU_PERCPU_HASH")]
 #[derive(Debug)]
 pub struct PerCpuHashMap<'a, K, V> {
     map: Map<'a>,
     types: PhantomData<fn() -> (K, V)>,
 }
 
-/// An array with a value for each CPU.
+/// An array with a value for each CPU: `BPF_MAP_TYPE_PERCPU_ARRAY`, since kernel 4.6.
+#[doc(alias = "BPF_MAP_TYPE_PERCPU_ARRAY")]
 #[derive(Debug)]
 pub struct PerCpuArray<'a, V> {
     map: Map<'a>,
@@ -50,7 +59,7 @@ impl<'a> Map<'a> {
     fn update_per_cpu<V: Plain>(&self, key: *const c_void, values: &[V]) -> Result<()> {
         let cpus = cpus::possible()? as usize;
         if values.len() != cpus {
-            let why = format!("there are {} values for {cpus} CPUs", values.len());
+            let why = format!("expected {cpus} values, one for each possible CPU, not {}", values.len());
             return Err(Error::Value { name: self.describe(), why });
         }
         let mut bytes = Vec::new();
@@ -67,10 +76,10 @@ where
     K: Plain,
     V: Plain,
 {
-    /// The values of a key, one for each possible CPU.
+    /// Returns the values of a key, one for each possible CPU.
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`] if the system call fails.
     pub fn get(&self, key: &K) -> Result<Option<Vec<V>>> {
         self.map.lookup_per_cpu(ptr::from_ref(key).cast())
     }
@@ -78,20 +87,22 @@ where
     /// Sets the values of a key, one for each possible CPU.
     ///
     /// # Errors
-    /// [`Error::Value`] where there are more or fewer; [`Error::Kernel`]; E2BIG where the map is full.
+    /// [`Error::Value`] if the number of values differs from that of CPUs; [`Error::Kernel`] if the
+    /// system call fails: E2BIG if the map is full.
     pub fn insert(&self, key: &K, values: &[V]) -> Result<()> {
         self.map.update_per_cpu(ptr::from_ref(key).cast(), values)
     }
 
-    /// Removes a key; whether it was there.
+    /// Removes a key; returns false if it is missing.
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`] if the system call fails.
     pub fn remove(&self, key: &K) -> Result<bool> {
         self.map.delete(key)
     }
 
-    /// Every entry, one lookup for each, by a walk as in [`super::HashMap::keys`].
+    /// Iterates over the entries, with one lookup each. It walks the map as
+    /// [`super::HashMap::keys`] does.
     pub fn iter(&self) -> impl Iterator<Item = Result<(K, Vec<V>)>> {
         self.map.walk().filter_map(|key: Result<K>| match key {
             Ok(key) => Some(self.get(&key).transpose()?.map(|values| (key, values))),
@@ -99,17 +110,18 @@ where
         })
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }
 }
 
 impl<'a, V: Plain> PerCpuArray<'a, V> {
-    /// The values of an entry, one for each possible CPU; `None` behind the end.
+    /// Returns the values of an entry, one for each possible CPU, or `None` if `index` is past the
+    /// end.
     ///
     /// # Errors
-    /// [`Error::Kernel`].
+    /// [`Error::Kernel`] if the system call fails.
     pub fn get(&self, index: u32) -> Result<Option<Vec<V>>> {
         self.map.lookup_per_cpu((&raw const index).cast())
     }
@@ -117,18 +129,19 @@ impl<'a, V: Plain> PerCpuArray<'a, V> {
     /// Sets the values of an entry, one for each possible CPU.
     ///
     /// # Errors
-    /// [`Error::Value`] where there are more or fewer; [`Error::Kernel`]; E2BIG behind the end.
+    /// [`Error::Value`] if the number of values differs from that of CPUs; [`Error::Kernel`] if the
+    /// system call fails: E2BIG if `index` is past the end.
     pub fn set(&self, index: u32, values: &[V]) -> Result<()> {
         self.map.update_per_cpu((&raw const index).cast(), values)
     }
 
-    /// The number of entries.
-    #[allow(clippy::len_without_is_empty, reason = "the kernel makes no empty arrays")]
+    /// Returns the number of entries.
+    #[allow(clippy::len_without_is_empty, reason = "the kernel refuses empty arrays")]
     pub fn len(&self) -> u32 {
         self.map.max_entries()
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }

@@ -7,14 +7,22 @@ use libbpf_rs::{MapType, libbpf_sys};
 use super::{FromMap, Map};
 use crate::{Result, bpf::ON_STACK, sample::Plain};
 
-/// A queue (`BPF_MAP_TYPE_QUEUE`, first in, first out) or a stack (`BPF_MAP_TYPE_STACK`, last in, first out).
+/// A queue or a stack of values in the kernel.
+///
+/// It is the handle of `BPF_MAP_TYPE_QUEUE` (first in, first out) and `BPF_MAP_TYPE_STACK` (last
+/// in, first out), both since kernel 4.20.
+#[doc(alias = "BPF_MAP_TYPE_QUEUE")]
+#[doc(alias = "BPF_MAP_TYPE_STACK")]
 #[derive(Debug)]
 pub struct Queue<'a, V> {
     map: Map<'a>,
     types: PhantomData<fn() -> V>,
 }
 
-/// A set that knows surely what is not in it (`BPF_MAP_TYPE_BLOOM_FILTER`).
+/// A Bloom filter in the kernel: `BPF_MAP_TYPE_BLOOM_FILTER`, since kernel 5.16.
+///
+/// It tells for certain that a value was not added, but not that it was.
+#[doc(alias = "BPF_MAP_TYPE_BLOOM_FILTER")]
 #[derive(Debug)]
 pub struct BloomFilter<'a, V> {
     map: Map<'a>,
@@ -39,29 +47,30 @@ impl<'a, V: Plain> Queue<'a, V> {
     /// Adds a value.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`]; E2BIG where the map is full.
+    /// [`crate::Error::Kernel`] if the system call fails: E2BIG if the map is full.
     pub fn push(&self, value: &V) -> Result<()> {
         self.map.update_bytes(ptr::null(), value.bytes(), libbpf_sys::BPF_ANY)
     }
 
-    /// Takes the next value.
+    /// Removes and returns the next value.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn pop(&self) -> Result<Option<V>> {
         const { assert!(size_of::<V>() <= ON_STACK, "the value is too large for a stack") };
         let calls = self.map.calls()?;
         let mut value = V::zeroed();
         let (fd, value_at) = (self.map.fd().as_raw_fd(), (&raw mut value).cast());
-        // SAFETY: the map has no keys, the value has its size and lives through the call.
+        // SAFETY: the map has no keys; the value has the map's value size and lives through the
+        // call.
         let error = unsafe { libbpf_sys::bpf_map_lookup_and_delete_elem(fd, ptr::null(), value_at) };
         calls.found(error, "take a value from").map(|found| found.then_some(value))
     }
 
-    /// The next value, which stays.
+    /// Returns the next value and leaves it in the map.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn peek(&self) -> Result<Option<V>> {
         const { assert!(size_of::<V>() <= ON_STACK, "the value is too large for a stack") };
         let mut value = V::zeroed();
@@ -69,7 +78,7 @@ impl<'a, V: Plain> Queue<'a, V> {
         Ok(found.then_some(value))
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }
@@ -79,22 +88,22 @@ impl<'a, V: Plain> BloomFilter<'a, V> {
     /// Adds a value.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn insert(&self, value: &V) -> Result<()> {
         self.map.update_bytes(ptr::null(), value.bytes(), libbpf_sys::BPF_ANY)
     }
 
-    /// Whether the value may have been added; where it says no, it was not.
+    /// Reports whether the value may have been added. If false, it was not.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn may_contain(&self, value: &V) -> Result<bool> {
-        // The kernel reads the value that it looks for from the place of the result.
+        // The kernel reads the value to look for from the buffer of the result.
         let mut bytes = value.bytes().to_vec();
         self.map.lookup_bytes(ptr::null(), &mut bytes)
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }

@@ -1,4 +1,4 @@
-//! Whole maps, again and again into the same memory.
+//! Samplers, which read a whole map again and again into the same memory.
 
 mod memory;
 mod per_cpu;
@@ -23,27 +23,29 @@ pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};
 pub(in crate::bpf) use records::Records;
 pub use typed::{Entries, Sampler};
 
-/// Reads a whole map as bytes, into memory that it keeps: nothing is allocated once that has grown to the map's entries. It has a
-/// descriptor of its own, so it may outlive the handle and the object that it was made from.
+/// A reader of a whole map as bytes.
 ///
-/// What [`Sampler`] says of samples holds for these, too.
+/// It reads into memory that it keeps: nothing is allocated after that has grown to the size of the
+/// map's entries. It has a descriptor of its own, so it may outlive the handle and the object that
+/// it was made from. See [`Sampler`] for what a sample holds.
 pub struct ByteSampler {
     map: MapHandle,
     key_size: usize,
-    /// Of all CPUs.
+    /// The number of bytes of a value, for a per-CPU map those of all CPUs.
     value_size: usize,
     keys: Memory,
     values: Memory,
-    /// Entries that there is memory for.
+    /// The number of entries that there is memory for.
     room: usize,
-    /// Entries that were read.
+    /// The number of entries that were read.
     len: usize,
-    /// Where the kernel goes on: a key, or the number of a bucket.
+    /// The position at which the kernel continues: a key, or the number of a bucket.
     mark: Vec<u8>,
 }
 
-/// What a sampler has read: keys with their values, as bytes. A value of a per-CPU map is one for each possible CPU, each rounded up to
-/// 8 bytes.
+/// The entries of a sample, as bytes: keys with their values.
+///
+/// A value of a per-CPU map is one value for each possible CPU, each padded to 8 bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct ByteEntries<'s> {
     keys: &'s [u8],
@@ -52,25 +54,26 @@ pub struct ByteEntries<'s> {
     value_size: usize,
 }
 
-/// `bpf_map_lookup_batch`, or the one that deletes what it has read.
+/// `bpf_map_lookup_batch`, or `bpf_map_lookup_and_delete_batch`.
 type Batch =
     unsafe extern "C" fn(i32, *mut c_void, *mut c_void, *mut c_void, *mut c_void, *mut u32, *const libbpf_sys::bpf_map_batch_opts) -> i32;
 
-/// The kernel's own ENOTSUPP, which it lets out of `bpf` where a map has no such operation.
+/// The kernel-internal ENOTSUPP, which `bpf` returns if a map does not have the operation.
 const ENOTSUPP: i32 = 524;
 
 impl Map<'_> {
-    /// What reads the whole map as bytes.
+    /// Returns a sampler that reads the whole map as bytes.
     ///
     /// # Errors
-    /// [`Error::Value`] where the map has no keys; [`Error::Kernel`] where its descriptor cannot be duplicated.
+    /// [`Error::Value`] if the map has no keys or values, or refuses calls; [`Error::Kernel`] if
+    /// its descriptor cannot be duplicated.
     pub fn sampler(&self) -> Result<ByteSampler> {
         self.usable()?;
         let (key_size, mut value_size) = (self.key_size() as usize, self.value_size() as usize);
         if key_size == 0 || value_size == 0 {
             return Err(Error::Value {
                 name: self.describe(),
-                why: format!("a map of type {} has no entries to be read", map_type_name(self.kind() as u32)),
+                why: format!("a map of type {} has no entries to read", map_type_name(self.kind() as u32)),
             });
         }
         const PER_CPU: [MapType; 4] = [MapType::PercpuHash, MapType::LruPercpuHash, MapType::PercpuArray, MapType::PercpuCgroupStorage];
@@ -85,14 +88,14 @@ impl Map<'_> {
             values: Memory::default(),
             room: 0,
             len: 0,
-            // As `bpf_map_lookup_batch` of libbpf asks for it.
+            // The size that `bpf_map_lookup_batch` of libbpf requires.
             mark: vec![0; key_size.max(4)],
         })
     }
 }
 
 impl ByteSampler {
-    /// Reads every entry; see [`Sampler::sample`].
+    /// Reads every entry, as [`Sampler::sample`] does.
     ///
     /// # Errors
     /// Those of [`Sampler::sample`].
@@ -101,27 +104,28 @@ impl ByteSampler {
         Ok(self.entries())
     }
 
-    /// Takes every entry out of the map; see [`Sampler::take`].
+    /// Takes every entry out of the map, as [`Sampler::take`] does.
     ///
     /// # Errors
     /// Those of [`Sampler::take`].
     pub fn take(&mut self) -> Result<ByteEntries<'_>> {
         if self.is_array() || !self.read_batches(libbpf_sys::bpf_map_lookup_and_delete_batch)? {
-            // What was read before an error is still there: nothing was taken.
+            // Entries that were read before an error are still in the map: nothing was taken.
             self.read().inspect_err(|_| self.len = 0)?;
             self.clear_each()?;
         }
         Ok(self.entries())
     }
 
-    /// What was read last; after an error, what was read until then.
+    /// Returns the entries that were read last; after an error, those that were read before it.
     pub fn entries(&self) -> ByteEntries<'_> {
         let keys = self.keys.bytes().get(..self.len * self.key_size).unwrap_or_default();
         let values = self.values.bytes().get(..self.len * self.value_size).unwrap_or_default();
         ByteEntries { keys, values, key_size: self.key_size, value_size: self.value_size }
     }
 
-    /// Bytes of a key and of a value, which is that of all CPUs.
+    /// Returns the number of bytes of a key and of a value, for a per-CPU map of the values of all
+    /// CPUs.
     pub(in crate::bpf) fn sizes(&self) -> (usize, usize) {
         (self.key_size, self.value_size)
     }
@@ -136,7 +140,8 @@ impl ByteSampler {
         read
     }
 
-    /// Reads the map by as few calls as there is room for; whether the kernel has the call for this map.
+    /// Reads the map with as few calls as the memory allows; returns false if the kernel does not
+    /// have the call for this map.
     fn read_batches(&mut self, call: Batch) -> Result<bool> {
         self.len = 0;
         let (mut started, mut interrupted) = (false, 0);
@@ -147,8 +152,10 @@ impl ByteSampler {
                 libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP if !started => return Ok(false),
                 // The next bucket has more entries than there is room for.
                 libc::ENOSPC => self.grow(),
-                // Fewer than there is room for are not the end: the next bucket did not fit, or somebody was in the way (EINTR where keys
-                // go while `generic_map_lookup_batch` of kernels before 6.14 reads them, EBUSY of `htab_lock_bucket`).
+                // A short read is not the end of the map. Either the next bucket did not fit, or
+                // another process got in the way: EINTR if keys are removed while
+                // `generic_map_lookup_batch` of kernels before 6.14 reads them, EBUSY of
+                // `htab_lock_bucket`.
                 0 => self.len += count,
                 libc::EINTR | libc::EBUSY if interrupted < 1000 => {
                     self.len += count;
@@ -160,7 +167,7 @@ impl ByteSampler {
                 }
                 _ => return Err(self.calls().refused(-error, "read the entries of")),
             }
-            // Else the kernel has left no mark.
+            // Otherwise the kernel has not stored a position.
             started |= count > 0 || error == libc::ENOSPC;
             if self.restarts() && self.len > 2 * self.max_entries() {
                 return Err(self.calls().too_fast());
@@ -168,7 +175,8 @@ impl ByteSampler {
         }
     }
 
-    /// One call, for as many entries as there is room for, from the mark on or from the start: its errno, and the entries that it read.
+    /// Calls once, for as many entries as there is room for, from the position or from the start.
+    /// Returns the errno and the number of entries that were read.
     fn batch(&mut self, call: Batch, started: bool) -> (i32, usize) {
         let keys = self.keys.bytes_mut().get_mut(self.len * self.key_size..self.room * self.key_size).unwrap_or_default();
         let values = self.values.bytes_mut().get_mut(self.len * self.value_size..self.room * self.value_size).unwrap_or_default();
@@ -177,15 +185,16 @@ impl ByteSampler {
         let mark = self.mark.as_mut_ptr().cast();
         let from = if started { mark } else { ptr::null_mut() };
         let (fd, keys, values) = (self.map.as_fd().as_raw_fd(), keys.as_mut_ptr().cast(), values.as_mut_ptr().cast());
-        // SAFETY: `keys` and `values` have room for `count` of the map's sizes, the mark for a key or the number of a bucket; all live
-        // through the call, which reads the mark before it writes it.
+        // SAFETY: `keys` and `values` have room for `count` of the map's sizes, and the mark has
+        // room for a key or the number of a bucket. All live through the call, which reads the mark
+        // before it writes it.
         let error = unsafe { call(fd, from, mark, keys, values, &raw mut count, ptr::null()) };
-        // The count means something where the kernel came to read at all.
+        // The kernel sets the count only if it began to read.
         let count = if matches!(-error, 0 | libc::ENOENT | libc::ENOSPC | libc::EINTR | libc::EBUSY) { count as usize } else { 0 };
         (-error, count.min(room))
     }
 
-    /// Reads the map key by key. Keys that go before their value is read are left out.
+    /// Reads the map key by key. Keys that are removed before their value is read are left out.
     fn walk(&mut self) -> Result<()> {
         self.len = 0;
         let mut last = ptr::null();
@@ -209,7 +218,8 @@ impl ByteSampler {
         Err(self.calls().too_fast())
     }
 
-    /// Whether batches start over where the key that they stand on is removed, so that keys can come again.
+    /// Reports whether batches start over if the key at which they are is removed, so that keys can
+    /// come again.
     fn restarts(&self) -> bool {
         const IN_ORDER: [MapType; 6] =
             [MapType::Hash, MapType::LruHash, MapType::PercpuHash, MapType::LruPercpuHash, MapType::Array, MapType::PercpuArray];
@@ -229,8 +239,8 @@ impl ByteSampler {
         }
     }
 
-    /// Clears every entry that was read, and reads it once more right before, so that little can come between. Those that somebody
-    /// else has removed are left out.
+    /// Clears every entry that was read. Each is read again right before, so that few changes are
+    /// lost. Entries that another process has removed are left out.
     fn clear_each(&mut self) -> Result<()> {
         let zero = vec![0; self.value_size];
         let read = std::mem::take(&mut self.len);
@@ -259,14 +269,15 @@ impl ByteSampler {
         Ok(calls.lookup(key, value)? && calls.delete(key)?)
     }
 
-    /// Moves an entry to the end of those that stay.
+    /// Moves an entry to the end of those that are kept.
     fn keep(&mut self, index: usize) {
         self.keys.copy(index, self.len, self.key_size);
         self.values.copy(index, self.len, self.value_size);
         self.len += 1;
     }
 
-    /// Entries of arrays always exist, so they are zeroed where others are removed.
+    /// Reports whether the map is an array. Its entries always exist, so they are set to zero
+    /// instead of removed.
     fn is_array(&self) -> bool {
         matches!(self.map.map_type(), MapType::Array | MapType::PercpuArray)
     }
@@ -292,50 +303,50 @@ impl ByteSampler {
     }
 }
 
-/// The entries that there is memory for at first: a megabyte of them or a single one, and no more than the map can hold and the call that
-/// finds its end.
+/// Returns the number of entries to allocate at first: those of a megabyte, but at least one, and
+/// no more than the map can have and the call that finds its end needs.
 fn first_room(entry_size: usize, max_entries: usize) -> usize {
     ((1 << 20) / entry_size).clamp(1, max_entries.saturating_add(17))
 }
 
 impl<'s> ByteEntries<'s> {
-    /// The keys.
+    /// Iterates over the keys.
     pub fn keys(&self) -> ChunksExact<'s, u8> {
         self.keys.chunks_exact(self.key_size)
     }
 
-    /// The values, in the order of the keys.
+    /// Iterates over the values, in the order of the keys.
     pub fn values(&self) -> ChunksExact<'s, u8> {
         self.values.chunks_exact(self.value_size)
     }
 
-    /// Each key with its value.
+    /// Iterates over the keys with their values.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'s [u8], &'s [u8])> + use<'s> {
         self.keys().zip(self.values())
     }
 
-    /// How many there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.keys().len()
     }
 
-    /// Whether there are none.
+    /// Reports whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// All keys, one behind the other.
+    /// Returns all keys, one after the other.
     fn key_bytes(&self) -> &'s [u8] {
         self.keys
     }
 
-    /// All values, one behind the other.
+    /// Returns all values, one after the other.
     fn value_bytes(&self) -> &'s [u8] {
         self.values
     }
 }
 
-/// Without the memory.
+/// Omits the memory.
 impl fmt::Debug for ByteSampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { map, len, room, .. } = self;
@@ -348,10 +359,10 @@ mod tests {
     use super::first_room;
 
     #[test]
-    fn the_first_buffer_is_bounded_by_bytes() {
+    fn first_room_is_limited_by_bytes() {
         assert_eq!(first_room(12, 10_240), 10_257);
         assert_eq!(first_room(12, 1 << 24), (1 << 20) / 12);
-        // One entry of a map may have hundreds of megabytes, of all CPUs.
+        // A single entry of a map can have hundreds of megabytes over all CPUs.
         assert_eq!(first_room(512 << 20, 1), 1);
         assert_eq!(first_room(1, 0), 17);
     }

@@ -1,3 +1,5 @@
+//! Maps of stack traces.
+
 use std::ptr;
 
 use libbpf_rs::MapType;
@@ -5,7 +7,9 @@ use libbpf_rs::MapType;
 use super::{FromMap, Map};
 use crate::{Result, sample::Plain};
 
-/// Stack traces by the numbers that `bpf_get_stackid` gives.
+/// Stack traces by the ids that `bpf_get_stackid` returns: `BPF_MAP_TYPE_STACK_TRACE`, since kernel
+/// 4.6.
+#[doc(alias = "BPF_MAP_TYPE_STACK_TRACE")]
 #[derive(Debug)]
 pub struct StackTraces<'a>(Map<'a>);
 
@@ -16,34 +20,35 @@ impl<'a> FromMap<'a> for StackTraces<'a> {
 }
 
 impl<'a> StackTraces<'a> {
-    /// The addresses of a trace, the innermost first; `None` where there is no such trace.
+    /// Returns the addresses of a trace, the innermost first, or `None` if there is no trace with
+    /// this id.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn get(&self, id: u32) -> Result<Option<Vec<u64>>> {
         let mut bytes = vec![0; self.0.value_size() as usize];
         if !self.0.lookup_bytes(ptr::from_ref(&id).cast(), &mut bytes)? {
             return Ok(None);
         }
-        // The kernel fills what a trace does not need with zeros.
+        // The kernel fills the unused end of a trace with zeros.
         let addresses = bytes.chunks_exact(size_of::<u64>()).filter_map(u64::read);
         Ok(Some(addresses.take_while(|address| *address != 0).collect()))
     }
 
-    /// Forgets a trace; whether it was there.
+    /// Removes a trace; returns false if it is missing.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`].
+    /// [`crate::Error::Kernel`] if the system call fails.
     pub fn remove(&self, id: u32) -> Result<bool> {
         self.0.delete(&id)
     }
 
-    /// The numbers of the traces, by a walk as in [`super::HashMap::keys`].
+    /// Iterates over the ids of the traces. It walks the map as [`super::HashMap::keys`] does.
     pub fn ids(&self) -> impl Iterator<Item = Result<u32>> {
         self.0.walk()
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.0
     }

@@ -1,4 +1,5 @@
-//! Maps that deliver records, read one by one; all of them at once are read by `poll`.
+//! Maps that deliver records, read one map at a time. `poll` of the loaded object reads all of
+//! them.
 
 use std::marker::PhantomData;
 
@@ -11,15 +12,24 @@ use crate::{
     sample::{Delivered, Plain, with_delivered},
 };
 
-/// A ring buffer of records of type `E`, or of bytes where the type is not known. `E` is [`Tailed`](crate::sample::Tailed) where records go on
-/// after their struct, whose last member is an array without a length.
+/// A ring buffer that delivers records of type `E`, or bytes if the type is not known:
+/// `BPF_MAP_TYPE_RINGBUF`, since kernel 5.8.
 ///
-/// Its methods read what is there and do not wait; `wait` of the loaded object does. They read nothing while polling is paused or after it
-/// has ended; see [`Control::stop`](crate::reader::Control::stop) for the end of a loop.
+/// `E` is [`Tailed`](crate::sample::Tailed) for a struct whose last member is an array without a
+/// length, so that a record continues after the struct.
+///
+/// Its methods read the available records and do not wait; `wait` of the loaded object does. They
+/// read nothing while polling is paused or after it has ended; for the end of a loop see
+/// [`Control::stop`](crate::reader::Control::stop).
+#[doc(alias = "BPF_MAP_TYPE_RINGBUF")]
 #[derive(Debug)]
 pub struct RingBuffer<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
 
-/// A perf event array of records of type `E`, or of bytes where the type is not known; see [`RingBuffer`].
+/// A perf event array that delivers records of type `E`, or bytes if the type is not known:
+/// `BPF_MAP_TYPE_PERF_EVENT_ARRAY`, since kernel 4.3.
+///
+/// See [`RingBuffer`] for `E` and for how records are read.
+#[doc(alias = "BPF_MAP_TYPE_PERF_EVENT_ARRAY")]
 #[derive(Debug)]
 pub struct PerfEventArray<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
 
@@ -31,7 +41,8 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Reads what is there, of a ring buffer also where it was made a perf event array ([`crate::bpf::Open::set_perf_for_ring`]).
+    /// Reads the available records. A declared ring buffer may have been created as a perf event
+    /// array ([`crate::bpf::Open::set_perf_for_ring`]).
     #[inline]
     fn read(&self, is_ring: bool, deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
         self.map.usable()?;
@@ -55,20 +66,20 @@ macro_rules! stream {
                 Self(Stream { map, reader, index }, PhantomData)
             }
 
-            /// What became of its records.
+            /// Returns the statistics of its records.
             pub fn stats(&self) -> Stats {
                 self.0.stats()
             }
 
-            /// The map without types.
+            /// Returns the untyped handle.
             pub fn as_map(&self) -> &Map<'a> {
                 &self.0.map
             }
         }
 
         impl<E: Delivered> $stream<'_, E> {
-            /// Hands each record that is there to `f`, where the kernel wrote it if it is aligned for its type there; returns how many
-            /// there were.
+            /// Passes each available record to `f` and returns the number of records. `f` gets the
+            /// record in the buffer if it is aligned for its type there.
             ///
             /// # Errors
             /// Those of [`Reader::poll`].
@@ -79,8 +90,8 @@ macro_rules! stream {
         }
 
         impl $stream<'_, [u8]> {
-            /// Hands each record that is there to `f`; returns how many there were. [`with_event`](crate::sample::with_event)
-            /// reads one as a type.
+            /// Passes each available record to `f` and returns the number of records.
+            /// [`with_event`](crate::sample::with_event) reads one as a type.
             ///
             /// # Errors
             /// Those of [`Reader::poll`].
@@ -96,8 +107,10 @@ stream!(RingBuffer, true);
 stream!(PerfEventArray, false);
 
 impl<E: Plain> RingBuffer<'_, E> {
-    /// As [`Self::for_each`], many records at once: a slice holds up to 16 that stand one after the other. The fastest way to read a
-    /// ring; it compiles for types with an alignment of 8 at most.
+    /// Passes the available records to `f` in slices of up to 16 adjacent ones.
+    ///
+    /// This is the fastest way to read a ring buffer. It compiles for types with an alignment of at
+    /// most 8.
     ///
     /// # Errors
     /// Those of [`Reader::poll`].
@@ -109,10 +122,11 @@ impl<E: Plain> RingBuffer<'_, E> {
 }
 
 impl<E: Delivered> RingBuffer<'_, E> {
-    /// The records that are there, to iterate over.
+    /// Returns the available records as a batch to iterate over. Nothing else can be read while the
+    /// batch lives.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`]. Nothing else can be read while the batch lives.
+    /// Those of [`Reader::poll`].
     pub fn batch(&self) -> Result<Batch<'_, E>> {
         self.0.map.usable()?;
         self.0.reader.batch(self.0.index)

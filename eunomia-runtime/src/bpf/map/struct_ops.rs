@@ -1,3 +1,5 @@
+//! Tables of kernel functions that programs implement (struct_ops).
+
 use std::{ffi::OsString, sync::Arc};
 
 use libbpf_rs::{
@@ -18,7 +20,9 @@ use crate::{
     diagnosis::requirement::UNATTACHED,
 };
 
-/// A table of the kernel's functions that programs fill (`BPF_MAP_TYPE_STRUCT_OPS`), a congestion control for example.
+/// A table of kernel functions that programs implement, for example a congestion control:
+/// `BPF_MAP_TYPE_STRUCT_OPS`, since kernel 5.6.
+#[doc(alias = "BPF_MAP_TYPE_STRUCT_OPS")]
 #[derive(Debug)]
 pub struct StructOps<'a> {
     map: Map<'a>,
@@ -30,7 +34,7 @@ impl<'a> StructOps<'a> {
         Ok(Self { map: map.expect(&[MapType::StructOps], None, None)?, object })
     }
 
-    /// Whether `attach` of the whole object attaches this map.
+    /// Reports whether `attach` of the whole object attaches this map.
     pub(in crate::bpf) fn wanted(map: &libbpf_rs::Map<'_>) -> bool {
         let raw = map.as_libbpf_object().as_ptr();
         // SAFETY: the pointer is that of a map of a live object, and the call only reads a flag.
@@ -38,8 +42,8 @@ impl<'a> StructOps<'a> {
         map.map_type() == MapType::StructOps && map.autocreate() && attached()
     }
 
-    /// Switches off those that are not made unless asked for: `SEC("?.struct_ops")`, `SEC("?.struct_ops.link")`. libbpf (1.7) does it for the
-    /// first one of a section alone.
+    /// Switches off the creation of optional tables: those of `SEC("?.struct_ops")` and
+    /// `SEC("?.struct_ops.link")`. libbpf (1.7) does this only for the first table of a section.
     pub(crate) fn switch_off_optional(object: &mut OpenObject) -> libbpf_rs::Result<()> {
         let optional = variables(object, &["?.struct_ops", "?.struct_ops.link"])?;
         let tables =
@@ -47,34 +51,39 @@ impl<'a> StructOps<'a> {
         tables.into_iter().try_for_each(|mut map| map.set_autocreate(false))
     }
 
-    /// The map that is defined as other maps are, in `SEC(".maps")`: libbpf (1.7) reads its table without asking whether it has one.
+    /// Returns the name of a table that is defined like other maps, in `SEC(".maps")`. libbpf (1.7)
+    /// reads the members of such a table without checking that they exist.
     pub(crate) fn without_table(object: &OpenObject) -> libbpf_rs::Result<Option<OsString>> {
         let mut defined = variables(object, &[".maps"])?.into_iter();
         Ok(defined.find(|name| object.maps().any(|map| map.map_type() == MapType::StructOps && *name == map.name())))
     }
 
-    /// Gives the table to the kernel. Dropping the link takes it back as soon as nobody uses it.
+    /// Registers the table with the kernel. Dropping the link unregisters it as soon as nothing
+    /// uses it.
     ///
-    /// One of the section `.struct_ops` stays with the kernel when the process is killed, until somebody takes it back (`bpftool struct_ops
-    /// unregister`); one of `.struct_ops.link` (kernel 6.4 and later) goes with the process, and can be pinned and replaced.
+    /// A table of the section `.struct_ops` stays registered if the process is killed, until it is
+    /// unregistered (`bpftool struct_ops unregister`). A table of `.struct_ops.link` (kernel 6.4
+    /// and later) is unregistered with the process, and can be pinned and replaced.
     ///
     /// # Errors
-    /// [`Error::Kernel`]; EEXIST where the kernel has one of this name, EBUSY where this one is attached, or was and is of the section
-    /// `.struct_ops`: the kernel takes those once (`bpf_struct_ops_map_update_elem`), the ones of `.struct_ops.link` again and again. [`Error::Value`] where it
-    /// was not made: those of `?.struct_ops` are asked for with [`crate::bpf::Open::set_autocreate`].
+    /// [`Error::Kernel`] if the kernel refuses: EEXIST if it has a table of this name; EBUSY if
+    /// this table is registered, or is of the section `.struct_ops` and was registered before. The
+    /// kernel accepts such a table once (`bpf_struct_ops_map_update_elem`), and one of
+    /// `.struct_ops.link` any number of times. [`Error::Value`] if the table was not created:
+    /// [`crate::bpf::Open::set_autocreate`] switches on that of `?.struct_ops`.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the map `{}`", self.map.name().to_string_lossy());
         let Held::Object(map) = &self.map.held else {
-            return Err(Error::Value { name: tried, why: "it is not of this object".to_owned() });
+            return Err(Error::Value { name: tried, why: "it does not belong to this object".to_owned() });
         };
         if !map.autocreate() {
             return Err(not_made(&self.map.name().to_string_lossy()));
         }
         let raw = map.as_libbpf_object().as_ptr();
-        // SAFETY: the map is that of a live object, which the link keeps alive.
-        let (link, said) = listen(|| owned(unsafe { libbpf_sys::bpf_map__attach_struct_ops(raw) }));
+        // SAFETY: the map belongs to a live object, which the link keeps alive.
+        let (link, log) = listen(|| owned(unsafe { libbpf_sys::bpf_map__attach_struct_ops(raw) }));
         let link = link.map_err(|error| {
-            let error = refused(tried, &error, &said);
+            let error = refused(tried, &error, &log);
             let unattached = matches!(&error, Error::Kernel(refusal) if refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP));
             error.with_hint(|| unattached.then_some(UNATTACHED))
         })?;
@@ -82,7 +91,8 @@ impl<'a> StructOps<'a> {
         Ok(Link::new(held, self.object))
     }
 
-    /// The map, where it is of a section `.struct_ops.link`, and what it lives as long as.
+    /// Returns the map, if it is of a section `.struct_ops.link`, and the object that keeps it
+    /// alive.
     pub(in crate::bpf) fn linked(&self) -> Option<(*const libbpf_sys::bpf_map, &Arc<Object>)> {
         match &self.map.held {
             Held::Object(map) if linked(map) => Some((map.as_libbpf_object().as_ptr(), self.object)),
@@ -90,22 +100,22 @@ impl<'a> StructOps<'a> {
         }
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
     }
 }
 
-/// Whether the kernel makes links of the map.
+/// Reports whether the kernel creates links of the map.
 fn linked(map: &libbpf_rs::Map<'_>) -> bool {
     // SAFETY: the pointer is that of a map of a live object, and the call only reads a number.
     let flags = unsafe { libbpf_sys::bpf_map__map_flags(map.as_libbpf_object().as_ptr()) };
     flags & libbpf_sys::BPF_F_LINK != 0
 }
 
-/// The variables of some sections of the object.
+/// Returns the names of the variables in some sections of the object.
 fn variables(object: &OpenObject, sections: &[&str]) -> libbpf_rs::Result<Vec<OsString>> {
-    // SAFETY: the object is alive and not changed meanwhile.
+    // SAFETY: the object is live and is not changed during the call.
     let btf = Btf::from_bpf_object(unsafe { object.as_libbpf_object().as_ref() })?;
     let sections = sections.iter().filter_map(|name| btf.as_ref()?.type_by_name::<DataSec<'_>>(name));
     let variables = sections.flat_map(|section| section.iter().map(|slot| slot.ty).collect::<Vec<_>>());

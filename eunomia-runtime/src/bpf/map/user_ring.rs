@@ -1,10 +1,13 @@
-//! Ring buffers from user space to programs (`BPF_MAP_TYPE_USER_RINGBUF`, kernel 6.1), from `kernel/bpf/ringbuf.c`.
+//! Ring buffers from user space to programs (`BPF_MAP_TYPE_USER_RINGBUF`, since kernel 6.1), as in
+//! `kernel/bpf/ringbuf.c`.
 //!
-//! The map's file maps the consumer position (one page, read-only), the producer position (one page) and the data, twice in a row so that
-//! no record is ever split. A record is a header of 8 bytes, of which the first word is the length, and its sample, rounded up to 8.
+//! The map's file maps the consumer position (one page, read-only), the producer position (one
+//! page) and the data, twice in a row so that no record is split. A record is a header of 8 bytes,
+//! whose first word is the length, and its sample, padded to 8 bytes.
 //!
-//! The kernel looks at nothing behind the producer position. We write a record there first and move the position over it last, so there
-//! are none that are busy or discarded: a record that is not submitted has never been there, also where its process dies.
+//! The kernel does not read past the producer position. The producer writes a record there first
+//! and then moves the position past it, so no record is ever busy or discarded: a record that is
+//! not submitted does not exist for programs, even if the process dies.
 
 mod pages;
 
@@ -31,19 +34,25 @@ use pages::Pages;
 
 const HEADER: usize = 8;
 
-/// The most that the kernel hands to a program (`DYNPTR_MAX_SIZE`). A longer record would block the ring for good.
+/// The longest sample that the kernel passes to a program (`DYNPTR_MAX_SIZE`). A longer record
+/// would block the ring forever.
 const MAX_SAMPLE: usize = (1 << 24) - 1;
 
-/// The longest single wait; the caller waits again.
+/// The longest single wait. The caller waits again.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A ring buffer that programs read with `bpf_user_ringbuf_drain`.
+/// A ring buffer of records from user space, which programs read with `bpf_user_ringbuf_drain`:
+/// `BPF_MAP_TYPE_USER_RINGBUF`, since kernel 6.1.
+#[doc(alias = "BPF_MAP_TYPE_USER_RINGBUF")]
 #[derive(Debug)]
 pub struct UserRingBuffer<'a>(Map<'a>);
 
-/// What writes records into a [`UserRingBuffer`]. Nobody tells a program that there are any: it looks when it runs.
+/// A producer that writes records into a [`UserRingBuffer`].
 ///
-/// It has a mapping of its own, so it may outlive the handle that it was made from, and go to another thread.
+/// Programs are not notified of records: a program finds them when it runs and drains the ring.
+///
+/// The producer has mappings of its own, so it may outlive the handle that it was made from, and
+/// may be sent to another thread.
 #[derive(Debug)]
 pub struct Producer {
     claim: Claim,
@@ -51,19 +60,20 @@ pub struct Producer {
     produced: Pages,
     data: Pages,
     size: usize,
-    /// Tells of each drain, as an edge: a ring with any room at all is always ready.
+    /// Reports each drain, edge-triggered: a ring with any room is always ready.
     drained: OwnedFd,
 }
 
-/// A record that is filled in place. It is sent by [`Self::submit`]; dropped, it has never been there.
+/// A record that is filled in place. [`Self::submit`] sends it; a record that is dropped is not
+/// sent.
 #[derive(Debug)]
-#[must_use = "it is sent by `submit`"]
+#[must_use = "call `submit` to send it"]
 pub struct Reserved<'p, E> {
     event: &'p mut E,
     commit: Commit<'p>,
 }
 
-/// Where the producer is behind the record.
+/// The position of the producer after the record.
 #[derive(Debug)]
 struct Commit<'p> {
     produced: &'p Pages,
@@ -75,11 +85,14 @@ impl<'a> UserRingBuffer<'a> {
         map.expect(&[MapType::UserRingBuf], None, None).map(Self)
     }
 
-    /// What writes into the ring. A map has one at a time in a process, also where several objects share it. Other processes, and other
-    /// libraries in this one, must not write to it meanwhile.
+    /// Returns a producer, which writes into the ring.
+    ///
+    /// A map has one producer at a time in a process, even if several objects share the map. Other
+    /// processes, and other libraries in this process, must not write to the ring at the same time.
     ///
     /// # Errors
-    /// [`Error::InUse`] if there is one already; [`Error::Kernel`] if the ring cannot be mapped.
+    /// [`Error::InUse`] if the map has a producer; [`Error::Kernel`] if the ring cannot be mapped;
+    /// [`Error::Value`] if the handle refuses calls.
     pub fn producer(&self) -> Result<Producer> {
         self.0.usable()?;
         let name = self.0.describe();
@@ -95,7 +108,7 @@ impl<'a> UserRingBuffer<'a> {
         Ok(Producer { claim, consumed, produced, data, size, drained })
     }
 
-    /// The map without types.
+    /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.0
     }
@@ -105,25 +118,28 @@ impl Producer {
     /// Sends a record.
     ///
     /// # Errors
-    /// [`Error::Full`] where there is no room for it now, [`Error::Value`] where there never is.
+    /// [`Error::Full`] if the ring has no room for the record now; [`Error::Value`] if the record
+    /// is too long for the ring, or if another process writes to it.
     pub fn send<E: Plain>(&mut self, event: &E) -> Result<()> {
         self.send_bytes(event.bytes())
     }
 
-    /// As [`Self::send`], and waits for room until `timeout` has passed. A program that drains with `BPF_RB_NO_WAKEUP` wakes nobody:
-    /// that there is room is then seen at the end.
+    /// Sends a record, waiting for room until `timeout` has passed.
+    ///
+    /// A program that drains with `BPF_RB_NO_WAKEUP` does not wake the wait: the room is then found
+    /// when the timeout has passed.
     ///
     /// # Errors
-    /// As [`Self::send`]; [`Error::Kernel`] where epoll fails.
+    /// Those of [`Self::send`]; [`Error::Kernel`] if epoll fails.
     pub fn send_timeout<E: Plain>(&mut self, event: &E, timeout: Duration) -> Result<()> {
         self.wait(size_of::<E>(), timeout)?;
         self.send(event)
     }
 
-    /// As [`Self::send`], of any length.
+    /// Sends a record of any length.
     ///
     /// # Errors
-    /// As [`Self::send`].
+    /// Those of [`Self::send`].
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         let (sample, commit) = self.take(bytes.len())?;
         sample.copy_from_slice(bytes);
@@ -131,11 +147,13 @@ impl Producer {
         Ok(())
     }
 
-    /// Room for a record, zeroed, to be filled in place. Types with an alignment of more than 8 bytes have no place in a ring and do not
-    /// compile here; [`Self::send`] copies them.
+    /// Reserves a record, zeroed, to be filled in place.
+    ///
+    /// Types with an alignment of more than 8 bytes cannot be placed in a ring and do not compile
+    /// here; [`Self::send`] copies them.
     ///
     /// # Errors
-    /// As [`Self::send`].
+    /// Those of [`Self::send`].
     pub fn reserve<E: Plain>(&mut self) -> Result<Reserved<'_, E>> {
         const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes") };
         let (sample, commit) = self.take(size_of::<E>())?;
@@ -144,47 +162,50 @@ impl Producer {
         Ok(Reserved { event, commit })
     }
 
-    /// As [`Self::reserve`], and waits for room as [`Self::send_timeout`] does.
+    /// Reserves a record, waiting for room as [`Self::send_timeout`] does.
     ///
     /// # Errors
-    /// As [`Self::send_timeout`].
+    /// Those of [`Self::send_timeout`].
     pub fn reserve_timeout<E: Plain>(&mut self, timeout: Duration) -> Result<Reserved<'_, E>> {
         self.wait(size_of::<E>(), timeout)?;
         self.reserve()
     }
 
-    /// The sample of the next record, of `len` bytes, and what sends it.
+    /// Returns the sample of the next record, of `len` bytes, and the commit that sends it.
     fn take(&mut self, len: usize) -> Result<(&mut [u8], Commit<'_>)> {
         let (position, total) = self.room(len)?;
         let record = self.data.bytes_mut(position as usize & (self.size - 1), total);
         let (header, sample) = record.split_at_mut(HEADER);
-        // The length, which `room` has seen to have 24 bits at most, and a word that the kernel leaves alone.
+        // The length, which `room` has limited to 24 bits, and a word that the kernel does not
+        // read.
         header.copy_from_slice(&(len as u64).to_le_bytes());
         let commit = Commit { produced: &self.produced, position: position + total as u64 };
         Ok((sample.get_mut(..len).unwrap_or_default(), commit))
     }
 
-    /// Where the next record starts, and how long a record of `len` bytes is, if there is room for it.
+    /// Returns the position of the next record and the total size of a record of `len` bytes, if
+    /// there is room for it.
     fn room(&self, len: usize) -> Result<(u64, usize)> {
         let total = (len + HEADER).next_multiple_of(8);
         if len > MAX_SAMPLE || total > self.size {
-            return Err(refuse(self.claim.name(), &format!("a record of {len} bytes does not fit into a ring of {}", self.size)));
+            return Err(refuse(self.claim.name(), &format!("a record of {len} bytes does not fit into a ring of {} bytes", self.size)));
         }
         let position = self.produced.position().load(Ordering::Relaxed);
         let consumed = self.consumed.position().load(Ordering::Relaxed);
-        // Pairs with the release of `__bpf_user_ringbuf_sample_release`: the program is done with what we write over. A fence, since only
-        // relaxed loads are sure not to write, and the page is read-only.
+        // Pairs with the release in `__bpf_user_ringbuf_sample_release`: the program has finished
+        // reading the bytes that are overwritten. It is a fence because only relaxed loads are
+        // guaranteed not to write, and the page is read-only.
         fence(Ordering::Acquire);
         match (self.size as u64).checked_sub(position.wrapping_sub(consumed)) {
-            Some(_) if !position.is_multiple_of(8) => Err(self.torn()),
+            Some(_) if !position.is_multiple_of(8) => Err(self.inconsistent()),
             Some(room) if total as u64 > room => Err(Error::Full { name: self.claim.name().to_owned() }),
             Some(_) => Ok((position, total)),
-            None => Err(self.torn()),
+            None => Err(self.inconsistent()),
         }
     }
 
-    fn torn(&self) -> Error {
-        refuse(self.claim.name(), "its positions contradict each other: another process writes to this ring, too")
+    fn inconsistent(&self) -> Error {
+        refuse(self.claim.name(), "its positions are inconsistent: another process writes to this ring")
     }
 
     /// Waits until there is room for a record of `len` bytes, or `timeout` has passed.
@@ -199,7 +220,8 @@ impl Producer {
             let timeout = Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
             let mut events = [const { std::mem::MaybeUninit::uninit() }; 1];
             match epoll::wait(&self.drained, &mut events, Some(&timeout)) {
-                // A drain that freed too little, one that was before we looked, or a signal: look again.
+                // A drain that freed too little, a drain before the last check, or a signal: check
+                // again.
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(refusal(format!("wait on the {} with epoll", self.claim.name()), errno.into())),
             }
@@ -231,7 +253,7 @@ impl<E> DerefMut for Reserved<'_, E> {
 
 impl Commit<'_> {
     fn submit(self) {
-        // Pairs with the acquire of `__bpf_user_ringbuf_peek`: header and sample are written.
+        // Pairs with the acquire in `__bpf_user_ringbuf_peek`: header and sample are written.
         self.produced.position().store(self.position, Ordering::Release);
     }
 }

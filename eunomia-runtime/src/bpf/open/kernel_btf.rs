@@ -1,4 +1,4 @@
-//! Which file has the BTF of the running kernel, where the kernel itself has none.
+//! The file with the BTF of the running kernel, if the kernel has none itself.
 
 use std::{
     fs, io,
@@ -7,63 +7,68 @@ use std::{
 
 use crate::{Error, Result, environment, file};
 
-/// What `CONFIG_DEBUG_INFO_BTF` brings.
+/// The file that exists on kernels with `CONFIG_DEBUG_INFO_BTF`.
 pub(crate) const OF_KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
-/// Other loaders of the format read it, too.
+/// The variable that other loaders of the format read, too.
 const VARIABLE: &str = "BTF_FILE_PATH";
 
-/// The file to open an object with: the one that the environment variable `BTF_FILE_PATH` names, unless it is empty or the process has more
-/// rights than whoever started it (`AT_SECURE` of getauxval(3)); none where the kernel
-/// has BTF of its own; else what `archive` has, a file or a folder in the layout of [`archived`].
+/// Returns the file with the kernel's BTF to open an object with, in this order:
+///
+/// - the file that the environment variable `BTF_FILE_PATH` names, unless it is empty or the
+///   process has more rights than the user who started it (`AT_SECURE` of getauxval(3));
+/// - none, if the kernel has BTF of its own;
+/// - the file in `archive`, which is a file or a folder in the layout of [`archived`].
 ///
 /// [`named_btf`] is for a path that the user names.
 ///
 /// # Errors
-/// [`Error::Value`] where the variable names no file, or the archive has none for this kernel.
+/// [`Error::Value`] if the file that the variable names cannot be opened, or if the archive has no
+/// file for this kernel.
 pub fn kernel_btf(archive: Option<&Path>) -> Result<Option<PathBuf>> {
     choose(environment::variable(VARIABLE).map(PathBuf::from), Path::new(OF_KERNEL).exists(), archive)
 }
 
-/// The file that a path stands for which the user named, in place of anything that [`kernel_btf`] would choose: itself, or what a folder in
-/// the layout of [`archived`] has for the running kernel.
+/// Returns the file for a path that the user names: the path itself, or for a folder in the layout
+/// of [`archived`] the file for the running kernel. [`kernel_btf`] is not consulted.
 ///
 /// # Errors
-/// [`Error::Value`] where there is no such file.
+/// [`Error::Value`] if the file cannot be opened.
 pub fn named_btf(path: &Path) -> Result<PathBuf> {
     let file = in_archive(path);
     let Err(error) = file::open(&file) else { return Ok(file) };
     let why = if path.is_dir() {
-        format!("the folder has no BTF of this kernel: there is no file `{}`", file.display())
+        format!("the folder has no BTF of this kernel: no file `{}`", file.display())
     } else if error.kind() == io::ErrorKind::NotFound {
-        "there is no such file; name one with the BTF of this kernel, or an archive of that of many".to_owned()
+        "file not found; name a file with the BTF of this kernel, or a BTF archive".to_owned()
     } else {
-        format!("{error}; name a file with the BTF of this kernel, or an archive of that of many")
+        format!("{error}; name a file with the BTF of this kernel, or a BTF archive")
     };
     Err(Error::Value { name: format!("BTF of the kernel: `{}`", path.display()), why })
 }
 
-/// Where an archive of many kernels' BTF keeps that of the running one, as btfhub does: `<distribution>/<its version>/<machine>/<release>.btf`,
-/// `ubuntu/20.04/x86_64/5.4.0-42-generic.btf` for example.
+/// Returns the path of the running kernel's BTF in an archive for many kernels, in the layout of
+/// btfhub: `<distribution>/<its version>/<machine>/<release>.btf`, for example
+/// `ubuntu/20.04/x86_64/5.4.0-42-generic.btf`.
 pub fn archived() -> PathBuf {
     let os = fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release")).unwrap_or_default();
     let kernel = rustix::system::uname();
-    [of_os(&os, "ID"), of_os(&os, "VERSION_ID"), kernel.machine().to_string_lossy().into_owned()]
+    [os_release(&os, "ID"), os_release(&os, "VERSION_ID"), kernel.machine().to_string_lossy().into_owned()]
         .iter()
         .collect::<PathBuf>()
         .join(format!("{}.btf", kernel.release().to_string_lossy()))
 }
 
-/// A value of `/etc/os-release`, os-release(5).
-fn of_os(text: &str, key: &str) -> String {
+/// Returns a value of `/etc/os-release`, see os-release(5).
+fn os_release(text: &str, key: &str) -> String {
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     value.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
 }
 
 fn choose(named: Option<PathBuf>, has_own: bool, archive: Option<&Path>) -> Result<Option<PathBuf>> {
-    // Empty is how scripts unset a variable.
+    // Scripts unset a variable by making it empty.
     if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
-        let why = format!("`{}` is no file; name a file with the BTF of this kernel, or unset the variable", path.display());
+        let why = format!("cannot open the file `{}`; name a file with the BTF of this kernel, or unset the variable", path.display());
         return if file::open(&path).is_ok() { Ok(Some(path)) } else { Err(Error::Value { name: VARIABLE.to_owned(), why }) };
     }
     let Some(archive) = archive.filter(|_| !has_own) else { return Ok(None) };
@@ -71,11 +76,11 @@ fn choose(named: Option<PathBuf>, has_own: bool, archive: Option<&Path>) -> Resu
     if file::open(&path).is_ok() {
         return Ok(Some(path));
     }
-    let why = format!("there is no file `{}`, and the kernel has no BTF of its own ({OF_KERNEL})", path.display());
+    let why = format!("cannot open the file `{}`, and the kernel has no BTF of its own ({OF_KERNEL})", path.display());
     Err(Error::Value { name: "BTF of the kernel".to_owned(), why })
 }
 
-/// The path itself, or where a folder keeps the BTF of this kernel.
+/// Returns the path itself, or the path of this kernel's BTF in a folder.
 fn in_archive(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(archived()) } else { path.to_owned() }
 }
@@ -85,23 +90,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_the_user_names() {
+    fn named_btf_accepts_only_regular_files() {
         let (file, folder, none) = (Path::new("/proc/self/exe"), Path::new("/proc"), Path::new("/none"));
         assert_eq!(named_btf(file).unwrap(), file);
         let refused = named_btf(none).unwrap_err().to_string();
-        assert!(refused.starts_with("BTF of the kernel: `/none`: there is no such file; "), "{refused}");
-        // Nothing reads it: libbpf would wait for whoever writes to a FIFO, and never end with a device.
+        assert!(refused.starts_with("BTF of the kernel: `/none`: file not found; "), "{refused}");
+        // Such a path is not read: libbpf would wait for a writer of a FIFO, and would never finish
+        // with a device.
         for (path, why) in [("/dev/zero", "it is a device, and is not opened"), ("/proc/kmsg", "it is made up by the kernel, ")] {
             let refused = named_btf(Path::new(path)).unwrap_err().to_string();
             assert!(refused.starts_with(&format!("BTF of the kernel: `{path}`: {why}")), "{refused}");
         }
         let refused = named_btf(folder).unwrap_err().to_string();
-        let expected = "BTF of the kernel: `/proc`: the folder has no BTF of this kernel: there is no file `/proc/";
+        let expected = "BTF of the kernel: `/proc`: the folder has no BTF of this kernel: no file `/proc/";
         assert!(refused.starts_with(expected), "{refused}");
     }
 
     #[test]
-    fn a_named_file_goes_before_the_kernels_and_that_before_an_archive() {
+    fn variable_precedes_kernel_and_kernel_precedes_archive() {
         let (file, none) = (Path::new("/proc/self/exe"), Path::new("/none"));
         assert_eq!(choose(None, true, Some(none)).unwrap(), None);
         assert_eq!(choose(None, false, None).unwrap(), None);
@@ -109,14 +115,14 @@ mod tests {
         assert_eq!(choose(Some(file.to_owned()), true, Some(none)).unwrap(), Some(file.to_owned()));
         assert_eq!(choose(Some(PathBuf::new()), false, Some(file)).unwrap(), Some(file.to_owned()));
         let refused = choose(Some("/proc".into()), true, None).unwrap_err().to_string();
-        assert_eq!(refused, "BTF_FILE_PATH: `/proc` is no file; name a file with the BTF of this kernel, or unset the variable");
+        assert_eq!(refused, "BTF_FILE_PATH: cannot open the file `/proc`; name a file with the BTF of this kernel, or unset the variable");
         let refused = choose(None, false, Some(Path::new("/proc"))).unwrap_err().to_string();
-        assert!(refused.contains(&format!("no file `/proc/{}`", archived().display())), "{refused}");
+        assert!(refused.contains(&format!("cannot open the file `/proc/{}`", archived().display())), "{refused}");
     }
 
     #[test]
-    fn names_of_systems() {
+    fn os_release_values_are_unquoted() {
         let text = "NAME=\"Ubuntu\"\nVERSION_ID=\"20.04\"\nID=ubuntu\nVERSION_CODENAME='focal'\n";
-        assert_eq!([of_os(text, "ID"), of_os(text, "VERSION_ID"), of_os(text, "NONE")], ["ubuntu", "20.04", ""]);
+        assert_eq!([os_release(text, "ID"), os_release(text, "VERSION_ID"), os_release(text, "NONE")], ["ubuntu", "20.04", ""]);
     }
 }

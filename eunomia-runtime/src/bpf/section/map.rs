@@ -1,3 +1,5 @@
+//! The maps that hold the variables of sections.
+
 use std::{
     ffi::CString,
     ptr::{self, NonNull},
@@ -7,44 +9,44 @@ use libbpf_rs::{AsRawLibbpf as _, MapType, OpenMap, libbpf_sys};
 
 use super::Storage;
 
-/// The variables of an arena, `libbpf.c`.
+/// The section with the variables of an arena, as named in `libbpf.c`.
 const ARENA: &str = ".addr_space.1";
 
-/// The map that has the variables of a section of a live object.
+/// The map that holds the variables of a section of a live object.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::bpf) enum SectionMap {
-    /// That libbpf makes of the section.
+    /// The map that libbpf creates for the section.
     Own(NonNull<libbpf_sys::bpf_map>),
     /// The object's only arena.
     Arena(NonNull<libbpf_sys::bpf_map>),
 }
 
 impl SectionMap {
-    /// The map of an ELF section.
+    /// Returns the map of an ELF section.
     pub(in crate::bpf) fn find(object: NonNull<libbpf_sys::bpf_object>, section: &str) -> Option<Self> {
         if section == ARENA {
             return arena(object).map(Self::Arena);
         }
-        // Names with a dot before them are those of sections; others name maps.
+        // Names that start with a dot are names of sections. Others are names of maps.
         let name = CString::new(section).ok().filter(|_| section.starts_with('.'))?;
-        // SAFETY: the object is alive, as its owner's borrow shows, and the name ends with a NUL.
+        // SAFETY: the object is live, as its owner's borrow shows, and the name ends with a NUL.
         let map = unsafe { libbpf_sys::bpf_object__find_map_by_name(object.as_ptr(), name.as_ptr()) };
         NonNull::new(map).map(Self::Own)
     }
 
-    /// A map of a live object, where it is a table of functions (struct_ops).
+    /// Returns the map if it is a table of functions (struct_ops).
     pub(in crate::bpf) fn table(map: &OpenMap<'_>) -> Option<Self> {
         (map.map_type() == MapType::StructOps).then(|| Self::Own(map.as_libbpf_object()))
     }
 
-    /// Whether it is this map of the object.
+    /// Reports whether this is the given map of the object.
     pub(in crate::bpf) fn is(self, map: NonNull<libbpf_sys::bpf_map>) -> bool {
         self.as_ptr() == map.as_ptr()
     }
 
-    /// Whether the map is made when the object is loaded.
+    /// Reports whether loading the object creates the map.
     pub(in crate::bpf) fn is_made(self) -> bool {
-        // SAFETY: the map is that of a live object, and the call only reads a flag.
+        // SAFETY: the map belongs to a live object, and the call only reads a flag.
         unsafe { libbpf_sys::bpf_map__autocreate(self.as_ptr()) }
     }
 
@@ -53,44 +55,47 @@ impl SectionMap {
         map.as_ptr()
     }
 
-    /// Whether libbpf lets user space only read it once the object is loaded: `.rodata` and its kin, and `.kconfig`.
+    /// Reports whether libbpf makes the map read-only for user space when the object is loaded:
+    /// that of `.rodata` and similar sections, and of `.kconfig`.
     pub(in crate::bpf) fn freezes(self) -> bool {
-        // SAFETY: the map is that of a live object.
+        // SAFETY: the map belongs to a live object.
         let flags = unsafe { libbpf_sys::bpf_map__map_flags(self.as_ptr()) };
         flags & libbpf_sys::BPF_F_RDONLY_PROG != 0
     }
 
-    /// What is loaded with the object.
+    /// Returns the values that will be loaded with the object.
     pub(in crate::bpf) fn open(self) -> Option<Storage> {
         self.memory(0)
     }
 
-    /// What the programs have, of an arena so many bytes from its start; `None` where the map is not in the kernel, which (before 5.2) has
-    /// no global variables.
+    /// Returns the values that the programs use. Those of an arena start at `in_arena` bytes.
+    /// `None` if the map is not in the kernel, which has no global variables before 5.2.
     pub(in crate::bpf) fn loaded(self, in_arena: usize) -> Option<Storage> {
         match self {
-            // libbpf unmaps what the kernel cannot map (`bpf_object__populate_internal_map`).
+            // libbpf unmaps a section that the kernel cannot map
+            // (`bpf_object__populate_internal_map`).
             Self::Own(map) => entry(map).map(|entry| self.memory(0).unwrap_or(entry)),
             Self::Arena(_) => self.memory(in_arena),
         }
     }
 
-    /// The memory that libbpf has for the section, so many bytes from the start of its mapping.
+    /// Returns libbpf's memory for the section, from `offset` bytes after the start of its mapping.
     fn memory(self, offset: usize) -> Option<Storage> {
         let mut len: libbpf_sys::size_t = 0;
-        // SAFETY: as above; libbpf writes the size and nothing else.
+        // SAFETY: the map belongs to a live object; libbpf writes the size and nothing else.
         let start = unsafe { libbpf_sys::bpf_map__initial_value(self.as_ptr(), &raw mut len) };
-        // SAFETY: libbpf gave the offset, at which there are `len` bytes.
+        // SAFETY: the offset comes from libbpf, and there are `len` bytes at it.
         let start = unsafe { NonNull::new(start.cast::<u8>())?.add(offset) };
-        // SAFETY: libbpf keeps the memory until the object is loaded or closed, before which the borrows of it end. Where it can only be
-        // read, `freezes` says so. Nobody shares the object with other threads. Pages of an arena stay as long as its programs do not free
-        // those of their own variables.
+        // SAFETY: libbpf keeps the memory until the object is loaded or closed, and the borrows of
+        // the memory end before that. `freezes` reports memory that is read-only. The object is not
+        // shared with other threads. The pages of an arena stay mapped unless its programs free the
+        // pages of their own variables.
         unsafe { Storage::memory(start, usize::try_from(len).ok()?) }
     }
 }
 
 fn entry(map: NonNull<libbpf_sys::bpf_map>) -> Option<Storage> {
-    // SAFETY: the map is that of a live object.
+    // SAFETY: the map belongs to a live object.
     let fd = unsafe { libbpf_sys::bpf_map__fd(map.as_ptr()) };
     // SAFETY: as above.
     let len = unsafe { libbpf_sys::bpf_map__value_size(map.as_ptr()) };
@@ -101,10 +106,10 @@ fn entry(map: NonNull<libbpf_sys::bpf_map>) -> Option<Storage> {
 fn arena(object: NonNull<libbpf_sys::bpf_object>) -> Option<NonNull<libbpf_sys::bpf_map>> {
     let mut map = ptr::null_mut();
     loop {
-        // SAFETY: the object is alive, and the map is null or one of its own.
+        // SAFETY: the object is live, and the map is null or one of its own.
         map = unsafe { libbpf_sys::bpf_object__next_map(object.as_ptr(), map) };
         let found = NonNull::new(map)?;
-        // SAFETY: the map is that of a live object.
+        // SAFETY: the map belongs to a live object.
         if unsafe { libbpf_sys::bpf_map__type(map) } == libbpf_sys::BPF_MAP_TYPE_ARENA {
             return Some(found);
         }

@@ -1,4 +1,5 @@
-//! Global variables: in memory that is shared with the BPF side or, where the kernel cannot map it, in a map.
+//! Global variables, by ELF section: in memory that is shared with the BPF side, or in a map if the
+//! kernel cannot map them.
 
 mod map;
 mod storage;
@@ -12,17 +13,18 @@ pub(super) use map::SectionMap;
 pub(super) use storage::Storage;
 pub use variable::{ON_STACK, Variable};
 
-/// How a section may be accessed.
+/// A kind of access to a section.
 pub trait Access: private::Sealed {
-    /// Whether variables can be set.
+    /// True if variables can be set.
     const WRITES: bool;
 }
 
-/// Get and set.
+/// Access that gets and sets variables.
 #[derive(Debug, Clone, Copy)]
 pub enum ReadWrite {}
 
-/// Get only: `.rodata` once the object is loaded, when the kernel has frozen it.
+/// Access that only gets variables: that of `.rodata` after the object is loaded, when the kernel
+/// has frozen it.
 #[derive(Debug, Clone, Copy)]
 pub enum ReadOnly {}
 
@@ -39,14 +41,14 @@ mod private {
     impl Sealed for super::ReadOnly {}
 }
 
-/// The variables of one section, borrowed from the object.
+/// The variables of one ELF section, borrowed from the object.
 #[derive(Debug, Clone, Copy)]
 pub struct Section<'a, A> {
     storage: Storage,
     borrow: PhantomData<(&'a (), A)>,
 }
 
-/// A section of at least `SIZE` bytes, so that places in it are checked when they are compiled.
+/// A section of at least `SIZE` bytes, which checks offsets of variables at compile time.
 #[derive(Debug, Clone, Copy)]
 pub struct SizedSection<'a, A, const SIZE: usize>(Section<'a, A>);
 
@@ -55,45 +57,46 @@ impl<'a, A: Access> Section<'a, A> {
         Self { storage, borrow: PhantomData }
     }
 
-    /// Bytes of the section.
+    /// Returns the number of bytes of the section.
     pub fn size(&self) -> usize {
         self.storage.len()
     }
 
-    /// The variable of type `T` at `offset`, or `None` where it would leave the section or be misaligned.
+    /// Returns the variable of type `T` at `offset`, or `None` if it does not fit into the section
+    /// or is misaligned.
     pub fn variable<T>(&self, offset: usize) -> Option<Variable<'a, T, A>> {
         fits::<T>(offset, self.size()).then(|| Variable::new(self.storage, offset))
     }
 
-    /// The variable `name` of type `T` at `offset`.
+    /// Returns the variable `name` of type `T` at `offset`.
     ///
     /// # Errors
-    /// [`Error::Value`] where it would leave the section or be misaligned.
+    /// [`Error::Value`] if it does not fit into the section or is misaligned.
     pub fn named<T>(&self, name: &str, offset: usize) -> Result<Variable<'a, T, A>> {
         self.variable(offset).ok_or_else(|| self.outside(name, offset, size_of::<T>()))
     }
 
-    /// The section `name` as one of `SIZE` bytes, of which places are known when the program is compiled.
+    /// Turns the section `name` into one of `SIZE` bytes, which checks offsets at compile time.
     ///
     /// # Errors
-    /// [`Error::Value`] where it has fewer bytes.
+    /// [`Error::Value`] if the section has fewer bytes.
     pub fn sized<const SIZE: usize>(self, name: &str) -> Result<SizedSection<'a, A, SIZE>> {
         if self.size() < SIZE {
-            let why = format!("the section has {} bytes, {SIZE} were expected", self.size());
+            let why = format!("the section has {} bytes, expected {SIZE}", self.size());
             return Err(Error::Value { name: name.to_owned(), why });
         }
         Ok(SizedSection(self))
     }
 
-    /// Bytes of the variable `name` as they are now.
+    /// Returns the current bytes of the variable `name`.
     pub(crate) fn read(&self, name: &str, offset: usize, len: usize) -> Result<Vec<u8>> {
-        self.holds(name, offset, len)?;
+        self.check_range(name, offset, len)?;
         let mut bytes = vec![0; len];
         self.storage.read(offset, &mut bytes)?;
         Ok(bytes)
     }
 
-    fn holds(&self, name: &str, offset: usize, len: usize) -> Result<()> {
+    fn check_range(&self, name: &str, offset: usize, len: usize) -> Result<()> {
         let inside = offset.checked_add(len).is_some_and(|end| end <= self.size());
         if inside { Ok(()) } else { Err(self.outside(name, offset, len)) }
     }
@@ -108,15 +111,16 @@ impl Section<'_, ReadWrite> {
     /// Writes the bytes of the variable `name` at `offset`.
     ///
     /// # Errors
-    /// [`Error::Value`] where they would leave the section; nothing is written then. [`Error::Kernel`] as for [`Variable::set`].
+    /// [`Error::Value`] if the bytes do not fit into the section; nothing is written then.
+    /// [`Error::Kernel`] under the conditions of [`Variable::set`].
     pub fn write(&self, name: &str, offset: usize, bytes: &[u8]) -> Result<()> {
-        self.holds(name, offset, bytes.len())?;
+        self.check_range(name, offset, bytes.len())?;
         self.storage.write(offset, bytes)
     }
 }
 
 impl<'a, A, const SIZE: usize> SizedSection<'a, A, SIZE> {
-    /// The variable of type `T` at `OFFSET`.
+    /// Returns the variable of type `T` at `OFFSET`.
     ///
     /// ```
     /// # use eunomia_runtime::bpf::{ReadOnly, SizedSection, Variable};
@@ -127,7 +131,7 @@ impl<'a, A, const SIZE: usize> SizedSection<'a, A, SIZE> {
     /// # let _: fn(SizedSection<'static, ReadOnly, 16>) -> Found<'static> = second;
     /// ```
     ///
-    /// Does not compile where it would leave the section or be misaligned:
+    /// Does not compile if the variable does not fit into the section or is misaligned:
     ///
     /// ```compile_fail,E0080
     /// # use eunomia_runtime::bpf::{ReadOnly, SizedSection, Variable};
@@ -143,7 +147,8 @@ impl<'a, A, const SIZE: usize> SizedSection<'a, A, SIZE> {
     }
 }
 
-/// Whether a `T` at `offset` is inside of a section and aligned as far as it is accessed whole.
+/// Reports whether a `T` at `offset` is inside a section of `size` bytes and aligned for its widest
+/// access.
 const fn fits<T>(offset: usize, size: usize) -> bool {
     let inside = match offset.checked_add(size_of::<T>()) {
         Some(end) => end <= size,
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_every_width_come_back() {
+    fn variables_keep_values_of_every_width() {
         let mut memory = [0u64; 4];
         let section = section(&mut memory);
         section.variable::<u64>(8).unwrap().set(0x0123_4567_89ab_cdef).unwrap();
@@ -179,12 +184,12 @@ mod tests {
     }
 
     #[test]
-    fn updates_are_one_step() {
+    fn update_is_atomic() {
         let mut memory = [u64::MAX; 2];
         let section = section(&mut memory);
         let counter = section.variable::<u32>(4).unwrap();
         assert_eq!(counter.update(|value| value.wrapping_add(2)).unwrap(), u32::MAX);
-        // A change that comes between is not lost.
+        // A change between read and write is not lost.
         let mut calls = 0;
         let before = counter.update(|value| {
             calls += 1;
@@ -199,17 +204,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outside_or_misaligned() {
+    fn variables_outside_or_misaligned_are_refused() {
         let mut memory = [0u64; 2];
         let section = section(&mut memory);
         assert!(section.variable::<u64>(8).is_some());
         assert!(section.variable::<u64>(4).is_none(), "misaligned");
-        assert!(section.variable::<u64>(16).is_none(), "behind the end");
+        assert!(section.variable::<u64>(16).is_none(), "past the end");
         assert!(section.variable::<u8>(usize::MAX).is_none(), "overflow");
         let outside = section.write("x", 9, &[0; 8]).unwrap_err();
         assert_eq!(outside.to_string(), "x: 8 bytes at 9 do not fit into the section of 16 bytes");
         let short = section.sized::<17>(".bss").unwrap_err();
-        assert_eq!(short.to_string(), ".bss: the section has 16 bytes, 17 were expected");
+        assert_eq!(short.to_string(), ".bss: the section has 16 bytes, expected 17");
         section.sized::<16>(".bss").unwrap().at::<u64, 8>().set(1).unwrap();
         assert_eq!(memory, [0, 1]);
     }

@@ -1,3 +1,5 @@
+//! The bytes of variables, in shared memory or in the entry of a map.
+
 use std::{
     iter,
     ops::Range,
@@ -9,7 +11,8 @@ use libbpf_rs::libbpf_sys;
 
 use crate::{Error, Result, bpf::Map};
 
-/// Where variables are. Whoever keeps it borrows what it is a part of.
+/// The place of the variables of a section. A holder of it borrows the object or the mapping that
+/// it is a part of.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::bpf) struct Storage {
     place: Place,
@@ -18,29 +21,30 @@ pub(in crate::bpf) struct Storage {
 
 #[derive(Debug, Clone, Copy)]
 enum Place {
-    /// In memory that is shared with the BPF side, at a multiple of 8.
+    /// Memory that is shared with the BPF side, aligned to 8 bytes.
     Memory(NonNull<u8>),
-    /// In the only entry of an array that is not mapped.
+    /// The only entry of an array that is not mapped.
     Entry(NonNull<libbpf_sys::bpf_map>),
 }
 
-/// The key of that entry.
+/// The key of the only entry.
 const ENTRY: u32 = 0;
 
 impl Storage {
-    /// Memory that is shared with the BPF side; `None` where words of it would be misaligned.
+    /// Returns a storage in memory that is shared with the BPF side, or `None` if words in it would
+    /// be misaligned.
     ///
     /// # Safety
-    /// While the storage is used, `len` bytes are mapped, can be written if the storage is written, and are accessed at these
-    /// addresses by one thread alone, through storages.
+    /// While the storage is used, `len` bytes are mapped, and are writable if the storage is
+    /// written. Only one thread accesses them at these addresses, and only through storages.
     pub(in crate::bpf) unsafe fn memory(start: NonNull<u8>, len: usize) -> Option<Self> {
         start.cast::<u64>().is_aligned().then_some(Self { place: Place::Memory(start), len })
     }
 
-    /// The only entry of an array.
+    /// Returns a storage in the only entry of an array.
     ///
     /// # Safety
-    /// While the storage is used, the map lives and is in the kernel, with values of `len` bytes.
+    /// While the storage is used, the map is live and in the kernel, with values of `len` bytes.
     pub(super) unsafe fn entry(map: NonNull<libbpf_sys::bpf_map>, len: usize) -> Self {
         Self { place: Place::Entry(map), len }
     }
@@ -49,7 +53,7 @@ impl Storage {
         self.len
     }
 
-    /// Copies bytes out, from memory in the widest words.
+    /// Copies bytes out, from memory in the widest words that fit.
     pub(super) fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
         match self.place {
             Place::Memory(start) => {
@@ -65,7 +69,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Copies bytes in, to memory in the widest words.
+    /// Copies bytes in, to memory in the widest words that fit.
     pub(super) fn write(&self, offset: usize, bytes: &[u8]) -> Result<()> {
         match self.place {
             Place::Memory(start) => {
@@ -82,7 +86,8 @@ impl Storage {
         }
     }
 
-    /// Writes the word `new` where there is `old`, in memory as one step; in an entry it is written in any case. Whether it was.
+    /// Replaces the word `old` by `new`; returns false if the word was not `old`. In memory this is
+    /// one atomic step. An entry is written in any case.
     pub(super) fn exchange(&self, offset: usize, old: &[u8], new: &[u8]) -> Result<bool> {
         match self.place {
             Place::Memory(start) => Ok(self.word(start, offset, new.len())?.exchange(old, new)),
@@ -90,15 +95,15 @@ impl Storage {
         }
     }
 
-    /// The bytes of the entry.
+    /// Returns the bytes of the entry.
     fn section(&self, map: NonNull<libbpf_sys::bpf_map>) -> Result<Vec<u8>> {
         let mut section = vec![0; self.len];
-        // An array has all its entries.
+        // All entries of an array exist.
         handle(map).lookup_bytes(ptr::from_ref(&ENTRY).cast(), &mut section)?;
         Ok(section)
     }
 
-    /// The word of so many bytes at `offset`.
+    /// Returns the word of `width` bytes at `offset`.
     fn word(&self, start: NonNull<u8>, offset: usize, width: usize) -> Result<&dyn Word> {
         let inside = offset.is_multiple_of(width) && offset.checked_add(width).is_some_and(|end| end <= self.len);
         if !inside {
@@ -106,33 +111,36 @@ impl Storage {
         }
         // SAFETY: `offset` is inside the memory.
         let at = unsafe { start.add(offset) }.as_ptr();
-        // The memory outlives `self`, which borrows it. Storages stay on one thread (they are not `Send`), so that words of different
-        // widths never race in this process; the BPF side is outside of Rust's memory and is met with atomics.
+        // The memory outlives `self`, which borrows it. A storage stays on one thread (it is not
+        // `Send`), so words of different widths never race in this process. The BPF side is outside
+        // of Rust's memory model and is accessed atomically.
         Ok(match width {
-            // SAFETY: the word is inside the memory and aligned, as was checked above.
+            // SAFETY: the word is inside the memory and aligned, as checked above.
             8 => unsafe { AtomicU64::from_ptr(at.cast()) },
             // SAFETY: as above.
             4 => unsafe { AtomicU32::from_ptr(at.cast()) },
             // SAFETY: as above.
             2 => unsafe { AtomicU16::from_ptr(at.cast()) },
-            // SAFETY: as above; nothing is narrower.
+            // SAFETY: as above; no width is smaller.
             _ => unsafe { AtomicU8::from_ptr(at) },
         })
     }
 }
 
-/// The map of an entry.
+/// Returns the map of an entry.
 fn handle<'a>(map: NonNull<libbpf_sys::bpf_map>) -> Map<'a> {
-    // SAFETY: the map lives as long as storages of it are used.
+    // SAFETY: the map is live while storages of it are used.
     Map::new(libbpf_rs::Map::new(unsafe { map.as_ref() }), None)
 }
 
-/// Places are checked when a handle is made, so that nobody gets to see this.
+/// Returns the error of an access outside the storage. Offsets are checked when a handle is made,
+/// so callers never get it.
 fn outside() -> Error {
     Error::Value { name: "section".to_owned(), why: "a variable does not fit into it".to_owned() }
 }
 
-/// `len` bytes at `offset` as the widest words of up to 8 bytes that they are aligned for.
+/// Splits `len` bytes at `offset` into the widest words, of up to 8 bytes, that they are aligned
+/// for.
 fn words(offset: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     iter::from_fn(move || {
@@ -143,11 +151,11 @@ fn words(offset: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// An atomic integer seen as bytes, of which there are as many.
+/// An atomic integer that is accessed as bytes.
 trait Word {
     fn load(&self, bytes: &mut [u8]);
     fn store(&self, bytes: &[u8]);
-    /// Stores `new` where it finds `old`; whether it did.
+    /// Stores `new` if the value is `old`; returns false if it is not.
     fn exchange(&self, old: &[u8], new: &[u8]) -> bool;
 }
 

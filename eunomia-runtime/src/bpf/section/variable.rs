@@ -1,27 +1,36 @@
+//! Handles of single variables.
+
 use std::{fmt, marker::PhantomData};
 
 use super::{Access, ReadWrite, Storage};
 use crate::{Result, sample::Plain};
 
-/// The most bytes that values have which handles of variables and maps pass by value, 64 KiB. Unoptimised code has a handful of copies of
-/// such a value on the stack at once, and a thread's stack has 2 MiB.
+/// The maximum size of values that handles of variables and maps pass by value: 64 KiB.
+///
+/// Unoptimised code has several copies of such a value on the stack at once, and the stack of a
+/// thread has 2 MiB.
 pub const ON_STACK: usize = 64 << 10;
 
-/// One global variable, or a value of a map that is mapped.
+/// A handle of one global variable, or of a value of a mapped map.
 ///
-/// The BPF side and other threads may access it at any time, so there are no references to it: values are copied in and out with
-/// relaxed atomic operations, whole for integers of up to 8 bytes, else piece by piece in words of up to 8 bytes (a struct that the
-/// BPF side changes meanwhile can be half old, half new). No system call is made. Stays on the thread that holds the object.
+/// The BPF side and other threads may access the value at any time, so no references to it are
+/// handed out. Values are copied in and out with relaxed atomic operations: integers of up to 8
+/// bytes as a whole, other values in words of up to 8 bytes. A struct that the BPF side changes
+/// during a read can be half old, half new. No system call is made. The handle stays on the thread
+/// that holds the object.
 ///
-/// Once the object is loaded on a kernel that cannot map the section (before 5.5), system calls read and write the map that the section
-/// is: [`Self::get`] copies the whole section, [`Self::set`] and [`Self::update`] read it, change it and write it back. That is not one
-/// step, and what the BPF side writes to any variable of the section meanwhile is overwritten. Only these system calls can fail.
+/// If the object is loaded on a kernel that cannot map the section (before 5.5), system calls read
+/// and write the section's map: [`Self::get`] copies the whole section; [`Self::set`] and
+/// [`Self::update`] read it, change it and write it back. That is not atomic, and overwrites what
+/// the BPF side writes to any variable of the section in between. Only these system calls can fail.
 ///
-/// [`Self::set`] writes the whole value. What the BPF side writes to parts of it between a `get` and the `set` of what became of it is
-/// lost: an array whose elements programs count in is read, and not set, while they run. [`Self::update`] loses nothing.
+/// [`Self::set`] writes the whole value. It overwrites what the BPF side has written to parts of
+/// the value since the `get` that it is based on. So an array whose elements programs count in can
+/// be read, but should not be set, while they run. [`Self::update`] loses no change.
 ///
-/// Values of more than [`ON_STACK`] bytes are not passed by value, since they may not fit on the stack: for them `get` and `set` do not
-/// compile. [`Self::get_boxed`], [`Self::read_into`] and [`Self::set_from`] take values of any size.
+/// Values of more than [`ON_STACK`] bytes are not passed by value, because they may not fit on the
+/// stack: `get` and `set` do not compile for them. [`Self::get_boxed`], [`Self::read_into`] and
+/// [`Self::set_from`] accept values of any size.
 pub struct Variable<'a, T, A> {
     storage: Storage,
     offset: usize,
@@ -29,14 +38,16 @@ pub struct Variable<'a, T, A> {
 }
 
 impl<T, A> Variable<'_, T, A> {
-    /// The variable at `offset`, which the caller has checked to be inside and a multiple of the type's unit.
+    /// Returns the variable at `offset`. The caller has checked that it is inside the storage and
+    /// that the offset is a multiple of the type's unit.
     pub(in crate::bpf) fn new(storage: Storage, offset: usize) -> Self {
         Self { storage, offset, borrow: PhantomData }
     }
 }
 
 impl<T: Plain, A: Access> Variable<'_, T, A> {
-    /// The value now. Compiles for values of up to [`ON_STACK`] bytes; [`Self::get_boxed`] is for those of any size.
+    /// Returns the value. Compiles for values of up to [`ON_STACK`] bytes; see [`Self::get_boxed`]
+    /// for larger ones.
     ///
     /// ```compile_fail,E0080
     /// # use eunomia_runtime::bpf::{ReadOnly, SizedSection};
@@ -47,7 +58,8 @@ impl<T: Plain, A: Access> Variable<'_, T, A> {
     /// ```
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`] of the system call where the kernel cannot map the section, for example EPERM; else none.
+    /// [`crate::Error::Kernel`] if the kernel cannot map the section and the system call fails, for
+    /// example with EPERM; none otherwise.
     pub fn get(&self) -> Result<T> {
         const { assert!(size_of::<T>() <= ON_STACK, "the value is too large for a stack: use `get_boxed` or `read_into`") };
         let mut value = T::zeroed();
@@ -55,58 +67,60 @@ impl<T: Plain, A: Access> Variable<'_, T, A> {
         Ok(value)
     }
 
-    /// The value now, on the heap.
+    /// Returns the value on the heap, for values of any size.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Those of [`Self::get`].
     pub fn get_boxed(&self) -> Result<Box<T>> {
         let mut value = T::zeroed_box();
         self.read_into(&mut value)?;
         Ok(value)
     }
 
-    /// Reads the value into a place of the caller's, which need not be made anew for each read. After an error it is as it was before.
+    /// Reads the value into `value`, for values of any size. After an error `value` is unchanged.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Those of [`Self::get`].
     pub fn read_into(&self, value: &mut T) -> Result<()> {
         self.storage.read(self.offset, value.bytes_mut())
     }
 }
 
 impl<T: Plain> Variable<'_, T, ReadWrite> {
-    /// Sets the value, all of it: what the BPF side wrote to parts of it since it was read is lost, see [`Variable`]. Compiles for values
+    /// Sets the whole value, see [`Variable`] for changes that this overwrites. Compiles for values
     /// of up to [`ON_STACK`] bytes.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Those of [`Self::get`].
     pub fn set(&self, value: T) -> Result<()> {
         const { assert!(size_of::<T>() <= ON_STACK, "the value is too large for a stack: use `set_from`") };
         self.set_from(&value)
     }
 
-    /// As [`Self::set`], from where the value is, of any size.
+    /// Sets the whole value from a reference, for values of any size.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Those of [`Self::get`].
     pub fn set_from(&self, value: &T) -> Result<()> {
         self.storage.write(self.offset, value.bytes())
     }
 
-    /// Replaces the value by what `f` makes of it, in one atomic step, also against the BPF side: `f` is called again where another
-    /// change came between. Returns the value before. Not one step where the kernel cannot map the section, see [`Variable`].
+    /// Replaces the value by the result of `f` in one atomic step, and returns the value before.
+    /// `f` is called again if the BPF side or another thread has changed the value since it was
+    /// read. It is not atomic if the kernel cannot map the section, see [`Variable`].
     ///
-    /// Compiles for types that are accessed whole only: integers, enums, pointers and the like of up to 8 bytes.
+    /// Compiles only for types that are accessed as a whole: integers, enums, pointers and similar
+    /// types of up to 8 bytes.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Those of [`Self::get`].
     pub fn update(&self, mut f: impl FnMut(T) -> T) -> Result<T>
     where
         T: Copy,
     {
         const { assert!(size_of::<T>() == unit::<T>(), "only values that are accessed whole can be updated in one step") };
         loop {
-            // Up to 8 bytes.
+            // The value has at most 8 bytes.
             let old = self.get()?;
             if self.storage.exchange(self.offset, old.bytes(), f(old).bytes())? {
                 return Ok(old);
@@ -115,7 +129,8 @@ impl<T: Plain> Variable<'_, T, ReadWrite> {
     }
 }
 
-/// What the place of a `T` must be a multiple of: its alignment, which divides its size, up to the widest word.
+/// Returns the number that the offset of a `T` must be a multiple of: its alignment, which divides
+/// its size, but at most that of the widest word.
 pub(super) const fn unit<T>() -> usize {
     if align_of::<T>() < 8 { align_of::<T>() } else { 8 }
 }

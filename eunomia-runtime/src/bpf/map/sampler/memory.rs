@@ -1,6 +1,8 @@
+//! The memory of samplers.
+
 use crate::sample::Plain;
 
-/// Bytes at an address that is aligned for what C declares, cache lines included.
+/// Bytes at an address that is aligned for types of C, including those aligned to a cache line.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Vec<Block>);
 
@@ -26,12 +28,12 @@ impl Memory {
         Block::slice_bytes_mut(&mut self.0)
     }
 
-    /// The item of `size` bytes with this number.
+    /// Returns the item with this index, of `size` bytes each.
     pub(super) fn at_mut(&mut self, index: usize, size: usize) -> Option<&mut [u8]> {
         self.bytes_mut().get_mut(index * size..(index + 1) * size)
     }
 
-    /// Copies an item of `size` bytes to a place before it, or its own.
+    /// Copies an item of `size` bytes to an earlier index or to its own.
     pub(super) fn copy(&mut self, from: usize, to: usize, size: usize) {
         self.bytes_mut().copy_within(from * size..(from + 1) * size, to * size);
     }

@@ -1,3 +1,5 @@
+//! Typed samplers of maps with a value for each CPU.
+
 use std::{iter::Sum, marker::PhantomData};
 
 use super::{ByteEntries, ByteSampler, Map, typed::aligned};
@@ -7,15 +9,17 @@ use crate::{
     sample::Plain,
 };
 
-/// Reads a whole map that has a value for each CPU. What [`super::Sampler`] says of samples holds for these, too; the values of one key
-/// are read one after the other.
+/// A reader of a whole map that has a value for each CPU.
+///
+/// See [`super::Sampler`] for what a sample holds. The values of one key are read one after the
+/// other.
 #[derive(Debug)]
 pub struct PerCpuSampler<K, V> {
     bytes: ByteSampler,
     types: PhantomData<fn() -> (K, V)>,
 }
 
-/// What a sample of a per-CPU map has read, in the sampler's memory.
+/// The entries of a sample of a per-CPU map, in the sampler's memory.
 #[derive(Debug, Clone, Copy)]
 pub struct PerCpuEntries<'s, K, V> {
     bytes: ByteEntries<'s>,
@@ -30,20 +34,20 @@ pub struct PerCpu<'s, V> {
 }
 
 impl<K: Plain, V: Plain> PerCpuHashMap<'_, K, V> {
-    /// What reads the whole table at once.
+    /// Returns a sampler that reads the whole table at once.
     ///
     /// # Errors
-    /// As [`crate::bpf::HashMap::sampler`].
+    /// Those of [`crate::bpf::HashMap::sampler`].
     pub fn sampler(&self) -> Result<PerCpuSampler<K, V>> {
         PerCpuSampler::new(self.as_map())
     }
 }
 
 impl<V: Plain> PerCpuArray<'_, V> {
-    /// What reads the whole array at once.
+    /// Returns a sampler that reads the whole array at once.
     ///
     /// # Errors
-    /// As [`crate::bpf::HashMap::sampler`].
+    /// Those of [`crate::bpf::HashMap::sampler`].
     pub fn sampler(&self) -> Result<PerCpuSampler<u32, V>> {
         PerCpuSampler::new(self.as_map())
     }
@@ -56,7 +60,7 @@ impl<K: Plain, V: Plain> PerCpuSampler<K, V> {
         Ok(Self { bytes: map.sampler()?, types: PhantomData })
     }
 
-    /// Reads every entry; see [`super::Sampler::sample`].
+    /// Reads every entry, as [`super::Sampler::sample`] does.
     ///
     /// # Errors
     /// Those of [`super::Sampler::sample`].
@@ -65,7 +69,8 @@ impl<K: Plain, V: Plain> PerCpuSampler<K, V> {
         Ok(self.entries())
     }
 
-    /// Takes every entry out of the map, or sets those of arrays to zero; see [`super::Sampler::take`] for what can be lost.
+    /// Takes every entry out of the map; entries of arrays are set to zero. See
+    /// [`super::Sampler::take`] for what can be lost.
     ///
     /// # Errors
     /// Those of [`super::Sampler::take`].
@@ -74,52 +79,54 @@ impl<K: Plain, V: Plain> PerCpuSampler<K, V> {
         Ok(self.entries())
     }
 
-    /// What was read last; after an error, what was read until then.
+    /// Returns the entries that were read last; after an error, those that were read before it.
     pub fn entries(&self) -> PerCpuEntries<'_, K, V> {
         PerCpuEntries { bytes: self.bytes.entries(), types: PhantomData }
     }
 }
 
 impl<'s, K: Plain, V: Plain> PerCpuEntries<'s, K, V> {
-    /// The keys; those of arrays are the indexes in order.
+    /// Returns the keys. Those of arrays are the indexes in order.
     pub fn keys(&self) -> &'s [K] {
         K::slice_of_bytes(self.bytes.key_bytes())
     }
 
-    /// Each key with its values.
+    /// Iterates over the keys with their values.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'s K, PerCpu<'s, V>)> + use<'s, K, V> {
         self.keys().iter().zip(self.bytes.values()).map(|(key, bytes)| (key, PerCpu { bytes, types: PhantomData }))
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether there are none.
+    /// Reports whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
 impl<'s, V: Plain> PerCpu<'s, V> {
-    /// The values, by the number of the CPU.
+    /// Iterates over the values, in the order of the CPU numbers.
     pub fn iter(&self) -> impl Iterator<Item = &'s V> + use<'s, V> {
-        // In place: the memory is aligned, and the stride is a multiple of any alignment that a type of this size can have.
+        // Read in place: the memory is aligned, and the stride is a multiple of any alignment that
+        // a type of this size can have.
         self.bytes.chunks_exact(size_of::<V>().next_multiple_of(8).max(1)).filter_map(V::of_bytes)
     }
 
-    /// A number in the values, over all CPUs. It is added up in its own type: make it wider where it may overflow.
+    /// Returns the sum of a number over all CPUs. It is summed in its own type: convert it to a
+    /// wider one if it may overflow.
     pub fn sum<N: Sum>(&self, number: impl FnMut(&V) -> N) -> N {
         self.iter().map(number).sum()
     }
 
-    /// The largest of a number in the values.
+    /// Returns the maximum of a number over all CPUs.
     pub fn max<N: Ord>(&self, number: impl FnMut(&V) -> N) -> Option<N> {
         self.iter().map(number).max()
     }
 
-    /// All values in one, each added to the first by `add`.
+    /// Merges the values of all CPUs: `add` adds each to the first.
     pub fn merge(&self, mut add: impl FnMut(&mut V, &V)) -> V {
         let mut values = self.iter();
         let mut merged = values.next().copied().unwrap_or_else(V::zeroed);

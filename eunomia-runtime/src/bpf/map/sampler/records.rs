@@ -1,3 +1,5 @@
+//! Samplers whose entries are delivered as records.
+
 use super::ByteSampler;
 use crate::{
     Result,
@@ -5,11 +7,12 @@ use crate::{
     sample::{Plain, value_offset},
 };
 
-/// A sampler whose entries are delivered as records: the key, then the value, each at a multiple of 8.
+/// A sampler that delivers its entries as records: the key, then the value, each at a multiple of
+/// 8.
 #[derive(Debug)]
 pub(in crate::bpf) struct Records {
     sampler: ByteSampler,
-    /// Whether entries are taken out of the map.
+    /// True if entries are taken out of the map.
     clear: bool,
     record: Vec<u64>,
     stride: usize,

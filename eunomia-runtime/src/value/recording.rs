@@ -2,8 +2,13 @@
 
 use std::io::{Read, Write};
 
-use super::{Recorder, Replay, Replayed};
-use crate::{Result, Skeleton, checked::Checked, sample::Outcome, value::Event};
+use super::Event;
+use crate::{
+    Result, Skeleton,
+    checked::Checked,
+    recording::{Recorder, Replay, Replayed},
+    sample::Outcome,
+};
 
 impl Checked {
     /// Starts a recording of the records that the object delivers.

@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use crate::fault::{Fault, Step};
+use super::{Fault, Step};
 
 /// Strips the byte order mark that editors on some systems write. Columns are counted after it, as
 /// these editors do.
-pub(super) fn without_mark(text: &str) -> &str {
+pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
@@ -86,7 +86,7 @@ fn find(text: &[u8], at: usize, depth: usize, wanted: &mut [&mut Wanted<'_>]) ->
 }
 
 /// How many values a text of JSON has at most, and where the one is that is one too many.
-pub(super) fn count(text: &str, most: usize) -> Result<(), (usize, usize)> {
+pub(crate) fn count(text: &str, most: usize) -> Result<(), (usize, usize)> {
     let mut at = 0;
     let mut values = 0;
     let bytes = text.as_bytes();

@@ -4,11 +4,8 @@ use std::ops::Range;
 
 use serde_json::{Map, Value as Json};
 
-use crate::{
-    checked::list,
-    object::{Kind, Layouts, TypeId},
-    scalar::Scalar,
-};
+use super::{Kind, Layouts, TypeId};
+use crate::{plain::list, scalar::Scalar};
 
 /// The largest value that can be encoded. A variable may be as large as its section, and a damaged
 /// object can claim any size.

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Packs the crates that are published, and holds each package against what it must contain. Needs no network after a build.
+set -eu
+cd "$(dirname "$0")/.."
+crates="eunomia-runtime eunomia-build eunomia-macros eunomia-vm"
+set --
+for crate in $crates; do set -- "$@" -p "$crate"; done
+# The code is compiled by the tests. `cargo package` without `--no-verify` also compiles the packages by themselves.
+cargo package --locked --offline --allow-dirty --no-verify --quiet "$@" 2>&1 | grep -v "no documentation, homepage or repository" | grep -v '^ *|$' |
+    grep -v 'see https://doc.rust-lang.org/cargo/reference/manifest.html' | sed '/^$/d' >&2
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+for crate in $crates; do
+    list=$(tar tzf "target/package/$crate-$version.crate")
+    for file in LICENSE README.md Cargo.toml src/lib.rs; do
+        if ! echo "$list" | grep -qx "$crate-$version/$file"; then
+            echo "the package of $crate lacks $file" >&2
+            exit 1
+        fi
+    done
+done
+echo "packages: $crates, each with its licence and README"
