@@ -1,4 +1,4 @@
-//! Generates a module for each fixture, beside the ones that the macro makes in `src/lib.rs`.
+//! Generates a module for each fixture; the macro generates more of them in `src/lib.rs`.
 
 use std::{env, error::Error, fs, path::Path, process::Command};
 
@@ -52,11 +52,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     probed(out)
 }
 
-/// A program in each of the ways in which programs are laid out, for probes.
+/// Compiles a program for probes in each layout: static or dynamic, at a fixed address or not.
 fn probed(out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=every/probed.c");
     for way in ["static", "static-pie", "pie", "no-pie"] {
-        // What is not at a fixed address is compiled otherwise, too.
+        // Position-independent executables need position-independent code.
         let compiled = if way.ends_with("no-pie") || way == "static" { "-fno-pie" } else { "-fpie" };
         let mut compiler = Command::new("cc");
         compiler.args(["-O1", compiled, &format!("-{way}"), "every/probed.c", "-o"]).arg(out.join(format!("probed-{way}")));
@@ -67,13 +67,13 @@ fn probed(out: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The streams object in multiple mode, with an export type for each map that is no struct.
+/// Returns the streams object in multiple mode; the export type of each map is not a struct.
 fn plain() -> Result<String, Box<dyn Error>> {
     let [number, text, bytes] = parts()?;
     multiple("plain", [("rb", number), ("notes", text), ("events", bytes)].map(|(map, ty)| (map, ExportConfig::BtfType(ty))))
 }
 
-/// The streams object with members of its records that the document picks and names.
+/// Returns the streams object with custom members, which the document selects and names.
 fn picked() -> Result<String, Box<dyn Error>> {
     let [number, text, bytes] = parts()?;
     let member = |name: &str, offset, type_id| CustomMember { name: name.to_owned(), offset, type_id, other: Other::default() };
@@ -82,12 +82,12 @@ fn picked() -> Result<String, Box<dyn Error>> {
     multiple("picked", [("rb", ExportConfig::Custom(sample.to_vec())), ("notes", ExportConfig::Custom(note.to_vec()))])
 }
 
-/// A 64-bit number, a text and bytes among the types of the streams object.
+/// Returns the ids of three types of the streams object: a 64-bit number, a text and bytes.
 fn parts() -> Result<[u32; 3], Box<dyn Error>> {
     let checked = Skeleton::from_file("bpf/streams.json")?.check("streams")?;
     let btf = &checked.layouts.btf;
-    let find = |wanted: &dyn Fn(TypeId, &Kind) -> bool| {
-        let id = btf.iter().find(|(id, ty)| wanted(*id, &ty.kind)).map(|(id, _)| id.0);
+    let find = |matches: &dyn Fn(TypeId, &Kind) -> bool| {
+        let id = btf.iter().find(|(id, ty)| matches(*id, &ty.kind)).map(|(id, _)| id.0);
         id.ok_or("the object has no such type")
     };
     let number = find(&|_, kind| matches!(kind, Kind::Int { size: 8, signed: false, .. }))?;
@@ -106,7 +106,7 @@ fn multiple<const N: usize>(name: &str, exports: [(&str, ExportConfig); N]) -> R
     Ok(skeleton.to_json())
 }
 
-/// The samples object in multiple mode, with maps that are read at intervals.
+/// Returns the samples object in multiple mode, with maps that are read at intervals.
 fn sampled() -> Result<String, Box<dyn Error>> {
     let mut skeleton = Skeleton::from_file("bpf/samples.json")?;
     skeleton.name = "sampled".to_owned();

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Packs the crates that are published, and holds each package against what it must contain. Needs no network after a build.
+# Packs the published crates and checks the contents of each package. Needs no network after a build.
 set -eu
 cd "$(dirname "$0")/.."
 crates="eunomia-runtime eunomia-build eunomia-macros eunomia-vm"
 set --
 for crate in $crates; do set -- "$@" -p "$crate"; done
-# The code is compiled by the tests. `cargo package` without `--no-verify` also compiles the packages by themselves.
+# The tests compile the code. Without `--no-verify`, `cargo package` also compiles each package.
 cargo package --locked --offline --allow-dirty --no-verify --quiet "$@" 2>&1 | grep -v "no documentation, homepage or repository" | grep -v '^ *|$' |
     grep -v 'see https://doc.rust-lang.org/cargo/reference/manifest.html' | sed '/^$/d' >&2
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)

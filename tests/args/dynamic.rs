@@ -1,3 +1,5 @@
+//! Options at run time.
+
 use eunomia_runtime::{Skeleton, args::Given, checked::Checked};
 use eunomia_tests::fixture;
 
@@ -21,13 +23,13 @@ fn values_become_bytes() {
         let (these, others): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.variable.name == variable);
         assert_eq!(given.bytes(&these[0].arg.long), Some(bytes), "{words:?}");
         let others = others.iter().filter(|argument| given.bytes(&argument.arg.long).is_some()).count();
-        assert_eq!(others, usize::from(words == ["-qs"]), "defaults are not given");
+        assert_eq!(others, usize::from(words == ["-qs"]), "a default counts as given");
         assert_eq!(given.bytes("no-such-option"), None);
     }
 }
 
 #[test]
-fn refusals_and_help_are_those_of_the_generated_args() {
+fn refusals_and_help_are_those_of_generated_args() {
     let checked = checked();
     for (words, text) in REFUSALS {
         assert_eq!(first_line(&command(&checked).try_get_matches_from(line(words)).unwrap_err()), text);
@@ -36,15 +38,15 @@ fn refusals_and_help_are_those_of_the_generated_args() {
     assert_eq!(command(&checked).render_help().to_string(), HELP);
 }
 
-/// The generated description is the one that is made at run time.
+/// The generated description of the options equals the one built at run time.
 #[test]
-fn both_are_one_description() {
+fn typed_and_dynamic_descriptions_are_equal() {
     use eunomia_runtime::args::Args as _;
     let checked = checked();
     assert_eq!(eunomia_tests::built::args::Args::describe(), checked.command(&checked.setup("args").unwrap().arguments));
 }
 
-/// The longest name of an option is no trouble for the help.
+/// The help can show the longest possible name of an option.
 #[test]
 fn long_names_have_help() {
     let mut skeleton = Skeleton::parse(&fixture("args"), "args").unwrap();
@@ -57,7 +59,7 @@ fn long_names_have_help() {
     assert_eq!(Given::of(&matches).flag(&format!("disable-{long}")), Some(false));
 }
 
-/// A document cannot move the terminal's cursor.
+/// Texts in a document cannot control the terminal.
 #[test]
 fn help_is_plain_text() {
     let mut skeleton = Skeleton::parse(&fixture("args"), "args").unwrap();

@@ -1,10 +1,10 @@
-//! The command line of a skeleton: the rules of the format, and the same for generated `Args` and at run time.
+//! The command line of a skeleton: generated `Args` and options at run time follow the same rules.
 
 mod dynamic;
 mod prefix;
 mod typed;
 
-/// Bytes and options that both paths must agree on: what is given, the variable, what it becomes.
+/// Options that both paths must turn into the same bytes: arguments, variable, bytes.
 const VALUES: [(&[&str], &str, &[u8]); 29] = [
     (&["--i8", "-128"], "i8", &[128]),
     (&["--i8=-0x80"], "i8", &[128]),
@@ -37,7 +37,7 @@ const VALUES: [(&[&str], &str, &[u8]); 29] = [
     (&["--label=-x"], "label", b"-x\0\0\0\0\0\0"),
 ];
 
-/// What is said to a bad command line.
+/// Bad command lines and the first line of the error.
 const REFUSALS: [(&[&str], &str); 17] = [
     (&["--i8", "128"], "invalid value '128' for '--i8 <i8>': expected a number from -128 to 127"),
     (&["--u8", "256"], "invalid value '256' for '--u8 <u8>': expected a number from 0 to 255"),
@@ -64,26 +64,26 @@ const REFUSALS: [(&[&str], &str); 17] = [
         "invalid value '-1e400' for '--f64 <f64>': expected a number from -1.7976931348623157e308 to 1.7976931348623157e308",
     ),
     (&["--comm", "0123456789abcdef"], "invalid value '0123456789abcdef' for '--comm <comm>': expected at most 15 bytes of text"),
-    // A switch that the default makes pointless is none.
+    // A switch that would set the default is not an option.
     (&["--disable-off"], "unexpected argument '--disable-off' found"),
     (&["--enable-switch"], "unexpected argument '--enable-switch' found"),
     (&["--quiet=true"], "unexpected value 'true' for '--quiet' found; no more were expected"),
-    // The long option has taken the variable's place.
+    // The name of the long option replaces that of the variable.
     (&["--i32", "1"], "unexpected argument '--i32' found"),
-    // Not what an option can say.
+    // An option cannot set an array of numbers.
     (&["--numbers", "1"], "unexpected argument '--numbers' found"),
 ];
 
-/// The whole help, as the document describes it.
+/// The expected help.
 const HELP: &str = include_str!("help.txt");
 
-/// The first line of an error, without what clap puts before it.
+/// Returns the first line of an error, without the prefix of clap.
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
-/// The words of a command line.
+/// Returns the words of a command line.
 fn line<'a>(words: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
     std::iter::once("prog").chain(words.iter().copied())
 }

@@ -14,7 +14,7 @@ struct Both {
 }
 
 #[test]
-fn two_objects_have_options_in_one_parser() {
+fn two_objects_share_one_parser() {
     let both = Both::parse_from(["prog", "--u8", "3", "--net-u8", "4", "-q", "--net-quiet", "--verbose", "--net-log-level", "LOW"]);
     assert_eq!((both.args.u8, both.networked.u8, both.args.quiet, both.networked.quiet, both.verbose), (3, 4, true, true, true));
     assert_eq!((both.args.level, both.networked.level), (built::args::types::Level::HIGH, networked::types::Level::LOW));
@@ -23,9 +23,10 @@ fn two_objects_have_options_in_one_parser() {
     assert!(one.contains("--net-on") && other.contains("'--net-u8 <u8>': expected a number from 0 to 255"), "{one}{other}");
 }
 
-/// What was set by hand stays, unless an option says otherwise; what is opened with another value than the option's default gets that.
+/// A value set before stays unless an option sets it; a variable whose value in the object differs
+/// from the option's default gets the default.
 #[test]
-fn what_was_set_by_hand_stays() {
+fn options_keep_values_set_before() {
     let mut open = built::args::open().unwrap();
     let rodata = open.rodata().unwrap();
     rodata.u8.set(7).unwrap();
@@ -34,7 +35,7 @@ fn what_was_set_by_hand_stays() {
     let args = built::args::Args { u16: 10, ..Default::default() };
     let mut open = open.args(&args).unwrap();
     let rodata = open.rodata().unwrap();
-    // By hand, by the option, by hand; as opened; `cmdarg.default`.
+    // Set before, by the option, set before; the value of the document; `cmdarg.default`.
     let values = (rodata.u8.get().unwrap(), rodata.u16.get().unwrap(), rodata.i32.get().unwrap());
     assert_eq!((values, rodata.i64.get().unwrap(), rodata.u32.get().unwrap()), ((7, 10, 9), -7, 0xffff_fff0));
 

@@ -1,3 +1,5 @@
+//! Generated `Args`.
+
 use clap::{CommandFactory as _, Parser};
 use eunomia_runtime::sample::CharArray;
 use eunomia_tests::built::args::{
@@ -8,7 +10,7 @@ use eunomia_tests::built::args::{
 use super::{HELP, REFUSALS, VALUES, first_line, line};
 
 #[test]
-fn defaults_are_the_documents_else_the_objects() {
+fn defaults_come_from_document_or_object() {
     let args = Args::default();
     // `cmdarg.default`.
     assert_eq!((args.i32, args.u32, args.level), (12345, 0xffff_fff0, Level::HIGH));
@@ -58,7 +60,7 @@ fn values_become_fields() {
         }
         let mut args = parse(words);
         if words == ["-qs"] {
-            assert!(!args.on, "both of a cluster count");
+            assert!(!args.on, "the second of two clustered switches is ignored");
             args.on = true;
         }
         assert_eq!(args, expected, "{words:?}");
@@ -75,14 +77,14 @@ fn refusals_name_the_range() {
 }
 
 #[test]
-fn the_help_is_the_documents() {
+fn help_comes_from_document() {
     Args::command().debug_assert();
     assert_eq!(Args::try_parse_from(line(&["--help"])).unwrap_err().to_string(), HELP.replace("Usage: args", "Usage: prog"));
 }
 
-/// An app's own options beside them.
+/// An application can flatten `Args` into its own options.
 #[test]
-fn args_are_a_part_of_the_apps_own() {
+fn args_are_flattened_into_options_of_application() {
     #[derive(Parser)]
     struct Options {
         #[command(flatten)]
@@ -94,7 +96,7 @@ fn args_are_a_part_of_the_apps_own() {
     let mut options = Options::parse_from(["app", "--verbose", "--cv1", "9", "--quiet"]);
     assert!(options.verbose);
     assert_eq!(options.args, Args { i32: 9, quiet: true, ..Args::default() });
-    // What is not given stays.
+    // Options that are not given keep their values.
     options.update_from(["app", "--u8", "1"]);
     assert_eq!(options.args, Args { i32: 9, quiet: true, u8: 1, ..Args::default() });
 }

@@ -1,4 +1,5 @@
-//! Events of 168 bytes into columns, in runs as a ring gives them, beside a push to each field of each event.
+//! Benchmarks columns: events of 168 bytes in runs, as a ring delivers them, compared with a push
+//! to each field of each event.
 
 mod flood;
 
@@ -8,10 +9,10 @@ use eunomia_runtime::{columns::Columns as _, sample::CharArray};
 use eunomia_tests::included::flood::types::{Large, LargeBatch};
 use flood::{Ratios, median};
 
-/// Events in a cache, and beyond all caches.
+/// Names, numbers of events and rounds: one size fits in a cache, the other in none.
 const SIZES: [(&str, usize, usize); 2] = [("l2", 1500, 400), ("64M", 400_000, 9)];
 
-/// What one would write by hand.
+/// Columns written by hand.
 #[derive(Default)]
 struct ByHand {
     seq: Vec<u64>,
@@ -61,7 +62,7 @@ impl ByHand {
     }
 }
 
-/// Events with names as processes have them.
+/// Returns events with typical names of processes and files.
 fn events(count: usize) -> Vec<Large> {
     let names = ["sh", "cargo", "kworker/u8:2-ev", "systemd-journal", "cc1"];
     let files = ["/bin/sh", "/usr/bin/cargo", "/usr/lib/x86_64-linux-gnu/libexec/a/longer/path/that/some/programs/have", ""];

@@ -1,7 +1,8 @@
-//! How long rustc takes for a library that is a generated module, beside the module that libbpf-cargo generates for the same object, in
-//! one run: to check it, and to build it with and without optimisation.
+//! Benchmarks rustc on a library that is a generated module, compared with the module that
+//! libbpf-cargo generates for the same object, in one run: a check, and builds with and without
+//! optimization.
 //!
-//! What an empty library with the same dependencies takes is subtracted from both.
+//! The time for an empty library with the same dependencies is subtracted from both.
 
 use std::{env, fs, process::Command, time::Instant};
 
@@ -11,7 +12,7 @@ use libbpf_cargo::SkeletonBuilder;
 
 const OBJECTS: [&str; 6] = ["bootstrap", "kinds", "maps", "profile", "streams", "tagged"];
 
-/// What is measured, as cargo calls it, and how often.
+/// The measured commands: name, arguments of cargo, rounds.
 const COMMANDS: [(&str, &[&str], usize); 3] =
     [("check", &["check"], 25), ("build", &["build"], 7), ("release", &["build", "--release"], 5)];
 
@@ -49,15 +50,16 @@ fn main() {
 
 const EMPTY: &str = "// Empty.\n";
 
-/// Milliseconds of the fastest run of each, in turns: whatever else the machine does meets them all.
+/// Returns the fastest run of each library in milliseconds. The libraries take turns, so that other
+/// load on the machine affects all of them.
 fn fastest<const N: usize>(command: &[&str], rounds: usize, libraries: [(&Crate, &str); N]) -> [f64; N] {
     let mut times = [f64::INFINITY; N];
     for round in 0..=rounds {
         for ((package, library), fastest) in libraries.iter().zip(&mut times) {
-            // Another text each time, so that cargo runs rustc.
+            // The text changes each time, so that cargo runs rustc.
             package.write("src/lib.rs", format!("{library}// {round}\n"));
             let time = run(command, package);
-            // The first round builds the dependencies, too.
+            // The first round also builds the dependencies.
             if round > 0 {
                 *fastest = fastest.min(time);
             }

@@ -1,4 +1,5 @@
-//! A producer on one core, a reader on the other: how many events come through, and what the reader needs for it.
+//! Benchmarks a producer on one core and a reader on the other: the rate of events, and the CPU
+//! time of the reader.
 
 mod flood;
 
@@ -13,18 +14,18 @@ const TIME: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 5;
 const WAIT: Duration = Duration::from_millis(100);
 
-/// What one run measured.
+/// The measurements of one run.
 struct Run {
-    /// Million events in a second.
+    /// Millions of events a second.
     rate: f64,
-    /// Of one CPU.
+    /// CPU time of the reader, in percent of one CPU.
     cpu_percent: f64,
-    /// Of what the ring took.
+    /// Events that the ring took and the reader did not find.
     lost: u64,
     wakeups: u64,
 }
 
-/// A reader, by its name.
+/// A reader and its name.
 type Way = (&'static str, fn() -> Run);
 
 fn main() {
@@ -36,7 +37,7 @@ fn main() {
         ("ours, busy", || ours(Waiting::Busy, poll)),
         ("libbpf-rs poll", libbpf_rs),
     ];
-    // For a profile of the reader alone.
+    // `ours` runs our reader alone, for a profile.
     if std::env::args().any(|word| word == "ours") {
         let Run { rate, cpu_percent, .. } = ours(Waiting::default(), self::runs);
         return println!("{rate:.2} M events/s, {cpu_percent:.1} % of a CPU");
@@ -48,18 +49,19 @@ fn main() {
         }
     }
     println!("168 B           M events/s    CPU %   lost  wakeups/s");
-    let of = |runs: &[Run], what: fn(&Run) -> f64| median(runs.iter().map(what).collect());
+    let median_of = |runs: &[Run], field: fn(&Run) -> f64| median(runs.iter().map(field).collect());
     for ((name, _), runs) in ways.iter().zip(&runs) {
         let lost: u64 = runs.iter().map(|run| run.lost).sum();
-        let wakeups = of(runs, |run| run.wakeups as f64 / TIME.as_secs_f64());
-        println!("{name:<16}{:>10.2}{:>9.1}{lost:>7}{wakeups:>11.0}", of(runs, |run| run.rate), of(runs, |run| run.cpu_percent));
+        let (rate, cpu) = (median_of(runs, |run| run.rate), median_of(runs, |run| run.cpu_percent));
+        let wakeups = median_of(runs, |run| run.wakeups as f64 / TIME.as_secs_f64());
+        println!("{name:<16}{rate:>10.2}{cpu:>9.1}{lost:>7}{wakeups:>11.0}");
     }
-    ratios.add("concurrent_168B_vs_libbpf_rs", of(&runs[0], |run| run.rate) / of(&runs[4], |run| run.rate));
-    ratios.add("concurrent_168B_cpu_percent", of(&runs[0], |run| run.cpu_percent));
+    ratios.add("concurrent_168B_vs_libbpf_rs", median_of(&runs[0], |run| run.rate) / median_of(&runs[4], |run| run.rate));
+    ratios.add("concurrent_168B_cpu_percent", median_of(&runs[0], |run| run.cpu_percent));
     ratios.add("concurrent_168B_lost", runs[0].iter().map(|run| run.lost).sum::<u64>() as f64);
 }
 
-/// Waits, and reads in slices.
+/// Waits for events and reads them in slices.
 fn runs(skel: &Loaded, read: &mut Read) {
     if skel.wait(WAIT).unwrap() {
         let larges = skel.object().ring_buffer::<types::Large>("larges").unwrap();
@@ -67,7 +69,7 @@ fn runs(skel: &Loaded, read: &mut Read) {
     }
 }
 
-/// All exports one by one.
+/// Polls for events and reads them one by one.
 fn poll(skel: &Loaded, read: &mut Read) {
     skel.poll(WAIT, |export| take(&export, read)).unwrap();
 }
@@ -109,7 +111,8 @@ fn libbpf_rs() -> Run {
     run(time, cpu, count, ring.peer().sent(), ring.read(), 0)
 }
 
-/// `count` came in the time, `read` to the end.
+/// Builds the result of a run: `count` events arrived in `time`, `read` also has those drained
+/// after it.
 fn run(time: Duration, cpu: Duration, count: u64, sent: Read, read: Read, wakeups: u64) -> Run {
     assert_eq!(read.sum, sent.sum);
     Run {

@@ -1,5 +1,6 @@
-//! Events as JSON and as a line of text, through layouts that are known only at run time, beside a `serde_json::Value` that is built for each
-//! event and written. Outputs are compared once: the same text from all.
+//! Benchmarks events as JSON and as a line of text, through layouts known only at run time,
+//! compared with a `serde_json::Value` that is built and written for each event. The first round
+//! checks that all outputs are equal.
 
 mod flood;
 
@@ -18,7 +19,7 @@ use flood::{Ratios, median};
 use serde_core::Serialize;
 use serde_json::Value as Json;
 
-/// Events in a turn, in a cache.
+/// The number of events in a round; they fit in a cache.
 const EVENTS: usize = 1000;
 const ROUNDS: usize = 60;
 
@@ -72,7 +73,7 @@ fn print(events: &[Process], format: Format) -> f64 {
             times.push(start.elapsed().as_secs_f64() * 1e9 / events.len() as f64);
         }
     }
-    assert!(out.len() > events.len() * 50, "they were printed");
+    assert!(out.len() > events.len() * 50, "the events were not printed");
     median(times)
 }
 
@@ -103,7 +104,7 @@ fn measure<E: Event + Serialize>(name: &str, skeleton: &str, events: &[E], ratio
             serde_json::to_writer(&mut *out, &serde_json::to_value(event).unwrap()).unwrap();
         });
         if round == 0 {
-            // Keys of a map are sorted, so the texts are compared as what they say.
+            // `serde_json::Value` sorts keys, so the texts are compared as parsed values.
             let parse = |bytes: &[u8]| -> Vec<Json> {
                 bytes
                     .split(|byte| *byte == b'\n')

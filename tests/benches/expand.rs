@@ -1,6 +1,7 @@
-//! How long `include_skeleton!` takes for a skeleton: reading, checking and generating, as the macro does it.
+//! Benchmarks `include_skeleton!`: reading, checking and generating, as the macro does it.
 //!
-//! `cargo bench -p eunomia-tests --bench expand` measures a release build; with `--profile dev` the one that most builds use.
+//! `cargo bench -p eunomia-tests --bench expand` measures a release build; `--profile dev` measures
+//! the one that most builds use.
 
 use std::{fs, time::Instant};
 
@@ -21,7 +22,7 @@ fn main() {
     });
     println!("ratio expand_bootstrap_{build}_vs_target={:.4}", median / limit);
     if !cfg!(debug_assertions) {
-        // The target is a millisecond for each KiB of BTF.
+        // The target is one millisecond for each KiB of BTF.
         println!("ratio generate_ms_per_kib_btf={:.4}", rates.into_iter().fold(0.0, f64::max));
     }
 }
@@ -30,7 +31,7 @@ fn path(name: &str) -> String {
     format!("bpf/{name}.json")
 }
 
-/// The median and the slowest run in milliseconds.
+/// Returns the median and the slowest run in milliseconds.
 fn measure(name: &str) -> (f64, f64) {
     let path = path(name);
     let bytes = fs::read(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Loading and attaching the object of the bootstrap example, beside libbpf-rs.
+//! Benchmarks loading and attaching the object of the bootstrap example, compared with libbpf-rs.
 
 mod flood;
 
@@ -37,7 +37,7 @@ fn main() {
     let first = cached.first().copied().unwrap_or_default();
     let (ours, cached, theirs) = (median(ours), median(cached), median(theirs));
     println!("open, load and attach: {ours:.2} ms, libbpf-rs {theirs:.2} ms");
-    println!("with the kernel's types in a cache: {cached:.2} ms, the first time, which makes the file, {first:.2} ms");
+    println!("with the kernel's types in a cache: {cached:.2} ms; the first time, which writes the cache, {first:.2} ms");
     ratios.add("load_bootstrap_vs_libbpf_rs", theirs / ours);
     ratios.add("load_bootstrap_ms", ours);
     ratios.add("load_cached_vs_libbpf_rs", theirs / cached);

@@ -1,4 +1,5 @@
-//! Perf event arrays: what an event costs its producer while a reader waits, and the drain of a full ring.
+//! Benchmarks perf event arrays: the cost of an event for its producer while a reader waits, and
+//! the drain of a full ring.
 
 mod flood;
 
@@ -16,13 +17,13 @@ use flood::{Case, Ratios, Read, load, median, peers::Peer, run};
 use libbpf_rs::PerfBufferBuilder;
 
 const CASE: Case = Case { map: "events", program: "fill_perf", ring: 0 };
-/// As many as 64 pages hold.
+/// The number of events that 64 pages hold.
 const COUNT: u64 = 1000;
 const ROUNDS: usize = 300;
 const WAIT: Duration = Duration::from_millis(100);
 
 fn main() {
-    // For a profile of the producer alone.
+    // `ours` runs the producer with our reader alone, for a profile.
     if std::env::args().any(|word| word == "ours") {
         return println!("{:.1} ns/event", our_producer());
     }
@@ -37,13 +38,13 @@ fn main() {
     ratios.add("perf_drain_vs_libbpf_rs", theirs / ours);
 }
 
-/// Nanoseconds that an event takes in the program.
+/// Returns the nanoseconds that an event takes in the program.
 fn produce(program: &OwnedFd) -> f64 {
     let times = (0..ROUNDS).map(|_| {
         let start = Instant::now();
         run(program.as_fd(), COUNT);
         let time = start.elapsed().as_secs_f64() * 1e9 / COUNT as f64;
-        // Lets the reader catch up: a full ring would cost nothing.
+        // The reader catches up: a full ring would refuse events, which costs almost nothing.
         thread::sleep(Duration::from_millis(1));
         time
     });
@@ -103,7 +104,7 @@ fn their_producer() -> f64 {
         buffer.consume().unwrap();
         (count.get(), dropped.get())
     });
-    // The rings are there when the first event arrives.
+    // The rings are open before the first event arrives.
     thread::sleep(WAIT);
     let time = produce(&program);
     drop(stop);

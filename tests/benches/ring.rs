@@ -1,4 +1,5 @@
-//! Draining a full ring buffer: nanoseconds for each event, beside libbpf-rs, aya and the memory.
+//! Benchmarks draining a full ring buffer: nanoseconds for each event, compared with libbpf-rs, aya
+//! and a plain read of the memory.
 
 mod flood;
 
@@ -13,10 +14,10 @@ use flood::{
 
 const SIZES: [(&str, u32, usize); 3] = [("l2", 256 << 10, 200), ("16M", 16 << 20, 20), ("64M", 64 << 20, 9)];
 
-/// In runs, and one by one.
+/// Functions that drain in runs and one by one.
 type Ways = [fn(&Loaded) -> Read; 2];
 
-/// Reads the ring of one object in one way.
+/// Our reader, draining in one way.
 struct Ours {
     skel: Loaded,
     program: &'static str,
@@ -98,7 +99,7 @@ fn row(name: &str, times: &[f64]) {
     println!();
 }
 
-/// All exports, as an app polls them.
+/// Reads all exports, as an application polls them.
 fn poll(skel: &Loaded) -> Read {
     let mut read = Read::default();
     skel.drain(|export| match export {
@@ -111,7 +112,7 @@ fn poll(skel: &Loaded) -> Read {
     read
 }
 
-/// Records whose type is not known before they are looked at.
+/// Reads records of several lengths as bytes.
 fn mixed(skel: &Loaded) -> Read {
     let mut read = Read::default();
     skel.object()

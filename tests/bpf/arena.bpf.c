@@ -1,9 +1,9 @@
-// Variables in an arena: memory that programs and user space address alike.
+// Variables in an arena: memory that programs and user space access at the same addresses.
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
 
-// Newer than the headers of some distributions.
+// Missing in the headers of some distributions.
 #define BPF_MAP_TYPE_ARENA 33
 
 #define __arena __attribute__((address_space(1)))
@@ -29,7 +29,7 @@ unsigned long long seen;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-// Leaves a trace of each variable in the arena, and one beside it.
+// Changes each variable in the arena, and one outside of it.
 SEC("raw_tp/run")
 int run(void *ctx)
 {

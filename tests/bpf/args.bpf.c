@@ -1,4 +1,4 @@
-// Every kind of variable that the command line can set, and those that it cannot.
+// Variables of every kind, those that the command line can set and those that it cannot.
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
@@ -31,7 +31,7 @@ const volatile bool quiet = false;
 const volatile enum level level = LOW;
 const volatile enum { ANONYMOUS = 3 } nameless = ANONYMOUS;
 const volatile char comm[16] = "init";
-// Not UTF-8, and more behind the NUL.
+// Not UTF-8, and with bytes after the NUL.
 const volatile char raw[4] = { 0xff, 0, 'x', 0 };
 const volatile int match = 1;
 
@@ -39,7 +39,7 @@ int in_data = 5;
 unsigned long long in_bss;
 char label[8];
 
-// No option says these.
+// No option can set these.
 struct pair pair;
 int numbers[4];
 char buffer[5000];
@@ -49,7 +49,7 @@ char first;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-// Adds up what was set, so that a test sees that the values arrive.
+// Adds up the variables, so that a test sees that the values arrive.
 SEC("raw_tp/sys_enter")
 int add(void *ctx)
 {

@@ -1,4 +1,4 @@
-// A tracer as others write them: what it is attached to, the size of a map and the type of its events are for whoever runs it to say.
+// A tracer that leaves targets, the size of a map and the types of events to its user.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -25,7 +25,7 @@ struct call {
     char text[248];
 };
 
-// The type of its events is in BTF, and nothing says that they have it.
+// The type of its events is in BTF, but nothing connects the two.
 const struct call *unused __attribute__((unused));
 
 struct {
@@ -33,14 +33,14 @@ struct {
     __uint(max_entries, 1 << 20);
 } calls SEC(".maps");
 
-// Of a size that is for whoever loads it to say: the kernel refuses it as it is.
+// The user must set the size; the kernel refuses the map as it is.
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __type(key, unsigned int);
     __type(value, unsigned long long);
 } counts SEC(".maps");
 
-// As deep as the kernel lets stack traces be.
+// The largest depth of stack traces that the kernel allows.
 struct {
     __uint(type, BPF_MAP_TYPE_STACK_TRACE);
     __uint(key_size, 4);
@@ -68,14 +68,14 @@ int stack(void *ctx)
     return bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK) < 0 ? 0 : report(6);
 }
 
-// Of no type that libbpf knows.
+// The section gives no type that libbpf knows.
 SEC("?hook/enter")
 int hook(void *ctx)
 {
     return report(7);
 }
 
-// Twins, of which one is to be chosen.
+// Two programs of which the user selects one.
 
 SEC("raw_tp/sys_enter")
 int enter_raw(void *ctx)
@@ -95,7 +95,7 @@ int enter_plain(void *ctx)
     return report(3);
 }
 
-// Not on this kernel, nor on any other.
+// No kernel has this target.
 SEC("raw_tp/eunomia")
 int missing(void *ctx)
 {
@@ -114,7 +114,7 @@ int packet(struct xdp_md *ctx)
     return XDP_PASS;
 }
 
-// One decides about each packet, and none after it sees it.
+// `stop` decides about each packet; a program after it does not see the packet.
 
 unsigned long long stopped;
 unsigned long long looked;
@@ -133,7 +133,7 @@ int look(struct __sk_buff *skb)
     return -1;
 }
 
-// The one that runs first.
+// The program that runs first.
 unsigned int first;
 
 SEC("?cgroup/sysctl")

@@ -1,11 +1,11 @@
-// A congestion control that halves and never grows: the least that the kernel takes.
+// A congestion control that halves the window and never grows it: the minimum for the kernel.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 struct sock;
 
-// The members that are set, by name.
+// The members that are set; the kernel finds them by name.
 struct tcp_congestion_ops {
     __u32 (*ssthresh)(struct sock *sk);
     void (*cong_avoid)(struct sock *sk, __u32 ack, __u32 acked);

@@ -1,9 +1,9 @@
-// What no kernel has, beside what every kernel has: fields, types, constants, a helper, functions, and places to attach to.
+// Fields, types, constants, a helper, functions and targets that every kernel or no kernel has.
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-// The few fields of the kernel that are read, by name.
+// The fields of the kernel that are read, found by name.
 #define kernel __attribute__((preserve_access_index))
 
 struct task_struct {
@@ -12,7 +12,7 @@ struct task_struct {
     int eunomia_none;
 } kernel;
 
-// The same struct as the kernel's, with members that it is told not to have.
+// A flavor of the kernel's struct, with members that the kernel does not have.
 struct task_struct___eunomia {
     int eunomia_guarded;
     char comm[4096];
@@ -57,7 +57,7 @@ int guarded(void *ctx)
     return 0;
 }
 
-// Not loaded unless asked for: they cannot be.
+// Not loaded unless a test asks for it, since loading fails.
 
 SEC("?raw_tp/sys_enter")
 int unguarded(void *ctx)
@@ -68,14 +68,14 @@ int unguarded(void *ctx)
     return read_missing(task) + BPF_CORE_READ(flavored, comm[4000]);
 }
 
-// A helper that is for no program of this type.
+// A helper that programs of this type must not call.
 SEC("?raw_tp/sys_enter")
 int wrong_helper(void *ctx)
 {
     return bpf_redirect(1, 0);
 }
 
-// Places that no kernel has.
+// Targets that no kernel has.
 
 SEC("tp/sched/eunomia_none")
 int on_tracepoint(void *ctx)

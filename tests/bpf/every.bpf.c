@@ -1,5 +1,5 @@
-// A program of every type, none of them loaded unless asked for. Each sends an event when it runs; those that every process passes through
-// only for one process.
+// A program of every type, not loaded unless a test asks for it. Each sends an event when it runs;
+// those that run for every process send it for one process only.
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <stdbool.h>
@@ -36,11 +36,11 @@ struct {
     __uint(value_size, 4);
 } jumps SEC(".maps");
 
-// The type of the events.
+// Declares the type of the events.
 const volatile struct event *__eunomia_dummy_event_ptr __attribute__((unused));
 
 int wanted_tgid;
-// Of programs that send no events.
+// Counts runs of programs that send no events.
 unsigned long long runs;
 
 static void send(int tgid)
@@ -70,7 +70,7 @@ static void send_own(void)
         return result;                                                                                                                     \
     }
 
-// The kernel's tracepoints and functions.
+// Tracepoints and functions of the kernel.
 OWN("tp/syscalls/sys_enter_getpgid", tracepoint, 0)
 OWN("raw_tp/task_rename", raw_tracepoint, 0)
 OWN("tp_btf/task_rename", tp_btf, 0)
@@ -87,7 +87,7 @@ OWN("fsession/vfs_unlink", fsession, 0)
 OWN("fmod_ret/security_file_open", fmod_ret, 0)
 OWN("lsm/file_open", lsm, 0)
 
-// Before Linux 5.11 programs that may sleep cannot send.
+// Before Linux 5.11, sleepable programs cannot send events.
 SEC("?lsm.s/bprm_committed_creds")
 int lsm_sleepable(void *ctx)
 {
@@ -172,7 +172,7 @@ ANY("cgroup/dev", device, 1)
 ANY("sockops", sockops, 1)
 ANY("lsm_cgroup/socket_post_create", lsm_cgroup, 1)
 
-// Walks, calls, other programs.
+// Iterators, syscall programs and replaced functions.
 ANY("iter/task", iter_task, 0)
 ANY("iter.s/task", iter_sleepable, 0)
 ANY("iter/bpf_map_elem", iter_map, 0)
@@ -181,7 +181,7 @@ ANY("syscall", syscall, 0)
 __attribute__((noinline)) int replaceable(struct __sk_buff *skb)
 {
     int passed = -1;
-    // What takes its place may return something else.
+    // The compiler must not assume the return value, since the function is replaced.
     asm volatile("" : "+r"(passed));
     return passed;
 }
@@ -208,7 +208,7 @@ int caller(struct __sk_buff *skb)
 
 ANY("tc", callee, 2)
 
-// Tables of functions for the kernel. It looks members up by name.
+// Tables of functions for the kernel, which finds members by name.
 struct sock;
 struct task_struct;
 

@@ -1,4 +1,4 @@
-// Producers that misbehave, and one that fills every kind of map at once, run with BPF_PROG_TEST_RUN: nothing on the system is hooked.
+// Producers that misbehave, and one that fills all kinds of maps. Run with BPF_PROG_TEST_RUN.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -19,7 +19,7 @@ struct {
     __uint(value_size, 4);
 } events SEC(".maps");
 
-// Taken out every few milliseconds.
+// Sampled and cleared every few milliseconds.
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 4096);
@@ -29,11 +29,11 @@ struct {
 
 const volatile struct beat *__eunomia_dummy_beat_ptr __attribute__((unused));
 
-// What found no room.
+// The number of beats that found no room.
 unsigned long long rb_dropped;
 unsigned long long events_refused;
 unsigned long long table_refused;
-// Of the keys that did.
+// The sum of the keys that found room.
 unsigned long long table_sum;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -44,7 +44,7 @@ struct args {
     unsigned long long producer;
 };
 
-// What the body of a loop needs; the context itself may only be read by the program that got it.
+// The context of a loop; only the program itself may read its own context.
 struct loop {
     struct args args;
     void *ctx;
@@ -71,7 +71,7 @@ static int work_one(unsigned int i, struct loop *loop)
     }
     if (bpf_perf_event_output(loop->ctx, &events, BPF_F_CURRENT_CPU, &copy, sizeof(copy)))
         __sync_fetch_and_add(&events_refused, 1);
-    // Each key comes once.
+    // Each key occurs once.
     key = copy.producer << 56 | copy.seq;
     if (bpf_map_update_elem(&table, &key, &copy.check, BPF_NOEXIST))
         __sync_fetch_and_add(&table_refused, 1);
@@ -95,13 +95,13 @@ static int until(unsigned int i, unsigned long long *end)
     return bpf_ktime_get_ns() >= *end;
 }
 
-// One loop has too few steps.
+// A single loop has too few steps.
 static int loops(unsigned int i, unsigned long long *end)
 {
     return bpf_loop(1 << 16, until, end, 0) < 1 << 16;
 }
 
-// Reserves a beat and keeps it for `count` milliseconds before it is submitted.
+// Reserves a beat and holds it for `count` milliseconds before submitting it.
 SEC("raw_tp/hold")
 int hold(struct args *args)
 {
@@ -135,7 +135,7 @@ static int cut_one(unsigned int i, struct loop *loop)
     return 0;
 }
 
-// Of each three samples: a beat, one that is too short, one with bytes behind the beat.
+// Sends in turn a beat, a sample that is too short, and one with bytes after the beat.
 SEC("raw_tp/cut")
 int cut(struct args *args)
 {

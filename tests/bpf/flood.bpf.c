@@ -1,4 +1,4 @@
-// Fills rings for the benches, run with BPF_PROG_TEST_RUN: nothing on the system is hooked.
+// Fills rings for the benches. Run with BPF_PROG_TEST_RUN, so nothing on the system is hooked.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -12,7 +12,7 @@ struct middle {
     unsigned long long words[7];
 };
 
-// As a program that reports processes has it.
+// A typical record about a process.
 struct large {
     unsigned long long seq;
     unsigned int pid;
@@ -37,7 +37,7 @@ struct {
     __uint(max_entries, 4096);
 } larges SEC(".maps");
 
-// Records of each kind in turns that follow no pattern.
+// Records of each kind, in an order without a pattern.
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 4096);
@@ -64,7 +64,7 @@ const volatile struct small *__eunomia_dummy_small_ptr __attribute__((unused));
 const volatile struct middle *__eunomia_dummy_middle_ptr __attribute__((unused));
 const volatile struct large *__eunomia_dummy_large_ptr __attribute__((unused));
 
-// Of all records since the object was loaded.
+// Totals of all records since the object was loaded.
 unsigned long long sent;
 unsigned long long sum;
 unsigned long long larges_dropped;
@@ -123,7 +123,7 @@ static int mixed_one(unsigned int i, struct loop *loop)
     }
 }
 
-// A full ring does not end it: the reader is at work.
+// Continues if the ring is full, since the reader frees space.
 static int stream_one(unsigned int i, struct loop *loop)
 {
     if (!SEND(larges, large, i))
@@ -147,7 +147,7 @@ static int entry_one(unsigned int i, struct loop *loop)
     return 0;
 }
 
-// Each takes the number of records as its first argument.
+// Each program takes the number of records as its first argument.
 #define PROGRAM(name, one)                                                      \
     SEC("raw_tp/sys_enter")                                                     \
     int name(unsigned long long *ctx)                                           \

@@ -1,5 +1,5 @@
-// What user space decides before loading (types and sizes of maps, maps in maps, types of programs) and gives to programs afterwards
-// (perf events, packets, prefixes).
+// An object whose user sets types and sizes of maps, inner maps and types of programs before
+// loading, and passes perf events, packets and prefixes to programs afterwards.
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
@@ -19,9 +19,9 @@ struct net6 {
     unsigned char address[16];
 };
 
-// Set together with the type of `events`.
+// Its type is set together with that of `events`.
 const volatile bool by_perf = false;
-// Set together with the size of `table`.
+// Its size is set together with that of `table`.
 const volatile unsigned int room = 4;
 
 struct event last;
@@ -30,7 +30,7 @@ long count_error;
 unsigned int number;
 unsigned int seen;
 int grow;
-// Older kernels have sections of up to 4 MiB.
+// Older kernels allow sections of up to 4 MiB.
 unsigned long long big[1 << 18];
 int table[4] SEC(".data.table");
 
@@ -66,7 +66,7 @@ struct {
     __type(value, unsigned int);
 } option SEC(".maps");
 
-// What is in it is told by user space.
+// User space defines the inner maps.
 struct {
     __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
     __uint(max_entries, 4);
@@ -177,7 +177,7 @@ int fill(void *ctx)
     return at;
 }
 
-// libbpf has no type for programs of this section.
+// libbpf knows no program type for this section.
 SEC("?ext/hook")
 int hook(struct xdp_md *ctx)
 {

@@ -1,8 +1,8 @@
-// Programs whose sections do not say what they are attached to, and a few that say it. Each counts how often it ran.
+// Programs whose sections name no target, and a few that name one. Each counts its runs.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-// The few fields of the kernel that are read, by name.
+// The fields of the kernel that are read, found by name.
 #define kernel __attribute__((preserve_access_index))
 
 struct seq_file;
@@ -95,11 +95,11 @@ int look_up(struct bpf_sk_lookup *ctx)
     return SK_PASS;
 }
 
-// What a program of the section `freplace` takes the place of.
+// The function that the program of section `freplace` replaces.
 __attribute__((noinline)) int verdict(struct __sk_buff *skb)
 {
     int passed = -1;
-    // What takes its place may return something else.
+    // The compiler must not assume the return value, since the function is replaced.
     asm volatile("" : "+r"(passed));
     run();
     return passed;
@@ -140,7 +140,7 @@ int list(struct bpf_iter__bpf_map_elem *ctx)
     return 0;
 }
 
-// Not loaded unless asked for: not every kernel has them.
+// Not loaded unless a test asks for it, since not every kernel supports it.
 
 SEC("?netfilter")
 int filter(struct bpf_nf_ctx *ctx)

@@ -1,4 +1,4 @@
-// Every kind of type that the generator and the values cover, as event, variable, key and value.
+// Every kind of type that the generator and values support, as event, variable, key and value.
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
@@ -77,7 +77,7 @@ float data_f32 = 1.5f;
 unsigned __int128 data_u128 = 9;
 int custom SEC(".data.my_sec") = 11;
 
-// Filled from the kernel's configuration; libbpf decides where they stand.
+// Values of the kernel's configuration; libbpf chooses their offsets.
 extern bool CONFIG_BPF_SYSCALL __kconfig __weak;
 extern unsigned int LINUX_KERNEL_VERSION __kconfig;
 extern int CONFIG_HZ __kconfig __weak;
@@ -133,7 +133,7 @@ struct {
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-// Adds up what user space has set, so that a test sees that the values arrive.
+// Adds up the values that user space has set, so that a test sees that they arrive.
 SEC("raw_tp/sys_enter")
 int sum(void *ctx)
 {

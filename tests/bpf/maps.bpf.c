@@ -1,4 +1,4 @@
-// A map of every kind that has a handle of its own and is on all kernels; `newer.bpf.c` has the others.
+// A map of every kind that has its own handle and is on all kernels; `newer.bpf.c` has the others.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -65,7 +65,7 @@ struct {
 int stack_id;
 unsigned int called;
 
-// Counts on the CPU that it runs on, in place and in the first of the tables, and calls the program that user space has put behind 1.
+// Counts in place and in the first inner table, and calls the program at index 1.
 SEC("raw_tp/run")
 int run(void *ctx)
 {

@@ -1,4 +1,4 @@
-// Names that Rust cannot take as they are.
+// Names that are not valid in Rust.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,4 +1,4 @@
-// Maps of the kinds that are not on all kernels: task storage came with Linux 5.11, bloom filters with 5.16, user ring buffers with 6.1.
+// Newer kinds of maps: task storage (5.11), bloom filter (5.16), user ring buffer (6.1).
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -30,7 +30,7 @@ struct command {
     unsigned long long payload[24];
 };
 
-// Of the commands: how many came, those that are short or broken apart, and the sum of their numbers.
+// The number of commands, of short and damaged ones, and the sum of their numbers.
 unsigned long long received, broken, numbers;
 struct command last;
 
@@ -51,7 +51,7 @@ static long receive(struct bpf_dynptr *record, void *ctx)
     return command->number == ~0ULL;
 }
 
-// Reads the commands that are there, up to one that tells to stop.
+// Reads all commands, up to one that says stop.
 SEC("raw_tp/drain")
 int drain(void *ctx)
 {

@@ -1,8 +1,8 @@
-// An arena with variables that is to be pinned by its name, which libbpf cannot do.
+// An arena with variables and pinning by name, which libbpf does not support.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-// Newer than the headers of some distributions.
+// Missing in the headers of some distributions.
 #define BPF_MAP_TYPE_ARENA 33
 
 #define __arena __attribute__((address_space(1)))

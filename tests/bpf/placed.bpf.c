@@ -1,8 +1,8 @@
-// An arena at an address that the object names, with a variable.
+// An arena at an address that the object specifies, with a variable.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-// Newer than the headers of some distributions.
+// Missing in the headers of some distributions.
 #define BPF_MAP_TYPE_ARENA 33
 
 #define __arena __attribute__((address_space(1)))

@@ -1,4 +1,4 @@
-// Programs that need what no kernel has, and do not ask for it: libbpf puts a call that no kernel knows in the place of what they read.
+// Programs that read missing fields unchecked; libbpf replaces such reads by invalid calls.
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>

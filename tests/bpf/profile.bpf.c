@@ -1,4 +1,4 @@
-// The stacks of whoever runs it, with BPF_PROG_TEST_RUN: nothing on the system is hooked.
+// Sends the stacks of its caller. Run with BPF_PROG_TEST_RUN, so nothing on the system is hooked.
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
@@ -20,7 +20,7 @@ struct {
     __uint(max_entries, 256 * 1024);
 } stacks SEC(".maps");
 
-// How long something took, by who did it.
+// Latencies, by process.
 struct times {
     __u32 slots[20];
     __u64 total;
@@ -38,7 +38,7 @@ struct {
     __type(value, struct times);
 } latency SEC(".maps");
 
-// How many did something, by how often.
+// Counts, by depth.
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
@@ -46,10 +46,10 @@ struct {
     __type(value, __u64[8]);
 } depths SEC(".maps");
 
-// What found no room.
+// The number of samples that found no room.
 __u64 stacks_dropped;
 
-// The kernel's own typedef is one of a pointer, too: whether it is there depends on what that leads to.
+// The kernel has this typedef, too, also of a pointer; whether they match depends on its target.
 struct page;
 typedef struct page *pgtable_t;
 __u32 has_pointer;

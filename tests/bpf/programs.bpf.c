@@ -1,9 +1,9 @@
-// A program of each kind that can be attached without touching the rest of the machine.
+// A program of each kind that can be attached without affecting the rest of the machine.
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-// The few fields of the kernel that are read, by name.
+// The fields of the kernel that are read, found by name.
 #define kernel __attribute__((preserve_access_index))
 
 struct seq_file;
@@ -46,7 +46,7 @@ int on_sample(void *ctx)
     return 0;
 }
 
-// Of the kernel's helper functions, the one that came with Linux 5.15: asked for by name, so that older kernels load the program too.
+// The helper that came with Linux 5.15, found by name, so that older kernels load the program, too.
 enum bpf_func_id___known {
     BPF_FUNC_get_attach_cookie___known = 174,
 };

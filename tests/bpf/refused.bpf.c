@@ -1,4 +1,4 @@
-// A program that the verifier refuses: it follows a number as if it were a pointer.
+// A program that the verifier refuses: it dereferences a number.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,4 +1,4 @@
-// Maps to be read as a whole while programs and other threads change them.
+// Maps to read as a whole while programs and other threads change them.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "repeat.h"
@@ -11,7 +11,7 @@ struct total {
     unsigned long long unused;
 };
 
-// Of a size that is rounded up where each CPU has one.
+// A size that is rounded up in per-CPU maps.
 struct part {
     unsigned int count;
     unsigned int bytes;
@@ -32,9 +32,9 @@ map(lru, LRU_HASH, 120000, __type(value, struct total););
 map(parts, PERCPU_HASH, 20000, __type(value, struct part););
 map(cells, ARRAY, 100000, __type(value, unsigned long long););
 map(cpu_cells, PERCPU_ARRAY, 5000, __type(value, unsigned int););
-// Has no batches, and starts over where the key that it is walked from is removed.
+// Has no batch operations, and iteration restarts if the key that it continues from is removed.
 map(devices, DEVMAP_HASH, 5000, __type(value, unsigned int););
-// Where a key goes is known beforehand, so that all can be made to meet in one bucket.
+// BPF_F_ZERO_SEED makes hashes predictable, so that all keys can be put into one bucket.
 map(crowded, HASH, 64, __uint(value_size, 65536); __uint(map_flags, BPF_F_ZERO_SEED););
 
 struct prefix {
@@ -50,7 +50,7 @@ struct {
     __uint(map_flags, BPF_F_NO_PREALLOC);
 } trie SEC(".maps");
 
-// What programs are run with; they return how far they came, 64 at most.
+// The arguments of the programs; they return the number of steps done, at most 64.
 struct args {
     unsigned long long count;
     unsigned long long start;
@@ -71,7 +71,7 @@ static __always_inline void insert_one(unsigned int i, struct loop *loop)
     loop->done += bpf_map_update_elem(&table, &key, &total, BPF_NOEXIST) == 0;
 }
 
-// Inserts `count` keys from `start` on, each with a count of one.
+// Inserts `count` keys, beginning at `start`, each with a count of one.
 SEC("raw_tp/insert")
 int insert(struct args *args)
 {
@@ -100,7 +100,7 @@ static __always_inline void add_one(unsigned int i, struct loop *loop)
     loop->done++;
 }
 
-// Adds one in place, in each map that has the key, `count` times over the keys below 1000, from `start` on.
+// Adds one in place, `count` times, in each map that has the key; keys are below 1000.
 SEC("raw_tp/add")
 int add(struct args *args)
 {
@@ -128,8 +128,8 @@ static __always_inline void count_one(unsigned int i, struct loop *loop)
     loop->done++;
 }
 
-// Counts up `count` times over the keys below 1000, from `start` on, by values that are written as a whole: onto the one that is there,
-// whose count stands in `cells`, or from one on where it has been taken.
+// Counts up `count` times with keys below 1000, beginning at `start`, by updates of whole values.
+// The new count continues the one in `cells`, or begins at one if the key has been taken.
 SEC("raw_tp/count")
 int count(struct args *args)
 {

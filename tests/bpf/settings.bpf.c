@@ -1,5 +1,5 @@
-// What an object takes from the kernel's configuration. No kernel has settings of these names: tests put others in their places, none of
-// which is longer.
+// Values that an object takes from the kernel's configuration. No kernel has settings of these
+// names; tests replace them with other names, none of which is longer.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,4 +1,4 @@
-// Structs and unions beyond plain members: what shares bytes, stands misaligned or has no name.
+// Structs and unions with members that share bytes, are misaligned or have no name.
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
@@ -11,7 +11,7 @@ enum mode {
     BROKEN = -1,
 };
 
-// A byte wide: the constant is 255 in 32 bits of BTF, and -1 here.
+// One byte wide: BTF has the constant as 255 in 32 bits, its value here is -1.
 enum __attribute__((packed)) tiny {
     TINY = -1,
     SMALL = 1,
@@ -82,7 +82,7 @@ struct shapes {
     struct empty nothing;
     _Atomic int counter;
     int last tagged("checked by the reader");
-    // The record goes on behind the struct.
+    // The record continues after the struct.
     unsigned short tail[];
 } tagged("one of each");
 
@@ -107,7 +107,7 @@ struct {
     __uint(max_entries, 4096);
 } rb SEC(".maps");
 
-// The struct with three items behind it.
+// The struct followed by three items.
 #define RECORD (__builtin_offsetof(struct shapes, tail) + 3 * sizeof(unsigned short))
 
 SEC("raw_tp/send")

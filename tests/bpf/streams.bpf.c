@@ -1,4 +1,4 @@
-// Producers for the readers, run with BPF_PROG_TEST_RUN: nothing on the system is hooked.
+// Producers for the readers. Run with BPF_PROG_TEST_RUN, so nothing on the system is hooked.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "repeat.h"
@@ -46,7 +46,7 @@ struct args {
     unsigned long long producer;
 };
 
-// What the body of a loop needs; the context itself may only be read by the program that got it.
+// The context of a loop; only the program itself may read its own context.
 struct loop {
     struct args args;
     void *ctx;
@@ -82,7 +82,7 @@ static __always_inline int produce_one(unsigned int i, struct loop *loop)
     return 0;
 }
 
-// Submits `count` samples; each of these programs sends 64 at most.
+// Submits `count` samples; each of these programs sends at most 64.
 SEC("raw_tp/produce")
 int produce(struct args *args)
 {
@@ -116,7 +116,7 @@ static __always_inline int mix_one(unsigned int i, struct loop *loop)
     return 0;
 }
 
-// Of each four records: a sample, a discarded one, one that is too short, one with bytes behind the sample.
+// Sends in turn a sample, a discarded one, one too short, and one with bytes after the sample.
 SEC("raw_tp/mixture")
 int mixture(struct args *args)
 {

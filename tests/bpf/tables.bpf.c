@@ -1,11 +1,11 @@
-// Two congestion controls of one name, either of which can take the place of the other. They go with the process that attached them (Linux 6.4).
+// Two congestion controls of the same name, each of which can replace the other (Linux 6.4).
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 struct sock;
 
-// The members that are set, by name.
+// The members that are set; the kernel finds them by name.
 struct tcp_congestion_ops {
     __u32 (*ssthresh)(struct sock *sk);
     void (*cong_avoid)(struct sock *sk, __u32 ack, __u32 acked);

@@ -1,4 +1,4 @@
-// Records of several types in one map, told apart by a member; run with BPF_PROG_TEST_RUN: nothing on the system is hooked.
+// Records of several types in one map, with a tag member. Run with BPF_PROG_TEST_RUN.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "repeat.h"
@@ -17,7 +17,7 @@ struct open_event {
     char path[32];
 };
 
-// Of reads and writes.
+// The record of reads and writes.
 struct data_event {
     struct {
         enum kind kind;
@@ -29,7 +29,7 @@ struct data_event {
     unsigned char bytes[];
 };
 
-// Its name is that of the variant for all others.
+// Its name is that of the variant for all other records.
 struct unknown {
     unsigned int kind;
     unsigned int pid;
@@ -63,7 +63,7 @@ struct {
     __uint(value_size, 4);
 } balls SEC(".maps");
 
-// What no record can be told by.
+// Members that cannot be a tag.
 struct untagged {
     unsigned int pid;
     enum kind kind;
@@ -78,7 +78,7 @@ const volatile struct ping *__eunomia_dummy_ping_ptr __attribute__((unused));
 const volatile struct pong *__eunomia_dummy_pong_ptr __attribute__((unused));
 const volatile struct untagged *__eunomia_dummy_untagged_ptr __attribute__((unused));
 
-// How many were sent: opens, reads, writes, closes, of another kind, without a kind, and opens that are too short.
+// Numbers of records: opens, reads, writes, closes, other kinds, no kind, and short opens.
 unsigned long long sent[7];
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -129,7 +129,7 @@ static __always_inline void file_one(unsigned int round, struct loop *loop)
     default:
         error = bpf_ringbuf_output(&files, &open, sizeof(open) - sizeof(open.path) - 1, 0);
     }
-    // clang would know the bound from the cases, and the verifier would not.
+    // clang would know the bound from the cases, but the verifier would not.
     barrier_var(which);
     if (!error && which < 7)
         sent[which]++;
@@ -147,8 +147,8 @@ static __always_inline void ball_one(unsigned int round, struct loop *loop)
         bpf_perf_event_output(loop->ctx, &balls, BPF_F_CURRENT_CPU, &pong, sizeof(pong));
 }
 
-// Each takes the number of records as its first argument, 64 at most, what the order of their types follows, but not 0, as its second, and
-// the number of the first record as its third.
+// Arguments: the number of records, at most 64; a seed for the order of their types, not 0;
+// and the number of the first record.
 SEC("raw_tp/sys_enter")
 int send_files(unsigned long long *ctx)
 {

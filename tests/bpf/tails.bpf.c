@@ -1,4 +1,4 @@
-// Records that end where their last array is filled, and records that go on after their struct; run with BPF_PROG_TEST_RUN.
+// Records that end inside their last array, and records that continue after their struct.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -16,7 +16,7 @@ struct place {
     };
 };
 
-// The padding after `kind` is a part of the tail.
+// The padding after `kind` is part of the flexible array.
 struct blob {
     unsigned long long number;
     unsigned short kind;
@@ -82,7 +82,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 static const char abc[] = "abcdefghijklmnopqrstuvwxyz0123456789abcd";
 
-// Whole, cut off in the array, before it, and inside of the member before it.
+// Complete, cut off in the array, before it, and inside the member before it.
 SEC("raw_tp/sys_enter")
 int send_lines(void *ctx)
 {

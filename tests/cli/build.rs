@@ -1,3 +1,5 @@
+//! `cargo eunomia build`.
+
 use std::fs;
 
 use eunomia_build::{Skeleton, cli::Exit};
@@ -13,13 +15,13 @@ struct shape shape = { .sides = SIDES };
 ";
 
 #[test]
-fn a_source_becomes_its_package() {
+fn build_writes_package_of_source() {
     let (folder, path) = folder("build");
     let package = format!("{path}/names.json");
     assert_eq!(printed(&["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", &package]), "");
     let text = fs::read_to_string(&package).unwrap();
     assert!(printed(&["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", "-"]) == text);
-    // The committed package does not say what it was made from.
+    // The committed package does not list its sources.
     let mut skeleton = Skeleton::parse(&text, &package).unwrap();
     let sources = skeleton.other.remove("sources").unwrap();
     assert!(sources["names.bpf.c"].is_string() && !text.contains(env!("CARGO_MANIFEST_DIR")), "{sources}");
@@ -28,7 +30,7 @@ fn a_source_becomes_its_package() {
 }
 
 #[test]
-fn arguments_reach_clang_and_its_errors_are_its_own() {
+fn arguments_reach_clang_and_its_errors_pass_through() {
     let (folder, path) = folder("build-args");
     fs::create_dir(folder.join("include")).unwrap();
     fs::write(folder.join("include/shape.h"), "struct shape { int sides; long area; };\n").unwrap();
@@ -49,7 +51,8 @@ fn arguments_reach_clang_and_its_errors_are_its_own() {
     assert_eq!(printed(&["check", &package]), format!("{package}: object shape; maps: none; programs: none; exports: none\n"));
 }
 
-/// What clang says goes to standard error as it is, whether the skeleton is written or refused.
+/// The output of clang goes to standard error unchanged, whether the skeleton is written or
+/// refused.
 #[test]
 fn warnings_of_clang_are_shown() {
     let (folder, path) = folder("build-warnings");
@@ -66,9 +69,9 @@ fn warnings_of_clang_are_shown() {
     assert!(refusal.strip_prefix(&warning).is_some_and(|fault| fault.starts_with(&format!("{source}: `__eunomia_dummy"))), "{refusal}");
 }
 
-/// The source and its headers are not replaced by the skeleton.
+/// The skeleton does not replace the source or its headers.
 #[test]
-fn an_input_is_no_output() {
+fn inputs_are_not_overwritten() {
     let (folder, path) = folder("build-input");
     let [source, header] = ["x.bpf.c", "x.h"].map(|name| format!("{path}/{name}"));
     let texts = ["#include \"x.h\"\nint x = X;\n", "#define X 1\n"];
@@ -83,10 +86,10 @@ fn an_input_is_no_output() {
 }
 
 #[test]
-fn what_stands_in_the_way() {
+fn failures_are_explained() {
     let (folder, path) = folder("build-refusals");
     let package = format!("{path}/x.json");
-    // Without a clang that has its version in its name it is the package that is named.
+    // The hint names an installed clang with its version in its name, otherwise the package.
     let missing = refused(&["build", "bpf/names.bpf.c", "--clang", "no-such-clang", "-o", &package]);
     let why = "cannot compile bpf/names.bpf.c: cannot run `no-such-clang`: No such file or directory (os error 2); ";
     let todo = missing.strip_prefix(why).unwrap();
@@ -110,7 +113,7 @@ fn what_stands_in_the_way() {
     );
     let missing = refused(&["build", "bpf/none.bpf.c", "--clang", &clang, "-o", &package]);
     assert_eq!(missing, format!("{clang}: error: no such file or directory: 'bpf/none.bpf.c'\n{clang}: error: no input files\n"));
-    // It compiles, and cannot be described.
+    // The source compiles, but its object cannot be described.
     let source = folder.join("static.bpf.c");
     fs::write(&source, "struct event; const volatile struct event *__eunomia_dummy_event_ptr;\n").unwrap();
     assert_eq!(
@@ -121,7 +124,7 @@ fn what_stands_in_the_way() {
         )
     );
     assert_eq!(names(&folder), ["static.bpf.c"]);
-    // What clang says of a type is wrong.
+    // clang writes a wrong layout of this type.
     fs::write(&source, "struct far { char space[3 << 20]; unsigned a : 3, b : 29; } far;\n").unwrap();
     printed(&["build", source.to_str().unwrap(), "--clang", &clang, "-o", &package]);
     let wrong = refused(&["gen", &package]);
@@ -131,9 +134,9 @@ fn what_stands_in_the_way() {
     );
 }
 
-/// libbpf's linker refuses it, with its own words.
+/// The error of libbpf's linker is shown.
 #[test]
-fn what_cannot_be_linked() {
+fn failures_of_linker_are_shown() {
     let (folder, path) = folder("build-link");
     let source = format!("{path}/x.bpf.c");
     for (text, arg, why) in [

@@ -1,3 +1,5 @@
+//! `cargo eunomia check`.
+
 use std::{fs, process::Command, thread};
 
 use eunomia_build::{Skeleton, cli::Exit};
@@ -6,12 +8,12 @@ use eunomia_tests::fixture;
 use super::{Ran, clang, disagreeing, disagreements, folder, printed, refused, run, run_with};
 
 #[test]
-fn a_sound_skeleton_is_summed_up_on_one_line() {
+fn sound_skeleton_is_summarized_on_one_line() {
     assert_eq!(
         printed(&["check", "bpf/bootstrap.json"]),
         "bpf/bootstrap.json: object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n"
     );
-    // Several types, and one that is no struct.
+    // Several maps with different types.
     assert_eq!(
         printed(&["check", "bpf/streams.json"]),
         "bpf/streams.json: object streams; maps: notes, rb, events; programs: produce, mixture, annotate, perf; \
@@ -20,7 +22,7 @@ fn a_sound_skeleton_is_summed_up_on_one_line() {
 }
 
 #[test]
-fn exports_without_a_type_say_why() {
+fn exports_without_type_are_explained() {
     let (folder, path) = folder("check-why");
     let mut skeleton = Skeleton::from_file("bpf/streams.json").unwrap();
     skeleton.multiple_exports = false;
@@ -31,14 +33,14 @@ fn exports_without_a_type_say_why() {
     assert!(printed_all.ends_with(&format!("; exports: notes {why}, rb {why}, events {why}\n")), "{printed_all}");
     let object = Skeleton::from_file("bpf/bootstrap.json").unwrap().object.unwrap();
     let all = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit";
-    // Members that the document picks.
+    // Members that the document selects.
     let config = r#""export_config": {"custom_members": [{"name": "comm", "offset": 32, "btf_type_id": 2}]}, "ident": "rb""#;
     let text = fixture("bootstrap")
         .replace("\"meta\": {", "\"meta\": {\"enable_multiple_export_types\": true,")
         .replace("\"ident\": \"rb\"", config);
     fs::write(folder.join("custom.json"), text).unwrap();
     assert_eq!(printed(&["check", &format!("{path}/custom.json")]), format!("{path}/custom.json: {all}; exports: rb (custom: int comm)\n"));
-    // The types of a bare object are those that its dummy variables declare.
+    // The dummy variables of a bare object declare its types.
     fs::write(folder.join("bootstrap.bpf.o"), object).unwrap();
     assert_eq!(
         printed(&["check", &format!("{path}/bootstrap.bpf.o")]),
@@ -46,7 +48,7 @@ fn exports_without_a_type_say_why() {
     );
 }
 
-/// Names of a document can neither begin a line nor move the terminal's cursor.
+/// Names in a document can neither begin a line nor control the terminal.
 #[test]
 fn names_are_plain_text() {
     let (folder, path) = folder("check-plain");
@@ -62,7 +64,7 @@ fn names_are_plain_text() {
     let refused = refused(&["check", &file]);
     assert!(refused.contains(&format!(r"no map `x\n{file}:1:1: forged\u{{1b}}`")), "{refused}");
     assert_eq!(refused.lines().count(), 1);
-    // Nor can the name of a file.
+    // The same holds for names of files.
     fs::write(folder.join("y\u{1b}[31m\nz.json"), fixture("bootstrap")).unwrap();
     let printed = self::printed(&["check", &format!("{path}/y\x1b[31m\nz.json")]);
     assert!(printed.starts_with(&format!(r"{path}/y\u{{1b}}[31m\nz.json: object bootstrap; maps: ")), "{printed}");
@@ -70,7 +72,7 @@ fn names_are_plain_text() {
 }
 
 #[test]
-fn every_fault_has_its_path_and_line() {
+fn every_fault_has_path_and_line() {
     let (folder, _) = folder("check-faults");
     let [metadata, object] = disagreeing(&folder);
     assert_eq!(refused(&["check", &metadata, "--object", &object]), disagreements(&metadata));
@@ -85,7 +87,7 @@ fn every_fault_has_its_path_and_line() {
     assert_eq!(refused(&["check", "none.json"]), "cannot read none.json: No such file or directory (os error 2)\n");
 }
 
-/// A value that does not fit its variable is found as it is before loading.
+/// `check` finds a value that does not fit its variable, as opening does.
 #[test]
 fn values_are_checked() {
     let (folder, path) = folder("check-values");
@@ -102,7 +104,8 @@ fn values_are_checked() {
     );
 }
 
-/// Options of variables and targets of programs are read as they are before loading, and all faults come at once.
+/// `check` reads options of variables and targets of programs, as opening does, and reports all
+/// faults at once.
 #[test]
 fn options_and_targets_are_checked() {
     let (folder, path) = folder("check-setup");
@@ -143,9 +146,9 @@ fn options_and_targets_are_checked() {
     );
 }
 
-/// What is wrong with an object that was given beside the document is said of its own file.
+/// A fault of an object that is passed with the document names the object's file.
 #[test]
-fn the_object_is_told_from_the_document() {
+fn faults_of_object_name_its_file() {
     assert_eq!(
         refused(&["check", "bpf/bootstrap.json", "--object", "bpf/names.json"]),
         "bpf/names.json: this is JSON, not a BPF object; give it as the skeleton\n"
@@ -155,7 +158,7 @@ fn the_object_is_told_from_the_document() {
     let Ran { exit, err, .. } = run(&["check", &object, "--object", &object]);
     assert_eq!(exit, Exit::Usage);
     assert!(err.starts_with("error: `--object` belongs to a skeleton, but the input is an object\n"), "{err}");
-    // The document's own object does not count then.
+    // The object in the document is ignored then.
     assert!(refused(&["check", "bpf/names.json", "--object", &object]).starts_with("bpf/names.json:"));
     assert!(printed(&["check", "bpf/bootstrap.json", "--object", &object]).starts_with("bpf/bootstrap.json: object bootstrap;"));
     assert_eq!(
@@ -173,9 +176,10 @@ fn standard_input_is_read() {
     assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Refused, "", "<stdin>:2:13: bpf_skel: expected an object, found a number\n"));
 }
 
-/// The C beside a skeleton has changed since: what is checked is not what the source says.
+/// If the C source next to a skeleton has changed since, the skeleton does not describe it any
+/// more.
 #[test]
-fn a_skeleton_that_is_older_than_its_source() {
+fn skeleton_older_than_its_source_is_refused() {
     let (folder, path) = folder("check-stale");
     fs::write(folder.join("x.bpf.c"), "int x = 1;\n").unwrap();
     let file = format!("{path}/x.json");
@@ -189,20 +193,20 @@ fn a_skeleton_that_is_older_than_its_source() {
     );
     assert_eq!(refused(&["check", &file]), expected);
     assert_eq!(printed(&["check", &file, "--stale"]), summed_up);
-    // Standard input stands beside nothing.
+    // Standard input has no source next to it.
     let Ran { exit, err, .. } = run_with(&["check", "-"], &fs::read(&file).unwrap());
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
-    // Nor does a file of one name elsewhere count.
+    // Without the source, the skeleton cannot be compared.
     fs::remove_file(folder.join("x.bpf.c")).unwrap();
     assert_eq!(printed(&["check", &file]), summed_up);
-    // Nobody waits for whoever writes to it.
+    // A FIFO is not opened, since that would wait for a writer.
     assert!(Command::new("mkfifo").arg(folder.join("x.bpf.c")).status().unwrap().success());
     assert_eq!(printed(&["check", &file]), summed_up);
 }
 
-/// A shell gives the name of a pipe for `<(..)`.
+/// A shell passes the name of a pipe for `<(..)`.
 #[test]
-fn a_skeleton_from_a_pipe() {
+fn skeleton_is_read_from_pipe() {
     let (folder, path) = folder("check-pipe");
     let (fifo, text) = (folder.join("x.json"), fixture("bootstrap"));
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

@@ -1,3 +1,5 @@
+//! `cargo eunomia gen`.
+
 use std::{
     fs,
     io::{self, Write},
@@ -29,9 +31,9 @@ fn standard_output_is_self_contained() {
     }
 }
 
-/// A name that Rust takes is the module's, beyond ASCII too.
+/// Every Rust identifier can be the name of the module, also one beyond ASCII.
 #[test]
-fn a_module_is_called_as_it_is_told() {
+fn module_has_given_name() {
     assert!(printed(&["gen", "bpf/names.json", "--module", "größe"]).contains("pub mod größe {"));
     for name in ["self", "a b", "2nd", "€"] {
         let Ran { exit, err, .. } = run(&["gen", "bpf/names.json", "--module", name]);
@@ -39,9 +41,9 @@ fn a_module_is_called_as_it_is_told() {
     }
 }
 
-/// A file is what a build script would have got, and the object is beside it.
+/// The file is the same as that of a build script, with the object next to it.
 #[test]
-fn a_file_includes_the_object_beside_it() {
+fn module_includes_object_next_to_it() {
     let (folder, path) = folder("gen-file");
     assert_eq!(printed(&["gen", "bpf/kinds.json", "-o", &format!("{path}/kinds.rs")]), "");
     assert_eq!(names(&folder), ["kinds.bpf.o", "kinds.rs"]);
@@ -55,13 +57,13 @@ fn a_file_includes_the_object_beside_it() {
     assert_eq!(printed(&["gen", "bpf/kinds.json", "--module", "kinds", "-o", &format!("{path}/other.rs")]), "");
     assert!(fs::read_to_string(folder.join("other.rs")).unwrap().contains("include_bytes!(\"other.bpf.o\")"));
     assert_eq!(names(&folder), ["built", "kinds.bpf.o", "kinds.rs", "other.bpf.o", "other.rs"]);
-    // From the object alone, which is read and stays as it is.
+    // From the object alone, which stays unchanged.
     assert_eq!(printed(&["gen", &format!("{path}/kinds.bpf.o"), "-o", &format!("{path}/kinds.rs")]), "");
     assert_eq!(names(&folder).len(), 5);
 }
 
 #[test]
-fn metadata_is_completed_by_its_object() {
+fn object_completes_metadata() {
     let (folder, path) = folder("gen-object");
     let package: serde_json::Value = serde_json::from_str(&fixture("names")).unwrap();
     let object = Skeleton::from_file("bpf/names.json").unwrap().object.unwrap();
@@ -91,7 +93,7 @@ fn check_compares_and_writes_nothing() {
     fs::write(&module, &edited).unwrap();
     assert_eq!(refused(&check), format!("{module}:2: differs from the output for bpf/names.json; run the command without `--check`\n"));
     assert_eq!(fs::read_to_string(&module).unwrap(), edited);
-    // One that only ends too early differs too, and so does the object.
+    // A module that ends too early differs too, and so does another object.
     fs::write(&module, &text[..text.len() - 1]).unwrap();
     let last = text.lines().count();
     fs::write(&object, "\x7fELF").unwrap();
@@ -105,7 +107,8 @@ fn check_compares_and_writes_nothing() {
     assert_eq!(names(&folder), ["names.bpf.o", "names.rs"]);
 }
 
-/// A document that picks two members whose names meet in Rust.
+/// Writes a document that selects two members whose names become the same in Rust, and returns its
+/// path.
 fn meeting(folder: &Path) -> String {
     let config = r#""export_config": {
               "custom_members": [
@@ -121,25 +124,25 @@ fn meeting(folder: &Path) -> String {
 }
 
 #[test]
-fn a_refusal_writes_nothing() {
+fn refusal_writes_nothing() {
     let (folder, path) = folder("gen-refusal");
     let module = format!("{path}/x.rs");
     let [metadata, object] = disagreeing(&folder);
     assert_eq!(refused(&["gen", &metadata, "--object", &object, "-o", &module]), disagreements(&metadata));
-    // What the generator refuses has its line too.
+    // Faults of the generator have a line, too.
     let meeting = meeting(&folder);
     let err = refused(&["gen", &meeting, "-o", &module]);
     let line = 1 + fs::read_to_string(&meeting).unwrap().lines().position(|line| line.contains("custom_members")).unwrap();
     assert_eq!(err.lines().count(), 1);
-    // That of the map, whose `export_config` stands in the line before.
+    // The line of the map, two lines before `custom_members`.
     assert!(err.starts_with(&format!("{meeting}:{}:", line - 2)) && err.contains("becomes `a_b` in Rust, as another one does"), "{err}");
     fs::remove_file(meeting).unwrap();
     assert_eq!(names(&folder), ["x.bpf.o", "x.skel.json"]);
 }
 
-/// Either both files are written or none, and no temporary one stays.
+/// Either both files are written or none, and no temporary file stays.
 #[test]
-fn a_file_that_cannot_be_written_leaves_the_other_alone() {
+fn failed_write_leaves_other_file_unchanged() {
     let (folder, path) = folder("gen-write");
     let module = format!("{path}/x.rs");
     fs::create_dir(&module).unwrap();
@@ -156,9 +159,9 @@ fn a_file_that_cannot_be_written_leaves_the_other_alone() {
     assert!(!Path::new("/dev/null.bpf.o").exists() && !Path::new("/dev/bpf.o").exists());
 }
 
-/// What the user made is not replaced by what is made of it, under whatever name.
+/// Outputs do not replace inputs, even under another name.
 #[test]
-fn an_input_is_no_output() {
+fn inputs_are_not_overwritten() {
     let (folder, path) = folder("gen-input");
     let [metadata, object, other] = ["x.json", "x.bpf.o", "y.json"].map(|name| format!("{path}/{name}"));
     fs::copy("bpf/names.json", &metadata).unwrap();
@@ -170,13 +173,14 @@ fn an_input_is_no_output() {
             assert!(exit == Exit::Usage && err.starts_with(&usage), "{err}");
         }
     }
-    // The object that would be written beside the module, where it is another one than that of the document.
+    // The object that would be written next to the module is the input, and differs from the object
+    // in it.
     let module = format!("{path}/x.rs");
     fs::rename(&metadata, &object).unwrap();
     let Ran { exit, err, .. } = run(&["gen", &object, "-o", &module]);
     assert!(exit == Exit::Usage && err.starts_with(&format!("error: {object} is read by this command")), "{err}");
     assert_eq!(fs::read_to_string(&object).unwrap(), fixture("names"));
-    // One that is the same stays where it is.
+    // An object that is the same may stay.
     fs::write(&object, Skeleton::from_file("bpf/names.json").unwrap().object.unwrap()).unwrap();
     assert_eq!(printed(&["gen", "bpf/names.json", "--object", &object, "-o", &module]), "");
     let Ran { exit, err, .. } = run(&["gen", "bpf/names.json", "--object", &object, "-o", &object]);
@@ -184,10 +188,10 @@ fn an_input_is_no_output() {
     assert_eq!(names(&folder), ["x.bpf.o", "x.rs", "y.json"]);
 }
 
-/// Behind a link the file is replaced, not the link.
+/// The target of a link is replaced, not the link.
 #[cfg(unix)]
 #[test]
-fn links_stay() {
+fn output_through_link_replaces_its_target() {
     let (folder, path) = folder("gen-link");
     fs::create_dir(folder.join("real")).unwrap();
     fs::write(folder.join("real/names.rs"), "old").unwrap();
@@ -198,7 +202,7 @@ fn links_stay() {
     assert_eq!(names(&folder.join("real")), ["names.rs"]);
 }
 
-/// Standard output that takes some bytes and then no more.
+/// A standard output that fails after some writes.
 struct Full(usize, io::ErrorKind);
 
 impl Write for Full {
@@ -213,7 +217,7 @@ impl Write for Full {
 }
 
 #[test]
-fn a_closed_pipe_ends_quietly_and_a_full_disk_does_not() {
+fn closed_pipe_ends_quietly_and_full_disk_is_reported() {
     let to = |mut out: Full, words: &[&str]| {
         let mut err = Vec::new();
         let args = std::iter::once("cargo-eunomia").chain(words.iter().copied()).map(Into::into);
@@ -223,16 +227,17 @@ fn a_closed_pipe_ends_quietly_and_a_full_disk_does_not() {
         assert_eq!(to(Full(3, io::ErrorKind::BrokenPipe), words), (Exit::Done, String::new()));
         assert_eq!(to(Full(3, io::ErrorKind::StorageFull), words), (Exit::Refused, "cannot write <stdout>: no storage space\n".to_owned()));
     }
-    // It is no excuse for faults.
+    // Faults are reported even if the pipe is closed.
     let (folder, _) = folder("gen-pipe");
     let (exit, err) = to(Full(0, io::ErrorKind::BrokenPipe), &["gen", &meeting(&folder)]);
     assert_eq!((exit, err.lines().count()), (Exit::Refused, 1));
     assert_eq!(run(&["gen", "bpf/names.json"]).exit, Exit::Done);
 }
 
-/// The C beside a skeleton has changed since: a module of it would not be that of the source.
+/// If the C source next to a skeleton has changed since, the module would not be that of the
+/// source.
 #[test]
-fn a_skeleton_that_is_older_than_its_source() {
+fn skeleton_older_than_its_source_is_refused() {
     let (folder, path) = folder("gen-stale");
     let (source, file, module) = (folder.join("x.bpf.c"), format!("{path}/x.json"), format!("{path}/x.rs"));
     fs::write(&source, "int x = 1;\n").unwrap();
@@ -254,9 +259,9 @@ fn a_skeleton_that_is_older_than_its_source() {
     printed(&["gen", &file, "-o", &module, "--check"]);
 }
 
-/// A FIFO would be waited for.
+/// Opening a FIFO would wait for its other end.
 #[test]
-fn outputs_that_are_no_files() {
+fn output_must_be_regular_file() {
     let (_, path) = folder("fifo");
     let fifo = format!("{path}/x.rs");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -265,9 +270,9 @@ fn outputs_that_are_no_files() {
     assert_eq!(refused(&["gen", "bpf/bootstrap.json", "--module", "x", "--check", "-o", &fifo]), expected);
 }
 
-/// Somebody else may write to the folder, too.
+/// Other users may be able to write to the folder.
 #[test]
-fn links_of_others_are_not_followed() {
+fn links_at_temporary_names_are_not_followed() {
     let (folder, path) = folder("links");
     let other = folder.join("other");
     fs::write(&other, "other's").unwrap();

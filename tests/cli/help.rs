@@ -1,12 +1,15 @@
+//! Help texts and errors of the command line.
+
 use std::fs;
 
 use eunomia_build::cli::Exit;
 
 use super::{Ran, printed, run};
 
-/// The help texts as they were reviewed. A file that differs is rewritten and the test fails: look at `git diff` and run it again.
+/// Help is compared with reviewed files. A file that differs is rewritten and the test fails: look
+/// at `git diff` and run it again.
 #[test]
-fn help_is_the_reviewed_text() {
+fn help_matches_reviewed_text() {
     let mut differ = Vec::new();
     for (words, name) in [
         (&["--help"][..], "eunomia"),
@@ -26,7 +29,7 @@ fn help_is_the_reviewed_text() {
 }
 
 #[test]
-fn a_wrong_command_line_is_explained() {
+fn wrong_command_line_is_explained() {
     let cases: [(&[&str], &str); 14] = [
         (
             &["check"],
@@ -73,8 +76,8 @@ fn a_wrong_command_line_is_explained() {
         ),
         (
             &["matrix", "--kernel", "6"],
-            "error: invalid value '6' for '--kernel <KERNEL>': `6` is no kernel that is known; there are 5.10 6.1 6.12 7.2, `all`, and \
-             others as VERSION@SUITE of Debian, as in 6.1@bookworm-security\n\nFor more information, try '--help'.\n",
+            "error: invalid value '6' for '--kernel <KERNEL>': unknown kernel `6`; expected 5.10, 6.1, 6.12, 7.2, VERSION@SUITE \
+             of Debian as in 6.1@bookworm-security, or `all`\n\nFor more information, try '--help'.\n",
         ),
         (
             &["matrix", "--format", "html"],
@@ -101,7 +104,7 @@ fn a_wrong_command_line_is_explained() {
         let Ran { exit, out, err } = run(words);
         assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Usage, "", expected), "{words:?}");
     }
-    // Without a command it says what there is, as an error.
+    // Without a command, the help is printed as an error.
     let Ran { exit, out, err } = run(&[]);
     assert_eq!((exit, out.as_str(), err), (Exit::Usage, "", printed(&["--help"])));
 }

@@ -1,6 +1,7 @@
-//! `cargo eunomia`: its texts, its exit codes and the files that it writes.
+//! `cargo eunomia`: its texts, exit codes and output files.
 //!
-//! The command is a function of the library, which is run here; `process.rs` builds and runs the program itself.
+//! Most tests call the command as a function of the library; `process.rs` builds and runs the
+//! program itself.
 
 mod build;
 mod check;
@@ -18,14 +19,14 @@ use std::{
 
 use eunomia_build::cli::{self, Exit};
 
-/// What a command did.
+/// The result of a command.
 struct Ran {
     exit: Exit,
     out: String,
     err: String,
 }
 
-/// Runs `cargo eunomia` with the words of a line, and bytes on standard input.
+/// Runs `cargo eunomia` with these arguments and bytes on standard input.
 fn run_with(words: &[&str], stdin: &[u8]) -> Ran {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let args = ["cargo-eunomia", "eunomia"].iter().chain(words).map(OsString::from);
@@ -37,21 +38,21 @@ fn run(words: &[&str]) -> Ran {
     run_with(words, b"")
 }
 
-/// What a successful command printed.
+/// Runs a command that succeeds, and returns its output.
 fn printed(words: &[&str]) -> String {
     let Ran { exit, out, err } = run(words);
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
     out
 }
 
-/// What a command said that found faults, and that it printed nothing else.
+/// Runs a command that finds faults and prints nothing to standard output, and returns its errors.
 fn refused(words: &[&str]) -> String {
     let Ran { exit, out, err } = run(words);
     assert_eq!((exit, out.as_str()), (Exit::Refused, ""));
     err
 }
 
-/// An empty folder of a test's own, as a path and as text.
+/// Creates an empty folder for a test, and returns its path, also as text.
 fn folder(name: &str) -> (PathBuf, String) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
     let _ = fs::remove_dir_all(&folder);
@@ -66,12 +67,13 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The clang of the tests.
+/// Returns the name of the clang for tests.
 fn clang() -> String {
     env::var("EUNOMIA_CLANG").unwrap_or_else(|_| "clang-19".to_owned())
 }
 
-/// Writes the bootstrap example's object and metadata that disagrees with it, and returns their paths.
+/// Writes the bootstrap example's object and metadata that disagrees with it, and returns their
+/// paths.
 fn disagreeing(folder: &Path) -> [String; 2] {
     let object = eunomia_build::Skeleton::from_file("bpf/bootstrap.json").unwrap().object.unwrap();
     let metadata = r#"{
@@ -96,7 +98,7 @@ fn disagreeing(folder: &Path) -> [String; 2] {
     paths.map(|path| path.to_str().unwrap().to_owned())
 }
 
-/// The faults of [`disagreeing`].
+/// Returns the expected faults of [`disagreeing`].
 fn disagreements(file: &str) -> String {
     const STALE: &str = "skeleton and object come from different builds; rebuild the package";
     format!(

@@ -1,10 +1,10 @@
-//! `cargo eunomia matrix`, with a script in the place of QEMU that prints what test programs do.
+//! `cargo eunomia matrix`, with a script in place of QEMU that prints the output of test programs.
 
 use std::{env, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use super::{folder, names, process::said};
 
-/// The machine with 6.1 comes to its end; that with 5.10 crashes in a test.
+/// The machine with 6.1 ends with a status; the one with 5.10 crashes in a test.
 const QEMU: &str = r#"#!/bin/sh
 case "$*" in
 --version) ;;
@@ -20,8 +20,8 @@ case "$*" in
 esac
 "#;
 
-/// Called by the test that builds the program.
-pub(super) fn of_a_crate(program: &Path) {
+/// Checks the command on a crate with tests. The test that builds the program calls this function.
+pub(super) fn runs_tests_of_crate(program: &Path) {
     let (folder, path) = folder("matrix");
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -66,23 +66,23 @@ pub(super) fn of_a_crate(program: &Path) {
              ignored:\n\
              1  why\n\
              \n\
-             probe (src/lib.rs) on 5.10: FAILED: it ended while the test ran\n\
-             probe (src/main.rs) on 5.10: FAILED: it ended while the test ran\n"
+             probe (src/lib.rs) on 5.10: FAILED: the machine ended while the test ran\n\
+             probe (src/main.rs) on 5.10: FAILED: the machine ended while the test ran\n"
         ),
         "{err}"
     );
-    for said in [
+    for text in [
         "kernel 5.10: probe (src/lib.rs): started\n",
-        "test b::typed ... ignored, why\ntest a ... \nkernel 5.10: it ended while the test ran\n    | Kernel panic\n",
-        "kernel 5.10: probe (src/main.rs): FAILED: it ended while the test ran (",
+        "test b::typed ... ignored, why\ntest a ... \nkernel 5.10: the machine ended while the test ran\n    | Kernel panic\n",
+        "kernel 5.10: probe (src/main.rs): FAILED: the machine ended while the test ran (",
         "kernel 6.1: probe (src/main.rs): passed (",
         "\n2 of 8 results failed\n",
     ] {
-        assert!(err.contains(said), "{said}: {err}");
+        assert!(err.contains(text), "{text}: {err}");
     }
     assert!(!err.contains("test a ... ok"), "nothing failed there: {err}");
 
-    // A file, and nothing beside it.
+    // With `-o`, the table goes to a file and nothing to standard output.
     let output = run(&["--kernel=6.1", "--format", "markdown", "-o", "../tables/matrix.md", "--lib"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).2.starts_with("cannot write ../tables/matrix.md: no such directory\n"), "{output:?}");
@@ -93,7 +93,7 @@ pub(super) fn of_a_crate(program: &Path) {
     let expected = "| probe | 6.1<br>6.1.0-test |\n|---|---|\n| `a` | ok |\n| `b::typed` | 1 |\n\nIgnored:\n\n1. why\n";
     assert_eq!(fs::read_to_string(folder.join("tables/matrix.md")).unwrap(), expected);
 
-    // What cargo says is its own; what is there already stays.
+    // cargo's messages pass through, and the existing file stays.
     let output = run(&["--kernel=6.1", "-o", "../tables/matrix.md"]);
     let (status, printed, err) = said(&output);
     assert_eq!((status, printed), (Some(1), ""), "{err}");

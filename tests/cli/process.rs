@@ -1,4 +1,4 @@
-//! The program itself, through cargo.
+//! The program `cargo-eunomia`, run through cargo and directly.
 
 use std::{
     env, fs,
@@ -17,9 +17,9 @@ pub(super) fn said(output: &Output) -> (Option<i32>, &str, &str) {
 
 const SUMMARY: &str = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n";
 
-/// One test, because the program is built once.
+/// One test, so that the program is built only once.
 #[test]
-fn the_program_runs_through_cargo_and_alone() {
+fn program_runs_through_cargo_and_directly() {
     let program = program(env!("CARGO_TARGET_TMPDIR"), "eunomia-build", "cargo-eunomia");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let alone = |args: &[&str]| Command::new(&program).args(args).current_dir(tests).output().unwrap();
@@ -37,7 +37,7 @@ fn the_program_runs_through_cargo_and_alone() {
     assert_eq!(said(&alone(&["check", "none.json"])), (Some(1), "", none));
     assert_eq!(alone(&["nonsense"]).status.code(), Some(2));
 
-    // The reader goes away behind the first line.
+    // The reader closes the pipe after the first line.
     let mut generate = Command::new(&program);
     generate.args(["gen", "bpf/kinds.json"]).current_dir(tests).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = generate.spawn().unwrap();
@@ -55,7 +55,8 @@ fn the_program_runs_through_cargo_and_alone() {
     assert_eq!(names(&folder), ["bpf", "my-names.json"]);
     assert_eq!(names(&folder.join("bpf")), ["my-names.bpf.c"]);
 
-    // A name is that of a file, whatever clang makes of such a word: options, or a file of them.
+    // These names are names of files, although clang would take such arguments for options or for a
+    // file with options.
     fs::write(folder.join("bpf/options.bpf.c"), "-fplugin=none.so\n").unwrap();
     for name in ["@options.bpf.c", "-x.bpf.c", "--config=options.bpf.c"] {
         fs::write(folder.join("bpf").join(name), "int x = 1;\n").unwrap();
@@ -66,12 +67,13 @@ fn the_program_runs_through_cargo_and_alone() {
         assert!((exit, err) == (Some(0), "") && package.contains("\"x\""), "{name}: {err}");
     }
 
-    // A build for another machine takes Linux headers of that machine, or else of this one.
+    // A build for another architecture uses Linux headers of that architecture, otherwise those of
+    // the host.
     let text = "#include <linux/bpf.h>\n#ifndef __TARGET_ARCH_arm64\n#error another architecture\n#endif\nint x = 1;\n";
     fs::write(folder.join("bpf/arch.bpf.c"), text).unwrap();
     let mut cross = Command::new(&program);
     cross.args(["build", "bpf/arch.bpf.c", "--clang", &clang()]).current_dir(&folder).env("CARGO_CFG_TARGET_ARCH", "aarch64");
     assert_eq!(said(&cross.output().unwrap()), (Some(0), "", ""));
 
-    matrix::of_a_crate(&program);
+    matrix::runs_tests_of_crate(&program);
 }

@@ -1,10 +1,11 @@
-//! Values as JSON, to be compared.
+//! Columns and values as JSON, for comparison.
 
 use arrow_array::{Array, cast::AsArray as _, types};
 use arrow_schema::DataType;
 use serde_json::Value;
 
-/// The columns that a struct has, by their paths: those of structs inside of it, and arrays of what structs in arrays have.
+/// Returns the columns of a struct with their paths. A nested struct adds its own columns, and an
+/// array of structs adds a list for each column of its items.
 pub(crate) fn columns(value: &Value) -> Vec<(String, Value)> {
     match value {
         Value::Object(fields) => {
@@ -31,7 +32,7 @@ pub(crate) fn columns(value: &Value) -> Vec<(String, Value)> {
     }
 }
 
-/// The number of an enum's `NAME(number)`.
+/// Parses the number of an enum value `NAME(number)`.
 fn constant(text: &str) -> Option<Value> {
     let (name, number) = text.strip_suffix(')')?.split_once('(')?;
     let is_name = name == "<UNKNOWN_VARIANT>" || (!name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
@@ -39,14 +40,14 @@ fn constant(text: &str) -> Option<Value> {
     number.parse::<i128>().ok().filter(|_| is_name).map(|number| serde_json::from_str(&number.to_string()).unwrap())
 }
 
-/// The bytes of a 128-bit number, which is a text in JSON and bytes in a column.
+/// Returns the bytes of a 128-bit number, which is a text in JSON and bytes in a column.
 pub(crate) fn wide(value: &Value, ty: &DataType) -> Option<Value> {
     let text = value.as_str().filter(|_| matches!(ty, DataType::FixedSizeBinary(16)))?;
     let number = text.parse::<i128>().unwrap_or_else(|_| text.parse::<u128>().unwrap().cast_signed());
     Some(number.to_le_bytes().to_vec().into())
 }
 
-/// What stands in a row of a column.
+/// Returns the value in a row of a column.
 pub(crate) fn cell(column: &dyn Array, row: usize) -> Value {
     assert!(!column.is_null(row));
     match column.data_type() {
@@ -59,7 +60,8 @@ pub(crate) fn cell(column: &dyn Array, row: usize) -> Value {
         DataType::UInt16 => column.as_primitive::<types::UInt16Type>().value(row).into(),
         DataType::UInt32 => column.as_primitive::<types::UInt32Type>().value(row).into(),
         DataType::UInt64 => column.as_primitive::<types::UInt64Type>().value(row).into(),
-        // As the text of JSON has it, which is not that of a double.
+        // Through text, because JSON shows a float with other digits than the same number as a
+        // double.
         DataType::Float32 => serde_json::to_string(&column.as_primitive::<types::Float32Type>().value(row))
             .map(|text| serde_json::from_str(&text).unwrap())
             .unwrap(),
@@ -75,6 +77,6 @@ pub(crate) fn cell(column: &dyn Array, row: usize) -> Value {
             let items = column.as_list::<i64>().value(row);
             (0..items.len()).map(|item| cell(&items, item)).collect()
         }
-        other => panic!("{other} is no column"),
+        other => panic!("no column has type {other}"),
     }
 }

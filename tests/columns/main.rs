@@ -1,4 +1,4 @@
-//! Batches of events as columns, and for Arrow.
+//! Batches of events as columns, and their conversion to Arrow.
 
 mod json;
 
@@ -21,7 +21,7 @@ use eunomia_tests::{
     fixture,
 };
 
-/// Records of pseudo-random bytes, in which enum values, bools and short texts are met.
+/// Returns records of pseudo-random bytes, among them enum values, bools and short texts.
 fn records<E: Plain>(count: usize) -> Vec<E> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = || {
@@ -42,7 +42,7 @@ fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
     layouts.btf.iter().map(|(id, _)| id).find(|&id| layouts.c_name(id) == c_name && is_struct(id)).unwrap()
 }
 
-/// Every column of a batch holds what the value that is read through the layouts has there.
+/// Checks that every column of a batch holds the values that dynamic reading gives.
 fn agree<C: Columns>(name: &str) {
     let checked = Skeleton::parse(&fixture(name), name).unwrap().check(name).unwrap();
     let id = struct_id(&checked.layouts, C::Event::C_NAME);
@@ -58,13 +58,14 @@ fn agree<C: Columns>(name: &str) {
     for (row, event) in events.iter().enumerate() {
         let value = Value::new(&checked.layouts, id, event.bytes()).unwrap();
         let expected = json::columns(&serde_json::from_str(&value.to_json()).unwrap());
-        // Structs alone have nothing in an array without a length, and JSON shows no items to find columns in.
+        // A struct without its record has no items in a flexible array, so JSON shows none to find
+        // columns in.
         let is_empty = |name: &str| json::cell(arrow.column_by_name(name).unwrap(), row) == serde_json::json!([]);
         let lists = arrow.schema().fields().iter().filter(|field| is_empty(field.name())).count();
         assert_eq!(expected.len() + lists, arrow.num_columns());
         for (path, expected) in expected {
             let name = path.replace('.', "_");
-            // `self` and `crate` are no identifiers of Rust.
+            // `self` and `crate` are not valid identifiers in Rust.
             let column = arrow.column_by_name(&name).or_else(|| arrow.column_by_name(&format!("{name}_"))).unwrap();
             let expected = json::wide(&expected, column.data_type()).unwrap_or(expected);
             assert_eq!(json::cell(column, row), expected, "{path} of row {row}");
@@ -73,7 +74,7 @@ fn agree<C: Columns>(name: &str) {
 }
 
 #[test]
-fn columns_hold_what_values_do() {
+fn columns_hold_values_of_events() {
     agree::<kinds::types::KindsBatch>("kinds");
     agree::<names::types::TypeBatch>("names");
     agree::<shapes::types::ShapesBatch>("shapes");
@@ -81,9 +82,9 @@ fn columns_hold_what_values_do() {
     agree::<streams::types::SampleBatch>("streams");
 }
 
-/// What a record holds of an array without a length is in the columns as it is in JSON, whatever its length is.
+/// The items of a flexible array are the same in columns and in JSON, for any length.
 #[test]
-fn arrays_without_a_length_become_lists() {
+fn flexible_arrays_become_lists() {
     use tails::{Export, types};
 
     let checked = Skeleton::parse(&fixture("tails"), "tails").unwrap().check("tails").unwrap();
@@ -107,7 +108,7 @@ fn arrays_without_a_length_become_lists() {
             checked.deliver(number, record, |event| expected.push(event.value.to_json()));
         }
     }
-    // Those of the longest record.
+    // The items of the longest record.
     assert_eq!(tables.entries_name.items().iter().count(), tables.entries_at.items().len());
     assert_eq!(tables.entries_at.get(tables.len() - 1).unwrap().len(), (99 - 8) / 32);
     assert_eq!(digests.bytes.iter().map(<[u8]>::len).max(), Some(95));
@@ -123,16 +124,16 @@ fn arrays_without_a_length_become_lists() {
         for (row, expected) in expected.iter().enumerate() {
             let expected = json::columns(&serde_json::from_str(expected).unwrap());
             for column in columns.schema().fields() {
-                // A list of structs that is empty has no paths.
-                let of = expected.iter().find(|(path, _)| path.replace('.', "_") == *column.name());
-                let of = of.map_or(serde_json::json!([]), |(_, value)| value.clone());
-                assert_eq!(json::cell(columns.column_by_name(column.name()).unwrap(), row), of, "{} of row {row}", column.name());
+                // JSON shows no columns for an empty list of structs.
+                let value = expected.iter().find(|(path, _)| path.replace('.', "_") == *column.name());
+                let value = value.map_or(serde_json::json!([]), |(_, value)| value.clone());
+                assert_eq!(json::cell(columns.column_by_name(column.name()).unwrap(), row), value, "{} of row {row}", column.name());
             }
         }
     }
 }
 
-/// A struct alone has nothing in its last array.
+/// A struct without its record has no items in its flexible array.
 #[test]
 fn structs_without_their_records_have_empty_lists() {
     const DIGESTS: usize = 6;
@@ -149,20 +150,20 @@ fn structs_without_their_records_have_empty_lists() {
     assert_eq!((batch.len.as_slice(), batch.bytes.offsets(), batch.bytes.get(3)), (&[4; 4][..], &[0, 0, 0, 0, 4][..], Some(&b"abcd"[..])));
     let bytes = batch.bytes.items().as_ptr().addr();
     let arrow = batch.into_record_batch().unwrap();
-    assert_eq!(column::<LargeBinaryArray>(&arrow, "bytes").value_data().as_ptr().addr(), bytes, "moved, not copied");
+    assert_eq!(column::<LargeBinaryArray>(&arrow, "bytes").value_data().as_ptr().addr(), bytes, "the bytes were copied");
 }
 
 #[test]
-fn members_that_the_document_picks() {
+fn custom_members_have_columns() {
     let mut batch = picked::types::RbBatch::default();
     let record = picked::types::Rb { the_number: 7, payload: [9; 40], ..Default::default() };
     batch.extend(&[record; 3]);
     assert_eq!((batch.the_number, batch.payload), (vec![7; 3], vec![[9; 40]; 3]));
 }
 
-/// A type with more columns than anyone looks at has no batch; everything else of it is there.
+/// A type with more than 1024 columns has no batch, but everything else.
 #[test]
-fn types_with_too_many_columns() {
+fn types_with_too_many_columns_have_no_batch() {
     let skeleton = || Skeleton::parse(&fixture("streams"), "streams").unwrap();
     let checked = skeleton().check("streams").unwrap();
     let word = checked.layouts.btf.iter().find(|(_, ty)| matches!(ty.kind, Kind::Int { size: 4, .. })).map(|(id, _)| id.0).unwrap();
@@ -179,7 +180,7 @@ fn types_with_too_many_columns() {
 }
 
 #[test]
-fn names_and_types_for_arrow() {
+fn schema_has_names_and_types() {
     let fields = |schema: arrow_schema::SchemaRef| -> Vec<String> {
         assert!(schema.fields().iter().all(|field| !field.is_nullable()));
         schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()
@@ -233,7 +234,7 @@ fn names_and_types_for_arrow() {
             "entries_from LargeList(non-null UInt64)",
         ]
     );
-    // Keywords of Rust are none in a table.
+    // Columns are named without `r#`.
     assert_eq!(fields(names::types::TypeBatch::schema()), ["self_ Int32", "crate_ Int32", "match Int32", "Camel Int32", "gen UInt32"]);
 }
 
@@ -258,12 +259,12 @@ fn numbers_are_moved_to_arrow() {
     let items: &FixedSizeListArray = rows.values().as_any().downcast_ref().unwrap();
     let numbers: &PrimitiveArray<types::Int32Type> = items.values().as_any().downcast_ref().unwrap();
     assert_eq!((numbers.values().as_ptr().addr(), numbers.len()), (grid, 6000));
-    // Random texts are no UTF-8: they are copied with their offsets, and these are not.
+    // Random texts are not UTF-8, so they are copied and get new offsets.
     assert_ne!(column::<LargeStringArray>(&arrow, "text").offsets().as_ptr().addr(), offsets);
 }
 
 #[test]
-fn texts_are_moved_where_they_are_utf8() {
+fn texts_are_moved_if_they_are_utf8() {
     let note = |text: &str| streams::types::Note { code: 0, text: CharArray::new(text).unwrap() };
     let cut = streams::types::Note { code: 0, text: CharArray::from(*b"twenty byte caf\xc3\xa9 \xe2\x82") };
     let mut batch = streams::types::NoteBatch::default();
@@ -284,7 +285,7 @@ fn texts_are_moved_where_they_are_utf8() {
 }
 
 #[test]
-fn a_batch_that_has_grown_allocates_no_more() {
+fn grown_batch_does_not_allocate() {
     let events: Vec<kinds::types::Kinds> = records(500);
     let mut batch = kinds::types::KindsBatch::default();
     batch.extend(&events);
@@ -299,7 +300,7 @@ fn a_batch_that_has_grown_allocates_no_more() {
         events.chunks(16).for_each(|run| batch.extend(run));
         assert_eq!((batch.len(), memory(&batch)), (500, before));
     }
-    // Room that was asked for is enough.
+    // Reserved room is enough.
     let mut batch = streams::types::SampleBatch::default();
     batch.reserve(500);
     let before = batch.payload.as_ptr();
@@ -308,7 +309,7 @@ fn a_batch_that_has_grown_allocates_no_more() {
 }
 
 #[test]
-fn an_empty_batch_is_one_for_arrow_too() {
+fn empty_batch_becomes_empty_record_batch() {
     let arrow = kinds::types::KindsBatch::default().into_record_batch().unwrap();
     assert_eq!((arrow.num_rows(), arrow.num_columns()), (0, 30));
 }

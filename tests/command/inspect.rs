@@ -1,17 +1,19 @@
+//! `eunomia inspect` and `eunomia check`.
+
 use eunomia_runtime::{Skeleton, cli::Exit};
 use serde_json::{Value, json};
 
 use super::{Ran, folder, printed, refused, reviewed, run, run_with};
 
-/// Tables as they were reviewed.
+/// Tables are compared with reviewed files.
 #[test]
-fn tables() {
+fn tables_match_reviewed_text() {
     let names = ["bootstrap", "kinds", "profile", "shapes", "streams"];
     reviewed("command/inspect", names.map(|name| (name, printed(&["inspect", &format!("bpf/{name}.json")]))));
 }
 
 #[test]
-fn json() {
+fn json_describes_object() {
     let object: Value = serde_json::from_str(&printed(&["inspect", "bpf/bootstrap.json", "--json"])).unwrap();
     assert_eq!((&object["name"], &object["format"]), (&json!("bootstrap"), &json!("package")));
     assert_eq!(object["programs"][0], json!({"name": "handle_exec", "section": "tp/sched/sched_process_exec", "attach": true}));
@@ -23,9 +25,10 @@ fn json() {
     assert_eq!((&option["option"], &option["value"], &option["section"]), (&json!("--min_duration_ns"), &json!(0), &json!(".rodata")));
 }
 
-/// A document without its object tells less, and one with another file's is the same as a package.
+/// A document without its object gives less; with the object from a file, it gives the same as a
+/// package.
 #[test]
-fn documents_without_their_object() {
+fn document_without_object_is_completed_by_it() {
     let folder = folder("without");
     let package = Skeleton::from_file("bpf/bootstrap.json").unwrap();
     let object = package.object.clone().unwrap();
@@ -47,7 +50,7 @@ fn documents_without_their_object() {
 
 const CHECKED: &str = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n";
 
-/// A name of the document does not begin a line.
+/// Names in a document cannot begin a line.
 #[test]
 fn names_stay_on_their_line() {
     let mut json: Value = serde_json::from_str(&eunomia_tests::fixture("bootstrap")).unwrap();
@@ -56,7 +59,7 @@ fn names_stay_on_their_line() {
     assert!(inspect(&["inspect", "-"]).starts_with(r"<stdin>: package `a\nb\u{1b}`"));
     assert!(inspect(&["check", "-"]).starts_with(r"<stdin>: object a\nb\u{1b}; maps: "));
 
-    // Nor does that of a file.
+    // The same holds for names of files.
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("y\u{1b}[31m\nz.json");
     std::fs::write(&file, json.to_string()).unwrap();
     for (command, lines) in [("check", 1), ("inspect", inspect(&["inspect", "-"]).lines().count())] {
@@ -66,7 +69,7 @@ fn names_stay_on_their_line() {
 }
 
 #[test]
-fn faults_have_their_lines() {
+fn faults_have_lines() {
     let text = eunomia_tests::fixture("bootstrap").replace("\"handle_exec\"", "\"handle_exce\"");
     let Ran { exit, out, err } = run_with(&["inspect", "-"], text.as_bytes());
     assert_eq!((exit, out.as_str()), (Exit::Refused, ""));
@@ -76,9 +79,9 @@ fn faults_have_their_lines() {
     assert!(refused(&["check", "/proc/self/exe"]).starts_with("/proc/self/exe: "));
 }
 
-/// A package in an archive, as the original compiler's `--btfgen` makes it.
+/// An archive holds a package, as the original compiler's `--btfgen` writes it.
 #[test]
-fn archives() {
+fn package_is_read_from_archive() {
     let folder = folder("archive");
     std::fs::copy("bpf/bootstrap.json", folder.join("package.json")).unwrap();
     let tar = |name: &str, member: &str| {
@@ -91,7 +94,7 @@ fn archives() {
     std::fs::write(folder.join("readme"), "").unwrap();
     let none = tar("none.tar", "readme");
     assert_eq!(refused(&["check", &none]), format!("{none}: the archive has no package.json\n"));
-    // What says that it is much longer than it is, and what stands where it must not.
+    // A sparse member of 1 TiB, and a truncated archive.
     std::fs::File::create(folder.join("holes")).unwrap().set_len(1 << 40).unwrap();
     std::fs::rename(folder.join("package.json"), folder.join("whole.json")).unwrap();
     std::fs::rename(folder.join("holes"), folder.join("package.json")).unwrap();
@@ -106,9 +109,9 @@ fn archives() {
     assert!(err.starts_with("<stdin>: "), "{err}");
 }
 
-/// Texts of documents do not command the terminal.
+/// Texts in a document cannot control the terminal.
 #[test]
-fn escape_sequences() {
+fn escape_sequences_are_escaped() {
     let text = eunomia_tests::fixture("bootstrap");
     let escaped = text.replace("\"obj_name\": \"bootstrap\"", "\"obj_name\": \"b\\u001b[31m\\u009b1m\"");
     assert!(escaped != text);

@@ -1,6 +1,6 @@
-//! `eunomia`: its texts and exit codes. What needs the kernel is in `live`.
+//! `eunomia`: its texts and exit codes. Tests that need the kernel are in `live`.
 //!
-//! The command is a function of the library, which is run here; `process.rs` runs the program itself.
+//! Most tests call the command as a function of the library; `process.rs` runs the program itself.
 
 mod inspect;
 mod process;
@@ -15,7 +15,7 @@ use std::{
 
 use eunomia_runtime::cli::{self, Exit};
 
-/// What a command did.
+/// The result of a command.
 struct Ran {
     exit: Exit,
     out: String,
@@ -33,21 +33,21 @@ fn run(words: &[&str]) -> Ran {
     run_with(words, b"")
 }
 
-/// What a successful command printed.
+/// Runs a command that succeeds, and returns its output.
 fn printed(words: &[&str]) -> String {
     let Ran { exit, out, err } = run(words);
     assert_eq!((exit, err.as_str()), (Exit::Done, ""), "{words:?}");
     out
 }
 
-/// What a command said that found faults, and that it printed nothing else.
+/// Runs a command that finds faults and prints nothing to standard output, and returns its errors.
 fn refused(words: &[&str]) -> String {
     let Ran { exit, out, err } = run(words);
     assert_eq!((exit, out.as_str()), (Exit::Refused, ""), "{words:?}");
     err
 }
 
-/// An empty folder of a test's own.
+/// Creates an empty folder for a test.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("command").join(name);
     let _ = fs::remove_dir_all(&folder);
@@ -55,7 +55,8 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Compares with texts as they were reviewed. A file that differs is rewritten and the test fails: look at `git diff` and run it again.
+/// Compares texts with reviewed files. A file that differs is rewritten and the test fails: look at
+/// `git diff` and run it again.
 fn reviewed<'a>(folder: &str, texts: impl IntoIterator<Item = (&'a str, String)>) {
     let mut differ = Vec::new();
     for (name, text) in texts {

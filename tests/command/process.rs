@@ -1,4 +1,4 @@
-//! The program itself.
+//! The program `eunomia` itself.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -12,9 +12,9 @@ fn said(output: &Output) -> (Option<i32>, &str, &str) {
     (output.status.code(), std::str::from_utf8(&output.stdout).unwrap(), std::str::from_utf8(&output.stderr).unwrap())
 }
 
-/// One test, because the program is built once.
+/// One test, so that the program is built only once.
 #[test]
-fn exit_codes_and_streams() {
+fn program_has_exit_codes_and_streams() {
     let program = program(env!("CARGO_TARGET_TMPDIR"), "eunomia-runtime", "eunomia");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let run = |words: &[&str]| Command::new(&program).args(words).current_dir(tests).output().unwrap();
@@ -23,11 +23,11 @@ fn exit_codes_and_streams() {
     assert_eq!(said(&run(&["check", "none"])), (Some(1), "", "none: No such file or directory (os error 2)\n"));
     assert_eq!(run(&["nonsense"]).status.code(), Some(2));
 
-    // Nobody has a terminal here, so there are no colours.
+    // Output to a pipe has no colors.
     let help = run(&["--help"]);
     assert!(!help.stdout.contains(&0x1b) && help.status.success());
 
-    // Nobody reads behind the first line, and then nobody at all.
+    // The reader closes the pipe after the first line; then standard output is a full device.
     let mut inspect = Command::new(&program);
     inspect.args(["inspect", "bpf/kinds.json"]).current_dir(tests).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = inspect.spawn().unwrap();

@@ -1,3 +1,5 @@
+//! `eunomia replay`.
+
 use std::fs;
 
 use eunomia_runtime::{Skeleton, cli::Exit, sample::Plain as _};
@@ -5,7 +7,7 @@ use eunomia_tests::built::bootstrap::types::Event;
 
 use super::{Ran, folder, printed, refused, run, run_with};
 
-/// A recording of so many processes that started.
+/// Returns a recording with this number of processes that started.
 fn recording(count: i32) -> Vec<u8> {
     let checked = Skeleton::from_file("bpf/bootstrap.json").unwrap().check("x").unwrap();
     let mut recorder = checked.recorder(Vec::new()).unwrap();
@@ -34,7 +36,7 @@ fn recordings_are_printed_like_events() {
 }
 
 #[test]
-fn what_cannot_be_replayed() {
+fn bad_recordings_are_refused() {
     let folder = folder("refused-replay");
     let path = |name: &str, bytes: &[u8]| {
         let path = folder.join(name).to_str().unwrap().to_owned();
@@ -51,20 +53,20 @@ fn what_cannot_be_replayed() {
     let unlike = refused(&["replay", "bpf/streams.json", &other]);
     assert!(unlike.contains("the records of `rb` have another layout in the recording"), "{unlike}");
     assert_eq!(run(&["replay", "bpf/streams.json", &other, "-f", "raw"]).exit, Exit::Usage);
-    // What is in a file stays until a record comes.
+    // An existing file stays unchanged until a record arrives.
     let kept = path("kept", b"kept");
     refused(&["replay", "bpf/bootstrap.json", &path("foreign", b"not a recording"), "-o", &kept]);
     assert_eq!(fs::read(&kept).unwrap(), b"kept");
     let new = folder.join("new").to_str().unwrap().to_owned();
     refused(&["replay", "bpf/bootstrap.json", &path("foreign", b"not a recording"), "-o", &new]);
     assert!(!folder.join("new").exists());
-    // The recording is no output, and standard input is read once.
+    // The recording cannot be the output, and standard input is read only once.
     let Ran { exit, err, .. } = run(&["replay", "bpf/bootstrap.json", &other, "-o", &other]);
     assert_eq!(exit, Exit::Usage);
     assert!(err.contains("is read by this command and cannot be its output"), "{err}");
     assert_eq!(fs::read(&other).unwrap(), whole);
     assert!(run(&["replay", "-", "-"]).err.contains("standard input and can be read only once"));
-    // A device without room.
+    // A full device.
     let Ran { exit, err, .. } = run(&["replay", "bpf/bootstrap.json", &other, "-o", "/dev/full"]);
     assert_eq!((exit, err.as_str()), (Exit::Refused, "/dev/full: No space left on device (os error 28)\n"));
     assert!(refused(&["replay", "bpf/bootstrap.json", "none.rec"]).starts_with("none.rec: No such file"));

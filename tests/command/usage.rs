@@ -1,3 +1,5 @@
+//! Help texts, errors of the command line, completions and manual pages.
+
 use std::process::Command;
 
 use eunomia_runtime::cli::Exit;
@@ -5,7 +7,7 @@ use eunomia_runtime::cli::Exit;
 use super::{Ran, printed, refused, reviewed, run};
 
 #[test]
-fn help_is_the_reviewed_text() {
+fn help_matches_reviewed_text() {
     let commands = ["run", "inspect", "check", "doctor", "record", "replay"].map(|command| (command, printed(&[command, "--help"])));
     reviewed("command/help", commands.into_iter().chain([("eunomia", printed(&["--help"]))]));
     assert_eq!(printed(&["--version"]), format!("eunomia {}\n", env!("CARGO_PKG_VERSION")));
@@ -28,20 +30,20 @@ fn wrong_command_lines_are_explained() {
         assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{words:?}");
         assert!(err.contains(expected), "{words:?}: {err}");
     }
-    // An option of the skeleton's own belongs behind `--`.
+    // Options of the skeleton go after `--`.
     let err = run(&["run", "bpf/bootstrap.json", "--min_duration_ns", "5"]).err;
     assert!(err.contains("unexpected argument '--min_duration_ns'"), "{err}");
 }
 
-/// BTF that the user names is used or missed, also where the kernel has its own.
+/// BTF that the user names must exist, even if the kernel has BTF.
 #[test]
-fn btf_that_is_not_there() {
+fn missing_btf_is_refused() {
     for words in [&["run"][..], &["record", "-o", "/dev/null"], &["doctor"]] {
         let words = [words, &["bpf/bootstrap.json", "--btf", "none.btf"]].concat();
         let expected = "BTF of the kernel: `none.btf`: file not found; name a file with the BTF of this kernel, or a BTF archive\n";
         assert_eq!(refused(&words), expected);
     }
-    // What does not end, or keeps whoever opens it waiting, is not opened.
+    // A device without end and a FIFO, which would block, are not opened.
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo").display().to_string();
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -53,25 +55,25 @@ fn btf_that_is_not_there() {
             assert_eq!(refused(&[words, &["bpf/bootstrap.json", "--btf", path]].concat()), expected);
         }
     }
-    // Nothing is looked up in it without an object.
+    // BTF is of no use without an object.
     assert_eq!(run(&["doctor", "--btf", "none.btf"]).exit, Exit::Usage);
 }
 
 #[test]
-fn options_of_the_skeleton() {
+fn skeleton_has_its_own_options() {
     let text = printed(&["run", "bpf/bootstrap.json", "--", "--help"]);
     assert!(text.starts_with("Usage: eunomia run bpf/bootstrap.json -- [OPTIONS]\n"), "{text}");
     assert!(text.contains("Report only processes that lived at least this long"), "{text}");
     let Ran { exit, err, .. } = run(&["run", "bpf/bootstrap.json", "--", "--min_duration_ns", "-1"]);
     assert_eq!(exit, Exit::Usage);
     assert!(err.contains("expected a number from 0 to 18446744073709551615"), "{err}");
-    // What they are called is in the document's own texts.
+    // The document gives their names and texts.
     let text = printed(&["run", "bpf/args.json", "--", "-h"]);
     assert!(text.contains("-1, --cv1") && text.contains("Adds up what the command line says."), "{text}");
 }
 
 #[test]
-fn completions_and_manual_pages() {
+fn completions_and_manual_pages_are_printed() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(printed(&["completions", shell]).contains("inspect"), "{shell}");
     }

@@ -1,4 +1,4 @@
-//! `eunomia_build::Config` as a build script uses it.
+//! `eunomia_build::Config`, as a build script uses it.
 
 use std::{
     env,
@@ -12,7 +12,7 @@ use std::{
 use eunomia_build::{Config, Error};
 use eunomia_tests::fixture;
 
-/// An empty folder of this test's own.
+/// Creates an empty folder for a test.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("config").join(name);
     let _ = fs::remove_dir_all(&folder);
@@ -27,7 +27,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_skeleton_becomes_a_module_and_an_object() {
+fn skeleton_becomes_module_and_object() {
     let out = folder("skeleton");
     Config::new().skeleton("bpf/names.json").module("mine").out_dir(&out).generate().unwrap();
     assert_eq!(names(&out), ["mine.bpf.o", "mine.rs"]);
@@ -37,7 +37,7 @@ fn a_skeleton_becomes_a_module_and_an_object() {
 }
 
 #[test]
-fn an_object_describes_itself_or_completes_metadata() {
+fn object_describes_itself_or_completes_metadata() {
     let out = folder("object");
     Config::new().skeleton("bpf/names.json").out_dir(&out).generate().unwrap();
     let object = out.join("names.bpf.o");
@@ -55,9 +55,9 @@ fn an_object_describes_itself_or_completes_metadata() {
     assert_eq!(fs::read_to_string(out.join("names.json")).unwrap(), fixture("names"));
 }
 
-/// What is wrong is the returned error, and nothing has been written.
+/// A fault is returned as an error, and nothing is written.
 #[test]
-fn a_refusal_writes_nothing() {
+fn refusal_writes_nothing() {
     let out = folder("refusal");
     let refused = |config: Config| config.out_dir(&out).generate().unwrap_err();
     let metadata = out.with_extension("json");
@@ -84,7 +84,7 @@ fn a_refusal_writes_nothing() {
 }
 
 #[test]
-fn sources_are_compiled_and_their_headers_known() {
+fn sources_are_compiled_with_their_headers() {
     let dir = folder("source");
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
     fs::create_dir(dir.join("include")).unwrap();
@@ -99,7 +99,8 @@ fn sources_are_compiled_and_their_headers_known() {
     let text = fs::read_to_string(dir.join("shape.rs")).unwrap();
     assert!(text.contains("pub struct Shape") && text.contains("/// `int sides`, offset 0, 4 bytes"));
 
-    // clang writes some other type for the items of `_Atomic` arrays; where that shows in the size, the variable is bytes.
+    // clang writes another type for the items of `_Atomic` arrays; if the size shows that, the
+    // variable is bytes.
     fs::write(dir.join("many.bpf.c"), "char first; _Atomic(unsigned long long) many[3];\n").unwrap();
     Config::new().source(dir.join("many.bpf.c")).clang(&clang).out_dir(&dir).generate().unwrap();
     let text = fs::read_to_string(dir.join("many.rs")).unwrap();
@@ -110,7 +111,7 @@ fn sources_are_compiled_and_their_headers_known() {
     assert!(error.to_string().contains("use of undeclared identifier 'SIDES'"), "{error}");
     let missing = Config::new().source(dir.join("shape.bpf.c")).clang("no-such-clang").out_dir(&dir).generate().unwrap_err();
     assert!(missing.to_string().contains("cannot run `no-such-clang`"), "{missing}");
-    // It says how it would compile, and does not.
+    // With this argument, clang prints the commands and does not run them.
     let config = Config::new().source(dir.join("many.bpf.c")).clang(&clang).out_dir(&dir);
     let nothing = config.clang_arg("-###").generate().unwrap_err().to_string();
     assert!(nothing.contains(" wrote no object; remove arguments that make it do something else"), "{nothing}");
@@ -122,9 +123,10 @@ fn sources_are_compiled_and_their_headers_known() {
     assert_eq!(both.to_string(), "`source` builds its own object and skeleton; remove `object` and `skeleton`");
 }
 
-/// What clang warns of: [`warnings_of_clang_are_cargos`] runs it again as cargo runs a build script.
+/// Compiles a source with a warning. [`warnings_of_clang_become_warnings_of_cargo`] runs this test
+/// again as cargo runs a build script.
 #[test]
-fn a_source_with_a_warning() {
+fn source_with_warning_compiles() {
     let dir = folder("warning");
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
     fs::write(dir.join("warn.bpf.c"), "#warning not yet\nint x;\n").unwrap();
@@ -132,10 +134,10 @@ fn a_source_with_a_warning() {
 }
 
 #[test]
-fn warnings_of_clang_are_cargos() {
+fn warnings_of_clang_become_warnings_of_cargo() {
     let out = folder("warnings");
     let mut script = Command::new(env::current_exe().unwrap());
-    let output = script.args(["--exact", "a_source_with_a_warning", "--nocapture"]).env("OUT_DIR", &out).output().unwrap();
+    let output = script.args(["--exact", "source_with_warning_compiles", "--nocapture"]).env("OUT_DIR", &out).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("cargo::warning=")).collect();
     let [place, source, caret, sum] = lines.as_slice() else { panic!("{text}") };
@@ -147,9 +149,9 @@ fn clang() -> std::ffi::OsString {
     env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into())
 }
 
-/// Of two inputs that are named alike neither is written over the other.
+/// Two inputs with the same name do not overwrite each other's output.
 #[test]
-fn inputs_that_are_named_alike() {
+fn inputs_with_same_name_are_refused() {
     let dir = folder("alike");
     for name in ["net.ingress.bpf.c", "net.egress.bpf.c"] {
         fs::write(dir.join(name), "int x = 1;\n").unwrap();
@@ -172,9 +174,9 @@ fn inputs_that_are_named_alike() {
     );
 }
 
-/// Nothing that was given is left out in silence.
+/// No input is silently ignored.
 #[test]
-fn several_inputs() {
+fn several_inputs_are_linked_or_refused() {
     let dir = folder("several");
     let twice = Config::new().skeleton("a.json").skeleton("b.json").out_dir(&dir).generate().unwrap_err();
     assert_eq!(twice.to_string(), "`skeleton` takes one file, but was called with a.json and b.json; use one `Config` for each");
@@ -192,7 +194,7 @@ fn several_inputs() {
     let text = fs::read_to_string(dir.join("both.rs")).unwrap();
     assert!(text.contains("pub one: ") && text.contains("pub two: "), "both programs are in it");
 
-    // What is wrong with an object is said of its file.
+    // A fault of an object names its file.
     let both = Config::new().skeleton("bpf/names.json").object("bpf/kinds.json").out_dir(&dir).generate().unwrap_err().to_string();
     assert_eq!(both, "bpf/kinds.json: this is JSON, not a BPF object; give it as the skeleton");
     let folder = Config::new().skeleton("bpf").out_dir(&dir).generate().unwrap_err().to_string();
@@ -202,9 +204,9 @@ fn several_inputs() {
     assert!(source.starts_with("x.bpf.c: this is C, not a skeleton; pass it to `Config::source`"), "{source}");
 }
 
-/// The C beside a skeleton has changed since.
+/// The C source next to a skeleton has changed since.
 #[test]
-fn skeletons_that_are_older_than_their_source() {
+fn skeletons_older_than_their_source_are_refused() {
     let dir = folder("stale");
     let (source, package) = (dir.join("x.bpf.c"), dir.join("x.json"));
     fs::write(&source, "#include \"x.h\"\nint x = X;\n").unwrap();
@@ -214,7 +216,7 @@ fn skeletons_that_are_older_than_their_source() {
     assert!(text.contains("\"x.bpf.c\": \"") && text.contains("\"x.h\": \"") && !text.contains(dir.to_str().unwrap()), "{text}");
     let generate = |config: Config| config.skeleton(&package).out_dir(&dir).generate().map_err(|error| error.to_string());
     generate(Config::new()).unwrap();
-    // As another system checks it out.
+    // Line endings of another system.
     fs::write(dir.join("x.h"), "#define X 1\r\n").unwrap();
     generate(Config::new()).unwrap();
 
@@ -227,10 +229,10 @@ fn skeletons_that_are_older_than_their_source() {
     );
     assert_eq!(generate(Config::new()), Err(expected));
     generate(Config::new().stale(true)).unwrap();
-    // Who has no source cannot make it anew.
+    // Without the source, nobody could rebuild the skeleton.
     fs::remove_file(&source).unwrap();
     generate(Config::new()).unwrap();
-    // A long file has many names.
+    // A long file under two names.
     fs::File::create(dir.join("long.h")).unwrap().set_len(40 << 20).unwrap();
     fs::write(&source, "int x;\n").unwrap();
     let names = ["x.bpf.c", "long.h", "../stale/long.h"].map(|name| format!("\"{name}\": \"0\"")).join(", ");
@@ -238,28 +240,30 @@ fn skeletons_that_are_older_than_their_source() {
     let end = at + text[at..].find('}').unwrap();
     fs::write(&package, format!("{}{names}{}", &text[..at], &text[end..])).unwrap();
     generate(Config::new()).unwrap();
-    // It names nothing that is not beside it.
+    // Sources outside of the folder are ignored.
     fs::write(&source, "int x;\n").unwrap();
     fs::write(&package, text.replace("\"x.h\"", "\"/etc/passwd\"").replace("\"x.bpf.c\"", "\"/etc/x.bpf.c\"")).unwrap();
     generate(Config::new()).unwrap();
 }
 
-/// What cargo is told to watch: headers of any name.
+/// The output for cargo names headers with unusual names.
 #[test]
-fn headers_of_odd_names_are_watched() {
+fn headers_with_unusual_names_are_watched() {
     let out = folder("watched");
     let mut script = Command::new(env::current_exe().unwrap());
-    let output = script.args(["--exact", "a_source_with_an_odd_header", "--nocapture"]).env("OUT_DIR", &out).output().unwrap();
+    let output = script.args(["--exact", "source_with_unusual_headers_compiles", "--nocapture"]).env("OUT_DIR", &out).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().any(|line| line.starts_with("cargo::rerun-if-changed=") && line.ends_with("/limits $x #1.h")), "{text}");
-    // Cargo reads UTF-8, a name a line: the folder stands for what has no such name.
+    // Cargo reads UTF-8, one name in each line. For a name that it cannot read, the folder is
+    // watched.
     assert!(text.lines().any(|line| line.starts_with("cargo::rerun-if-changed=") && line.ends_with("/odd/names")), "{text}");
     assert!(!text.lines().any(|line| line.starts_with("cargo::rustc-env=")), "{text}");
 }
 
-/// [`headers_of_odd_names_are_watched`] runs it again as cargo runs a build script.
+/// Compiles sources with unusual names. [`headers_with_unusual_names_are_watched`] runs this test
+/// again as cargo runs a build script.
 #[test]
-fn a_source_with_an_odd_header() {
+fn source_with_unusual_headers_compiles() {
     let dir = folder("odd");
     fs::write(dir.join("limits $x #1.h"), "#define X 1\n").unwrap();
     fs::create_dir(dir.join("names")).unwrap();
@@ -271,9 +275,9 @@ fn a_source_with_an_odd_header() {
     Config::new().source(lines).clang(clang()).out_dir(&dir).generate().unwrap();
 }
 
-/// A build waits for nobody, and reads no device.
+/// A build does not wait for a FIFO and does not read a device.
 #[test]
-fn skeletons_that_are_no_files() {
+fn input_must_be_regular_file() {
     let dir = folder("no-files");
     let fifo = dir.join("x.json");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

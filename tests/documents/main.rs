@@ -1,4 +1,5 @@
-//! Every generation of the format is read into one model, and nothing of it is lost when it is written as the current one.
+//! Every generation of the format is read into one model, and written in the current form without
+//! loss.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use eunomia_runtime::{
@@ -16,7 +17,7 @@ fn parse(json: &Json) -> Skeleton {
     Skeleton::parse(&json.to_string(), "x.json").unwrap()
 }
 
-/// Writing and reading again gives the same skeleton, and the same text.
+/// Writes a skeleton and reads it again; the text must stay the same.
 fn survives(skeleton: &Skeleton) -> Skeleton {
     let text = skeleton.to_json();
     let again = Skeleton::parse(&text, "again.json").unwrap();
@@ -25,7 +26,7 @@ fn survives(skeleton: &Skeleton) -> Skeleton {
 }
 
 #[test]
-fn every_field_of_the_metadata() {
+fn every_field_of_metadata_is_read_and_written() {
     let text = include_str!("metadata.json");
     let skeleton = Skeleton::parse(text, "metadata.json").unwrap();
     assert_eq!((skeleton.format, skeleton.name.as_str(), skeleton.version.as_deref()), (Format::Metadata, "delays_bpf", Some("0.3.4")));
@@ -69,7 +70,7 @@ fn every_field_of_the_metadata() {
     assert_eq!(members[0].other["shown"], "first");
     let Interpreter::StackTrace { fields, with_symbols, other } = &rb2.interpreter else { panic!("{rb2:?}") };
     assert_eq!((&fields.as_ref().unwrap()["pid"], with_symbols, &other["depth"]), (&json!("tgid"), &Some(false), &json!(9)));
-    assert!(matches!(rb3.interpreter, Interpreter::StackTrace { with_symbols: None, .. }), "both spellings are read");
+    assert!(matches!(rb3.interpreter, Interpreter::StackTrace { with_symbols: None, .. }), "one spelling is not read");
     assert_eq!((rodata.ident.as_str(), rodata.mmaped, &rodata.other["pinned"]), ("rodata", true, &Json::Null));
 
     let [pass, look] = &skeleton.programs[..] else { panic!("{:?}", skeleton.programs) };
@@ -86,7 +87,8 @@ fn every_field_of_the_metadata() {
     );
 
     assert_eq!(survives(&skeleton), skeleton);
-    // The document itself comes back, but for the one spelling that is mended into the format's own and defaults that are spelt out.
+    // The written document is the same, except that one key gets the format's spelling and defaults
+    // are explicit.
     let mut expected: Json = serde_json::from_str(text).unwrap();
     let maps = expected["bpf_skel"]["maps"].as_array_mut().unwrap();
     let interpreter = maps[3].as_object_mut().unwrap().remove("interpreter").unwrap();
@@ -106,7 +108,7 @@ fn null_and_missing_lists_are_empty() {
 }
 
 #[test]
-fn a_package_keeps_what_stands_around_it() {
+fn package_keeps_unknown_keys() {
     let mut package: Json = serde_json::from_str(&fixture("names")).unwrap();
     package["signature"] = json!("abc");
     let skeleton = parse(&package);
@@ -115,9 +117,10 @@ fn a_package_keeps_what_stands_around_it() {
     assert_eq!(serde_json::from_str::<Json>(&skeleton.to_json()).unwrap(), package);
 }
 
-/// The README's spelling: the object inside `bpf_skel`, settings inside `config`.
+/// The form in the README of the format: the object is inside `bpf_skel`, the settings inside
+/// `config`.
 #[test]
-fn the_object_inside_the_metadata() {
+fn object_inside_metadata_is_read() {
     let package: Json = serde_json::from_str(&fixture("names")).unwrap();
     let object = Skeleton::parse(&fixture("names"), "names").unwrap().object.unwrap();
     let mut document = package["meta"].clone();
@@ -132,18 +135,19 @@ fn the_object_inside_the_metadata() {
     assert_eq!((again.format, again.object), (Format::Package, Some(object)));
 }
 
-/// A struct is set member by member; what is not named is zero.
+/// A struct is set member by member; members without a value are zero.
 #[test]
-fn values_of_structs() {
+fn value_of_struct_sets_members() {
     let mut document: Json = serde_json::from_str(&fixture("kinds")).unwrap();
     let variables = json!([{"name": "ro_point", "type": "struct point", "value": {"y": -7}}]);
     document["meta"]["bpf_skel"]["data_sections"] = json!([{"name": ".rodata", "variables": variables}]);
     assert_eq!(parse(&document).open().unwrap().get("ro_point").unwrap(), "x=0 y=-7");
 }
 
-/// Early v1: `export_types` is an object with BTF of its own, programs have no `attach`, the size is missing.
+/// In early v1, `export_types` is an object with its own BTF, programs have no `attach`, and the
+/// size is missing.
 #[test]
-fn early_v1() {
+fn early_v1_is_read() {
     let kinds = Skeleton::parse(&fixture("kinds"), "kinds").unwrap();
     let elf = kinds.object.clone().unwrap();
     let start = elf.windows(8).position(|window| window == [0x9f, 0xeb, 1, 0, 24, 0, 0, 0]).unwrap();
@@ -180,16 +184,16 @@ fn early_v1() {
     unknown["meta"]["export_types"]["structs"][0]["id"] = json!(99_999);
     let refused = parse(&unknown).check("x").unwrap_err().to_string();
     assert!(refused.contains("meta.export_types.structs[0].id: `export_btf` of the document has no type 99999; "), "{refused}");
-    // As a current package its types are spelt out, and their BTF goes along.
+    // As a current package, it lists the members of its types and keeps their BTF.
     let again = survives(&skeleton);
     assert_eq!((again.format, again.exports[0].size), (Format::Package, Some(528)));
     assert_eq!(again.exports[0].members, kinds.exports[0].members);
     assert_eq!((again.export_btf.as_deref(), layout(&again)), (Some(btf), layout(&skeleton)));
 }
 
-/// The first generation: names, and the object as plain base64 with line breaks.
+/// The first generation has names, and the object as uncompressed base64 with line breaks.
 #[test]
-fn legacy_v0() {
+fn legacy_v0_is_read() {
     let object = Skeleton::parse(&fixture("names"), "names").unwrap().object.unwrap();
     let text = STANDARD.encode(&object);
     let wrapped: Vec<&str> = text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
@@ -208,11 +212,12 @@ fn legacy_v0() {
     let skeleton = parse(&document);
     assert_eq!((skeleton.format, skeleton.name.as_str(), skeleton.object.as_ref()), (Format::LegacyV0, "names", Some(&object)));
     assert_eq!((skeleton.maps[1].ident.as_str(), skeleton.programs[0].link), ("data", true));
-    // Apart from the current format's keys, some of which have the same names.
+    // Its keys are kept apart from those of the current format, since some have the same names.
     let kept = &skeleton.other["legacy_v0"];
     assert_eq!((&kept["author"], &kept["name"]), (&json!("somebody"), &json!("template")));
     assert_eq!(skeleton.maps[0].other["legacy_v0"]["export_data_types"]["Size"], 160);
-    // What the document describes by offsets is not read; the object's one dummy pointer belongs to the one map.
+    // Offsets in the document are ignored; the only dummy pointer of the object gives the type of
+    // the only map.
     let checked = skeleton.clone().check("x").unwrap();
     let Payload::Type(id) = checked.streams[0].payload else { panic!("{:?}", checked.streams) };
     assert_eq!(checked.layouts.c_name(id), "struct type");

@@ -1,4 +1,5 @@
-//! The targets under libFuzzer, which knows what code an input reached: `make fuzz TARGET=ring SECONDS=3600`.
+//! The targets under libFuzzer, which is guided by code coverage: `make fuzz TARGET=ring
+//! SECONDS=3600`.
 #![cfg_attr(campaign, no_main)]
 
 mod targets;
@@ -7,10 +8,10 @@ use std::{env, fs, slice, sync::LazyLock};
 
 use targets::Target;
 
-/// Built without libFuzzer, whose `main` runs the targets.
+/// Reports an error in a build without libFuzzer, whose `main` runs the targets.
 #[cfg(not(campaign))]
 fn main() -> std::process::ExitCode {
-    eprintln!("nothing is run without libFuzzer; see `make fuzz`");
+    eprintln!("cannot run without libFuzzer; see `make fuzz`");
     std::process::ExitCode::FAILURE
 }
 
@@ -20,17 +21,19 @@ static TARGET: LazyLock<&Target> = LazyLock::new(|| targets::find(&env::var("TAR
 #[unsafe(no_mangle)]
 extern "C" fn LLVMFuzzerInitialize(_: *mut i32, _: *mut *mut *mut u8) -> i32 {
     let folder = env::var("SEEDS").expect("SEEDS is set");
-    fs::create_dir_all(&folder).expect("the folder of the seeds can be made");
+    fs::create_dir_all(&folder).expect("the folder of the seeds can be created");
     for (index, seed) in (TARGET.seeds)().iter().enumerate() {
         fs::write(format!("{folder}/{index}"), seed).expect("seeds can be written");
     }
     0
 }
 
-/// A panic aborts, since it may not leave a function of C; libFuzzer keeps the input.
+/// Runs the target on one input. A panic aborts, since it must not unwind out of an `extern "C"`
+/// function; libFuzzer then keeps the input.
 #[unsafe(no_mangle)]
 extern "C" fn LLVMFuzzerTestOneInput(data: *const u8, size: usize) -> i32 {
-    // SAFETY: libFuzzer passes so many bytes, which live through the call; none have no address.
+    // SAFETY: libFuzzer passes `size` bytes, which live through the call. The pointer is not used
+    // if there are none, since it may be null then.
     let input = if size == 0 { &[] } else { unsafe { slice::from_raw_parts(data, size) } };
     (TARGET.run)(input);
     0

@@ -1,7 +1,8 @@
-//! Parsers of foreign bytes on bytes that nobody wrote: no panic, no hang, no access to what is not theirs.
+//! Fuzz tests of every parser of untrusted bytes: no panic, no hang, no access out of bounds.
 //!
-//! Here each target gets some thousand changed inputs, the same ones every time; `SEED=2 ROUNDS=1000000` gives others. `make fuzz` runs a
-//! target for as long as one likes, led by the coverage of the code (`campaign.rs`).
+//! Here each target gets some thousand mutated inputs, the same ones every time; `SEED=2
+//! ROUNDS=1000000` gives others. `make fuzz` runs a target for any time, guided by code coverage
+//! (`campaign.rs`).
 
 mod mutator;
 mod targets;
@@ -14,13 +15,13 @@ fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |value| value.parse().expect("a number"))
 }
 
-/// Runs a target on changed seeds; each input that it takes for good becomes a seed.
+/// Runs a target on mutated seeds; each input that it accepts becomes a seed.
 fn run(name: &str, rounds: u64) {
     let target = targets::find(name);
     let mut seeds = (target.seeds)();
     let mut mutator = Mutator::new(number("SEED", 1));
     let (mut good, mut bad) = (0, 0);
-    assert!(seeds.iter().filter(|seed| (target.run)(seed)).count() > 0, "{name}: no seed is taken");
+    assert!(seeds.iter().filter(|seed| (target.run)(seed)).count() > 0, "{name}: no seed is accepted");
     for round in 0..number("ROUNDS", rounds) {
         let input = mutator.change(&seeds);
         let before = Dump { name, round, input: &input };
@@ -34,11 +35,11 @@ fn run(name: &str, rounds: u64) {
         }
         std::mem::forget(before);
     }
-    println!("{name}: {good} inputs taken, {bad} refused");
-    assert!(good > 0, "{name}: no changed input is taken");
+    println!("{name}: {good} inputs accepted, {bad} refused");
+    assert!(good > 0, "{name}: no mutated input is accepted");
 }
 
-/// Says which input it was where a target panics.
+/// Writes the input to a file if a target panics.
 struct Dump<'a> {
     name: &'a str,
     round: u64,

@@ -1,7 +1,9 @@
-/// Changes inputs a little, the same way for the same seed.
+//! Mutations of inputs.
+
+/// A source of small changes to inputs, the same ones for the same seed.
 pub(crate) struct Mutator(u64);
 
-/// Numbers that lie at an edge of something.
+/// Numbers at the edges of ranges and sizes.
 const EDGES: [u64; 12] = [0, 1, 7, 8, 9, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
 
 impl Mutator {
@@ -16,7 +18,7 @@ impl Mutator {
         (self.0 >> 16) as usize % limit.max(1)
     }
 
-    /// One of the seeds, changed.
+    /// Returns one of the seeds with some changes.
     pub(crate) fn change(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
         let mut input = seeds[self.below(seeds.len())].clone();
         for _ in 0..=self.below(4) {
@@ -36,7 +38,7 @@ impl Mutator {
                 let edge = EDGES[self.below(EDGES.len())];
                 self.put(input, at, edge);
             }
-            // A number that is a little more or less than it was.
+            // A number close to the one in the input.
             3 => {
                 let mut word = [0; 4];
                 let there = &input[at..input.len().min(at + 4)];
@@ -59,7 +61,7 @@ impl Mutator {
         }
     }
 
-    /// Writes 1, 2, 4 or 8 bytes of a number.
+    /// Writes the low 1, 2, 4 or 8 bytes of a number.
     fn put(&mut self, input: &mut [u8], at: usize, number: u64) {
         let size = 1 << self.below(4);
         for (to, from) in input[at..].iter_mut().take(size).zip(number.to_le_bytes()) {

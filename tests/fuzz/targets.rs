@@ -1,4 +1,4 @@
-//! What is fuzzed: a function of bytes, and inputs to start from.
+//! The fuzz targets: each is a function of bytes, with inputs to start from.
 
 mod files;
 
@@ -19,7 +19,7 @@ use eunomia_tests::{
 
 pub(crate) struct Target {
     pub(crate) name: &'static str,
-    /// Whether the input was taken for good. Panics where something is wrong.
+    /// Returns true if the target accepts the input. Panics if an invariant is violated.
     pub(crate) run: fn(&[u8]) -> bool,
     pub(crate) seeds: fn() -> Vec<Vec<u8>>,
 }
@@ -38,8 +38,10 @@ const TARGETS: [Target; 11] = [
     Target { name: "arguments", run: files::arguments, seeds: files::lines },
 ];
 
+/// Returns the target of this name.
+///
 /// # Panics
-/// Where there is none of this name.
+/// If there is no such target.
 pub(crate) fn find(name: &str) -> &'static Target {
     static ALL: [Target; 11] = TARGETS;
     ALL.iter().find(|target| target.name == name).unwrap_or_else(|| {
@@ -59,7 +61,7 @@ fn perf(input: &[u8]) -> bool {
     true
 }
 
-/// Records that are written, published and read, in a few ways.
+/// Returns inputs that write, publish and read records in several ways.
 fn steps() -> Vec<Vec<u8>> {
     let way = |way: u8| {
         [&[way, 0, 16, 0, 0, 24, 0, 8, 40, 0, 3, 5 | (way % 4) << 3, 2][..], &[2, 90, 3, 5 | (way % 4) << 3, 200, 6, 3, 4, 7, 1, 5, 9]]
@@ -68,10 +70,11 @@ fn steps() -> Vec<Vec<u8>> {
     (0..4).map(way).collect()
 }
 
-/// The generator's answer; what it accepts is Rust, and is written as it was read.
+/// Reports whether the generator accepts a skeleton. The output must be Rust, and the skeleton must
+/// survive writing and reading.
 fn generate(skeleton: Skeleton) -> bool {
     let again = Skeleton::parse(&skeleton.to_json(), "again").map(|again| again.to_json());
-    assert_eq!(again.ok(), Some(skeleton.to_json()), "written, it is another one");
+    assert_eq!(again.ok(), Some(skeleton.to_json()), "writing and reading changed the skeleton");
     match tokens(skeleton, "x.json", "x", &Embed::Literal) {
         Ok(module) => {
             eunomia_build::format(module).expect("the generator writes Rust");
@@ -81,7 +84,8 @@ fn generate(skeleton: Skeleton) -> bool {
     }
 }
 
-/// The text without its object, which would be most of it; where it gets one it is that of the fixture.
+/// Reads a document. Seeds have no object, since it would be most of their bytes; a document
+/// without one gets that of the fixture.
 fn document(input: &[u8]) -> bool {
     static OBJECT: LazyLock<Vec<u8>> = LazyLock::new(|| checked("kinds").skeleton.object.unwrap());
     match Skeleton::from_slice(input, "x.json") {
@@ -109,7 +113,7 @@ fn object(input: &[u8]) -> bool {
     })
 }
 
-/// What the doctor reads of an object beyond the rest: instructions and CO-RE relocations.
+/// Reads what only the doctor reads of an object: instructions and CO-RE relocations.
 fn examine(checked: &Checked) {
     let calls = checked.calls().unwrap_or_default();
     for (index, function) in calls.functions.iter().enumerate() {
@@ -125,7 +129,7 @@ fn objects() -> Vec<Vec<u8>> {
     ["doctor", "kinds", "maps", "refused", "streams"].map(|name| checked(name).skeleton.object.expect("fixtures have one")).to_vec()
 }
 
-/// A fixture, as the build script has it.
+/// Checks a fixture, with the settings of the build script.
 fn checked(name: &str) -> Checked {
     let skeleton = match name {
         "sampled" => Skeleton::from_file(concat!(env!("OUT_DIR"), "/sampled.json")).expect("the build script has written it"),
@@ -146,7 +150,8 @@ fn checked(name: &str) -> Checked {
 
 static CHECKED: LazyLock<[Checked; 5]> = LazyLock::new(|| NAMES.map(checked));
 
-/// The first byte is the fixture, the second its map, the rest a record of it: typed and dynamic reading agree.
+/// Delivers a record both ways: the first byte is the fixture, the second its map, the rest the
+/// record. Typed and dynamic reading must agree.
 fn record(input: &[u8]) -> bool {
     let [fixture, map, record @ ..] = input else { return false };
     let (fixture, map) = (usize::from(*fixture) % NAMES.len(), usize::from(*map));
@@ -166,7 +171,7 @@ fn record(input: &[u8]) -> bool {
 }
 
 fn line(event: &eunomia_runtime::value::Event<'_>) -> String {
-    let _: serde_json::Value = serde_json::from_str(&event.value.to_json()).expect("what is said in JSON is JSON");
+    let _: serde_json::Value = serde_json::from_str(&event.value.to_json()).expect("the text is JSON");
     let braced = |value: &eunomia_runtime::value::Value<'_>| {
         if value.fields().next().is_some() { format!("{{{value}}}") } else { value.to_string() }
     };
@@ -195,7 +200,8 @@ fn committed(name: &str) -> Vec<u8> {
     fs::read(format!("{}/recordings/{name}.rec", env!("CARGO_MANIFEST_DIR"))).expect("recordings are committed")
 }
 
-/// The records of a recording, how many bytes are left over, and whether it is damaged; `None` where it is no recording.
+/// Returns the records of a recording, the number of bytes left over, and whether it is damaged;
+/// `None` if it is not a recording.
 fn walk(input: &[u8]) -> Option<(Vec<Vec<u8>>, usize, bool)> {
     let mut replay = Replay::new(input).ok()?;
     let mut records = Vec::new();
@@ -209,11 +215,12 @@ fn walk(input: &[u8]) -> Option<(Vec<Vec<u8>>, usize, bool)> {
             }
         }
     };
-    assert!(replay.read().is_ok_and(|entry| entry.is_none()), "nothing comes behind the end");
+    assert!(replay.read().is_ok_and(|entry| entry.is_none()), "a record after the end");
     Some((records, replay.left_over() as usize, damaged))
 }
 
-/// What is left over is what can be cut off, and typed and dynamic replay agree.
+/// Replays a recording. Without the bytes left over it must be complete, and typed and dynamic
+/// replay must agree.
 fn recording(input: &[u8]) -> bool {
     let Some((records, left_over, damaged)) = walk(input) else { return false };
     if !damaged {

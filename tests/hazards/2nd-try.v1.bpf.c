@@ -1,4 +1,4 @@
-// The file name is no identifier either.
+// A file name that is not an identifier.
 #include "hazard.h"
 
 int variable;

@@ -1,4 +1,4 @@
-// Names that generated fields and methods would have.
+// Names that generated fields and methods could have.
 #include "hazard.h"
 
 struct accessors {
@@ -16,7 +16,7 @@ struct accessors {
     int default_, clone, line;
 };
 
-// The methods of traits: fields and methods of these names must not be taken for them.
+// Names of methods of traits, which must not be confused with these fields and methods.
 union traits {
     int clone;
     int eq[2];

@@ -1,4 +1,4 @@
-// Alignment by attribute, of which BTF shows the traces alone.
+// Alignment by attribute, which BTF shows only in offsets and sizes.
 #include "hazard.h"
 
 struct line { int a; } __attribute__((aligned(64)));

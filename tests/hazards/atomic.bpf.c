@@ -1,4 +1,4 @@
-// clang writes type 0 into BTF for `_Atomic`, that is `void`.
+// clang writes type 0, that is `void`, into BTF for `_Atomic`.
 #include "hazard.h"
 
 struct counters {

@@ -1,4 +1,4 @@
-// Bit fields alone, at odd places, at the end, and without names.
+// Bit fields alone, at unusual offsets, at the end, and without names.
 #include "hazard.h"
 
 struct only { u64 a : 10; u64 b : 20; };

@@ -1,4 +1,4 @@
-// A byte of foreign memory is no Rust `bool`.
+// An arbitrary byte is not a valid `bool` in Rust.
 #include "hazard.h"
 
 struct inner { bool b; };

@@ -1,4 +1,4 @@
-// Fields of one event that meet when structs are flattened, and every way to get at a value inside of arrays, unions and packed structs.
+// Fields whose names collide in columns, and every access inside arrays, unions and packed structs.
 #include "hazard.h"
 
 enum mode { OFF, ON };
@@ -25,7 +25,7 @@ struct tight {
     enum mode mode;
     void *pointers[2];
 } __attribute__((packed));
-// The names of the batch and of its fields.
+// Names that the batch and its fields have.
 struct event_batch { int len; };
 struct Columns { int a; };
 

@@ -1,4 +1,5 @@
-//! The structs and unions of an object as its DWARF describes them: the compiler's second account, which our reader does not look at.
+//! The structs and unions of an object as DWARF describes them, independent of the BTF that the
+//! generator reads.
 
 use elf::{ElfBytes, endian::LittleEndian};
 use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, Unit, UnitOffset, constants as dw};
@@ -8,24 +9,25 @@ type Reader<'a> = EndianSlice<'a, gimli::LittleEndian>;
 /// A struct or union with a name.
 #[derive(Debug)]
 pub(crate) struct Record {
-    /// As C writes it: `struct event`, or the typedef of one without a tag.
+    /// The name in C: `struct event`, or a typedef if there is no tag.
     pub(crate) name: String,
     pub(crate) size: u64,
     pub(crate) members: Vec<Member>,
 }
 
-/// A member with a name, those of anonymous structs and unions among them.
+/// A named member, also one of an anonymous struct or union inside.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: String,
-    /// `None`: a bit field.
+    /// The offset in bytes; `None` for a bit field.
     pub(crate) offset: Option<u64>,
 }
 
-/// All of them.
+/// Reads all structs and unions of an object.
 pub(crate) fn records(object: &[u8]) -> Vec<Record> {
     let file = ElfBytes::<LittleEndian>::minimal_parse(object).unwrap();
-    // What refers to another section holds the offset in place already, as BPF objects keep it.
+    // No relocations are applied: BPF objects keep the offset of a reference to another section in
+    // place.
     let section = |id: gimli::SectionId| -> Result<Reader<'_>, gimli::Error> {
         let header = file.section_header_by_name(id.name()).unwrap();
         let data = header.map_or(&[][..], |header| file.section_data(&header).unwrap().0);
@@ -59,13 +61,13 @@ impl<'a> Names<'a> {
             (dw::DW_TAG_structure_type, Some(name)) => (format!("struct {name}"), entry.clone()),
             (dw::DW_TAG_union_type, Some(name)) => (format!("union {name}"), entry.clone()),
             (dw::DW_TAG_typedef, Some(name)) => {
-                let of = self.ty(entry)?;
-                let nameless = matches!(of.tag(), dw::DW_TAG_structure_type | dw::DW_TAG_union_type) && self.name(&of).is_none();
-                (nameless.then_some(name)?, of)
+                let ty = self.ty(entry)?;
+                let nameless = matches!(ty.tag(), dw::DW_TAG_structure_type | dw::DW_TAG_union_type) && self.name(&ty).is_none();
+                (nameless.then_some(name)?, ty)
             }
             _ => return None,
         };
-        // Without a size it is declared only.
+        // A type without a size is only declared.
         let size = number(&entry, dw::DW_AT_byte_size)?;
         let mut members = Vec::new();
         self.members(&entry, 0, &mut members);
@@ -91,13 +93,13 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The type of an entry behind `const` and `volatile`.
+    /// Returns the type of an entry without `const` and `volatile`.
     fn ty(&self, entry: &Entry<'a>) -> Option<Entry<'a>> {
         let AttributeValue::UnitRef(offset) = entry.attr_value(dw::DW_AT_type)? else { return None };
-        let of: Entry<'a> = self.unit.entry(UnitOffset(offset.0)).unwrap();
-        match of.tag() {
-            dw::DW_TAG_const_type | dw::DW_TAG_volatile_type => self.ty(&of),
-            _ => Some(of),
+        let ty: Entry<'a> = self.unit.entry(UnitOffset(offset.0)).unwrap();
+        match ty.tag() {
+            dw::DW_TAG_const_type | dw::DW_TAG_volatile_type => self.ty(&ty),
+            _ => Some(ty),
         }
     }
 

@@ -1,4 +1,4 @@
-// Nothing, in every form.
+// Empty types of every form.
 #include "hazard.h"
 
 struct em {};

@@ -1,4 +1,4 @@
-// Enums with every kind of number.
+// Enums with numbers of every kind.
 #include "hazard.h"
 
 enum negative { MINUS = -1, ZERO, MIN = -2147483647 - 1, MAX = 2147483647 };

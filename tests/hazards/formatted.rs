@@ -1,4 +1,5 @@
-//! Generated files as rustfmt leaves them: whoever commits one has it formatted with the rest of the project, by settings of the project's.
+//! Generated files after rustfmt: a project that commits one formats it with the rest, with its own
+//! settings.
 
 use std::{
     env,
@@ -13,7 +14,7 @@ use eunomia_tests::crates::Crate;
 
 use super::{compile, generate, sources};
 
-/// The settings that move the most: the default, lines that hold nearly everything, and lines that hold nearly nothing.
+/// Settings of rustfmt that change the most: the defaults, very long lines and very short lines.
 const SETTINGS: [(&str, &str); 4] = [
     ("default", ""),
     ("wide", "max_width = 100\nuse_small_heuristics = \"Max\"\n"),
@@ -21,11 +22,11 @@ const SETTINGS: [(&str, &str); 4] = [
     ("packed", "max_width = 400\nuse_small_heuristics = \"Max\"\ntrailing_semicolon = false\nuse_field_init_shorthand = true\n"),
 ];
 
-/// Everything that the generated code of some feature is compiled for.
+/// All features that add generated code.
 const FEATURES: [&str; 7] = ["arrow", "clap", "columns", "dynamic", "load", "serde", "tokio"];
 
 #[test]
-fn what_rustfmt_writes_compiles() {
+fn formatted_modules_compile() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("hazards");
     let package = Crate::new(env!("CARGO_TARGET_TMPDIR"), "formatted", &FEATURES);
     let mut modules = Vec::new();
@@ -48,7 +49,7 @@ fn what_rustfmt_writes_compiles() {
         writeln!(library, "/// One way.\npub mod {settings} {{").unwrap();
         for (name, text) in &modules {
             let module = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-            // The object stands beside the file.
+            // The objects are one folder up.
             let text = text.replace("include_bytes!(\"", "include_bytes!(\"../");
             package.write(&format!("src/{settings}/{name}.rs"), &text);
             writeln!(library, "    /// One file.\n    pub mod file_{module} {{ ::std::include!(\"{settings}/{name}.rs\"); }}").unwrap();
@@ -62,16 +63,19 @@ fn what_rustfmt_writes_compiles() {
         };
         changed += files.iter().zip(&modules).filter(differs).count();
     }
-    assert!(changed > modules.len(), "rustfmt changes files: {changed}");
+    assert!(changed > modules.len(), "rustfmt changed only {changed} files");
     package.write("src/lib.rs", library);
     package.build().unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Runs the formatter of this toolchain, without which nothing of this is tested.
+/// Runs rustfmt of this toolchain, which this test needs.
 fn rustfmt(files: &[PathBuf]) -> Output {
     let program = env::var_os("RUSTFMT").unwrap_or_else(|| OsString::from("rustfmt"));
     let output = Command::new(&program).args(["--edition", "2024"]).args(files).output();
     output.unwrap_or_else(|error| {
-        panic!("cannot run `{}`: {error}; THE FORMATTED FILES ARE NOT TESTED; `rustup component add rustfmt` brings it", program.display())
+        panic!(
+            "cannot run `{}`: {error}; THE FORMATTED FILES ARE NOT TESTED; `rustup component add rustfmt` installs it",
+            program.display()
+        )
     })
 }

@@ -1,4 +1,4 @@
-// BTF says a number as the length of an array, which makes a type of 4 GiB and more.
+// BTF holds the length of an array as a number, which allows types of 4 GiB and more.
 #include "hazard.h"
 
 struct {

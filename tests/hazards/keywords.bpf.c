@@ -1,4 +1,4 @@
-// Every word that Rust keeps for itself and C does not, in every place that has a name.
+// Every keyword of Rust that is not one in C, at every place that has a name.
 #include "hazard.h"
 
 struct type {

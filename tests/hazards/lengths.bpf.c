@@ -1,4 +1,4 @@
-// Names of every length up to 80: formatters break lines that are too long, and put commas at their ends.
+// Names of every length up to 80: formatters break long lines and add trailing commas.
 #include "hazard.h"
 
 #define NAMES(name) \

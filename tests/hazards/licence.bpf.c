@@ -1,2 +1,2 @@
-// Nothing but the licence.
+// Only a licence.
 #include "hazard.h"

@@ -1,5 +1,5 @@
-//! C that generators stumble over: every `*.bpf.c` here becomes a module that compiles under the strictest lints, whose types have the
-//! sizes and offsets of DWARF, and whose object libbpf opens.
+//! C that is hard for generators. Every `*.bpf.c` here becomes a module that compiles with the
+//! strictest lints. Its types have the sizes and offsets of DWARF, and libbpf opens its object.
 
 mod dwarf;
 mod formatted;
@@ -11,17 +11,17 @@ use eunomia_build::{Embed, Skeleton, format, tokens};
 use eunomia_tests::crates::Crate;
 use module::Module;
 
-/// What the generator refuses, with its reason.
+/// Sources that the generator refuses, with the reason.
 const REFUSED: &[(&str, &str)] = &[];
 
-/// Those of the names in `lengths.bpf.c`.
+/// Lengths of the names in `lengths.bpf.c`.
 const LENGTHS: std::ops::RangeInclusive<usize> = 1..=80;
 
-/// What libbpf does not open, with its reason.
+/// Sources whose object libbpf does not open, with the reason.
 const NOT_OPENED: &[(&str, &str)] = &[];
 
 #[test]
-fn hazards() {
+fn modules_of_hazards_compile_and_match_dwarf() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("hazards");
     let names = sources(&folder);
     let package = Crate::new(env!("CARGO_TARGET_TMPDIR"), "hazards", &["columns", "load"]);
@@ -36,7 +36,7 @@ fn hazards() {
             }
             (Err(fault), Some((_, reason))) if fault.contains(reason) => {}
             (Err(fault), _) => failures.push(fault),
-            (Ok(_), Some(_)) => failures.push(format!("{name} is not refused any more, take it out of the list")),
+            (Ok(_), Some(_)) => failures.push(format!("{name} is not refused any more; remove it from the list")),
         }
     }
     signatures(modules.iter().find(|module| module.name == "signatures").unwrap());
@@ -56,7 +56,7 @@ fn hazards() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The names of the sources, without their ending.
+/// Returns the names of the sources, without `.bpf.c`.
 fn sources(folder: &Path) -> Vec<String> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = files.filter_map(|file| Some(file.strip_suffix(".bpf.c")?.to_owned())).collect();
@@ -64,14 +64,14 @@ fn sources(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Of the types that only signatures lead to the user's are generated.
+/// Checks that of the types reachable only through signatures, those of the user are generated.
 fn signatures(module: &Module) {
     let mut types: Vec<&str> = module.types().collect();
     types.sort_unstable();
     assert_eq!(types, ["Either", "Nameless", "Part", "Request", "Verdict"]);
 }
 
-/// The object as clang alone writes it, with DWARF, which BPF linkers take out.
+/// Compiles a source with clang, without linking, since BPF linkers remove DWARF.
 fn compile(folder: &Path, name: &str, package: &Crate) -> Vec<u8> {
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
     let object = package.path(&format!("src/{name}.bpf.o"));
@@ -96,7 +96,8 @@ fn generate(name: &str, object: &[u8]) -> Result<String, String> {
     Ok(format(module).unwrap())
 }
 
-/// The lints of the compiler that nobody has unless they ask, but for those of crates, of features to come, and of editions before.
+/// Returns the compiler's lints that are allowed by default, except those that a module cannot
+/// satisfy.
 fn allowed_by_default() -> Vec<String> {
     const OTHERS: [&str; 4] = ["linker_messages", "unsafe_code", "unstable_features", "unused_crate_dependencies"];
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
@@ -111,7 +112,7 @@ fn allowed_by_default() -> Vec<String> {
 
 fn library(modules: &[Module], failures: &mut Vec<String>) -> String {
     let mut text = "//! Hazards.\n#![deny(warnings, missing_docs, rust_2024_compatibility)]\n#![forbid(unsafe_code)]\n".to_owned();
-    // Some are known to nightly compilers alone.
+    // Only nightly compilers know some of them.
     writeln!(text, "#![allow(unknown_lints)]\n#![deny({})]", allowed_by_default().join(", ")).unwrap();
     for module in modules {
         writeln!(text, "/// One file.\n#[no_implicit_prelude]\npub mod {} {{\n    ::std::include!(\"{}.rs\");", module.outer, module.name)
@@ -122,7 +123,7 @@ fn library(modules: &[Module], failures: &mut Vec<String>) -> String {
     text
 }
 
-/// Opens every object, and looks up each of its sections.
+/// Returns a program that opens every object and looks up each of its sections.
 fn program(modules: &[Module]) -> String {
     let mut text = "//! Opens the objects.\n#![deny(warnings)]\n".to_owned();
     let mut calls = String::new();

@@ -50,7 +50,7 @@ struct {
     });
 } of_nameless SEC(".maps");
 
-// User space is to say what is in it.
+// User space defines the inner maps.
 struct {
     __uint(type, ARRAY_OF_MAPS);
     __uint(max_entries, 2);

@@ -1,4 +1,4 @@
-// C names that differ, and are one name in the case of Rust.
+// Different C names that become the same in the letter case of Rust.
 #include "hazard.h"
 
 struct event { int a; };

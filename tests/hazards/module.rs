@@ -1,20 +1,20 @@
-//! A generated module, held against the DWARF of its object.
+//! A generated module, compared with the DWARF of its object.
 
 use std::fmt::Write as _;
 
 use super::dwarf::{self, Record};
 
-/// Members whose C names meet in Rust, by the type that they stand in.
+/// Members whose C names become the same in Rust: type, member and its name in Rust.
 const RENAMED: &[(&str, &str, &str)] =
     &[("struct members", "self_", "self__2"), ("struct members", "Self_", "Self__2"), ("struct $dollar", "$$", "___2")];
 
 #[derive(Debug)]
 pub(crate) struct Module {
-    /// The file.
+    /// The name of the file.
     pub(crate) name: String,
-    /// The module that holds it.
+    /// The name of the module around it.
     pub(crate) outer: String,
-    /// Its own identifier.
+    /// The identifier of the generated module.
     pub(crate) ident: String,
     text: String,
     records: Vec<Record>,
@@ -27,7 +27,7 @@ impl Module {
         Self { name: name.to_owned(), outer, ident, text, records: dwarf::records(object) }
     }
 
-    /// The methods that give the data sections before loading.
+    /// Returns the methods that open data sections before loading.
     pub(crate) fn sections(&self) -> impl Iterator<Item = &str> {
         let methods = self.text.split("pub fn ").skip(1);
         let methods =
@@ -37,13 +37,13 @@ impl Module {
             .filter_map(|method| method.split('(').next())
     }
 
-    /// The types that it defines.
+    /// Returns the names of the types that the module defines.
     pub(crate) fn types(&self) -> impl Iterator<Item = &str> {
         let all = self.text.split("::eunomia_runtime::plain! {").skip(1);
         all.filter_map(|one| one.split_once("pub struct ")?.1.split([' ', '(']).next())
     }
 
-    /// Compile-time asserts that hold every type with a C name against DWARF.
+    /// Returns compile-time assertions that compare every type with a C name with DWARF.
     pub(crate) fn asserts(&self, failures: &mut Vec<String>) -> String {
         let mut text = String::new();
         for implementation in self.text.split("impl ::eunomia_runtime::sample::Event for ").skip(1) {
@@ -53,7 +53,7 @@ impl Module {
                 continue;
             }
             let Some(record) = self.records.iter().find(|record| record.name == c_name) else {
-                failures.push(format!("{}: DWARF knows no `{c_name}`", self.name));
+                failures.push(format!("{}: DWARF has no `{c_name}`", self.name));
                 continue;
             };
             let path = format!("{}::types::{ident}", self.ident);
@@ -67,7 +67,7 @@ impl Module {
         let fields = between(&self.text, &format!("pub struct {ident} {{"), "\n        }").unwrap_or_default();
         let methods = between(&self.text, &format!("\n        impl {ident} {{"), "\n        }").unwrap_or_default();
         for member in &record.members {
-            let renamed = RENAMED.iter().find(|(of, name, _)| (*of, *name) == (&record.name, &member.name));
+            let renamed = RENAMED.iter().find(|(record_name, name, _)| (*record_name, *name) == (&record.name, &member.name));
             let field = renamed.map_or_else(|| rust(&member.name), |(.., renamed)| (*renamed).to_owned());
             let is_field = fields.contains(&format!(" pub {field}: "));
             let is_method = methods.contains(&format!(" pub fn {field}(&self)"));
@@ -76,13 +76,13 @@ impl Module {
                     writeln!(text, "    const _: [(); {offset}] = [(); ::core::mem::offset_of!({path}, {field})];").unwrap();
                 }
                 _ if is_method => {}
-                _ => failures.push(format!("{}: `{}` of `{}` is not reached by `{field}`", self.name, member.name, record.name)),
+                _ => failures.push(format!("{}: `{}` of `{}` is not accessible as `{field}`", self.name, member.name, record.name)),
             }
         }
     }
 }
 
-/// The identifier that a C name becomes, where no other one becomes the same.
+/// Returns the identifier of a C name, if no other name becomes the same.
 fn rust(name: &str) -> String {
     const KEYWORDS: &str = "as break const continue else enum extern false fn for if impl in let loop match mod move mut pub ref return \
         static struct trait true type unsafe use where while async await dyn abstract become box do final macro override priv typeof \

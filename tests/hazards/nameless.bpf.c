@@ -1,4 +1,4 @@
-// Structs, unions and enums without a name wherever C allows them.
+// Structs, unions and enums without a name at every place that C allows.
 #include "hazard.h"
 
 struct holder {
@@ -23,7 +23,7 @@ struct { int a; } array[2][2];
 typedef struct { int a; } typed_t;
 typedef typed_t again_t;
 const volatile again_t typed;
-// Takes the name that a nameless one would be given.
+// Has the name that the generator would give to a nameless type.
 struct holder_items { int a; } holder_items;
 struct HolderWords { int a; } holder_words;
 

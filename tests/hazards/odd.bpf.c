@@ -1,4 +1,4 @@
-// Characters and lengths that C takes: dollars, letters beyond ASCII, hundreds of letters.
+// Unusual names that C allows: dollar signs, letters beyond ASCII, hundreds of letters.
 #include "hazard.h"
 
 struct $dollar { int $, $$, a$b; };

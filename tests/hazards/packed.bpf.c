@@ -1,4 +1,4 @@
-// Packed structs, and members of them that are no bytes.
+// Packed structs whose members are not all single bytes.
 #include "hazard.h"
 
 struct inner { u8 a; u32 b; } __attribute__((packed));

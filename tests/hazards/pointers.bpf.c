@@ -1,4 +1,4 @@
-// Pointers to all that a pointer can lead to.
+// Pointers to types of every kind.
 #include "hazard.h"
 
 struct forward;

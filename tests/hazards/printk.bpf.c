@@ -1,4 +1,4 @@
-// The only data are formats that the compiler placed.
+// The only data are format strings that the compiler placed.
 #include "hazard.h"
 
 static long (*trace_printk)(const char *, u32, ...) = (void *)6;

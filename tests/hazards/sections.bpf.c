@@ -1,4 +1,4 @@
-// Sections that are no identifiers, and sections that become the same one.
+// Section names that are not identifiers, and some that become the same identifier.
 #include "hazard.h"
 
 int one SEC(".data.my-sec") = 1;
@@ -13,7 +13,7 @@ int nine = 9;
 int ten;
 int eleven SEC(".data.Open") = 11;
 int twelve SEC(".data.type") = 12;
-// No section of data.
+// Not a data section.
 int other SEC("data.other") = 13;
 
 SEC("raw_tp/x") int sum(void *ctx) { return one + two + three + four + five + six + seven + eight + nine + ten + eleven + twelve; }

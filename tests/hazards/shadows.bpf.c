@@ -1,4 +1,4 @@
-// Names that the Rust prelude, the generated module and its crates have too.
+// Names that are also in the Rust prelude, the generated module and its crates.
 #include "hazard.h"
 
 struct Option { int Some; };
@@ -49,7 +49,7 @@ struct all {
     struct Line kk; enum Kind ll;
 } all;
 
-// Methods and functions of the module.
+// Names of methods and functions of the module.
 int open, object, load, attach, poll, drain, stats, stop_handle, maps, progs, deliver;
 const volatile int rodata = 1, bss = 2;
 int data = 3, section = 4, new = 5, A = 6, T = 7, R = 8;

@@ -1,4 +1,4 @@
-// Types that nothing but signatures leads to, the user's and the kernel's.
+// Types, of the user and of the kernel, that only signatures refer to.
 #include "hazard.h"
 
 enum verdict { PASS, DROP = 7 };
@@ -8,7 +8,7 @@ typedef struct { u32 a; char text[4]; } nameless;
 struct opaque { u8 a; };
 union either { u32 a; u8 b[4]; };
 
-// As `vmlinux.h` has it: the first is asked for a field, the second passed on, the third the context of a program.
+// As in `vmlinux.h`: a field of the first is read, the second is passed on, the third is a context.
 struct __attribute__((preserve_access_index)) kernel_task { int pid; struct part part; };
 struct kernel_file;
 struct kernel_socket { u64 flags; struct kernel_file *file; };

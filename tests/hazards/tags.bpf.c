@@ -1,4 +1,4 @@
-// Tags of types and declarations, with texts that must stay texts in the docs.
+// Tags of types and declarations, whose texts must not become code in the docs.
 #include "hazard.h"
 
 #define type_tag(text) __attribute__((btf_type_tag(text)))
@@ -25,7 +25,7 @@ int function(int argument decl_tag("an argument")) decl_tag("a function");
 __attribute__((noinline)) int function(int argument) { return argument + tagged.plain; }
 SEC("raw_tp/x") int prog(void *ctx) { return function(1); }
 
-// The compiler refuses text in comments that turns its direction.
+// The compiler refuses comments with characters that change the direction of text.
 struct turned {
     int a __attribute__((btf_decl_tag("\u202e\u2066")));
 };

@@ -1,4 +1,4 @@
-// Unions of everything.
+// Unions with members of every kind.
 #include "hazard.h"
 
 struct pair { u32 a; u32 b; };

@@ -1,4 +1,4 @@
-// The type of the events stands in the code alone, so that BTF does not hold it.
+// Only the code uses the type of the events, so BTF does not hold it.
 #include "hazard.h"
 
 struct event { u32 pid; char comm[16]; };

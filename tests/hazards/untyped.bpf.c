@@ -1,4 +1,4 @@
-// libbpf takes the first two sections for nothing that it knows, and does not load their programs.
+// libbpf knows no type for the first two sections, and does not load their programs.
 #include "hazard.h"
 
 SEC("?xdp/named")

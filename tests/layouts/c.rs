@@ -1,4 +1,4 @@
-//! A case as C: its types, the variable, and what the compiler says of their layout.
+//! A case as C source: its types, the variable, and probes of their layout.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use super::{
     model::{Declared, Enum, Member, Name, Record, ScalarKind, Type, Value},
 };
 
-/// The section in which the compiler writes down what it knows: for each probe a number of 8 bytes.
+/// The section with the results of the probes, 8 bytes each.
 pub(crate) const PROBES: &str = ".probes";
 
-/// A question to the C compiler.
+/// An expression that the C compiler evaluates.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Probe {
     Size { record: String },
@@ -18,27 +18,27 @@ pub(crate) enum Probe {
     Offset { record: String, member: String },
 }
 
-/// The whole file.
+/// Returns the whole file.
 pub(crate) fn source(case: &Case) -> String {
     let probes: Vec<String> = probes(case).iter().map(probe).collect();
     let probes = probes.join(",\n    ");
     format!("{}const unsigned long long probes[] __attribute__((section(\"{PROBES}\"))) = {{\n    {probes}\n}};\n", declarations(case))
 }
 
-/// The types and the variable.
+/// Returns the declarations of the types and the variable.
 pub(crate) fn declarations(case: &Case) -> String {
     let mut text = format!("// Seed {}, with {:?}.\n", case.seed, case.features);
     for declared in &case.declared {
         match declared {
-            Declared::Enum(of) if of.tag.is_some() => writeln!(text, "{};", enumeration(of)),
+            Declared::Enum(ty) if ty.tag.is_some() => writeln!(text, "{};", enumeration(ty)),
             Declared::Record(record) if record.name != Name::Nameless => {
-                let (before, behind) = match record.pack {
+                let (before, after) = match record.pack {
                     Some(pack) => (format!("#pragma pack(push, {pack})\n"), "\n#pragma pack(pop)"),
                     None => (String::new(), ""),
                 };
                 match &record.name {
-                    Name::Typedef(name) => writeln!(text, "{before}typedef {} {name};{behind}", body(case, record)),
-                    _ => writeln!(text, "{before}{};{behind}", body(case, record)),
+                    Name::Typedef(name) => writeln!(text, "{before}typedef {} {name};{after}", body(case, record)),
+                    _ => writeln!(text, "{before}{};{after}", body(case, record)),
                 }
             }
             Declared::Typedef { name, ty } => writeln!(text, "typedef {};", declaration(case, ty, name)),
@@ -51,7 +51,7 @@ pub(crate) fn declarations(case: &Case) -> String {
     text
 }
 
-/// Everything that is asked, in the order of the numbers.
+/// Returns the probes, in the order of their results.
 pub(crate) fn probes(case: &Case) -> Vec<Probe> {
     let mut probes = Vec::new();
     for (index, _) in case.declared.iter().enumerate() {
@@ -66,7 +66,7 @@ pub(crate) fn probes(case: &Case) -> Vec<Probe> {
     probes
 }
 
-/// The members that have an offset, those of anonymous records among them.
+/// Collects the members that have an offset, including those of anonymous records.
 fn members(case: &Case, record: &Record, names: &mut Vec<String>) {
     for member in record.members.iter().filter(|member| member.bits.is_none()) {
         match (&member.name, &member.ty) {
@@ -85,7 +85,7 @@ fn probe(probe: &Probe) -> String {
     }
 }
 
-/// How C names the record, if it has a name.
+/// Returns the C name of a record, if it has one.
 pub(crate) fn c_name(record: &Record) -> Option<String> {
     match &record.name {
         Name::Tag(tag) => Some(format!("{} {tag}", keyword(record))),
@@ -98,10 +98,10 @@ fn keyword(record: &Record) -> &'static str {
     if record.union { "union" } else { "struct" }
 }
 
-fn enumeration(of: &Enum) -> String {
-    let constants = of.constants.iter().map(|(name, value)| format!("{name} = {}", number(*value)));
-    let packed = if of.packed { " __attribute__((packed))" } else { "" };
-    format!("enum {} {{ {} }}{packed}", of.tag.as_deref().unwrap_or(""), constants.collect::<Vec<_>>().join(", "))
+fn enumeration(ty: &Enum) -> String {
+    let constants = ty.constants.iter().map(|(name, value)| format!("{name} = {}", number(*value)));
+    let packed = if ty.packed { " __attribute__((packed))" } else { "" };
+    format!("enum {} {{ {} }}{packed}", ty.tag.as_deref().unwrap_or(""), constants.collect::<Vec<_>>().join(", "))
 }
 
 fn body(case: &Case, record: &Record) -> String {
@@ -149,9 +149,9 @@ fn declaration(case: &Case, ty: &Type, name: &str) -> String {
         Type::Array(element, len) => declaration(case, element, &format!("{name}[{len}]")),
         Type::Declared(index) => match &case.declared[*index] {
             Declared::Enum(Enum { tag: Some(tag), .. }) => format!("enum {tag} {name}"),
-            Declared::Enum(of) => format!("{} {name}", enumeration(of)),
+            Declared::Enum(ty) => format!("{} {name}", enumeration(ty)),
             Declared::Record(record) => format!("{} {name}", c_name(record).unwrap_or_else(|| body(case, record))),
-            Declared::Typedef { name: of, .. } => format!("{of} {name}"),
+            Declared::Typedef { name: ty, .. } => format!("{ty} {name}"),
         },
     }
 }
@@ -164,7 +164,7 @@ fn initialiser(case: &Case, ty: &Type, value: &Value) -> String {
         (_, Value::Number(value)) => number(*value),
         (_, Value::Eighths(eighths)) => format!("{eighths} / 8.0"),
         (Type::Array(element, _), Value::Items(items)) => list(items.iter().map(|item| initialiser(case, element, item)).collect()),
-        // A flexible array, of which the type of the items is at hand.
+        // A flexible array; `ty` is the type of its items.
         (_, Value::Items(items)) => list(items.iter().map(|item| initialiser(case, ty, item)).collect()),
         (Type::Declared(index), Value::Members(values)) => {
             list(case.members(*index).zip(values).map(|(member, value)| initialiser(case, &member.ty, value)).collect())
@@ -174,14 +174,14 @@ fn initialiser(case: &Case, ty: &Type, value: &Value) -> String {
             let name = member.name.as_deref().expect("only members with a name are set");
             list(vec![format!(".{name} = {}", initialiser(case, &member.ty, value))])
         }
-        (ty, value) => unreachable!("{value:?} is no {ty:?}"),
+        (ty, value) => unreachable!("{value:?} is not of type {ty:?}"),
     }
 }
 
-/// A constant expression of any integer.
+/// Returns an integer as a C constant expression.
 fn number(value: i128) -> String {
     match i64::try_from(value) {
-        // Its digits alone are no number of that type.
+        // C has no negative literals, and the positive number does not fit.
         Ok(i64::MIN) => "(-0x7fffffffffffffffLL - 1)".to_owned(),
         Ok(value) if value < 0 => format!("({value}LL)"),
         Ok(value) => format!("{value}"),

@@ -1,11 +1,11 @@
-//! One case: a struct with everything below it, and a value of it, all from a seed.
+//! One case: a struct with its nested types, and a value of it, all from a seed.
 
 use super::{
     model::{Declared, Enum, Member, Name, Record, Scalar, ScalarKind, Type, Value},
     random::Random,
 };
 
-/// What only some cases have, so that what fails is seen alone too.
+/// Parts of C that only some cases use, so that a failure can be seen alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Feature {
     Bits,
@@ -20,7 +20,7 @@ pub(crate) enum Feature {
     Empty,
 }
 
-/// Items of a flexible array.
+/// The number of items of a flexible array.
 pub(crate) const FLEXIBLE: u32 = 3;
 
 const FEATURES: [Feature; 10] = [
@@ -41,7 +41,7 @@ const FEATURES: [Feature; 10] = [
 pub(crate) struct Case {
     pub(crate) seed: u64,
     pub(crate) features: Vec<Feature>,
-    /// Each before its first use.
+    /// The declared types, each before its first use.
     pub(crate) declared: Vec<Declared>,
     pub(crate) top: usize,
     pub(crate) value: Value,
@@ -76,12 +76,12 @@ impl Case {
         }
     }
 
-    /// The members of a record that have values.
+    /// Returns the members of a record that have values.
     pub(crate) fn members(&self, index: usize) -> impl Iterator<Item = &Member> {
         self.record(index).into_iter().flat_map(|record| &record.members).filter(|member| member.has_value())
     }
 
-    /// The type behind typedefs.
+    /// Resolves typedefs.
     pub(crate) fn resolve<'a>(&'a self, ty: &'a Type) -> &'a Type {
         resolve(&self.declared, ty)
     }
@@ -105,12 +105,12 @@ struct Maker {
 }
 
 impl Maker {
-    /// Whether to use a feature here, if the case has it.
+    /// Decides whether to use a feature here, if the case has it.
     fn now(&mut self, feature: Feature, percent: u64) -> bool {
         self.features.contains(&feature) && self.random.percent(percent)
     }
 
-    /// A name that nothing else in the case has.
+    /// Returns a name that is unique in the case.
     fn name(&mut self, prefix: &str) -> String {
         self.names += 1;
         format!("{prefix}{}", self.names)
@@ -121,7 +121,7 @@ impl Maker {
         self.declared.len() - 1
     }
 
-    /// `depth` levels of records may follow below.
+    /// Declares a record with at most `depth` levels of records inside.
     fn record(&mut self, union: bool, name: Name, depth: u32) -> usize {
         let top = name == Name::Tag("top".to_owned());
         let count = if top { self.random.between(3, 10) } else { self.random.between(1, 5) };
@@ -133,7 +133,7 @@ impl Maker {
             members.push(self.member(depth));
         }
         if !members.iter().any(|member| member.name.is_some()) {
-            // C wants one with a name.
+            // C requires a member with a name.
             let name = self.name("m");
             members.push(Member::new(Some(name), Type::Scalar(SCALARS[1])));
         }
@@ -143,7 +143,7 @@ impl Maker {
         }
         let packed = self.now(Feature::Packed, 40);
         let aligned = self.now(Feature::Aligned, 40).then(|| 1 << self.random.between(1, 6));
-        // Only around a declaration of its own.
+        // `#pragma pack` needs a separate declaration.
         let pack = (name != Name::Nameless && self.now(Feature::Pack, 60)).then(|| 1 << self.random.below(4));
         self.declare(Declared::Record(Record { union, name, members, packed, aligned, pack }))
     }
@@ -181,16 +181,16 @@ impl Maker {
             0 => (Type::Scalar(BOOL), 1),
             1 => {
                 let index = self.enumeration();
-                let Declared::Enum(of) = &self.declared[index] else { unreachable!() };
-                // As many as the constants need, or more.
-                let (size, signed) = enum_bits(of);
-                let needed = of.constants.iter().map(|(_, value)| width(*value, signed)).max().unwrap_or(1);
+                let Declared::Enum(ty) = &self.declared[index] else { unreachable!() };
+                // As many bits as the constants need, or more.
+                let (size, signed) = enum_bits(ty);
+                let needed = ty.constants.iter().map(|(_, value)| width(*value, signed)).max().unwrap_or(1);
                 (Type::Declared(index), self.random.between(needed.into(), size.into()) as u32)
             }
             _ => {
                 let scalar = self.random.pick(&BIT_SCALARS);
                 let bits = self.random.between(1, scalar.bits.into()) as u32;
-                (self.behind_typedef(Type::Scalar(scalar)), bits)
+                (self.maybe_typedef(Type::Scalar(scalar)), bits)
             }
         };
         let aligned = self.now(Feature::Aligned, 10).then(|| 1 << self.random.between(1, 4));
@@ -207,7 +207,7 @@ impl Maker {
                 let element = if depth > 0 { self.ty(depth - 1) } else { self.scalar() };
                 let len = if self.now(Feature::Empty, 25) { 0 } else { self.random.between(1, 4) as u32 };
                 let array = Type::Array(Box::new(element), len);
-                self.behind_typedef(array)
+                self.maybe_typedef(array)
             }
             _ if depth > 0 => self.nested(depth - 1),
             _ => self.scalar(),
@@ -216,10 +216,10 @@ impl Maker {
 
     fn scalar(&mut self) -> Type {
         let scalar = self.random.pick(&SCALARS);
-        self.behind_typedef(Type::Scalar(scalar))
+        self.maybe_typedef(Type::Scalar(scalar))
     }
 
-    fn behind_typedef(&mut self, ty: Type) -> Type {
+    fn maybe_typedef(&mut self, ty: Type) -> Type {
         if !self.random.percent(15) {
             return ty;
         }
@@ -228,7 +228,7 @@ impl Maker {
     }
 
     fn nested(&mut self, depth: u32) -> Type {
-        // One that is there already, unless it has no name.
+        // A record that is already declared and has a name may be used again.
         let reusable = |(_, declared): &(usize, &Declared)| matches!(declared, Declared::Record(record) if record.name != Name::Nameless);
         let known: Vec<usize> = self.declared.iter().enumerate().filter(reusable).map(|(index, _)| index).collect();
         if !known.is_empty() && self.random.percent(30) {
@@ -263,13 +263,13 @@ impl Maker {
         for _ in 0..self.random.between(1, 5) {
             let name = self.name("C");
             let value = match constants.first() {
-                // Two names of one value.
+                // A second name for the same value.
                 Some((_, first)) if self.random.percent(15) => *first,
                 _ => self.random.number(bits, signed),
             };
             constants.push((name, value));
         }
-        // No C type holds both.
+        // No C type can hold both negative values and values above `i64::MAX`.
         if constants.iter().any(|(_, value)| *value < 0) {
             constants.iter_mut().for_each(|(_, value)| *value = i128::from(*value as i64));
         }
@@ -285,7 +285,8 @@ impl Maker {
             .map(|member| (member.ty.clone(), member.bits, member.flexible))
             .collect();
         if record.union {
-            // C sets an anonymous one that is not the first by the names inside only; the other kinds are enough.
+            // C can set an anonymous member that is not the first only through the names inside, so
+            // only named members are set.
             let named: Vec<usize> = record.members.iter().enumerate().filter(|(_, member)| member.name.is_some()).map(|(i, _)| i).collect();
             let arm = self.random.pick(&named);
             let (ty, bits, _) = &members[arm];
@@ -310,8 +311,8 @@ impl Maker {
             Type::Scalar(scalar) => Value::Number(self.random.number(bits.unwrap_or(scalar.bits), scalar.kind != ScalarKind::Unsigned)),
             Type::Array(element, len) => self.items(&element, len),
             Type::Declared(index) => match &self.declared[index] {
-                Declared::Enum(of) => {
-                    let values: Vec<i128> = of.constants.iter().map(|(_, value)| *value).collect();
+                Declared::Enum(ty) => {
+                    let values: Vec<i128> = ty.constants.iter().map(|(_, value)| *value).collect();
                     Value::Number(self.random.pick(&values))
                 }
                 _ => self.members_value(index),
@@ -320,16 +321,16 @@ impl Maker {
     }
 }
 
-/// Bits of the enum's integer, and whether it is signed.
-pub(crate) fn enum_bits(of: &Enum) -> (u32, bool) {
-    let signed = of.constants.iter().any(|(_, value)| *value < 0);
-    let needed = of.constants.iter().map(|(_, value)| width(*value, signed)).max().unwrap_or(1);
-    let sizes: &[u32] = if of.packed { &[8, 16, 32, 64] } else { &[32, 64] };
+/// Returns the number of bits of an enum's integer, and whether it is signed.
+pub(crate) fn enum_bits(ty: &Enum) -> (u32, bool) {
+    let signed = ty.constants.iter().any(|(_, value)| *value < 0);
+    let needed = ty.constants.iter().map(|(_, value)| width(*value, signed)).max().unwrap_or(1);
+    let sizes: &[u32] = if ty.packed { &[8, 16, 32, 64] } else { &[32, 64] };
     let size = sizes.iter().copied().find(|size| needed <= *size);
     (size.unwrap_or(64), signed)
 }
 
-/// Bits that a number needs.
+/// Returns the number of bits that a number needs.
 fn width(value: i128, signed: bool) -> u32 {
     let magnitude = if value < 0 { !value } else { value };
     (128 - magnitude.leading_zeros() + u32::from(signed)).max(1)

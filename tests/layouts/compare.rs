@@ -1,4 +1,4 @@
-//! Holds what a program found in a case against C.
+//! Compares the report of a program on a case with C.
 
 use eunomia_runtime::{Skeleton, object::TypeId, value::Value};
 
@@ -9,17 +9,17 @@ use super::{
     object::Object,
 };
 
-/// Compares the line that the program printed; says what differs first.
+/// Compares the line that the program printed; the error is the first difference.
 pub(crate) fn compare(case: &Case, object: &Object, report: &str) -> Result<(), String> {
     let [layout, leaves, written, line] = report.splitn(4, '|').collect::<Vec<_>>()[..] else { return Err(format!("printed {report}")) };
     compare_layout(case, object, layout)?;
     compare_leaves(case, leaves)?;
     if written != "true" {
-        return Err("set leaf by leaf it has other bytes".to_owned());
+        return Err("a copy made by setting every leaf has other bytes".to_owned());
     }
     let is_flexible = case.members(case.top).last().is_some_and(|member| member.flexible && member.name.is_some());
     let dynamic = dynamic(object, is_flexible);
-    if dynamic == line { Ok(()) } else { Err(format!("read by type {line}\nand at run time {dynamic}")) }
+    if dynamic == line { Ok(()) } else { Err(format!("typed {line}\nand dynamic {dynamic}")) }
 }
 
 fn compare_layout(case: &Case, object: &Object, layout: &str) -> Result<(), String> {
@@ -27,13 +27,15 @@ fn compare_layout(case: &Case, object: &Object, layout: &str) -> Result<(), Stri
     assert_eq!((probes.len(), found.clone().count()), (object.probes.len(), object.probes.len()));
     for ((probe, expected), found) in probes.iter().zip(&object.probes).zip(found) {
         let fine = match (probe, found.parse::<u64>()) {
-            // BTF does not say how a type is aligned, only where it stands. So it is no more than C gives, if nothing makes C give less.
+            // BTF has offsets but no alignments. So the alignment is at most that of C, unless a
+            // feature reduces that of C.
             (Probe::Align { .. }, Ok(_)) if [Feature::Packed, Feature::Pack, Feature::UnusedBits].iter().any(|less| case.has(*less)) => {
                 true
             }
             (Probe::Align { .. }, Ok(found)) if case.has(Feature::Aligned) => found <= *expected,
             (_, Ok(found)) => found == *expected,
-            // What shares its bytes is no field; its value is compared.
+            // A member that shares bytes with another is not a field; its value is compared
+            // instead.
             (_, Err(_)) => case.has(Feature::Unions) || case.has(Feature::Empty) && case.has(Feature::Bits),
         };
         if !fine {
@@ -59,7 +61,8 @@ fn compare_leaves(case: &Case, leaves: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The value's line as it is made at run time, as a record goes on after its struct if it has an array without a length.
+/// Returns the line of the value through dynamic reading. If the struct ends with a flexible array,
+/// its items come after the struct.
 fn dynamic(object: &Object, is_flexible: bool) -> String {
     let skeleton = Skeleton::from_object("case".to_owned(), object.file.clone(), "case").unwrap();
     let layouts = skeleton.check("case").unwrap().layouts;

@@ -1,14 +1,14 @@
-//! The leaves of a case's value, as its C initialiser sets them.
+//! The leaves of a case's value, as its C initializer sets them.
 
 use super::{
     case::Case,
     model::{Type, Value},
 };
 
-/// A leaf: its path, and its number. What is read of a union through a member that was not set has none.
+/// A leaf: its path and its number. A leaf of a union member that was not set has no number.
 pub(crate) type Leaf = (String, Option<i128>);
 
-/// All leaves in the order of the declaration.
+/// Returns all leaves in the order of the declaration.
 pub(crate) fn expected(case: &Case) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     members(case, case.top, Some(&case.value), "value", &mut leaves);

@@ -1,7 +1,8 @@
-//! Random C structs: what the generated Rust says of their layout and reads from their bytes is what clang says and wrote.
+//! Random C structs: the generated Rust has the layout that clang reports, and reads the values
+//! that clang wrote.
 //!
-//! `CASES` (default 200) structs come from the seeds `SEED` (default 1), `SEED + 1` and so on; `SEED=n CASES=1` is one case alone. A case
-//! that fails is printed as C, with its seed.
+//! `CASES` (default 200) structs come from the seeds `SEED` (default 1), `SEED + 1` and so on;
+//! `SEED=n CASES=1` runs a single case. A case that fails is printed as C, with its seed.
 
 mod c;
 mod case;
@@ -27,11 +28,12 @@ use eunomia_runtime::fault::Faults;
 use eunomia_tests::crates::Crate;
 use object::Object;
 
-/// Cases in one program: rustc takes a program to a core, so that several are faster than one.
+/// The number of cases in a program. rustc compiles a program on one core, so several programs are
+/// faster than one.
 const PROGRAM: usize = 50;
 
 #[test]
-fn random_structs() {
+fn random_structs_agree_with_clang() {
     let number = |name: &str, default: u64| env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let (count, first) = (number("CASES", 200), number("SEED", 1));
     let cases: Vec<Case> = (first..first + count).map(Case::new).collect();
@@ -76,7 +78,7 @@ fn name(case: &Case) -> String {
     format!("case_{}", case.seed)
 }
 
-/// Writes the module of a case, and what belongs to it.
+/// Writes the module of a case and the files that it includes.
 fn generate(case: &Case, package: &Crate) -> Result<Object, Faults> {
     let name = name(case);
     let object = Object::read(fs::read(package.path(&format!("src/{name}.bpf.o"))).unwrap());
@@ -88,7 +90,7 @@ fn generate(case: &Case, package: &Crate) -> Result<Object, Faults> {
     Ok(object)
 }
 
-/// A program that prints a line for each case.
+/// Returns a program that prints a line for each case.
 fn main_file(cases: &[(&Case, Object)]) -> String {
     let mut text = "#![forbid(unsafe_code)]\n#![deny(warnings)]\n#[path = \"../report.rs\"]\nmod report;\n".to_owned();
     for (case, _) in cases {
@@ -102,7 +104,7 @@ fn main_file(cases: &[(&Case, Object)]) -> String {
     text
 }
 
-/// Cases that failed, and how.
+/// Descriptions of the cases that failed.
 #[derive(Default)]
 struct Failures(Vec<String>);
 

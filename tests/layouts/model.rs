@@ -1,17 +1,17 @@
 //! The C types of a case, and values of them.
 
-/// A type as a member has it.
+/// The type of a member.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Type {
     Scalar(Scalar),
-    /// A declaration in which `@` stands for the name.
+    /// A declaration with `@` in place of the name.
     Pointer(&'static str),
     Array(Box<Type>, u32),
-    /// By its index in [`super::case::Case::declared`].
+    /// An index in [`super::case::Case::declared`].
     Declared(usize),
 }
 
-/// A type that C has by itself.
+/// A built-in type of C.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Scalar {
     pub(crate) name: &'static str,
@@ -23,7 +23,7 @@ pub(crate) struct Scalar {
 pub(crate) enum ScalarKind {
     Signed,
     Unsigned,
-    /// Signed, and text in arrays.
+    /// `char`: signed, and text in arrays.
     Char,
     Bool,
     Float,
@@ -39,7 +39,7 @@ pub(crate) enum Declared {
 
 #[derive(Debug)]
 pub(crate) struct Enum {
-    /// `None`: declared where it is used.
+    /// The tag; `None` if the enum is declared where it is used.
     pub(crate) tag: Option<String>,
     pub(crate) constants: Vec<(String, i128)>,
     pub(crate) packed: bool,
@@ -53,7 +53,7 @@ pub(crate) struct Record {
     pub(crate) members: Vec<Member>,
     pub(crate) packed: bool,
     pub(crate) aligned: Option<u32>,
-    /// `#pragma pack` around it.
+    /// The value of `#pragma pack` around the declaration.
     pub(crate) pack: Option<u32>,
 }
 
@@ -61,20 +61,20 @@ pub(crate) struct Record {
 pub(crate) enum Name {
     Tag(String),
     Typedef(String),
-    /// Declared where it is used, and used there alone.
+    /// The record has no name and is declared where it is used.
     Nameless,
 }
 
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// `None`: an anonymous struct or union, or bits that nobody uses.
+    /// The name; `None` for an anonymous struct or union, or an unnamed bit field.
     pub(crate) name: Option<String>,
     pub(crate) ty: Type,
     pub(crate) qualifier: &'static str,
     pub(crate) bits: Option<u32>,
     pub(crate) packed: bool,
     pub(crate) aligned: Option<u32>,
-    /// An array without a length, of this type.
+    /// True if the member is a flexible array of this type.
     pub(crate) flexible: bool,
 }
 
@@ -83,7 +83,7 @@ impl Member {
         Self { name, ty, qualifier: "", bits: None, packed: false, aligned: None, flexible: false }
     }
 
-    /// Whether it has a value: bits without a name have none.
+    /// Returns true if the member has a value, which unnamed bit fields have not.
     pub(crate) fn has_value(&self) -> bool {
         self.name.is_some() || self.bits.is_none()
     }
@@ -91,12 +91,12 @@ impl Member {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
-    /// Also addresses, and truth as 0 and 1.
+    /// An integer, an address, or a bool as 0 or 1.
     Number(i128),
-    /// Eighths, which C and Rust print and read without loss.
+    /// A float in eighths, which C and Rust print and read without loss.
     Eighths(i32),
     Items(Vec<Value>),
-    /// One for each member that has a value.
+    /// A value for each member that has one.
     Members(Vec<Value>),
     /// The member of a union that was set.
     Arm(usize, Box<Value>),

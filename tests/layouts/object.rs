@@ -1,4 +1,4 @@
-//! What the C compiler wrote into an object, read without the code that is tested.
+//! The contents of a compiled object, read without the code under test.
 
 use std::{env, path::Path, process::Command, thread};
 
@@ -9,7 +9,7 @@ use super::c::PROBES;
 #[derive(Debug)]
 pub(crate) struct Object {
     pub(crate) file: Vec<u8>,
-    /// The answers to the probes.
+    /// The results of the probes.
     pub(crate) probes: Vec<u64>,
     /// The bytes of the variable `value`.
     pub(crate) value: Vec<u8>,
@@ -31,7 +31,7 @@ impl Object {
     }
 }
 
-/// Compiles C files in `folder`, each `x.bpf.c` to `x.bpf.o` beside it.
+/// Compiles C files in `folder`, each `x.bpf.c` to `x.bpf.o` in the same folder.
 pub(crate) fn compile(folder: &Path, sources: &[String]) {
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
     let compile = |sources: &[String]| {
@@ -43,7 +43,7 @@ pub(crate) fn compile(folder: &Path, sources: &[String]) {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for sources in sources.chunks(sources.len().div_ceil(threads).max(1)) {
-            // One process compiles many; the line of its arguments is bounded.
+            // One process compiles many files, but the length of its arguments is limited.
             scope.spawn(move || sources.chunks(500).for_each(compile));
         }
     });

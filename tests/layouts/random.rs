@@ -1,4 +1,7 @@
-/// Numbers that look random and are the same for the same seed everywhere (SplitMix64).
+//! Pseudo-random numbers.
+
+/// A generator of pseudo-random numbers that are the same everywhere for the same seed
+/// (SplitMix64).
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
@@ -19,7 +22,7 @@ impl Random {
         self.bits() % end
     }
 
-    /// From `first` to `last`, both included.
+    /// Returns a number from `first` to `last`, inclusive.
     pub(crate) fn between(&mut self, first: u64, last: u64) -> u64 {
         first + self.below(last - first + 1)
     }
@@ -32,7 +35,7 @@ impl Random {
         items[self.below(items.len() as u64) as usize]
     }
 
-    /// A number of `width` bits, which often are all zero, all one, or one alone.
+    /// Returns a number of `width` bits; often all bits are zero, all are one, or only one is.
     pub(crate) fn number(&mut self, width: u32, signed: bool) -> i128 {
         let raw = u128::from(self.bits()) << 64 | u128::from(self.bits());
         let raw = match self.below(5) {

@@ -1,4 +1,4 @@
-//! The steps that read every leaf of a value.
+//! Generates Rust statements that read every leaf of a value.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,8 @@ use super::{
     rust::{Access, Generated},
 };
 
-/// Pushes the leaves of `value` to `leaves`, in the order of [`super::leaves::expected`].
+/// Returns statements that push the leaves of `value` to `leaves`, in the order of
+/// [`super::leaves::expected`].
 pub(crate) fn steps(case: &Case, generated: Generated<'_>) -> String {
     let mut reader = Reader { case, generated, steps: String::new(), variables: 0 };
     reader.record(case.top, "value");
@@ -32,32 +33,32 @@ impl Reader<'_> {
         format!("v{}", self.variables)
     }
 
-    fn record(&mut self, index: usize, of: &str) {
+    fn record(&mut self, index: usize, owner: &str) {
         let case = self.case;
         for member in case.members(index) {
-            self.member(member, of);
+            self.member(member, owner);
         }
     }
 
-    fn member(&mut self, member: &Member, of: &str) {
+    fn member(&mut self, member: &Member, owner: &str) {
         let Some(name) = &member.name else {
-            // As in C, what it holds is the outer record's own.
+            // As in C, the members of an anonymous record belong to the outer one.
             if let Type::Declared(index) = member.ty {
-                self.record(index, of);
+                self.record(index, owner);
             }
             return;
         };
         if member.flexible {
             let item = self.variable();
-            self.step(&format!("for {item} in {of}.tail().take({FLEXIBLE}) {{"));
+            self.step(&format!("for {item} in {owner}.tail().take({FLEXIBLE}) {{"));
             self.value(&member.ty, &item);
             self.step("}");
             return;
         }
         let place = match self.generated.access(name) {
-            Access::Field => format!("{of}.{name}"),
-            Access::Packed => format!("{of}.{name}.get()"),
-            Access::Copy | Access::View => format!("{of}.{name}()"),
+            Access::Field => format!("{owner}.{name}"),
+            Access::Packed => format!("{owner}.{name}.get()"),
+            Access::Copy | Access::View => format!("{owner}.{name}()"),
         };
         self.value(&member.ty, &place);
     }

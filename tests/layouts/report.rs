@@ -1,11 +1,11 @@
-//! Part of the programs that the cases are compiled into; `rust.rs` writes the rest.
+//! A module of the programs that hold the cases; `rust.rs` generates the rest.
 
 pub use eunomia_runtime::sample::Plain;
 use eunomia_runtime::sample::{Bool, KernelPtr};
 
-/// Leaves as numbers: floats by their bits, addresses and truth as C has them.
+/// A leaf that can be a number: a float as its bits, an address or bool as in C.
 pub trait Leaf {
-    /// The number.
+    /// Returns the number.
     fn leaf(&self) -> i128;
 }
 
@@ -37,20 +37,20 @@ leaves! {
     KernelPtr: |value: KernelPtr| i128::from(value.addr());
 }
 
-/// What is found in a case.
+/// The report on a case.
 pub struct Report {
     /// Sizes, alignments and offsets.
     pub layout: Vec<Option<usize>>,
     /// The leaves of the value.
     pub leaves: Vec<i128>,
-    /// Whether a value that was made by setting each leaf has the same bytes.
+    /// True if a value made by setting each leaf has the same bytes.
     pub written: bool,
-    /// The value's one line.
+    /// The value as one line of text.
     pub line: String,
 }
 
 impl Report {
-    /// Prints it for the test.
+    /// Prints the report for the test.
     pub fn print(&self) {
         let layout: Vec<String> = self.layout.iter().map(|number| number.map_or("-".to_owned(), |number| number.to_string())).collect();
         let leaves: Vec<String> = self.leaves.iter().map(i128::to_string).collect();

@@ -1,4 +1,5 @@
-//! The Rust that holds a case: the generated module, and what an app would write to read and to make a value of it.
+//! The Rust code of a case: the generated module, and code that reads and builds a value as an
+//! application would.
 
 use super::{
     c::{Probe, c_name, probes},
@@ -7,23 +8,25 @@ use super::{
     read, write,
 };
 
-/// What the programs consist of beside the cases.
+/// The module of the programs that is the same for all cases.
 pub(crate) const REPORT: &str = include_str!("report.rs");
 
-/// How the generated code gives a member to its user.
+/// The access to a member in the generated code.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Access {
+    /// A field.
     Field,
-    /// A field, not aligned for its type.
+    /// A field that is not aligned for its type.
     Packed,
-    /// `m()` and `set_m()`.
+    /// The methods `m()` and `set_m()`.
     Copy,
-    /// `m()` and `m_mut()`.
+    /// The methods `m()` and `m_mut()`.
     View,
 }
 
-/// The text of a generated module. How a member is given depends on what it shares its bytes with, which is the generator's business,
-/// so it is looked up here; all names of a case are different.
+/// The text of a generated module. The access to a member depends on the members that share its
+/// bytes. The generator decides that, so the access is looked up in the text; all names of a case
+/// are different.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Generated<'a>(pub(crate) &'a str);
 
@@ -43,12 +46,13 @@ impl Generated<'_> {
         }
     }
 
-    /// A module `<name>_case` around the generated one, which stands in the file `<name>.rs`.
+    /// Returns a module `<name>_case` around the generated one, which is in the file `<name>.rs`.
     pub(crate) fn module(self, case: &Case, name: &str) -> String {
         let layout: Vec<String> = probes(case).iter().map(|probe| self.layout(case, probe)).collect();
         let (read, write) = (read::steps(case, self), write::steps(case, self));
-        // Items of a flexible array, which are not copied, start in the padding at the end of the struct.
-        let (end, with, of) = match case.members(case.top).last() {
+        // Items of a flexible array are not copied; they may start in the padding at the end of the
+        // struct.
+        let (end, with, ty) = match case.members(case.top).last() {
             Some(Member { flexible: true, name: Some(name), .. }) => {
                 (format!("::std::mem::offset_of!(types::Top, {name})"), "with_tail", "eunomia_runtime::sample::Tailed<'_, types::Top>")
             }
@@ -64,7 +68,7 @@ impl Generated<'_> {
     static VALUE: &[u8] = include_bytes!(\"{name}.value\");
 
     #[allow(unused, reason = \"a struct may have nothing to read or set\")]
-    fn read(value: {of}) -> Vec<i128> {{
+    fn read(value: {ty}) -> Vec<i128> {{
         let mut leaves = Vec::new();
 {read}        leaves
     }}
@@ -76,7 +80,7 @@ impl Generated<'_> {
     }}
 
     pub fn report() -> Report {{
-        eunomia_runtime::sample::{with}(VALUE, |value: {of}| Report {{
+        eunomia_runtime::sample::{with}(VALUE, |value: {ty}| Report {{
             layout: vec![{}],
             leaves: read(value),
             written: write(&value).bytes()[..{end}] == value.bytes()[..{end}],
@@ -105,7 +109,7 @@ impl Generated<'_> {
             Probe::Align { record } => format!("Some(align_of::<{}>())", ty(record)),
             Probe::Offset { record, member } => match self.access(member) {
                 Access::Field | Access::Packed => format!("Some(::std::mem::offset_of!({}, {member}))", ty(record)),
-                // No field stands there.
+                // There is no field.
                 _ => "None".to_owned(),
             },
         }

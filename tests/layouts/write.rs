@@ -1,4 +1,4 @@
-//! The steps that set every leaf of `copy` to that of `value`.
+//! Generates Rust statements that set every leaf of `copy` to that of `value`.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,8 @@ use super::{
     rust::{Access, Generated},
 };
 
-/// Afterwards all bytes but padding are equal. All members of a union are set, one over the other.
+/// Returns statements after which all bytes except padding are equal. They set all members of a
+/// union, one after the other.
 pub(crate) fn steps(case: &Case, generated: Generated<'_>) -> String {
     let mut writer = Writer { case, generated, steps: String::new(), variables: 0 };
     writer.record(case.top, "copy", "value");

@@ -1,8 +1,11 @@
-//! Whether a wakeup can be lost: the wait of the reader against the kernel's commit, in every order that the memory models allow.
+//! A loom model of the reader's wait and the kernel's commit, in every order that the memory model
+//! allows: no wakeup is lost.
 //!
-//! The producer is `bpf_ringbuf_commit` (kernel/bpf/ringbuf.c): the header is exchanged, which is a full barrier, then the consumer's
-//! position is read, and the reader is woken only where it has caught up. The consumer is `reader::ring` and `Reader::poll`: read,
-//! publish, a full barrier, look once more, wait. A wakeup is lost where the reader waits, records are left, and nobody wakes it.
+//! The producer models `bpf_ringbuf_commit` (kernel/bpf/ringbuf.c): it exchanges the header, which
+//! is a full barrier, then reads the consumer's position, and wakes the reader only if that has
+//! caught up. The consumer models `reader::ring` and `Reader::poll`: read, publish the position,
+//! full barrier, look once more, wait. A wakeup is lost if the reader waits, records are left, and
+//! no producer wakes it.
 
 use std::panic::catch_unwind;
 
@@ -19,12 +22,12 @@ const RECORDS: usize = 2;
 
 /// A ring with room for all records.
 struct Ring {
-    /// Reserving takes turns, as it does in the kernel.
+    /// The producer position; its lock orders reservations, as in the kernel.
     producer: Mutex<usize>,
     produced: AtomicUsize,
     committed: [AtomicBool; RECORDS],
     consumed: AtomicUsize,
-    /// What epoll remembers: a wakeup since the last wait.
+    /// The state of epoll: true after a wakeup since the last wait.
     woken: Mutex<bool>,
 }
 
@@ -54,7 +57,7 @@ impl Ring {
         }
     }
 
-    /// Reads until it would wait, and returns how far it came; `barrier` is what the reader does before it looks for the last time.
+    /// Reads until it would wait, and returns its position; `barrier` runs before the last look.
     fn receive(&self, barrier: fn()) -> usize {
         let mut position = 0;
         while position < RECORDS {
@@ -68,7 +71,7 @@ impl Ring {
             }
             barrier();
             if self.produced.load(Ordering::Acquire) != position {
-                // Reserved and not committed: the reader sleeps for a moment.
+                // A record is reserved and not committed: the reader sleeps for a moment.
                 thread::yield_now();
                 continue;
             }
@@ -93,7 +96,7 @@ fn check(producers: usize, barrier: fn()) {
             .collect();
         let position = ring.receive(barrier);
         senders.into_iter().for_each(|sender| sender.join().unwrap());
-        assert!(position == RECORDS || *ring.woken.lock().unwrap(), "the reader waits for ever");
+        assert!(position == RECORDS || *ring.woken.lock().unwrap(), "the reader waits forever");
     });
 }
 
@@ -103,10 +106,11 @@ fn no_wakeup_is_lost() {
     check(2, || fence(Ordering::SeqCst));
 }
 
-/// The model can tell: without the barrier the reader may not see a record whose producer does not see the reader's position.
+/// The model detects a missing barrier: without it, the reader may miss a record whose producer
+/// misses the reader's position.
 #[test]
-fn the_barrier_is_needed() {
+fn barrier_is_needed() {
     let lost = catch_unwind(|| check(1, || {})).unwrap_err();
-    let said = lost.downcast_ref::<String>().cloned().or_else(|| lost.downcast_ref::<&str>().map(|&said| said.to_owned()));
-    assert!(said.unwrap().contains("the reader waits for ever"));
+    let text = lost.downcast_ref::<String>().cloned().or_else(|| lost.downcast_ref::<&str>().map(|&text| text.to_owned()));
+    assert!(text.unwrap().contains("the reader waits forever"));
 }

@@ -1,4 +1,4 @@
-//! Events as text, JSON Lines and bytes: what `eunomia run` prints.
+//! Events as text, JSON Lines and bytes, as `eunomia run` prints them.
 
 mod handlers;
 mod views;
@@ -11,14 +11,14 @@ use eunomia_runtime::{
 };
 use eunomia_tests::{built, fixture};
 
-/// A fixture, changed as the test wants it.
+/// Returns a fixture after a change.
 fn checked(name: &str, change: impl FnOnce(&mut Skeleton)) -> Checked {
     let mut skeleton = Skeleton::parse(&fixture(name), name).unwrap();
     change(&mut skeleton);
     skeleton.check(name).unwrap()
 }
 
-/// What is printed for records of these maps.
+/// Returns the output for records of these maps.
 fn printed(checked: &Checked, format: Format, records: &[(&str, &[u8])]) -> String {
     let mut printer = Printer::new(checked, format).unwrap();
     printer.set_time("12:00:00");
@@ -45,7 +45,7 @@ fn event() -> built::bootstrap::types::Event {
 }
 
 #[test]
-fn one_map_is_a_table() {
+fn one_map_is_shown_as_table() {
     let checked = checked("bootstrap", |_| ());
     let (first, mut second) = (event(), event());
     second.ppid = -123_456_789;
@@ -64,9 +64,9 @@ fn one_map_is_a_table() {
     );
 }
 
-/// Also what stands behind the end of the type.
+/// The raw form includes bytes after the end of the type.
 #[test]
-fn raw_is_all_of_the_record() {
+fn raw_writes_whole_record() {
     let checked = checked("bootstrap", |_| ());
     let mut long = event().bytes().to_vec();
     long.extend_from_slice(b"tail");
@@ -78,7 +78,7 @@ fn raw_is_all_of_the_record() {
 }
 
 #[test]
-fn several_maps_are_lines_with_names() {
+fn several_maps_are_shown_as_lines_with_names() {
     let checked = checked("streams", |_| ());
     let note = [7u8; 24];
     let sample = built::streams::types::Sample::zeroed();
@@ -91,7 +91,7 @@ fn several_maps_are_lines_with_names() {
     assert_eq!(maps.map(|line| line["map"].as_str().unwrap().to_owned()).collect::<Vec<_>>(), ["notes", "rb"]);
     assert!(json.starts_with("{\"map\":\"notes\",\"event\":{"), "{json}");
 
-    // One map in a form of its own.
+    // One map with another format.
     let mut printer = Printer::new(&checked, Format::Text).unwrap();
     printer.set_format("notes", Format::Json).unwrap();
     let mut out = Vec::new();

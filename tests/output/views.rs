@@ -1,4 +1,4 @@
-//! Entries of sampled maps, histograms and stack traces.
+//! The output of sampled maps, histograms and stack traces.
 
 use eunomia_runtime::{
     output::{Format, Printer},
@@ -9,7 +9,7 @@ use eunomia_tests::built::profile::types;
 
 use super::{chars, checked, printed};
 
-/// An entry as a sampled map delivers it: the value stands at a multiple of 8.
+/// Returns an entry as a sampled map delivers it: the value is at a multiple of 8.
 fn entry(key: &[u8], value: &[u8]) -> Vec<u8> {
     let mut record = key.to_vec();
     record.resize(key.len().next_multiple_of(8), 0);
@@ -27,7 +27,7 @@ fn who() -> types::Who {
     types::Who { pid: 42, comm: chars("make") }
 }
 
-/// The profile fixture with one map alone.
+/// Returns the profile fixture with the exports of one map only.
 fn alone(map: &str) -> eunomia_runtime::checked::Checked {
     checked("profile", |skeleton| {
         skeleton.maps.iter_mut().filter(|known| known.name != map).for_each(|known| known.export = ExportConfig::None);
@@ -35,7 +35,7 @@ fn alone(map: &str) -> eunomia_runtime::checked::Checked {
 }
 
 #[test]
-fn powers_of_two() {
+fn log2_histogram_is_shown() {
     let record = entry(who().bytes(), times().bytes());
     let table = "     usecs               : count    distribution\n         \
                  0 -> 1          : 1        |**********                              |\n         \
@@ -52,9 +52,9 @@ fn powers_of_two() {
     assert!(printed(&all, Format::Json, &[("latency", &record)]).starts_with("{\"map\":\"latency\",\"key\":{\"pid\":42,"));
 }
 
-/// The value is the slots itself.
+/// The value is the array of slots itself.
 #[test]
-fn slots_of_one_width() {
+fn linear_histogram_is_shown() {
     let record = entry(&[0; 4], [0u64, 3, 0, 6, 0, 0, 0, 0].bytes());
     assert_eq!(
         printed(&alone("depths"), Format::Text, &[("depths", &record)]),
@@ -66,7 +66,7 @@ fn slots_of_one_width() {
 }
 
 #[test]
-fn keys_and_values_are_columns() {
+fn keys_and_values_are_shown_as_columns() {
     let checked = checked("profile", |skeleton| {
         for map in &mut skeleton.maps {
             if map.name == "latency" {
@@ -93,7 +93,7 @@ fn sample() -> types::Sample {
 }
 
 #[test]
-fn stacks() {
+fn stack_trace_is_shown() {
     let (sample, checked) = (sample(), alone("stacks"));
     assert_eq!(
         printed(&checked, Format::Text, &[("stacks", sample.bytes())]),
@@ -106,7 +106,7 @@ fn stacks() {
 }
 
 #[test]
-fn names_of_processes_move_no_terminal() {
+fn names_of_processes_cannot_control_terminal() {
     let checked = alone("stacks");
     let sample = types::Sample { comm: chars("\u{9b}2J\u{202e}a\u{1b}"), ..sample() };
     for format in [Format::Text, Format::Json] {
@@ -115,10 +115,10 @@ fn names_of_processes_move_no_terminal() {
     }
 }
 
-/// Names that the document gives, and a stack without a size: it ends with a zero.
+/// The document maps other members; a stack without a size ends with a zero.
 #[test]
-fn stacks_of_other_names() {
-    let picked = |fields: serde_json::Value| {
+fn members_of_stack_trace_can_be_mapped() {
+    let mapped = |fields: serde_json::Value| {
         checked("profile", |skeleton| {
             for map in &mut skeleton.maps {
                 map.export = if map.name == "stacks" { map.export.clone() } else { ExportConfig::None };
@@ -129,19 +129,19 @@ fn stacks_of_other_names() {
             }
         })
     };
-    let text = printed(&picked(serde_json::json!({"pid": "cpu_id", "kstack": "ustack"})), Format::Text, &[("stacks", sample().bytes())]);
+    let text = printed(&mapped(serde_json::json!({"pid": "cpu_id", "kstack": "ustack"})), Format::Text, &[("stacks", sample().bytes())]);
     assert!(text.contains("(pid=3) @ CPU 3\nKernel:\n  0 [<0000000000000003>]\n"), "{text}");
-    let refused = Printer::new(&picked(serde_json::json!({"kstack": "kstak"})), Format::Json).unwrap_err().to_string();
+    let refused = Printer::new(&mapped(serde_json::json!({"kstack": "kstak"})), Format::Json).unwrap_err().to_string();
     assert_eq!(
         refused,
         "map `stacks`, shown as `stack_trace`: `kstack` is mapped to `kstak`, but the records have no such member; did you mean `kstack`?"
     );
     // The raw form needs no members.
-    assert!(Printer::new(&picked(serde_json::json!({"kstack": "kstak"})), Format::Raw).is_ok());
+    assert!(Printer::new(&mapped(serde_json::json!({"kstack": "kstak"})), Format::Raw).is_ok());
 }
 
 #[test]
-fn what_is_no_histogram() {
+fn histogram_needs_slots() {
     let checked = checked("profile", |skeleton| {
         let map = skeleton.maps.iter_mut().find(|map| map.name == "latency").unwrap();
         let btf = skeleton.object.clone().map(|object| eunomia_runtime::object::Layouts::clone(&layouts(&object))).unwrap();

@@ -1,7 +1,8 @@
-//! The committed packages are what their C sources give: compiled anew with clang 19, they are the same to the byte.
+//! The committed packages match their C sources: compiled again with clang 19, they are the same to
+//! the byte.
 //!
-//! A package that differs is rewritten and the test fails: look at `git diff` and run it again. `EUNOMIA_CLANG` names another clang,
-//! whose code differs.
+//! A package that differs is rewritten and the test fails: look at `git diff` and run it again.
+//! `EUNOMIA_CLANG` selects another clang, whose code differs.
 
 use std::{env, fs, path::Path};
 
@@ -47,7 +48,7 @@ fn packages_are_current() {
         ("examples/bootstrap", "bootstrap"),
         ("examples/runqlat", "runqlat"),
     ] {
-        // Sources are named relative to the working directory, which thus decides what BTF says of them.
+        // BTF holds the names of sources relative to the working directory.
         env::set_current_dir(workspace.join(folder)).unwrap();
         let fresh = compile(name);
         let fresh = match name {
@@ -79,8 +80,9 @@ fn packages_are_current() {
     assert!(stale.is_empty(), "rewritten, look at the difference: {stale:?}");
 }
 
-/// The package of `bpf/<name>.bpf.c`, without the list of its sources: a package that is older than its source is a fault of the build,
-/// also of the build of this test, which makes it anew.
+/// Compiles `bpf/<name>.bpf.c` to a package without the list of its sources. With that list, a
+/// package older than its source would fail the build, also that of this test, which rebuilds the
+/// package.
 fn compile(name: &str) -> String {
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
@@ -90,7 +92,8 @@ fn compile(name: &str) -> String {
     skeleton.to_json()
 }
 
-/// Says what programs are attached to whose sections do not, as the format's annotations in the C source would.
+/// Adds targets of programs whose sections name none, as the format's annotations in the C source
+/// would.
 fn with_targets(package: String) -> String {
     let mut skeleton = Skeleton::parse(&package, "programs").unwrap();
     for program in &mut skeleton.programs {
@@ -108,7 +111,7 @@ fn with_targets(package: String) -> String {
     skeleton.to_json()
 }
 
-/// Names the type of each stream, as the format's annotations in the C source would.
+/// Adds the type of each stream, as the format's annotations in the C source would.
 fn typed(package: &str, name: &str, streams: &[(&str, &str)]) -> Skeleton {
     let mut skeleton = Skeleton::parse(package, name).unwrap();
     let btf = skeleton.clone().check(name).unwrap().layouts.btf;
@@ -123,7 +126,8 @@ fn typed(package: &str, name: &str, streams: &[(&str, &str)]) -> Skeleton {
     skeleton
 }
 
-/// Has the table taken out at intervals, as the format's annotations in the C source would; the streams have the one type of the object.
+/// Samples and clears the table at intervals, as the format's annotations in the C source would;
+/// the streams have the only type of the object.
 fn with_sample(package: String) -> String {
     let mut skeleton = typed(&package, "faults", &[("rb", "beat"), ("events", "beat")]);
     let table = skeleton.maps.iter_mut().find(|map| map.name == "table").unwrap();
@@ -132,7 +136,8 @@ fn with_sample(package: String) -> String {
     skeleton.to_json()
 }
 
-/// Has events shown as a stack trace and as histograms, as the format's annotations in the C source would.
+/// Shows events as a stack trace and as histograms, as the format's annotations in the C source
+/// would.
 fn with_views(package: &str) -> String {
     let mut skeleton = typed(package, "profile", &[("stacks", "sample")]);
     for map in &mut skeleton.maps {
@@ -151,7 +156,7 @@ fn with_views(package: &str) -> String {
     skeleton.to_json()
 }
 
-/// Has the histograms read once a second, and describes the example's options.
+/// Samples the histograms once a second and describes the options of the example.
 fn with_histogram(package: &str) -> String {
     let mut skeleton = Skeleton::parse(package, "runqlat").unwrap();
     let hists = skeleton.maps.iter_mut().find(|map| map.name == "hists").unwrap();
@@ -171,7 +176,7 @@ fn with_histogram(package: &str) -> String {
     skeleton.to_json()
 }
 
-/// Describes options, as the format's annotations in the C source would.
+/// Adds descriptions of options, as the format's annotations in the C source would.
 fn with_options(package: String) -> String {
     let mut skeleton = Skeleton::parse(&package, "args").unwrap();
     let text = |text: &str| Some(text.to_owned());
@@ -208,7 +213,7 @@ fn with_options(package: String) -> String {
     skeleton.to_json()
 }
 
-/// Describes the example's option.
+/// Adds a description of the option of the example.
 fn with_threshold(package: String) -> String {
     let mut skeleton = Skeleton::parse(&package, "bootstrap").unwrap();
     for variable in skeleton.sections.iter_mut().flat_map(|section| &mut section.variables) {

@@ -1,8 +1,8 @@
-//! Committed recordings: what is written today is what was written then, and what was written then is read today, typed and dynamic,
-//! without kernel or root.
+//! Committed recordings: today's code writes the same bytes and reads the same text, typed and
+//! dynamic, without kernel or root.
 //!
-//! A recording or text that differs is rewritten and the test fails, as golden files: a recording that differs without need is one that
-//! users can no longer replay.
+//! A recording or text that differs is rewritten and the test fails, as with golden files. A
+//! needless difference means that users can no longer replay their recordings.
 
 use std::{fmt::Display, fs, io::Write, path::PathBuf};
 
@@ -33,7 +33,7 @@ fn committed(name: &str) -> Vec<u8> {
 fn skeleton(name: &str) -> Skeleton {
     match name {
         "sampled" => Skeleton::from_file(concat!(env!("OUT_DIR"), "/sampled.json")).unwrap(),
-        // As the build script has it.
+        // The settings of the build script.
         "tagged" => {
             let files = [
                 ("KIND_OPEN", "struct open_event"),
@@ -49,7 +49,7 @@ fn skeleton(name: &str) -> Skeleton {
     }
 }
 
-/// Records of each kind, with their maps.
+/// Returns records of each kind, with the names of their maps.
 fn records(name: &str) -> Vec<(&'static str, Vec<u8>)> {
     match name {
         "kinds" => {
@@ -64,7 +64,7 @@ fn records(name: &str) -> Vec<(&'static str, Vec<u8>)> {
             shapes.flags.set_delta(-33);
             shapes.flags.set_huge(-(1 << 60));
             shapes.from.set_v4(0x0102_0304);
-            // The last member goes on behind the struct.
+            // The flexible array continues after the struct.
             vec![("rb", shapes.bytes().to_vec()), ("rb", [shapes.bytes(), &[3, 0, 4, 0]].concat())]
         }
         "sampled" => {
@@ -83,7 +83,7 @@ fn records(name: &str) -> Vec<(&'static str, Vec<u8>)> {
                 ("files", open.bytes().to_vec()),
                 ("balls", pong.bytes().to_vec()),
                 ("files", [data.bytes(), &[7, 8]].concat()),
-                // Of no known type, and of none at all.
+                // An unknown tag, and a record too short for a tag.
                 ("files", vec![77, 0, 0, 0, 9]),
                 ("files", vec![1, 2, 3]),
             ]
@@ -94,7 +94,7 @@ fn records(name: &str) -> Vec<(&'static str, Vec<u8>)> {
             let mut records: Vec<_> = (0..5).map(|seq| ("rb", sample(seq).bytes().to_vec())).collect();
             records.insert(2, ("notes", note(7, "noted").bytes().to_vec()));
             records.push(("notes", note(8, "with blank").bytes().to_vec()));
-            // As a perf event array pads it.
+            // With the padding of a perf event array.
             records.push(("events", [sample(9).bytes(), &[0; 4]].concat()));
             records
         }
@@ -109,7 +109,7 @@ fn fill<W: Write>(mut recorder: Recorder<W>, streams: &[Stream<'_>], records: &[
     recorder.finish().unwrap()
 }
 
-/// What the generated module writes.
+/// Returns the recording that the generated module writes.
 fn typed_recording(name: &str) -> Vec<u8> {
     let records = records(name);
     match name {
@@ -150,15 +150,15 @@ fn line(event: &Event<'_>) -> String {
     }
 }
 
-/// Names and layouts are in the file too, so this holds every fingerprint to what it was.
+/// The file also has names and layouts, so this checks that every fingerprint stays the same.
 #[test]
-fn committed_recordings_are_written_again() {
+fn recordings_are_written_as_committed() {
     let mut differ = Vec::new();
     for name in NAMES {
         let recording = typed_recording(name);
         let checked = skeleton(name).check(name).unwrap();
         let streams = checked.recorded_streams();
-        assert!(fill(checked.recorder(Vec::new()).unwrap(), &streams, &records(name)) == recording, "both paths write one file");
+        assert!(fill(checked.recorder(Vec::new()).unwrap(), &streams, &records(name)) == recording, "the two paths write different files");
         if fs::read(path(&format!("{name}.rec"))).ok() != Some(recording.clone()) {
             fs::write(path(&format!("{name}.rec")), recording).unwrap();
             differ.push(name);
@@ -185,7 +185,7 @@ fn committed_recordings_are_read() {
 }
 
 #[test]
-fn a_tail_that_was_cut_off_is_reported() {
+fn truncated_record_is_reported() {
     let recording = committed("streams");
     for (cut, records, left_over) in [(1, 7, 79), (80, 7, 0), (81, 6, 31)] {
         let cut = &recording[..recording.len() - cut];
@@ -196,7 +196,7 @@ fn a_tail_that_was_cut_off_is_reported() {
 }
 
 #[test]
-fn another_layout_is_refused() {
+fn other_layout_is_refused() {
     let recording = committed("streams");
     let refused = picked::replay(&recording[..], |_| ()).unwrap_err();
     assert_eq!(
@@ -211,9 +211,10 @@ fn another_layout_is_refused() {
     assert!(dynamic.replay(&recording[..], |_| ()).unwrap_err().to_string().starts_with("the records of `notes` have another layout"));
 }
 
-/// What a record of several types needs only the record says, so it is written as it is, and counted as short when it is replayed.
+/// Only the tag of a record gives the length that it needs. So the recorder writes it as it is, and
+/// replay counts it as short.
 #[test]
-fn a_record_that_is_shorter_than_the_type_it_names() {
+fn record_shorter_than_its_tagged_type_is_recorded() {
     let mut recorder = tagged::recorder(Vec::new()).unwrap();
     let files = tagged::STREAMS.iter().position(|stream| stream.map == "files").unwrap();
     assert!(matches!(tagged::Export::deliver(files, &1u32.to_le_bytes(), |_| ()), Verdict::Short));
@@ -223,9 +224,9 @@ fn a_record_that_is_shorter_than_the_type_it_names() {
     assert_eq!(dynamic_replay("tagged", &recording).unwrap(), (Vec::new(), Replayed { records: 0, short: 1, left_over: 0 }));
 }
 
-/// Every byte of a recording, damaged: the text is another one, or the refusal is one of recordings; typed and dynamic agree on which.
+/// For each damaged byte, typed and dynamic replay give the same text or the same error.
 #[test]
-fn damage_is_the_same_on_both_paths() {
+fn typed_and_dynamic_replay_agree_on_damage() {
     let checked = skeleton("streams").check("streams").unwrap();
     let recording = committed("streams");
     for at in 0..recording.len() {
@@ -245,7 +246,7 @@ fn damage_is_the_same_on_both_paths() {
 }
 
 #[test]
-fn records_of_no_map_are_not_lost_in_silence() {
+fn record_of_unknown_map_fails() {
     let typed = streams::Export::deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
     let dynamic = skeleton("streams").check("streams").unwrap().deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
     for verdict in [typed, dynamic] {
@@ -254,10 +255,10 @@ fn records_of_no_map_are_not_lost_in_silence() {
 }
 
 #[test]
-fn a_recording_says_what_it_holds() {
+fn recording_describes_its_streams() {
     let recording = committed("shapes");
     let mut replay = Replay::new(&recording[..]).unwrap();
-    // A recording does not say how short a record may be.
+    // A recording does not have the minimum lengths of records.
     let recorded: Vec<_> = shapes::STREAMS.iter().map(|stream| stream.clone().at_least(stream.size)).collect();
     assert_eq!((replay.name(), replay.streams()), ("shapes", &recorded[..]));
     let lens = std::iter::from_fn(|| replay.read().unwrap().map(|entry| (entry.stream, entry.bytes.len(), entry.time)));

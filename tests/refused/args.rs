@@ -1,3 +1,5 @@
+//! Errors of options: their names, types and defaults.
+
 use std::{env, fs, path::Path, process::Command};
 
 use eunomia_build::Skeleton;
@@ -10,8 +12,8 @@ use serde_json::{Value as Json, json};
 
 use super::refusal;
 
-/// What is said to the package with an option for each kind of variable, after an edit of its variables; `@NAME` stands for the place of
-/// a variable.
+/// Returns the error for the package with an option for each kind of variable, after an edit of its
+/// variables; `@NAME` replaces the JSON path of a variable.
 fn edited(edit: impl FnOnce(&mut dyn FnMut(&str, Json))) -> String {
     let mut json: Json = serde_json::from_str(&fixture("args")).unwrap();
     let mut places = Vec::new();
@@ -27,7 +29,7 @@ fn edited(edit: impl FnOnce(&mut dyn FnMut(&str, Json))) -> String {
         }
     });
     let mut text = refusal(&json.to_string());
-    // Opening at run time says the same, of the object.
+    // Opening at run time reports the same, with the name of the object.
     let opened = Skeleton::parse(&json.to_string(), "x.json").map_err(Into::into).and_then(|skeleton| skeleton.open().map(drop));
     assert_eq!(opened.map_err(|error: eunomia_runtime::Error| error.to_string()), Err(text.replace("x.json: ", "args: ")));
     for (place, name) in places {
@@ -37,13 +39,13 @@ fn edited(edit: impl FnOnce(&mut dyn FnMut(&str, Json))) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What is said to one `cmdarg`.
+/// Returns the error for one `cmdarg`.
 fn say(variable: &str, cmdarg: Json) -> String {
     edited(|set| set(variable, cmdarg))
 }
 
 #[test]
-fn defaults_that_do_not_fit() {
+fn defaults_must_fit_their_variable() {
     let ty = "is not a value of type `const volatile";
     assert_eq!(
         say("u8", json!({"default": 256})),
@@ -64,7 +66,7 @@ fn defaults_that_do_not_fit() {
 }
 
 #[test]
-fn names_that_no_option_can_have() {
+fn option_names_must_be_valid() {
     for short in ["", "ab", "-", "=", " ", "\u{7}"] {
         assert_eq!(
             say("u8", json!({"short": short})),
@@ -79,9 +81,9 @@ fn names_that_no_option_can_have() {
     }
 }
 
-/// Help is laid out in columns, which clap can make only so wide.
+/// clap lays out help in columns, whose width is limited.
 #[test]
-fn names_that_are_too_long() {
+fn long_option_names_are_refused() {
     const TODO: &str = "bytes long; set another of at most 128 bytes in `cmdarg.long`";
     for len in [129, 1 << 16] {
         assert_eq!(say("u8", json!({"long": "x".repeat(len)})), format!("@u8.cmdarg.long: the option name is {len} {TODO}"));
@@ -89,9 +91,9 @@ fn names_that_are_too_long() {
     assert_eq!(say("on", json!({"long": "\u{fc}".repeat(65)})), format!("@on.cmdarg.long: the option name is 130 {TODO}"));
 }
 
-/// The names of variables stand in the help, too: those that are longer have no option, whatever its name.
+/// The help also shows names of variables, so variables with longer names have no option.
 #[test]
-fn variables_whose_names_are_too_long() {
+fn variables_with_long_names_have_no_option() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused");
     fs::create_dir_all(&folder).unwrap();
     let [longest, longer] = [128, 129].map(|len| "x".repeat(len));
@@ -112,7 +114,7 @@ fn variables_whose_names_are_too_long() {
 }
 
 #[test]
-fn names_that_meet() {
+fn option_names_must_be_unique() {
     assert_eq!(
         edited(|set| {
             set("u8", json!({"long": "i8", "short": "q"}));
@@ -123,13 +125,13 @@ fn names_that_meet() {
          @quiet.cmdarg.short: option `-q` of variable `quiet` is already used by variable `u8`; set another in `cmdarg.short`"
             .replace("@quiet", "meta.bpf_skel.data_sections[0].variables[15]")
     );
-    // The one that comes later is told, by the name that it has without the document's help.
+    // The fault is at the later variable, whose option has the name of the variable.
     assert_eq!(
         say("i8", json!({"long": "u8"})),
         "meta.bpf_skel.data_sections[0].variables[1].name: option `--u8` of variable `u8` is already used by variable `i8`; set another \
          in `cmdarg.long`"
     );
-    // Switches are named after what they do.
+    // The options of switches begin with `enable-` or `disable-`.
     assert_eq!(
         say("u8", json!({"long": "enable-off"})),
         "meta.bpf_skel.data_sections[0].variables[13].name: option `--enable-off` of variable `off` is already used by variable `u8`; set \
@@ -138,7 +140,7 @@ fn names_that_meet() {
 }
 
 #[test]
-fn names_of_every_program() {
+fn options_of_every_program_are_reserved() {
     for (key, name, option) in [
         ("long", "help", "--help"),
         ("long", "version", "--version"),
@@ -154,16 +156,16 @@ fn names_of_every_program() {
 }
 
 #[test]
-fn types_that_no_option_can_say() {
+fn options_are_for_scalars_and_texts() {
     const TODO: &str = "; remove the key: options support numbers, booleans, enums and strings of at most 4095 bytes";
     for (name, ty) in [("pair", "struct pair"), ("numbers", "int[4]"), ("buffer", "char[5000]")] {
         assert_eq!(say(name, json!({"long": "x"})), format!("@{name}.cmdarg: an option cannot set variable `{name}` of type `{ty}`{TODO}"));
     }
 }
 
-/// libbpf sets those of the kernel's configuration, after everybody else.
+/// libbpf sets `__kconfig` variables last, so an option could not.
 #[test]
-fn variables_that_nobody_can_set() {
+fn kconfig_variables_have_no_option() {
     let mut skeleton = Skeleton::parse(&fixture("kinds"), "kinds").unwrap();
     let checked = skeleton.clone().check("x").unwrap();
     assert!(checked.setup("x").unwrap().arguments.iter().all(|argument| !argument.section.is_kconfig()));
@@ -182,17 +184,17 @@ fn variables_that_nobody_can_set() {
     );
 }
 
-/// What is wrong with a value is said once, though it is the option's default too.
+/// A bad value is reported once, although it is also the default of the option.
 #[test]
-fn a_bad_value_is_one_fault() {
+fn bad_value_is_one_fault() {
     let mut json: Json = serde_json::from_str(&fixture("args")).unwrap();
     json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["value"] = json!(1000);
     assert_eq!(refusal(&json.to_string()).lines().count(), 1);
 }
 
-/// Such a variable, and one that two files have, has no option but the one that a document gives it.
+/// Such a variable, and one that is in two files, has only the option that a document gives it.
 #[test]
-fn a_variable_that_is_named_as_an_option_of_every_program() {
+fn variables_named_like_reserved_options_have_no_option() {
     for named in ["verbose", "version", "help", "i8", "in\x1bdata", "dropped"] {
         let mut skeleton = Skeleton::parse(&fixture("args"), "args").unwrap();
         let mut object = skeleton.object.take().unwrap();
@@ -220,9 +222,9 @@ fn a_variable_that_is_named_as_an_option_of_every_program() {
     }
 }
 
-/// What the programs count with is not for people to set; what a document describes is.
+/// Counters of programs have no option unless a document describes one.
 #[test]
-fn variables_that_nobody_means_to_be_set() {
+fn counters_have_no_option() {
     let checked = Skeleton::parse(&fixture("args"), "args").unwrap().check("x").unwrap();
     let setup = checked.setup("x").unwrap();
     let has = |name: &str| setup.arguments.iter().any(|argument| argument.variable.name == name);

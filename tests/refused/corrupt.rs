@@ -1,11 +1,11 @@
-//! Corrupt ELF and BTF: no panic, no hang, no unbounded memory, whatever the bytes.
+//! Corrupt ELF and BTF: no bytes cause a panic, a hang or unbounded use of memory.
 
 use eunomia_build::{Embed, Skeleton, tokens};
 use eunomia_runtime::object::Btf;
 
 use super::{elf, with_object};
 
-/// The BTF section of the object: its offset, and those of its types and strings.
+/// Returns the offsets of the BTF section of an object, of its types and of its strings.
 fn btf(object: &[u8]) -> (usize, usize, usize) {
     let at = object.windows(8).position(|window| window == [0x9f, 0xeb, 1, 0, 24, 0, 0, 0]).unwrap();
     let word = |offset: usize| u32::from_le_bytes(object[at + offset..at + offset + 4].try_into().unwrap()) as usize;
@@ -17,7 +17,7 @@ fn set(object: &mut [u8], at: usize, value: u32) {
 }
 
 #[test]
-fn headers_that_lie() {
+fn wrong_headers_are_refused() {
     let refusal = |offset: usize, value: u32| {
         let mut object = elf();
         let (at, ..) = btf(&object);
@@ -36,7 +36,7 @@ fn headers_that_lie() {
 }
 
 #[test]
-fn ids_strings_and_cycles() {
+fn bad_ids_strings_and_cycles_are_refused() {
     // Type 1 of the object is a pointer: name, info, type.
     let refusal = |word: usize, value: u32| {
         let mut object = elf();
@@ -48,22 +48,22 @@ fn ids_strings_and_cycles() {
     const REBUILD: &str = "; compile the object again with `-g`";
     assert_eq!(refusal(2, 5000), format!("{corrupt}type 1 refers to type 5000, but the last type is 47{REBUILD}"));
     assert_eq!(refusal(0, 0x00ff_ffff), format!("{corrupt}no string at offset 16777215{REBUILD}"));
-    // const of itself.
+    // A const type that refers to itself.
     const CONST: u32 = 10 << 24;
     let mut object = elf();
     let (_, types, _) = btf(&object);
     set(&mut object, types + 4, CONST);
     set(&mut object, types + 8, 1);
     assert_eq!(with_object(&object), format!("{corrupt}type 1 contains itself or nests deeper than 64 types{REBUILD}"));
-    // A kind that no kernel has.
+    // An unknown kind.
     assert_eq!(refusal(1, 31 << 24), format!("{corrupt}Unsupported BTF type 31{REBUILD}"));
-    // A struct with 65,535 members where there is room for few.
+    // A struct with 65,535 members in a section with room for few.
     assert!(refusal(1, (4 << 24) | 0xffff).starts_with(corrupt));
 }
 
-/// A chain of typedefs a hundred thousand long ends in an error, not in a stack overflow.
+/// A chain of a hundred thousand const types ends in an error, not in a stack overflow.
 #[test]
-fn endless_chains() {
+fn long_chains_of_types_are_refused() {
     const COUNT: u32 = 100_000;
     const CONST: u32 = 10 << 24;
     let mut bytes = vec![0x9f, 0xeb, 1, 0];
@@ -80,9 +80,10 @@ fn endless_chains() {
     assert_eq!(error, "corrupt BTF: type 1 contains itself or nests deeper than 64 types");
 }
 
-/// Thousands of small damages; each is accepted or refused, and what is accepted generates.
+/// Thousands of damaged objects: each is accepted or refused, and an accepted one gives a valid
+/// module.
 #[test]
-fn random_damage() {
+fn random_damage_never_panics() {
     let original = elf();
     let (btf, ..) = btf(&original);
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -96,7 +97,7 @@ fn random_damage() {
     let (mut accepted, mut refused) = (0, 0);
     for round in 0..3000 {
         let mut object = original.clone();
-        // Half of the damage in BTF, the rest anywhere.
+        // Half of the damage is in BTF, the rest anywhere.
         let start = if round % 2 == 0 { btf } else { 0 };
         for _ in 0..=random(3) {
             let at = start + random(object.len() - start - 4);

@@ -1,3 +1,5 @@
+//! Errors of documents: malformed JSON, missing keys, wrong types, damaged objects, limits.
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use eunomia_build::{Faults, Skeleton};
 use eunomia_runtime::checked::Document;
@@ -19,7 +21,7 @@ fn malformed_json_has_line_and_column() {
 }
 
 #[test]
-fn other_documents_are_no_skeletons() {
+fn other_documents_are_refused() {
     assert_eq!(
         refusal("{\"name\": \"package\", \"version\": \"1.0.0\"}"),
         "x.json:1:1: this is not a skeleton: it has none of the keys `meta` (a package), `bpf_skel` (metadata) and `data` (the first \
@@ -28,9 +30,9 @@ fn other_documents_are_no_skeletons() {
     assert_eq!(refusal("[]"), "x.json:1:1: expected an object, found a list");
 }
 
-/// Editors of some systems begin files with one.
+/// Some editors write a byte order mark.
 #[test]
-fn a_byte_order_mark_is_no_fault() {
+fn byte_order_mark_is_ignored() {
     let marked = |text: &str| format!("\u{feff}{text}");
     let text = package().to_string();
     assert!(Skeleton::parse(&marked(&text), "x.json") == Skeleton::parse(&text, "x.json"));
@@ -42,7 +44,7 @@ fn a_byte_order_mark_is_no_fault() {
 }
 
 #[test]
-fn the_line_is_that_of_the_value() {
+fn line_is_that_of_value() {
     let text = "{\n  \"bpf_skel\": {\n    \"obj_name\": \"x\",\n    \"progs\": [],\n    \"maps\": [\n      {\"name\": \"a\", \"ident\": null}\n    ]\n  }\n}";
     assert_eq!(refusal(text), "x.json:6:30: bpf_skel.maps[0].ident: expected a string, found null");
 }
@@ -70,7 +72,7 @@ fn every_fault_is_reported_at_once() {
 }
 
 #[test]
-fn missing_keys_and_wrong_types() {
+fn missing_keys_and_wrong_types_are_named() {
     let cases: [Case; 12] = [
         ("x.json: meta: the key is missing", |json| *json = json!({"bpf_object": "", "data": 1, "meta": null, "x": {}})),
         ("x.json: meta.bpf_skel: the key is missing", |json| drop(json["meta"].as_object_mut().unwrap().remove("bpf_skel"))),
@@ -120,7 +122,7 @@ fn missing_keys_and_wrong_types() {
 }
 
 #[test]
-fn damaged_objects_in_the_document() {
+fn damaged_objects_are_refused() {
     let zlib = |json: &serde_json::Value| STANDARD.decode(json["bpf_object"].as_str().unwrap()).unwrap();
     assert_eq!(edited(|json| json["bpf_object"] = "AAA=B".into()), "x.json: bpf_object: malformed base64: Invalid symbol 61, offset 3.");
     assert_eq!(
@@ -149,7 +151,8 @@ fn damaged_objects_in_the_document() {
     );
 }
 
-/// A bomb is stopped by the size that the document gives, and by a fixed limit where it gives none or a huge one.
+/// Decompression stops at the size in the document, and at a fixed limit if the document has no
+/// size or a huge one.
 #[test]
 fn zlib_bombs_are_bounded() {
     let bomb = STANDARD.encode(miniz_oxide::deflate::compress_to_vec_zlib(&vec![0; 80 << 20], 6));
@@ -179,19 +182,19 @@ fn metadata_needs_its_object() {
     );
 }
 
-/// A package that an edit changed.
+/// Returns the text of the package after an edit.
 fn changed(edit: impl FnOnce(&mut Json)) -> String {
     let mut json = package();
     edit(&mut json);
     json.to_string()
 }
 
-/// Where a document and its object disagree.
+/// Returns the faults of a document whose object disagrees with it.
 fn disagreement(text: String) -> Faults {
     Document::new(text.into_bytes(), "x.json").unwrap().check().unwrap_err()
 }
 
-/// Faults are counted, and the first are shown with their lines, wherever they are.
+/// The first faults are shown with their lines, the rest are counted.
 #[test]
 fn many_faults_are_cut() {
     const MANY: usize = 50_000;
@@ -204,26 +207,26 @@ fn many_faults_are_cut() {
     assert!(refused.faults[..100].iter().all(|fault| fault.line.is_some_and(|(line, column)| line == 1 && column > 1)));
     let columns: Vec<_> = refused.faults[..100].iter().map(|fault| fault.line).collect();
     assert!(columns.is_sorted() && columns[0] < columns[1]);
-    // Those of the reader, too, of which none is kept that is not shown.
+    // Also faults of the reader, which does not keep faults that are not shown.
     let text = changed(|json| json["meta"]["bpf_skel"]["maps"] = vec![json!(1); MANY].into());
     let refused = Skeleton::parse(&text, "x.json").unwrap_err();
     assert_eq!((refused.faults.len(), refused.faults[100].to_string()), (101, format!("and {} more faults", MANY - 100)));
     assert!(refused.faults[..100].iter().all(|fault| fault.line.is_some()) && refused.faults[100].line.is_none());
 }
 
-/// Each value takes a hundred times its two characters.
+/// A value takes a hundred times the memory of its two characters.
 #[test]
-fn documents_have_a_number_of_values() {
+fn number_of_values_is_limited() {
     const MOST: usize = 1 << 18;
     let list = |count: usize| format!("[0{}]", ",0".repeat(count - 1));
     let said = "the document has more than 262144 values, and no skeleton has so many";
     assert_eq!(refusal(&list(MOST + 1)), format!("x.json:1:{}: {said}", 2 * MOST + 1));
     assert_eq!(refusal(&list(MOST)), "x.json:1:1: expected an object, found a list");
-    // What stands in texts is none.
+    // Characters in strings do not count.
     assert_eq!(refusal(&format!("[\"{}\"]", ",{[".repeat(MOST))), "x.json:1:1: expected an object, found a list");
 }
 
-/// A name of a document is shown as far as anybody reads it.
+/// Faults show only the beginning of long names.
 #[test]
 fn long_names_are_cut_in_faults() {
     let name = "n".repeat(300_000);
@@ -235,11 +238,11 @@ fn long_names_are_cut_in_faults() {
         "{}",
         refused.faults[0].what
     );
-    // The places of the user's own words, too.
+    // Also in paths of events that the user names.
     let skeleton = Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(&*name, "struct event");
     let refused = skeleton.check("x.json").unwrap_err().to_string();
     assert!(refused.starts_with(&format!("x.json: events.{cut}: no map `{cut}` that delivers records (")), "{refused}");
-    // Quotes of its own do not help.
+    // Also if the name has quotes.
     for part in ["`a", "\" b", "` \""] {
         let text = changed(|json| json["meta"]["bpf_skel"]["progs"][0]["name"] = json!(part.repeat(100_000)));
         let refused = disagreement(text).to_string();

@@ -1,4 +1,4 @@
-//! Files that are neither a skeleton nor an object, and objects that ask for too much.
+//! Errors for files that are neither a skeleton nor an object, and for objects beyond limits.
 
 use eunomia_build::{Embed, Skeleton, tokens};
 
@@ -9,7 +9,7 @@ fn said(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn other_files_are_called_by_their_names() {
+fn other_files_are_named_by_their_format() {
     let mut tar = vec![0u8; 512];
     tar[..12].copy_from_slice(b"package.json");
     tar[257..262].copy_from_slice(b"ustar");
@@ -32,9 +32,9 @@ fn other_files_are_called_by_their_names() {
     }
 }
 
-/// What is given for an object is called by its name, too.
+/// The same for a file that is passed as the object.
 #[test]
-fn other_files_are_no_objects() {
+fn other_files_are_not_objects() {
     for (bytes, what) in [
         (&b""[..], "the file is empty; compile the object"),
         (b"\x1f\x8b\x08", "this is compressed with gzip; unpack it"),
@@ -47,7 +47,8 @@ fn other_files_are_no_objects() {
     }
 }
 
-/// The type of the records of an only map, as other generators have it declared.
+/// If an object has one map that delivers records, a pointer named as other generators name it
+/// gives the type.
 #[test]
 fn unused_pointers_name_the_type_of_records() {
     const MAPS: &str = "struct { __uint(type, RINGBUF); __uint(max_entries, 4096); } rb SEC(\".maps\");\n";
@@ -67,7 +68,7 @@ fn unused_pointers_name_the_type_of_records() {
 }
 
 #[test]
-fn a_type_that_is_not_in_btf() {
+fn event_type_must_be_in_btf() {
     let source =
         "//= missing\nstruct even { u32 pid; } even; struct { __uint(type, RINGBUF); __uint(max_entries, 4096); } rb SEC(\".maps\");";
     let object = compile(&read(source)[0]);
@@ -79,14 +80,14 @@ fn a_type_that_is_not_in_btf() {
     let said = refused("struct record");
     assert!(said.starts_with(&format!("x: events.rb: the object has no complete type `struct record`; {line}")), "{said}");
     assert!(refused("even").contains("did you mean `struct even`? Otherwise, add"));
-    // It is said in the package, too.
+    // The package names the type, too.
     let checked = Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", "struct even").check("x").unwrap();
     let written = Skeleton::parse(&checked.documented("x").unwrap().to_json(), "x").unwrap();
     assert_eq!(written.exports.iter().map(|export| export.name.as_str()).collect::<Vec<_>>(), ["even"]);
     assert!(written.check("x").unwrap().summary().contains("exports: rb (struct even)"));
 }
 
-/// An ELF file with so many sections and symbols, all of one name.
+/// Returns an ELF file with these numbers of sections and symbols, all of one name.
 fn elf(sections: usize, symbols: usize, name: usize) -> Vec<u8> {
     let strings: Vec<u8> = [&b"\0"[..], &vec![b'a'; name], b"\0"].concat();
     let mut bytes = vec![0u8; 64];
@@ -114,15 +115,15 @@ fn elf(sections: usize, symbols: usize, name: usize) -> Vec<u8> {
     bytes[20] = 1;
     bytes[40..48].copy_from_slice(&at.to_le_bytes());
     (bytes[52], bytes[58], bytes[62]) = (64, 64, 1);
-    // More than 16 bits hold stand in the first header.
+    // Numbers beyond 16 bits are in the first section header.
     let short = if total < 0xff00 { total as u16 } else { 0 };
     bytes[60..62].copy_from_slice(&short.to_le_bytes());
     bytes
 }
 
-/// What a few kilobytes inflate to may not ask for gigabytes.
+/// A few kilobytes of compressed data must not cause gigabytes of allocations.
 #[test]
-fn objects_that_ask_for_too_much() {
+fn sections_and_symbols_are_limited() {
     for (object, what) in [
         (elf(1_000_000, 1, 8), "the object has 1000003 sections, at most 65536 are supported"),
         (elf(1, 1_000_000, 8), "the object has 1000000 symbols, at most 131072 are supported"),
@@ -135,7 +136,7 @@ fn objects_that_ask_for_too_much() {
 }
 
 #[test]
-fn modules_that_would_be_too_large() {
+fn size_of_modules_is_limited() {
     let of = |text: String| {
         let object = compile(&read(Box::leak(format!("//= large\n{text}").into_boxed_str()))[0]);
         tokens(Skeleton::from_object("x", object, "x").unwrap(), "x", "x", &Embed::Literal).map(drop).map_err(|faults| faults.to_string())
@@ -145,7 +146,7 @@ fn modules_that_would_be_too_large() {
         of(format!("struct large {{ {members} }} large;"))
     };
     let variables = |count: usize| of((0..count).map(|at| format!("const volatile char v{at};")).collect());
-    // The compiler ends with SIGSEGV at 4000 members or options, in a build without optimizations.
+    // rustc crashes with SIGSEGV at 4000 members or options, in a build without optimizations.
     assert_eq!(list(2048), Ok(()));
     assert_eq!(variables(2048), Ok(()));
     assert_eq!(variables(2049), list(2049));

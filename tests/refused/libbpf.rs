@@ -1,4 +1,5 @@
-//! What libbpf never opens is refused when an app is built, and nothing that it opens: held against libbpf itself.
+//! The build refuses exactly the objects that libbpf does not open or no kernel loads, compared
+//! with libbpf itself.
 
 use std::fs;
 
@@ -17,7 +18,7 @@ fn opens(object: &[u8]) -> bool {
     ObjectBuilder::default().open_memory(object).is_ok()
 }
 
-/// What is wrong with the verdict on a source.
+/// Describes how the verdict on a source differs from the expected one, if it does.
 fn wrong(source: &Source, opened: bool) -> Option<String> {
     let Source { name, fault, .. } = source;
     let object = compile(source);
@@ -30,14 +31,14 @@ fn wrong(source: &Source, opened: bool) -> Option<String> {
 }
 
 #[test]
-fn what_libbpf_does_not_open_is_refused() {
+fn objects_that_libbpf_does_not_open_are_refused() {
     let wrong: Vec<_> = read(include_str!("opened.c")).iter().filter_map(|source| wrong(source, source.fault.is_empty())).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Whoever runs such an object is told the same.
+/// Opening such an object at run time gives the same text as a hint.
 #[test]
-fn what_libbpf_does_not_open_is_explained() {
+fn objects_that_libbpf_does_not_open_are_explained() {
     let mut seen = 0;
     for source in read(include_str!("opened.c")).iter().filter(|source| !source.fault.is_empty()) {
         let Ok(checked) = Skeleton::from_object("x", compile(source), "x.bpf.o").unwrap().check("x.bpf.o") else { continue };
@@ -48,16 +49,16 @@ fn what_libbpf_does_not_open_is_explained() {
     assert!(seen >= 3, "{seen}");
 }
 
-/// The kernel is asked by a live test.
+/// A live test checks the same objects with the kernel.
 #[test]
-fn what_no_kernel_loads_is_refused() {
+fn objects_that_no_kernel_loads_are_refused() {
     let wrong: Vec<_> = loaded().iter().filter_map(|source| wrong(source, true)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Every object of the tests and examples is taken, plain or linked.
+/// Every object of the tests and examples is accepted.
 #[test]
-fn what_libbpf_opens_is_taken() {
+fn objects_that_libbpf_opens_are_accepted() {
     let folders = ["bpf", "../examples/bootstrap/bpf", "../examples/runqlat/bpf", "../examples/tracer/bpf", "../examples/fleet/bpf"];
     let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().map(|file| file.unwrap().path());
     let mut seen = 0;
@@ -72,16 +73,16 @@ fn what_libbpf_opens_is_taken() {
     assert!(seen >= 20, "{seen}");
 }
 
-/// The type of a program is told where its section does not tell it.
+/// If the section of a program does not give its type, the user can set it.
 #[test]
-fn programs_whose_type_is_set_by_hand() {
+fn program_type_can_be_set() {
     let object = compile(&read("//= hook\nSEC(\"ext/hook\") int hook(void *c) { return 0; }")[0]);
     let skeleton = || Skeleton::from_object("x", object.clone(), "x.bpf.o").unwrap();
     let text = |skeleton: Skeleton| tokens(skeleton, "x.bpf.o", "x", &Embed::Literal).map(|tokens| tokens.to_string());
     assert!(text(skeleton()).unwrap_err().to_string().contains("program `hook` is in section `ext/hook`"));
     assert!(text(skeleton().with_program("hook", "xdp")).unwrap().contains("kind :: Xdp"));
     let written = Skeleton::parse(&skeleton().with_program("hook", "xdp").to_json(), "x.json").unwrap();
-    assert!(text(written).unwrap().contains("kind :: Xdp"), "the document says it, too");
+    assert!(text(written).unwrap().contains("kind :: Xdp"), "the document does not keep the type");
     let wrong = text(skeleton().with_program("hook", "xpd")).unwrap_err().to_string();
     assert_eq!(wrong, "x.bpf.o: type: \"xpd\" does not name a program type; did you mean `xdp`?");
     let unknown = text(skeleton().with_program("hok", "xdp")).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-// What libbpf opens and no kernel loads, beside what is nearly the same and fine: `//=`, its name, and what the build says of it.
+// Sources that libbpf opens and no kernel loads, and similar ones that are valid: after `//=` the name and, if refused, a part of the error.
 // clang-format off
 
 //= ring_with_value: no kernel creates map `m` (BPF_MAP_TYPE_RINGBUF): value size is 4, expected 0

@@ -1,6 +1,6 @@
-//! Bad input gets a clear error with the file, the JSON path and where known the line, and nothing else.
+//! Texts of errors for bad input: each names the file, the JSON path and, if known, the line.
 //!
-//! Every input is the bootstrap example's package with one thing wrong with it.
+//! Most inputs are the package of the bootstrap example with one fault in it.
 
 mod args;
 mod corrupt;
@@ -14,33 +14,33 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use eunomia_build::{Embed, Skeleton, tokens};
 use serde_json::Value as Json;
 
-/// What is said after an edit of the package.
+/// An expected error and the edit of the package that causes it.
 type Case = (&'static str, fn(&mut Json));
 
-/// The package that is spoilt.
+/// Returns the sound package that tests edit.
 fn package() -> Json {
     serde_json::from_str(&std::fs::read_to_string("bpf/bootstrap.json").unwrap()).unwrap()
 }
 
-/// Its object.
+/// Returns the object of the package.
 fn elf() -> Vec<u8> {
     Skeleton::from_file("bpf/bootstrap.json").unwrap().object.unwrap()
 }
 
-/// What the generator says to a document, as the macro and the build script would.
+/// Returns the error of the generator for a document, as the macro and a build script report it.
 fn refusal(text: &str) -> String {
     let result = Skeleton::parse(text, "x.json").and_then(|skeleton| tokens(skeleton, "x.json", "x", &Embed::Literal));
     result.expect_err("the input is accepted").to_string()
 }
 
-/// What it says to the package after an edit, without the line and column.
+/// Returns the error for the package after an edit, without line and column.
 fn edited(edit: impl FnOnce(&mut Json)) -> String {
     let mut json = package();
     edit(&mut json);
     of(&json)
 }
 
-/// What it says to a document, which stands in one line, without the columns.
+/// Returns the error for a document in one line, without line and column.
 fn of(json: &Json) -> String {
     let text = refusal(&json.to_string());
     let lines = text.lines().map(|line| match line.strip_prefix("x.json:1:") {
@@ -50,7 +50,7 @@ fn of(json: &Json) -> String {
     lines.collect::<Vec<_>>().join("\n").replace("x.json::", "x.json:")
 }
 
-/// What it says to another object in the package.
+/// Returns the error for the package with another object.
 fn with_object(object: &[u8]) -> String {
     edited(|json| {
         json["bpf_object"] = STANDARD.encode(miniz_oxide::deflate::compress_to_vec_zlib(object, 1)).into();

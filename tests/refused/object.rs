@@ -1,3 +1,5 @@
+//! Errors of objects, and of documents that disagree with their object.
+
 use eunomia_build::{Embed, Skeleton, tokens};
 use serde_json::json;
 
@@ -6,7 +8,7 @@ use super::{Case, edited, elf, of, package, with_object};
 const STALE: &str = "; skeleton and object come from different builds; rebuild the package";
 
 #[test]
-fn not_a_bpf_elf() {
+fn other_elf_files_are_refused() {
     const COMPILE: &str = "; compile it with `clang -g -O2 -target bpf -c`";
     let object = |edit: &dyn Fn(&mut Vec<u8>)| {
         let mut object = elf();
@@ -19,7 +21,7 @@ fn not_a_bpf_elf() {
         object(&|elf| elf[18] = 62),
         format!("x.json: bpf_object: the ELF file is for x86-64 (machine 62), not for BPF (247){COMPILE}")
     );
-    // 32 bits: the header alone is read differently.
+    // A 32-bit file, whose header has another layout.
     assert!(object(&|elf| elf[4] = 1).starts_with("x.json: bpf_object: "));
     // e_type: executable.
     assert_eq!(object(&|elf| elf[16] = 2), format!("x.json: bpf_object: the ELF file is not a 64-bit relocatable object{COMPILE}"));
@@ -27,7 +29,7 @@ fn not_a_bpf_elf() {
         object(&|elf| elf.truncate(40)),
         "x.json: bpf_object: broken ELF file: Could not read bytes in range [0x10, 0x40); copy or compile the object again"
     );
-    // A big-endian object begins so; its fields are read accordingly.
+    // The header of a big-endian object, whose fields are big-endian too.
     let mut big = vec![0u8; 64];
     big[..7].copy_from_slice(b"\x7fELF\x02\x02\x01");
     (big[17], big[19], big[23]) = (1, 247, 1);
@@ -42,7 +44,7 @@ fn not_a_bpf_elf() {
 }
 
 #[test]
-fn no_btf() {
+fn object_needs_btf() {
     let mut object = elf();
     let at = object.windows(6).position(|window| window == b"\0.BTF\0").unwrap();
     object[at + 1] = b'_';
@@ -54,7 +56,7 @@ fn no_btf() {
 }
 
 #[test]
-fn what_is_not_in_the_object() {
+fn names_must_be_in_object() {
     let text = edited(|json| {
         let skel = &mut json["meta"]["bpf_skel"];
         skel["maps"][0]["name"] = json!("exec_begin");
@@ -76,7 +78,7 @@ fn what_is_not_in_the_object() {
     assert_eq!(text, lines.map(|line| format!("x.json: {line}{STALE}")).join("\n"));
 }
 
-/// A slip of the hand is not taken for an old object.
+/// A misspelt name is not mistaken for an old object.
 #[test]
 fn near_names_are_suggested() {
     let text = edited(|json| {
@@ -104,7 +106,7 @@ fn near_names_are_suggested() {
 }
 
 #[test]
-fn export_types_that_disagree_with_btf() {
+fn export_types_must_agree_with_btf() {
     let cases: [Case; 8] = [
         ("[0].type_id: the object has no type 9999, its last type is 47", |export| export["type_id"] = json!(9999)),
         ("[0].type_id: type 2 of the object is `int`, not `struct event`", |export| export["type_id"] = json!(2)),
@@ -144,7 +146,7 @@ fn custom(members: &[serde_json::Value]) -> String {
 }
 
 #[test]
-fn exports_in_multiple_mode() {
+fn exports_of_multiple_mode_are_checked() {
     let at = "x.json: meta.bpf_skel.maps[1].export_config";
     assert_eq!(
         say(&json!("default")),
@@ -171,7 +173,7 @@ fn exports_in_multiple_mode() {
 }
 
 #[test]
-fn values_that_do_not_fit() {
+fn values_must_fit_their_variable() {
     let say = |value: serde_json::Value| edited(|json| json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["value"] = value);
     let at = "x.json: meta.bpf_skel.data_sections[0].variables[0].value";
     let ty = "not a value of type `const volatile unsigned long long`";
@@ -181,7 +183,7 @@ fn values_that_do_not_fit() {
 }
 
 #[test]
-fn members_that_do_not_fit() {
+fn values_of_members_must_fit() {
     let say = |value: serde_json::Value| {
         let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("kinds")).unwrap();
         let variables = json!([{"name": "ro_point", "type": "struct point", "value": value}]);
@@ -223,7 +225,7 @@ fn everything_is_listed_once() {
 }
 
 #[test]
-fn sections_that_the_object_has_otherwise() {
+fn sections_must_agree_with_object() {
     let section = |name: &str, variable: serde_json::Value| {
         edited(|json| json["meta"]["bpf_skel"]["data_sections"][0] = json!({"name": name, "variables": [variable]}))
     };
@@ -256,7 +258,7 @@ fn sections_that_the_object_has_otherwise() {
 }
 
 #[test]
-fn members_of_a_sampled_map_are_inside_of_its_values() {
+fn members_of_sampled_map_are_inside_its_values() {
     assert_eq!(
         edited(|json| {
             json["meta"]["enable_multiple_export_types"] = json!(true);
@@ -278,7 +280,7 @@ fn variables_are_not_sampled() {
 }
 
 #[test]
-fn the_objects_name_has_no_nul() {
+fn object_name_has_no_nul() {
     assert_eq!(
         edited(|json| json["meta"]["bpf_skel"]["obj_name"] = json!("boot\0strap")),
         "x.json: meta.bpf_skel.obj_name: object name \"boot\\0strap\" contains a NUL byte, which libbpf does not accept; rename the object"
@@ -286,7 +288,7 @@ fn the_objects_name_has_no_nul() {
 }
 
 #[test]
-fn perf_rings_have_pages() {
+fn number_of_perf_pages_is_limited() {
     for pages in [0u64, 65_537] {
         assert_eq!(
             edited(|json| json["meta"]["perf_buffer_pages"] = pages.into()),
@@ -296,7 +298,7 @@ fn perf_rings_have_pages() {
 }
 
 #[test]
-fn events_that_the_application_names() {
+fn event_types_of_application_are_checked() {
     let named = |map: &str, c_type: &str| {
         let skeleton = Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(map, c_type);
         tokens(skeleton, "x.json", "x", &Embed::Literal).unwrap_err().to_string()
@@ -310,7 +312,7 @@ fn events_that_the_application_names() {
         "x.json: events.rb: the object has no complete type `struct evnt`; did you mean `struct event`? Otherwise, add \
          `const struct evnt *unused __attribute__((unused));` to the C source: BTF contains the types that globals and maps refer to"
     );
-    // The kind may be left out, or be another one.
+    // The keyword may be missing or wrong.
     for c_type in ["evnt", "event", "union event", "enum evnt"] {
         let what = format!("x.json: events.rb: the object has no complete type `{c_type}`; did you mean `struct event`? Otherwise, add");
         let said = named("rb", c_type);
@@ -319,7 +321,7 @@ fn events_that_the_application_names() {
 }
 
 #[test]
-fn events_that_a_member_tells_apart() {
+fn tagged_events_are_checked() {
     fn named(map: &str, member: &str, types: &[(&'static str, &'static str)]) -> String {
         let skeleton = Skeleton::parse(&eunomia_tests::fixture("tagged"), "x.json").unwrap();
         let skeleton = skeleton.with_tagged_event(map, member, types.iter().copied());
@@ -331,7 +333,7 @@ fn events_that_a_member_tells_apart() {
         "x.json: events.file: no map `file` that delivers records (maps that do: `balls`, `files`); did you mean `files`?"
     );
     assert_eq!(named("files", "kind", &[]), "x.json: events.files: the list of types is empty; name a value and its type");
-    // Every fault at once, whatever is wrong with the types.
+    // All faults are reported at once.
     assert_eq!(
         named(
             "files",
@@ -370,7 +372,7 @@ fn events_that_a_member_tells_apart() {
         "x.json: events.files.1: `struct untagged` has no member `kinds`, it has `pid`, `kind`, `bits`, `text`; did you mean `kind`?"
     );
     assert_eq!(untagged("kind.of"), "x.json: events.files.1: `enum kind` has no member `of`, it has none");
-    // A number may be given by a constant of any enum, where it fits.
+    // A constant of any enum may give a number if it fits.
     assert_eq!(
         named("balls", "header.kind", &[("KIND_OPEN", "struct ping"), ("KIND_CLOSE", "struct pong"), ("1", "struct pong")]),
         "x.json: events.balls.KIND_CLOSE: `2147483648` is not a value of type `short`; expected a number from -32768 to 32767\n\
@@ -379,7 +381,7 @@ fn events_that_a_member_tells_apart() {
 }
 
 #[test]
-fn targets_of_programs() {
+fn targets_of_programs_are_checked() {
     let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("programs")).unwrap();
     let programs = json["meta"]["bpf_skel"]["progs"].as_array_mut().unwrap();
     programs[0]["ifindex"] = json!("lo");
@@ -406,7 +408,7 @@ fn targets_of_programs() {
     );
 }
 
-/// Documents cannot put code into the docs of a module, which rustdoc would run.
+/// Documents cannot put code into the docs of a module, since rustdoc would run it.
 #[test]
 fn docs_stay_text() {
     let mut json = package();
@@ -424,9 +426,10 @@ fn docs_stay_text() {
     assert!(module.starts_with(&format!("# [doc = \" {title}\"]")), "{}", &module[..200]);
 }
 
-/// C names that meet are numbered; the names of custom members are the document's own.
+/// The generator numbers C names that become the same in Rust, but not names of custom members,
+/// which the document chooses.
 #[test]
-fn two_names_that_become_one() {
+fn names_of_custom_members_must_differ_in_rust() {
     assert_eq!(
         custom(&[member("a-b", 0, 2), member("a_b", 4, 2)]),
         "x.json: meta.bpf_skel.maps[1]: the events of `rb`: member `a_b` becomes `a_b` in Rust, as another one does; rename one of them \

@@ -1,4 +1,4 @@
-// What libbpf does not open, beside what is nearly the same and fine: `//=`, its name, and what the build says of it.
+// Sources that libbpf does not open, and similar ones that are valid: after `//=` the name and, if refused, a part of the error.
 // clang-format off
 
 //= extern_function: function `other` is called but not defined

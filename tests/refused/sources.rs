@@ -1,16 +1,17 @@
-//! C that libbpf never opens or no kernel loads, beside C that is nearly the same and fine.
+//! Lists of C sources that libbpf does not open or that no kernel loads, with similar sources that
+//! are valid.
 
 use std::{env, fs, path::Path, process::Command};
 
 /// A source of a list.
 pub(crate) struct Source {
     pub(crate) name: &'static str,
-    /// What the build says; nothing if it is fine.
+    /// A part of the error that the build reports; empty if the source is valid.
     pub(crate) fault: &'static str,
     text: &'static str,
 }
 
-/// The sources of a list.
+/// Parses a list of sources.
 pub(crate) fn read(list: &'static str) -> Vec<Source> {
     let sources = list.split("//= ").skip(1).map(|source| {
         let (head, text) = source.split_once('\n').unwrap();
@@ -20,12 +21,12 @@ pub(crate) fn read(list: &'static str) -> Vec<Source> {
     sources.collect()
 }
 
-/// Those that no kernel loads.
+/// Returns the sources of the list that no kernel loads.
 pub(crate) fn loaded() -> Vec<Source> {
     read(include_str!("loaded.c"))
 }
 
-/// The object of a source, as clang alone writes it.
+/// Compiles a source with clang, without linking.
 pub(crate) fn compile(source: &Source) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refusals");
     fs::create_dir_all(&folder).unwrap();

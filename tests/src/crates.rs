@@ -1,4 +1,4 @@
-//! Crates that a test writes, compiles with the workspace's own dependencies and runs.
+//! Crates that a test writes, compiles with the dependencies of the workspace and runs.
 
 use std::{
     env,
@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// A package in a folder of its own, outside of the workspace.
+/// A package outside of the workspace.
 #[derive(Debug)]
 pub struct Crate {
     root: PathBuf,
@@ -16,10 +16,11 @@ pub struct Crate {
 }
 
 impl Crate {
-    /// An empty package `name` in `tmp`, which is `CARGO_TARGET_TMPDIR`, that depends on eunomia-runtime with these features.
+    /// Creates an empty package `name` in `tmp`, which is `CARGO_TARGET_TMPDIR`. It depends on
+    /// eunomia-runtime with these features.
     ///
     /// # Panics
-    /// Where it cannot be written.
+    /// If the package cannot be written.
     #[must_use]
     pub fn new(tmp: &str, name: &str, features: &[&str]) -> Self {
         let tmp = Path::new(tmp);
@@ -27,10 +28,11 @@ impl Crate {
         if root.exists() {
             fs::remove_dir_all(&root).expect("the folder is ours");
         }
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ stands in the workspace");
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace");
         let written = Self { root, target: tmp.parent().unwrap_or(tmp).to_owned() };
-        // Without debug information and increments of its own it compiles in half the time; dependencies keep the profile of the
-        // workspace and are those that stand in its target folder already.
+        // The package compiles in half the time without debug information and incremental
+        // compilation. Dependencies keep the profile of the workspace, so those in its target
+        // folder are reused.
         let manifest = format!(
             r#"[package]
 name = "{name}"
@@ -52,12 +54,12 @@ debug = true
             runtime = workspace.join("eunomia-runtime").display(),
         );
         written.write("Cargo.toml", manifest);
-        // The versions of the workspace; cargo takes out what is not needed.
+        // The versions of the workspace; cargo removes those that are not needed.
         written.write("Cargo.lock", fs::read(workspace.join("Cargo.lock")).expect("the workspace has a lock file"));
         written
     }
 
-    /// A path inside.
+    /// Returns a path inside the package.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
@@ -66,18 +68,19 @@ debug = true
     /// Writes a file.
     ///
     /// # Panics
-    /// Where that fails.
+    /// If the file cannot be written.
     pub fn write(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("it is inside")).expect("the folder is ours");
         fs::write(path, text).expect("the folder is ours");
     }
 
-    /// Adds a library, of which a package can have any number only as examples. What is public in it is compiled to the end, which
-    /// evaluates the asserts inside of methods.
+    /// Adds a library, as an example, because a package can have only one library but any number of
+    /// examples. Public items of a library are compiled completely, which evaluates the constant
+    /// assertions in methods.
     ///
     /// # Panics
-    /// Where it cannot be written.
+    /// If the files cannot be written.
     pub fn library(&self, name: &str, text: &str) {
         self.write(&format!("examples/{name}.rs"), text);
         let mut manifest = fs::read_to_string(self.path("Cargo.toml")).expect("it was written");
@@ -85,13 +88,13 @@ debug = true
         self.write("Cargo.toml", manifest);
     }
 
-    /// Compiles all of it.
+    /// Compiles the package.
     ///
     /// # Errors
-    /// What the compiler said.
+    /// The output of the compiler if the package does not compile.
     ///
     /// # Panics
-    /// Where there is no cargo.
+    /// If cargo cannot be run.
     pub fn build(&self) -> Result<(), String> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
@@ -102,10 +105,10 @@ debug = true
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 
-    /// Runs a program of it and returns what it prints.
+    /// Runs a program of the package and returns its output.
     ///
     /// # Panics
-    /// Where the program fails.
+    /// If the program fails.
     #[must_use]
     pub fn run(&self, program: &str) -> String {
         let output = Command::new(self.target.join("debug").join(program)).output().expect("it was built");
@@ -114,10 +117,11 @@ debug = true
     }
 }
 
-/// Builds a program of this workspace, whose target folder has `tmp`, `CARGO_TARGET_TMPDIR`; tests of one package do not build another's.
+/// Builds a program of another package of this workspace, which cargo does not build for tests, and
+/// returns its path. `tmp` is `CARGO_TARGET_TMPDIR`, in the target folder of the workspace.
 ///
 /// # Panics
-/// Where it does not compile.
+/// If the program does not compile.
 #[must_use]
 pub fn program(tmp: &str, package: &str, name: &str) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -1,10 +1,12 @@
-//! The fixtures as an app would include them, in a crate that denies what an app may deny.
+//! Generated modules of the fixtures, in a crate that denies every lint that an application may
+//! deny.
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, clippy::all, clippy::pedantic)]
 
 pub mod crates;
 
-/// Made by the build script, and included as text: every lint of the crate that includes them sees it.
+/// Modules that the build script generates. They are included as text, so every lint of this crate
+/// applies.
 #[deny(
     let_underscore_drop,
     missing_copy_implementations,
@@ -46,7 +48,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/tails.rs"));
 }
 
-/// Made by the macro, where nothing is in scope.
+/// Modules that the macro generates, in a place where no name is in scope.
 #[no_implicit_prelude]
 pub mod included {
     ::eunomia_macros::include_skeleton!("bpf/args.json");
@@ -79,10 +81,10 @@ pub mod included {
     );
     ::eunomia_macros::include_skeleton!("bpf/tails.json");
 
-    /// Beside a type with the name of one of Rust's.
+    /// A module next to a type that shadows a primitive type.
     pub mod shadowed {
-        /// A name that Rust does not keep.
-        #[allow(non_camel_case_types, reason = "it is called as Rust's")]
+        /// A type with the name of a primitive type, which Rust does not reserve.
+        #[allow(non_camel_case_types, reason = "the name is that of a primitive type")]
         #[derive(::core::fmt::Debug)]
         pub struct u8;
 
@@ -90,17 +92,17 @@ pub mod included {
     }
 }
 
-/// A committed fixture.
+/// Returns the text of a committed fixture.
 ///
 /// # Panics
-/// Where it is missing.
+/// If the fixture is missing.
 #[must_use]
 pub fn fixture(name: &str) -> String {
     let path = format!("{}/bpf/{name}.json", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).expect("fixtures are committed")
 }
 
-/// The snippets of the README and of the book in `docs/` compile.
+/// The README and the book in `docs/`, whose snippets compile as doc tests.
 #[cfg(doctest)]
 pub mod book {
     #[doc = include_str!("../../README.md")]

@@ -1,4 +1,5 @@
-//! What a generated module has with a feature that is off names the feature where it is used.
+//! Using an item of a generated module whose feature is disabled gives an error that names the
+//! feature.
 
 use std::{
     env, fs,
@@ -14,7 +15,8 @@ fn rustc(words: &[&str], folder: &Path) -> Output {
     Command::new(rustc).args(words.clone().take(5)).arg(folder).args(words.skip(5)).output().unwrap()
 }
 
-/// A folder with the runtime without features, which has no dependencies, and with a module.
+/// Creates a folder with modules and with the runtime compiled without features, which then has no
+/// dependencies.
 fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("features");
     let _ = fs::remove_dir_all(&folder);
@@ -28,7 +30,7 @@ fn folder() -> PathBuf {
 }
 
 #[test]
-fn features_that_are_off_are_named_where_they_are_missed() {
+fn error_names_missing_feature() {
     let folder = folder();
     let compile = |body: &str| {
         let file = folder.join("user.rs");
@@ -38,29 +40,29 @@ fn features_that_are_off_are_named_where_they_are_missed() {
         let output = rustc(&["--crate-name=user", "--extern", &library, file.to_str().unwrap()], &folder);
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };
-    // Nobody who asks for nothing of them hears of them.
-    let (compiles, said) = compile("let _ = args::Args::default(); let _ = streams::types::Sample::default();");
-    assert!(compiles && said.is_empty(), "{said}");
+    // Code that uses none of the features compiles without a message.
+    let (compiles, text) = compile("let _ = args::Args::default(); let _ = streams::types::Sample::default();");
+    assert!(compiles && text.is_empty(), "{text}");
     for (body, feature) in [
         ("let _ = args::Args::parse();", "clap"),
         ("let _ = args::Args::try_parse_from([\"x\"]).unwrap();", "clap"),
         ("let _ = streams::types::SampleBatch::default();", "columns"),
         ("let _ = streams::open();", "load"),
     ] {
-        let (compiles, said) = compile(body);
+        let (compiles, text) = compile(body);
         let error = format!("error[E0277]: the feature `{feature}` of eunomia-runtime is not enabled");
         let note = format!("note: `cargo add eunomia-runtime --features {feature}` enables it");
-        assert!(!compiles && said.starts_with(&error) && said.contains(&note), "{body}\n{said}");
-        assert_eq!(said.matches("error[").count(), 1, "{said}");
+        assert!(!compiles && text.starts_with(&error) && text.contains(&note), "{body}\n{text}");
+        assert_eq!(text.matches("error[").count(), 1, "{text}");
     }
-    // Those of the runtime's own modules the compiler names by itself.
+    // For modules of the runtime, the compiler itself names the feature.
     for (body, feature) in [
         ("use eunomia_runtime::columns::Columns as _;", "columns"),
         ("use eunomia_runtime::Skeleton;", "dynamic"),
         ("use eunomia_runtime::tokio::Events;", "tokio"),
         ("use eunomia_runtime::symbols::Symbols;", "symbolize"),
     ] {
-        let (compiles, said) = compile(body);
-        assert!(!compiles && said.contains(&format!("the item is gated behind the `{feature}` feature")), "{body}\n{said}");
+        let (compiles, text) = compile(body);
+        assert!(!compiles && text.contains(&format!("the item is gated behind the `{feature}` feature")), "{body}\n{text}");
     }
 }

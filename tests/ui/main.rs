@@ -1,10 +1,11 @@
-//! Errors of the macro sit on the path that the user wrote, and generated types are as strict as they look.
+//! Code that must not compile: errors of the macro are at the path that the user wrote, and
+//! generated types are as strict as documented.
 //!
 //! `TRYBUILD=overwrite` rewrites the texts.
 
 mod features;
 
 #[test]
-fn compile_failures() {
+fn cases_do_not_compile() {
     trybuild::TestCases::new().compile_fail("ui/cases/*.rs");
 }

@@ -1,4 +1,4 @@
-//! Typed and dynamic reading of the same bytes agree, and documents survive being read and written.
+//! Typed and dynamic reading of the same bytes agree, and documents survive reading and writing.
 
 use std::{fmt::Display, fs};
 
@@ -18,13 +18,14 @@ fn checked(name: &str) -> Checked {
     Skeleton::parse(&fixture(name), name).unwrap().check(name).unwrap()
 }
 
-/// The struct that C calls so, by its tag or by a typedef.
+/// Returns the id of the struct or union with this C name.
 fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
     let is_struct = |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
     layouts.btf.iter().map(|(id, _)| id).find(|&id| layouts.c_name(id) == c_name && is_struct(id)).unwrap()
 }
 
-/// Reads pseudo-random bytes both ways, as many times as it takes to meet most enum values, bools and texts.
+/// Reads pseudo-random bytes both ways, in enough rounds to cover most enum values, bools and
+/// texts.
 fn agree<E: Event + Display + Serialize>(checked: &Checked) {
     let id = struct_id(&checked.layouts, E::C_NAME);
     assert_eq!(checked.layouts.layout(id).size, size_of::<E>() as u64);
@@ -35,14 +36,15 @@ fn agree<E: Event + Display + Serialize>(checked: &Checked) {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            // Small numbers are enum values and lengths of text; whole bytes are everything else.
+            // Small numbers give enum values and lengths of text; full bytes give everything else.
             *byte = if round % 2 == 0 { (state % 4) as u8 } else { (state >> 32) as u8 };
         }
         let typed = E::read(&bytes).unwrap();
         let value = Value::new(&checked.layouts, id, &bytes).unwrap();
         assert_eq!(typed.to_string(), value.to_string());
         let json: serde_json::Value = serde_json::from_str(&value.to_json()).unwrap();
-        // A serializer writes what JSON lets it; ours nothing that a terminal would obey.
+        // serde_json writes any character that JSON allows; ours writes none that controls a
+        // terminal.
         assert_eq!(serde_json::from_str::<serde_json::Value>(&serde_json::to_string(&value).unwrap()).unwrap(), json);
         assert!(value.to_json().chars().chain(value.to_string().chars()).all(is_shown));
         assert_eq!(json.as_object().unwrap().len(), value.fields().count());
@@ -65,7 +67,8 @@ fn typed_and_dynamic_text_agree() {
     agree::<built::shapes::types::Tight>(&checked("shapes"));
 }
 
-/// Hands records of every length, from none to more than the types have, to a typed module and to the dynamic reading.
+/// Delivers records of every length, from 0 to more than the types have, to a typed module and to
+/// dynamic reading.
 macro_rules! agree_at_every_length {
     ($checked:expr, $module:ident, $json:expr) => {{
         use built::$module::Export;
@@ -112,9 +115,9 @@ fn records_of_every_length_agree() {
     agree_at_every_length!(checked("streams"), streams, |event: &_| json(event).unwrap());
 }
 
-/// What programs send of a last array, and after a struct that ends with an array without a length, is shown.
+/// A program may send only a part of a last array, or items of a flexible array.
 #[test]
-fn last_arrays_are_shown_as_far_as_they_were_sent() {
+fn last_array_is_shown_as_far_as_it_was_sent() {
     let checked = checked("tails");
     let shown = |map: &str, record: &[u8]| {
         let mut shown = Vec::new();

@@ -1,7 +1,8 @@
-//! The structs and unions of this machine's kernel, thousands that nobody wrote for us: each is generated and compiled, and what the
-//! generated code asserts of its size, alignment and offsets holds.
+//! The structs and unions of the running kernel: each is generated and compiled, and the assertions
+//! on its size, alignment and offsets hold.
 //!
-//! `TYPES` is how many are taken, evenly spread (default 300), or `all`. Where the kernel has no BTF the test is reported as ignored.
+//! `TYPES` is the number of types, evenly spread (default 300), or `all`. If the kernel has no BTF,
+//! the test is reported as ignored.
 
 use std::{env, fmt::Write as _, fs, process::ExitCode, time::Instant};
 
@@ -12,7 +13,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// Types in one crate, beside those that they hold: few enough for a crate on each core.
+/// The number of types in a crate, not counting those inside them; small enough for several crates,
+/// which compile in parallel.
 const CHUNK: usize = 150;
 
 fn main() -> ExitCode {
@@ -47,7 +49,7 @@ fn types_of_the_kernel() -> Result<(), Failed> {
     let mut defined = 0;
     for (index, module) in modules.into_iter().enumerate() {
         let mut text = "//! Types of the kernel.\n#![deny(warnings, missing_docs)]\n#![forbid(unsafe_code)]\n".to_owned();
-        // What a generated module allows.
+        // The lints that a generated module allows.
         writeln!(text, "#![allow(non_camel_case_types, non_snake_case, non_upper_case_globals, unreachable_pub)]")?;
         let module = format(module)?;
         defined += module.matches("impl ::eunomia_runtime::sample::Event for ").count();
@@ -55,6 +57,6 @@ fn types_of_the_kernel() -> Result<(), Failed> {
     }
     let start = Instant::now();
     package.build()?;
-    println!("{defined} definitions, with those that they hold, compiled in {:.2?}", start.elapsed());
+    println!("{defined} definitions, with the types inside them, compiled in {:.2?}", start.elapsed());
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Readers side by side. Each has an object of its own, so that none takes another's records.
+//! Shared parts of the benches: readers to compare, each with its own object, so that none takes
+//! another's records.
 
 #![allow(dead_code, reason = "each bench uses a part")]
 
@@ -21,18 +22,18 @@ use libbpf_rs::libbpf_sys;
 /// Records of one kind in a ring of one size.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
-    /// The map.
+    /// The name of the map.
     pub(crate) map: &'static str,
-    /// The program that fills it.
+    /// The name of the program that fills the map.
     pub(crate) program: &'static str,
-    /// Bytes of the ring.
+    /// The size of the ring in bytes.
     pub(crate) ring: u32,
 }
 
-/// More than any ring holds, and the most that a bpf_loop does.
+/// A number of records that no ring holds, and the largest that bpf_loop allows.
 pub(crate) const FULL: u64 = 8 << 20;
 
-/// How many records there were, and the sum of their first fields.
+/// The number of records, and the sum of their first fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Read {
     pub(crate) count: u64,
@@ -50,13 +51,13 @@ impl Read {
 pub(crate) trait Reader {
     /// Fills the ring.
     fn fill(&mut self, count: u64);
-    /// What was sent since the object was loaded.
+    /// Returns the records sent since the object was loaded.
     fn sent(&self) -> Read;
-    /// Reads what is there.
+    /// Reads all records in the ring.
     fn drain(&mut self) -> Read;
 }
 
-/// The loaded object with its ring of this size.
+/// Loads the object with the ring size of a case.
 pub(crate) fn load(case: Case) -> Loaded {
     let mut open = flood::open().unwrap();
     open.object().set_max_entries(case.map, case.ring).unwrap();
@@ -72,10 +73,11 @@ pub(crate) fn fill(skel: &Loaded, program: &str, count: u64) {
     skel.object().program(program).unwrap().test_run(Some(&mut count.to_ne_bytes()), None).unwrap();
 }
 
-/// Nanoseconds for each record of a drain: the median of some of a full ring.
+/// Returns nanoseconds for each record: for each reader the median over several drains of a full
+/// ring.
 ///
 /// # Panics
-/// Where a reader does not find what was sent.
+/// If a reader does not find the records that were sent.
 pub(crate) fn drains(readers: &mut [Box<dyn Reader>], rounds: usize) -> Vec<f64> {
     let mut times = vec![Vec::new(); readers.len()];
     for round in 0..rounds {
@@ -87,7 +89,7 @@ pub(crate) fn drains(readers: &mut [Box<dyn Reader>], rounds: usize) -> Vec<f64>
             let read = reader.drain();
             let time = start.elapsed();
             assert_eq!(read, Read { count: after.count - before.count, sum: after.sum.wrapping_sub(before.sum) });
-            // The first ones meet cold caches and page faults.
+            // The first rounds have cold caches and page faults.
             if round >= 2 {
                 times.push(time.as_secs_f64() * 1e9 / read.count as f64);
             }
@@ -96,7 +98,8 @@ pub(crate) fn drains(readers: &mut [Box<dyn Reader>], rounds: usize) -> Vec<f64>
     times.into_iter().map(median).collect()
 }
 
-/// A thread that runs a program over and over, `count` records each time, until it is dropped.
+/// A thread that runs a program repeatedly, with `count` records each time, until the value is
+/// dropped.
 pub(crate) struct Producer {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -122,7 +125,7 @@ impl Drop for Producer {
     }
 }
 
-/// Runs a program once; returns the nanoseconds that the kernel measured.
+/// Runs a program once and returns the nanoseconds that the kernel measured.
 pub(crate) fn run(program: BorrowedFd<'_>, count: u64) -> u32 {
     let mut args = count.to_ne_bytes();
     let mut opts = libbpf_sys::bpf_test_run_opts {
@@ -137,7 +140,7 @@ pub(crate) fn run(program: BorrowedFd<'_>, count: u64) -> u32 {
     opts.duration
 }
 
-/// CPU time of the calling thread.
+/// Returns the CPU time of the calling thread.
 pub(crate) fn cpu_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the time lives through the call.
@@ -146,12 +149,12 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
-pub(crate) fn median(mut of: Vec<f64>) -> f64 {
-    of.sort_by(f64::total_cmp);
-    of.get(of.len() / 2).copied().unwrap_or(f64::NAN)
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Lines for scripts, printed behind the table.
+/// Lines for scripts, printed after the table.
 #[derive(Default)]
 pub(crate) struct Ratios(Vec<String>);
 

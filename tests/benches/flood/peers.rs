@@ -1,4 +1,4 @@
-//! The readers of libbpf-rs and aya, and the memory itself.
+//! The readers of libbpf-rs and aya, and plain reads of the ring's memory.
 
 use std::{
     cell::Cell,
@@ -51,7 +51,7 @@ impl Peer {
         program.test_run(ProgramInput { context_in: Some(&mut args), ..ProgramInput::default() }).unwrap();
     }
 
-    /// The program's descriptor, for a thread of its own.
+    /// Returns a file descriptor of the program, for another thread.
     pub(crate) fn program(&self) -> OwnedFd {
         let program = self.object.progs().find(|program| program.name() == self.case.program).unwrap();
         program.as_fd().try_clone_to_owned().unwrap()
@@ -69,7 +69,7 @@ fn first(bytes: &[u8]) -> u64 {
     u64::from_ne_bytes(bytes[..8].try_into().unwrap())
 }
 
-/// libbpf-rs's `RingBuffer` with a closure.
+/// The `RingBuffer` of libbpf-rs, with a closure.
 pub(crate) struct LibbpfRs {
     ring: RingBuffer<'static>,
     read: Rc<Cell<Read>>,
@@ -123,7 +123,7 @@ impl Reader for LibbpfRs {
     }
 }
 
-/// aya's `RingBuf`.
+/// The `RingBuf` of aya.
 pub(crate) struct Aya {
     ring: RingBuf<MapData>,
     peer: Peer,
@@ -156,9 +156,9 @@ impl Reader for Aya {
     }
 }
 
-/// Reads every byte of the ring and looks at nothing: what the memory allows.
+/// A reader that reads every byte of the ring and interprets none: the limit that the memory sets.
 pub(crate) struct Bound {
-    /// The page of the producer position, then the data, twice.
+    /// The page of the producer position, then the data, mapped twice.
     memory: &'static [u64],
     words: usize,
     ring: LibbpfRs,
@@ -175,7 +175,8 @@ impl Bound {
             libc::mmap(ptr::null_mut(), page + 2 * len, libc::PROT_READ, libc::MAP_SHARED, map.as_fd().as_raw_fd(), page as libc::off_t)
         };
         assert_ne!(at, libc::MAP_FAILED);
-        // SAFETY: the mapping is never unmapped, is as long, and nothing fills the ring while it is read.
+        // SAFETY: the mapping has this length and is never unmapped, and nothing fills the ring
+        // while it is read.
         let memory = unsafe { slice::from_raw_parts(at.cast::<u64>(), (page + 2 * len) / 8) };
         Self { memory, words: len / 8, ring, filled: Read::default() }
     }
@@ -184,9 +185,10 @@ impl Bound {
         &self.memory[4096 / 8..]
     }
 
-    /// The producer position, in words.
+    /// Returns the producer position in words.
     fn produced(&self) -> usize {
-        // SAFETY: the word is mapped and aligned; the kernel writes it.
+        // SAFETY: the word is mapped and aligned. The read is volatile because the kernel writes
+        // it.
         let position = unsafe { ptr::from_ref(&self.memory[0]).read_volatile() };
         position as usize / 8
     }
@@ -211,8 +213,8 @@ impl Reader for Bound {
     }
 }
 
-/// Goes from record to record by what their headers say, and reads the first word of each: what nobody can be faster than whose records have
-/// any length, since the address of one waits for the header of the one before it.
+/// A reader that follows the headers from record to record and reads the first word of each: the
+/// limit for records of any length, since the address of a record depends on the header before it.
 pub(crate) struct Chain {
     bound: Bound,
     from: usize,

@@ -1,4 +1,5 @@
-//! Files that somebody else has made: archives, BTF of kernels, executables; and the words of a command line.
+//! Targets for untrusted files (archives, BTF of kernels, executables) and for the words of a
+//! command line.
 
 use std::{
     ffi::OsString,
@@ -23,7 +24,7 @@ use eunomia_tests::{built::args::Args, fixture};
 
 use super::checked;
 
-/// What the command finds in an archive.
+/// Runs `eunomia check -` on an archive.
 pub(super) fn tar(input: &[u8]) -> bool {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = cli::run(["eunomia", "check", "-"].map(OsString::from), &mut &input[..], &mut out, &mut err);
@@ -42,17 +43,17 @@ pub(super) fn archives() -> Vec<Vec<u8>> {
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o600);
-            archive.append_data(&mut header, path, *bytes).expect("it is written to memory");
+            archive.append_data(&mut header, path, *bytes).expect("writing to memory works");
         }
-        archive.into_inner().expect("it is written to memory")
+        archive.into_inner().expect("writing to memory works")
     };
     vec![archive(&entries), archive(&entries[2..])]
 }
 
-/// Types that the BTF of fixtures has, of which the first byte chooses.
+/// Types in the BTF of fixtures; the first byte of an input selects one.
 const TYPES: [&str; 6] = ["kinds", "sample", "event", "sched_entity", "timespec", "int"];
 
-/// What the cache keeps of a kernel's BTF: that of what it keeps is the same.
+/// Minimizes a kernel's BTF as the cache does. Minimizing the result again must not change it.
 pub(super) fn btf(input: &[u8]) -> bool {
     let [name, btf @ ..] = input else { return false };
     let name = TYPES[usize::from(*name) % TYPES.len()];
@@ -72,7 +73,7 @@ pub(super) fn btfs() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Functions and static probes that the doctor looks for in programs and libraries.
+/// Looks up functions and static probes in a program or library, as the doctor does.
 pub(super) fn binary(input: &[u8]) -> bool {
     let file = in_memory(input);
     examined(&format!("/proc/self/fd/{}", file.as_raw_fd()), "on_call")
@@ -84,7 +85,8 @@ fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
     bytes[at..at + to.len()].copy_from_slice(to);
 }
 
-/// Objects are ELF files with symbols of functions; a section of one is called what those of static probes are.
+/// Returns BPF objects, which are ELF files with function symbols; in one, a section gets the name
+/// of the section for static probes.
 pub(super) fn binaries() -> Vec<Vec<u8>> {
     let mut seeds = super::objects();
     let mut probes = checked("doctor").skeleton.object.expect("fixtures have one");
@@ -93,12 +95,13 @@ pub(super) fn binaries() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Executables of processes, copied and read for names.
+/// Copies an executable and reads its function names.
 pub(super) fn symbols(input: &[u8]) -> bool {
     executable(&in_memory(input))
 }
 
-/// This kind of file, small: the parts of the program that the names of its functions are in would be most of a megabyte.
+/// Returns BPF objects, which are small ELF files. The parts of the test program that hold its
+/// function names take almost a megabyte.
 pub(super) fn executables() -> Vec<Vec<u8>> {
     super::objects()
 }
@@ -111,7 +114,8 @@ fn in_memory(bytes: &[u8]) -> File {
     file
 }
 
-/// Words of a command line, each ended by a zero: typed and dynamic options take the same and refuse with one text.
+/// Parses the words of a command line, each terminated by a zero byte. Typed and dynamic options
+/// must accept the same and refuse with the same text.
 pub(super) fn arguments(input: &[u8]) -> bool {
     static COMMAND: LazyLock<clap::Command> = LazyLock::new(|| {
         let checked = checked("args");
@@ -124,7 +128,7 @@ pub(super) fn arguments(input: &[u8]) -> bool {
     match (typed, dynamic) {
         (Ok(_), Ok(_)) => true,
         (Err(typed), Err(dynamic)) => {
-            // The usage of the two names the program differently.
+            // The two usage texts name the program differently.
             let first = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
             let (kinds, texts) = ((typed.kind(), dynamic.kind()), (first(typed), first(dynamic)));
             assert_eq!(kinds.0, kinds.1);

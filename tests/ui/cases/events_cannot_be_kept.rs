@@ -1,4 +1,4 @@
-//! An event is the kernel's memory; it cannot outlive the callback.
+//! An event borrows the kernel's memory and cannot outlive the callback.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A handle is gone before its object is loaded or dropped.
+//! A handle must be dropped before its object is loaded or dropped.
 
 use eunomia_tests::built::bootstrap;
 

@@ -1,3 +1,4 @@
+//! The file must be a skeleton or an object.
 eunomia_macros::include_skeleton!("Cargo.toml");
 
 fn main() {}

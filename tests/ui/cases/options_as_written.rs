@@ -1,3 +1,4 @@
+//! Options must have the form that the error shows.
 eunomia_macros::include_skeleton!("bpf/kinds.json", prograns(sum = "xdp"));
 eunomia_macros::include_skeleton!("bpf/kinds.json", object("x.bpf.o"));
 eunomia_macros::include_skeleton!("bpf/kinds.json", args = "net-");

@@ -1,4 +1,4 @@
-//! Padding that an attribute makes is found, too.
+//! Padding that an attribute adds is found.
 #![forbid(unsafe_code)]
 
 use eunomia_runtime::{plain, sample::Padding};

@@ -1,4 +1,4 @@
-//! What `plain!` proves is proved of the type that becomes plain, whatever attributes make of the declaration.
+//! `plain!` proves its claims for the type that becomes plain, even if attributes change it.
 #![forbid(unsafe_code)]
 
 use std::ops::Deref;

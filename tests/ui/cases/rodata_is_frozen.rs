@@ -1,4 +1,4 @@
-//! Once loaded, read-only variables have no setter.
+//! Read-only variables have no setter after loading.
 
 use eunomia_tests::built::bootstrap;
 

@@ -1,3 +1,4 @@
+//! Every fault in the types of tagged events is reported where the user wrote it.
 eunomia_macros::include_skeleton!(
     "../../../../tests/bpf/tagged.json",
     events(

@@ -1,4 +1,4 @@
-//! Programs of this machine.
+//! Runs programs of the host.
 
 use std::{
     io,
@@ -7,22 +7,22 @@ use std::{
 
 use crate::Error;
 
-/// What a program printed. Where it fails, what it said is the error.
+/// Runs a program and returns its standard output. If it fails, its standard error is the error.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
     let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().map_err(|error| missing(command, &error))?;
     if status.success() { Ok(stdout) } else { Err(failed(command, String::from_utf8_lossy(&stderr).into_owned())) }
 }
 
-/// As [`output`], for programs that print text.
+/// Runs a program that prints text and returns that text, like [`output`].
 pub(crate) fn text(command: &mut Command) -> Result<String, Error> {
     let stdout = output(command)?;
     String::from_utf8(stdout).map_err(|error| failed(command, error.to_string()))
 }
 
-/// The error of a program that could not be started.
+/// Returns the error of a program that could not be started.
 pub(crate) fn missing(command: &Command, error: &io::Error) -> Error {
     let todo = if error.kind() == io::ErrorKind::NotFound {
-        "; it is in one of these Debian packages, to be installed: qemu-system-x86 busybox-static xz-utils binutils"
+        "; install these Debian packages: qemu-system-x86 busybox-static xz-utils binutils"
     } else {
         ""
     };

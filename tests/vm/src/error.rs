@@ -1,29 +1,32 @@
+//! The error of everything that prepares a machine.
+
 use std::{fmt, io};
 
-/// Why no machine could be prepared. What happens inside of one is an [`Ended`](crate::Ended).
+/// The reason why no machine could be prepared. What happens inside a machine is an
+/// [`Ended`](crate::Ended).
 #[derive(Debug)]
 pub enum Error {
-    /// A word that names no kernel, or a setting that is no number.
+    /// An unknown kernel, or a setting that is not a number.
     Usage(String),
-    /// What was tried with a file.
+    /// An operation on a file that failed.
     Io {
-        /// What was tried.
+        /// The operation, as a verb and its object.
         tried: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A program of this machine that is missing, or failed.
+    /// A program of the host that is missing, or that failed.
     Command {
-        /// The program, and what it was asked.
+        /// The program and its arguments.
         command: String,
-        /// What it said.
+        /// Its standard error, or the reason why it did not start.
         said: String,
     },
     /// A kernel that is not in the cache and cannot be fetched.
     Fetch {
-        /// As it was asked for.
+        /// The kernel, as the caller named it.
         kernel: String,
-        /// What is missing.
+        /// The reason why it cannot be fetched.
         why: String,
     },
 }
@@ -32,12 +35,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Usage(text) => f.write_str(text),
-            Error::Io { tried, source } => write!(f, "{tried}: {source}"),
+            Error::Io { tried, source } => write!(f, "cannot {tried}: {source}"),
             Error::Command { command, said } => write!(f, "{command}: {}", said.trim_end()),
             Error::Fetch { kernel, why } => write!(
                 f,
                 "kernel {kernel} is not in the cache and cannot be fetched: {}\n\
-                 To do: run this once where apt reaches its archive (what was fetched is kept), or choose kernels that are there",
+                 To do: run this once where apt reaches its archive (fetched kernels are kept), or choose kernels that are in the cache",
                 why.trim_end()
             ),
         }
@@ -53,7 +56,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// Says what was tried with a file.
+/// Adds the operation that failed to an [`io::Error`].
 pub(crate) trait Tried<T> {
     fn tried(self, what: impl FnOnce() -> String) -> Result<T, Error>;
 }

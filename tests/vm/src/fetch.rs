@@ -1,4 +1,4 @@
-//! Fetches a kernel's packages with apt, and keeps what boots it.
+//! Fetches a kernel's packages with apt and keeps the files that boot it.
 
 use std::{
     ffi::OsStr,
@@ -9,28 +9,29 @@ use std::{
 
 use crate::{Error, Kernel, command, error::Tried as _, sources};
 
-/// Modules that kernels for virtual machines leave out of the image and programs are attached to: interfaces, and traffic control.
+/// Modules that tests attach programs to (interfaces and traffic control) and that kernels for
+/// virtual machines do not build in.
 const MODULES: [&str; 4] = ["dummy", "veth", "sch_ingress", "cls_bpf"];
 
-/// Fetches a kernel into `folder`, which appears at once and complete.
+/// Fetches a kernel into `folder`, which appears only when it is complete.
 pub(crate) fn fetch(kernel: &Kernel, cache: &Path, folder: &Path) -> Result<(), Error> {
-    eprintln!("kernel {kernel}: fetching it from Debian's suite {}", kernel.suite);
+    eprintln!("kernel {kernel}: fetching it from Debian suite {}", kernel.suite);
     let work = tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache).tried(|| format!("create a folder in {}", cache.display()))?;
     let refused = |why| Error::Fetch { kernel: kernel.to_string(), why };
     let apt = Apt::new(work.path(), &kernel.suite).map_err(|error| refused(error.to_string()))?;
-    // Of several sources that may have the suite one is enough.
+    // An error is not final: of several sources that may have the suite, one is enough.
     let updated = apt.run("apt-get", &["update"]);
     let names = apt.run("apt-cache", &["pkgnames", "linux-"])?;
     let Some(release) = newest(&names, &kernel.version) else {
         let others: Vec<_> = names.lines().filter_map(release).filter_map(|name| name.split('-').next()).collect();
         return Err(refused(match updated {
             Err(error) if others.is_empty() => error.to_string(),
-            _ if others.is_empty() => format!("the suite {} has no kernels for virtual machines", kernel.suite),
-            _ => format!("the suite {} has no {}; it has {}", kernel.suite, kernel.version, others.join(", ")),
+            _ if others.is_empty() => format!("suite {} has no kernels for virtual machines", kernel.suite),
+            _ => format!("suite {} has no kernel {}; it has {}", kernel.suite, kernel.version, others.join(", ")),
         }));
     };
     for part in ["image", "base", "binary", "modules"] {
-        // The image is a package with everything, or empty beside the others.
+        // The image package holds everything, or it is empty and the other packages hold the files.
         let package = format!("linux-{part}-{release}");
         if names.lines().any(|name| name == package) {
             apt.run("apt-get", &["download", "-q", &package]).map_err(|error| refused(error.to_string()))?;
@@ -45,7 +46,7 @@ pub(crate) fn fetch(kernel: &Kernel, cache: &Path, folder: &Path) -> Result<(), 
     fs::rename(&kept, folder).tried(|| format!("rename {} to {}", kept.display(), folder.display()))
 }
 
-/// apt with the machine's own configuration but for a list of sources and a state of its own.
+/// apt with the host's configuration, but with its own list of sources and its own state.
 struct Apt {
     folder: PathBuf,
 }
@@ -59,7 +60,8 @@ impl Apt {
         write("sources/debian.sources", &sources::of_suite(suite)?)?;
         write("state/status", "")?;
         let place = folder.display();
-        // The machine's hooks and pins are about its own packages; what is fetched is no user's but ours.
+        // The hooks and pins of the host concern its own packages, and the fetched files belong to
+        // the current user.
         let settings = format!(
             "Dir::Etc::SourceList \"/dev/null\";\nDir::Etc::SourceParts \"{place}/sources\";\nDir::State \"{place}/state\";\n\
              Dir::State::status \"{place}/state/status\";\nDir::Cache \"{place}/cache\";\nDir::Etc::Preferences \"/dev/null\";\n\
@@ -78,25 +80,25 @@ impl Apt {
     }
 }
 
-/// The release in the name of a package with a kernel for virtual machines.
+/// Returns the release in the name of a package with a kernel for virtual machines.
 fn release(package: &str) -> Option<&str> {
     package
         .strip_prefix("linux-image-")
         .filter(|name| name.ends_with("-cloud-amd64") && name.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-/// The newest release of a version among packages.
+/// Returns the newest release of a version among packages.
 fn newest<'a>(packages: &'a str, version: &str) -> Option<&'a str> {
     let of_version = |release: &&str| release.strip_prefix(version).is_some_and(|rest| rest.starts_with('.'));
     packages.lines().filter_map(release).filter(of_version).max_by_key(|release| numbers(release))
 }
 
-/// The numbers in a text, in their order.
+/// Returns the numbers in a text, in order.
 fn numbers(text: &str) -> Vec<u64> {
     text.split(|letter: char| !letter.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
-/// All files in a folder and those in it.
+/// Returns all files in a folder and its subfolders.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut all = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -115,12 +117,15 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(all)
 }
 
-/// Copies the kernel, and the modules as kernels of every age read them: not compressed.
+/// Copies the kernel, its configuration and the modules. The modules are decompressed, since not
+/// every kernel loads compressed ones.
 fn keep(files: &[PathBuf], release: &str, into: &Path) -> Result<(), Error> {
     let write = |name: &str, bytes: &[u8]| fs::write(into.join(name), bytes).tried(|| format!("write {name} in {}", into.display()));
-    let find = |wanted: &dyn Fn(&str) -> bool, what: &str| {
-        let found = files.iter().find(|file| file.file_name().and_then(OsStr::to_str).is_some_and(wanted));
-        found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it is not in the packages")).tried(|| format!("{what} of {release}"))
+    let find = |matches: &dyn Fn(&str) -> bool, what: &str| {
+        let found = files.iter().find(|file| file.file_name().and_then(OsStr::to_str).is_some_and(matches));
+        found
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it is not in the packages"))
+            .tried(|| format!("find {what} of {release}"))
     };
     fs::create_dir_all(into.join("modules")).tried(|| format!("create {}", into.display()))?;
     let kernel = find(&|name| name.starts_with("vmlinuz"), "the kernel")?;
@@ -134,7 +139,7 @@ fn keep(files: &[PathBuf], release: &str, into: &Path) -> Result<(), Error> {
             Some("xz") => command::output(Command::new("xz").arg("-dc").arg(file))?,
             _ => fs::read(file).tried(|| format!("read {}", file.display()))?,
         };
-        // They are loaded in the order of their names.
+        // `init.sh` loads them in the order of their names.
         write(&format!("modules/{index}-{plain}"), &bytes)?;
     }
     write("release", release.as_bytes())
@@ -145,7 +150,7 @@ mod tests {
     use super::newest;
 
     #[test]
-    fn the_newest_release_of_a_version() {
+    fn newest_takes_highest_release_of_version() {
         let packages = "linux-image-6.1.0-9-cloud-amd64\nlinux-image-6.1.0-50-cloud-amd64\nlinux-image-6.1.0-51-amd64\n\
                         linux-image-6.1.0-52-cloud-amd64-unsigned\nlinux-image-6.12.9+deb12-cloud-amd64\nlinux-image-6.12.117+deb12-cloud-amd64\n\
                         linux-image-cloud-amd64\nlinux-headers-6.1.0-99-cloud-amd64\n";

@@ -1,4 +1,4 @@
-//! The files of a machine, in the archive that a kernel unpacks into its memory.
+//! The files of a machine: the cpio archive that the kernel unpacks into memory.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,8 @@ use crate::{Error, Run, command, error::Tried as _, kernel::Cached};
 pub(crate) const BUSYBOX: &str = "/bin/busybox";
 const INIT: &str = include_str!("init.sh");
 
-/// Each path in the machine, and what is there. A folder comes before what is in it.
+/// The files and folders of a machine by path. The order of the map puts a folder before its
+/// contents.
 #[derive(Default)]
 pub(crate) struct Initramfs {
     entries: BTreeMap<PathBuf, Entry>,
@@ -29,7 +30,8 @@ enum Entry {
 }
 
 impl Initramfs {
-    /// What `run` needs on any kernel: the program with its libraries and files, each at its place on this machine.
+    /// Collects what `run` needs on any kernel: the program, its libraries and files, each at its
+    /// path on the host.
     pub(crate) fn new(run: &Run, work: &Path) -> Result<Initramfs, Error> {
         let mut this = Initramfs::default();
         this.add(BUSYBOX.into(), read(Path::new(BUSYBOX))?, 0o755);
@@ -49,7 +51,7 @@ impl Initramfs {
     pub(crate) fn write(&self, kernel: &Cached, path: &Path) -> Result<(), Error> {
         let mut out = BufWriter::new(File::create(path).tried(|| format!("create {}", path.display()))?);
         let mut own = Initramfs::default();
-        // libbpf reads it for variables that have their values from there.
+        // libbpf reads it for `__kconfig` variables.
         own.add(format!("/boot/config-{}", kernel.release).into(), read(&kernel.folder.join("config"))?, 0o644);
         let folder = kernel.folder.join("modules");
         for module in fs::read_dir(&folder).tried(|| format!("read the folder {}", folder.display()))? {
@@ -61,9 +63,9 @@ impl Initramfs {
         written.and_then(|()| trailer(&mut out)?.flush()).tried(|| format!("write {}", path.display()))
     }
 
-    /// A file or, with all that is in it, a folder of this machine.
+    /// Copies a file of the host, or a folder with its contents.
     fn copy(&mut self, path: &Path) -> Result<(), Error> {
-        let tried = || format!("take {} into the machine", path.display());
+        let tried = || format!("copy {} into the machine", path.display());
         if !path.is_dir() {
             self.add(path.to_owned(), read(path)?, 0o755);
             return Ok(());
@@ -85,13 +87,13 @@ impl Initramfs {
 }
 
 fn append(out: &mut impl io::Write, number: u32, path: &Path, entry: &Entry) -> io::Result<()> {
-    let path = path.to_str().ok_or_else(|| io::Error::other(format!("{} is no UTF-8", path.display())))?;
+    let path = path.to_str().ok_or_else(|| io::Error::other(format!("path {} is not UTF-8", path.display())))?;
     let (mode, kind, bytes) = match entry {
         Entry::Folder => (0o755, ModeFileType::Directory, &[][..]),
         Entry::File { bytes, mode } => (*mode, ModeFileType::Regular, bytes.as_slice()),
     };
-    let size = u32::try_from(bytes.len()).map_err(|_| io::Error::other(format!("{path} is larger than an archive can hold")))?;
-    // One number for each, else they would be links of one file.
+    let size = u32::try_from(bytes.len()).map_err(|_| io::Error::other(format!("{path} is too large for a cpio archive")))?;
+    // Each has its own inode number; entries with the same number would be hard links to one file.
     let builder = Builder::new(path.trim_start_matches('/')).ino(number).mode(mode).set_mode_file_type(kind);
     let mut writer = builder.write(out, size);
     writer.write_all(bytes)?;
@@ -99,10 +101,10 @@ fn append(out: &mut impl io::Write, number: u32, path: &Path, entry: &Entry) -> 
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).tried(|| format!("take {} into the machine", path.display()))
+    fs::read(path).tried(|| format!("copy {} into the machine", path.display()))
 }
 
-/// The shell's commands that run the test.
+/// Returns the shell script that runs the test.
 fn script(run: &Run) -> Vec<u8> {
     let mut text = Vec::new();
     for (name, value) in &run.env {
@@ -112,28 +114,29 @@ fn script(run: &Run) -> Vec<u8> {
     let program = quoted(run.program.as_os_str());
     let args: Vec<u8> = run.args.iter().flat_map(|word| [b" ", &*quoted(word)].concat()).collect();
     if run.list {
-        // The empty line ends one that the program did not.
+        // The empty line ends a last line without a newline.
         text.extend([b"{ ", &*program, b" --list", &*args, b" 2>/dev/null | sed 's/^/list /'; echo; } >/dev/ttyS2\n"].concat());
     }
     text.extend([b"exec ", &*program, &*args, b"\n"].concat());
     text
 }
 
-/// One word for the shell, whatever is in it.
+/// Quotes a word for the shell.
 fn quoted(word: &OsStr) -> Vec<u8> {
     let parts: Vec<_> = word.as_bytes().split(|byte| *byte == b'\'').collect();
     [b"'", &*parts.join(&br"'\''"[..]), b"'"].concat()
 }
 
-/// The program with its symbols, which probes look for, but without what only debuggers read: that is most of it, and all of it stands in
-/// the memory of the machine. What cannot be stripped is taken as it is.
+/// Returns the program without its debug information, which is most of the file and would take
+/// memory of the machine. Symbols stay, because uprobes look them up. A program that `strip`
+/// refuses is returned as it is.
 fn without_debug_info(program: &Path, work: &Path) -> Result<Vec<u8>, Error> {
     let stripped = work.join("program");
     let result = command::output(Command::new("strip").args(["--strip-debug", "-o"]).args([&stripped, program]));
     read(if result.is_ok() { &stripped } else { program })
 }
 
-/// The libraries that a program is loaded with, and the loader.
+/// Returns the paths of a program's shared libraries and of its loader.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>, Error> {
     match command::text(Command::new("ldd").arg(program).env("LC_ALL", "C")) {
         Ok(text) => parse(&text).map_err(|said| Error::Command { command: format!("ldd {}", program.display()), said }),
@@ -142,7 +145,7 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>, Error> {
     }
 }
 
-/// The paths in what `ldd` prints.
+/// Returns the paths in the output of `ldd`.
 fn parse(text: &str) -> Result<Vec<PathBuf>, String> {
     let mut paths = Vec::new();
     for line in text.lines() {
@@ -150,7 +153,7 @@ fn parse(text: &str) -> Result<Vec<PathBuf>, String> {
         if place.starts_with("not found") {
             return Err(line.trim().to_owned());
         }
-        // All others are in the kernel, or no libraries.
+        // Other lines name the vDSO, or no library.
         if let Some((path, _)) = place.split_once(" (0x")
             && path.starts_with('/')
         {
@@ -168,7 +171,7 @@ mod tests {
     use crate::Run;
 
     #[test]
-    fn libraries_of_a_program() {
+    fn ldd_output_is_parsed() {
         let text = "\tlinux-vdso.so.1 (0x00007ffc)\n\tlibelf.so.1 => /lib/x86_64-linux-gnu/libelf.so.1 (0x00007f)\n\
                     \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
         let expected = ["/lib/x86_64-linux-gnu/libelf.so.1", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_script_lists_and_runs() {
+    fn script_lists_tests_and_runs_program() {
         let mut run = Run::new("/x/live", ["maps::".into()]).unwrap().folder("/x").env("A", "b c");
         run.env.retain(|(name, _)| name == "A");
         assert_eq!(String::from_utf8(script(&run)).unwrap(), "export A='b c'\ncd '/x' || exit\nexec '/x/live' 'maps::'\n");
@@ -191,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_the_shell() {
+    fn shell_words_are_quoted() {
         assert_eq!(quoted("it's $HOME".as_ref()), br"'it'\''s $HOME'");
     }
 }

@@ -1,4 +1,4 @@
-//! The kernels there are, and where they are kept.
+//! The kernels of the matrix, and the cache that keeps them.
 
 use std::{
     env,
@@ -12,11 +12,11 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::{Error, error::Tried as _, fetch};
 
-/// The kernels of the matrix, and the suites of Debian that have them. 6.12 is not that of trixie, which crashes in one of ten boots under
-/// the software emulation of QEMU 7.2.
+/// The kernels of the matrix and the Debian suites that have them. 6.12 does not come from trixie,
+/// whose kernel crashes in one of ten boots under the software emulation of QEMU 7.2.
 const KNOWN: [(&str, &str); 4] = [("5.10", "bullseye-security"), ("6.1", "bookworm"), ("6.12", "bookworm-security"), ("7.2", "sid")];
 
-/// A kernel of a suite of Debian: `6.1`, or `6.1@bookworm-security`.
+/// A kernel of a Debian suite: `6.1`, or `6.1@bookworm-security`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kernel {
     /// The first two numbers of its version.
@@ -28,48 +28,52 @@ pub struct Kernel {
 /// A kernel in the cache.
 #[derive(Debug)]
 pub(crate) struct Cached {
-    /// What it calls itself.
+    /// The kernel's release, as `uname -r` prints it.
     pub(crate) release: String,
-    /// Holds `vmlinuz`, and `modules`.
+    /// The folder with `vmlinuz`, `config` and `modules`.
     pub(crate) folder: PathBuf,
 }
 
 impl Kernel {
-    /// The kernels of the matrix, the oldest first.
+    /// Returns the kernels of the matrix, oldest first.
     pub fn all() -> Vec<Kernel> {
         KNOWN.iter().map(|(version, suite)| Kernel { version: (*version).to_owned(), suite: (*suite).to_owned() }).collect()
     }
 
-    /// Those that `VM_KERNELS` names: words as `6.1` or `6.1@bookworm-security`, or `all`. None where it is not set, or `none`.
+    /// Returns the kernels that `VM_KERNELS` names: words such as `6.1` or `6.1@bookworm-security`,
+    /// or `all`. The list is empty if the variable is unset or `none`.
     ///
     /// # Errors
-    /// A word that names no kernel.
+    /// [`Error::Usage`] if a word does not name a kernel.
     pub fn requested() -> Result<Vec<Kernel>, Error> {
         let words = env::var("VM_KERNELS").unwrap_or_default();
         match words.trim() {
             "" | "none" => Ok(Vec::new()),
-            words => Kernel::named(words).map_err(|error| Error::Usage(format!("VM_KERNELS: {error}; `none` is this machine's"))),
+            words => Kernel::named(words).map_err(|error| Error::Usage(format!("VM_KERNELS: {error}, or `none` for this machine's"))),
         }
     }
 
-    /// Those that words name, with spaces between them: `6.1`, `6.1@bookworm-security`, or `all`.
+    /// Returns the kernels that space-separated words name: `6.1`, `6.1@bookworm-security`, or
+    /// `all`.
     ///
     /// # Errors
-    /// A word that names no kernel.
+    /// [`Error::Usage`] if a word does not name a kernel.
     pub fn named(words: &str) -> Result<Vec<Kernel>, Error> {
         let kernels = words.split_whitespace().map(|word| if word == "all" { Ok(Kernel::all()) } else { Ok(vec![word.parse()?]) });
         kernels.collect::<Result<Vec<_>, _>>().map(|kernels| kernels.concat())
     }
 
-    /// Puts it into the cache where it is not there yet, and says what it calls itself.
+    /// Fetches the kernel into the cache if it is not there yet, and returns its release.
     ///
     /// # Errors
-    /// Where it cannot be fetched.
+    /// [`Error::Fetch`] if the kernel cannot be fetched, [`Error::Command`] if a program of the
+    /// host fails, [`Error::Io`] if the cache cannot be read or written, and [`Error::Usage`] if
+    /// there is no place for a cache or apt has no Debian archive.
     pub fn fetch(&self) -> Result<String, Error> {
         self.cached().map(|cached| cached.release)
     }
 
-    /// The kernel in the cache, fetched where it is not there yet.
+    /// Returns the kernel in the cache, after fetching it if it is not there yet.
     pub(crate) fn cached(&self) -> Result<Cached, Error> {
         let cache = cache()?;
         let folder = cache.join(self.to_string());
@@ -88,11 +92,11 @@ impl Kernel {
     }
 }
 
-/// Where kernels are kept, apart from what `cargo clean` removes.
+/// Returns the folder that keeps kernels. It is outside `target`, so `cargo clean` leaves it alone.
 pub(crate) fn cache() -> Result<PathBuf, Error> {
     let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
-    let base = base.ok_or_else(|| Error::Usage("neither HOME nor XDG_CACHE_HOME says where kernels can be kept".to_owned()))?;
+    let base = base.ok_or_else(|| Error::Usage("no folder to keep kernels in: set HOME or XDG_CACHE_HOME".to_owned()))?;
     let cache = base.join("eunomia/kernels");
     fs::create_dir_all(&cache).tried(|| format!("create {}", cache.display()))?;
     Ok(cache)
@@ -120,9 +124,9 @@ impl FromStr for Kernel {
         match suite.or_else(known).filter(is_suite) {
             Some(suite) if is_version => Ok(Kernel { version: version.to_owned(), suite: suite.to_owned() }),
             _ => {
-                let mut text = format!("`{word}` is no kernel that is known; there are");
-                KNOWN.iter().for_each(|(version, _)| _ = write!(text, " {version}"));
-                Err(Error::Usage(text + ", `all`, and others as VERSION@SUITE of Debian, as in 6.1@bookworm-security"))
+                let mut text = format!("unknown kernel `{word}`; expected ");
+                KNOWN.iter().for_each(|(version, _)| _ = write!(text, "{version}, "));
+                Err(Error::Usage(text + "VERSION@SUITE of Debian as in 6.1@bookworm-security, or `all`"))
             }
         }
     }
@@ -133,7 +137,7 @@ mod tests {
     use super::Kernel;
 
     #[test]
-    fn words_name_kernels() {
+    fn word_is_parsed_as_kernel() {
         let shown = |word: &str| word.parse::<Kernel>().map(|kernel| (kernel.to_string(), kernel.suite)).map_err(|error| error.to_string());
         assert_eq!(shown("6.1"), Ok(("6.1".to_owned(), "bookworm".to_owned())));
         assert_eq!(shown("6.1@bookworm"), shown("6.1"));
@@ -142,15 +146,14 @@ mod tests {
             assert_eq!(
                 shown(word),
                 Err(format!(
-                    "`{word}` is no kernel that is known; there are 5.10 6.1 6.12 7.2, `all`, and others as VERSION@SUITE of Debian, as in \
-                     6.1@bookworm-security"
+                    "unknown kernel `{word}`; expected 5.10, 6.1, 6.12, 7.2, VERSION@SUITE of Debian as in 6.1@bookworm-security, or `all`"
                 ))
             );
         }
     }
 
     #[test]
-    fn several_words() {
+    fn several_words_name_several_kernels() {
         let shown = |words: &str| Kernel::named(words).map(|kernels| kernels.iter().map(Kernel::to_string).collect::<Vec<_>>().join(" "));
         assert_eq!(shown("6.1  7.2\t5.10").unwrap(), "6.1 7.2 5.10");
         assert_eq!(shown("6.1@sid all").unwrap(), "6.1@sid 5.10 6.1 6.12 7.2");

@@ -12,18 +12,19 @@ use std::{
 
 use crate::{Error, command, error::Tried as _, initramfs, kernel::Cached};
 
-/// How a boot ended.
+/// The way a boot ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// With this status of the test.
+    /// The test ended with this status.
     Status(u8),
-    /// Before the test was started, for this reason: no fault of the test.
+    /// The machine ended before the test started, for this reason. The test is not to blame.
     NotBooted(String),
-    /// While the test ran, for this reason: the kernel crashed, or the test did not end.
+    /// The machine ended while the test ran, for this reason: the kernel crashed, or the test did
+    /// not end.
     Died(String),
 }
 
-/// How often a machine that did not boot is started again.
+/// The number of times that a machine that did not boot is started again.
 pub(crate) const RETRIES: u32 = 3;
 
 impl fmt::Display for Ended {
@@ -37,16 +38,17 @@ impl fmt::Display for Ended {
     }
 }
 
-/// What a machine has, and how long it may take.
+/// The resources of a machine, and the time that it may take.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    /// Until the test is started; 30 seconds, `VM_BOOT_TIMEOUT`. A machine is there after two.
+    /// The time until the test starts: `VM_BOOT_TIMEOUT`, 30 seconds by default. A boot takes about
+    /// two.
     boot: Duration,
-    /// All of it; 1800 seconds, `VM_TIMEOUT`.
+    /// The time until the test ends: `VM_TIMEOUT`, 1800 seconds by default.
     all: Duration,
-    /// 512 MiB, `VM_MEMORY`.
+    /// MiB of memory: `VM_MEMORY`, 512 by default.
     memory: u64,
-    /// 2, `VM_CPUS`.
+    /// The number of CPUs: `VM_CPUS`, 2 by default.
     cpus: u64,
 }
 
@@ -54,7 +56,7 @@ impl Limits {
     pub(crate) fn from_env() -> Result<Limits, Error> {
         let number = |name: &str, default| match env::var(name) {
             Err(_) => Ok(default),
-            Ok(text) => text.parse().map_err(|_| Error::Usage(format!("{name}: `{text}` is no number"))),
+            Ok(text) => text.parse().map_err(|_| Error::Usage(format!("{name}: `{text}` is not a number"))),
         };
         Ok(Limits {
             boot: Duration::from_secs(number("VM_BOOT_TIMEOUT", 30)?),
@@ -67,35 +69,38 @@ impl Limits {
 
 const QEMU: &str = "qemu-system-x86_64";
 
-/// Whether the programs are there that a machine is made of.
+/// Checks that the programs that a machine needs are installed.
 pub(crate) fn check() -> Result<(), Error> {
     command::output(Command::new(QEMU).arg("--version"))?;
     command::output(Command::new(initramfs::BUSYBOX).arg("true")).map(drop)
 }
 
-/// Boots `kernel`. What the test prints goes to `out` as it comes; the kernel's messages stand in `console` of `work`.
+/// Boots `kernel`. The test's output goes to `out` as it is printed; the kernel's messages go to
+/// the file `console` in `work`.
 pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Path, out: &mut (dyn Write + Send)) -> Result<Ended, Error> {
     let log = || File::create(work.join("qemu")).tried(|| "create a log".to_owned());
     for name in ["console", CONTROL] {
         fs::write(work.join(name), "").tried(|| "create a log".to_owned())?;
     }
-    // Software emulation alone: where /dev/kvm opens but does not work QEMU aborts and does not fall back. The machine ends with this
-    // process, however that ends. In one thread: with one for each CPU a guest that patches its code now and then runs what stood there
-    // before, and ends with an oops.
+    // Software emulation only: if /dev/kvm opens but does not work, QEMU aborts and does not fall
+    // back. `setpriv` ends the machine with this process, however that ends. One thread: with a
+    // thread for each CPU, a guest that patches its code now and then runs the code from before the
+    // patch and ends with an oops.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", QEMU, "-accel", "tcg,thread=single", "-cpu", "max", "-nodefaults", "-no-user-config"]);
     command.args(["-display", "none", "-no-reboot", "-m", &limits.memory.to_string(), "-smp", &limits.cpus.to_string()]);
     command.args(["-chardev", "file,id=console,path=console", "-serial", "chardev:console"]);
     command.args(["-chardev", "stdio,id=test,signal=off", "-serial", "chardev:test"]);
     command.args(["-chardev", "file,id=control,path=control", "-serial", "chardev:control"]);
-    // A kernel that panics ends the machine. BPF is among the security modules on all of them, on 5.10 only if asked for.
+    // A kernel that panics ends the machine. `lsm=` enables the BPF security module, which 5.10
+    // does not enable by default.
     command.args(["-append", "console=ttyS0 panic=-1 oops=panic mitigations=off lsm=lockdown,yama,bpf"]);
     command.arg("-kernel").arg(kernel.folder.join("vmlinuz")).arg("-initrd").arg(initramfs);
     command.current_dir(work).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log()?);
     let mut machine = Machine(command.spawn().map_err(|error| command::missing(&command, &error))?);
-    let mut printed = machine.0.stdout.take().expect("it is a pipe");
+    let mut printed = machine.0.stdout.take().expect("stdout is a pipe");
     thread::scope(|scope| {
-        // Where nobody reads it any more the status is still true.
+        // An error is ignored: if nobody reads the output any more, the status is still valid.
         scope.spawn(|| io::copy(&mut printed, out));
         let ended = machine.wait(limits, &work.join(CONTROL));
         drop(machine);
@@ -103,18 +108,18 @@ pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Pa
     })
 }
 
-/// Holds what `init.sh` says.
+/// The file with the lines that `init.sh` writes to ttyS2.
 const CONTROL: &str = "control";
 
-/// The tests that the program listed before it ran them.
+/// Returns the tests that the program listed before it ran them.
 pub(crate) fn listed(work: &Path) -> Vec<String> {
-    let said = fs::read(work.join(CONTROL)).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said);
-    let tests = said.lines().filter_map(|line| line.strip_prefix("list ")?.trim_end().rsplit_once(": "));
+    let control = fs::read(work.join(CONTROL)).unwrap_or_default();
+    let control = String::from_utf8_lossy(&control);
+    let tests = control.lines().filter_map(|line| line.strip_prefix("list ")?.trim_end().rsplit_once(": "));
     tests.filter(|(_, kind)| matches!(*kind, "test" | "bench" | "benchmark")).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// The last of what the kernel, and QEMU, said.
+/// Returns the last messages of the kernel and of QEMU.
 pub(crate) fn tail(work: &Path) -> String {
     let read = |name: &str| fs::read(work.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let all = read("console") + &read("qemu");
@@ -122,34 +127,36 @@ pub(crate) fn tail(work: &Path) -> String {
     lines[lines.len().saturating_sub(30)..].iter().map(|line| format!("    | {line}\n")).collect()
 }
 
-/// A process of QEMU, which ends with the value.
+/// A QEMU process, killed when the value is dropped.
 struct Machine(Child);
 
 impl Machine {
     fn wait(&mut self, limits: &Limits, control: &Path) -> Result<Ended, Error> {
         let start = Instant::now();
         loop {
-            // Asked first: what it said before it exited can be read.
+            // Before the file is read, so that all that the machine wrote before it exited is seen.
             let exited = self.exited()?;
-            let said = fs::read(control).tried(|| format!("read {}", control.display()))?;
-            let said = String::from_utf8_lossy(&said);
+            let text = fs::read(control).tried(|| format!("read {}", control.display()))?;
+            let text = String::from_utf8_lossy(&text);
             let mut ready = false;
-            for line in said.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+            for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
                 match line.trim().split_once(' ') {
                     Some(("status", status)) if let Ok(status) = status.parse() => {
                         self.leave()?;
                         return Ok(Ended::Status(status));
                     }
-                    Some(("failed", what)) => return Ok(Ended::NotBooted(format!("in the machine failed: {what}"))),
+                    Some(("failed", command)) => return Ok(Ended::NotBooted(format!("a command in the machine failed: {command}"))),
                     _ => ready |= line.trim() == "ready",
                 }
             }
             let passed = start.elapsed();
             match (ready, exited) {
-                (false, true) => return Ok(Ended::NotBooted(format!("it ended after {passed:.1?}, before the test was started"))),
-                (true, true) => return Ok(Ended::Died("it ended while the test ran".to_owned())),
+                (false, true) => {
+                    return Ok(Ended::NotBooted(format!("the machine ended after {passed:.1?}, before the test started")));
+                }
+                (true, true) => return Ok(Ended::Died("the machine ended while the test ran".to_owned())),
                 (false, false) if passed > limits.boot => {
-                    return Ok(Ended::NotBooted(format!("it was not ready after {:?}", limits.boot)));
+                    return Ok(Ended::NotBooted(format!("the machine was not ready after {:?}", limits.boot)));
                 }
                 (_, false) if passed > limits.all => return Ok(Ended::Died(format!("the test did not end within {:?}", limits.all))),
                 _ => thread::sleep(Duration::from_millis(20)),
@@ -157,7 +164,7 @@ impl Machine {
         }
     }
 
-    /// Lets it go down by itself, so that all it printed arrives.
+    /// Waits until the machine powers off, so that all its output arrives.
     fn leave(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !self.exited()? && Instant::now() < deadline {
@@ -173,7 +180,7 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Both fail where it has ended.
+        // Both fail if the process has ended.
         _ = self.0.kill();
         _ = self.0.wait();
     }

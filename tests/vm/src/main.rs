@@ -1,19 +1,20 @@
-//! The command: `eunomia-vm PROGRAM [ARGUMENT..]`, a runner for cargo, and `eunomia-vm fetch [KERNEL..]`.
+//! The command: `eunomia-vm PROGRAM [ARGUMENT..]`, a runner for cargo, and `eunomia-vm fetch
+//! [KERNEL..]`.
 
 use std::{env, ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command, process::ExitCode};
 
 use eunomia_vm::{Error, Kernel, Run};
 
 const USAGE: &str = "\
-eunomia-vm PROGRAM [ARGUMENT..]  runs it on each kernel of VM_KERNELS; here where that is not set, or `none`
-eunomia-vm fetch [KERNEL..]      puts kernels into the cache, all of the matrix if none is named";
+eunomia-vm PROGRAM [ARGUMENT..]  runs the program on each kernel of VM_KERNELS; on this one if that is unset or `none`
+eunomia-vm fetch [KERNEL..]      fetches kernels into the cache; the whole matrix if none is named";
 
 fn main() -> ExitCode {
     let mut words = env::args_os().skip(1);
     let result = match words.next() {
         None => Err(Error::Usage(USAGE.to_owned())),
         Some(word) if word == "fetch" => fetch(words),
-        // As programs are found by shells; cargo gives a path.
+        // Found in PATH, as shells do; cargo passes a path.
         Some(program) => run(Path::new(&program), words),
     };
     result.unwrap_or_else(|error| {

@@ -1,35 +1,38 @@
-//! The results of tests, read from what the program printed that ran them.
+//! The results of tests, read from the output of the test program.
 
 use crate::Ended;
 
-/// How a test ended.
+/// The result of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It passed.
+    /// The test passed.
     Passed,
-    /// It failed.
+    /// The test failed.
     Failed,
-    /// It was not run, for this reason, which is empty where none was given.
+    /// The test did not run, for this reason; the reason is empty if the program gave none.
     Ignored(String),
-    /// What was printed does not tell: the program or its machine ended before, or the test printed into the line with its result.
+    /// The output does not show the result: the program or its machine ended before the test did,
+    /// or the test printed into the line with its result.
     Unknown,
 }
 
 /// The tests of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Each test, in the order of the program's own list.
+    /// The tests and their results, in the order of the program's list.
     pub tests: Vec<(String, Verdict)>,
-    /// How the program ended as a whole where its tests do not tell: it has none that can be read, or it failed and none of them did.
+    /// The result of the whole program if its tests do not show it: no test can be read, or the
+    /// program failed and no test did.
     pub whole: Option<Verdict>,
 }
 
 impl Report {
-    /// Reads what libtest or libtest-mimic printed. `listed` are the tests that the program said it has, none where it was not asked or knows
-    /// no such question.
+    /// Reads the output of libtest or libtest-mimic. `listed` are the tests that the program
+    /// listed; it is empty if the program was not asked or does not know `--list`.
     ///
-    /// Tests and those that run beside them may print between, and even in, the lines with the results. What a line does not tell is taken
-    /// from the list of failures and the sums at the end.
+    /// Tests may print between the lines with the results, and even into those of tests that run at
+    /// the same time. A result that its line does not show is taken from the list of failures and
+    /// the totals at the end.
     pub fn read(listed: &[String], printed: &str, ended: &Ended) -> Report {
         let mut reader =
             Reader { listed, tests: listed.iter().map(|name| (name.clone(), None)).collect(), open: None, failures: None, sums: None };
@@ -46,22 +49,22 @@ impl Report {
         Report { tests, whole }
     }
 
-    /// Whether anything failed, or is not known.
+    /// Reports whether a test or the program failed or has an unknown result.
     pub fn failed(&self) -> bool {
         self.tests.iter().map(|(_, verdict)| verdict).chain(&self.whole).any(Verdict::is_failure)
     }
 }
 
 impl Verdict {
-    /// Whether it failed, or is not known.
+    /// Reports whether the result is a failure or unknown.
     pub fn is_failure(&self) -> bool {
         matches!(self, Verdict::Failed | Verdict::Unknown)
     }
 
-    /// What stands behind `test NAME ... `.
+    /// Parses the text after `test NAME ... `.
     fn read(text: &str) -> Option<Verdict> {
         let text = text.trim();
-        // Behind it the time can stand, as `<0.001s>`, or that it was exceeded.
+        // The time may follow, as `<0.001s>`, or a note that it was exceeded.
         let word = text.split(' ').next().unwrap_or_default();
         let rest = text[word.len()..].trim_start();
         match word {
@@ -69,7 +72,7 @@ impl Verdict {
             "bench:" => Some(Verdict::Passed),
             "FAILED" if rest.is_empty() || rest.starts_with(['<', '(']) => Some(Verdict::Failed),
             "ignored" if rest.is_empty() => Some(Verdict::Ignored(String::new())),
-            // libtest-mimic puts the reason in brackets, libtest behind a comma.
+            // libtest-mimic puts the reason in parentheses, libtest after a comma.
             "ignored" => rest.strip_prefix('(').map(|why| Verdict::Ignored(why.strip_suffix(')').unwrap_or(why).to_owned())),
             "ignored," => Some(Verdict::Ignored(rest.to_owned())),
             _ => None,
@@ -80,9 +83,9 @@ impl Verdict {
 struct Reader<'a> {
     listed: &'a [String],
     tests: Vec<(String, Option<Verdict>)>,
-    /// The test whose result is to come, in a line of its own.
+    /// The test whose result may still follow on its own line.
     open: Option<usize>,
-    /// The lines of the list of failures, while and after it is read.
+    /// The names in the list of failures, once that has begun.
     failures: Option<Vec<String>>,
     sums: Option<Sums>,
 }
@@ -91,7 +94,8 @@ impl Reader<'_> {
     fn line(&mut self, line: &str) {
         if let Some((name, rest)) = self.begun(line) {
             let index = self.index(name);
-            // The output of a failed test, which may have run tests, comes after all results.
+            // After all results comes the output of failed tests, which may have run tests
+            // themselves.
             if self.failures.is_none() || self.tests[index].1.is_none() {
                 let verdict = Verdict::read(rest);
                 self.open = verdict.is_none().then_some(index);
@@ -100,7 +104,7 @@ impl Reader<'_> {
         } else if let Some(sums) = Sums::read(line) {
             (self.sums, self.open) = (Some(sums), None);
         } else if line == "failures:" {
-            // First come their outputs and then, under the same title, their names.
+            // This title comes twice: before the output of the failed tests and before their names.
             (self.failures, self.open) = (Some(Vec::new()), None);
         } else if let Some(failures) = &mut self.failures
             && let Some(name) = line.strip_prefix("    ")
@@ -109,16 +113,17 @@ impl Reader<'_> {
         } else if let Some(open) = self.open
             && let Some(verdict) = Verdict::read(line)
         {
-            // It stays open: the last such line is that of the harness.
+            // The test stays open: the last such line comes from the harness.
             self.tests[open].1 = Some(verdict);
         }
     }
 
-    /// The name of the test that a line begins with, or has behind what another test printed, and what follows.
+    /// Returns the name of the test that a line reports, and the rest of the line. The output of
+    /// another test may come before it.
     fn begun<'l>(&self, line: &'l str) -> Option<(String, &'l str)> {
         line.match_indices("test ").find_map(|(at, test)| {
             let (name, rest) = line[at + test.len()..].split_once(" ... ")?;
-            // Columns of libtest-mimic are filled with spaces.
+            // libtest-mimic pads columns with spaces.
             let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
             let name = name.strip_suffix(" - should panic").unwrap_or(&name);
             let is_test = if self.listed.is_empty() { at == 0 } else { self.listed.iter().any(|listed| listed == name) };
@@ -145,7 +150,7 @@ impl Reader<'_> {
     }
 }
 
-/// How many tests ended how, as it is said at the end.
+/// The totals that a harness prints at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sums {
     passed: usize,
@@ -154,7 +159,8 @@ struct Sums {
 }
 
 impl Sums {
-    /// `test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s`
+    /// Parses `test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished
+    /// in 0.00s`.
     fn read(line: &str) -> Option<Sums> {
         let parts = line.strip_prefix("test result: ")?;
         let count = |what: &str| -> Option<usize> {
@@ -163,7 +169,7 @@ impl Sums {
         Some(Sums { passed: count("passed")?.checked_add(count("measured")?)?, failed: count("failed")?, ignored: count("ignored")? })
     }
 
-    /// The sums if all that is not known passed.
+    /// Returns the totals, with unknown results counted as passed.
     fn of(tests: &[(String, Option<Verdict>)]) -> Sums {
         let mut sums = Sums { passed: 0, failed: 0, ignored: 0 };
         for (_, verdict) in tests {
@@ -182,7 +188,7 @@ mod tests {
     use super::{Report, Verdict};
     use crate::Ended;
 
-    /// The results as words, one for each test.
+    /// Reads a report and shows each test as its name and a word.
     fn read(listed: &str, printed: &str, ended: &Ended) -> String {
         let listed: Vec<_> = listed.split_whitespace().map(str::to_owned).collect();
         let Report { tests, whole } = Report::read(&listed, printed, ended);
@@ -201,7 +207,7 @@ mod tests {
     const FAILED: Ended = Ended::Status(101);
 
     #[test]
-    fn libtest() {
+    fn libtest_output_is_read() {
         let printed = "\nrunning 6 tests\n\
                        test b ... ignored, needs a network, and time\n\
                        test c ... ignored\n\
@@ -216,13 +222,13 @@ mod tests {
                        test result: FAILED. 2 passed; 1 failed; 2 ignored; 1 measured; 3 filtered out; finished in 0.00s\n\n";
         let expected = "a ok, b [needs a network, and time], c [], d::e ok, f ok, g FAILED";
         assert_eq!(read("a b c d::e f g", printed, &FAILED), expected);
-        // In the order of the lines where there is no list.
+        // Without a list, in the order of the lines.
         let expected = "b [needs a network, and time], c [], d::e ok, a ok, g FAILED, f ok";
         assert_eq!(read("", printed, &FAILED), expected);
     }
 
     #[test]
-    fn libtest_mimic() {
+    fn libtest_mimic_output_is_read() {
         let printed = "\nrunning 4 tests\n\
                        test maps::hash           ... ok\n\
                        test maps::bloom          ... ignored (needs Linux (5.16 or newer))\n\
@@ -241,38 +247,38 @@ mod tests {
     const SUMS: &str = "\ntest result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
 
     #[test]
-    fn tests_that_print_into_the_results() {
-        // Behind what another test printed, and on lines of their own.
+    fn output_between_results_is_tolerated() {
+        // Results after the output of another test, and on their own lines.
         let printed = format!("a prints test b ... ok\ntest a ... more of a\nok\ntest c ... \nignored\nok\n{SUMS}");
         assert_eq!(read("a b c", &printed, &PASSED), "a ok, b ok, c ok");
-        // A result that cannot be told from what is before it; and tests that are dots.
+        // A result that runs into the output before it; and results that are dots.
         assert_eq!(read("a b c", &format!("test a ... hellook\ntest b ... ok\ntest c ... ok\n{SUMS}"), &PASSED), "a ok, b ok, c ok");
         assert_eq!(read("a b c", &format!("running 3 tests\n...\n{SUMS}"), &PASSED), "a ok, b ok, c ok");
-        // The sums do not tell which of them was ignored.
+        // The totals do not show which test was ignored.
         let sums = SUMS.replace("3 passed; 0 failed; 0", "2 passed; 0 failed; 1");
         assert_eq!(read("a b c", &format!("test a ... hellook\ntest b ... byeignored\ntest c ... ok\n{sums}"), &PASSED), "a ?, b ?, c ok");
-        // `ok` is the test's own word.
+        // The test itself prints `ok`.
         let sums = "\nfailures:\n\nfailures:\n    a\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n";
         assert_eq!(read("a", &format!("test a ... ok\nFAILED\n{sums}"), &FAILED), "a FAILED");
-        // What only looks like a test.
+        // Lines that only look like results.
         assert_eq!(read("a b c", &format!("test the water ... ok\nthe test d ... FAILED\n{SUMS}"), &PASSED), "a ok, b ok, c ok");
     }
 
     #[test]
-    fn programs_that_end_before() {
-        let died = Ended::Died("it ended while the test ran".to_owned());
+    fn tests_of_dead_program_are_unknown() {
+        let died = Ended::Died("the machine ended while the test ran".to_owned());
         assert_eq!(read("a b c", "\nrunning 3 tests\ntest a ... ok\ntest b ... ", &died), "a ok, b ?, c ?");
         assert_eq!(read("", "\nrunning 3 tests\ntest a ... ok\ntest b ... ", &Ended::Status(134)), "a ok, b ?");
-        assert_eq!(read("", "", &Ended::NotBooted("it was not ready after 30s".to_owned())), "whole ?");
-        // All that is known passed, and yet it failed.
+        assert_eq!(read("", "", &Ended::NotBooted("the machine was not ready after 30s".to_owned())), "whole ?");
+        // All tests passed, but the program failed.
         assert_eq!(read("a b c", &format!("test a ... ok\n{SUMS}"), &died), "a ok, b ok, c ok, whole FAILED");
     }
 
     #[test]
-    fn programs_without_tests() {
+    fn program_without_tests_is_reported_as_whole() {
         assert_eq!(read("", "hello\n", &PASSED), "whole ok");
         assert_eq!(read("", "hello\n", &FAILED), "whole FAILED");
-        // None is left by the arguments.
+        // The arguments filter out every test.
         assert_eq!(read("", &format!("\nrunning 0 tests\n{}", SUMS.replace('3', "0")), &PASSED), "");
     }
 }

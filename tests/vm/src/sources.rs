@@ -1,31 +1,32 @@
-//! Debian's archives, as this machine's apt knows them: the mirror, the proxy and the keys of other suites are those that are configured
-//! here.
+//! The sources of a Debian suite, derived from those of the host's apt, with the same mirror, proxy
+//! and keys.
 
 use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use crate::{Error, command, error::Tried as _};
 
-/// The first parts of suites' names.
+/// The names of suites, without suffix.
 const SUITES: [&str; 11] =
     ["bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldoldstable", "oldstable", "stable", "testing", "unstable"];
 
-/// What a suite of security updates is called after that.
+/// The suffix of a suite of security updates.
 const SECURITY: &str = "-security";
 
-/// The fields of a source of packages; those of the one-line form have the same names in lower case.
+/// The fields of a source of packages, with names in lower case, for stanzas and one-line sources
+/// alike.
 type Fields = Vec<(String, String)>;
 
-/// The configured sources that can have `suite`, as the text of a `.sources` file. Where others than Debian's look like it, apt will find
-/// no such suite there, and say so.
+/// Returns the configured sources that can have `suite`, as the text of a `.sources` file. If a
+/// source that is not Debian's looks like one, apt reports that it has no such suite.
 pub(crate) fn of_suite(suite: &str) -> Result<String, Error> {
     let text = derive(&configured()?, suite);
     if text.is_empty() {
-        return Err(Error::Usage("this machine's apt has no source with Debian's component main".to_owned()));
+        return Err(Error::Usage("apt has no source of the Debian archive with component `main` on this machine".to_owned()));
     }
     Ok(text)
 }
 
-/// All sources of the files that apt reads.
+/// Returns all sources in the files that apt reads.
 fn configured() -> Result<Vec<Fields>, Error> {
     let places = command::text(Command::new("apt-config").args(["shell", "F", "Dir::Etc::sourcelist/f", "D", "Dir::Etc::sourceparts/d"]))?;
     let place = |name| places.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix("='")?.strip_suffix('\'')?.to_owned()));
@@ -48,11 +49,11 @@ fn configured() -> Result<Vec<Fields>, Error> {
     Ok(all)
 }
 
-/// The stanzas of a `.sources` file.
+/// Parses the stanzas of a `.sources` file.
 fn stanzas(text: &str) -> Vec<Fields> {
     let mut all = vec![Fields::new()];
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let stanza = all.last_mut().expect("there is one from the beginning");
+        let stanza = all.last_mut().expect("the list is never empty");
         if line.trim().is_empty() {
             all.push(Fields::new());
         } else if line.starts_with([' ', '\t']) {
@@ -67,7 +68,7 @@ fn stanzas(text: &str) -> Vec<Fields> {
     all
 }
 
-/// A source in one line: `deb [option=value ..] uri suite component..`.
+/// Parses a one-line source: `deb [option=value ..] uri suite component..`.
 fn line(text: &str) -> Option<Fields> {
     let text = text.split('#').next().unwrap_or_default().trim();
     let (kind, rest) = text.split_once(char::is_whitespace)?;
@@ -86,14 +87,15 @@ fn line(text: &str) -> Option<Fields> {
     Some(fields)
 }
 
-/// The sources of `suite` among those that are configured: each archive with the suite and the component replaced, and all that says how it
-/// is trusted and reached as it is.
+/// Derives the sources of `suite` from the configured ones: the suite and the component are
+/// replaced, and all fields about trust and access stay.
 fn derive(configured: &[Fields], suite: &str) -> String {
     let security = suite.ends_with(SECURITY);
     let archives = |security: bool| configured.iter().filter(move |fields| is_archive(fields, security));
     let mut stanzas: Vec<String> = archives(security).map(|fields| stanza(fields, suite, "")).collect();
     if security && stanzas.is_empty() {
-        // Testing and sid have no security updates; on mirrors they are the archive beside.
+        // Testing and sid have no security updates. On mirrors, the security archive is next to the
+        // main one.
         stanzas = archives(false).map(|fields| stanza(fields, suite, SECURITY)).collect();
     }
     stanzas.sort();
@@ -105,7 +107,8 @@ fn words<'a>(fields: &'a Fields, name: &str) -> impl Iterator<Item = &'a str> {
     fields.iter().filter(move |(known, _)| known == name).flat_map(|(_, value)| value.split_whitespace())
 }
 
-/// Whether it looks like Debian's archive, of security updates or of all others.
+/// Reports whether a source looks like the Debian archive: that of security updates, or the main
+/// one.
 fn is_archive(fields: &Fields, security: bool) -> bool {
     let is_suite = |suite: &str| if security { suite.strip_suffix(SECURITY).is_some_and(is_known) } else { is_known(suite) };
     words(fields, "types").any(|kind| kind == "deb")
@@ -162,7 +165,7 @@ Components: stable
 ";
 
     #[test]
-    fn stanzas_of_another_suite() {
+    fn stanzas_are_derived_for_another_suite() {
         let key = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mDME\n -----END PGP PUBLIC KEY BLOCK-----";
         let expected = |suite, uri| {
             format!("types: deb\nsuites: {suite}\ncomponents: main\narchitectures: amd64\nuris: {uri}\nsigned-by: \n {key}\n\n")
@@ -174,7 +177,7 @@ Components: stable
     }
 
     #[test]
-    fn lines_of_another_suite() {
+    fn lines_are_derived_for_another_suite() {
         let list = "\
 deb [arch=amd64,arm64 signed-by=/keys/a.gpg] http://mirror.example/debian trixie main non-free # all
 deb-src http://mirror.example/debian trixie main
